@@ -1,0 +1,1 @@
+"""hedgeopt: a convex-optimization hedge solver for crypto derivatives books."""

@@ -1,0 +1,1 @@
+"""Dated tables of venue rules and stress events, a source in each file."""

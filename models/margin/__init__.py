@@ -1,0 +1,1 @@
+"""Venue margin rules, one file per venue."""

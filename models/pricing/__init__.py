@@ -1,0 +1,1 @@
+"""What every instrument family is worth, one file per family."""

@@ -1,0 +1,1 @@
+"""Measures of the portfolio: Greeks, tail loss, variance, leverage."""

@@ -1,0 +1,1 @@
+"""Joint moves of the market: historical, parametric and named stress scenarios."""

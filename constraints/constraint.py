@@ -1,0 +1,100 @@
+"""What a constraint is: a spec in the policy's words, and its form inside a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.separable import Separable
+from hedgeopt.models.term import BoundTerm, Term, TradeVariables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import cvxpy as cp
+
+__all__ = ["BoundConstraint", "BoxConstraint", "Constraint", "Side"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One inequality of a constraint, ``value <= limit`` (``sign`` 1) or ``value >= limit`` (``sign`` -1).
+
+    ``dual`` is the shadow price, non-negative: USD of objective saved per unit by which the limit is eased.
+    """
+
+    name: str
+    unit: str
+    value: float
+    limit: float
+    sign: int
+    dual: float = 0.0
+
+    @property
+    def violation(self) -> float:
+        """How far the limit is exceeded, in its unit; 0 or less when it holds."""
+        return self.sign * (self.value - self.limit)
+
+
+class BoundConstraint(Protocol):
+    """A constraint inside a compiled program."""
+
+    constraints: Sequence[cp.Constraint]
+    """cvxpy constraints, DPP in their parameters; each dual is named by the matching entry of ``sides``."""
+
+    def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
+        """Set the parameters; ``tighten`` moves the named side's limit inwards by an amount in its unit."""
+        ...
+
+    def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
+        """Values and limits in plain numpy at trades x, with the duals of the last solve, in the order of ``constraints``."""
+        ...
+
+    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        """A function nowhere above ``sum over sides of dual * violation``."""
+        ...
+
+
+class Constraint(BaseModel):
+    """Base of all constraints; ``unit`` and ``source`` document the limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        """Short name for reports and duals."""
+        raise NotImplementedError
+
+    def bind(
+        self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
+    ) -> BoundConstraint:
+        """Its cvxpy form. ``term`` binds a term once per program; with ``slack`` each side may be exceeded at a price."""
+        raise NotImplementedError
+
+
+class BoxConstraint(BaseModel):
+    """A limit on each trade alone: the program takes the tightest box of all such limits.
+
+    ``box`` returns ``(lower, upper)`` (N,) with ``lower <= 0 <= upper`` wherever the present position allows it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: ClassVar[str]
+    source: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        """Short name for reports and duals."""
+        raise NotImplementedError
+
+    def box(self, e: Exposures) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest trade (N,) in each candidate, in its quantity unit; infinite where this limit is silent."""
+        raise NotImplementedError

@@ -1,0 +1,116 @@
+"""A bound on any term: Greek bands, leverage, margin, cost budget, CVaR budget, stress-loss limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hedgeopt.constraints.constraint import Constraint, Side
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.separable import Separable
+from hedgeopt.models.table import AnyTerm
+from hedgeopt.models.term import BoundTerm, Term, TradeVariables
+
+__all__ = ["Limit"]
+
+
+class Limit(Constraint):
+    """``lower <= term <= upper``, either side optional; only affine terms may have a lower limit.
+
+    Written ``Delta("BTC").within(-1, 1)``, ``CVaR(0.99) <= 250_000``, ``Gamma("BTC") >= 0``.
+    """
+
+    source: ClassVar[str] = "the term's own"
+
+    kind: Literal["limit"] = "limit"
+    term: AnyTerm
+    lower: float | None = Field(default=None, allow_inf_nan=False, description="in the term's unit")
+    upper: float | None = Field(default=None, allow_inf_nan=False, description="in the term's unit")
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Limit:
+        if self.lower is None and self.upper is None:
+            raise ValueError(f"the limit on {self.term.name} has neither lower nor upper")
+        if self.lower is not None and not self.term.affine:
+            raise ValueError(f"{self.term.name} is convex: a lower limit would not be, give only an upper one")
+        if self.lower is not None and self.upper is not None and self.lower > self.upper:
+            raise ValueError(f"the limit on {self.term.name} has lower {self.lower:g} above upper {self.upper:g}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The term's name."""
+        return str(self.term.name)
+
+    def bind(
+        self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
+    ) -> BoundLimit:
+        """At most two scalar inequalities."""
+        return BoundLimit(self, term(self.term), slack=slack)
+
+
+class BoundLimit:
+    """A limit inside a program; sides are in the order lower, upper."""
+
+    def __init__(self, spec: Limit, term: BoundTerm, *, slack: bool) -> None:
+        import cvxpy as cp
+
+        self.spec, self.term = spec, term
+        self._limits: dict[int, cp.Parameter] = {}
+        self.slacks: list[cp.Variable] = []
+        self.slack_cost: cp.Expression | None = None
+        self.constraints: list[cp.Constraint] = []
+        ease: cp.Expression | float = 0.0
+        if slack:
+            self._unit = cp.Parameter(nonneg=True)
+            amount = cp.Variable(nonneg=True)
+            self.slacks.append(amount)
+            self.slack_cost = amount
+            ease = self._unit * amount
+        if spec.lower is not None:
+            self._limits[-1] = cp.Parameter()
+            self.constraints.append(-term.expression - ease <= -self._limits[-1])
+        if spec.upper is not None:
+            self._limits[1] = cp.Parameter()
+            self.constraints.append(term.expression - ease <= self._limits[1])
+
+    def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
+        """Set the limits; the term's own parameters are set by the program, once per term."""
+        for sign, parameter in self._limits.items():
+            limit = self._limit(sign)
+            parameter.value = limit - sign * tighten.get(self._name(sign), 0.0)
+        if self.slacks:
+            self._unit.value = max(1e-6, *(abs(self._limit(sign)) for sign in self._limits))
+
+    def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
+        """Value and limit of each side."""
+        value = self.term.evaluate(e, x)
+        duals = [0.0 if c.dual_value is None else max(float(np.sum(c.dual_value)), 0.0) for c in self.constraints]
+        return [
+            Side(self._name(sign), self.spec.term.unit, value, self._limit(sign), sign, dual)
+            for sign, dual in zip(self._limits, duals, strict=True)
+        ]
+
+    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        """``dual * (term - upper)`` plus ``dual * (lower - term)`` (affine terms only)."""
+        own = self.term.minorant(e, x, tails)
+        total = Separable(np.zeros(e.n_candidates))
+        for side in self.sides(e, x):
+            if side.dual > 0 and math.isfinite(side.dual):
+                total += own.scaled(side.sign * side.dual)
+                total += Separable(np.zeros(e.n_candidates), -side.sign * side.dual * side.limit)
+        return total
+
+    def _limit(self, sign: int) -> float:
+        limit = self.spec.upper if sign > 0 else self.spec.lower
+        assert limit is not None
+        return limit
+
+    def _name(self, sign: int) -> str:
+        if len(self._limits) == 1:
+            return self.spec.name
+        return f"{self.spec.name} {'upper' if sign > 0 else 'lower'}"

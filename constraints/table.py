@@ -1,0 +1,29 @@
+"""The constraints a policy may set. A new one is a file, a line here, and a test file."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from hedgeopt.constraints.limit import Limit
+from hedgeopt.constraints.order_limit import OrderLimit
+from hedgeopt.constraints.participation import Participation
+from hedgeopt.constraints.position_limit import PositionLimit
+
+__all__ = ["CONSTRAINTS", "AnyConstraint"]
+
+CONSTRAINTS: dict[str, Any] = {
+    constraint.model_fields["kind"].default: constraint
+    for constraint in (
+        Limit,
+        OrderLimit,
+        PositionLimit,
+        Participation,
+    )
+}
+
+AnyConstraint: Any = Annotated[reduce(or_, CONSTRAINTS.values()), Field(discriminator="kind")]
+"""Any constraint, told apart by its ``kind``."""

@@ -1,0 +1,91 @@
+"""A book: accounts at venues, with collateral and positions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from hedgeopt.models.pricing.instrument import Asset
+from hedgeopt.models.pricing.table import AnyInstrument
+
+__all__ = ["Account", "Book", "Collateral", "Position"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Collateral(_Strict):
+    """An asset posted at a venue."""
+
+    asset: Asset
+    amount: float = Field(
+        allow_inf_nan=False,
+        description="units of the asset: cash balance with futures P&L, without option values; negative is owed",
+    )
+
+
+class Position(_Strict):
+    """A quantity of one instrument."""
+
+    instrument: str | AnyInstrument = Field(
+        description="the venue's name of a quoted instrument, or a whole instrument for what no market quotes"
+    )
+    quantity: float = Field(
+        allow_inf_nan=False,
+        description="in the instrument's unit (options: contracts of 1 coin; inverse futures and perpetuals: USD of "
+        "notional; linear ones: coins); negative is short",
+    )
+
+    @property
+    def name(self) -> str:
+        """The instrument's name."""
+        return self.instrument if isinstance(self.instrument, str) else str(self.instrument.name)
+
+
+class Account(_Strict):
+    """Collateral and positions that share one margin at one venue."""
+
+    name: str = Field(min_length=1, description="unique in the book")
+    venue: str = Field(min_length=1)
+    collateral: tuple[Collateral, ...] = ()
+    positions: tuple[Position, ...] = ()
+    margin: str = Field(default="standard", description="margin model of the account at this venue")
+    tradable: bool = Field(default=True, description="whether hedges may be traded here")
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Account:
+        _refuse_duplicates([p.name for p in self.positions], "position", f"account {self.name!r}")
+        _refuse_duplicates([c.asset for c in self.collateral], "collateral", f"account {self.name!r}")
+        return self
+
+
+class Book(_Strict):
+    """Everything one desk holds.
+
+    ``timestamp`` is the moment of decision: quotes older than the policy allows at that moment are refused. Without
+    one, the market's own timestamp is taken.
+    """
+
+    name: str = "book"
+    timestamp: AwareDatetime | None = Field(default=None, description="moment of the book, with time zone")
+    accounts: Annotated[tuple[Account, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Book:
+        _refuse_duplicates([a.name for a in self.accounts], "account", "book")
+        return self
+
+    @property
+    def n_positions(self) -> int:
+        """Positions over all accounts."""
+        return sum(len(account.positions) for account in self.accounts)
+
+
+def _refuse_duplicates(names: list[Any], what: str, where: str) -> None:
+    seen: set[Any] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{where} holds the {what} {name!r} twice; merge the two entries")
+        seen.add(name)

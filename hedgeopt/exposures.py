@@ -1,0 +1,254 @@
+"""Book and market to arrays: the only converter from domain types.
+
+Every position and every candidate is priced by its family, now and in every scenario, by full revaluation; everything
+downstream works on the arrays of :class:`~hedgeopt.models.arrays.Exposures`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.book import Book
+from hedgeopt.errors import InputError
+from hedgeopt.market import Market
+from hedgeopt.models.arrays import Exposures, Rows
+from hedgeopt.models.costs.quotes import unit_cost
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.pricing.family import UnitRisk, greek
+from hedgeopt.models.pricing.table import FAMILIES
+from hedgeopt.models.scenarios.set import ScenarioSet
+
+__all__ = ["build_exposures"]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The rows before pricing: instruments once each, and (account, instrument) pairs that point to them."""
+
+    unique: list[Any]
+    instrument: np.ndarray
+    account: np.ndarray
+    quantity: np.ndarray
+    candidate: np.ndarray
+
+
+def build_exposures(
+    book: Book,
+    market: Market,
+    candidates: Sequence[Any],
+    scenarios: ScenarioSet,
+    stress: ScenarioSet,
+    *,
+    mark_half_spread: float | None = None,
+    trades: bool = True,
+) -> Exposures:
+    """Price a book and its candidate hedges.
+
+    Parameters
+    ----------
+    candidates
+        Instruments that may be traded, in every tradable account of their venue.
+    scenarios
+        The sample for tail risk.
+    stress
+        Named scenarios, one label each.
+    mark_half_spread
+        See :func:`hedgeopt.models.costs.quotes.unit_cost`.
+    trades
+        False skips the candidates' scenario matrix (risk report without hedging).
+    """
+    table = _rows(book, market, candidates if trades else ())
+    assets = _assets(book, table.unique)
+    prices = np.array([market.price(asset) for asset in assets])
+    risk = _unit_risk(table.unique, market, assets)
+    collateral = np.zeros((len(book.accounts), len(assets)))
+    for c, account in enumerate(book.accounts):
+        for item in account.collateral:
+            collateral[c, assets.index(item.asset)] += item.amount
+
+    notes = list(market.notes)
+    carry = _known_carry(table.unique, risk, notes)
+    at = table.instrument
+    items = tuple(table.unique[i] for i in at)
+    ids = [item.id for item in items]
+    rows = Rows(
+        instruments=items,
+        account=table.account,
+        quantity=table.quantity,
+        value=risk.value[at],
+        notional=risk.notional[at],
+        premium=risk.premium[at],
+        carry=carry[at],
+        greeks=risk.greeks[:, at],
+        index=np.array([market.price(item.assets[0]) for item in items]),
+        mark=market.quoted("mark_price", ids),
+    )
+    cost = unit_cost(
+        [items[i] for i in table.candidate], market, rows.notional[table.candidate], mark_half_spread=mark_half_spread
+    )
+    if cost.assumed.any():
+        notes.append(
+            f"half-spread of {1e4 * (mark_half_spread or 0):g} bp assumed for {int(cost.assumed.sum())} instruments "
+            "that carry a mark and no quotes"
+        )
+    equity = collateral @ prices
+    np.add.at(equity, rows.account, rows.quantity * rows.value)
+
+    sample = _revalue(table, market, scenarios, assets, collateral, prices, risk)
+    shock = _revalue(table, market, stress, assets, collateral, prices, risk)
+    return Exposures(
+        timestamp=market.timestamp,
+        horizon_days=scenarios.horizon_days,
+        assets=assets,
+        prices=prices,
+        accounts=tuple(account.name for account in book.accounts),
+        venues=tuple(account.venue for account in book.accounts),
+        equity=equity,
+        collateral=collateral,
+        rows=rows,
+        candidate=table.candidate,
+        lower=np.where(cost.sellable, -np.inf, 0.0),
+        upper=np.where(cost.buyable, np.inf, 0.0),
+        cost_buy=cost.buy,
+        cost_sell=cost.sell,
+        fee=cost.fee,
+        trade_greeks=_trade_greeks(items, table.candidate, rows, assets),
+        open_interest=market.quoted("open_interest", [ids[i] for i in table.candidate]),
+        base_pnl=sample.account_pnl.sum(axis=1),
+        pnl=sample.pnl,
+        probabilities=scenarios.probabilities,
+        stress=stress.labels,
+        stress_base=shock.account_pnl.sum(axis=1),
+        stress_pnl=shock.pnl,
+        stress_account_pnl=shock.account_pnl,
+        notes=tuple(notes),
+    )
+
+
+def _rows(book: Book, market: Market, candidates: Sequence[Any]) -> _Table:
+    unique: dict[str, int] = {}
+    instruments: list[Any] = []
+
+    def place(item: Any) -> int:
+        if item.id not in unique:
+            unique[item.id] = len(instruments)
+            instruments.append(item)
+        return unique[item.id]
+
+    pairs: dict[tuple[int, int], float] = {}
+    for c, account in enumerate(book.accounts):
+        for position in account.positions:
+            item = position.instrument
+            if isinstance(item, str):
+                item = market.instrument(account.venue, item)
+            pairs[c, place(item)] = position.quantity
+    tradable: list[tuple[int, int]] = []
+    for c, account in enumerate(book.accounts):
+        if account.tradable:
+            tradable += [(c, place(item)) for item in candidates if item.venue == account.venue]
+    for pair in tradable:
+        pairs.setdefault(pair, 0.0)
+    order = {pair: row for row, pair in enumerate(pairs)}
+    return _Table(
+        unique=instruments,
+        instrument=np.array([i for _, i in pairs], dtype=np.int64),
+        account=np.array([c for c, _ in pairs], dtype=np.int64),
+        quantity=np.array(list(pairs.values()), dtype=float),
+        candidate=np.array([order[pair] for pair in tradable], dtype=np.int64),
+    )
+
+
+def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:
+    """Assets by first use; dollar assets last, so that reports lead with what moves."""
+    found: dict[str, None] = {}
+    for item in instruments:
+        found.update(dict.fromkeys(item.assets))
+    for account in book.accounts:
+        found.update(dict.fromkeys(item.asset for item in account.collateral))
+    return tuple(sorted(found, key=lambda asset: asset in dollar_assets()))
+
+
+def _by_family(instruments: Sequence[Any]) -> dict[str, list[int]]:
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, item in enumerate(instruments):
+        groups[item.kind].append(i)
+    return groups
+
+
+def _unit_risk(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:
+    total = UnitRisk.zeros(len(instruments), len(assets))
+    for kind, members in _by_family(instruments).items():
+        part = FAMILIES[kind].unit_risk([instruments[i] for i in members], market, assets)
+        for name in ("value", "notional", "premium", "carry"):
+            getattr(total, name)[members] = getattr(part, name)
+        total.greeks[:, members] = part.greeks
+    bad = ~np.isfinite(total.greeks).all(axis=(0, 2)) | ~np.isfinite(total.value)
+    if bad.any():
+        raise InputError(f"{instruments[int(np.flatnonzero(bad)[0])].id} has a value or Greek that is not finite")
+    return total
+
+
+def _known_carry(instruments: Sequence[Any], risk: UnitRisk, notes: list[str]) -> np.ndarray:
+    unknown = np.flatnonzero(np.isnan(risk.carry))
+    if len(unknown):
+        names = ", ".join(instruments[i].name for i in unknown[:3]) + (", …" if len(unknown) > 3 else "")
+        notes.append(f"no funding rate given for {names}: carry counted as 0")
+    return np.nan_to_num(risk.carry, nan=0.0)
+
+
+def _trade_greeks(items: Sequence[Any], candidate: np.ndarray, rows: Rows, assets: tuple[str, ...]) -> np.ndarray:
+    """Greeks per unit traded: what is bought is paid for in its settlement asset, whose delta leaves the book."""
+    result = rows.greeks[:, candidate].copy()
+    for n, row in enumerate(candidate):
+        if rows.premium[row] != 0.0 and items[row].settlement in assets:
+            result[greek("delta"), n, assets.index(items[row].settlement)] -= rows.premium[row]
+    return result
+
+
+@dataclass(frozen=True)
+class _Revalued:
+    pnl: np.ndarray
+    account_pnl: np.ndarray
+
+
+def _revalue(
+    table: _Table,
+    market: Market,
+    scenarios: ScenarioSet,
+    assets: tuple[str, ...],
+    collateral: np.ndarray,
+    prices: np.ndarray,
+    risk: UnitRisk,
+) -> _Revalued:
+    """P&L (S, N) per unit traded and (S, C) of each account's present holdings."""
+    n_scenarios = len(scenarios)
+    pnl = np.empty((n_scenarios, len(table.unique)), order="F")
+    for kind, members in _by_family(table.unique).items():
+        out = np.empty((n_scenarios, len(members)), order="F")
+        FAMILIES[kind].scenario_pnl([table.unique[i] for i in members], market, scenarios, out)
+        pnl[:, members] = out
+    if not np.isfinite(pnl).all():
+        at = int(np.flatnonzero(~np.isfinite(pnl).all(axis=0))[0])
+        raise InputError(f"{table.unique[at].id} has a scenario value that is not finite", field=scenarios.name)
+
+    moves = np.column_stack([prices[a] * (scenarios.price_factor(asset) - 1.0) for a, asset in enumerate(assets)])
+    account_pnl = moves @ collateral.T
+    held = np.flatnonzero(table.quantity)
+    for c in range(collateral.shape[0]):
+        mine = held[table.account[held] == c]
+        account_pnl[:, c] += pnl[:, table.instrument[mine]] @ table.quantity[mine]
+
+    traded = pnl[:, table.instrument[table.candidate]]
+    for n, row in enumerate(table.candidate):
+        item = table.unique[table.instrument[row]]
+        premium = risk.premium[table.instrument[row]]
+        if premium != 0.0 and item.settlement in assets:  # the coins paid away no longer move with the market
+            traded[:, n] -= premium * moves[:, assets.index(item.settlement)]
+    return _Revalued(traded, account_pnl)
+
+

@@ -1,0 +1,116 @@
+"""Reading and writing files: strict parsing with one-line errors, and output that is whole or absent."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from hedgeopt.errors import InputError
+
+__all__ = ["parse_json", "parse_toml", "read_text", "validated", "write_atomically"]
+
+_LARGEST = 256 * 2**20
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def read_text(path: str | Path, what: str) -> str:
+    """The text of a file, or an InputError that names it."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise InputError(f"is larger than {_LARGEST >> 20} MiB", file=path, fix=f"give a {what} file")
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{what} file not found", file=path) from None
+    except IsADirectoryError:
+        raise InputError(f"is a folder, not a {what} file", file=path) from None
+    except PermissionError:
+        raise InputError("cannot be read: permission denied", file=path) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not text (byte {error.start} is not UTF-8)", file=path, fix=f"give a {what} file") from None
+
+
+def parse_json(path: str | Path, what: str) -> Any:
+    """The JSON value in a file; duplicate keys and NaN are refused."""
+    text = read_text(path, what)
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        end = "; the file ends early: is it truncated?" if error.pos >= len(text.rstrip()) else ""
+        raise InputError(f"is not JSON: {error.msg} at line {error.lineno}{end}", file=path) from None
+    except RecursionError:
+        raise InputError("is not JSON: nested too deeply", file=path) from None
+    except ValueError as error:
+        raise InputError(str(error), file=path) from None
+
+
+def parse_toml(path: str | Path, what: str) -> Any:
+    """The TOML table in a file."""
+    text = read_text(path, what)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"is not TOML: {error}", file=path) from None
+    except RecursionError:
+        raise InputError("is not TOML: nested too deeply", file=path) from None
+
+
+def validated(model: type[T], data: Any, file: object) -> T:
+    """``data`` as a ``model``; the first fault becomes one line that names file, field, value and fix."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise validation_line(error, file) from None
+
+
+def validation_line(error: ValidationError, file: object | None) -> InputError:
+    """The first fault of a pydantic error as an :class:`InputError`."""
+    faults = error.errors(include_url=False)
+    first = faults[0]
+    more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
+    message = first["msg"].removeprefix("Value error, ")
+    shown = first.get("input")
+    shown = None if first["type"] in ("value_error", "missing") or isinstance(shown, dict | list) else shown
+    field = ".".join(str(part) for part in first["loc"]) or None
+    return InputError(message[0].lower() + message[1:] + more, file=file, field=field, value=shown)
+
+
+def write_atomically(files: dict[Path, str]) -> None:
+    """Write all ``files`` or none that is incomplete: each goes to a temporary name first, then all are renamed."""
+    staged: list[tuple[str, Path]] = []
+    try:
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            staged.append((temporary, path))
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+        for temporary, path in staged:
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", file=error.filename) from None
+    finally:
+        for temporary, _ in staged:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"holds the key {key!r} twice")
+        found[key] = value
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"holds {name}, which is not a number; every value must be finite")

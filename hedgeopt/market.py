@@ -1,0 +1,133 @@
+"""A market snapshot: prices of assets, and quotes of instruments, all with their time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.errors import InputError, StaleQuoteError
+from hedgeopt.models.data import dollar_assets
+
+__all__ = ["QUOTE_FIELDS", "Market"]
+
+QUOTE_FIELDS = {
+    "bid_price": "best bid, quote unit (coin for inverse options, USD otherwise); NaN: no bid",
+    "ask_price": "best ask, quote unit; NaN: no ask",
+    "mark_price": "the venue's mark, quote unit",
+    "mark_iv": "annual vol as a decimal (0.55 is 55 %), options only",
+    "underlying_price": "forward of the option's expiry, USD",
+    "open_interest": "units outstanding; NaN: not given",
+    "volume": "units traded in 24 hours; NaN: not given",
+    "funding_8h": "funding rate per 8 hours as a decimal, perpetuals only; NaN: not given",
+    "timestamp": "moment of the quote, UTC",
+}
+"""Columns of :attr:`Market.quotes` and their units."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """One moment of the market.
+
+    Attributes
+    ----------
+    timestamp
+        Moment of the snapshot, with time zone (the latest quote's).
+    prices
+        USD index price of each asset.
+    instruments
+        By ``venue:name``.
+    quotes
+        One row per instrument, index ``venue:name``, columns :data:`QUOTE_FIELDS`.
+    source
+        Where it was read from, for messages.
+    notes
+        Oddities a reader of results should know, such as index drift within the snapshot.
+    """
+
+    timestamp: datetime
+    prices: Mapping[str, float]
+    instruments: Mapping[str, Any]
+    quotes: pd.DataFrame
+    source: str = "market"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.timestamp.tzinfo is None:
+            raise InputError("needs a time zone", file=self.source, field="timestamp", value=self.timestamp)
+        for asset, price in self.prices.items():
+            if not (np.isfinite(price) and price > 0):
+                raise InputError("must be positive", file=self.source, field=f"price of {asset}", value=price)
+        missing = [column for column in QUOTE_FIELDS if column not in self.quotes.columns]
+        if missing:
+            raise InputError("is missing", file=self.source, field=f"column {missing[0]}")
+
+    def __len__(self) -> int:
+        return len(self.instruments)
+
+    def price(self, asset: str) -> float:
+        """USD price of ``asset``; dollar assets without a quoted price are worth 1."""
+        if asset in self.prices:
+            return float(self.prices[asset])
+        if asset in dollar_assets():
+            return 1.0
+        raise InputError(
+            f"has no price for {asset}", file=self.source, fix=f"known: {', '.join(sorted(self.prices)) or 'none'}"
+        )
+
+    def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
+        """Column ``field`` for the given ``venue:name`` ids as floats; NaN where the market has no such instrument."""
+        return self.quotes[field].reindex(pd.Index(ids)).to_numpy(dtype=float)
+
+    def instrument(self, venue: str, name: str) -> Any:
+        """The instrument ``name`` of ``venue``; raises InputError with near names when there is none."""
+        try:
+            return self.instruments[f"{venue}:{name}"]
+        except KeyError:
+            raise InputError(
+                "unknown instrument", file=self.source, field=venue, value=name, fix=self._advice(venue, name)
+            ) from None
+
+    def require_fresh(self, ids: Sequence[str], as_of: datetime, max_age: timedelta) -> None:
+        """Refuse quotes older than ``max_age`` at ``as_of``, and quotes from after it.
+
+        Raises
+        ------
+        StaleQuoteError
+            Names the oldest quote among ``ids`` and its age.
+        """
+        stamps = self.quotes["timestamp"].reindex(pd.Index(ids))
+        if stamps.empty:
+            return
+        oldest, newest = stamps.min(), stamps.max()
+        if as_of - oldest > max_age:
+            age = (as_of - oldest).total_seconds()
+            raise StaleQuoteError(
+                f"quote of {stamps.idxmin()} is {age:,.0f} s old, the policy allows {max_age.total_seconds():,.0f} s",
+                file=self.source,
+                field="timestamp",
+                value=oldest.isoformat(),
+                fix="read a newer snapshot, or raise max_quote_age_seconds",
+            )
+        if newest - as_of > max_age:
+            raise StaleQuoteError(
+                f"quote of {stamps.idxmax()} lies {(newest - as_of).total_seconds():,.0f} s after the moment of decision",
+                file=self.source,
+                field="timestamp",
+                value=newest.isoformat(),
+                fix="check the clocks, or the book's timestamp",
+            )
+
+    def _advice(self, venue: str, name: str) -> str:
+        import difflib
+
+        names = [item.name for item in self.instruments.values() if item.venue == venue]
+        if not names:
+            venues = sorted({item.venue for item in self.instruments.values()})
+            return f"the market holds no instrument of this venue (venues: {', '.join(venues)})"
+        near = difflib.get_close_matches(name, names, n=3)
+        return f"nearest: {', '.join(near)}" if near else f"the market holds {len(names)} instruments of {venue}"

@@ -1,0 +1,282 @@
+"""Market files to :class:`~hedgeopt.market.Market`: Deribit chain snapshots, with perpetual and futures marks beside them.
+
+Three tables are recognised by their columns, as CSV or Parquet, and may be mixed in one call:
+
+* chain: ``timestamp currency instrument_name option_type strike expiry bid_price ask_price mark_price mark_iv
+  underlying_price index_price`` and optionally ``open_interest volume funding_8h``; rows of perpetuals, futures and spot
+  leave the option columns empty;
+* perpetual marks: ``obs_datetime coin instrument_name perp_futures_mark_price``;
+* futures marks: ``timestamp currency futures_instrument_name term_mark_price_final``.
+
+A missing bid or ask means no quote on that side. Everything else that is missing, negative, crossed, expired or twice
+there is refused with one line that names file, column, row and fix.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.errors import InputError
+from hedgeopt.market import QUOTE_FIELDS, Market
+from hedgeopt.models.pricing.option import Option
+from hedgeopt.venues.deribit_names import parse_name
+
+__all__ = ["read_market"]
+
+_REQUIRED = (
+    "timestamp currency instrument_name option_type strike expiry bid_price ask_price mark_price mark_iv "
+    "underlying_price index_price"
+).split()
+_OPTIONAL = ("open_interest", "volume", "funding_8h")
+_NUMBERS = ("strike", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price", *_OPTIONAL)
+_MARKS = {
+    "perp_futures_mark_price": {
+        "obs_datetime": "timestamp",
+        "coin": "currency",
+        "instrument_name": "instrument_name",
+        "perp_futures_mark_price": "mark_price",
+    },
+    "term_mark_price_final": {
+        "timestamp": "timestamp",
+        "currency": "currency",
+        "futures_instrument_name": "instrument_name",
+        "term_mark_price_final": "mark_price",
+    },
+}
+_INDEX_DRIFT = 0.005
+_MARKS_WITHIN = pd.Timedelta(minutes=5)
+
+
+def read_market(*paths: str | Path, at: datetime | str | None = None, venue: str = "deribit") -> Market:
+    """Read one moment of the market.
+
+    Parameters
+    ----------
+    paths
+        One chain file, and optionally files of perpetual or futures marks taken within five minutes of it.
+    at
+        Which snapshot to read from a file that holds several: the latest one not after this moment.
+    venue
+        Venue that the instruments belong to.
+
+    Raises
+    ------
+    InputError
+        On anything that cannot be trusted; see the module's docstring.
+    """
+    if not paths:
+        raise InputError("no market file given")
+    moment = None if at is None else _moment(at)
+    tables = [(Path(path), _load(Path(path))) for path in paths]
+    chains = [(path, frame) for path, frame in tables if _kind(path, frame) == "chain"]
+    if not chains:
+        raise InputError("holds no chain (bid, ask, mark per instrument)", file=paths[0])
+    pieces = [_one_moment(path, _typed(path, frame), moment) for path, frame in chains]
+    stamp = max(piece["timestamp"].max() for piece in pieces)
+    notes: list[str] = []
+    for path, frame in tables:
+        kind = _kind(path, frame)
+        if kind != "chain":
+            pieces.append(_marks(path, frame, kind, stamp))
+    rows = pd.concat(pieces, ignore_index=True)
+    source = ", ".join(path.name for path, _ in tables)
+    prices = _index_prices(rows, source, notes)
+    return _market(rows, prices, venue, source, tuple(notes))
+
+
+def _moment(at: datetime | str) -> pd.Timestamp:
+    try:
+        stamp = pd.Timestamp(at)
+    except ValueError:
+        raise InputError("is not a date and time", field="at", value=at, fix="write 2026-02-05T21:29:37Z") from None
+    return stamp.tz_localize(UTC) if stamp.tzinfo is None else stamp.tz_convert(UTC)
+
+
+def _load(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise InputError("market file not found", file=path)
+    try:
+        if path.suffix == ".parquet":
+            frame = pd.read_parquet(path)
+        elif path.suffix in (".csv", ".gz"):
+            frame = pd.read_csv(path, low_memory=False)
+        else:
+            raise InputError("is neither .csv nor .parquet", file=path)
+    except InputError:
+        raise
+    except pd.errors.EmptyDataError:
+        raise InputError("is empty", file=path, fix="give a chain with one row per instrument") from None
+    except (ValueError, OSError) as error:  # pandas and pyarrow raise these on garbage and on truncated files
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"cannot be read as {path.suffix[1:]}: {reason}", file=path, fix="is it truncated?") from None
+    return frame
+
+
+def _kind(path: Path, frame: pd.DataFrame) -> str:
+    for signature in _MARKS:
+        if signature in frame.columns:
+            return signature
+    missing = [column for column in _REQUIRED if column not in frame.columns]
+    if missing:
+        raise InputError(f"column {missing[0]!r} is missing", file=path, fix=f"a chain needs {', '.join(_REQUIRED)}")
+    return "chain"
+
+
+def _typed(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
+    if frame.empty:
+        raise InputError("holds no rows", file=path)
+    frame = frame[[c for c in (*_REQUIRED, *_OPTIONAL) if c in frame.columns]].copy()
+    for column in _OPTIONAL:
+        if column not in frame.columns:
+            frame[column] = np.nan
+    for column in _NUMBERS:
+        numbers = pd.to_numeric(frame[column], errors="coerce").astype(float)
+        _refuse(path, frame, numbers.isna() & frame[column].notna(), column, "is not a number")
+        _refuse(path, frame, np.isinf(numbers), column, "is not finite")
+        frame[column] = numbers
+    for column in ("instrument_name", "currency"):
+        frame[column] = frame[column].astype("object")
+        _refuse(path, frame, frame[column].isna(), column, "is empty")
+    frame["option_type"] = frame["option_type"].astype("object")
+    frame["timestamp"] = _times(path, frame, "timestamp", required=True)
+    frame["expiry"] = _times(path, frame, "expiry", required=False)
+    return frame
+
+
+def _times(path: Path, frame: pd.DataFrame, column: str, *, required: bool) -> pd.Series:
+    values = frame[column]
+    values = values.astype("object") if isinstance(values.dtype, pd.CategoricalDtype) else values
+    times = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601" if values.dtype.kind != "M" else None)
+    bad = times.isna() if required else times.isna() & values.notna()
+    _refuse(path, frame, bad, column, "is not a date and time")
+    return times
+
+
+def _one_moment(path: Path, frame: pd.DataFrame, at: pd.Timestamp | None) -> pd.DataFrame:
+    stamps = pd.DatetimeIndex(frame["timestamp"].unique()).sort_values()
+    if at is not None:
+        known = stamps[stamps <= at]
+        if known.empty:
+            raise InputError(f"holds no snapshot at or before {at.isoformat()}", file=path, fix=f"the first is {stamps[0]}")
+        return frame[frame["timestamp"] == known[-1]]
+    # rows of one snapshot may carry their own quote times; several snapshots repeat instruments
+    if len(stamps) > 1 and frame["instrument_name"].duplicated().any():
+        moments = frame.groupby("instrument_name", observed=True)["timestamp"].nunique()
+        if (moments > 1).any():
+            span = f"{stamps[0].isoformat()} to {stamps[-1].isoformat()}"
+            raise InputError(f"holds {len(stamps)} snapshots ({span})", file=path, fix="choose one with at=... or --at")
+    return frame
+
+
+def _marks(path: Path, frame: pd.DataFrame, signature: str, stamp: pd.Timestamp) -> pd.DataFrame:
+    names = _MARKS[signature]
+    missing = [column for column in names if column not in frame.columns]
+    if missing:
+        raise InputError(f"column {missing[0]!r} is missing", file=path)
+    rows = frame[list(names)].rename(columns=names)
+    rows["timestamp"] = _times(path, rows, "timestamp", required=True)
+    near = rows[(rows["timestamp"] - stamp).abs() <= _MARKS_WITHIN]
+    if near.empty:
+        raise InputError(f"holds no marks within five minutes of {stamp.isoformat()}", file=path)
+    rows = near.assign(gap=(near["timestamp"] - stamp).abs()).sort_values("gap", kind="stable")
+    rows = rows.drop_duplicates("instrument_name").drop(columns="gap")
+    for column in (*_REQUIRED, *_OPTIONAL):
+        if column not in rows.columns:
+            rows[column] = pd.NaT if column == "expiry" else np.nan
+    rows["expiry"] = pd.to_datetime(rows["expiry"], utc=True)
+    return _typed(path, rows)
+
+
+def _index_prices(rows: pd.DataFrame, source: str, notes: list[str]) -> dict[str, float]:
+    prices: dict[str, float] = {}
+    for currency, group in rows.groupby("currency", observed=True):
+        index = group["index_price"].dropna()
+        if index.empty:
+            raise InputError(f"no index_price for {currency}", file=source, fix="give it in the chain rows")
+        if (index <= 0).any():
+            raise InputError("must be positive", file=source, field=f"index_price of {currency}", value=index.min())
+        prices[str(currency)] = float(index.median())
+        drift = float((index.max() - index.min()) / index.median())
+        if drift > _INDEX_DRIFT:
+            notes.append(f"index of {currency} drifts {drift:.2%} within the snapshot; the median is used")
+    return prices
+
+
+def _market(
+    rows: pd.DataFrame, prices: dict[str, float], venue: str, source: str, notes: tuple[str, ...]
+) -> Market:
+    stamp = rows["timestamp"].max()
+    _refuse(source, rows, rows["instrument_name"].duplicated(), "instrument_name", "stands there twice", "keep one row")
+    for column in ("bid_price", "ask_price", "mark_price", "open_interest", "volume", "mark_iv", "underlying_price"):
+        _refuse(source, rows, rows[column] < 0, column, "is negative")
+    _refuse(source, rows, rows["mark_price"].isna(), "mark_price", "is missing", "every instrument needs a mark")
+    rows = rows.assign(
+        bid_price=rows["bid_price"].where(rows["bid_price"] > 0), ask_price=rows["ask_price"].where(rows["ask_price"] > 0)
+    )
+    crossed = rows["bid_price"] > rows["ask_price"]
+    _refuse(source, rows, crossed, "bid_price", "lies above its ask_price (crossed quote)", "drop the row")
+
+    instruments = {}
+    is_option = np.zeros(len(rows), bool)
+    for at, row in enumerate(rows.itertuples(index=False)):
+        try:
+            item = parse_name(str(row.instrument_name), venue)
+        except InputError as error:
+            raise error.at(source) from None
+        _agrees(item, row, source)
+        is_option[at] = isinstance(item, Option)
+        if getattr(item, "expiry", None) is not None and item.expiry <= stamp:
+            raise InputError(
+                f"{item.name} had expired at the snapshot of {stamp.isoformat()}",
+                file=source,
+                field="expiry",
+                value=item.expiry.isoformat(),
+                fix="drop the row",
+            )
+        instruments[item.id] = item
+    for column in ("mark_iv", "underlying_price"):
+        bad = is_option & ~(rows[column] > 0).to_numpy()
+        _refuse(source, rows, pd.Series(bad, rows.index), column, "must be positive for an option")
+    quotes = rows[list(QUOTE_FIELDS)].set_axis(list(instruments), axis=0)
+    return Market(stamp.to_pydatetime(), prices, instruments, quotes, source, notes)
+
+
+def _agrees(item: object, row: object, source: str) -> None:
+    """The name and the columns beside it must describe the same instrument."""
+    base = getattr(item, "underlying", getattr(item, "asset", None))
+    if base != row.currency:  # type: ignore[attr-defined]
+        raise InputError(
+            f"unknown currency for {item.name}",  # type: ignore[attr-defined]
+            file=source,
+            field="currency",
+            value=row.currency,  # type: ignore[attr-defined]
+            fix=f"the name says {base}",
+        )
+    if not isinstance(item, Option):
+        return
+    if row.option_type != item.right:  # type: ignore[attr-defined]
+        raise InputError(
+            f"contradicts the name {item.name}", file=source, field="option_type", value=row.option_type  # type: ignore[attr-defined]
+        )
+    if abs(row.strike - item.strike) > 1e-6 * item.strike:  # type: ignore[attr-defined]
+        raise InputError(f"contradicts the name {item.name}", file=source, field="strike", value=row.strike)  # type: ignore[attr-defined]
+
+
+def _refuse(
+    source: object, rows: pd.DataFrame, bad: pd.Series, column: str, problem: str, fix: str | None = None
+) -> None:
+    bad = np.asarray(bad, bool)
+    if not bad.any():
+        return
+    at = int(np.flatnonzero(bad)[0])
+    name = rows["instrument_name"].iloc[at] if "instrument_name" in rows.columns else "?"
+    count = int(bad.sum())
+    more = f" (and {count - 1} more rows)" if count > 1 else ""
+    value = rows[column].iloc[at]
+    raise InputError(
+        f"{problem} in the row of {name}{more}", file=source, field=column, value=None if pd.isna(value) else value, fix=fix
+    )

@@ -1,0 +1,1 @@
+"""What is particular to one venue: instrument names now, connectors later."""

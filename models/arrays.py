@@ -1,0 +1,156 @@
+"""The arrays that pass from exposures to terms, constraints, program and certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Exposures", "Rows"]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Every (account, instrument) pair that is held or may be traded: M rows.
+
+    Attributes
+    ----------
+    instruments
+        M instruments.
+    account : (M,) int
+        Index of the account that holds or would hold it.
+    quantity : (M,)
+        Held now, in the instrument's quantity unit; negative is short.
+    value, notional, premium, carry : (M,)
+        Per unit; see :class:`hedgeopt.models.pricing.family.UnitRisk`.
+    greeks : (7, M, A)
+        Per unit held.
+    index : (M,)
+        USD price of the underlying (of the asset itself for spot).
+    mark : (M,)
+        Mark price in the venue's quote unit (coin for inverse options, USD otherwise).
+    """
+
+    instruments: tuple[Any, ...]
+    account: np.ndarray
+    quantity: np.ndarray
+    value: np.ndarray
+    notional: np.ndarray
+    premium: np.ndarray
+    carry: np.ndarray
+    greeks: np.ndarray
+    index: np.ndarray
+    mark: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.instruments)
+
+
+@dataclass(frozen=True, eq=False)
+class Exposures:
+    """A book and its market as arrays; everything downstream reads only these.
+
+    Trades are a vector x (N,), one entry per candidate, in the candidate's quantity unit: positive buys.
+    Positions after trading are ``rows.quantity`` plus x at ``candidate``.
+
+    Attributes
+    ----------
+    timestamp, horizon_days
+        Moment of the snapshot and risk horizon.
+    assets
+        A assets in column order.
+    prices : (A,)
+        USD price of each asset.
+    accounts, venues
+        C account names and the venue of each.
+    equity : (C,)
+        USD: collateral at index prices plus option and spot values.
+    collateral : (C, A)
+        Units of each asset posted.
+    rows
+        Held and tradable (account, instrument) pairs.
+    candidate : (N,) int
+        Row of each candidate.
+    lower, upper : (N,)
+        Trade limits from quotes: ``lower <= 0 <= upper``; 0 on a side without a quote. Infinite where nothing limits.
+    cost_buy, cost_sell : (N,)
+        USD per unit bought or sold (half-spread plus fee), non-negative; NaN never: 0 where the side is closed.
+    fee : (N,)
+        The part of either cost that is exchange fee, USD per unit.
+    trade_greeks : (7, N, A)
+        Change of the book's Greeks per unit traded: ``rows.greeks`` less the premium leg in delta.
+    open_interest : (N,)
+        Units outstanding; NaN where the market gives none.
+    base_pnl : (S,), pnl : (S, N)
+        USD P&L over the horizon: of the present book with its collateral, and per unit traded (premium leg included).
+    probabilities : (S,) or None
+        Scenario weights; None means equal.
+    stress : tuple of K names
+    stress_base : (K,), stress_pnl : (K, N)
+        The same under the named stress scenarios.
+    stress_account_pnl : (K, C)
+        USD P&L of each account's present holdings under each stress.
+    notes
+        Assumptions made where data were missing, each to be shown to the reader.
+    """
+
+    timestamp: datetime
+    horizon_days: float
+    assets: tuple[str, ...]
+    prices: np.ndarray
+    accounts: tuple[str, ...]
+    venues: tuple[str, ...]
+    equity: np.ndarray
+    collateral: np.ndarray
+    rows: Rows
+    candidate: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    cost_buy: np.ndarray
+    cost_sell: np.ndarray
+    fee: np.ndarray
+    trade_greeks: np.ndarray
+    open_interest: np.ndarray
+    base_pnl: np.ndarray
+    pnl: np.ndarray
+    probabilities: np.ndarray | None
+    stress: tuple[str, ...]
+    stress_base: np.ndarray
+    stress_pnl: np.ndarray
+    stress_account_pnl: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_candidates(self) -> int:
+        """N, the length of a trade vector."""
+        return len(self.candidate)
+
+    def positions(self, trades: np.ndarray) -> np.ndarray:
+        """(M,) quantities after trading x."""
+        after = self.rows.quantity.copy()
+        after[self.candidate] += trades
+        return after
+
+    def asset(self, name: str) -> int:
+        """Column of an asset; raises KeyError when the exposures do not hold it."""
+        if name not in self.assets:
+            raise KeyError(name)
+        return self.assets.index(name)
+
+    def structure(self) -> tuple[Any, ...]:
+        """What a compiled program depends on; equal structures can share one program."""
+        return (
+            self.assets,
+            self.accounts,
+            self.venues,
+            tuple(item.name for item in self.rows.instruments),
+            tuple(self.rows.account.tolist()),
+            tuple(self.candidate.tolist()),
+            self.pnl.shape,
+            self.probabilities is None,
+            self.stress,
+        )
+
+

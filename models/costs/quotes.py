@@ -1,0 +1,104 @@
+"""Trading cost per unit from quotes and venue fee tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.data import table
+from hedgeopt.models.pricing.family import MarketView
+
+__all__ = ["UnitCost", "fees", "unit_cost"]
+
+
+@dataclass(frozen=True)
+class UnitCost:
+    """USD per unit bought or sold (n,), fee included; ``buyable`` and ``sellable`` say where a quote stands."""
+
+    buy: np.ndarray
+    sell: np.ndarray
+    fee: np.ndarray
+    buyable: np.ndarray
+    sellable: np.ndarray
+    assumed: np.ndarray
+
+
+def unit_cost(
+    instruments: Sequence[Any],
+    market: MarketView,
+    notional: np.ndarray,
+    *,
+    mark_half_spread: float | None = None,
+) -> UnitCost:
+    """Half-spread plus taker fee.
+
+    Buying costs ``ask - min(mid, mark)``, selling ``max(mid, mark) - bid``, in USD per unit; with one quote missing the
+    mark alone is the reference and the other side is closed.
+
+    Parameters
+    ----------
+    notional : (n,)
+        USD of underlying per unit.
+    mark_half_spread
+        Half-spread as a share of price assumed for instruments that carry a mark and no quote at all; None: not tradable.
+    """
+    ids = [item.id for item in instruments]
+    bid, ask, mark = (market.quoted(field, ids) for field in ("bid_price", "ask_price", "mark_price"))
+    if mark_half_spread is not None:
+        assumed = np.isnan(bid) & np.isnan(ask) & np.array([item.kind != "option" for item in instruments])
+        bid = np.where(assumed, mark * (1.0 - mark_half_spread), bid)
+        ask = np.where(assumed, mark * (1.0 + mark_half_spread), ask)
+    else:
+        assumed = np.zeros(len(ids), bool)
+    mid = np.where(np.isnan(bid) | np.isnan(ask), mark, 0.5 * (bid + ask))
+    to_usd = _quote_value(instruments, market, mark)
+    fee = fees(instruments, market, notional, mark * to_usd)
+    buy = np.maximum(ask - np.minimum(mid, mark), 0.0) * to_usd + fee
+    sell = np.maximum(np.maximum(mid, mark) - bid, 0.0) * to_usd + fee
+    buyable, sellable = ~np.isnan(ask), ~np.isnan(bid)
+    return UnitCost(np.where(buyable, buy, 0.0), np.where(sellable, sell, 0.0), fee, buyable, sellable, assumed)
+
+
+def _quote_value(instruments: Sequence[Any], market: MarketView, mark: np.ndarray) -> np.ndarray:
+    """USD per unit of quantity per unit of quoted price."""
+    value = np.empty(len(instruments))
+    for i, item in enumerate(instruments):
+        if item.kind == "option":
+            value[i] = market.price(item.underlying if item.inverse else item.settlement)
+        elif getattr(item, "inverse", False):
+            value[i] = market.price(item.underlying) / mark[i] ** 2  # one USD of notional: d(N/P) = N dP / P^2 coins
+        elif item.kind == "spot":
+            value[i] = 1.0
+        else:
+            value[i] = market.price(item.settlement)
+    return value
+
+
+def fees(
+    instruments: Sequence[Any], market: MarketView, notional: np.ndarray, option_price: np.ndarray
+) -> np.ndarray:
+    """Taker fee in USD per unit (n,); an option's is ``min(rate * index, cap * price)``.
+
+    Vectors (coins): price .0001 pays .0000125; .0024 pays .0003; .05 pays .0003.
+    """
+    result = np.empty(len(instruments))
+    for i, item in enumerate(instruments):
+        rates = _rates(item.venue)
+        if item.kind == "option":
+            result[i] = min(rates["option_rate"] * market.price(item.underlying), rates["option_cap"] * option_price[i])
+        else:
+            result[i] = rates[f"{item.kind}_taker"] * notional[i]
+    return result
+
+
+def _rates(venue: str) -> dict[str, float]:
+    try:
+        return table(venue)["fees"]  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        raise InputError(
+            "no fee table for this venue", field="venue", value=venue, fix=f"add models/data/{venue}.toml"
+        ) from None

@@ -1,0 +1,55 @@
+"""What trading costs now: half-spread and fees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.separable import Separable
+from hedgeopt.models.term import Term, TradeVariables
+
+__all__ = ["TransactionCost"]
+
+
+class _BoundCost:
+    def __init__(self, trades: TradeVariables, e: Exposures) -> None:
+        import cvxpy as cp
+
+        self._buy = cp.Parameter(e.n_candidates, nonneg=True)
+        self._sell = cp.Parameter(e.n_candidates, nonneg=True)
+        self.expression = self._buy @ trades.buy + self._sell @ trades.sell
+
+    def update(self, e: Exposures, scale: np.ndarray) -> None:
+        self._buy.value, self._sell.value = e.cost_buy * scale, e.cost_sell * scale
+
+    def evaluate(self, e: Exposures, x: np.ndarray) -> float:
+        return float(e.cost_buy @ np.maximum(x, 0.0) + e.cost_sell @ np.maximum(-x, 0.0))
+
+    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        kinks = np.zeros((1, e.n_candidates))
+        return Separable(-e.cost_sell, 0.0, (e.cost_buy + e.cost_sell)[None, :], kinks)
+
+
+class TransactionCost(Term):
+    """Half-spread plus fee in USD: ``cost_buy @ max(x, 0) + cost_sell @ max(-x, 0)``.
+
+    Buying costs ``ask - min(mid, mark)`` and selling ``max(mid, mark) - bid`` per unit, so a mark outside the quotes is never
+    booked as a gain; option fees are capped at a share of the option's price (see models/data/deribit.toml).
+    """
+
+    unit: ClassVar[str] = "USD"
+    source: ClassVar[str] = "Deribit fee schedule, models/data/deribit.toml"
+
+    kind: Literal["transaction_cost"] = "transaction_cost"
+
+    @property
+    def name(self) -> str:
+        """``transaction cost``."""
+        return "transaction cost"
+
+    def bind(self, trades: TradeVariables, e: Exposures) -> _BoundCost:
+        """Linear in buys and sells."""
+        return _BoundCost(trades, e)

@@ -1,0 +1,85 @@
+"""What every instrument has: a name, a venue, and a unit of quantity."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from hedgeopt.models.data import dollar_assets
+
+__all__ = ["Asset", "Derivative", "Dollars", "Expiring", "Instrument", "Positive"]
+
+
+def _asset_code(code: str) -> str:
+    if not code or not code.replace("-", "").replace(".", "").replace("_", "").isalnum():
+        raise ValueError("an asset code is letters and digits, such as BTC or stETH")
+    return code
+
+
+Asset = Annotated[str, AfterValidator(_asset_code)]
+"""Code of an asset with a price in USD: ``BTC``, ``ETH``, ``USDC``."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Dollars = Annotated[float, Field(allow_inf_nan=False, description="US dollars")]
+
+
+class Instrument(BaseModel):
+    """Base of every instrument: frozen, strict, and linear in quantity.
+
+    ``kind`` (set by each family) selects the family that prices it; ``quantity_unit`` says what one unit of quantity is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quantity_unit: ClassVar[str] = "unit"
+
+    name: str = Field(min_length=1, description="the venue's own instrument name, unique per venue")
+    venue: str = Field(min_length=1, description="where it trades or is held")
+
+    @property
+    def id(self) -> str:
+        """``venue:name``, unique in a market."""
+        return f"{self.venue}:{self.name}"
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """Assets whose USD price moves this instrument's value."""
+        raise NotImplementedError
+
+
+class Derivative(Instrument):
+    """A claim on an underlying, settled in the underlying (inverse) or in a dollar asset (linear)."""
+
+    underlying: Asset = Field(description="asset whose index price drives the payoff")
+    settlement: Asset = Field(description="asset in which premium and payoff are paid")
+
+    @model_validator(mode="after")
+    def _settles_in_underlying_or_dollars(self) -> Derivative:
+        if self.settlement != self.underlying and self.settlement not in dollar_assets():
+            raise ValueError(
+                f"settlement {self.settlement!r} is neither the underlying {self.underlying!r} nor a dollar asset "
+                f"({', '.join(sorted(dollar_assets()))})"
+            )
+        return self
+
+    @property
+    def inverse(self) -> bool:
+        """Settled in the underlying coin itself."""
+        return self.settlement == self.underlying
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """The underlying, and the settlement asset where it differs."""
+        return (self.underlying,) if self.inverse else (self.underlying, self.settlement)
+
+
+class Expiring(Derivative):
+    """A derivative with an expiry."""
+
+    expiry: AwareDatetime = Field(description="moment of settlement, with time zone")
+
+    def years_from(self, moment: datetime) -> float:
+        """Time to expiry in years of 365 days (Deribit's convention); negative when expired."""
+        return (self.expiry - moment).total_seconds() / (365.0 * 86_400.0)

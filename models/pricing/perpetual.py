@@ -1,0 +1,49 @@
+"""Perpetual swaps, linear and inverse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from hedgeopt.models.pricing.family import MarketView, UnitRisk
+from hedgeopt.models.pricing.instrument import Derivative
+from hedgeopt.models.pricing.linear import linear_pnl, linear_risk
+from hedgeopt.models.scenarios.set import ScenarioSet
+
+__all__ = ["PERPETUAL", "Perpetual"]
+
+_FUNDING_PERIODS_PER_DAY = 3.0
+
+
+class Perpetual(Derivative):
+    """A perpetual swap; one unit of quantity is 1 USD of notional when inverse, 1 coin when linear (Deribit's size)."""
+
+    quantity_unit: ClassVar[str] = "USD when inverse, coin when linear"
+
+    kind: Literal["perpetual"] = "perpetual"
+
+
+class PerpetualFamily:
+    """P&L as in :mod:`hedgeopt.models.pricing.linear`; carry is funding, which longs pay when the rate is positive."""
+
+    kind = "perpetual"
+    instrument = Perpetual
+
+    def unit_risk(self, instruments: Sequence[Perpetual], market: MarketView, assets: tuple[str, ...]) -> UnitRisk:
+        """Delta and funding carry ``-rate_8h * 3 * notional`` per day; NaN carry where no rate is quoted."""
+        risk, mark, index = linear_risk(instruments, market, assets, np.zeros(len(instruments)))
+        rate = market.quoted("funding_8h", [item.id for item in instruments])
+        notional = np.array([1.0 if item.inverse else price for item, price in zip(instruments, index, strict=True)])
+        risk.carry[:] = -rate * _FUNDING_PERIODS_PER_DAY * notional
+        return risk
+
+    def scenario_pnl(
+        self, instruments: Sequence[Perpetual], market: MarketView, scenarios: ScenarioSet, out: np.ndarray
+    ) -> None:
+        """Mark and index move together: the basis of a perpetual is reset by funding."""
+        linear_pnl(instruments, market, scenarios, np.zeros(len(instruments)), out)
+
+
+PERPETUAL = PerpetualFamily()

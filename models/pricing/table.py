@@ -1,0 +1,37 @@
+"""The instrument families hedgeopt prices. A new family is a file, a line here, and a test file."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from hedgeopt.models.pricing.family import Family
+from hedgeopt.models.pricing.future import FUTURE
+from hedgeopt.models.pricing.option import OPTION
+from hedgeopt.models.pricing.perpetual import PERPETUAL
+from hedgeopt.models.pricing.spot import SPOT
+
+__all__ = ["FAMILIES", "INSTRUMENT", "AnyInstrument", "family_of"]
+
+FAMILIES: dict[str, Family] = {
+    family.kind: family
+    for family in (
+        SPOT,
+        PERPETUAL,
+        FUTURE,
+        OPTION,
+    )
+}
+
+AnyInstrument: Any = Annotated[reduce(or_, (f.instrument for f in FAMILIES.values())), Field(discriminator="kind")]
+"""Any instrument, told apart by its ``kind``."""
+
+INSTRUMENT: TypeAdapter[Any] = TypeAdapter(AnyInstrument)
+
+
+def family_of(instrument: Any) -> Family:
+    """The family that prices ``instrument``."""
+    return FAMILIES[instrument.kind]

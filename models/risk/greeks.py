@@ -1,0 +1,130 @@
+"""Net Greeks of the whole book by underlying, as terms that may be limited or minimised."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.pricing.family import GREEK_UNITS, greek
+from hedgeopt.models.pricing.instrument import Asset
+from hedgeopt.models.term import LinearTerm, Term, TradeVariables
+
+__all__ = ["Delta", "Gamma", "Rho", "Theta", "Vanna", "Vega", "Volga", "net_greek"]
+
+
+def net_greek(e: Exposures, name: str, asset: str, *, collateral: bool = True) -> float:
+    """Net Greek of the present book: sum of quantity times unit Greek; delta counts posted coins as well."""
+    at = _asset(e, asset)
+    total = float(e.rows.quantity @ e.rows.greeks[greek(name), :, at])
+    if name == "delta" and collateral:
+        total += float(e.collateral[:, at].sum())
+    return total
+
+
+def _asset(e: Exposures, asset: str) -> int:
+    try:
+        return e.asset(asset)
+    except KeyError:
+        raise InputError(
+            "names an underlying that neither book nor market holds",
+            file="policy",
+            field="underlying",
+            value=asset,
+            fix=f"held: {', '.join(e.assets)}",
+        ) from None
+
+
+class _BoundGreek(LinearTerm):
+    def __init__(self, trades: TradeVariables, e: Exposures, spec: _Greek) -> None:
+        super().__init__(trades, e)
+        self._spec = spec
+
+    def coefficients(self, e: Exposures) -> np.ndarray:
+        return e.trade_greeks[greek(self._spec.kind), :, _asset(e, self._spec.underlying)]
+
+    def constant(self, e: Exposures) -> float:
+        return net_greek(e, self._spec.kind, self._spec.underlying, collateral=self._spec.collateral)
+
+
+class _Greek(Term):
+    affine: ClassVar[bool] = True
+    source: ClassVar[str] = "Black (1976); Deribit: account exposure is equity plus DeltaTotal"
+
+    kind: str
+    underlying: Asset = Field(description="asset code, such as BTC")
+
+    def __init__(self, underlying: str | None = None, **data: object) -> None:
+        super().__init__(**({} if underlying is None else {"underlying": underlying}), **data)
+
+    @property
+    def collateral(self) -> bool:
+        """Whether posted coins count."""
+        return False
+
+    @property
+    def name(self) -> str:
+        """Such as ``delta BTC``."""
+        return f"{self.kind} {self.underlying}"
+
+    def bind(self, trades: TradeVariables, e: Exposures) -> _BoundGreek:
+        """Linear in the trades."""
+        return _BoundGreek(trades, e, self)
+
+
+class Delta(_Greek):
+    """Net delta in coins: positions, posted coins (unless ``include_collateral`` is false) and premium legs of trades."""
+
+    unit: ClassVar[str] = GREEK_UNITS["delta"]
+    kind: Literal["delta"] = "delta"
+    include_collateral: bool = Field(default=True, description="count coins posted as collateral")
+
+    @property
+    def collateral(self) -> bool:
+        """Whether posted coins count."""
+        return self.include_collateral
+
+
+class Gamma(_Greek):
+    """Net gamma: change of delta in coins per USD move of the index."""
+
+    unit: ClassVar[str] = GREEK_UNITS["gamma"]
+    kind: Literal["gamma"] = "gamma"
+
+
+class Vega(_Greek):
+    """Net vega: USD per vol point (0.01 of annual vol), all tenors moving together."""
+
+    unit: ClassVar[str] = GREEK_UNITS["vega"]
+    kind: Literal["vega"] = "vega"
+
+
+class Theta(_Greek):
+    """Net theta: USD per day at constant forward."""
+
+    unit: ClassVar[str] = GREEK_UNITS["theta"]
+    kind: Literal["theta"] = "theta"
+
+
+class Rho(_Greek):
+    """Net rho: USD per 1 % of rate at constant spot."""
+
+    unit: ClassVar[str] = GREEK_UNITS["rho"]
+    kind: Literal["rho"] = "rho"
+
+
+class Vanna(_Greek):
+    """Net vanna: change of delta in coins per vol point."""
+
+    unit: ClassVar[str] = GREEK_UNITS["vanna"]
+    kind: Literal["vanna"] = "vanna"
+
+
+class Volga(_Greek):
+    """Net volga: change of vega per vol point."""
+
+    unit: ClassVar[str] = GREEK_UNITS["volga"]
+    kind: Literal["volga"] = "volga"

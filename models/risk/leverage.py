@@ -1,0 +1,87 @@
+"""Gross leverage: exposure held, over equity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.pricing.family import greek
+from hedgeopt.models.separable import Separable
+from hedgeopt.models.term import Term, TradeVariables
+
+__all__ = ["GrossLeverage", "row_exposure"]
+
+
+def row_exposure(e: Exposures, basis: str) -> np.ndarray:
+    """(M,) non-negative USD exposure of one unit: ``|delta| * price`` summed over assets, or full notional."""
+    if basis == "notional":
+        return e.rows.notional
+    return np.abs(e.rows.greeks[greek("delta")]) @ e.prices
+
+
+class _BoundGrossLeverage:
+    def __init__(self, trades: TradeVariables, e: Exposures, basis: str) -> None:
+        import cvxpy as cp
+
+        n = e.n_candidates
+        self._basis = basis
+        self._exposure = cp.Parameter(n, nonneg=True)
+        self._held = cp.Parameter(n)
+        self._rest = cp.Parameter(nonneg=True)
+        self.expression = self._exposure @ cp.abs(trades.net + self._held) + self._rest
+
+    def _parts(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
+        """Exposure per unit over equity and quantity held of the candidates, and leverage of all other rows."""
+        equity = float(e.equity.sum())
+        if equity <= 0:
+            raise InputError(
+                "leverage has no meaning: equity is not positive",
+                file="book",
+                field="collateral",
+                value=f"{equity:,.0f} USD",
+                fix="post collateral, or limit exposures in USD instead",
+            )
+        unit = row_exposure(e, self._basis) / equity
+        gross = unit * np.abs(e.rows.quantity)
+        rest = float(gross.sum() - gross[e.candidate].sum())
+        return unit[e.candidate], e.rows.quantity[e.candidate], max(rest, 0.0)
+
+    def update(self, e: Exposures, scale: np.ndarray) -> None:
+        unit, held, rest = self._parts(e)
+        self._exposure.value, self._held.value, self._rest.value = unit * scale, held / scale, rest
+
+    def evaluate(self, e: Exposures, x: np.ndarray) -> float:
+        unit, held, rest = self._parts(e)
+        return float(unit @ np.abs(held + x) + rest)
+
+    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        unit, held, rest = self._parts(e)  # |h + x| = 2 max(x + h, 0) - (x + h): separable, so exact
+        return Separable(-unit, rest - float(unit @ held), 2.0 * unit[None, :], -held[None, :])
+
+
+class GrossLeverage(Term):
+    """Sum over positions of absolute exposure in USD, over total equity: ``sum_i |z_i| e_i / equity``.
+
+    ``basis`` "delta" counts ``|delta| * price`` of each position (options at their delta), "notional" the full underlying.
+    Collateral is not counted; equity is that before trading.
+    """
+
+    unit: ClassVar[str] = "times equity"
+    source: ClassVar[str] = "commitment method, AIFMD Regulation (EU) 231/2013 art. 8"
+
+    kind: Literal["gross_leverage"] = "gross_leverage"
+    basis: Literal["delta", "notional"] = Field(default="delta", description="exposure of one unit")
+
+    @property
+    def name(self) -> str:
+        """``gross leverage``, with the basis unless it is delta."""
+        return "gross leverage" if self.basis == "delta" else "gross notional leverage"
+
+    def bind(self, trades: TradeVariables, e: Exposures) -> _BoundGrossLeverage:
+        """Weighted absolute values."""
+        return _BoundGrossLeverage(trades, e, self.basis)

@@ -1,0 +1,70 @@
+"""Variance of the book's scenario P&L."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.separable import Separable
+from hedgeopt.models.term import Term, TradeVariables
+
+__all__ = ["Variance"]
+
+
+class _BoundVariance:
+    """``|| R (scale * net) + r ||^2`` with the thin QR factor [R r] of the centred, weighted P&L matrix [pnl base]."""
+
+    def __init__(self, trades: TradeVariables, e: Exposures) -> None:
+        import cvxpy as cp
+
+        n = e.n_candidates
+        self._factor = cp.Parameter((n + 1, n))
+        self._offset = cp.Parameter(n + 1)
+        self.expression = cp.sum_squares(self._factor @ trades.net + self._offset)
+
+    def update(self, e: Exposures, scale: np.ndarray) -> None:
+        n = e.n_candidates
+        matrix = np.column_stack([e.pnl * scale, e.base_pnl])
+        if e.probabilities is None:
+            matrix -= matrix.mean(axis=0)
+            matrix /= np.sqrt(len(matrix))
+        else:
+            matrix -= e.probabilities @ matrix
+            matrix *= np.sqrt(e.probabilities)[:, None]
+        r = np.linalg.qr(matrix, mode="r") if len(matrix) > n else matrix
+        square = np.zeros((n + 1, n + 1))
+        square[: len(r)] = r
+        self._factor.value, self._offset.value = square[:, :n], square[:, n]
+
+    def evaluate(self, e: Exposures, x: np.ndarray) -> float:
+        pnl = e.base_pnl + e.pnl @ x
+        p = np.full(len(pnl), 1.0 / len(pnl)) if e.probabilities is None else e.probabilities
+        return float(p @ (pnl - p @ pnl) ** 2)
+
+    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        pnl = e.base_pnl + e.pnl @ x
+        p = np.full(len(pnl), 1.0 / len(pnl)) if e.probabilities is None else e.probabilities
+        centred = pnl - p @ pnl
+        gradient = 2.0 * ((p * centred) @ e.pnl)
+        return Separable(gradient, float(p @ centred**2 - gradient @ x))
+
+
+class Variance(Term):
+    """Variance of P&L over the horizon in USD squared: ``sum_s p_s (pnl_s - mean)^2``."""
+
+    unit: ClassVar[str] = "USD^2"
+    source: ClassVar[str] = "Markowitz 1952"
+
+    kind: Literal["variance"] = "variance"
+
+    @property
+    def name(self) -> str:
+        """``variance``."""
+        return "variance"
+
+    def bind(self, trades: TradeVariables, e: Exposures) -> _BoundVariance:
+        """A sum of squares through the triangular factor of the P&L matrix."""
+        return _BoundVariance(trades, e)

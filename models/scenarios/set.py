@@ -1,0 +1,125 @@
+"""A set of joint market moves, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.data import dollar_assets
+
+__all__ = ["ScenarioSet", "vol_term_weight"]
+
+_REFERENCE_DAYS = 30.0
+_SHORTEST_DAYS = 7.0
+
+
+def vol_term_weight(years: np.ndarray, exponent: float = 0.3) -> np.ndarray:
+    """How much of a 30-day vol move an option of this age feels: ``(30 / max(days, 7)) ** exponent``.
+
+    The form is that of Deribit's portfolio margin (exponent 0.30 below 30 days); the floor of 7 days keeps a shock
+    that is stated in log-vol from exploding at the shortest expiries.
+    """
+    return (_REFERENCE_DAYS / np.maximum(np.asarray(years, float) * 365.0, _SHORTEST_DAYS)) ** exponent
+
+
+@dataclass(frozen=True)
+class ScenarioSet:
+    """S joint moves of A assets over one horizon.
+
+    Attributes
+    ----------
+    name
+        Shown in reports.
+    assets
+        The A assets that move, in column order.
+    spot_factor : (S, A)
+        Price in the scenario divided by today's price (1 = unchanged), strictly positive.
+    log_vol_shift : (S, A)
+        Change of the logarithm of the 30-day implied vol; other tenors follow :func:`vol_term_weight`.
+    horizon_days
+        Time that passes; options age by it. 0 for an instantaneous stress.
+    probabilities : (S,) or None
+        Weights summing to one; None means equal.
+    labels
+        One name per scenario, for stress sets and reports; empty otherwise.
+    basis_shift : (S, A) or None
+        Change of the annualised log forward/spot basis, applied as ``exp(basis_shift * years)``.
+    skew_shift : (S, A) or None
+        Change of vol per unit of ``ln(strike / forward) / sqrt(years)``.
+    liquidity : mapping from name to (S,)
+        Multipliers such as ``spread`` and ``depth`` that a report or backtest may apply; 1 when absent.
+    """
+
+    name: str
+    assets: tuple[str, ...]
+    spot_factor: np.ndarray
+    log_vol_shift: np.ndarray
+    horizon_days: float
+    probabilities: np.ndarray | None = None
+    labels: tuple[str, ...] = ()
+    basis_shift: np.ndarray | None = None
+    skew_shift: np.ndarray | None = None
+    liquidity: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = (self.spot_factor.shape[0], len(self.assets))
+        for name in ("spot_factor", "log_vol_shift", "basis_shift", "skew_shift"):
+            values = getattr(self, name)
+            if values is None:
+                continue
+            if values.shape != shape:
+                raise InputError(f"shape {values.shape} instead of {shape}", field=f"scenarios {self.name!r} {name}")
+            if not np.isfinite(values).all():
+                raise InputError("has a value that is not finite", field=f"scenarios {self.name!r} {name}")
+        if shape[0] == 0:
+            raise InputError("holds no scenario", field=f"scenarios {self.name!r}")
+        if (self.spot_factor <= 0).any():
+            raise InputError("a price falls to zero or below", field=f"scenarios {self.name!r} spot_factor")
+        if self.probabilities is not None:
+            p = self.probabilities
+            if p.shape != shape[:1] or (p < 0).any() or not np.isclose(p.sum(), 1.0, rtol=0, atol=1e-9):
+                raise InputError("must be non-negative and sum to 1", field=f"scenarios {self.name!r} probabilities")
+        if self.labels and len(self.labels) != shape[0]:
+            raise InputError(f"{len(self.labels)} labels for {shape[0]} scenarios", field=f"scenarios {self.name!r}")
+
+    def __len__(self) -> int:
+        return int(self.spot_factor.shape[0])
+
+    @property
+    def years(self) -> float:
+        """The horizon in years of 365 days."""
+        return self.horizon_days / 365.0
+
+    def column(self, asset: str) -> int | None:
+        """Column of ``asset``; None for a dollar asset without a peg scenario (it keeps its price).
+
+        Raises
+        ------
+        InputError
+            For any other asset the set does not move: its risk would silently be zero.
+        """
+        if asset in self.assets:
+            return self.assets.index(asset)
+        if asset in dollar_assets():
+            return None
+        raise InputError(
+            f"no scenario moves {asset}",
+            field=f"scenarios {self.name!r}",
+            fix=f"add {asset} to the scenario settings or remove its positions (moved: {', '.join(self.assets)})",
+        )
+
+    def price_factor(self, asset: str) -> np.ndarray:
+        """(S,) price of ``asset`` in each scenario over its price today."""
+        at = self.column(asset)
+        return np.ones(len(self)) if at is None else self.spot_factor[:, at]
+
+    def columns(self, assets: Sequence[str]) -> np.ndarray:
+        """Column index of each of ``assets`` (underlyings, so every one must move)."""
+        found = [self.column(asset) for asset in assets]
+        missing = [asset for asset, at in zip(assets, found, strict=True) if at is None]
+        if missing:
+            raise InputError(f"no scenario moves {missing[0]}", field=f"scenarios {self.name!r}")
+        return np.array(found, dtype=np.int64)

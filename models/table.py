@@ -1,0 +1,44 @@
+"""The terms a policy may minimise or limit. A new term is a file, a line here, and a test file."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from hedgeopt.models.costs.carry import Carry
+from hedgeopt.models.costs.transaction import TransactionCost
+from hedgeopt.models.margin.term import Margin
+from hedgeopt.models.risk.cvar import CVaR
+from hedgeopt.models.risk.greeks import Delta, Gamma, Rho, Theta, Vanna, Vega, Volga
+from hedgeopt.models.risk.leverage import GrossLeverage
+from hedgeopt.models.risk.stress import StressLoss
+from hedgeopt.models.risk.variance import Variance
+from hedgeopt.models.term import Term
+
+__all__ = ["TERMS", "AnyTerm"]
+
+TERMS: dict[str, type[Term]] = {
+    term.model_fields["kind"].default: term
+    for term in (
+        TransactionCost,
+        Carry,
+        CVaR,
+        Variance,
+        StressLoss,
+        Delta,
+        Gamma,
+        Vega,
+        Theta,
+        Rho,
+        Vanna,
+        Volga,
+        GrossLeverage,
+        Margin,
+    )
+}
+
+AnyTerm: Any = Annotated[reduce(or_, TERMS.values()), Field(discriminator="kind")]
+"""Any term, told apart by its ``kind``."""

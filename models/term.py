@@ -1,0 +1,179 @@
+"""Terms: what a policy may minimise or limit, and the algebra that combines them.
+
+A *spec* (:class:`Term`, a frozen pydantic model) says what is meant, in the policy's words, and goes to and from TOML and
+JSON. Bound to a program it becomes a :class:`BoundTerm`: a cvxpy expression of the trades with its parameters, and the same
+function in plain numpy, from which certificates are computed.
+
+Trades are scaled inside programs: ``x = scale * net`` with ``net = buy - sell`` in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.separable import Separable
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+    from hedgeopt.constraints.limit import Limit
+
+__all__ = ["BoundTerm", "LinearTerm", "Objective", "Term", "TradeVariables", "Weighted"]
+
+
+@dataclass(frozen=True)
+class TradeVariables:
+    """The program's variables, scaled: ``buy`` and ``sell`` (N,) in [0, 1]; ``net = buy - sell``."""
+
+    buy: cp.Variable
+    sell: cp.Variable
+
+    @property
+    def net(self) -> cp.Expression:
+        """(N,) signed scaled trades."""
+        return self.buy - self.sell
+
+
+class BoundTerm(Protocol):
+    """A term inside a compiled program."""
+
+    expression: cp.Expression
+    """Scalar convex expression of the trades, DPP in its parameters, in the term's unit."""
+
+    def update(self, e: Exposures, scale: np.ndarray) -> None:
+        """Set the parameters from new exposures."""
+        ...
+
+    def evaluate(self, e: Exposures, x: np.ndarray) -> float:
+        """The same function in plain numpy, at trades x (N,) in natural units."""
+        ...
+
+    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        """A function nowhere above this term and (nearly) equal to it at x.
+
+        ``tails`` holds the tail weights (S,) found by the solver for each CVaR atom, by ``id``; they are made feasible
+        before use, so a wrong weight loosens the bound but never falsifies it.
+        """
+        ...
+
+
+class Term(BaseModel):
+    """Base of all terms. ``unit`` is the unit of its value; ``affine`` terms may be limited from below as well."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: ClassVar[str]
+    affine: ClassVar[bool] = False
+    source: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        """Short name for reports and duals, such as ``delta BTC``."""
+        raise NotImplementedError
+
+    def bind(self, trades: TradeVariables, e: Exposures) -> BoundTerm:
+        """The cvxpy expression and numpy evaluation of this term for exposures shaped like ``e``."""
+        raise NotImplementedError
+
+    def __mul__(self, weight: float) -> Objective:
+        return Objective((Weighted(weight=float(weight), term=self),))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Objective:
+        return self * -1.0
+
+    def __add__(self, other: Term | Objective) -> Objective:
+        return self * 1.0 + other
+
+    def __sub__(self, other: Term | Objective) -> Objective:
+        return self * 1.0 + other * -1.0
+
+    def __le__(self, upper: float) -> Limit:
+        return self._limit(None, upper)
+
+    def __ge__(self, lower: float) -> Limit:
+        return self._limit(lower, None)
+
+    def within(self, lower: float, upper: float) -> Limit:
+        """Limit from both sides (affine terms only)."""
+        return self._limit(lower, upper)
+
+    def _limit(self, lower: float | None, upper: float | None) -> Limit:
+        from hedgeopt.constraints.limit import Limit  # constraints build on models: imported when first compared
+
+        return Limit(term=self, lower=lower, upper=upper)
+
+
+class Weighted(BaseModel):
+    """A term and its weight in the objective."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weight: float = 1.0
+    term: Any
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A weighted sum of terms, to be minimised: ``TransactionCost() + 0.5 * CVaR(0.99)``."""
+
+    parts: tuple[Weighted, ...]
+
+    def __add__(self, other: Term | Objective) -> Objective:
+        return Objective(self.parts + _objective(other).parts)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Term | Objective) -> Objective:
+        return self + _objective(other) * -1.0
+
+    def __mul__(self, factor: float) -> Objective:
+        return Objective(tuple(Weighted(weight=part.weight * float(factor), term=part.term) for part in self.parts))
+
+    __rmul__ = __mul__
+
+
+def _objective(value: Term | Objective) -> Objective:
+    return value * 1.0
+
+
+class LinearTerm:
+    """A bound term ``constant(e) + coefficients(e) @ x``.
+
+    Subclasses give :meth:`coefficients` and :meth:`constant`; expression, update, evaluation and minorant follow.
+    """
+
+    def __init__(self, trades: TradeVariables, e: Exposures) -> None:
+        import cvxpy as cp
+
+        self._slope = cp.Parameter(e.n_candidates)
+        self._constant = cp.Parameter()
+        self.expression = self._slope @ trades.net + self._constant
+
+    def coefficients(self, e: Exposures) -> np.ndarray:
+        """(N,) change per unit traded."""
+        raise NotImplementedError
+
+    def constant(self, e: Exposures) -> float:
+        """Value without trades."""
+        raise NotImplementedError
+
+    def update(self, e: Exposures, scale: np.ndarray) -> None:
+        """Set slope and constant."""
+        self._slope.value = self.coefficients(e) * scale
+        self._constant.value = self.constant(e)
+
+    def evaluate(self, e: Exposures, x: np.ndarray) -> float:
+        """``constant + coefficients @ x``."""
+        return float(self.constant(e) + self.coefficients(e) @ x)
+
+    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        """Exact."""
+        return Separable(self.coefficients(e), float(self.constant(e)))

@@ -31,7 +31,11 @@ def selected(only: Selection, e: Exposures) -> np.ndarray:
         match = np.array([item.kind == pattern or fnmatchcase(item.name, pattern) for item in items], bool)
         if not match.any():
             raise InputError(
-                "matches no candidate", file="policy", field="only", value=pattern, fix="give a kind or a name, * allowed"
+                "matches no candidate",
+                file="policy",
+                field="only",
+                value=pattern,
+                fix="give a kind or a name, * allowed",
             )
         hit |= match
     return hit

@@ -1,1 +1,163 @@
-"""hedgeopt: a convex-optimization hedge solver for crypto derivatives books."""
+"""hedgeopt: a convex-optimization hedge solver for crypto derivatives books.
+
+Everything public is here; names load on first use, so that ``import hedgeopt`` is quick. Importing it also teaches every
+``cvxpy.Problem`` the exact CVaR solver: ``problem.solve(method="tail")``, whichever of the two is imported first.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+if TYPE_CHECKING:
+    from hedgeopt.book import Account, Book, Collateral, Position
+    from hedgeopt.certificate import Certificate
+    from hedgeopt.constraints.limit import Limit
+    from hedgeopt.constraints.order_limit import OrderLimit
+    from hedgeopt.constraints.participation import Participation
+    from hedgeopt.constraints.position_limit import PositionLimit
+    from hedgeopt.errors import (
+        CertificateError,
+        HedgeoptError,
+        InfeasibleError,
+        InputError,
+        StaleQuoteError,
+        UnboundedError,
+        UnsupportedForm,
+    )
+    from hedgeopt.exposures import build_exposures
+    from hedgeopt.market import Market
+    from hedgeopt.models.costs.carry import Carry
+    from hedgeopt.models.costs.transaction import TransactionCost
+    from hedgeopt.models.margin.term import Margin
+    from hedgeopt.models.pricing.future import Future
+    from hedgeopt.models.pricing.option import Option
+    from hedgeopt.models.pricing.perpetual import Perpetual
+    from hedgeopt.models.pricing.spot import Spot
+    from hedgeopt.models.risk.cvar import CVaR
+    from hedgeopt.models.risk.greeks import Delta, Gamma, Rho, Theta, Vanna, Vega, Volga
+    from hedgeopt.models.risk.leverage import GrossLeverage
+    from hedgeopt.models.risk.stress import StressLoss
+    from hedgeopt.models.risk.variance import Variance
+    from hedgeopt.models.scenarios.config import HistoricalScenarios, ParametricScenarios
+    from hedgeopt.models.scenarios.set import ScenarioSet
+    from hedgeopt.policy import Candidates, Policy, read_policy
+    from hedgeopt.program import Program
+    from hedgeopt.proposal import Proposal
+    from hedgeopt.read_book import read_book
+    from hedgeopt.read_market import read_market
+    from hedgeopt.risk import RiskReport, risk_report
+    from hedgeopt.solve import expose, propose
+    from hedgeopt.tail import cvar
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "book": "Account Book Collateral Position",
+    "certificate": "Certificate",
+    "constraints.limit": "Limit",
+    "constraints.order_limit": "OrderLimit",
+    "constraints.participation": "Participation",
+    "constraints.position_limit": "PositionLimit",
+    "errors": "CertificateError HedgeoptError InfeasibleError InputError StaleQuoteError UnboundedError UnsupportedForm",
+    "exposures": "build_exposures",
+    "market": "Market",
+    "models.costs.carry": "Carry",
+    "models.costs.transaction": "TransactionCost",
+    "models.margin.term": "Margin",
+    "models.pricing.future": "Future",
+    "models.pricing.option": "Option",
+    "models.pricing.perpetual": "Perpetual",
+    "models.pricing.spot": "Spot",
+    "models.risk.cvar": "CVaR",
+    "models.risk.greeks": "Delta Gamma Rho Theta Vanna Vega Volga",
+    "models.risk.leverage": "GrossLeverage",
+    "models.risk.stress": "StressLoss",
+    "models.risk.variance": "Variance",
+    "models.scenarios.config": "HistoricalScenarios ParametricScenarios",
+    "models.scenarios.set": "ScenarioSet",
+    "policy": "Candidates Policy read_policy",
+    "program": "Program",
+    "proposal": "Proposal",
+    "read_book": "read_book",
+    "read_market": "read_market",
+    "risk": "RiskReport risk_report",
+    "solve": "expose propose",
+    "tail": "cvar",
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
+
+__all__ = [
+    "Account",
+    "Book",
+    "CVaR",
+    "Candidates",
+    "Carry",
+    "Certificate",
+    "CertificateError",
+    "Collateral",
+    "Delta",
+    "Future",
+    "Gamma",
+    "GrossLeverage",
+    "HedgeoptError",
+    "HistoricalScenarios",
+    "InfeasibleError",
+    "InputError",
+    "Limit",
+    "Margin",
+    "Market",
+    "Option",
+    "OrderLimit",
+    "ParametricScenarios",
+    "Participation",
+    "Perpetual",
+    "Policy",
+    "Position",
+    "PositionLimit",
+    "Program",
+    "Proposal",
+    "Rho",
+    "RiskReport",
+    "ScenarioSet",
+    "Spot",
+    "StaleQuoteError",
+    "StressLoss",
+    "Theta",
+    "TransactionCost",
+    "UnboundedError",
+    "UnsupportedForm",
+    "Vanna",
+    "Variance",
+    "Vega",
+    "Volga",
+    "build_exposures",
+    "cvar",
+    "expose",
+    "propose",
+    "read_book",
+    "read_market",
+    "read_policy",
+    "risk_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module on first use."""
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'hedgeopt' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"hedgeopt.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+@wrapt.when_imported("cvxpy")
+def _teach_tail(_cvxpy: Any) -> None:
+    importlib.import_module("hedgeopt.tail").register()

@@ -62,7 +62,7 @@ class StaleQuoteError(InputError):
     """A quote or snapshot is older than the policy allows."""
 
 
-class UnsupportedForm(InputError, TypeError):  # noqa: N818 - reads as what it says
+class UnsupportedForm(InputError, TypeError):
     """A cvxpy expression the tail solver does not support; the message names the sub-expression."""
 
 

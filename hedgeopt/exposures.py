@@ -250,5 +250,3 @@ def _revalue(
         if premium != 0.0 and item.settlement in assets:  # the coins paid away no longer move with the market
             traded[:, n] -= premium * moves[:, assets.index(item.settlement)]
     return _Revalued(traded, account_pnl)
-
-

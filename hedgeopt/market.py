@@ -92,6 +92,23 @@ class Market:
                 "unknown instrument", file=self.source, field=venue, value=name, fix=self._advice(venue, name)
             ) from None
 
+    def atm_vol(self, asset: str, days: float) -> float | None:
+        """At-the-money mark vol of options on ``asset`` at a tenor, linear in total variance between expiries.
+
+        Flat beyond the first and last expiry; None when no option on the asset is quoted.
+        """
+        items = [i for i in self.instruments.values() if i.kind == "option" and i.underlying == asset]
+        if not items:
+            return None
+        ids = [item.id for item in items]
+        years = np.array([item.years_from(self.timestamp) for item in items])
+        distance = np.abs(np.log(np.array([item.strike for item in items]) / self.quoted("underlying_price", ids)))
+        vol = self.quoted("mark_iv", ids)
+        tenors = np.unique(years)
+        atm = np.array([vol[years == tenor][np.argmin(distance[years == tenor])] for tenor in tenors])
+        at = np.clip(days / 365.0, tenors[0], tenors[-1])
+        return float(np.sqrt(np.interp(at, tenors, atm**2 * tenors) / at))
+
     def require_fresh(self, ids: Sequence[str], as_of: datetime, max_age: timedelta) -> None:
         """Refuse quotes older than ``max_age`` at ``as_of``, and quotes from after it.
 

@@ -27,10 +27,7 @@ from hedgeopt.venues.deribit_names import parse_name
 
 __all__ = ["read_market"]
 
-_REQUIRED = (
-    "timestamp currency instrument_name option_type strike expiry bid_price ask_price mark_price mark_iv "
-    "underlying_price index_price"
-).split()
+_REQUIRED = ["timestamp", "currency", "instrument_name", "option_type", "strike", "expiry", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price"]
 _OPTIONAL = ("open_interest", "volume", "funding_8h")
 _NUMBERS = ("strike", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price", *_OPTIONAL)
 _MARKS = {
@@ -206,16 +203,15 @@ def _index_prices(rows: pd.DataFrame, source: str, notes: list[str]) -> dict[str
     return prices
 
 
-def _market(
-    rows: pd.DataFrame, prices: dict[str, float], venue: str, source: str, notes: tuple[str, ...]
-) -> Market:
+def _market(rows: pd.DataFrame, prices: dict[str, float], venue: str, source: str, notes: tuple[str, ...]) -> Market:
     stamp = rows["timestamp"].max()
     _refuse(source, rows, rows["instrument_name"].duplicated(), "instrument_name", "stands there twice", "keep one row")
     for column in ("bid_price", "ask_price", "mark_price", "open_interest", "volume", "mark_iv", "underlying_price"):
         _refuse(source, rows, rows[column] < 0, column, "is negative")
     _refuse(source, rows, rows["mark_price"].isna(), "mark_price", "is missing", "every instrument needs a mark")
     rows = rows.assign(
-        bid_price=rows["bid_price"].where(rows["bid_price"] > 0), ask_price=rows["ask_price"].where(rows["ask_price"] > 0)
+        bid_price=rows["bid_price"].where(rows["bid_price"] > 0),
+        ask_price=rows["ask_price"].where(rows["ask_price"] > 0),
     )
     crossed = rows["bid_price"] > rows["ask_price"]
     _refuse(source, rows, crossed, "bid_price", "lies above its ask_price (crossed quote)", "drop the row")
@@ -260,15 +256,16 @@ def _agrees(item: object, row: object, source: str) -> None:
         return
     if row.option_type != item.right:  # type: ignore[attr-defined]
         raise InputError(
-            f"contradicts the name {item.name}", file=source, field="option_type", value=row.option_type  # type: ignore[attr-defined]
+            f"contradicts the name {item.name}",
+            file=source,
+            field="option_type",
+            value=row.option_type,  # type: ignore[attr-defined]
         )
     if abs(row.strike - item.strike) > 1e-6 * item.strike:  # type: ignore[attr-defined]
         raise InputError(f"contradicts the name {item.name}", file=source, field="strike", value=row.strike)  # type: ignore[attr-defined]
 
 
-def _refuse(
-    source: object, rows: pd.DataFrame, bad: pd.Series, column: str, problem: str, fix: str | None = None
-) -> None:
+def _refuse(source: object, rows: pd.DataFrame, bad: pd.Series, column: str, problem: str, fix: str | None = None) -> None:
     bad = np.asarray(bad, bool)
     if not bad.any():
         return
@@ -278,5 +275,9 @@ def _refuse(
     more = f" (and {count - 1} more rows)" if count > 1 else ""
     value = rows[column].iloc[at]
     raise InputError(
-        f"{problem} in the row of {name}{more}", file=source, field=column, value=None if pd.isna(value) else value, fix=fix
+        f"{problem} in the row of {name}{more}",
+        file=source,
+        field=column,
+        value=None if pd.isna(value) else value,
+        fix=fix,
     )

@@ -152,5 +152,3 @@ class Exposures:
             self.probabilities is None,
             self.stress,
         )
-
-

@@ -1,1 +1,11 @@
-"""Exact CVaR programs at the cost of a few dozen passes over the scenario matrix."""
+"""placeholder until the tail branch lands"""
+
+import cvxpy as cp
+
+
+def register():
+    pass
+
+
+def cvar(losses, beta, probabilities=None):
+    return cp.cvar(losses, beta)

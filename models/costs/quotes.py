@@ -78,9 +78,7 @@ def _quote_value(instruments: Sequence[Any], market: MarketView, mark: np.ndarra
     return value
 
 
-def fees(
-    instruments: Sequence[Any], market: MarketView, notional: np.ndarray, option_price: np.ndarray
-) -> np.ndarray:
+def fees(instruments: Sequence[Any], market: MarketView, notional: np.ndarray, option_price: np.ndarray) -> np.ndarray:
     """Taker fee in USD per unit (n,); an option's is ``min(rate * index, cap * price)``.
 
     Vectors (coins): price .0001 pays .0000125; .0024 pays .0003; .05 pays .0003.

@@ -47,7 +47,9 @@ def futures_rates(underlying: str, kind: str) -> tuple[float, float]:
     if rates is None:
         known = sorted(set(table("deribit")["standard_margin"]) - {"option"})
         raise InputError(
-            f"no standard margin rates for {underlying}", file="models/data/deribit.toml", fix=f"known: {', '.join(known)}"
+            f"no standard margin rates for {underlying}",
+            file="models/data/deribit.toml",
+            fix=f"known: {', '.join(known)}",
         )
     return float(rates[f"{kind}_base"]), float(rates[f"{kind}_per_coin"])
 

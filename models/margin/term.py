@@ -44,18 +44,19 @@ class _BoundAccount:
         if n == 0:
             return
         net = trades.net[self._candidates]
-        self._held = cp.Parameter(n)
-        self._short = cp.Parameter(n, nonneg=True)
-        self._flat = cp.Parameter(n, nonneg=True)
-        after = net + self._held
-        self.expression = self.expression + self._flat @ cp.abs(after) + self._short @ cp.neg(after)
+        # weights stand inside the convex functions: a parameter times another would not be DPP
+        self._flat, self._flat_held = cp.Parameter(n, nonneg=True), cp.Parameter(n)
+        self._short, self._short_held = cp.Parameter(n, nonneg=True), cp.Parameter(n)
+        self.expression += cp.norm1(cp.multiply(self._flat, net) + self._flat_held)
+        self.expression += cp.sum(cp.neg(cp.multiply(self._short, net) + self._short_held))
         self._ramped = np.flatnonzero(row_margin(e, self._mine, kind).quadratic[self._in_rows] > 0)
         if len(self._ramped):
-            size = cp.abs(after[self._ramped])
-            self._slopes = cp.Parameter((len(self._ramped), _CHORDS), nonneg=True)
-            self._offsets = cp.Parameter((len(self._ramped), _CHORDS), nonneg=True)
-            for j in range(len(self._ramped)):
-                self.expression += cp.max(self._slopes[j] * size[j] - self._offsets[j])
+            shape = (len(self._ramped), _CHORDS)
+            self._slopes, self._slopes_held = cp.Parameter(shape, nonneg=True), cp.Parameter(shape)
+            self._offsets = cp.Parameter(shape, nonneg=True)
+            sizes = net[self._ramped][:, None] @ np.ones((1, _CHORDS))
+            lines = cp.abs(cp.multiply(self._slopes, sizes) + self._slopes_held) - self._offsets
+            self.expression += cp.sum(cp.max(lines, axis=1))
 
     def _locate(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows of the account, where its candidates stand among those rows, and which candidates they are."""
@@ -84,14 +85,15 @@ class _BoundAccount:
         if len(at) == 0:
             return
         s = scale[self._candidates]
-        self._held.value = held[at] / s
-        self._flat.value, self._short.value = margin.flat[at] * s, margin.short[at] * s
+        self._flat.value, self._flat_held.value = margin.flat[at] * s, margin.flat[at] * held[at]
+        self._short.value, self._short_held.value = margin.short[at] * s, margin.short[at] * held[at]
         if len(self._ramped):
             # nodes from 0 to the largest position that the trade limits allow (|net| <= 1)
             largest = (np.abs(held[at]) / s + 1.0)[self._ramped]
             nodes = largest[:, None] * np.linspace(0.0, 1.0, _CHORDS + 1)
             k = (margin.quadratic[at] * s**2)[self._ramped][:, None]
-            self._slopes.value = k * (nodes[:, 1:] + nodes[:, :-1])
+            slopes = k * (nodes[:, 1:] + nodes[:, :-1])
+            self._slopes.value, self._slopes_held.value = slopes, slopes * (held[at] / s)[self._ramped][:, None]
             self._offsets.value = k * nodes[:, 1:] * nodes[:, :-1]
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:

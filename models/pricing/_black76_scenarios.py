@@ -133,9 +133,7 @@ class _Moves:
     skew: FloatArray
 
     def rows(self, start: int, stop: int) -> _Moves:
-        return _Moves(
-            *(np.ascontiguousarray(t[:, start:stop]) for t in (self.spot, self.log_vol, self.basis, self.skew))
-        )
+        return _Moves(*(np.ascontiguousarray(t[:, start:stop]) for t in (self.spot, self.log_vol, self.basis, self.skew)))
 
 
 def _table(
@@ -156,9 +154,7 @@ def _table(
     }
     for name, array in floats.items():
         if array.shape not in ((), column.shape):
-            raise InputError(
-                f"must be a scalar or {column.shape}", field=name, value=array.shape, fix="match underlying"
-            )
+            raise InputError(f"must be a scalar or {column.shape}", field=name, value=array.shape, fix="match underlying")
     full = (np.require(np.broadcast_to(a, column.shape), np.float64, ["C", "W"]) for a in floats.values())
     return _Table(np.require(column, np.int64, ["C", "W"]), *full)
 
@@ -192,9 +188,7 @@ def _storage(dtype: DTypeLike) -> np.dtype[Any]:
     return kind
 
 
-def _fill(
-    table: _Table, moves: _Moves, vol_floor: float, vol_cap: float, threads: int, out: NDArray[np.floating]
-) -> None:
+def _fill(table: _Table, moves: _Moves, vol_floor: float, vol_cap: float, threads: int, out: NDArray[np.floating]) -> None:
     from hedgeopt.models.pricing._black76_kernels import scenario_loop
 
     term = table.years if moves.basis.size else np.zeros_like(table.years)

@@ -63,9 +63,7 @@ def price(forward: ArrayLike, strike: ArrayLike, years: ArrayLike, vol: ArrayLik
     return out
 
 
-def greeks(
-    forward: ArrayLike, strike: ArrayLike, years: ArrayLike, vol: ArrayLike, is_call: ArrayLike
-) -> Black76Greeks:
+def greeks(forward: ArrayLike, strike: ArrayLike, years: ArrayLike, vol: ArrayLike, is_call: ArrayLike) -> Black76Greeks:
     """Price and Greeks; arguments as in :func:`price`."""
     from hedgeopt.models.pricing._black76_kernels import greeks_loop
 

@@ -94,9 +94,7 @@ class Family(Protocol):
         """Value and Greeks now."""
         ...
 
-    def scenario_pnl(
-        self, instruments: Sequence[Any], market: MarketView, scenarios: ScenarioSet, out: np.ndarray
-    ) -> None:
+    def scenario_pnl(self, instruments: Sequence[Any], market: MarketView, scenarios: ScenarioSet, out: np.ndarray) -> None:
         """Write into ``out`` (S, n) the USD change of value of one unit held, by full revaluation."""
         ...
 

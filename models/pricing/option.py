@@ -105,7 +105,7 @@ class OptionFamily:
         at = np.array([assets.index(item.underlying) for item in instruments])
         for name, values in columns.items():
             risk.greeks[greek(name), np.arange(len(at)), at] = values
-        for i in np.flatnonzero(~c.inverse):
+        for i in np.flatnonzero(~c.inverse).tolist():
             peg = instruments[i].settlement
             if peg in assets:  # a linear option is also a claim on the dollar it settles in
                 risk.greeks[greek("delta"), i, assets.index(peg)] = g.price[i]
@@ -123,20 +123,23 @@ class OptionFamily:
             c.forward,
             c.strike,
             aged,
-            c.is_call,
             c.vol,
+            c.is_call,
             scenarios.columns([item.underlying for item in instruments]),
             scenarios.spot_factor,
             scenarios.log_vol_shift,
-            vol_term_weight(aged),
-            basis_shift=scenarios.basis_shift,
-            skew_shift=scenarios.skew_shift,
+            vol_term_weight(c.years),
+            basis=scenarios.basis_shift,
+            skew=scenarios.skew_shift,
             out=out,
         )
         now = price(c.forward, c.strike, c.years, c.vol, c.is_call)
-        for i in np.flatnonzero(~c.inverse):
-            peg = scenarios.price_factor(instruments[i].settlement)
-            out[:, i] *= peg
+        for i in np.flatnonzero(~c.inverse).tolist():
+            out[:, i] *= scenarios.price_factor(instruments[i].settlement)
+        if scenarios.basis_shift is not None:  # C(F)/F coins at the index: the ratio S/F moves against the basis
+            at = scenarios.columns([item.underlying for item in instruments])
+            for i in np.flatnonzero(c.inverse):
+                out[:, i] *= np.exp(-scenarios.basis_shift[:, at[i]] * aged[i])
         out -= now
         out *= c.scale
 

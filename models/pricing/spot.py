@@ -49,9 +49,7 @@ class SpotFamily:
             risk.greeks[greek("delta"), i, assets.index(item.asset)] = 1.0
         return risk
 
-    def scenario_pnl(
-        self, instruments: Sequence[Spot], market: MarketView, scenarios: ScenarioSet, out: np.ndarray
-    ) -> None:
+    def scenario_pnl(self, instruments: Sequence[Spot], market: MarketView, scenarios: ScenarioSet, out: np.ndarray) -> None:
         """``S0 (factor - 1)`` per unit."""
         for i, item in enumerate(instruments):
             out[:, i] = market.price(item.asset) * (scenarios.price_factor(item.asset) - 1.0)

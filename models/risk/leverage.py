@@ -33,7 +33,8 @@ class _BoundGrossLeverage:
         self._exposure = cp.Parameter(n, nonneg=True)
         self._held = cp.Parameter(n)
         self._rest = cp.Parameter(nonneg=True)
-        self.expression = self._exposure @ cp.abs(trades.net + self._held) + self._rest
+        # the weight stands inside the absolute value: a parameter times another would not be DPP
+        self.expression = cp.norm1(cp.multiply(self._exposure, trades.net) + self._held) + self._rest
 
     def _parts(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
         """Exposure per unit over equity and quantity held of the candidates, and leverage of all other rows."""
@@ -53,7 +54,7 @@ class _BoundGrossLeverage:
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         unit, held, rest = self._parts(e)
-        self._exposure.value, self._held.value, self._rest.value = unit * scale, held / scale, rest
+        self._exposure.value, self._held.value, self._rest.value = unit * scale, unit * held, rest
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         unit, held, rest = self._parts(e)

@@ -95,9 +95,7 @@ def test_price_against_60_digits() -> None:
 
 def test_greeks_against_high_precision_differences() -> None:
     forward = 100.0
-    grid = list(
-        itertools.product([40.0, 90.0, 100.0, 101.0, 260.0], [MINUTE * 30, 0.02, 1.5], [0.3, 1.1], (True, False))
-    )
+    grid = list(itertools.product([40.0, 90.0, 100.0, 101.0, 260.0], [MINUTE * 30, 0.02, 1.5], [0.3, 1.1], (True, False)))
     K, T, vol, call = map(np.array, zip(*grid, strict=True))
     g = black76.greeks(forward, K, T, vol, call)
     for i, (k, t, v, c) in enumerate(grid):
@@ -188,9 +186,7 @@ def test_homogeneity(forward: float, moneyness: float, years: float, vol: float,
 
 @settings(max_examples=100, deadline=None)
 @given(**sane)
-def test_monotone_in_vol_and_strike_and_convex_in_strike(
-    forward: float, moneyness: float, years: float, vol: float
-) -> None:
+def test_monotone_in_vol_and_strike_and_convex_in_strike(forward: float, moneyness: float, years: float, vol: float) -> None:
     tolerance = 1e-14 * forward * max(moneyness * 1.3, 1.0)
     vols = vol * np.array([0.8, 0.9, 1.0, 1.1])
     assert np.all(np.diff(black76.price(forward, forward * moneyness, years, vols, True)) >= -tolerance)

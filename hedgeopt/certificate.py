@@ -1,0 +1,127 @@
+"""Proof that a trade list is feasible and how far from optimal it can be, from the original data.
+
+Nothing here trusts the solver. Feasibility is the plain-numpy value of every limit. The lower bound is weak duality: for any
+shadow prices ``d >= 0``,
+
+    min over feasible x of f(x)  >=  min over the trade box of  f(x) + sum_j d_j h_j(x),
+
+and the right-hand side is bounded from below by replacing each convex function by a separable one that never exceeds it
+(:class:`~hedgeopt.models.separable.Separable`), whose minimum over the box is exact. Wrong shadow prices or tail weights make
+the bound loose, never false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from hedgeopt.constraints.constraint import Side
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.separable import Separable
+from hedgeopt.program import Box, Program
+
+__all__ = ["Certificate", "certify"]
+
+_FEASIBILITY = 1e-9
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was proven about a trade list.
+
+    Attributes
+    ----------
+    objective
+        Recomputed value at the trades, USD (or the policy's unit).
+    lower_bound
+        No feasible trade list has a lower objective.
+    gap
+        ``(objective - lower_bound) / max(1, |objective|)``.
+    tolerance
+        Largest gap the policy accepts.
+    worst_limit, worst_violation
+        The limit closest to or beyond breach, and its excess over the limit relative to the limit's scale; <= 0 holds.
+    feasible, optimal
+        Every limit holds (to 1e-9 of its scale); the gap is within tolerance.
+    """
+
+    objective: float
+    lower_bound: float
+    gap: float
+    tolerance: float
+    worst_limit: str
+    worst_violation: float
+    feasible: bool
+    optimal: bool
+
+    @property
+    def valid(self) -> bool:
+        """Feasible and optimal."""
+        return self.feasible and self.optimal
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def relative_violation(side: Side) -> float:
+    """Excess over the limit, relative to its size (at least 1e-3 of the value's own size)."""
+    return side.violation / max(abs(side.limit), 1e-3 * abs(side.value), 1e-12)
+
+
+def certify(
+    program: Program, e: Exposures, box: Box, x: np.ndarray, tails: Mapping[int, np.ndarray]
+) -> tuple[Certificate, list[Side]]:
+    """Certificate of trades x (N,), and every limit's value and shadow price."""
+    sides = program.sides(e, x)
+    worst_name, worst = (
+        "trade limits",
+        float(np.max(np.maximum(box.lower - x, x - box.upper) / program.scale, initial=-1.0)),
+    )
+    for side in sides:
+        violation = relative_violation(side)
+        if violation > worst:
+            worst_name, worst = side.name, violation
+    for constraint in program.added:
+        violation = float(np.max(constraint.violation()))
+        if violation > worst:
+            worst_name, worst = f"added constraint {constraint.id}", violation
+    objective = program.objective_value(e, x)
+    bound = (program.lagrangian(e, x, tails) + _added_minorant(program, e, x)).minimum(box.lower, box.upper)
+    gap = (objective - bound) / max(1.0, abs(objective))
+    tolerance = program.policy.tolerance
+    certificate = Certificate(
+        objective=objective,
+        lower_bound=bound,
+        gap=gap,
+        tolerance=tolerance,
+        worst_limit=worst_name,
+        worst_violation=worst,
+        feasible=worst <= _FEASIBILITY,
+        optimal=gap <= tolerance,
+    )
+    return certificate, sides
+
+
+def _added_minorant(program: Program, e: Exposures, x: np.ndarray) -> Separable:
+    """Dual times the tangent of each added inequality or equality at x; zero where cvxpy gives no gradient."""
+    import cvxpy as cp
+
+    total = Separable(np.zeros(e.n_candidates))
+    buy = program.variables.buy
+    for constraint in program.added:
+        if not isinstance(constraint, cp.constraints.Inequality | cp.constraints.Equality) or constraint.dual_value is None:
+            continue
+        expression = constraint.expr
+        gradient = expression.grad.get(buy)
+        if gradient is None or set(expression.variables()) - {buy, program.variables.sell}:
+            continue
+        dual = np.atleast_1d(constraint.dual_value).ravel(order="F")
+        if isinstance(constraint, cp.constraints.Inequality):
+            dual = np.maximum(dual, 0.0)
+        slope = (gradient @ dual) / program.scale
+        value = float(np.atleast_1d(expression.value).ravel(order="F") @ dual)
+        total += Separable(np.asarray(slope).ravel(), value - float(np.asarray(slope).ravel() @ x))
+    return total

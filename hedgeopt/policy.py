@@ -1,0 +1,151 @@
+"""A policy: what to minimise, within which limits, over which candidates and scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
+
+from hedgeopt.constraints.table import AnyConstraint
+from hedgeopt.errors import InputError
+from hedgeopt.files import parse_json, parse_toml, validation_line
+from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios
+from hedgeopt.models.table import AnyTerm
+from hedgeopt.models.term import Objective, Term, Weighted
+
+if TYPE_CHECKING:
+    from hedgeopt.book import Book
+    from hedgeopt.market import Market
+    from hedgeopt.proposal import Proposal
+
+__all__ = ["Candidates", "Policy", "read_policy"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _WeightedTerm(Weighted):
+    term: AnyTerm
+
+
+class Candidates(_Strict):
+    """Which quoted instruments may be traded."""
+
+    kinds: tuple[str, ...] = Field(default=("option", "perpetual", "future"), description="instrument families")
+    underlyings: tuple[str, ...] = Field(default=(), description="asset codes; empty: those of the book's positions")
+    names: tuple[str, ...] = Field(default=(), description="instrument names, * allowed; empty: any")
+    two_sided: bool = Field(default=True, description="only instruments with both a bid and an ask")
+    min_days: float = Field(default=1.0, ge=0, description="shortest time to expiry")
+    max_days: float = Field(default=400.0, gt=0, description="longest time to expiry")
+    min_delta: float = Field(default=0.02, ge=0, lt=0.5, description="options between this and one minus it, absolute")
+    max_relative_spread: float = Field(default=0.5, gt=0, description="largest (ask - bid) / mid of an option")
+    max_order_notional: float = Field(
+        default=25_000_000.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="USD of underlying per trade where no limit of the policy is tighter; keeps every trade bounded",
+    )
+    mark_half_spread: float | None = Field(
+        default=None,
+        ge=0,
+        lt=0.1,
+        description="half-spread, as a share of price, assumed for futures and perpetuals that carry a mark but no quotes; "
+        "none: they are not traded",
+    )
+
+
+class Policy(_Strict):
+    """What the solver is asked.
+
+    ``minimize`` takes a term or a weighted sum of terms, ``subject_to`` comparisons of terms and size limits::
+
+        Policy(minimize=TransactionCost() + 0.5 * CVaR(0.99), subject_to=[Delta("BTC").within(-1, 1)])
+
+    A policy is frozen, and reads from and writes to TOML and JSON without loss.
+    """
+
+    name: str = "policy"
+    minimize: Annotated[tuple[_WeightedTerm, ...], Field(min_length=1)]
+    subject_to: tuple[AnyConstraint, ...] = ()
+    candidates: Candidates = Candidates()
+    scenarios: AnyScenarios = ParametricScenarios()
+    max_quote_age_seconds: float = Field(default=600.0, gt=0, description="older quotes are refused")
+    tolerance: float = Field(default=1e-6, gt=0, lt=0.1, description="largest certified relative optimality gap")
+    solver: Literal["auto", "HIGHS", "CLARABEL", "OSQP", "ECOS"] = Field(
+        default="auto", description="master solver under the tail method"
+    )
+
+    def __init__(
+        self,
+        minimize: Objective | Term | Iterable[Any] | None = None,
+        subject_to: Iterable[Any] = (),
+        **data: Any,
+    ) -> None:
+        if minimize is not None:
+            data["minimize"] = minimize
+        try:
+            super().__init__(subject_to=tuple(subject_to), **data)
+        except ValidationError as error:
+            raise validation_line(error, "policy") from None
+
+    @field_validator("minimize", mode="before")
+    @classmethod
+    def _parts(cls, value: Any) -> Any:
+        if isinstance(value, Term):
+            value = value * 1.0
+        if isinstance(value, Objective):
+            return [{"weight": part.weight, "term": part.term} for part in value.parts]
+        return value
+
+    @field_validator("minimize")
+    @classmethod
+    def _convex(cls, parts: tuple[_WeightedTerm, ...]) -> tuple[_WeightedTerm, ...]:
+        for part in parts:
+            if part.weight < 0 and not part.term.affine:
+                raise ValueError(f"{part.term.name} is convex and cannot have the negative weight {part.weight:g}")
+        return parts
+
+    @field_serializer("minimize")
+    def _dump_parts(self, parts: tuple[_WeightedTerm, ...]) -> list[dict[str, Any]]:
+        return [{"weight": part.weight, "term": part.term.model_dump()} for part in parts]
+
+    def propose(self, book: Book, market: Market, **options: Any) -> Proposal:
+        """Solve for the trade list; see :func:`hedgeopt.solve.propose`."""
+        from hedgeopt.solve import propose
+
+        return propose(book, market, self, **options)
+
+    def to_json(self) -> str:
+        """JSON text that :func:`read_policy` reads back to an equal policy."""
+        return self.model_dump_json(indent=2)
+
+    def to_toml(self) -> str:
+        """TOML text that :func:`read_policy` reads back to an equal policy."""
+        import tomli_w
+
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+
+def read_policy(path: str | Path) -> Policy:
+    """Read a policy from TOML (or JSON, by its ending); see ``hedgeopt schema policy``."""
+    path = Path(path)
+    data = parse_json(path, "policy") if path.suffix == ".json" else parse_toml(path, "policy")
+    if not isinstance(data, dict):
+        raise InputError("is not a table of settings", file=path, fix="see hedgeopt schema policy")
+    if "minimize" not in data:
+        raise InputError("field required", file=path, field="minimize", fix="see hedgeopt schema policy")
+    try:
+        return Policy(**data)
+    except InputError as error:
+        raise error.at(path) from None
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_none(item) for item in value]
+    return value

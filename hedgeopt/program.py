@@ -1,0 +1,148 @@
+"""Exposures and a policy to a convex program, compiled once and updated with new data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+
+from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Side
+from hedgeopt.errors import InputError
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.separable import Separable
+from hedgeopt.models.term import BoundTerm, Term, TradeVariables
+from hedgeopt.policy import Policy
+
+__all__ = ["Box", "Program"]
+
+
+@dataclass(frozen=True)
+class Box:
+    """Trade limits (N,) and which size limit sets each side; -1 where the market's quotes do."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+    lower_from: np.ndarray
+    upper_from: np.ndarray
+    names: tuple[str, ...]
+
+    def binding(self, x: np.ndarray, scale: np.ndarray) -> dict[str, list[int]]:
+        """Candidates at their limit, by the name of the limit that set it; closed sides do not count."""
+        found: dict[str, list[int]] = {}
+        room = 1e-9 * scale
+        for bound, source, hit in (
+            (self.lower, self.lower_from, x <= self.lower + room),
+            (self.upper, self.upper_from, x >= self.upper - room),
+        ):
+            for i in np.flatnonzero(hit & (bound != 0.0)):
+                found.setdefault(self.names[source[i]], []).append(int(i))
+        return found
+
+
+def trade_box(policy: Policy, e: Exposures) -> Box:
+    """The tightest box of quotes, the policy's size limits, and its order notional default."""
+    lower, upper = e.lower.copy(), e.upper.copy()
+    lower_from = upper_from = np.full(e.n_candidates, -1)
+    lower_from, upper_from = lower_from.copy(), upper_from.copy()
+    rules = [rule for rule in policy.subject_to if isinstance(rule, BoxConstraint)]
+    default = policy.candidates.max_order_notional / e.rows.notional[e.candidate]
+    boxes = [(rule.name, *rule.box(e)) for rule in rules] + [("candidates.max_order_notional", -default, default)]
+    for k, (_, low, high) in enumerate(boxes):
+        tighter_low, tighter_high = low > lower, high < upper
+        lower, upper = np.where(tighter_low, low, lower), np.where(tighter_high, high, upper)
+        lower_from[tighter_low], upper_from[tighter_high] = k, k
+    return Box(lower, upper, lower_from, upper_from, tuple(name for name, _, _ in boxes))
+
+
+class Program:
+    """A policy compiled for exposures of one structure.
+
+    Attributes
+    ----------
+    problem : cvxpy.Problem
+        Visible and editable: ``program.extend(constraint, ...)`` adds constraints written on :attr:`trades`.
+    trades : cvxpy.Expression
+        (N,) signed trades in the candidates' quantity units.
+    """
+
+    def __init__(self, policy: Policy, e: Exposures, *, elastic: bool = False) -> None:
+        n = e.n_candidates
+        self.policy, self.structure, self.elastic = policy, e.structure(), elastic
+        self.variables = TradeVariables(cp.Variable(n, name="buy", nonneg=True), cp.Variable(n, name="sell", nonneg=True))
+        self._scale = cp.Parameter(n, nonneg=True, name="scale")
+        self._buy_cap = cp.Parameter(n, nonneg=True, name="buy_cap")
+        self._sell_cap = cp.Parameter(n, nonneg=True, name="sell_cap")
+        self.trades = cp.multiply(self._scale, self.variables.net)
+        self._bound: dict[Term, BoundTerm] = {}
+        self._added: list[cp.Constraint] = []
+        self.objective_terms = [(part.weight, part.term, self._term(part.term, e)) for part in policy.minimize]
+        self.limits: list[BoundConstraint] = [
+            spec.bind(self.variables, e, lambda term: self._term(term, e), slack=elastic)
+            for spec in policy.subject_to
+            if not isinstance(spec, BoxConstraint)
+        ]
+        self._box_constraints = [self.variables.buy <= self._buy_cap, self.variables.sell <= self._sell_cap]
+        if elastic:
+            objective = sum((limit.slack_cost for limit in self.limits), start=cp.Constant(0.0))  # type: ignore[attr-defined]
+        else:
+            objective = cp.sum([weight * bound.expression for weight, _, bound in self.objective_terms])
+        self._objective = cp.Minimize(objective)
+        self.problem = self._assemble()
+
+    def extend(self, *constraints: cp.Constraint) -> None:
+        """Add cvxpy constraints on :attr:`trades`; they hold for every later solve."""
+        self._added += constraints
+        self.problem = self._assemble()
+
+    @property
+    def added(self) -> tuple[cp.Constraint, ...]:
+        """The constraints added by :meth:`extend`."""
+        return tuple(self._added)
+
+    def update(self, e: Exposures, box: Box, tighten: Mapping[str, float] | None = None) -> None:
+        """Load new data of the same structure; nothing is compiled again."""
+        if e.structure() != self.structure:
+            raise InputError("the exposures have another structure than the program", fix="compile a new program")
+        self.scale = np.maximum(np.maximum(-box.lower, box.upper), 0.0)
+        self.scale[self.scale == 0.0] = 1.0
+        self._scale.value = self.scale
+        self._buy_cap.value = np.maximum(box.upper, 0.0) / self.scale
+        self._sell_cap.value = np.maximum(-box.lower, 0.0) / self.scale
+        for bound in self._bound.values():
+            bound.update(e, self.scale)
+        for limit in self.limits:
+            limit.update(e, self.scale, tighten or {})
+
+    def x(self) -> np.ndarray:
+        """(N,) trades of the last solve, inside their box."""
+        net = np.asarray(self.variables.buy.value - self.variables.sell.value)
+        return self.scale * np.clip(net, -self._sell_cap.value, self._buy_cap.value)
+
+    def objective_value(self, e: Exposures, x: np.ndarray) -> float:
+        """The objective in plain numpy."""
+        return float(sum(weight * bound.evaluate(e, x) for weight, _, bound in self.objective_terms))
+
+    def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
+        """Every limit's value, bound and shadow price, in plain numpy."""
+        return [side for limit in self.limits for side in limit.sides(e, x)]
+
+    def lagrangian(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        """A separable function nowhere above objective plus duals times constraint functions."""
+        total = Separable(np.zeros(e.n_candidates))
+        for weight, _, bound in self.objective_terms:
+            total += bound.minorant(e, x, tails).scaled(weight)
+        for limit in self.limits:
+            total += limit.minorant(e, x, tails)
+        return total
+
+    def _term(self, term: Term, e: Exposures) -> BoundTerm:
+        if term not in self._bound:
+            self._bound[term] = term.bind(self.variables, e)
+        return self._bound[term]
+
+    def _assemble(self) -> cp.Problem:
+        named: list[Any] = [c for limit in self.limits for c in limit.constraints]
+        return cp.Problem(self._objective, [*named, *self._box_constraints, *self._added])

@@ -1,0 +1,239 @@
+"""A proposal: certified trades, and the book before and after them, for people to review."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.book import Book
+from hedgeopt.certificate import Certificate, relative_violation
+from hedgeopt.files import write_atomically
+from hedgeopt.market import Market
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.policy import Policy
+from hedgeopt.risk import RiskReport, risk_report, scenario_losses
+
+if TYPE_CHECKING:
+    from hedgeopt.program import Program
+    from hedgeopt.solve import Solution
+
+__all__ = ["Proposal", "assemble"]
+
+_DUST = 1e-9
+_BINDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The answer to a policy.
+
+    Attributes
+    ----------
+    trades : DataFrame
+        One row per trade: account, instrument, side, quantity, unit, price (the quote it would hit, quote unit), notional,
+        premium (USD paid, negative received), cost (USD), fee (USD, part of cost), delta, gamma, vega (change of the book's).
+    limits : DataFrame
+        One row per limit: value before and after, bound, unit, whether it binds, shadow price (USD per unit of limit).
+    certificate : Certificate
+    before, after : RiskReport
+        ``after`` counts trading costs in equity.
+    costs
+        USD by part: half-spread, fees, carry over the horizon.
+    objective
+        The objective by term, before and after.
+    binding_sizes
+        Instruments at a size limit, by the limit's name.
+    seconds
+        Per stage.
+    notes
+        Assumptions made where data were missing.
+    """
+
+    created: datetime
+    book: str
+    policy: Policy
+    source: str
+    scenarios: str
+    trades: pd.DataFrame
+    limits: pd.DataFrame
+    certificate: Certificate
+    before: RiskReport
+    after: RiskReport
+    costs: Mapping[str, float]
+    objective: pd.DataFrame
+    binding_sizes: Mapping[str, list[str]]
+    seconds: dict[str, float]
+    notes: tuple[str, ...]
+    statistics: Mapping[str, Any]
+    exposures: Exposures = field(repr=False)
+    x: np.ndarray = field(repr=False)
+    program: Program = field(repr=False)
+
+    @property
+    def losses(self) -> tuple[np.ndarray, np.ndarray]:
+        """(S,) USD losses before and after."""
+        return scenario_losses(self.exposures), scenario_losses(self.exposures, self.x)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the arrays, as plain values."""
+        return {
+            "created": self.created.isoformat(),
+            "book": self.book,
+            "market": self.source,
+            "scenarios": self.scenarios,
+            "policy": self.policy.model_dump(mode="json"),
+            "trades": self.trades.to_dict(orient="records"),
+            "limits": self.limits.to_dict(orient="records"),
+            "certificate": self.certificate.to_dict(),
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+            "costs": dict(self.costs),
+            "objective": self.objective.to_dict(orient="records"),
+            "binding_sizes": dict(self.binding_sizes),
+            "solver": dict(self.statistics),
+            "seconds": self.seconds,
+            "notes": list(self.notes),
+        }
+
+    def to_json(self) -> str:
+        """:meth:`to_dict` as JSON text, without NaN or infinity."""
+        return json.dumps(_finite(self.to_dict()), indent=2, allow_nan=False) + "\n"
+
+    def to_html(self) -> str:
+        """A self-contained page with tables and plots."""
+        from hedgeopt.html import proposal_page
+
+        return proposal_page(self)
+
+    def write(self, folder: str | Path) -> tuple[Path, Path]:
+        """Write ``proposal.json`` and ``proposal.html`` into ``folder``: both or none."""
+        folder = Path(folder)
+        paths = folder / "proposal.json", folder / "proposal.html"
+        write_atomically({paths[0]: self.to_json(), paths[1]: self.to_html()})
+        return paths
+
+
+def assemble(
+    book: Book,
+    market: Market,
+    policy: Policy,
+    program: Program,
+    e: Exposures,
+    solution: Solution,
+    seconds: dict[str, float],
+) -> Proposal:
+    """Put a solution into the form that people read."""
+    x = solution.trades
+    cost = float(e.cost_buy @ np.maximum(x, 0) + e.cost_sell @ np.maximum(-x, 0))
+    fee = float(e.fee @ np.abs(x))
+    after = risk_report(e, x, cost=cost)
+    before = risk_report(e)
+    names = [e.rows.instruments[row].name for row in e.candidate]
+    statistics = {key: value for key, value in solution.statistics.items() if isinstance(value, int | float | str)}
+    return Proposal(
+        created=market.timestamp,
+        book=book.name,
+        policy=policy,
+        source=market.source,
+        scenarios=f"{len(e.base_pnl):,} {policy.scenarios.kind} over {e.horizon_days:g} days, seed {policy.scenarios.seed}",
+        trades=_trades(market, e, program, x),
+        limits=_limits(program, e, solution),
+        certificate=solution.certificate,
+        before=before,
+        after=after,
+        costs={"half_spread": cost - fee, "fees": fee, "transaction": cost, "carry": -after.carry},
+        objective=_objective(program, e, x),
+        binding_sizes={name: [names[i] for i in at] for name, at in solution.binding_sizes.items()},
+        seconds=seconds,
+        notes=e.notes,
+        statistics=statistics,
+        exposures=e,
+        x=x,
+        program=program,
+    )
+
+
+def _trades(market: Market, e: Exposures, program: Program, x: np.ndarray) -> pd.DataFrame:
+    kept = np.flatnonzero(np.abs(x) > _DUST * program.scale)
+    items = [e.rows.instruments[row] for row in e.candidate[kept]]
+    rows = e.candidate[kept]
+    traded = x[kept]
+    ids = [item.id for item in items]
+    buys = traded > 0
+    quote = np.where(buys, market.quoted("ask_price", ids), market.quoted("bid_price", ids))
+    settlement = np.array([market.price(item.settlement) for item in items])
+    unit_delta = e.trade_greeks[:, kept, :]
+    frame = pd.DataFrame(
+        {
+            "account": [e.accounts[e.rows.account[row]] for row in rows],
+            "instrument": [item.name for item in items],
+            "side": np.where(buys, "buy", "sell"),
+            "quantity": np.abs(traded),
+            "unit": [item.quantity_unit for item in items],
+            "price": np.where(np.isnan(quote), e.rows.mark[rows], quote),
+            "notional": np.abs(traded) * e.rows.notional[rows],
+            "premium": traded * e.rows.premium[rows] * settlement,
+            "cost": np.where(buys, e.cost_buy[kept], e.cost_sell[kept]) * np.abs(traded),
+            "fee": e.fee[kept] * np.abs(traded),
+            "delta": [unit_delta[0, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],
+            "gamma": [unit_delta[1, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],
+            "vega": [unit_delta[2, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],
+        }
+    )
+    return frame.sort_values("notional", ascending=False, ignore_index=True)
+
+
+def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
+    before = program.sides(e, np.zeros(e.n_candidates))
+    return pd.DataFrame(
+        [
+            {
+                "limit": side.name,
+                "before": old.value,
+                "after": side.value,
+                "bound": side.limit,
+                "sense": "<=" if side.sign > 0 else ">=",
+                "unit": side.unit,
+                "binding": abs(relative_violation(side)) <= _BINDING,
+                "shadow_price": side.dual,
+            }
+            for old, side in zip(before, solution.sides, strict=True)
+        ],
+        columns=["limit", "before", "after", "bound", "sense", "unit", "binding", "shadow_price"],
+    )
+
+
+def _objective(program: Program, e: Exposures, x: np.ndarray) -> pd.DataFrame:
+    nothing = np.zeros(e.n_candidates)
+    return pd.DataFrame(
+        [
+            {
+                "term": term.name,
+                "weight": weight,
+                "unit": term.unit,
+                "before": bound.evaluate(e, nothing),
+                "after": bound.evaluate(e, x),
+            }
+            for weight, term, bound in program.objective_terms
+        ]
+    )
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinities as null: JSON has neither."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

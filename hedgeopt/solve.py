@@ -1,0 +1,236 @@
+"""From book, market and policy to certified trades."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+
+from hedgeopt.book import Book
+from hedgeopt.candidates import choose_candidates
+from hedgeopt.certificate import Certificate, certify, relative_violation
+from hedgeopt.constraints.constraint import Side
+from hedgeopt.errors import CertificateError, InfeasibleError, UnboundedError
+from hedgeopt.exposures import build_exposures
+from hedgeopt.market import Market
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.scenarios.config import draw
+from hedgeopt.models.scenarios.stress import stress_scenarios
+from hedgeopt.policy import Policy
+from hedgeopt.program import Box, Program, trade_box
+from hedgeopt.proposal import Proposal, assemble
+
+__all__ = ["Solution", "Stages", "expose", "propose", "solve_program"]
+
+_RESTORATIONS = 3
+_HOLDS = 1e-12
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Stages:
+    """Seconds spent per stage, in order; ``progress`` hears each stage as it starts."""
+
+    progress: Progress | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        if self.progress is not None:
+            self.progress(name)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Certified trades.
+
+    Attributes
+    ----------
+    trades : (N,)
+        In the candidates' quantity units; positive buys.
+    certificate
+    sides
+        Every limit with its value after trading, its bound and its shadow price.
+    box, binding_sizes
+        Trade limits, and the candidates that stand at theirs by the limit's name.
+    statistics
+        The tail solver's own account: rounds, passes, seconds.
+    """
+
+    trades: np.ndarray
+    certificate: Certificate
+    sides: tuple[Side, ...]
+    box: Box
+    binding_sizes: Mapping[str, list[int]]
+    statistics: Mapping[str, Any]
+
+
+def expose(
+    book: Book, market: Market, policy: Policy, *, trades: bool = True, candidates: Sequence[Any] | None = None
+) -> Exposures:
+    """Check freshness, choose candidates, draw scenarios and price everything.
+
+    Raises
+    ------
+    StaleQuoteError
+        When a quote that a position or candidate needs is older than the policy allows.
+    InputError
+        When anything else in book, market and policy does not fit together.
+    """
+    if candidates is None:
+        candidates = choose_candidates(book, market, policy.candidates) if trades else []
+    held = [
+        market.instrument(account.venue, position.instrument)
+        for account in book.accounts
+        for position in account.positions
+        if isinstance(position.instrument, str)
+    ]
+    needed = list(dict.fromkeys(item.id for item in [*held, *candidates]))
+    market.require_fresh(needed, book.timestamp or market.timestamp, timedelta(seconds=policy.max_quote_age_seconds))
+    moved = [asset for asset in _assets(book, [*held, *candidates]) if asset not in dollar_assets()]
+    return build_exposures(
+        book,
+        market,
+        candidates,
+        draw(policy.scenarios, moved, market),
+        stress_scenarios(_assets(book, [*held, *candidates])),
+        mark_half_spread=policy.candidates.mark_half_spread,
+        trades=trades,
+    )
+
+
+def solve_program(program: Program, e: Exposures, stages: Stages | None = None) -> Solution:
+    """Solve a program on exposures of its structure and certify the result.
+
+    A limit that the solver overshoots by rounding is tightened by as much and the program solved again, so that returned
+    trades meet every limit.
+
+    Raises
+    ------
+    InfeasibleError, UnboundedError, CertificateError
+    """
+    stages = stages or Stages()
+    box = trade_box(program.policy, e)
+    tighten: dict[str, float] = {}
+    with stages("build"):
+        program.update(e, box)
+    for _ in range(_RESTORATIONS + 1):
+        with stages("solve"):
+            statistics = _run(program, e, box)
+        with stages("certify"):
+            x = program.x()
+            tails = {id(record.atom): record.weights for record in statistics.get("tails", ())}
+            certificate, sides = certify(program, e, box, x, tails)
+        over = {side.name: side.violation for side in sides if relative_violation(side) > _HOLDS}
+        if not over:
+            break
+        for name, amount in over.items():
+            tighten[name] = tighten.get(name, 0.0) + 1.5 * amount
+        with stages("build"):
+            program.update(e, box, tighten)
+    if not certificate.valid:
+        raise CertificateError(_why(certificate))
+    return Solution(x, certificate, tuple(sides), box, box.binding(x, program.scale), statistics)
+
+
+def propose(
+    book: Book,
+    market: Market,
+    policy: Policy,
+    *,
+    program: Program | None = None,
+    customize: Callable[[Program], None] | None = None,
+    progress: Progress | None = None,
+) -> Proposal:
+    """The trade list that a policy asks for, certified, with the book before and after.
+
+    Parameters
+    ----------
+    program
+        A program compiled before for the same structure; saves the build stage.
+    customize
+        Called with the new program before it is solved, to add cvxpy constraints on ``program.trades``.
+    progress
+        Called with the name of each stage as it starts.
+    """
+    stages = Stages(progress)
+    with stages("value"):
+        e = expose(book, market, policy)
+    if program is None or program.structure != e.structure():
+        with stages("build"):
+            program = Program(policy, e)
+            if customize is not None:
+                customize(program)
+    solution = solve_program(program, e, stages)
+    with stages("report"):
+        return assemble(book, market, policy, program, e, solution, stages.seconds)
+
+
+def _run(program: Program, e: Exposures, box: Box) -> Mapping[str, Any]:
+    policy, problem = program.policy, program.problem
+    master = None if policy.solver == "auto" else policy.solver
+    try:
+        problem.solve(method="tail", tolerance=0.1 * policy.tolerance, master=master)
+    except cp.SolverError as error:
+        raise CertificateError(f"the solver failed: {error}") from None
+    if problem.status in (cp.INFEASIBLE, cp.INFEASIBLE_INACCURATE):
+        raise infeasible(program, e, box)
+    if problem.status in (cp.UNBOUNDED, cp.UNBOUNDED_INACCURATE):
+        raise UnboundedError("the objective can be lowered without end; give every candidate a size limit")
+    if program.variables.buy.value is None:
+        raise CertificateError(f"the solver ended with status {problem.status} and no trades")
+    return dict(problem.solver_stats.extra_stats or {})
+
+
+def infeasible(program: Program, e: Exposures, box: Box) -> InfeasibleError:
+    """Which limits are violated at the closest point: the trades that minimise the sum of relative excesses."""
+    elastic = Program(program.policy, e, elastic=True)
+    if program.added:
+        return InfeasibleError("no trade list meets every limit together with the added constraints")
+    elastic.update(e, box)
+    elastic.problem.solve(method="tail", tolerance=1e-6)
+    if elastic.variables.buy.value is None:
+        return InfeasibleError("no trade list meets every limit")
+    sides = elastic.sides(e, elastic.x())
+    broken = {side.name: (side.value, side.limit, side.unit) for side in sides if relative_violation(side) > 1e-6}
+    words = "; ".join(f"{name} {value:,.6g} against {limit:,.6g} {unit}" for name, (value, limit, unit) in broken.items())
+    return InfeasibleError(
+        f"no trade list meets every limit; at the closest point: {words or 'limits barely conflict'}", broken
+    )
+
+
+def _why(certificate: Certificate) -> str:
+    if not certificate.feasible:
+        return (
+            f"the answer breaks {certificate.worst_limit} by {certificate.worst_violation:.2e} of its size; "
+            "try another solver"
+        )
+    return (
+        f"the answer may be {certificate.gap:.2e} (relative) from optimal, the policy allows {certificate.tolerance:.0e}; "
+        "try another solver or a larger tolerance"
+    )
+
+
+def _assets(book: Book, instruments: Sequence[Any]) -> list[str]:
+    found: dict[str, None] = {}
+    for item in instruments:
+        found.update(dict.fromkeys(item.assets))
+    for account in book.accounts:
+        found.update(dict.fromkeys(item.asset for item in account.collateral))
+        for position in account.positions:
+            if not isinstance(position.instrument, str):
+                found.update(dict.fromkeys(position.instrument.assets))
+    return list(found)

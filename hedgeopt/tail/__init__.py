@@ -1,1 +1,14 @@
-"""Exact CVaR programs at the cost of a few dozen passes over the scenario matrix."""
+"""Exact CVaR programs at the cost of a few dozen passes over the scenario matrix.
+
+Importing this package registers ``problem.solve(method="tail")`` with cvxpy.
+"""
+
+from hedgeopt.tail.atom import CVaR, cvar
+from hedgeopt.tail.product import losses
+from hedgeopt.tail.register import register
+from hedgeopt.tail.result import TailRecord
+from hedgeopt.tail.source import ArraySource, ScenarioSource, SparseSource
+
+__all__ = ["ArraySource", "CVaR", "ScenarioSource", "SparseSource", "TailRecord", "cvar", "losses", "register"]
+
+register()

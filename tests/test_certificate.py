@@ -1,4 +1,4 @@
-"""Certificates: true lower bounds whatever the duals, tight ones with the right duals, and nothing infeasible let through."""
+"""Certificates: true lower bounds whatever the duals, tight with the right ones, nothing infeasible let through."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def solved(exposures: Exposures) -> tuple[Program, Exposures, Box, ho.Policy]:
 
 def _whole_program(e: Exposures, box: Box) -> float:
     """The same problem written out as one linear program for scipy: the optimum to compare with."""
-    n, s, beta = e.n_candidates, len(e.base_pnl), 0.99
+    s, beta = len(e.base_pnl), 0.99
     # variables: buy, sell, alpha, u
     cost = np.concatenate([e.cost_buy, e.cost_sell, [0.5], np.full(s, 0.5 / (s * (1 - beta)))])
     delta = e.trade_greeks[0, :, e.asset("BTC")]

@@ -60,7 +60,7 @@ class ConicMaster:
                 continue
             alpha, excess = cp.Variable(), cp.Variable(len(piece.caps), nonneg=True)
             # Losses in units of their own size keep the rows well scaled.
-            unit = max(float(np.abs(piece.rows).max(initial=0.0)), 1e-300)
+            unit = float(np.abs(piece.rows).max(initial=0.0)) or 1.0
             rows = (piece.rows @ y if y is not None else 0) + piece.offset
             beyond = (rows - alpha) / unit <= excess / unit
             value = (1.0 - piece.mass) * alpha + piece.constant + piece.caps @ excess
@@ -95,7 +95,7 @@ class ConicMaster:
             if duals is None:
                 q.append(np.zeros(len(piece.caps)))
                 continue
-            unit = max(float(np.abs(piece.rows).max(initial=0.0)), 1e-300)
+            unit = float(np.abs(piece.rows).max(initial=0.0)) or 1.0
             total = multipliers[k] if multipliers[k] > 0 else 1.0
             q.append(np.abs(np.asarray(duals, dtype=float)).ravel() / unit / total)
         yv = np.concatenate([np.asarray(v.value, dtype=float).ravel() for v in split.inner] or [np.zeros(0)])

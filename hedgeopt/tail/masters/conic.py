@@ -7,6 +7,7 @@ linear block of boundary scenarios, so statuses and duals are cvxpy's own.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import cvxpy as cp
@@ -119,10 +120,17 @@ class ConicMaster:
                 worst = max(worst, float(np.max(constraint.violation(), initial=0.0)) / max(size, 1e-12))
         return self.sense * float(self.split.base.objective.value), worst
 
+    def blend(self, a: Point, b: Point, share: float) -> Point:
+        """A point on the segment; feasible because the base problem is convex."""
+        pairs = zip(a.state["variables"], b.state["variables"], strict=True)
+        values = [(v, (1 - share) * np.asarray(p) + share * np.asarray(q)) for (v, p), (_, q) in pairs]
+        return replace(b, y=(1 - share) * a.y + share * b.y, state=b.state | {"variables": values})
+
     def solution(self, point: Point, levels: Vector) -> Solution:
         """The reduced problem's own cvxpy solution; ids are those of the original problem."""
-        self._restore(point)
-        return point.state["solution"]
+        found = point.state["solution"]
+        primal = dict(found.primal_vars) | {v.id: value for v, value in point.state["variables"]}
+        return Solution(found.status, found.opt_val, primal, found.dual_vars, found.attr)
 
     @staticmethod
     def _restore(point: Point) -> None:

@@ -8,6 +8,8 @@ one symmetric product ``R' diag(h) R`` in BLAS.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.linalg as la
 from cvxpy.reductions.solution import Solution
@@ -42,6 +44,11 @@ class InteriorMaster:
     def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
         """Objective and violation at the point's z with the true levels."""
         return self.layout.upper(point.state["z"], levels)
+
+    def blend(self, a: Point, b: Point, share: float) -> Point:
+        """A point on the segment; feasible because the base problem is convex."""
+        z = (1 - share) * a.state["z"] + share * b.state["z"]
+        return replace(b, y=(1 - share) * a.y + share * b.y, state=b.state | {"z": z})
 
     def solution(self, point: Point, levels: Vector) -> Solution:
         """The point in cvxpy's terms."""

@@ -161,7 +161,8 @@ class Loop:
             for a, new in zip(active, wrong, strict=True):
                 a.grow(new)
             out.pass_seconds += time.perf_counter() - t
-            accuracy = 0.1 * goal if nothing else max(0.1 * goal, min(1e-2, 0.1 * gap))
+            few = sum(len(x) for x in wrong) <= width
+            accuracy = 0.1 * goal if nothing or few else max(0.1 * goal, min(1e-2, 0.1 * gap))
         if final:
             judge.store(out)
             out.status = "user_limit"

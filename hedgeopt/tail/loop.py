@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from hedgeopt.tail.active import ActiveSet
+from hedgeopt.tail.active import BOUNDARY, ActiveSet
 from hedgeopt.tail.masters.base import Master, Piece, Point
 from hedgeopt.tail.model import LossModel
 from hedgeopt.tail.source import Vector
@@ -50,6 +50,7 @@ class Outcome:
 BAND, ADD = 10, 3
 # Gap at which a coarse level hands over, trisections of the line search.
 COARSE, SEARCH = 3e-3, 4
+BOX = 1e6
 
 
 class Loop:
@@ -139,6 +140,8 @@ class Loop:
             out.master_seconds += time.perf_counter() - t
             out.rounds += 1
             out.iterations += point.iterations
+            if point.status == "unbounded" and self._bound(active):
+                continue
             if point.status != "optimal":
                 if final:
                     out.status, out.point, out.master = point.status, point, self.master(self.chosen)
@@ -155,6 +158,9 @@ class Loop:
             if stop or late:
                 if final:
                     judge.store(out)
+                    box = getattr(self.master(self.chosen), "box", None)
+                    if box is not None and np.abs(point.y).max(initial=0.0) > 0.99 * box:
+                        out.status = "unbounded"
                     out.status = "user_limit" if late and not stop else out.status
                 return judge.best or point
             t = time.perf_counter()
@@ -174,6 +180,15 @@ class Loop:
             self.chosen += 1
             point = self.master(self.chosen).solve(pieces, accuracy, None)
         return point
+
+    def _bound(self, active: list[ActiveSet]) -> bool:
+        """A relaxation may be unbounded where the whole is not: look at scenarios inside a large box first."""
+        master = self.master(self.chosen)
+        covered = all((a.state[a.model.caps > 0] == BOUNDARY).all() or a.mass == 1.0 for a in active)
+        if covered or getattr(master, "box", BOX) is not None:
+            return False
+        master.box = BOX  # type: ignore[attr-defined]
+        return True
 
     def _report(self, active: list[ActiveSet], wrong: list[Vector], lower: float, gap: float, point: Point) -> None:
         print(

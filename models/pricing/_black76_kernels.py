@@ -38,16 +38,15 @@ def otm_share(h: float, s: float) -> float:
 
 
 @kernel
-def small_otm(forward: float, strike: float, x: float, s: float) -> float:
-    """Out-of-the-money value for 0 < s < SMALL: sqrt(FK) phi-weighted Taylor series of m(h - s/2) - m(h + s/2).
+def small_share(h: float, s: float) -> float:
+    """Out-of-the-money value / lo for 0 < s < SMALL: phi(h1) times the Taylor series of m(h - s/2) - m(h + s/2).
 
-    With a = -m'(h) = 1 - h m(h) and t = s/2 the difference is 2t (a + t^2/6 (a(3 + h^2) - 1)) + O(t^5).
+    With a = -m'(h) = 1 - h m(h) and t = s/2 the difference is s (a + t^2/6 (a(3 + h^2) - 1)) + O(s^5).
     """
-    h, t = x / max(s, TINY), 0.5 * s
+    t = 0.5 * s
     a = 1.0 - h * mills(h, 1.0 / (h + MILLS_SHIFT))
-    density = INV_SQRT_2PI * exp(-0.5 * (h * h + t * t))
-    series = a + t * t / 6.0 * (a * (3.0 + h * h) - 1.0)
-    return max(math.sqrt(forward) * math.sqrt(strike) * density * s * series, 0.0)
+    density = INV_SQRT_2PI * exp(-0.5 * (h - t) * (h - t))
+    return max(density * s * (a + t * t / 6.0 * (a * (3.0 + h * h) - 1.0)), 0.0)
 
 
 @kernel
@@ -66,7 +65,7 @@ def price_loop(forward, strike, years, vol, sign, out):  # type: ignore[no-untyp
             s = vol[i] * math.sqrt(years[i])
             if 0.0 < s < SMALL:
                 x = abs(log_ratio(F, K))
-                out[i] = small_otm(F, K, x, s) + max(sign[i] * (F - K), 0.0)
+                out[i] = fma(min(F, K), small_share(x / max(s, TINY), s), max(sign[i] * (F - K), 0.0))
 
 
 @kernel
@@ -120,7 +119,7 @@ def greeks_loop(forward, strike, years, vol, sign, out):  # type: ignore[no-unty
         F, K = forward[i], strike[i]
         s = vol[i] * math.sqrt(years[i])
         if 0.0 < s < SMALL:
-            price[i] = small_otm(F, K, abs(log_ratio(F, K)), s) + max(sign[i] * (F - K), 0.0)
+            price[i] = fma(min(F, K), small_share(abs(log_ratio(F, K)) / max(s, TINY), s), max(sign[i] * (F - K), 0.0))
 
 
 @inline
@@ -192,7 +191,7 @@ def scenario_loop(  # type: ignore[no-untyped-def]
                     s = min(max(s, s_low), s_high)
                     if 0.0 < s < SMALL:
                         f = F * factor[j]
-                        prices[j] = small_otm(f, K, abs(x), s) + max(side * (f - K), 0.0)
+                        prices[j] = fma(min(f, K), small_share(abs(x) / max(s, TINY), s), max(side * (f - K), 0.0))
             row = out[i]
             for j in range(count):
                 row[start + j] = prices[j]

@@ -122,9 +122,54 @@ def greeks_loop(forward, strike, years, vol, sign, out):  # type: ignore[no-unty
             price[i] = fma(min(F, K), small_share(abs(log_ratio(F, K)) / max(s, TINY), s), max(sign[i] * (F - K), 0.0))
 
 
-@inline
-def reprice(F, K, h, s, side):  # type: ignore[no-untyped-def]
-    return fma(min(F, K), otm_share(h, s), max(side * (F - K), 0.0))
+@kernel
+def still_row(factor, log_factor, up, inverse_up, F, K, side, log_fk, s, i, out):  # type: ignore[no-untyped-def]
+    """One option over a tile of scenarios; s and i hold (base, low, high) of vol sqrt(T) and of its reciprocal."""
+    s0, s_low, s_high = s
+    i0, i_high, i_low = i
+    for j in range(out.size):
+        total = min(max(s0 * up[j], s_low), s_high)
+        h = abs(log_factor[j] + log_fk) * min(max(i0 * inverse_up[j], i_low), i_high)
+        f = F * factor[j]
+        out[j] = fma(min(f, K), otm_share(h, total), max(side * (f - K), 0.0))
+
+
+@kernel
+def tilted_row(factor, log_factor, up, tilt, F, K, side, log_fk, s, out):  # type: ignore[no-untyped-def]
+    """As still_row, with the vol tilted in proportion to log-moneyness."""
+    s0, s_low, s_high = s
+    for j in range(out.size):
+        x = log_factor[j] + log_fk
+        total = min(max(fma(tilt[j], -x, s0 * up[j]), s_low), s_high)
+        f = F * factor[j]
+        out[j] = fma(min(f, K), otm_share(abs(x) / max(total, TINY), total), max(side * (f - K), 0.0))
+
+
+@kernel
+def small_row(factor, log_factor, up, tilt, F, K, side, log_fk, s, out):  # type: ignore[no-untyped-def]
+    """Overwrite the scenarios whose vol sqrt(T) is in (0, SMALL)."""
+    s0, s_low, s_high = s
+    for j in range(out.size):
+        x = log_factor[j] + log_fk
+        total = min(max(fma(tilt[j], -x, s0 * up[j]), s_low), s_high)
+        if 0.0 < total < SMALL:
+            f = F * factor[j]
+            share = small_share(abs(x) / max(total, TINY), total)
+            out[j] = fma(min(f, K), share, max(side * (f - K), 0.0))
+
+
+@kernel
+def group_rows(spot, log_vol, basis, weight, years, factor, log_factor, up, inverse_up):  # type: ignore[no-untyped-def]
+    """Fill the tile's rows shared by a group of options: forward factor, its logarithm, vol factor, its reciprocal."""
+    for j in range(spot.size):
+        factor[j] = spot[j]
+        log_factor[j] = log_ratio(spot[j], 1.0)
+        shift = min(max(log_vol[j] * weight, -700.0), 700.0)
+        up[j], inverse_up[j] = exp(shift), exp(-shift)
+    for j in range(basis.size):
+        carry = min(basis[j] * years, 700.0)
+        factor[j] *= exp(carry)
+        log_factor[j] += carry
 
 
 @kernel
@@ -132,66 +177,42 @@ def scenario_loop(  # type: ignore[no-untyped-def]
     first, last, order, forward, strike, years, vol, sign, weight, underlying, group,
     spot, log_vol, basis, skew, vol_floor, vol_cap, out,
 ):  # fmt: skip
-    """Fill rows order[first:last] of out (N, S); spot, log_vol (U, S); basis, skew (U, S), or (0, 0) for none.
+    """Fill rows order[first:last] of out (N, S); spot, log_vol (U, S); basis, skew (U, S), or (U, 0) for none.
 
-    Instruments come sorted by group (same underlying, weight and, under basis, years), so that each exponential and
-    logarithm of a scenario row is taken once per group and tile.
+    Options come sorted by group (same underlying, weight and, under basis or skew, years), so that the exponentials
+    and logarithms of a scenario are taken once per group and tile.
     """
-    scenarios = spot.shape[1]
-    with_basis, with_skew = basis.shape[0] > 0, skew.shape[0] > 0
-    factor, log_factor = np.empty(TILE), np.empty(TILE)
-    up, inverse_up, tilt = np.empty(TILE), np.empty(TILE), np.empty(TILE)
-    prices = np.empty(TILE)
-    for start in range(0, scenarios, TILE):
-        count = min(TILE, scenarios - start)
+    rows = np.zeros((5, TILE))
+    for start in range(0, spot.shape[1], TILE):
+        stop = min(start + TILE, spot.shape[1])
+        count = stop - start  # rows[k][:count], not rows[:, :count]: a contiguous array type, else no SIMD
+        factor, log_factor, up = rows[0][:count], rows[1][:count], rows[2][:count]
+        inverse_up, tilt = rows[3][:count], rows[4][:count]
+        lowest = 0.0
         current = -1
-        lowest = 1.0
         for position in range(first, last):
             i = order[position]
-            u = underlying[i]
+            u, root = underlying[i], math.sqrt(max(years[i], 0.0))
             if group[i] != current:
                 current = group[i]
-                lowest = np.inf
-                for j in range(count):
-                    factor[j] = spot[u, start + j]
-                    log_factor[j] = log_ratio(factor[j], 1.0)
-                    shift = log_vol[u, start + j] * weight[i]
-                    up[j], inverse_up[j] = exp(shift), exp(-shift)
-                for j in range(count):
-                    lowest = min(lowest, up[j])
-                if with_basis:
-                    for j in range(count):
-                        carry = basis[u, start + j] * years[i]
-                        factor[j] *= exp(carry)
-                        log_factor[j] += carry
-                if with_skew:
-                    for j in range(count):
-                        tilt[j] = skew[u, start + j]
+                group_rows(
+                    spot[u][start:stop], log_vol[u][start:stop], basis[u][start:stop], weight[i], years[i],
+                    factor, log_factor, up, inverse_up,
+                )  # fmt: skip
+                lowest = up.min()
+                slope = root / math.sqrt(max(years[i], 1.0 / 365.0))
+                for j in range(skew[u][start:stop].size):
+                    tilt[j] = skew[u, start + j] * slope
             F, K, side = forward[i], strike[i], sign[i]
             log_fk = log_ratio(F, K)
-            root = math.sqrt(max(years[i], 0.0))
-            s0, s_low, s_high = vol[i] * root, vol_floor * root, vol_cap * root
-            i0, i_low, i_high = 1.0 / max(s0, TINY), 1.0 / max(s_low, TINY), 1.0 / max(s_high, TINY)
-            slope = -root / math.sqrt(max(years[i], 1.0 / 365.0))
-            if with_skew:
-                for j in range(count):
-                    x = log_factor[j] + log_fk
-                    s = min(max(fma(tilt[j] * slope, x, s0 * up[j]), s_low), s_high)
-                    prices[j] = reprice(F * factor[j], K, abs(x) / max(s, TINY), s, side)
+            s = (vol[i] * root, vol_floor * root, vol_cap * root)
+            out_row = out[i][start:stop]
+            if skew.shape[1]:
+                tilted_row(factor, log_factor, up, tilt, F, K, side, log_fk, s, out_row)
+                smallest = s[1]
             else:
-                for j in range(count):
-                    x = log_factor[j] + log_fk
-                    s = min(max(s0 * up[j], s_low), s_high)
-                    h = abs(x) * min(max(i0 * inverse_up[j], i_high), i_low)
-                    prices[j] = reprice(F * factor[j], K, h, s, side)
-            if root > 0.0 and (s_low if with_skew else max(s0 * lowest, s_low)) < SMALL:
-                for j in range(count):
-                    x = log_factor[j] + log_fk
-                    s = s0 * up[j] + (tilt[j] * slope * x if with_skew else 0.0)
-                    s = min(max(s, s_low), s_high)
-                    if 0.0 < s < SMALL:
-                        f = F * factor[j]
-                        prices[j] = fma(min(f, K), small_share(abs(x) / max(s, TINY), s), max(side * (f - K), 0.0))
-            row = out[i]
-            for j in range(count):
-                row[start + j] = prices[j]
+                inverse = (1.0 / max(s[0], TINY), 1.0 / max(s[1], TINY), 1.0 / max(s[2], TINY))
+                still_row(factor, log_factor, up, inverse_up, F, K, side, log_fk, s, inverse, out_row)
+                smallest = max(s[0] * lowest, s[1])
+            if root > 0.0 and smallest < SMALL:
+                small_row(factor, log_factor, up, tilt, F, K, side, log_fk, s, out_row)

@@ -69,34 +69,28 @@ def price_loop(forward, strike, years, vol, sign, out):  # type: ignore[no-untyp
 
 
 @kernel
-def greeks_loop(forward, strike, years, vol, sign, out):  # type: ignore[no-untyped-def]
-    """Fill out (8, n) with price, delta, gamma, vega, theta, vanna, volga, dual delta."""
-    price, delta, gamma, vega, theta, vanna, volga, dual = (
-        out[0],
-        out[1],
-        out[2],
-        out[3],
-        out[4],
-        out[5],
-        out[6],
-        out[7],
-    )
-    for i in range(price.size):
-        F, K, side = forward[i], strike[i], sign[i]
-        root = math.sqrt(years[i])
-        s = vol[i] * root
-        signed_x = log_ratio(F, K)
-        x = abs(signed_x)
+def greeks_tile(forward, strike, years, vol, sign, tile):  # type: ignore[no-untyped-def]
+    """Fill tile (8 * TILE,) with price, delta, gamma, vega, theta, vanna, volga, dual delta.
+
+    One flat array with constant offsets: with eight arrays LLVM would need too many overlap checks to vectorise.
+    Returns how many have vol sqrt(T) below SMALL.
+    """
+    small = 0
+    for j in range(forward.size):
+        F, K, side = forward[j], strike[j], sign[j]
+        root = math.sqrt(years[j])
+        s = vol[j] * root
+        x = abs(log_ratio(F, K))
+        small += 1 if s < SMALL else 0
         lo, hi = min(F, K), max(F, K)
-        live = 1.0 if s > 0.0 else 0.0
-        inverse_s = 1.0 / max(s, TINY)
+        inverse_s, inverse_f = 1.0 / max(s, TINY), 1.0 / F
         h = x * inverse_s
         h1, y2 = fma(0.5, s, -h), fma(0.5, s, h)
         y1 = abs(h1)
         density = INV_SQRT_2PI * exp(-0.5 * h1 * h1)
         m1, m2 = mills(y1, 1.0 / (y1 + MILLS_SHIFT)), mills(y2, 1.0 / (y2 + MILLS_SHIFT))
         signed, base = (-m1, 1.0) if h1 > 0.0 else (m1, 0.0)
-        price[i] = fma(lo, max(fma(density, signed - m2, base), 0.0), max(side * (F - K), 0.0))
+        value = fma(lo, max(fma(density, signed - m2, base), 0.0), max(side * (F - K), 0.0))
         tail = density * m1  # N(-|h1|)
         near, not_near = (1.0 - tail, tail) if h1 > 0.0 else (tail, 1.0 - tail)  # N(h1), N(-h1)
         far = density * m2 * (lo / hi)  # N(h2)
@@ -104,22 +98,41 @@ def greeks_loop(forward, strike, years, vol, sign, out):  # type: ignore[no-unty
         d1, d2 = (y2, -h1) if above else (h1, -y2)
         n1, other1 = (1.0 - far, far) if above else (near, not_near)  # N(d1), N(-d1)
         n2, other2 = (not_near, near) if above else (far, 1.0 - far)  # N(d2), N(-d2)
-        delta[i] = n1 if side > 0.0 else -other1
-        dual[i] = -n2 if side > 0.0 else other2
-        mass = live * lo * density  # F phi(d1) = K phi(d2)
-        inverse_f = 1.0 / F
+        mass = lo * density if s > 0.0 else 0.0  # F phi(d1) = K phi(d2)
+        vega = mass * root
         inverse_vol = root * inverse_s
-        v = mass * root
-        gamma[i] = mass * inverse_s * inverse_f * inverse_f
-        vega[i] = v
-        theta[i] = -0.5 * mass * vol[i] * live / max(root, TINY)
-        vanna[i] = -mass * inverse_f * d2 * inverse_vol
-        volga[i] = v * d1 * d2 * inverse_vol
-    for i in range(price.size):
-        F, K = forward[i], strike[i]
-        s = vol[i] * math.sqrt(years[i])
-        if 0.0 < s < SMALL:
-            price[i] = fma(min(F, K), small_share(abs(log_ratio(F, K)) / max(s, TINY), s), max(sign[i] * (F - K), 0.0))
+        at = np.uint64(j)  # unsigned: numba would wrap a signed j + offset around, and that test blocks SIMD
+        tile[at] = value
+        tile[at + np.uint64(TILE)] = n1 if side > 0.0 else -other1
+        tile[at + np.uint64(2 * TILE)] = mass * inverse_s * inverse_f * inverse_f
+        tile[at + np.uint64(3 * TILE)] = vega
+        tile[at + np.uint64(4 * TILE)] = -0.5 * mass * vol[j] / max(root, TINY)
+        tile[at + np.uint64(5 * TILE)] = -mass * inverse_f * d2 * inverse_vol
+        tile[at + np.uint64(6 * TILE)] = vega * d1 * d2 * inverse_vol
+        tile[at + np.uint64(7 * TILE)] = -n2 if side > 0.0 else other2
+    return small
+
+
+@kernel
+def greeks_loop(forward, strike, years, vol, sign, out):  # type: ignore[no-untyped-def]
+    """Fill out (8, n), rows as in greeks_tile."""
+    tile = np.empty(8 * TILE)
+    small = 0
+    for start in range(0, forward.size, TILE):
+        stop = min(start + TILE, forward.size)
+        part = slice(start, stop)
+        small += greeks_tile(forward[part], strike[part], years[part], vol[part], sign[part], tile)
+        for k in range(8):
+            row, source = out[k][part], tile[k * TILE : (k + 1) * TILE]
+            for j in range(row.size):
+                row[j] = source[j]
+    if small:
+        for i in range(forward.size):
+            s = vol[i] * math.sqrt(years[i])
+            if 0.0 < s < SMALL:
+                F, K = forward[i], strike[i]
+                share = small_share(abs(log_ratio(F, K)) / max(s, TINY), s)
+                out[0, i] = fma(min(F, K), share, max(sign[i] * (F - K), 0.0))
 
 
 @kernel

@@ -46,10 +46,11 @@ def signs(name: str, is_call: ArrayLike) -> FloatArray:
 def broadcast(**arrays: FloatArray) -> list[FloatArray]:
     """The arrays at their common shape; raises InputError naming the shapes if there is none."""
     try:
-        return list(np.broadcast_arrays(*arrays.values()))
+        shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
     except ValueError:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise InputError("shapes do not broadcast", field=shapes, fix="give arrays of one length, or scalars") from None
+    return [array if array.shape == shape else np.broadcast_to(array, shape) for array in arrays.values()]
 
 
 def flat(array: FloatArray) -> FloatArray:

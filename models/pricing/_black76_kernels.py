@@ -82,8 +82,9 @@ def greeks_tile(forward, strike, years, vol, sign, tile):  # type: ignore[no-unt
         s = vol[j] * root
         x = abs(log_ratio(F, K))
         small += 1 if s < SMALL else 0
-        lo, hi = min(F, K), max(F, K)
-        inverse_s, inverse_f = 1.0 / max(s, TINY), 1.0 / F
+        lo = min(F, K)
+        inverse_s, inverse_fk = 1.0 / max(s, TINY), 1.0 / (F * K)
+        inverse_f = K * inverse_fk
         h = x * inverse_s
         h1, y2 = fma(0.5, s, -h), fma(0.5, s, h)
         y1 = abs(h1)
@@ -93,7 +94,7 @@ def greeks_tile(forward, strike, years, vol, sign, tile):  # type: ignore[no-unt
         value = fma(lo, max(fma(density, signed - m2, base), 0.0), max(side * (F - K), 0.0))
         tail = density * m1  # N(-|h1|)
         near, not_near = (1.0 - tail, tail) if h1 > 0.0 else (tail, 1.0 - tail)  # N(h1), N(-h1)
-        far = density * m2 * (lo / hi)  # N(h2)
+        far = density * m2 * (lo * lo * inverse_fk)  # N(h2); phi(h2) = phi(h1) lo/hi
         above = F >= K
         d1, d2 = (y2, -h1) if above else (h1, -y2)
         n1, other1 = (1.0 - far, far) if above else (near, not_near)  # N(d1), N(-d1)
@@ -106,7 +107,7 @@ def greeks_tile(forward, strike, years, vol, sign, tile):  # type: ignore[no-unt
         tile[at + np.uint64(TILE)] = n1 if side > 0.0 else -other1
         tile[at + np.uint64(2 * TILE)] = mass * inverse_s * inverse_f * inverse_f
         tile[at + np.uint64(3 * TILE)] = vega
-        tile[at + np.uint64(4 * TILE)] = -0.5 * mass * vol[j] / max(root, TINY)
+        tile[at + np.uint64(4 * TILE)] = -0.5 * mass * vol[j] * vol[j] * inverse_s
         tile[at + np.uint64(5 * TILE)] = -mass * inverse_f * d2 * inverse_vol
         tile[at + np.uint64(6 * TILE)] = vega * d1 * d2 * inverse_vol
         tile[at + np.uint64(7 * TILE)] = -n2 if side > 0.0 else other2

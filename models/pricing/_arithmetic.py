@@ -6,6 +6,8 @@ give the same bits.
 
 Each polynomial is a Chebyshev interpolant of the exact function (mpmath, 40 digits) rewritten in powers; the relative
 error of the rounded coefficients against mpmath stands beside each one and is asserted again in the tests.
+
+numba's cache does not see changes across files: after editing this one, touch the kernel files that import it.
 """
 
 from __future__ import annotations
@@ -104,8 +106,8 @@ def log_ratio(a: float, b: float) -> float:
 def mills(y: float, reciprocal: float) -> float:
     """Mills ratio m(y) = N(-y)/phi(y) for y >= 0, given ``reciprocal`` = 1/(y + MILLS_SHIFT).
 
-    m(y)(y+5) is a polynomial of degree 20 in t = (y-5)/(y+5): relative error 5e-16 for y <= 40, 3e-12 beyond, where
-    phi(y) has long underflowed. The idea of the map is Shepherd & Laframboise, Math. Comp. 36 (1981) 249-253.
+    m(y)(y+5) is a polynomial of degree 20 in t = (y-5)/(y+5): relative error 5e-16 for y <= 40; beyond, where
+    phi(y) has underflowed, it grows to 4e-10 at infinity. The idea of the map is Shepherd & Laframboise, Math. Comp. 36 (1981) 249-253.
     """
     t = fma(-2.0 * MILLS_SHIFT, reciprocal, 1.0)
     tt = t * t

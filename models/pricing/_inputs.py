@@ -47,6 +47,8 @@ def signs(name: str, is_call: ArrayLike) -> FloatArray:
 
 def broadcast(**arrays: FloatArray) -> list[FloatArray]:
     """The arrays at their common shape; raises InputError naming the shapes if there is none."""
+    if len({array.shape for array in arrays.values()}) == 1:
+        return list(arrays.values())
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
     except ValueError:
@@ -57,7 +59,9 @@ def broadcast(**arrays: FloatArray) -> list[FloatArray]:
 
 def flat(array: FloatArray) -> FloatArray:
     """One-dimensional, contiguous and writeable, so that each kernel is compiled for one array type only."""
-    return np.require(array.reshape(-1), np.float64, ["C", "W"])
+    if array.flags.carray and array.dtype == np.float64:
+        return array.reshape(-1)
+    return np.array(array, dtype=np.float64).reshape(-1)
 
 
 def _numbers(name: str, values: ArrayLike, fix: str | None) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing as mp
 import resource
 import time
@@ -154,6 +155,10 @@ def bound(case: Case, q: Array) -> float:
 
 def run_capped(case: Case, rival: str, cap: float) -> dict[str, Any]:
     """Run one rival in a forked process; CPU seconds, or that it did not finish."""
+    # Imports are nobody's running time: load everything before the fork.
+    for module in ("hedgeopt.tail", "hedgeopt.tail.masters.interior", "highspy", "clarabel", "cvqp", "threadpoolctl"):
+        if importlib.util.find_spec(module):
+            importlib.import_module(module)
     context = mp.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(sender, case, rival), daemon=True)

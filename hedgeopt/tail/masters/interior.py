@@ -20,9 +20,10 @@ from hedgeopt.tail.masters.layout import Layout
 from hedgeopt.tail.masters.newton import Newton
 from hedgeopt.tail.source import Vector
 
-
 # A warm point keeps its place; slacks and duals start this far inside the cone.
 _WARM_SLACK, _WARM_DUAL, _WARM_SPREAD, _STEP = 0.01, 0.01, 0.1, 0.99
+# Scaled values are of order one: beyond this the iterates run off along a ray (infeasible or unbounded).
+_DIVERGED = 1e11
 
 
 class InteriorMaster:
@@ -145,7 +146,7 @@ class _Iteration:
             dual_residual = max([_top(r_d), _top(r_a), *[_top(x) for x in r_x]])
             gap = abs(primal - dual) / size
             total = max(gap, comp / size)
-            if not np.isfinite(total) or not np.isfinite(infeasible + dual_residual):
+            if abs(primal) > _DIVERGED or mu > _DIVERGED or not np.isfinite(total) or not np.isfinite(infeasible + dual_residual):
                 return no_point("failed", p.E.shape[0], K)
             done = total <= tolerance and infeasible <= min(tolerance, 1e-8) * 10 and dual_residual <= tolerance
             merit = max(total, infeasible, dual_residual)

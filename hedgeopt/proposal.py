@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hedgeopt.program import Program
     from hedgeopt.solve import Solution
 
-__all__ = ["Proposal", "assemble"]
+__all__ = ["Proposal", "assemble", "finite"]
 
 _DUST = 1e-9
 _BINDING = 1e-6
@@ -104,7 +104,7 @@ class Proposal:
 
     def to_json(self) -> str:
         """:meth:`to_dict` as JSON text, without NaN or infinity."""
-        return json.dumps(_finite(self.to_dict()), indent=2, allow_nan=False) + "\n"
+        return json.dumps(finite(self.to_dict()), indent=2, allow_nan=False) + "\n"
 
     def to_html(self) -> str:
         """A self-contained page with tables and plots."""
@@ -226,12 +226,12 @@ def _objective(program: Program, e: Exposures, x: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """NaN and infinities as null: JSON has neither."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):

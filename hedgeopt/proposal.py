@@ -72,6 +72,7 @@ class Proposal:
     seconds: dict[str, float]
     notes: tuple[str, ...]
     statistics: Mapping[str, Any]
+    market: Market = field(repr=False)
     exposures: Exposures = field(repr=False)
     x: np.ndarray = field(repr=False)
     program: Program = field(repr=False)
@@ -154,6 +155,7 @@ def assemble(
         seconds=seconds,
         notes=e.notes,
         statistics=statistics,
+        market=market,
         exposures=e,
         x=x,
         program=program,
@@ -176,7 +178,7 @@ def _trades(market: Market, e: Exposures, program: Program, x: np.ndarray) -> pd
             "instrument": [item.name for item in items],
             "side": np.where(buys, "buy", "sell"),
             "quantity": np.abs(traded),
-            "unit": [item.quantity_unit for item in items],
+            "unit": [_unit(item) for item in items],
             "price": np.where(np.isnan(quote), e.rows.mark[rows], quote),
             "notional": np.abs(traded) * e.rows.notional[rows],
             "premium": traded * e.rows.premium[rows] * settlement,
@@ -188,6 +190,13 @@ def _trades(market: Market, e: Exposures, program: Program, x: np.ndarray) -> pd
         }
     )
     return frame.sort_values("notional", ascending=False, ignore_index=True)
+
+
+def _unit(item: Any) -> str:
+    """What one unit of quantity is, in a word: the family's text covers inverse and linear contracts alike."""
+    if item.kind == "option":
+        return "contract"
+    return "USD" if getattr(item, "inverse", False) else str(item.assets[0])
 
 
 def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hedgeopt.risk import RiskReport
-from hedgeopt.summary import headline, limit_rows, number, objective_rows, risk_rows
+from hedgeopt.summary import headline, limit_rows, number, objective_rows, quantity, risk_rows
 
 if TYPE_CHECKING:
     from hedgeopt.proposal import Proposal
@@ -51,23 +51,16 @@ def risk_report_table(report: RiskReport, notes: tuple[str, ...] = ()) -> Render
 def _trades(proposal: Proposal) -> Table:
     several = proposal.trades["account"].nunique() > 1
     columns = [("account", "left")] if several else []
-    columns += [("side", "left"), ("quantity", "right"), ("unit", "left"), ("instrument", "left"), ("price", "right")]
-    columns += [("notional USD", "right"), ("cost USD", "right"), ("delta", "right"), ("vega", "right")]
-    table = _table("Trades", *columns)
+    columns += [("side", "left"), ("quantity", "right"), ("instrument", "left"), ("price", "right")]
+    columns += [("notional", "right"), ("cost", "right"), ("delta", "right"), ("vega", "right")]
+    table = _table("Trades (notional and cost in USD, delta in coins, vega in USD per vol point)", *columns)
     for row in proposal.trades.to_dict(orient="records"):
-        side = Text(row["side"], "green" if row["side"] == "buy" else "red")
-        cells = [row["account"]] if several else []
         table.add_row(
-            *cells,
-            side,
-            number(row["quantity"]),
-            row["unit"],
+            *([row["account"]] if several else []),
+            Text(row["side"], "green" if row["side"] == "buy" else "red"),
+            quantity(row["quantity"], row["unit"]),
             row["instrument"],
-            number(row["price"]),
-            number(row["notional"]),
-            number(row["cost"]),
-            number(row["delta"]),
-            number(row["vega"]),
+            *(number(row[name]) for name in ("price", "notional", "cost", "delta", "vega")),
         )
     return table
 
@@ -85,23 +78,16 @@ def _risk(before: RiskReport, after: RiskReport | None) -> Table:
 
 
 def _limits(proposal: Proposal) -> Table:
+    columns = [("limit", "left"), ("before", "right"), ("after", "right"), ("bound", "right"), ("unit", "left")]
     table = _table(
-        "Limits",
-        ("limit", "left"),
-        ("before", "right"),
-        ("after", "right"),
-        ("bound", "right"),
-        ("unit", "left"),
-        ("", "left"),
-        ("shadow price", "right"),
+        "Limits (shadow price: objective saved per unit of ease)", *columns, ("", "left"), ("shadow price", "right")
     )
     for row in limit_rows(proposal):
         before = Text(row.before, "red" if row.breached else "")
-        state = Text("binding", "yellow") if row.binding else Text("was breached" if row.breached else "", "dim")
+        state = Text(row.state, "yellow" if row.binding else "green")
         table.add_row(row.name, before, row.after, row.bound, row.unit, state, row.shadow_price)
     for name, at in proposal.binding_sizes.items():
-        shown = ", ".join(at[:3]) + (f" and {len(at) - 3} more" if len(at) > 3 else "")
-        table.add_row(name, "", "", "", shown, Text("binding", "yellow"), "")
+        table.add_row(name, "", "", "", f"{len(at)} at it", Text("binding", "yellow"), "")
     return table
 
 
@@ -135,5 +121,5 @@ def _closing(proposal: Proposal) -> Text:
 def _table(title: str, *columns: tuple[str, str]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for name, justify in columns:
-        table.add_column(name, justify=justify, no_wrap=name in ("instrument", "limit", "quantity"))  # type: ignore[arg-type]
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.family import GREEK_UNITS
@@ -13,7 +13,19 @@ from hedgeopt.risk import RiskReport
 if TYPE_CHECKING:
     from hedgeopt.proposal import Proposal
 
-__all__ = ["Headline", "LimitRow", "RiskRow", "binding", "headline", "limit_rows", "number", "objective_rows", "risk_rows"]
+__all__ = [
+    "Headline",
+    "LimitRow",
+    "RiskRow",
+    "binding",
+    "headline",
+    "limit_rows",
+    "number",
+    "objective_rows",
+    "quantity",
+    "risk_rows",
+    "short_unit",
+]
 
 _SHOWN_GREEKS = ("delta", "gamma", "vega", "theta")
 
@@ -31,7 +43,7 @@ class RiskRow:
 
 @dataclass(frozen=True)
 class LimitRow:
-    """One limit: formatted values, ``state`` "breached before", "binding" or "" and the shadow price where it has one."""
+    """One limit, formatted: ``breached`` before trading, ``binding`` after, with its shadow price in USD per unit."""
 
     name: str
     unit: str
@@ -41,6 +53,11 @@ class LimitRow:
     breached: bool
     binding: bool
     shadow_price: str
+
+    @property
+    def state(self) -> str:
+        """``restored`` when it was breached and now holds, ``binding`` when it holds the answer back."""
+        return ", ".join(word for word, true in (("restored", self.breached), ("binding", self.binding)) if true)
 
 
 @dataclass(frozen=True)
@@ -98,7 +115,7 @@ def headline(proposal: Proposal) -> Headline:
 
 def binding(proposal: Proposal) -> list[str]:
     """Names of what held the answer back: limits, then size limits with the number of instruments at them."""
-    names = [str(row.limit) for row in proposal.limits.itertuples() if row.binding]
+    names = [str(row.name) for row in limit_rows(proposal) if row.binding]
     return names + [f"{name} ({_many(len(at), 'instrument')})" for name, at in proposal.binding_sizes.items()]
 
 
@@ -111,7 +128,7 @@ def risk_rows(before: RiskReport, after: RiskReport | None = None) -> list[RiskR
             continue
         for name in _SHOWN_GREEKS:
             values = number(greeks[name]), number(after.greeks[asset][name])
-            rows.append(RiskRow(f"{asset} Greeks", f"{asset} {name}", _unit(GREEK_UNITS[name], asset), *values))
+            rows.append(RiskRow(f"{asset} Greeks", f"{asset} {name}", short_unit(GREEK_UNITS[name], asset), *values))
     for level in before.cvar:
         percent = f"{100 * float(level):g} %"
         for what, value in (("VaR", before.value_at_risk[level]), ("CVaR", before.cvar[level])):
@@ -134,25 +151,40 @@ def risk_rows(before: RiskReport, after: RiskReport | None = None) -> list[RiskR
 
 
 def limit_rows(proposal: Proposal) -> list[LimitRow]:
-    """Every limit; a shadow price is shown where it means something."""
-    rows = []
-    for row in proposal.limits.to_dict(orient="records"):
-        sign = 1.0 if row["sense"] == "<=" else -1.0
-        excess = sign * (row["before"] - row["bound"])
-        price = row["shadow_price"]
-        rows.append(
-            LimitRow(
-                name=row["limit"],
-                unit=row["unit"],
-                before=number(row["before"]),
-                after=number(row["after"]),
-                bound=("≤ " if sign > 0 else "≥ ") + number(row["bound"]),
-                breached=excess > 1e-9 * max(abs(row["bound"]), 1e-9),
-                binding=bool(row["binding"]),
-                shadow_price=number(price) if row["binding"] and price > 0 else "",
-            )
-        )
+    """One row per limit, both sides of a band together; a shadow price is shown where the limit binds."""
+    rows: list[LimitRow] = []
+    sides = proposal.limits.to_dict(orient="records")
+    at = 0
+    while at < len(sides):
+        name = sides[at]["limit"].removesuffix(" lower")
+        band = at + 1 < len(sides) and name != sides[at]["limit"] and sides[at + 1]["limit"] == f"{name} upper"
+        rows.append(_limit_row(name, sides[at : at + 2] if band else sides[at : at + 1]))
+        at += 2 if band else 1
     return rows
+
+
+def _limit_row(name: str, sides: list[dict[str, Any]]) -> LimitRow:
+    first = sides[0]
+    if len(sides) == 2:
+        bound = f"{number(sides[0]['bound'])} … {number(sides[1]['bound'])}"
+    else:
+        bound = f"{'≤' if first['sense'] == '<=' else '≥'} {number(first['bound'])}"
+    held_by = [side for side in sides if side["binding"]]
+    return LimitRow(
+        name=name,
+        unit=short_unit(first["unit"]),
+        before=number(first["before"]),
+        after=number(first["after"]),
+        bound=bound,
+        breached=any(_excess(side) > 1e-9 * max(abs(side["bound"]), 1e-9) for side in sides),
+        binding=bool(held_by),
+        shadow_price=number(held_by[0]["shadow_price"]) if held_by and held_by[0]["shadow_price"] > 0 else "",
+    )
+
+
+def _excess(side: dict[str, Any]) -> float:
+    gap = float(side["before"] - side["bound"])
+    return gap if side["sense"] == "<=" else -gap
 
 
 def objective_rows(proposal: Proposal) -> list[tuple[str, str, str, str, str]]:
@@ -163,8 +195,16 @@ def objective_rows(proposal: Proposal) -> list[tuple[str, str, str, str, str]]:
     ]
 
 
-def _unit(unit: str, asset: str) -> str:
-    return unit.replace("coin", asset)
+def short_unit(unit: str, asset: str = "coin") -> str:
+    """A unit as table cells write it."""
+    for long, short in (("coin", asset), (" per ", "/"), ("vol point", "vol pt"), ("times ", "× "), ("share of", "of")):
+        unit = unit.replace(long, short)
+    return unit
+
+
+def quantity(amount: float, unit: str) -> str:
+    """An amount with its unit; a contract is ``ct``."""
+    return f"{number(amount)} {'ct' if unit == 'contract' else unit}"
 
 
 def _many(count: int, noun: str) -> str:

@@ -69,9 +69,7 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
     ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks and warnings.", envvar="HEDGEOPT_DEBUG")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and warnings.", envvar="HEDGEOPT_DEBUG")] = False,
 ) -> None:
     """Hedge a crypto derivatives book by convex optimization, with certified answers."""
 
@@ -125,9 +123,7 @@ def check(
     market: Annotated[
         list[Path] | None, typer.Option("--market", help="Chain and marks, CSV or Parquet.", metavar="CHAIN.csv")
     ] = None,
-    policy: Annotated[
-        Path | None, typer.Option("--policy", help="Policy, TOML or JSON.", metavar="POLICY.toml")
-    ] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", help="Policy, TOML or JSON.", metavar="POLICY.toml")] = None,
     at: At = None,
     as_of: AsOf = None,
 ) -> None:

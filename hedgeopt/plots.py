@@ -24,8 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["greeks_plot", "loss_plot", "profile_plot"]
 
 # stand-ins that the page's style sheet decides: matplotlib writes them, _svg turns them into CSS variables
-_BEFORE, _AFTER, _INK, _GRID = "#a1a1a2", "#0b5fa6", "#1c1c1d", "#d8d8d9"
-_VARIABLES = {_BEFORE: "var(--before)", _AFTER: "var(--after)", _INK: "var(--ink)", _GRID: "var(--grid)"}
+_BEFORE, _AFTER, _INK, _GRID, _PAGE = "#a1a1a2", "#0b5fa6", "#1c1c1d", "#d8d8d9", "#fefefd"
+_VARIABLES = {
+    _BEFORE: "var(--before)",
+    _AFTER: "var(--after)",
+    _INK: "var(--ink)",
+    _GRID: "var(--grid)",
+    _PAGE: "var(--page)",
+}
 _GREEKS = ("delta", "gamma", "vega", "theta")
 
 
@@ -58,13 +64,16 @@ def loss_plot(losses: Sequence[np.ndarray], probabilities: np.ndarray | None, le
         tallest = max(tallest, float(heights.max()))
         axes.stairs(heights, bins, color=color, linewidth=1.4, fill=False, label=name)
         axes.stairs(heights, bins, color=color, alpha=0.18, fill=True)
+    label = {"facecolor": _PAGE, "edgecolor": "none", "pad": 1.5}
     for loss, color, top in zip(losses, (_BEFORE, _AFTER), (0.62, 0.86), strict=True):
         for what, value, style in (
             ("VaR", value_at_risk(loss, level, probabilities), (0, (3, 2))),
             ("CVaR", tail_loss(loss, level, probabilities), "solid"),
         ):
             axes.vlines(value, 0.0, tallest * top, color=color, linewidth=1.3, linestyles=style)
-            axes.text(value, tallest * (top + 0.02), f"{what} {number(value)}", color=color, fontsize=8.5, ha="center")
+            axes.text(
+                value, tallest * (top + 0.02), f"{what} {number(value)}", color=color, fontsize=8.5, ha="center", bbox=label
+            )
     axes.set_xlim(bins[0], bins[-1])
     axes.set_ylim(0.0, tallest * 1.05)
     axes.set_xlabel(f"loss over the horizon, USD (VaR and CVaR at {100 * level:g} %; outermost bins hold what lies beyond)")
@@ -85,16 +94,9 @@ def greeks_plot(before: RiskReport, after: RiskReport) -> str:
                 value = values.greeks[asset][name]
                 y = len(assets) - 1 - k + offset
                 axes.barh(y, value / scale[k], height=0.34, color=color)
-                side = 1 if value >= 0 else -1
-                inside = abs(value) / scale[k] > 0.55
+                # the figure stands on the empty side of the axis, whatever the bar's length
                 axes.text(
-                    0.0 if inside else value / scale[k] + 0.04 * side,
-                    y,
-                    f" {number(value)} ",
-                    va="center",
-                    ha=("right" if value >= 0 else "left") if inside else ("left" if side > 0 else "right"),
-                    fontsize=8.5,
-                    color=_INK,
+                    0.0, y, f" {number(value)} ", va="center", ha="right" if value >= 0 else "left", fontsize=8.5, color=_INK
                 )
         axes.axvline(0.0, color=_INK, linewidth=0.8)
         axes.set_xlim(-1.12, 1.12)

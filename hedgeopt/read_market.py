@@ -265,6 +265,15 @@ def _agrees(item: object, row: object, source: str) -> None:
             value=row.currency,  # type: ignore[attr-defined]
             fix=f"the name says {base}",
         )
+    expiry = getattr(item, "expiry", None)
+    if expiry is not None and not pd.isna(row.expiry) and row.expiry != expiry:  # type: ignore[attr-defined]
+        raise InputError(
+            f"contradicts the name {item.name}",  # type: ignore[attr-defined]
+            file=source,
+            field="expiry",
+            value=row.expiry.isoformat(),  # type: ignore[attr-defined]
+            fix=f"the name says {expiry.isoformat()}",
+        )
     if not isinstance(item, Option):
         return
     if row.option_type != item.right:  # type: ignore[attr-defined]

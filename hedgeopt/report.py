@@ -79,12 +79,11 @@ def _risk(before: RiskReport, after: RiskReport | None) -> Table:
 
 def _limits(proposal: Proposal) -> Table:
     columns = [("limit", "left"), ("before", "right"), ("after", "right"), ("bound", "right"), ("unit", "left")]
-    table = _table(
-        "Limits (shadow price: objective saved per unit of ease)", *columns, ("", "left"), ("shadow price", "right")
-    )
+    title = "Limits (! breached before; shadow price: objective saved per unit of ease)"
+    table = _table(title, *columns, ("", "left"), ("shadow price", "right"))
     for row in limit_rows(proposal):
-        before = Text(row.before, "red" if row.breached else "")
-        state = Text(row.state, "yellow" if row.binding else "green")
+        before = Text(f"! {row.before}" if row.breached else row.before, "red" if row.breached else "")
+        state = Text("binding" if row.binding else "", "yellow")
         table.add_row(row.name, before, row.after, row.bound, row.unit, state, row.shadow_price)
     for name, at in proposal.binding_sizes.items():
         table.add_row(name, "", "", "", f"{len(at)} at it", Text("binding", "yellow"), "")
@@ -119,7 +118,7 @@ def _closing(proposal: Proposal) -> Text:
 
 
 def _table(title: str, *columns: tuple[str, str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name, justify in columns:
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column(name, justify=justify, no_wrap=name != "limit")  # type: ignore[arg-type]
     return table

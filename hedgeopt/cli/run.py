@@ -14,7 +14,7 @@ from hedgeopt.errors import HedgeoptError
 
 __all__ = ["guarded", "progress", "say"]
 
-_INTERRUPTED, _PIPE_CLOSED, _UNEXPECTED, _USAGE = 130, 141, 1, 2
+_INTERRUPTED, _PIPE_CLOSED, _UNEXPECTED, _USAGE = 130, 1, 1, 2
 _UsageError = typer.BadParameter.__base__  # click's, which newer typer carries inside
 assert _UsageError is not None
 
@@ -24,15 +24,12 @@ def guarded(arguments: Sequence[str]) -> int:
 
     A traceback is shown only with ``--debug`` or ``HEDGEOPT_DEBUG=1``.
     """
-    from hedgeopt.cli.app import app
-
     debug = "--debug" in arguments or os.environ.get("HEDGEOPT_DEBUG", "") not in ("", "0")
-    if not debug:
-        warnings.simplefilter("ignore")
     try:
-        result = typer.main.get_command(app).main(args=list(arguments), prog_name="hedgeopt", standalone_mode=False)
-        sys.stdout.flush()
-        return result if isinstance(result, int) else 0
+        with warnings.catch_warnings():
+            if not debug:
+                warnings.simplefilter("ignore")
+            return _run(arguments)
     except HedgeoptError as error:
         if debug:
             raise
@@ -40,8 +37,6 @@ def guarded(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return say("interrupted", _INTERRUPTED)
     except BrokenPipeError:
-        # whoever read our output has gone: nothing more can be said there, nor should Python try at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
     except _UsageError as error:  # type: ignore[misc]
         return say(_usage(error), _USAGE)
@@ -50,6 +45,25 @@ def guarded(arguments: Sequence[str]) -> int:
             raise
         words = f"unexpected {type(error).__name__}: {error}; run again with --debug (or HEDGEOPT_DEBUG=1) for the traceback"
         return say(words, _UNEXPECTED)
+    finally:
+        _drain()
+
+
+def _drain() -> None:
+    """Flush stdout now; where that fails, whoever read it has gone, and Python must not try again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from hedgeopt.cli.app import app
+
+    command = typer.main.get_command(app)
+    result = command.main(args=list(arguments), prog_name="hedgeopt", standalone_mode=False)
+    sys.stdout.flush()
+    return result if isinstance(result, int) else 0
 
 
 def say(message: str, code: int = 0) -> int:

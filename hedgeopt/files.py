@@ -74,13 +74,22 @@ def validated(model: type[T], data: Any, file: object) -> T:
 def validation_line(error: ValidationError, file: object | None) -> InputError:
     """The first fault of a pydantic error as an :class:`InputError`."""
     faults = error.errors(include_url=False)
-    first = faults[0]
+    first = _most_telling(faults)
     more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
     message = first["msg"].removeprefix("Value error, ")
     shown = first.get("input")
     shown = None if first["type"] in ("value_error", "missing") or isinstance(shown, dict | list) else shown
     field = ".".join(str(part) for part in first["loc"]) or None
     return InputError(message[0].lower() + message[1:] + more, file=file, field=field, value=shown)
+
+
+def _most_telling(faults: list[Any]) -> Any:
+    """The first fault; where a name or a whole object may stand and an object does, what is wrong with the object."""
+    first = faults[0]
+    if first["type"] == "string_type" and isinstance(first.get("input"), dict):
+        beside = [fault for fault in faults[1:] if fault["loc"][: len(first["loc"]) - 1] == first["loc"][:-1]]
+        return beside[0] if beside else first
+    return first
 
 
 def write_atomically(files: dict[Path, str]) -> None:

@@ -107,9 +107,11 @@ def _moment(at: datetime | str) -> pd.Timestamp:
 
 
 def _load(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        raise InputError("market file not found", file=path)
     try:
+        if not path.exists():
+            raise InputError("market file not found", file=path)
+        if path.is_dir():
+            raise InputError("is a folder, not a market file", file=path)
         if path.suffix == ".parquet":
             frame = pd.read_parquet(path)
         elif path.suffix in (".csv", ".gz"):
@@ -120,6 +122,8 @@ def _load(path: Path) -> pd.DataFrame:
         raise
     except pd.errors.EmptyDataError:
         raise InputError("is empty", file=path, fix="give a chain with one row per instrument") from None
+    except PermissionError:
+        raise InputError("cannot be read: permission denied", file=path) from None
     except (ValueError, OSError) as error:  # pandas and pyarrow raise these on garbage and on truncated files
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"cannot be read as {path.suffix[1:]}: {reason}", file=path, fix="is it truncated?") from None

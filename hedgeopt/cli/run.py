@@ -63,6 +63,8 @@ def _run(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     result = command.main(args=list(arguments), prog_name="hedgeopt", standalone_mode=False)
     sys.stdout.flush()
+    if result == _INTERRUPTED:  # typer's own translation of Ctrl-C
+        raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
 
 

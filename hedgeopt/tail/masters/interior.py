@@ -144,7 +144,12 @@ class _Iteration:
             dual_residual = max([_top(r_d), _top(r_a), *[_top(x) for x in r_x]])
             gap = abs(primal - dual) / size
             total = max(gap, comp / size)
-            if abs(primal) > _DIVERGED or mu > _DIVERGED or not np.isfinite(total) or not np.isfinite(infeasible + dual_residual):
+            if (
+                abs(primal) > _DIVERGED
+                or mu > _DIVERGED
+                or not np.isfinite(total)
+                or not np.isfinite(infeasible + dual_residual)
+            ):
                 return no_point("failed", p.E.shape[0], K)
             done = total <= tolerance and infeasible <= min(tolerance, 1e-8) * 10 and dual_residual <= tolerance
             merit = max(total, infeasible, dual_residual)

@@ -27,7 +27,20 @@ from hedgeopt.venues.deribit_names import parse_name
 
 __all__ = ["read_market"]
 
-_REQUIRED = ["timestamp", "currency", "instrument_name", "option_type", "strike", "expiry", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price"]
+_REQUIRED = [
+    "timestamp",
+    "currency",
+    "instrument_name",
+    "option_type",
+    "strike",
+    "expiry",
+    "bid_price",
+    "ask_price",
+    "mark_price",
+    "mark_iv",
+    "underlying_price",
+    "index_price",
+]
 _OPTIONAL = ("open_interest", "volume", "funding_8h")
 _NUMBERS = ("strike", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price", *_OPTIONAL)
 _MARKS = {
@@ -94,9 +107,11 @@ def _moment(at: datetime | str) -> pd.Timestamp:
 
 
 def _load(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        raise InputError("market file not found", file=path)
     try:
+        if not path.exists():
+            raise InputError("market file not found", file=path)
+        if path.is_dir():
+            raise InputError("is a folder, not a market file", file=path)
         if path.suffix == ".parquet":
             frame = pd.read_parquet(path)
         elif path.suffix in (".csv", ".gz"):
@@ -107,6 +122,8 @@ def _load(path: Path) -> pd.DataFrame:
         raise
     except pd.errors.EmptyDataError:
         raise InputError("is empty", file=path, fix="give a chain with one row per instrument") from None
+    except PermissionError:
+        raise InputError("cannot be read: permission denied", file=path) from None
     except (ValueError, OSError) as error:  # pandas and pyarrow raise these on garbage and on truncated files
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"cannot be read as {path.suffix[1:]}: {reason}", file=path, fix="is it truncated?") from None
@@ -251,6 +268,15 @@ def _agrees(item: object, row: object, source: str) -> None:
             field="currency",
             value=row.currency,  # type: ignore[attr-defined]
             fix=f"the name says {base}",
+        )
+    expiry = getattr(item, "expiry", None)
+    if expiry is not None and not pd.isna(row.expiry) and row.expiry != expiry:  # type: ignore[attr-defined]
+        raise InputError(
+            f"contradicts the name {item.name}",  # type: ignore[attr-defined]
+            file=source,
+            field="expiry",
+            value=row.expiry.isoformat(),  # type: ignore[attr-defined]
+            fix=f"the name says {expiry.isoformat()}",
         )
     if not isinstance(item, Option):
         return

@@ -100,6 +100,8 @@ def expose(
     ]
     needed = list(dict.fromkeys(item.id for item in [*held, *candidates]))
     market.require_fresh(needed, book.timestamp or market.timestamp, timedelta(seconds=policy.max_quote_age_seconds))
+    for asset in _assets(book, [*held, *candidates]):
+        market.price(asset)  # an asset without a price is refused as that, not as one without scenarios
     moved = [asset for asset in _assets(book, [*held, *candidates]) if asset not in dollar_assets()]
     return build_exposures(
         book,

@@ -21,6 +21,7 @@ from hedgeopt.exposures import build_exposures
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.pegs import is_directional, moved_by
 from hedgeopt.models.scenarios.config import draw
 from hedgeopt.models.scenarios.stress import stress_scenarios
 from hedgeopt.policy import Policy
@@ -100,13 +101,14 @@ def expose(
     ]
     needed = list(dict.fromkeys(item.id for item in [*held, *candidates]))
     market.require_fresh(needed, book.timestamp or market.timestamp, timedelta(seconds=policy.max_quote_age_seconds))
-    moved = [asset for asset in _assets(book, [*held, *candidates]) if asset not in dollar_assets()]
+    assets = _assets(book, [*held, *candidates])
+    moved = [asset for asset in assets if asset not in dollar_assets() and is_directional(asset)]
     return build_exposures(
         book,
         market,
         candidates,
         draw(policy.scenarios, moved, market),
-        stress_scenarios(_assets(book, [*held, *candidates])),
+        stress_scenarios(assets),
         mark_half_spread=policy.candidates.mark_half_spread,
         trades=trades,
     )
@@ -229,7 +231,7 @@ def _assets(book: Book, instruments: Sequence[Any]) -> list[str]:
     for item in instruments:
         found.update(dict.fromkeys(item.assets))
     for account in book.accounts:
-        found.update(dict.fromkeys(item.asset for item in account.collateral))
+        found.update(dict.fromkeys(column for item in account.collateral for column in moved_by(item.asset)))
         for position in account.positions:
             if not isinstance(position.instrument, str):
                 found.update(dict.fromkeys(position.instrument.assets))

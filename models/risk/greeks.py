@@ -21,7 +21,7 @@ def net_greek(e: Exposures, name: str, asset: str, *, collateral: bool = True) -
     at = _asset(e, asset)
     total = float(e.rows.quantity @ e.rows.greeks[greek(name), :, at])
     if name == "delta" and collateral:
-        total += float(e.collateral[:, at].sum())
+        total += float(e.coin_delta[:, at].sum())
     return total
 
 

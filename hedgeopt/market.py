@@ -25,6 +25,7 @@ QUOTE_FIELDS = {
     "open_interest": "units outstanding; NaN: not given",
     "volume": "units traded in 24 hours; NaN: not given",
     "funding_8h": "funding rate per 8 hours as a decimal, perpetuals only; NaN: not given",
+    "settlement_average": "average of the index since the settlement window opened, USD; NaN: taken as the index",
     "timestamp": "moment of the quote, UTC",
 }
 """Columns of :attr:`Market.quotes` and their units."""

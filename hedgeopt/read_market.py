@@ -3,8 +3,8 @@
 Three tables are recognised by their columns, as CSV or Parquet, and may be mixed in one call:
 
 * chain: ``timestamp currency instrument_name option_type strike expiry bid_price ask_price mark_price mark_iv
-  underlying_price index_price`` and optionally ``open_interest volume funding_8h``; rows of perpetuals, futures and spot
-  leave the option columns empty;
+  underlying_price index_price`` and optionally ``open_interest volume funding_8h settlement_average``; rows of perpetuals,
+  futures and spot leave the option columns empty;
 * perpetual marks: ``obs_datetime coin instrument_name perp_futures_mark_price``;
 * futures marks: ``timestamp currency futures_instrument_name term_mark_price_final``.
 
@@ -28,7 +28,7 @@ from hedgeopt.venues.deribit_names import parse_name
 __all__ = ["read_market"]
 
 _REQUIRED = ["timestamp", "currency", "instrument_name", "option_type", "strike", "expiry", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price"]
-_OPTIONAL = ("open_interest", "volume", "funding_8h")
+_OPTIONAL = ("open_interest", "volume", "funding_8h", "settlement_average")
 _NUMBERS = ("strike", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price", *_OPTIONAL)
 _MARKS = {
     "perp_futures_mark_price": {

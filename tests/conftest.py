@@ -50,7 +50,10 @@ def write_toy_chain(path: Path) -> Path:
     stamp = pd.Timestamp("2026-03-02 08:00:00", tz="UTC")
     rows = []
     for currency, index, vol in (("BTC", 80_000.0, 0.6), ("ETH", 2_500.0, 0.8)):
-        for expiry, basis in ((pd.Timestamp("2026-03-27 08:00", tz="UTC"), 1.003), (pd.Timestamp("2026-06-26 08:00", tz="UTC"), 1.012)):
+        for expiry, basis in (
+            (pd.Timestamp("2026-03-27 08:00", tz="UTC"), 1.003),
+            (pd.Timestamp("2026-06-26 08:00", tz="UTC"), 1.012),
+        ):
             forward, years = index * basis, (expiry - stamp).total_seconds() / (365 * 86_400)
             for ratio in (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3):
                 strike = round(index * ratio)
@@ -77,7 +80,10 @@ def write_toy_chain(path: Path) -> Path:
                             "funding_8h": np.nan,
                         }
                     )
-        for name, mark, funding in ((f"{currency}-PERPETUAL", index * 1.0002, 1e-4), (f"{currency}-26JUN26", index * 1.012, np.nan)):
+        for name, mark, funding in (
+            (f"{currency}-PERPETUAL", index * 1.0002, 1e-4),
+            (f"{currency}-26JUN26", index * 1.012, np.nan),
+        ):
             rows.append(
                 {
                     "timestamp": stamp,

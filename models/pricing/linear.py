@@ -4,7 +4,8 @@ With mark ``M``, index ``S`` and price factor ``f`` in a scenario (the ratio M/S
 
 * inverse, one USD of notional: coin P&L ``1/M0 - 1/M1``, in USD ``(S0/M0) (f - 1)`` times the index factor over the
   mark factor; delta ``1/M0`` coin;
-* linear, one coin: P&L ``M0 (f - 1)`` in the settlement dollar; delta ``M0/S0`` coin.
+* linear, one coin: P&L ``M0 (f - 1)`` in the settlement dollar; delta ``M0/S0`` coin times the price
+  of the settlement dollar.
 
 Source: Deribit inverse and linear perpetual specifications; vector: N = 10,000 USD, 50,000 to 40,000 gives -0.05 BTC.
 """
@@ -41,7 +42,8 @@ def linear_risk(
     risk = UnitRisk.zeros(len(instruments), len(assets))
     for i, item in enumerate(instruments):
         at = assets.index(item.underlying)
-        delta = (1.0 / mark[i] if item.inverse else mark[i] / index[i]) * (1.0 if share is None else share[i])
+        delta = 1.0 / mark[i] if item.inverse else mark[i] / index[i] * market.price(item.settlement)
+        delta *= 1.0 if share is None else share[i]
         risk.notional[i] = 1.0 if item.inverse else index[i]
         risk.greeks[greek("delta"), i, at] = delta
         # dF/dr = years * F at fixed spot, per 1 %

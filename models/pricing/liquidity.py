@@ -31,9 +31,9 @@ NonNegative = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
 def amounts(
-    liquidity: float, price: np.ndarray | float, lower: float, upper: float
-) -> tuple[np.ndarray | float, np.ndarray | float]:
-    """Base and quote that ``liquidity`` holds at ``price`` (array or float); formulas above."""
+    liquidity: np.ndarray | float, price: np.ndarray | float, lower: float, upper: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Base and quote that ``liquidity`` holds at ``price`` (arrays or floats, broadcast); formulas above."""
     root = np.sqrt(np.clip(price, lower, upper))
     # the maximum takes off a rounding error below zero where the price stands at an end of the range
     return liquidity * np.maximum(1.0 / root - upper**-0.5, 0.0), liquidity * np.maximum(root - lower**0.5, 0.0)

@@ -87,9 +87,7 @@ def test_full_revaluation_equals_scipy(right: str, linear: bool) -> None:
     OPTION.scenario_pnl([_option(right, 85_000, linear=linear)], market, _scenario(0.7, np.log(1.8), 2.0), out)
     scale = 1.0 if linear else 80_000 / 81_000
     vol = 0.55 * 1.8 ** float(vol_term_weight(np.array(30 / 365)))
-    expected = scale * (
-        _black(0.7 * 81_000, 85_000, 28 / 365, vol, right) - _black(81_000, 85_000, 30 / 365, 0.55, right)
-    )
+    expected = scale * (_black(0.7 * 81_000, 85_000, 28 / 365, vol, right) - _black(81_000, 85_000, 30 / 365, 0.55, right))
     assert out[0, 0] == pytest.approx(expected, rel=1e-12)
 
 

@@ -21,7 +21,7 @@ from hedgeopt.exposures import build_exposures
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.pegs import is_directional, moved_by
+from hedgeopt.models.pegs import moved_by, tokens
 from hedgeopt.models.scenarios.config import draw
 from hedgeopt.models.scenarios.stress import stress_scenarios
 from hedgeopt.policy import Policy
@@ -101,8 +101,8 @@ def expose(
     ]
     needed = list(dict.fromkeys(item.id for item in [*held, *candidates]))
     market.require_fresh(needed, book.timestamp or market.timestamp, timedelta(seconds=policy.max_quote_age_seconds))
-    assets = _assets(book, [*held, *candidates])
-    moved = [asset for asset in assets if asset not in dollar_assets() and is_directional(asset)]
+    assets = tokens(_assets(book, [*held, *candidates]))
+    moved = [asset for asset in assets if asset not in dollar_assets()]
     return build_exposures(
         book,
         market,

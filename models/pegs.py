@@ -7,9 +7,11 @@ moves it to 0.92 takes 8 % off the ratio.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hedgeopt.models.data import pegged_assets
 
-__all__ = ["is_directional", "is_peg", "moved_by", "peg_factor"]
+__all__ = ["is_directional", "is_peg", "moved_by", "peg_factor", "tokens"]
 
 
 def peg_factor(asset: str, underlying: str) -> str:
@@ -20,6 +22,15 @@ def peg_factor(asset: str, underlying: str) -> str:
 def is_peg(name: str) -> bool:
     """Whether a column of exposures or scenarios is a peg factor."""
     return "/" in name
+
+
+def tokens(columns: Iterable[str]) -> list[str]:
+    """What scenarios move for these columns of exposures, each once: a peg factor's token in its place.
+
+    Tokens outside the table of pegged assets are left out: they follow their underlying.
+    """
+    named = ((name.split("/")[0], is_peg(name)) for name in columns)
+    return list(dict.fromkeys(name for name, peg in named if not peg or name in pegged_assets()))
 
 
 def is_directional(name: str) -> bool:

@@ -45,6 +45,8 @@ class ActiveSet:
             cuts = [cut for cut in (size - lo, size - hi) if 0 < cut < size]
             order = np.argpartition(losses, cuts)[::-1] if cuts else np.arange(size)
         inside, self.boundary = np.sort(order[:lo]), np.sort(order[lo:hi])
+        if band >= size:
+            inside, self.boundary = inside[:0], np.sort(order)
         # A scenario without probability has a dual weight of zero and no interior.
         self.boundary = self.boundary[u[self.boundary] > 0]
         self.state[:] = OUT

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from hedgeopt.tail.active import ActiveSet
-from hedgeopt.tail.masters.base import Master, Point
+from hedgeopt.tail.active import BOUNDARY, ActiveSet
+from hedgeopt.tail.masters.base import Master, Piece, Point
 from hedgeopt.tail.model import LossModel
 from hedgeopt.tail.source import Vector
 
@@ -46,11 +46,19 @@ class Outcome:
     iterations: int = 0
 
 
+# Sizes in units of the number of instruments: first boundary of a level, scenarios added per round and side.
+BAND, ADD = 10, 3
+# Gap at which a coarse level hands over, trisections of the line search.
+COARSE, SEARCH = 3e-3, 4
+BOX = 1e6
+
+
 class Loop:
     """Run the levels of a coarse-to-fine schedule; ``masters`` are tried in order when one fails."""
 
     def __init__(self, models: list[LossModel], masters: list[Callable[[], Master]], options: Options) -> None:
         self.models, self.options = models, options
+        self.chosen = 0
         self._makers, self._made = masters, {}  # type: ignore[var-annotated]
         self.started = time.perf_counter()
         self.out = Outcome("failed", self.master(0), Point("failed", np.zeros(0), np.zeros(0), np.nan, -np.inf, [], np.zeros(0)))
@@ -66,22 +74,14 @@ class Loop:
         out, point = self.out, None
         sizes = self._schedule() if start is None else [1.0]
         rng = np.random.default_rng(20000)
-        y = start
         for share in sizes:
             final = share == sizes[-1]
             models = self.models if final else self._samples(share, rng)
-            point, y = self._level(models, y, point, final, share)
-            if final:
-                break
-            if point is None or point.status != "optimal":
-                if point is not None and point.status == "infeasible" and not self._hosted(point):
-                    out.status = "infeasible"
-                    return out
+            point = self._level(models, point, start, final, share)
+            if not final and (point is None or point.status != "optimal"):
+                # A coarse sample can be infeasible or unbounded where the whole is not: go on without it.
                 point = None
         return out
-
-    def _hosted(self, point: Point) -> bool:
-        return True
 
     def _schedule(self) -> list[float]:
         """Shares of the scenarios per level, coarse to fine."""
@@ -115,96 +115,195 @@ class Loop:
         return losses
 
     def _level(
-        self, models: list[LossModel], y: Vector | None, point: Point | None, final: bool, share: float
-    ) -> tuple[Point | None, Vector | None]:
+        self, models: list[LossModel], entry: Point | None, y: Vector | None, final: bool, share: float
+    ) -> Point | None:
+        """One level of the schedule: rounds of master, pass, line search, growth."""
         out, options = self.out, self.options
         active = [ActiveSet(m) for m in models]
         width = models[0].width if models else 0
-        whole = all(m.size <= max(1500, 8 * width) for m in models) and y is None
-        losses = self._pass(models, y if y is not None else np.zeros(width), share)
+        begin = entry.y if entry is not None else y
+        whole = all(m.size <= max(1500, 8 * width) for m in models) and begin is None
+        losses = self._pass(models, begin if begin is not None else np.zeros(width), share)
         t = time.perf_counter()
         for a, L in zip(active, losses, strict=True):
-            a.rebuild(L, a.model.size if whole else 6 * width + 100)
+            a.rebuild(L, a.model.size if whole else BAND * width + 200)
         out.pass_seconds += time.perf_counter() - t
-        goal = options.tolerance if final else max(options.tolerance, 1e-3)
-        accuracy = 0.1 * goal if whole or not models else max(0.1 * goal, 1e-3)
-        lower, last_gap, chosen = -np.inf, np.inf, 0
+        goal = options.tolerance if final else max(options.tolerance, COARSE)
+        accuracy = 0.1 * goal if whole or not models else max(0.1 * goal, 1e-2)
+        judge = _Judge(self, active, final)
+        if entry is not None:
+            judge.enter(entry, losses, self.master(self.chosen))
+        point = entry
         for _ in range(options.max_rounds):
-            pieces = [a.piece() for a in active]
             t = time.perf_counter()
-            point, chosen = self._solve(pieces, accuracy, point, chosen)
+            point = self._solve([a.piece() for a in active], accuracy, point)
             out.master_seconds += time.perf_counter() - t
             out.rounds += 1
             out.iterations += point.iterations
+            if point.status == "unbounded" and self._bound(active):
+                continue
             if point.status != "optimal":
                 if final:
-                    out.status, out.point, out.master = point.status, point, self.master(chosen)
-                return point, None
-            y = point.y
-            losses = self._pass(models, y, share)
+                    out.status, out.point, out.master = point.status, point, self.master(self.chosen)
+                return point
+            losses = self._pass(models, point.y, share)
             t = time.perf_counter()
-            gap, wrong, values, var = self._compare(active, losses, point, final, lower, chosen)
+            gap, wrong = judge.look(point, losses, self.master(self.chosen))
             out.pass_seconds += time.perf_counter() - t
-            lower = max(lower, point.lower)
             if options.verbose:
-                kept = sum(len(a.boundary) for a in active)
-                print(
-                    f"tail: round {out.rounds:3d}  scenarios {models[0].size if models else 0:>9,}  boundary {kept:>7,}"
-                    f"  misplaced {sum(map(len, wrong)):>7,}  lower {lower:.9g}  gap {gap:.1e}"
-                    f"  iterations {point.iterations}  {time.perf_counter() - self.started:.2f}s",
-                    flush=True,
-                )
+                self._report(active, wrong, judge.lower, gap, point)
             nothing = not any(len(x) for x in wrong)
-            if gap <= goal or (nothing and accuracy <= 0.1 * goal):
+            stop = gap <= goal or (nothing and accuracy <= 0.1 * goal)
+            late = options.time_limit is not None and time.perf_counter() - self.started > options.time_limit
+            if stop or late:
                 if final:
-                    out.status = "optimal" if out.gap <= 10 * goal else "optimal_inaccurate"
-                return point, y
-            if options.time_limit is not None and time.perf_counter() - self.started > options.time_limit:
-                if final:
-                    out.status = "user_limit"
-                return point, y
+                    judge.store(out)
+                    box = getattr(self.master(self.chosen), "box", None)
+                    if box is not None and np.abs(point.y).max(initial=0.0) > 0.99 * box:
+                        out.status = "unbounded"
+                    out.status = "user_limit" if late and not stop else out.status
+                return judge.best or point
             t = time.perf_counter()
             for a, new in zip(active, wrong, strict=True):
                 a.grow(new)
             out.pass_seconds += time.perf_counter() - t
-            accuracy = max(0.1 * goal, min(1e-3, 0.03 * gap)) if not nothing else 0.1 * goal
-            last_gap = gap
-        del last_gap
+            few = sum(len(x) for x in wrong) <= width
+            accuracy = 0.1 * goal if nothing or few else max(0.1 * goal, min(1e-2, 0.1 * gap))
         if final:
+            judge.store(out)
             out.status = "user_limit"
-        return point, y
+        return judge.best or point
 
-    def _solve(self, pieces, accuracy: float, start: Point | None, chosen: int) -> tuple[Point, int]:  # type: ignore[no-untyped-def]
-        point = self.master(chosen).solve(pieces, accuracy, start)
-        while point.status == "failed" and chosen + 1 < len(self._makers):
-            chosen += 1
-            point = self.master(chosen).solve(pieces, accuracy, None)
-        return point, chosen
+    def _solve(self, pieces: list[Piece], accuracy: float, start: Point | None) -> Point:
+        point = self.master(self.chosen).solve(pieces, accuracy, start)
+        while point.status == "failed" and self.chosen + 1 < len(self._makers):
+            self.chosen += 1
+            point = self.master(self.chosen).solve(pieces, accuracy, None)
+        return point
 
-    def _compare(self, active, losses, point: Point, final: bool, lower: float, chosen: int):  # type: ignore[no-untyped-def]
-        """True tail values, bounds and misplaced scenarios at a point."""
-        out = self.out
-        values, var, wrong = np.zeros(len(active)), np.zeros(len(active)), []
-        for k, (a, L) in enumerate(zip(active, losses, strict=True)):
-            values[k], var[k] = a.model.tail(L)
+    def _bound(self, active: list[ActiveSet]) -> bool:
+        """A relaxation may be unbounded where the whole is not: look at scenarios inside a large box first."""
+        master = self.master(self.chosen)
+        covered = all((a.state[a.model.caps > 0] == BOUNDARY).all() or a.mass == 1.0 for a in active)
+        if covered or getattr(master, "box", BOX) is not None:
+            return False
+        master.box = BOX  # type: ignore[attr-defined]
+        return True
+
+    def _report(self, active: list[ActiveSet], wrong: list[Vector], lower: float, gap: float, point: Point) -> None:
+        print(
+            f"tail: round {self.out.rounds:3d}  scenarios {active[0].model.size if active else 0:>9,}"
+            f"  boundary {sum(len(a.boundary) for a in active):>7,}  misplaced {sum(map(len, wrong)):>7,}"
+            f"  lower {lower:.9g}  gap {gap:.1e}  iterations {point.iterations}"
+            f"  {time.perf_counter() - self.started:.2f}s",
+            flush=True,
+        )
+
+
+class _Judge:
+    """Bounds of one level: the best point so far, the proven bound, and who is misplaced."""
+
+    def __init__(self, loop: Loop, active: list[ActiveSet], final: bool) -> None:
+        self.loop, self.active, self.final = loop, active, final
+        self.scale = np.array([a.model.scale for a in active])
+        self.lower, self.upper, self.size = -np.inf, np.inf, 1.0
+        self.best: Point | None = None
+        self.master: Master | None = None
+        self.dual: Point | None = None
+        self.losses: list[Vector] = []
+        self.values = self.var = np.zeros(len(active))
+        self.violation = np.inf
+        self.dual_weights: list[Vector] = []
+
+    def _evaluate(self, losses: list[Vector]) -> tuple[Vector, Vector]:
+        found = [a.model.tail(L) for a, L in zip(self.active, losses, strict=True)]
+        return np.array([f[0] for f in found]), np.array([f[1] for f in found])
+
+    def enter(self, point: Point, losses: list[Vector], master: Master) -> None:
+        """Begin from the point of a coarser level."""
+        self.values, self.var = self._evaluate(losses)
+        upper, self.violation = master.upper(point, self.values * self.scale)
+        self.best, self.losses, self.master = point, losses, master
+        self.upper = upper if self._feasible() else np.inf
+
+    def _feasible(self) -> bool:
+        return self.violation <= 0.01 * self.loop.options.tolerance
+
+    def look(self, point: Point, losses: list[Vector], master: Master) -> tuple[float, list[Vector]]:
+        """Judge a master's point: update bounds, search the segment from the best point, list the misplaced."""
+        values, var = self._evaluate(losses)
+        upper, violation = master.upper(point, values * self.scale)
+        feasible = violation <= 0.01 * self.loop.options.tolerance
+        wrong = []
+        for a, L in zip(self.active, losses, strict=True):
             _, level = a.reduced(L)
-            slack = 1e-12 * max(abs(level), float(np.abs(values[k])))
-            wrong.append(a.misplaced(L, level, slack, 4 * len(a.boundary) + 1000))
-        scale = np.array([a.model.scale for a in active])
-        upper, violation = self.master(chosen).upper(point, values * scale)
-        bound = max(lower, point.lower)
+            wrong.append(a.misplaced(L, level, 1e-12 * abs(level), max(ADD * a.model.width, 300)))
+        if point.lower > self.lower:
+            self.lower, self.dual = point.lower, point
+            if self.final:
+                self.dual_weights = [a.weights(q) for a, q in zip(self.active, point.q, strict=True)]
+        share = 1.0
+        if self.best is not None and self.active and not getattr(master, "integer", False):
+            share = self._search(point, losses, master, upper, feasible)
+        if share == 1.0:
+            if feasible and upper <= self.upper or not np.isfinite(self.upper):
+                self.best, self.losses, self.master = point, losses, master
+                self.values, self.var, self.violation = values, var, violation
+                self.upper = upper if feasible else np.inf
+        elif share > 0.0:
+            assert self.best is not None
+            self.best = master.blend(self.best, point, share)
+            self.losses = [(1 - share) * a + share * b for a, b in zip(self.losses, losses, strict=True)]
+            self.values, self.var = self._evaluate(self.losses)
+            self.upper, self.violation = master.upper(self.best, self.values * self.scale)
+            self.master = master
+        if share < 1.0:
+            for k, a in enumerate(self.active):
+                more = a.misplaced(self.losses[k], self.var[k], 0.0, len(a.boundary) + 300)
+                wrong[k] = np.union1d(wrong[k], more)
         # An optimum of zero has no relative gap: the problem's own unit takes over six digits below it.
-        size = max(abs(upper), 1e-6 * float(point.details.get("size", 0.0)), 1e-300)
-        gap = max(upper - bound, 0.0) / size
-        feasible = violation <= 0.01 * self.options.tolerance
-        if not feasible:
+        reference = self.upper if np.isfinite(self.upper) else upper
+        self.size = max(abs(reference), 1e-6 * float(point.details.get("size", 0.0)), 1e-300)
+        gap = max(reference - self.lower, 0.0) / self.size
+        if not np.isfinite(self.upper):
             gap = max(gap, violation)
-        if final:
-            out.lower = max(out.lower, bound) if np.isfinite(out.lower) else bound
-            if (feasible and upper <= out.upper) or not np.isfinite(out.upper):
-                out.point, out.master, out.active = point, self.master(chosen), active
-                out.values, out.var = values, var
-                out.upper = upper if feasible else np.inf
-                out.weights = [a.weights(q) for a, q in zip(active, point.q, strict=True)]
-            out.gap = max(out.upper - out.lower, 0.0) / size if feasible else gap
-        return gap, wrong, values, var
+        self.gap = gap
+        return gap, wrong
+
+    def _search(self, point: Point, losses: list[Vector], master: Master, upper: float, feasible: bool) -> float:
+        """Share of the step from the best point to the master's that minimises the true objective."""
+        assert self.best is not None
+
+        def at(share: float) -> tuple[float, float]:
+            if share == 0.0:
+                return self.upper, self.violation
+            if share == 1.0:
+                return upper, 0.0 if feasible else np.inf
+            mixed = [(1 - share) * a + share * b for a, b in zip(self.losses, losses, strict=True)]
+            values = self._evaluate(mixed)[0]
+            assert self.best is not None
+            value, violation = master.upper(master.blend(self.best, point, share), values * self.scale)
+            return (value if violation <= 0.01 * self.loop.options.tolerance else np.inf), violation
+
+        if not np.isfinite(self.upper):
+            return 1.0
+        shares = {0.0: self.upper, 1.0: at(1.0)[0] if feasible else np.inf}
+        lo, hi = 0.0, 1.0
+        for _ in range(SEARCH):
+            third = (hi - lo) / 3
+            for s in (lo + third, hi - third):
+                shares[s] = at(s)[0]
+            best = min(shares, key=lambda s: (shares[s], s))
+            lo, hi = max(0.0, best - third), min(1.0, best + third)
+        return min(shares, key=lambda s: (shares[s], -s))
+
+    def store(self, out: Outcome) -> None:
+        """Write the final level's answer."""
+        assert self.best is not None and self.master is not None and self.dual is not None
+        # Duals come from the master solve with the best bound, the primal point from the best objective.
+        blend = self.dual if self.best is self.dual else self.master.blend(self.dual, self.best, 1.0)
+        out.point, out.master, out.active = blend, self.master, self.active
+        out.point = replace(out.point, multipliers=self.dual.multipliers)
+        out.values, out.var, out.weights = self.values, self.var, self.dual_weights
+        out.lower, out.upper, out.gap = self.lower, self.upper, self.gap
+        out.status = "optimal" if self.gap <= 10 * self.loop.options.tolerance else "optimal_inaccurate"

@@ -20,6 +20,7 @@ from hedgeopt.tail.masters.conic import ConicMaster
 from hedgeopt.tail.model import build_models
 from hedgeopt.tail.result import store
 from hedgeopt.tail.split import Split, split
+from hedgeopt.tail.threads import blas_threads
 
 _splits: WeakKeyDictionary[cp.Problem, Split] = WeakKeyDictionary()
 
@@ -89,7 +90,9 @@ def solve(
     options = Options(tolerance, max_rounds, time_limit, threads or os.cpu_count() or 1, verbose)
     loop = Loop(models, _masters(parts, master, solver_options, tolerance), options)
     start = parts.memory.get("y") if warm_start else None
-    outcome = loop.run(start if start is not None and len(start) == width else None)
+    with blas_threads(1):
+        # Small dense factorisations lose time to BLAS threads; the pass has its own.
+        outcome = loop.run(start if start is not None and len(start) == width else None)
     if outcome.status == "failed":
         raise SolverError(f"The tail solver failed: master {outcome.master.name} found no solution.")
     if outcome.status in (s.OPTIMAL, s.OPTIMAL_INACCURATE, s.USER_LIMIT):

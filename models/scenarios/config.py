@@ -5,11 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from hedgeopt.models.data import pegged_assets
+from hedgeopt.models.scenarios.cascade import Cascade
+from hedgeopt.models.scenarios.clearing import Clearing
+from hedgeopt.models.scenarios.events import AnyEvent
+from hedgeopt.models.scenarios.pegs import Peg
 from hedgeopt.models.scenarios.set import ScenarioSet
+from hedgeopt.models.scenarios.views import AnyView
 
-__all__ = ["AnyScenarios", "HistoricalScenarios", "ParametricScenarios", "VolMarket", "draw"]
+__all__ = [
+    "AnyScenarios",
+    "HistoricalScenarios",
+    "ParametricScenarios",
+    "RegimeScenarios",
+    "Response",
+    "ScenarioSettings",
+    "VolMarket",
+    "draw",
+]
+
+_Vols = dict[str, Annotated[float, Field(gt=0, le=20)]]
 
 
 class VolMarket(Protocol):
@@ -19,15 +36,20 @@ class VolMarket(Protocol):
         """At-the-money vol at a tenor, or None without options on the asset."""
         ...
 
+    def price(self, asset: str) -> float:
+        """USD price of an asset."""
+        ...
 
-class _Settings(BaseModel):
+
+class Response(BaseModel):
+    """How everything but spot answers a spot move; :mod:`hedgeopt.models.scenarios.estimate` fits these to data.
+
+    Each ``*_beta`` is a slope on the log spot return of the horizon; each ``*_noise`` the annual standard deviation of what
+    spot does not explain. All but vol are off unless set.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    count: int = Field(default=10_000, ge=1, le=50_000_000, description="number of scenarios S")
-    seed: int = Field(default=0, ge=0, description="the same seed gives the same scenarios on every machine")
-    horizon_days: float = Field(
-        default=1.0, gt=0, le=365, allow_inf_nan=False, description="time over which risk is measured"
-    )
     vol_beta: float = Field(
         default=-0.8,
         ge=-10,
@@ -36,9 +58,62 @@ class _Settings(BaseModel):
     )
     vol_beta_up: float = Field(default=0.2, ge=-10, le=10, description="the same for rising prices")
     vol_of_vol: float = Field(default=1.0, ge=0, le=10, description="annual standard deviation of the log vol's own part")
+    skew_beta: float = Field(
+        default=0.0, ge=-10, le=10, description="slope of the skew (vol per ln(strike/forward)/sqrt(years)) on the log return"
+    )
+    skew_noise: float = Field(default=0.0, ge=0, le=10, description="annual standard deviation of the skew's own part")
+    term_beta: float = Field(
+        default=0.0, ge=-10, le=10, description="slope of the log-vol term slope (per ln(30/days)) on the log return"
+    )
+    term_noise: float = Field(default=0.0, ge=0, le=10, description="annual standard deviation of the term slope's own part")
+    basis_beta: float = Field(
+        default=0.0, ge=-10, le=10, description="slope of the annualised log futures basis on the log spot return"
+    )
+    basis_noise: float = Field(default=0.0, ge=0, le=10, description="annual standard deviation of the basis' own part")
+    perpetual_beta: float = Field(
+        default=0.0, ge=-2, le=2, description="slope of ln(perpetual mark / index) on the log spot return"
+    )
+    funding_beta: float = Field(
+        default=0.0, ge=-2, le=2, description="slope of the funding paid by longs over the horizon on the log spot return"
+    )
+    funding_noise: float = Field(
+        default=0.0, ge=0, le=2, description="annual standard deviation of funding's own part, share of notional"
+    )
+    spread_beta: float = Field(
+        default=0.0, ge=0, le=50, description="log of the half-spread multiplier per unit of log fall of the worst asset"
+    )
+    depth_beta: float = Field(
+        default=0.0, ge=0, le=50, description="minus the log of the depth multiplier per unit of log fall of the worst asset"
+    )
 
 
-class ParametricScenarios(_Settings):
+class ScenarioSettings(Response):
+    """What every kind of scenario sample takes."""
+
+    count: int = Field(default=10_000, ge=1, le=50_000_000, description="number of scenarios S")
+    seed: int = Field(default=0, ge=0, description="the same seed gives the same scenarios on every machine")
+    horizon_days: float = Field(
+        default=1.0, gt=0, le=365, allow_inf_nan=False, description="time over which risk is measured"
+    )
+    cascade: Cascade | None = Field(default=None, description="liquidations that sell into pools and deepen falls")
+    pegs: tuple[Peg, ...] = Field(default=(), description="stablecoins, staked and wrapped tokens that may leave their peg")
+    clearing: Clearing | None = Field(default=None, description="counterparties that owe each other and may fail")
+    events: tuple[AnyEvent, ...] = Field(default=(), description="what venues, oracles and bridges may do")
+    views: tuple[AnyView, ...] = Field(default=(), description="views that tilt the probabilities (entropy pooling)")
+    min_effective: float = Field(
+        default=100.0, ge=1, description="fewest effective scenarios that views may leave before they are refused"
+    )
+
+
+    @model_validator(mode="after")
+    def _events_are_uncertain(self) -> ScenarioSettings:
+        for event in self.events:
+            if event.probability == 1.0 and event.fall is None:
+                raise ValueError(f"event {event.title!r} would happen in every scenario; give it a probability or a fall")
+        return self
+
+
+class ParametricScenarios(ScenarioSettings):
     """Heavy-tailed joint returns: multivariate Student-t with the market's own vols.
 
     Annual vols come from ``vol`` where given, otherwise from the chain at the horizon's tenor (30 days at least).
@@ -47,30 +122,96 @@ class ParametricScenarios(_Settings):
     kind: Literal["parametric"] = "parametric"
     degrees: float = Field(default=3.5, gt=2, le=1000, description="degrees of freedom; lower is heavier-tailed")
     correlation: float = Field(default=0.85, gt=-1, lt=1, description="between the log returns of any two assets")
-    vol: dict[str, Annotated[float, Field(gt=0, le=20)]] = Field(
-        default_factory=dict, description="annual vol by asset, as decimals; overrides the chain"
+    vol: _Vols = Field(default_factory=dict, description="annual vol by asset, as decimals; overrides the chain")
+
+
+class RegimeScenarios(ScenarioSettings):
+    """Two regimes, calm and liquidation, each a Student-t copula; in liquidations vols and correlations jump together.
+
+    The mixture keeps each asset's mean at zero and its vol at ``vol`` (or the chain's), so moving weight into the
+    liquidation regime fattens and skews the tail and does not change the variance.
+    """
+
+    kind: Literal["regime"] = "regime"
+    weight: float = Field(default=0.05, gt=0, lt=0.5, description="probability of the liquidation regime")
+    correlation: float = Field(default=0.75, gt=-1, lt=1, description="between any two assets in calm markets")
+    liquidation_correlation: float = Field(default=0.95, gt=-1, lt=1, description="the same in a liquidation")
+    vol_multiplier: float = Field(
+        default=3.0, ge=1, le=50, description="standard deviation of returns in a liquidation over that in calm markets"
     )
+    drift: float = Field(
+        default=-1.0, ge=-10, le=10, description="mean return in a liquidation, in calm standard deviations"
+    )
+    vol_jump: float = Field(default=0.25, ge=-2, le=3, description="extra change of the log 30-day vol in a liquidation")
+    copula_degrees: float = Field(default=4.0, gt=2, le=1000, description="degrees of freedom of the copula")
+    degrees: float = Field(default=4.0, gt=2, le=1000, description="degrees of freedom of each asset's margin")
+    margin_degrees: dict[str, Annotated[float, Field(gt=2, le=1000)]] = Field(
+        default_factory=dict, description="the same by asset, where it differs"
+    )
+    spread: float = Field(default=10.0, ge=1, description="half-spread multiplier in a liquidation")
+    depth: float = Field(default=0.1, gt=0, le=1, description="depth multiplier in a liquidation")
+    vol: _Vols = Field(default_factory=dict, description="annual vol by asset, as decimals; overrides the chain")
 
 
-class HistoricalScenarios(_Settings):
-    """Joint moves drawn with replacement from overlapping windows of a price history."""
+class HistoricalScenarios(ScenarioSettings):
+    """Joint moves over overlapping windows of a price history, all assets of a window together.
+
+    ``sampling``: *exhaustive* uses every window equally often before any is used once more (no window is drawn twice
+    while another is unused); *random* draws with replacement; *block* builds a horizon from random blocks of
+    ``block_days``, for horizons with few windows of their own.
+    """
 
     kind: Literal["historical"] = "historical"
     prices: str = Field(description="CSV or Parquet of prices: a time column, and one column per asset or asset rows")
     scale_to_market: bool = Field(
         default=True, description="rescale each asset's moves to the vol that the chain implies now"
     )
+    sampling: Literal["exhaustive", "random", "block"] = "exhaustive"
+    block_days: float | None = Field(default=None, gt=0, le=365, description="length of a block; sampling = block only")
+    gaps: Literal["refuse", "skip"] = Field(
+        default="refuse", description="skip leaves out the windows that reach across a gap of the history"
+    )
+    filtered: bool = Field(
+        default=False, description="divide each window by the EWMA vol before it and multiply by the vol of now"
+    )
+    halflife_days: float = Field(default=11.0, gt=0, le=1000, description="of the EWMA of squared moves (11 is 0.94 a day)")
+    vols: dict[str, str] = Field(
+        default_factory=dict, description="by asset, a CSV of its vol index in time; its moves then come from the same windows"
+    )
+    funding: dict[str, str] = Field(
+        default_factory=dict, description="by asset, a CSV of 8-hour funding rates (decimals); joint with the price windows"
+    )
+
+    @model_validator(mode="after")
+    def _block_length(self) -> HistoricalScenarios:
+        if (self.sampling == "block") != (self.block_days is not None):
+            raise ValueError('block_days goes with sampling = "block", and only with it')
+        if self.block_days is not None:
+            blocks = self.horizon_days / self.block_days
+            if round(blocks) < 1 or abs(blocks - round(blocks)) > 0.01 * blocks:
+                raise ValueError("horizon_days must be a whole number of block_days")
+        return self
 
 
-AnyScenarios: Any = Annotated[ParametricScenarios | HistoricalScenarios, Field(discriminator="kind")]
+AnyScenarios: Any = Annotated[
+    ParametricScenarios | RegimeScenarios | HistoricalScenarios, Field(discriminator="kind")
+]
 
 
 def draw(settings: Any, assets: Sequence[str], market: VolMarket) -> ScenarioSet:
-    """The sample that ``settings`` describe, for the given assets (dollar assets excluded)."""
+    """The sample that ``settings`` describe, for the given assets (dollar assets excluded).
+
+    Order: the base sample of the kind, liquidation cascade, pegs, clearing, events, and last the views, which tilt the
+    probabilities of what came out. Staked and wrapped tokens follow their underlying, on the peg unless ``pegs`` says more.
+    """
+    from hedgeopt.models.scenarios.amplify import amplify
+
     if settings.kind == "historical":
-        from hedgeopt.models.scenarios.historical import historical
-
-        return historical(settings, assets, market)
-    from hedgeopt.models.scenarios.parametric import parametric
-
-    return parametric(settings, assets, market)
+        from hedgeopt.models.scenarios.historical import historical as generator
+    elif settings.kind == "regime":
+        from hedgeopt.models.scenarios.regime import regime as generator  # type: ignore[assignment]
+    else:
+        from hedgeopt.models.scenarios.parametric import parametric as generator  # type: ignore[assignment]
+    pegged = {peg.asset for peg in settings.pegs} | set(pegged_assets())
+    base = generator(settings, [asset for asset in assets if asset not in pegged], market)
+    return amplify(base, settings, assets, market)

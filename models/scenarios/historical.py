@@ -1,123 +1,108 @@
-"""Joint moves from price history."""
+"""Joint moves from price history: overlapping windows, filtered by volatility if asked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.scenarios.config import HistoricalScenarios, VolMarket
+from hedgeopt.models.scenarios.draws import uniforms
+from hedgeopt.models.scenarios.history import FEWEST, Windows, cut_windows, read_prices
+from hedgeopt.models.scenarios.joint import joint_moves
+from hedgeopt.models.scenarios.response import responses
 from hedgeopt.models.scenarios.set import ScenarioSet
-from hedgeopt.models.scenarios.vol_response import vol_response
 
-__all__ = ["historical", "overlapping_returns", "read_prices"]
-
-_TIMES = ("timestamp", "date", "time", "datetime")
-_FEWEST = 30
-
-
-def read_prices(path: str | Path, assets: Sequence[str]) -> pd.DataFrame:
-    """A price history as a frame: UTC times in the index, one column per asset, strictly positive.
-
-    Takes a table with a time column (timestamp, date, time or datetime) and either one column per asset (``BTC``, ``btc`` or
-    ``btc_close``) or rows of ``symbol``/``asset``/``currency`` with a ``close``/``price``.
-
-    Raises
-    ------
-    InputError
-        For a missing asset, a price that is not positive, duplicate times, or times out of order.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise InputError("price history not found", file=path, field="scenarios.prices")
-    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    lower = {str(column).lower(): column for column in frame.columns}
-    if frame.index.name and str(frame.index.name).lower() in _TIMES:
-        frame = frame.reset_index()
-        lower = {str(column).lower(): column for column in frame.columns}
-    when = next((lower[name] for name in _TIMES if name in lower), None)
-    if when is None:
-        raise InputError(f"no time column ({', '.join(_TIMES)})", file=path)
-    times = pd.to_datetime(frame[when], utc=True, errors="coerce")
-    if times.isna().any():
-        raise InputError("a time cannot be read", file=path, field=str(when), value=frame[when][times.isna()].iloc[0])
-    label = next((lower[name] for name in ("symbol", "asset", "currency", "base") if name in lower), None)
-    columns: dict[str, pd.Series] = {}
-    for asset in assets:
-        if label is not None:
-            price = lower.get("close", lower.get("price"))
-            mine = frame[label].astype(str).str.upper().str.split(r"[-_/]").str[0] == asset.upper()
-            if price is None or not mine.any():
-                raise InputError(f"holds no prices of {asset}", file=path)
-            values = pd.Series(frame.loc[mine, price].to_numpy(float), index=pd.DatetimeIndex(times[mine]))
-        else:
-            name = next((lower[n] for n in (asset.lower(), f"{asset.lower()}_close") if n in lower), None)
-            if name is None:
-                raise InputError(
-                    f"holds no prices of {asset}", file=path, fix=f"columns: {', '.join(map(str, frame.columns))}"
-                )
-            values = pd.Series(frame[name].to_numpy(float), index=pd.DatetimeIndex(times))
-        if values.index.has_duplicates:
-            raise InputError(f"{asset} has the same time twice", file=path, value=values.index[values.index.duplicated()][0])
-        if not (values > 0).all():
-            raise InputError(f"price of {asset} is not positive", file=path, value=float(values[~(values > 0)].iloc[0]))
-        columns[asset] = values.sort_index()
-    return pd.DataFrame(columns).dropna()
-
-
-def overlapping_returns(prices: pd.DataFrame, horizon_days: float) -> np.ndarray:
-    """(W, A) log returns over every window of the horizon; windows across gaps are left out.
-
-    Raises
-    ------
-    InputError
-        When the history is coarser than the horizon or holds fewer than 30 windows.
-    """
-    index = pd.DatetimeIndex(prices.index)
-    step = (index[1:] - index[:-1]).median()
-    lag = round(pd.Timedelta(days=horizon_days) / step)
-    if lag < 1:
-        raise InputError(
-            f"price history has one row per {step}, coarser than the horizon",
-            field="scenarios.horizon_days",
-            value=horizon_days,
-        )
-    span = index[lag:] - index[:-lag]
-    whole = np.asarray(span <= 1.5 * lag * step)
-    logs = np.log(prices.to_numpy(float))
-    moves = (logs[lag:] - logs[:-lag])[whole]
-    if len(moves) < _FEWEST:
-        raise InputError(f"price history gives only {len(moves)} moves over the horizon, {_FEWEST} are needed")
-    return np.asarray(moves)
+__all__ = ["choose_windows", "ewma_vol", "historical"]
 
 
 def historical(settings: HistoricalScenarios, assets: Sequence[str], market: VolMarket) -> ScenarioSet:
-    """Whole rows (all assets at one time) drawn with replacement; vol follows spot and noise of its own."""
-    moves = overlapping_returns(read_prices(settings.prices, assets), settings.horizon_days)
-    years = settings.horizon_days / 365.0
-    moves = moves - moves.mean(axis=0)
+    """Whole windows (all assets together), centred, filtered and rescaled as the settings ask.
+
+    The sample keeps what a correlation matrix loses: which assets fell together, in which crash. Vol and funding come from
+    the same windows where histories of them are given, and otherwise follow spot.
+
+    Raises
+    ------
+    InputError
+        For any fault of a history (gaps, repeated or unordered times, prices of zero or below, too few windows).
+    """
+    prices = read_prices(settings.prices, assets)
+    span = settings.block_days or settings.horizon_days
+    windows = cut_windows(prices, span, gaps=settings.gaps, file=settings.prices)
+    moves, keep = windows.log_return, np.ones(len(windows.start), bool)
+    current = None
+    if settings.filtered:
+        vol, current = ewma_vol(prices, windows, settings.halflife_days)
+        keep = np.isfinite(vol).all(axis=1)
+        if keep.sum() < FEWEST:
+            raise InputError(f"price history leaves {int(keep.sum())} windows after the first {FEWEST} steps", file=settings.prices)
+        moves = moves / np.where(keep[:, None], vol, 1.0)
+    extra = joint_moves(settings, assets, prices, windows)
+    keep &= extra.known
+    if keep.sum() < FEWEST:
+        raise InputError(f"vol and funding histories leave {int(keep.sum())} windows, {FEWEST} are needed", file=settings.prices)
+    moves = moves[keep] - moves[keep].mean(axis=0)
+    if current is not None:
+        moves = moves * current
+    blocks = max(round(settings.horizon_days / span), 1)
+    chosen = choose_windows(settings.seed, settings.sampling, len(moves), settings.count, blocks)
+    log_return = moves[chosen].sum(axis=1)
+    spread = moves.std(axis=0) * np.sqrt(blocks)
     if settings.scale_to_market:
         for a, asset in enumerate(assets):
             implied = market.atm_vol(asset, max(settings.horizon_days, 30.0))
             if implied is not None:
-                moves[:, a] *= implied * np.sqrt(years) / moves[:, a].std()
-    rng = np.random.Generator(np.random.PCG64(settings.seed))
-    log_return = moves[rng.integers(0, len(moves), settings.count)]
-    noise = rng.standard_normal(settings.count)
+                log_return[:, a] *= implied * np.sqrt(settings.horizon_days / 365.0) / spread[a]
+    fields = responses(settings, log_return)
+    for name, column, values in extra.columns:
+        table = np.zeros_like(log_return) if fields[name] is None else fields[name]
+        table[:, column] = values[keep][chosen].sum(axis=1)
+        fields[name] = table
     return ScenarioSet(
-        name=f"historical, {settings.count} draws of {len(moves)} moves, seed {settings.seed}",
+        name=(
+            f"historical{' filtered' if settings.filtered else ''}, {settings.count} draws of {len(moves)} moves, "
+            f"seed {settings.seed}"
+        ),
         assets=tuple(assets),
         spot_factor=np.exp(log_return),
-        log_vol_shift=vol_response(
-            log_return,
-            noise,
-            beta_down=settings.vol_beta,
-            beta_up=settings.vol_beta_up,
-            vol_of_vol=settings.vol_of_vol,
-            years=years,
-        ),
         horizon_days=settings.horizon_days,
+        **fields,
     )
+
+
+def ewma_vol(prices: pd.DataFrame, windows: Windows, halflife_days: float) -> tuple[np.ndarray, np.ndarray]:
+    """Vol before each window (W, A), and the latest (A,), both over the length of one window.
+
+    ``v_t = lambda v_{t-1} + (1 - lambda) r_{t-1}^2``, started at the mean square of the first 30 steps; NaN for windows that
+    begin inside them. Only moves before a window enter its vol (Barone-Adesi, Giannopoulos and Vosper 1999, with an EWMA in
+    place of their GARCH).
+    """
+    steps = np.diff(np.log(prices.to_numpy(float)), axis=0)
+    if len(steps) <= FEWEST:
+        raise InputError(f"price history of {len(prices)} rows is too short to filter", fix="give more history")
+    decay = 0.5 ** (windows.years * 365.0 / windows.lag / halflife_days)
+    variance = np.full((len(prices), steps.shape[1]), np.nan)
+    level = (steps[:FEWEST] ** 2).mean(axis=0)
+    for t in range(FEWEST, len(prices)):
+        if t > FEWEST:
+            level = decay * level + (1.0 - decay) * steps[t - 1] ** 2
+        variance[t] = level
+    vol = np.sqrt(variance * windows.lag)
+    if (vol[FEWEST:] == 0).any():
+        raise InputError("price history does not move at first, so that its vol is zero", fix="cut the dead rows")
+    return vol[windows.start], vol[-1]
+
+
+def choose_windows(seed: int, sampling: str, available: int, count: int, blocks: int) -> np.ndarray:
+    """(count, blocks) window numbers, reproducible from the seed.
+
+    *exhaustive*: as many whole rounds of all windows as fit, then a random part of one more, without repetition.
+    """
+    if sampling == "exhaustive":
+        rounds, rest = divmod(count, available)
+        order = np.argsort(uniforms(seed, "windows", available)[:, 0], kind="stable")
+        return np.concatenate([np.tile(np.arange(available), rounds), order[:rest]]).astype(np.int64)[:, None]
+    return (uniforms(seed, "windows", count, blocks) * available).astype(np.int64)

@@ -7,61 +7,63 @@ from collections.abc import Sequence
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.config import ParametricScenarios, VolMarket
+from hedgeopt.models.scenarios.config import ParametricScenarios, RegimeScenarios, VolMarket
+from hedgeopt.models.scenarios.draws import chi_square, normals
+from hedgeopt.models.scenarios.response import responses
 from hedgeopt.models.scenarios.set import ScenarioSet
-from hedgeopt.models.scenarios.vol_response import vol_response
 
-__all__ = ["parametric"]
+__all__ = ["annual_vol", "correlated", "parametric"]
 
 
 def parametric(settings: ParametricScenarios, assets: Sequence[str], market: VolMarket) -> ScenarioSet:
     """Draw ``r = sigma sqrt(h) sqrt((nu - 2) / chi2_nu) L z`` per scenario, so that the covariance is ``sigma^2 h`` exactly.
 
     ``L`` is the Cholesky factor of the equicorrelation matrix; one chi-square per scenario gives the tail dependence of a
-    multivariate t. Prices are martingales up to sampling: returns are centred. Vol follows
-    :func:`~hedgeopt.models.scenarios.vol_response.vol_response`, and 0.7 of its own part is shared by all assets.
+    multivariate t. The log returns are centred in the sample. Everything else follows
+    :func:`~hedgeopt.models.scenarios.response.responses`.
 
     Raises
     ------
     InputError
         When neither the settings nor the chain give a vol for an asset.
     """
-    n_assets, years = len(assets), settings.horizon_days / 365.0
+    years = settings.horizon_days / 365.0
     sigma = np.array([annual_vol(settings, asset, market) for asset in assets])
-    rng = np.random.Generator(np.random.PCG64(settings.seed))
-    normal = rng.standard_normal((settings.count, n_assets))
-    mixing = np.sqrt((settings.degrees - 2.0) / rng.chisquare(settings.degrees, settings.count))
-    correlation = np.full((n_assets, n_assets), settings.correlation)
-    np.fill_diagonal(correlation, 1.0)
-    try:
-        factor = np.linalg.cholesky(correlation)
-    except np.linalg.LinAlgError:
-        raise InputError(
-            f"is impossible for {n_assets} assets",
-            file="policy",
-            field="scenarios.correlation",
-            value=settings.correlation,
-        ) from None
-    log_return = (normal @ factor.T) * mixing[:, None] * sigma * np.sqrt(years)
-    own = rng.standard_normal((settings.count, n_assets + 1))
-    noise = np.sqrt(0.7) * own[:, :1] + np.sqrt(0.3) * own[:, 1:]
+    normal = normals(settings.seed, "spot", settings.count, len(assets))
+    mixing = np.sqrt((settings.degrees - 2.0) / chi_square(settings.seed, "mixing", settings.count, settings.degrees))
+    moves = correlated(normal, settings.correlation, "correlation") * mixing[:, None] * sigma * np.sqrt(years)
     return ScenarioSet(
         name=f"Student-t({settings.degrees:g}), {settings.count} draws, seed {settings.seed}",
         assets=tuple(assets),
-        spot_factor=np.exp(log_return - log_return.mean(axis=0)),
-        log_vol_shift=vol_response(
-            log_return,
-            noise,
-            beta_down=settings.vol_beta,
-            beta_up=settings.vol_beta_up,
-            vol_of_vol=settings.vol_of_vol,
-            years=years,
-        ),
+        spot_factor=np.exp(moves - moves.mean(axis=0)),
         horizon_days=settings.horizon_days,
+        **responses(settings, moves),
     )
 
 
-def annual_vol(settings: ParametricScenarios, asset: str, market: VolMarket) -> float:
+def correlated(normal: np.ndarray, correlation: float, field: str) -> np.ndarray:
+    """(S, A) standard normals of which any two columns have ``correlation``, from independent ones.
+
+    The Cholesky factor of an equicorrelation matrix is applied column by column: a matrix product would round differently on
+    machines with different BLAS.
+    """
+    n = normal.shape[1]
+    matrix = np.full((n, n), correlation)
+    np.fill_diagonal(matrix, 1.0)
+    try:
+        factor = np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        raise InputError(
+            f"is impossible for {n} assets", file="policy", field=f"scenarios.{field}", value=correlation
+        ) from None
+    result = np.zeros_like(normal)
+    for row in range(n):
+        for column in range(row + 1):
+            result[:, row] += factor[row, column] * normal[:, column]
+    return result
+
+
+def annual_vol(settings: ParametricScenarios | RegimeScenarios, asset: str, market: VolMarket) -> float:
     """The asset's annual vol: from the settings, else at the money in the chain."""
     given = settings.vol.get(asset)
     if given is not None:

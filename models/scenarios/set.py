@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,21 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.data import dollar_assets, pegged_assets
 from hedgeopt.models.pegs import is_peg, peg_factor
 
-__all__ = ["ScenarioSet", "vol_term_weight"]
+if TYPE_CHECKING:
+    from hedgeopt.models.scenarios.events import Occurrence
+
+__all__ = ["TABLES", "ScenarioSet", "vol_term_weight"]
+
+TABLES = (
+    "spot_factor",
+    "log_vol_shift",
+    "basis_shift",
+    "skew_shift",
+    "term_shift",
+    "perpetual_shift",
+    "funding",
+)
+"""The (S, A) fields of a scenario set; all but the first two may be None."""
 
 _REFERENCE_DAYS = 30.0
 _SHORTEST_DAYS = 7.0
@@ -51,7 +66,19 @@ class ScenarioSet:
     skew_shift : (S, A) or None
         Change of vol per unit of ``ln(strike / forward) / sqrt(years)``.
     liquidity : mapping from name to (S,)
-        Multipliers such as ``spread`` and ``depth`` that a report or backtest may apply; 1 when absent.
+        Multipliers of today's ``spread`` (half-spreads, so unwinding costs that much more) and ``depth``; 1 when absent.
+    term_shift : (S, A) or None
+        Change of log vol per unit of ``ln(30 / days)``, beyond ``log_vol_shift``: positive lifts short expiries.
+    perpetual_shift : (S, A) or None
+        Change of ``ln(perpetual mark / index)``: -0.12 is a perpetual 12 % below the index it left.
+    funding : (S, A) or None
+        Share of notional that longs of perpetuals pay shorts over the scenario, beyond the rate quoted now.
+    events : tuple of :class:`~hedgeopt.models.scenarios.events.Occurrence`
+        What venues, oracles and bridges do, and in which scenarios.
+    recovery : mapping from venue to (S,)
+        Share of equity that the venue can still pay out, in [0, 1]; 1 when absent.
+    notes
+        What a reader of results should know, such as the effective number of a tilted sample.
     """
 
     name: str
@@ -64,10 +91,16 @@ class ScenarioSet:
     basis_shift: np.ndarray | None = None
     skew_shift: np.ndarray | None = None
     liquidity: Mapping[str, np.ndarray] = field(default_factory=dict)
+    term_shift: np.ndarray | None = None
+    perpetual_shift: np.ndarray | None = None
+    funding: np.ndarray | None = None
+    events: tuple[Occurrence, ...] = ()
+    recovery: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = (self.spot_factor.shape[0], len(self.assets))
-        for name in ("spot_factor", "log_vol_shift", "basis_shift", "skew_shift"):
+        for name in TABLES:
             values = getattr(self, name)
             if values is None:
                 continue
@@ -85,6 +118,13 @@ class ScenarioSet:
                 raise InputError("must be non-negative and sum to 1", field=f"scenarios {self.name!r} probabilities")
         if self.labels and len(self.labels) != shape[0]:
             raise InputError(f"{len(self.labels)} labels for {shape[0]} scenarios", field=f"scenarios {self.name!r}")
+        for what, columns in (("liquidity", self.liquidity), ("recovery", self.recovery)):
+            for name, values in columns.items():
+                if values.shape != shape[:1] or not np.isfinite(values).all() or (values < 0).any():
+                    raise InputError(
+                        f"must hold one number of 0 or more for each of {shape[0]} scenarios",
+                        field=f"scenarios {self.name!r} {what} {name}",
+                    )
 
     def __len__(self) -> int:
         return int(self.spot_factor.shape[0])
@@ -93,6 +133,17 @@ class ScenarioSet:
     def years(self) -> float:
         """The horizon in years of 365 days."""
         return self.horizon_days / 365.0
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(S,) probabilities, equal ones written out."""
+        return np.full(len(self), 1.0 / len(self)) if self.probabilities is None else self.probabilities
+
+    @property
+    def effective_number(self) -> float:
+        """Number of equally likely scenarios as informative as these: ``exp(-sum p ln p)`` (Meucci 2012); S when equal."""
+        p = self.weights[self.weights > 0]
+        return float(np.exp(-(p * np.log(p)).sum()))
 
     def column(self, asset: str) -> int | None:
         """Column of ``asset``; None for a dollar asset or peg factor without a scenario (it keeps its price).

@@ -60,6 +60,10 @@ class Master(Protocol):
         """Objective with the true tail levels, and the largest relative constraint violation they cause."""
         ...
 
+    def blend(self, a: Point, b: Point, share: float) -> Point:
+        """``(1 - share) a + share b`` with the duals of ``b``."""
+        ...
+
     def solution(self, point: Point, levels: Vector) -> Solution:
         """The point as a cvxpy Solution of the original problem."""
         ...

@@ -7,6 +7,7 @@ linear block of boundary scenarios, so statuses and duals are cvxpy's own.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import cvxpy as cp
@@ -60,7 +61,7 @@ class ConicMaster:
                 continue
             alpha, excess = cp.Variable(), cp.Variable(len(piece.caps), nonneg=True)
             # Losses in units of their own size keep the rows well scaled.
-            unit = max(float(np.abs(piece.rows).max(initial=0.0)), 1e-300)
+            unit = float(np.abs(piece.rows).max(initial=0.0)) or 1.0
             rows = (piece.rows @ y if y is not None else 0) + piece.offset
             beyond = (rows - alpha) / unit <= excess / unit
             value = (1.0 - piece.mass) * alpha + piece.constant + piece.caps @ excess
@@ -95,7 +96,7 @@ class ConicMaster:
             if duals is None:
                 q.append(np.zeros(len(piece.caps)))
                 continue
-            unit = max(float(np.abs(piece.rows).max(initial=0.0)), 1e-300)
+            unit = float(np.abs(piece.rows).max(initial=0.0)) or 1.0
             total = multipliers[k] if multipliers[k] > 0 else 1.0
             q.append(np.abs(np.asarray(duals, dtype=float)).ravel() / unit / total)
         yv = np.concatenate([np.asarray(v.value, dtype=float).ravel() for v in split.inner] or [np.zeros(0)])
@@ -119,10 +120,17 @@ class ConicMaster:
                 worst = max(worst, float(np.max(constraint.violation(), initial=0.0)) / max(size, 1e-12))
         return self.sense * float(self.split.base.objective.value), worst
 
+    def blend(self, a: Point, b: Point, share: float) -> Point:
+        """A point on the segment; feasible because the base problem is convex."""
+        pairs = zip(a.state["variables"], b.state["variables"], strict=True)
+        values = [(v, (1 - share) * np.asarray(p) + share * np.asarray(q)) for (v, p), (_, q) in pairs]
+        return replace(b, y=(1 - share) * a.y + share * b.y, state=b.state | {"variables": values})
+
     def solution(self, point: Point, levels: Vector) -> Solution:
         """The reduced problem's own cvxpy solution; ids are those of the original problem."""
-        self._restore(point)
-        return point.state["solution"]
+        found = point.state["solution"]
+        primal = dict(found.primal_vars) | {v.id: value for v, value in point.state["variables"]}
+        return Solution(found.status, found.opt_val, primal, found.dual_vars, found.attr)
 
     @staticmethod
     def _restore(point: Point) -> None:

@@ -8,6 +8,8 @@ one symmetric product ``R' diag(h) R`` in BLAS.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.linalg as la
 from cvxpy.reductions.solution import Solution
@@ -42,6 +44,11 @@ class InteriorMaster:
     def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
         """Objective and violation at the point's z with the true levels."""
         return self.layout.upper(point.state["z"], levels)
+
+    def blend(self, a: Point, b: Point, share: float) -> Point:
+        """A point on the segment; feasible because the base problem is convex."""
+        z = (1 - share) * a.state["z"] + share * b.state["z"]
+        return replace(b, y=(1 - share) * a.y + share * b.y, state=b.state | {"z": z})
 
     def solution(self, point: Point, levels: Vector) -> Solution:
         """The point in cvxpy's terms."""
@@ -105,7 +112,7 @@ class _Iteration:
             y = p.E @ self.v
             m = self.m()
             Pv = p.P @ self.v if p.P is not None else 0.0
-            r_d = p.c + Pv + p.A_eq.T @ self.nu + p.A.T @ self.lam
+            r_d = p.c + Pv + p.A_eqT @ self.nu + p.AT @ self.lam
             y_force = np.zeros(p.E.shape[0])
             r_i = p.A @ self.v + self.s - p.b
             r_a, r_w, r_x = np.zeros(K), [], []
@@ -123,7 +130,7 @@ class _Iteration:
                 r_x.append(m[k] * piece.caps - self.q[k] - self.r[k])
                 primal += p.price[k] * tails[k]
                 dual += m[k] * (p.G[k] @ y + p.C[k]) + self.q[k] @ L
-            r_d = r_d + p.E.T @ y_force
+            r_d = r_d + p.ET @ y_force
             r_e = p.A_eq @ self.v - p.b_eq
             dual += self.nu @ r_e + self.lam @ (p.A @ self.v - p.b)
             comp = self.s @ self.lam + sum(

@@ -126,6 +126,7 @@ class Scaled:
         self.is_host = np.zeros(len(self.b), dtype=bool)
         self.is_host[layout.row[layout.row >= 0]] = True
         self.spread = 1.0 + max([float(np.abs(x).max(initial=0.0)) for x in self.offset], default=0.0)
+        self.AT, self.A_eqT = sp.csr_array(self.A.T), sp.csr_array(self.A_eq.T)
         self._split_rows()
         if A_eq.shape[0]:
             self.A_eq_dense = self.A_eq.toarray()

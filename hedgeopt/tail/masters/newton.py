@@ -57,12 +57,12 @@ class Newton:
             R = p.R[k]
             scaled = R * np.sqrt(h)[:, None]
             Hy += scaled.T @ scaled
-            H[:n, n + k] = H[n + k, :n] = -(p.E.T @ (R.T @ h))
+            H[:n, n + k] = H[n + k, :n] = -(p.ET @ (R.T @ h))
             H[n + k, n + k] = h.sum()
             row = p.host_row[k]
             if row >= 0:
                 a, u = p.host_coef[k], p.caps[k]
-                g[row][:n] += a * (p.E.T @ (p.G[k] + R.T @ (rho * u)))
+                g[row][:n] += a * (p.ET @ (p.G[k] + R.T @ (rho * u)))
                 g[row][n + k] += a * (1 - p.mass[k] - rho @ u)
                 sigma[row] += a * a * float((u * u * ratio) @ (1 - rho))
         H[:n, :n] += p.lift(Hy)
@@ -139,14 +139,14 @@ class Newton:
         # Plain rows: dlam = d (A dv + r_i - kappa/lam).
         shift = r_i - kappa / self.lam
         plain = np.where(p.is_host, 0.0, self.d * shift)
-        right[:n] -= p.A.T @ plain
+        right[:n] -= p.AT @ plain
         host_shift = {row: shift[row] for row in self.g}
         e = []
         for k in range(K):
             ek = self.ratio[k] * r_x[k] + kappa_r[k] / self.r[k] - kappa_q[k] / self.q[k] + r_w[k]
             e.append(ek)
             he = self.h[k] * ek
-            right[:n] -= p.E.T @ (p.R[k].T @ he)
+            right[:n] -= p.ET @ (p.R[k].T @ he)
             right[n + k] += he.sum()
             row = p.host_row[k]
             if row >= 0:
@@ -157,7 +157,7 @@ class Newton:
             right -= vector * (host_shift[row] / self.sigma[row])
         if len(r_e):
             # The augmentation gamma A_eq'A_eq is exact when its right-hand side is carried along.
-            right[:n] -= self.gamma * (p.A_eq.T @ r_e)
+            right[:n] -= self.gamma * (p.A_eqT @ r_e)
         x, dnu = self._solve(right, -r_e)
         dv, dalpha = x[:n], x[n:]
         dlam = self.d * (p.A @ dv + shift)

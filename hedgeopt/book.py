@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.pricing.table import AnyInstrument
@@ -29,7 +29,10 @@ class Collateral(_Strict):
 class Position(_Strict):
     """A quantity of one instrument."""
 
-    instrument: str | AnyInstrument = Field(
+    instrument: Annotated[
+        Annotated[str, Tag("name")] | Annotated[AnyInstrument, Tag("whole")],
+        Discriminator(lambda value: "name" if isinstance(value, str) else "whole"),
+    ] = Field(
         description="the venue's name of a quoted instrument, or a whole instrument for what no market quotes"
     )
     quantity: float = Field(

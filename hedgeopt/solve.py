@@ -99,7 +99,8 @@ def expose(
         for position in account.positions
         if isinstance(position.instrument, str)
     ]
-    needed = list(dict.fromkeys(item.id for item in [*held, *candidates]))
+    whole = [p.instrument for a in book.accounts for p in a.positions if not isinstance(p.instrument, str)]
+    needed = list(dict.fromkeys(item.id for item in [*held, *candidates, *(q for item in whole for q in item.quoted_parts)]))
     market.require_fresh(needed, book.timestamp or market.timestamp, timedelta(seconds=policy.max_quote_age_seconds))
     assets = tokens(_assets(book, [*held, *candidates]))
     moved = [asset for asset in assets if asset not in dollar_assets()]

@@ -141,6 +141,10 @@ class Exposures:
         after[self.candidate] += trades
         return after
 
+    def price(self, asset: str) -> float:
+        """USD price of an asset; raises KeyError when the exposures do not hold it."""
+        return float(self.prices[self.asset(asset)])
+
     def asset(self, name: str) -> int:
         """Column of an asset; raises KeyError when the exposures do not hold it."""
         if name not in self.assets:

@@ -50,6 +50,11 @@ class Instrument(BaseModel):
         """Assets whose USD price moves this instrument's value, and peg factors such as ``stETH/ETH``."""
         raise NotImplementedError
 
+    @property
+    def quoted_parts(self) -> tuple[Instrument, ...]:
+        """Quoted instruments inside, whose quotes must be fresh."""
+        return ()
+
     def legs(self) -> tuple[tuple[Instrument, float], ...]:
         """Instruments and quantities that one unit is booked as; empty when it is booked as itself."""
         return ()

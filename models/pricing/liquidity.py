@@ -89,8 +89,8 @@ class LiquidityPosition(Instrument):
 
     @property
     def assets(self) -> tuple[str, ...]:
-        """Base and quote, through their pegs."""
-        return tuple(dict.fromkeys((*moved_by(self.base), *moved_by(self.quote))))
+        """Base and quote, and what moves them where they are pegged."""
+        return tuple(dict.fromkeys((*moved_by(self.base), *moved_by(self.quote), self.base, self.quote)))
 
     @property
     def settlement(self) -> str:

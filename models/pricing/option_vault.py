@@ -73,6 +73,11 @@ class OptionVault(Instrument):
         """Shares are bought and redeemed in the deposit asset."""
         return self.asset
 
+    @property
+    def quoted_parts(self) -> tuple[Instrument, ...]:
+        """The option sold, unless the vault brings its own vol and forward."""
+        return () if self.vol is not None and self.forward is not None else (self.option,)
+
     def years_from(self, moment: datetime) -> float:
         """Time to the option's expiry, by which its vega and gamma are bucketed."""
         return self.option.years_from(moment)

@@ -8,6 +8,7 @@ What never expires (liquidity positions have gamma) stands in no bucket and is r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -26,7 +27,7 @@ KEY_DAYS = (7.0, 30.0, 90.0, 180.0, 365.0)
 
 
 def _rising(days: tuple[float, ...]) -> tuple[float, ...]:
-    if not days or any(not 0 < a < float("inf") for a in days) or any(a >= b for a, b in zip(days, days[1:], strict=False)):
+    if not days or any(not 0 < a < float("inf") for a in days) or any(a >= b for a, b in pairwise(days)):
         raise ValueError("key dates must be positive and rising days, such as [7, 30, 90, 180, 365]")
     return days
 

@@ -19,7 +19,7 @@ from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures, Rows
 from hedgeopt.models.costs.quotes import unit_cost
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.pegs import moved_by
+from hedgeopt.models.pegs import is_peg, moved_by
 from hedgeopt.models.pricing.family import UnitRisk, greek
 from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.pricing.table import FAMILIES
@@ -76,7 +76,7 @@ def build_exposures(
             for column, slope in price_slopes(item.asset, market).items():
                 collateral_delta[c, assets.index(column)] += item.amount * slope
 
-    notes = list(market.notes)
+    notes = [*market.notes, *_peg_notes(assets, scenarios)]
     carry = _known_carry(table.unique, risk, notes)
     at = table.instrument
     items = tuple(table.unique[i] for i in at)
@@ -184,6 +184,16 @@ def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:
         for item in account.collateral:
             found.update(dict.fromkeys((item.asset, *moved_by(item.asset))))
     return tuple(sorted(found, key=lambda asset: asset in dollar_assets()))
+
+
+def _peg_notes(assets: Sequence[str], scenarios: ScenarioSet) -> list[str]:
+    """What a reader must know when a token is held and its peg never moves."""
+    held = []
+    for token, underlying in (name.split("/") for name in assets if is_peg(name)):
+        ratio = scenarios.pegged_factor(token, underlying) / scenarios.price_factor(underlying)
+        if np.ptp(ratio) <= 1e-12:
+            held.append(token)
+    return [f"no scenario of {scenarios.name} moves the peg of {', '.join(held)}: give it under pegs"] if held else []
 
 
 def _by_family(instruments: Sequence[Any]) -> dict[str, list[int]]:

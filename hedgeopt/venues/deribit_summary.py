@@ -8,6 +8,8 @@ Source: Deribit API reference, public/get_book_summary_by_currency.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -44,7 +46,7 @@ def as_chain(frame: pd.DataFrame) -> pd.DataFrame:
     return chain
 
 
-def _parsed(name: object) -> object:
+def _parsed(name: object) -> Any:
     try:
         return parse_name(str(name))
     except InputError:

@@ -167,12 +167,13 @@ class OptionFamily:
             out=out,
         )
         now = price(c.forward, c.strike, c.variance_years, c.vol, c.is_call) + c.sure
-        out += c.sure
+        if c.sure.any():
+            out += c.sure
         for i in np.flatnonzero(~c.inverse).tolist():
             out[:, i] *= scenarios.price_factor(instruments[i].settlement)
         if scenarios.basis_shift is not None:  # C(F)/F coins at the index: the ratio S/F moves against the basis
             at = scenarios.columns([item.underlying for item in instruments])
-            for i in np.flatnonzero(c.inverse):
+            for i in np.flatnonzero(c.inverse).tolist():
                 out[:, i] *= np.exp(-scenarios.basis_shift[:, at[i]] * aged[i])
         for i in np.flatnonzero(c.inverse & (c.share < 1.0)).tolist():  # coins at E, which moves less than the index
             factor = scenarios.price_factor(instruments[i].underlying)

@@ -135,6 +135,11 @@ class Exposures:
         """N, the length of a trade vector."""
         return len(self.candidate)
 
+    @property
+    def held(self) -> np.ndarray:
+        """(N,) bool: candidates in which a position is held now."""
+        return self.rows.quantity[self.candidate] != 0.0
+
     def positions(self, trades: np.ndarray) -> np.ndarray:
         """(M,) quantities after trading x."""
         after = self.rows.quantity.copy()
@@ -163,4 +168,5 @@ class Exposures:
             self.pnl.shape,
             self.probabilities is None,
             self.stress,
+            tuple(np.flatnonzero(self.held).tolist()),
         )

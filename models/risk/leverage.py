@@ -32,11 +32,16 @@ class _BoundGrossLeverage:
 
         n = e.n_candidates
         self._basis = basis
-        self._exposure = cp.Parameter(n, nonneg=True)
-        self._held = cp.Parameter(n)
         self._rest = cp.Parameter(nonneg=True)
-        # the weight stands inside the absolute value: a parameter times another would not be DPP
-        self.expression = cp.norm1(cp.multiply(self._exposure, trades.net) + self._held) + self._rest
+        self._exposure = cp.Parameter(n, nonneg=True)
+        # without a position |x| is buy + sell; only held candidates need an absolute value and its extra variables
+        self._held_at = np.flatnonzero(e.held)
+        self.expression = self._exposure @ (trades.buy + trades.sell) + self._rest
+        if len(self._held_at):
+            k = len(self._held_at)
+            self._weight, self._held = cp.Parameter(k, nonneg=True), cp.Parameter(k)
+            # the weight stands inside the absolute value: a parameter times another would not be DPP
+            self.expression += cp.norm1(cp.multiply(self._weight, trades.net[self._held_at]) + self._held)
 
     def _parts(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
         """Exposure per unit over equity and quantity held of the candidates, and leverage of all other rows."""
@@ -56,7 +61,11 @@ class _BoundGrossLeverage:
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         unit, held, rest = self._parts(e)
-        self._exposure.value, self._held.value, self._rest.value = unit * scale, unit * held, rest
+        self._rest.value = rest
+        self._exposure.value = np.where(e.held, 0.0, unit * scale)
+        if len(self._held_at):
+            self._weight.value = (unit * scale)[self._held_at]
+            self._held.value = (unit * held)[self._held_at]
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         unit, held, rest = self._parts(e)

@@ -94,6 +94,8 @@ class Exposures:
         USD P&L of each account's present holdings under each stress.
     notes
         Assumptions made where data were missing, each to be shown to the reader.
+    collateral_delta : (C, A) or None
+        See :attr:`coin_delta`; None where no collateral is pegged to another asset.
     """
 
     timestamp: datetime
@@ -121,6 +123,12 @@ class Exposures:
     stress_pnl: np.ndarray
     stress_account_pnl: np.ndarray
     notes: tuple[str, ...] = ()
+    collateral_delta: np.ndarray | None = None
+
+    @property
+    def coin_delta(self) -> np.ndarray:
+        """(C, A) delta of the posted collateral: its units, those of pegged assets moved to underlying and peg factor."""
+        return self.collateral if self.collateral_delta is None else self.collateral_delta
 
     @property
     def n_candidates(self) -> int:
@@ -137,6 +145,10 @@ class Exposures:
         after = self.rows.quantity.copy()
         after[self.candidate] += trades
         return after
+
+    def price(self, asset: str) -> float:
+        """USD price of an asset; raises KeyError when the exposures do not hold it."""
+        return float(self.prices[self.asset(asset)])
 
     def asset(self, name: str) -> int:
         """Column of an asset; raises KeyError when the exposures do not hold it."""

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term, TradeVariables
@@ -21,7 +22,8 @@ def row_exposure(e: Exposures, basis: str) -> np.ndarray:
     """(M,) non-negative USD exposure of one unit: ``|delta| * price`` summed over assets, or full notional."""
     if basis == "notional":
         return e.rows.notional
-    return np.abs(e.rows.greeks[greek("delta")]) @ e.prices
+    outright = np.array([not is_peg(asset) for asset in e.assets])  # a peg moves what its underlying moves already
+    return np.abs(e.rows.greeks[greek("delta")]) @ np.where(outright, e.prices, 0.0)
 
 
 class _BoundGrossLeverage:

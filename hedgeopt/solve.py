@@ -106,8 +106,9 @@ def expose(
         market,
         candidates,
         draw(policy.scenarios, moved, market),
-        stress_scenarios(_assets(book, [*held, *candidates])),
+        stress_scenarios(_assets(book, [*held, *candidates]), policy.stress),
         mark_half_spread=policy.candidates.mark_half_spread,
+        paused_venues=policy.candidates.paused_venues,
         trades=trades,
     )
 

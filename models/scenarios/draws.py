@@ -1,8 +1,8 @@
 """Random numbers that are the same on every machine and with every NumPy.
 
 NumPy promises the stream of its bit generators and of ``SeedSequence`` but not of ``Generator`` methods (NEP 19), so draws
-are made by inversion from raw PCG64 bits. Each use has a stream of its own name: adding one part to a scenario set (a peg, an
-event) leaves every other draw as it was, and a longer sample begins with the shorter one.
+are made by inversion from raw PCG64 bits. Each use has a stream of its own name: adding one part to a scenario set (a peg,
+an event) leaves every other draw as it was, and a longer sample begins with the shorter one.
 """
 
 from __future__ import annotations

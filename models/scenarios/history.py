@@ -113,9 +113,7 @@ class Windows:
     years: float
 
 
-def cut_windows(
-    prices: pd.DataFrame, horizon_days: float, *, gaps: str = "refuse", file: object | None = None
-) -> Windows:
+def cut_windows(prices: pd.DataFrame, horizon_days: float, *, gaps: str = "refuse", file: object | None = None) -> Windows:
     """Every overlapping window of the horizon.
 
     Parameters
@@ -148,7 +146,8 @@ def cut_windows(
     if broken.any() and gaps != "skip":
         at = int(np.flatnonzero(broken)[0])
         raise InputError(
-            f"price history has {int(broken.sum())} gaps or uneven steps, the first from {index[at].isoformat()} to {index[at + 1].isoformat()}",
+            f"price history has {int(broken.sum())} gaps or uneven steps, "
+            f"the first from {index[at].isoformat()} to {index[at + 1].isoformat()}",
             file=file,
             fix='fill them, or set gaps = "skip" to leave out windows across gaps',
         )

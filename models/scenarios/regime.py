@@ -24,8 +24,8 @@ def regime(settings: RegimeScenarios, assets: Sequence[str], market: VolMarket) 
         liquidation:   s d + m s t,                copula correlation ``liquidation_correlation``
 
     where ``t`` is Student with unit variance; so the mean is 0, the variance ``sigma^2 h``, and the third central moment
-    ``s^3 w d (3 (m^2 - 1) + d^2 (1 - 2 w) / (1 - w)^2)``: negative for a negative drift. In a liquidation the log vol rises by
-    ``vol_jump`` beyond its answer to spot, half-spreads multiply by ``spread`` and depth by ``depth``.
+    ``s^3 w d (3 (m^2 - 1) + d^2 (1 - 2 w) / (1 - w)^2)``: negative for a negative drift. In a liquidation the log vol rises
+    by ``vol_jump`` beyond its answer to spot, half-spreads multiply by ``spread`` and depth by ``depth``.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def regime(settings: RegimeScenarios, assets: Sequence[str], market: VolMarket) 
     for name, multiplier in (("spread", settings.spread), ("depth", settings.depth)):
         fields["liquidity"][name] = fields["liquidity"].get(name, 1.0) * np.where(falling, multiplier, 1.0)
     return ScenarioSet(
-        name=f"t copula({settings.copula_degrees:g}), liquidation weight {w:g}, {settings.count} draws, seed {settings.seed}",
+        name=f"t copula({settings.copula_degrees:g}), liquidations {w:g}, {settings.count} draws, seed {settings.seed}",
         assets=tuple(assets),
         spot_factor=np.exp(moves - moves.mean(axis=0)),
         horizon_days=settings.horizon_days,

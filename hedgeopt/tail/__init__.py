@@ -1,11 +1,14 @@
-"""placeholder until the tail branch lands"""
+"""Exact CVaR programs at the cost of a few dozen passes over the scenario matrix.
 
-import cvxpy as cp
+Importing this package registers ``problem.solve(method="tail")`` with cvxpy.
+"""
 
+from hedgeopt.tail.atom import CVaR, cvar
+from hedgeopt.tail.product import losses
+from hedgeopt.tail.register import register
+from hedgeopt.tail.result import TailRecord
+from hedgeopt.tail.source import ArraySource, ScenarioSource, SparseSource
 
-def register():
-    pass
+__all__ = ["ArraySource", "CVaR", "ScenarioSource", "SparseSource", "TailRecord", "cvar", "losses", "register"]
 
-
-def cvar(losses, beta, probabilities=None):
-    return cp.cvar(losses, beta)
+register()

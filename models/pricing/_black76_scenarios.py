@@ -125,7 +125,7 @@ class _Table:
 
 @dataclass(frozen=True, slots=True)
 class _Moves:
-    """Scenario tables (U, S), contiguous along scenarios; basis and skew are (0, 0) where there are none."""
+    """Scenario tables (U, S), contiguous along scenarios; basis and skew are (U, 0) where there are none."""
 
     spot: FloatArray
     log_vol: FloatArray
@@ -168,7 +168,7 @@ def _moves(
         raise InputError(problem, field="spot_factor", value=spots.shape, fix="add the missing columns")
     tables = [spots]
     for name, given in (("log_vol_shift", log_vol), ("basis", basis), ("skew", skew)):
-        array = np.empty((0, 0)) if given is None else finite(name, given)
+        array = np.empty((0, spots.shape[1])) if given is None else finite(name, given)
         if given is not None and array.shape != spots.shape:
             raise InputError(f"must be {spots.shape}", field=name, value=array.shape, fix="match spot_factor")
         tables.append(array)
@@ -191,7 +191,7 @@ def _storage(dtype: DTypeLike) -> np.dtype[Any]:
 def _fill(table: _Table, moves: _Moves, vol_floor: float, vol_cap: float, threads: int, out: NDArray[np.floating]) -> None:
     from hedgeopt.models.pricing._black76_kernels import scenario_loop
 
-    term = table.years if moves.basis.size else np.zeros_like(table.years)
+    term = table.years if moves.basis.size or moves.skew.size else np.zeros_like(table.years)
     order = np.lexsort((term, table.weight, table.underlying))
     keys = np.column_stack((term, table.weight, table.underlying))[order]
     group = np.empty(order.size, np.int64)

@@ -12,27 +12,25 @@ FloatArray = NDArray[np.float64]
 
 def finite(name: str, values: ArrayLike, *, fix: str | None = None) -> FloatArray:
     """The values as float64; raises InputError naming the first entry that is not a finite number."""
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError("not an array of numbers", field=name, value=values, fix=fix or "pass numbers") from error
-    if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
-        _refuse(name, array, ~np.isfinite(array), "must be finite", fix or "drop the row or fill in the number")
+    array = _numbers(name, values, fix)
+    _check_finite(name, array, fix)
     return array
 
 
 def positive(name: str, values: ArrayLike, *, fix: str | None = None) -> FloatArray:
     """The values as float64; raises InputError unless every one is finite and above zero."""
-    array = finite(name, values, fix=fix)
-    if array.size and array.min() <= 0.0:
+    array = _numbers(name, values, fix)
+    if array.size and not (array.min() > 0.0 and array.max() < np.inf):  # NaN passes through min and fails here
+        _check_finite(name, array, fix)
         _refuse(name, array, array <= 0.0, "must be above zero", fix or f"give a positive {name}")
     return array
 
 
 def non_negative(name: str, values: ArrayLike, *, fix: str | None = None) -> FloatArray:
     """The values as float64; raises InputError unless every one is finite and at least zero."""
-    array = finite(name, values, fix=fix)
-    if array.size and array.min() < 0.0:
+    array = _numbers(name, values, fix)
+    if array.size and not (array.min() >= 0.0 and array.max() < np.inf):
+        _check_finite(name, array, fix)
         _refuse(name, array, array < 0.0, "must not be negative", fix or f"give a {name} of at least 0")
     return array
 
@@ -42,21 +40,34 @@ def signs(name: str, is_call: ArrayLike) -> FloatArray:
     array = np.asarray(is_call)
     if array.dtype != np.bool_:
         raise InputError("must be true (call) or false (put)", field=name, value=is_call, fix="pass booleans")
-    return np.where(array, 1.0, -1.0)
+    return array * 2.0 - 1.0
 
 
 def broadcast(**arrays: FloatArray) -> list[FloatArray]:
     """The arrays at their common shape; raises InputError naming the shapes if there is none."""
     try:
-        return list(np.broadcast_arrays(*arrays.values()))
+        shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
     except ValueError:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise InputError("shapes do not broadcast", field=shapes, fix="give arrays of one length, or scalars") from None
+    return [array if array.shape == shape else np.broadcast_to(array, shape) for array in arrays.values()]
 
 
 def flat(array: FloatArray) -> FloatArray:
     """One-dimensional, contiguous and writeable, so that each kernel is compiled for one array type only."""
     return np.require(array.reshape(-1), np.float64, ["C", "W"])
+
+
+def _numbers(name: str, values: ArrayLike, fix: str | None) -> FloatArray:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError("not an array of numbers", field=name, value=values, fix=fix or "pass numbers") from error
+
+
+def _check_finite(name: str, array: FloatArray, fix: str | None) -> None:
+    if array.size and not (array.min() > -np.inf and array.max() < np.inf):
+        _refuse(name, array, ~np.isfinite(array), "must be finite", fix or "drop the row or fill in the number")
 
 
 def _refuse(name: str, array: FloatArray, bad: NDArray[np.bool_], problem: str, fix: str) -> None:

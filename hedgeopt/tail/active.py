@@ -1,0 +1,141 @@
+"""The active set of one tail: which scenarios are out, in the aggregate, or kept one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hedgeopt.tail.masters.base import Piece
+from hedgeopt.tail.model import LossModel
+from hedgeopt.tail.source import Index, Vector
+
+OUT, IN, BOUNDARY = 0, 1, 2
+
+
+class ActiveSet:
+    """Partition of a model's scenarios, with the boundary rows and the aggregate kept up to date."""
+
+    def __init__(self, model: LossModel) -> None:
+        self.model = model
+        self.state = np.zeros(model.size, dtype=np.int8)
+        self.boundary: Index = np.zeros(0, dtype=np.intp)
+        self._rows = np.zeros((0, model.width))
+        self.gradient, self.constant, self.mass = np.zeros(model.width), 0.0, 0.0
+
+    def rebuild(self, losses: Vector, band: int) -> None:
+        """Classify by losses: about ``band`` scenarios around the VaR level become the boundary."""
+        model = self.model
+        u, size = model.caps, model.size
+        if u.sum() <= 1.0 + 1e-9:
+            # Beta is zero: every scenario counts in full and the tail is a plain mean.
+            everything = np.arange(size)
+            self.state[:] = IN
+            self.gradient, self.constant = model.weighted_sum(everything, u)
+            self.mass = 1.0
+            return
+        band = min(band, size)
+        if model.uniform:
+            k = 1.0 / u[0]
+            lo = int(np.clip(np.ceil(k) - 1 - band // 2, 0, size))
+        else:
+            order = np.argsort(-losses, kind="stable")
+            k = float(np.searchsorted(np.cumsum(u[order]), 1.0))
+            lo = int(np.clip(k - band // 2, 0, size))
+        hi = int(np.clip(max(lo + band, np.floor(k) + 2), lo, size))
+        if model.uniform:
+            cuts = [cut for cut in (size - lo, size - hi) if 0 < cut < size]
+            order = np.argpartition(losses, cuts)[::-1] if cuts else np.arange(size)
+        inside, self.boundary = np.sort(order[:lo]), np.sort(order[lo:hi])
+        if band >= size:
+            inside, self.boundary = inside[:0], np.sort(order)
+        # A scenario without probability has a dual weight of zero and no interior.
+        self.boundary = self.boundary[u[self.boundary] > 0]
+        self.state[:] = OUT
+        self.state[inside], self.state[self.boundary] = IN, BOUNDARY
+        self._rows = model.rows(self.boundary)
+        self.gradient, self.constant = model.weighted_sum(inside, u[inside])
+        self.mass = float(u[inside].sum())
+        self._ensure_interior(losses)
+
+    def grow(self, new: Index) -> None:
+        """Move scenarios into the boundary."""
+        if len(new) == 0:
+            return
+        new = np.sort(new)
+        rows = self.model.rows(new)
+        was_in = self.state[new] == IN
+        if was_in.any():
+            u = self.model.caps[new[was_in]]
+            self.gradient = self.gradient - u @ rows[was_in]
+            self.constant -= float(u @ self.model.offset[new[was_in]])
+            self.mass -= float(u.sum())
+        self.state[new] = BOUNDARY
+        self.boundary = np.concatenate((self.boundary, new))
+        self._rows = np.concatenate((self._rows, rows))
+
+    def _ensure_interior(self, losses: Vector) -> None:
+        """The boundary must be able to hold more, and be asked for more than nothing."""
+        u = self.model.caps
+        while True:
+            total = float(u[self.boundary].sum())
+            if self.mass >= 1.0 - 1e-12:
+                pool = np.flatnonzero(self.state == IN)
+                self.grow(pool[np.argsort(losses[pool])[: max(1, len(pool) // 8)]])
+            elif self.mass + total <= 1.0 + 1e-12 and (self.state == OUT).any():
+                pool = np.flatnonzero((self.state == OUT) & (u > 0))
+                if len(pool) == 0:
+                    return
+                self.grow(pool[np.argsort(-losses[pool])[: max(1, len(pool) // 8)]])
+            else:
+                return
+
+    def piece(self) -> Piece:
+        """The reduced tail for the master."""
+        b = self.boundary
+        return Piece(
+            self._rows, self.model.offset[b], self.model.caps[b], self.gradient, self.constant, self.mass,
+            self.model.scale,
+        )  # fmt: skip
+
+    def reduced(self, losses: Vector) -> tuple[float, float]:
+        """Value and VaR level of the reduced tail at a loss vector."""
+        b = self.boundary
+        u = self.model.caps
+        order = b[np.argsort(-losses[b], kind="stable")]
+        if len(b) == 0:
+            return float(u @ losses), -np.inf
+        need = 1.0 - self.mass
+        before = np.concatenate(([0.0], np.cumsum(u[order])[:-1]))
+        weight = np.clip(need - before, 0.0, u[order])
+        used = np.flatnonzero(weight > 0)
+        inside = np.flatnonzero(self.state == IN)
+        aggregate = float(u[inside] @ losses[inside])
+        level = float(losses[order[used[-1]]]) if len(used) else float(losses.max())
+        return aggregate + float(weight @ losses[order]), level
+
+    def misplaced(self, losses: Vector, level: float, slack: float, cap: int) -> Index:
+        """Scenarios on the wrong side of the level, the worst ``cap`` of each kind."""
+        out = np.flatnonzero((self.state == OUT) & (losses > level + slack) & (self.model.caps > 0))
+        inside = np.flatnonzero((self.state == IN) & (losses < level - slack) & (self.model.caps > 0))
+        if len(out) > cap:
+            out = out[np.argpartition(-losses[out], cap)[:cap]]
+        if len(inside) > cap:
+            inside = inside[np.argpartition(losses[inside], cap)[:cap]]
+        return np.concatenate((out, inside))
+
+    def weights(self, q: Vector) -> Vector:
+        """Dense dual weights over all scenarios from the boundary's, feasible to the last digit."""
+        u = self.model.caps
+        full = np.where(self.state == IN, u, 0.0)
+        full[self.boundary] = np.clip(q, 0.0, u[self.boundary])
+        # Clipping and the master's tolerance leave a sum of 1 + O(tolerance): move the rest where there is room.
+        for _ in range(3):
+            gap = 1.0 - full.sum()
+            if abs(gap) < 1e-15:
+                break
+            b = self.boundary
+            room = u[b] - full[b] if gap > 0 else full[b]
+            total = room.sum()
+            if total <= 0:
+                break
+            full[b] += gap * room / total
+        return np.clip(full, 0.0, u)

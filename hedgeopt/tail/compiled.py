@@ -1,0 +1,144 @@
+"""The base problem as numbers: cvxpy compiles it once, afterwards only parameter values are applied.
+
+The compiled form is ``min 1/2 z'Pz + c'z`` with ``A_eq z = b_eq`` and ``A_in z <= b_in``; the rows that define
+``y_j == e_j(x)`` are taken out and kept as ``y = E z + f``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import scipy.sparse as sp
+from cvxpy import settings as s
+from cvxpy.reductions.solution import Solution
+from cvxpy.reductions.solvers import utilities
+from cvxpy.reductions.solvers.conic_solvers.conic_solver import ConicSolver
+
+from hedgeopt.tail.source import Vector
+from hedgeopt.tail.split import Split
+
+
+@dataclass
+class Host:
+    """Where the level ``t`` of a tail stands: objective weight, and rows of ``A_in`` with their coefficients."""
+
+    column: int
+    weight: float
+    rows: Vector
+    coefficients: Vector
+
+
+@dataclass
+class Compiled:
+    """Arrays of the base problem in the variables z (cvxpy's canonical variables without the y), and the way back."""
+
+    P: Any
+    c: Vector
+    offset: float
+    A_eq: Any
+    b_eq: Vector
+    A_in: Any
+    b_in: Vector
+    E: Any
+    f: Vector
+    hosts: list[Host]
+    kept: Vector
+    eq_kept: Vector
+    columns: int
+    equalities: int
+    y_columns: Vector
+    chain: Any
+    inverse_data: Any
+
+    def solution(self, status: str, z: Vector, y: Vector, dual_eq: Vector, dual_in: Vector, value: float) -> Solution:
+        """The point as a cvxpy Solution of the original problem (duals in cvxpy's signs)."""
+        full = np.zeros(self.columns)
+        full[self.kept], full[self.y_columns] = z, y
+        eq = np.zeros(self.equalities)
+        eq[self.eq_kept] = dual_eq
+        inverse = self.inverse_data[-1]
+        duals: dict[int, Any] = {}
+        for values, key in ((eq, ConicSolver.EQ_CONSTR), (dual_in, ConicSolver.NEQ_CONSTR)):
+            duals |= utilities.get_dual_values(values, utilities.extract_dual_value, inverse[key])
+        found = Solution(status, value, {inverse[ConicSolver.VAR_ID]: full}, duals, {})
+        return self._back(found)
+
+    def failure(self, status: str) -> Solution:
+        """An infeasible or unbounded answer, with the sign of the original objective."""
+        value = np.inf if status in (s.INFEASIBLE, s.INFEASIBLE_INACCURATE) else -np.inf
+        return self._back(Solution(status, value, {}, {}, {}))
+
+    def _back(self, solution: Solution) -> Solution:
+        for reduction, inverse in zip(self.chain.reductions[-2::-1], self.inverse_data[-2::-1], strict=True):
+            solution = reduction.invert(solution, inverse)
+        return solution
+
+
+def is_polyhedral(split: Split) -> bool:
+    """Whether the base problem is a continuous LP or convex QP (no second-order or other cones, no integers)."""
+    known = split.memory.get("polyhedral")
+    if known is None:
+        if split.base.is_mixed_integer():
+            known = False
+        else:
+            dims = _data(split)[0]["dims"]
+            known = not (dims.soc or dims.exp or dims.psd or dims.p3d or getattr(dims, "pnd", None))
+        split.memory["polyhedral"] = known
+    return bool(known)
+
+
+def _data(split: Split) -> tuple[dict[str, Any], Any, Any]:
+    with warnings.catch_warnings():
+        # A problem that is not DPP compiles anew each time; that is the user's choice and no error.
+        warnings.filterwarnings("ignore", message=".*DPP.*")
+        data, chain, inverse = split.base.get_problem_data(cp.CLARABEL)
+    return data, chain, inverse
+
+
+def compile_base(split: Split) -> Compiled:
+    """Current numbers of the base problem."""
+    data, chain, inverse = _data(split)
+    A, b, c = data["A"], np.asarray(data["b"], dtype=float), np.asarray(data["c"], dtype=float)
+    columns, zero = A.shape[1], data["dims"].zero
+    where = data["param_prob"].var_id_to_col
+    y_columns = np.concatenate(
+        [np.arange(where[v.id], where[v.id] + v.size) for v in split.inner] or [np.zeros(0, dtype=int)]
+    ).astype(int)
+    levels = [where[t.level.id] for t in split.tails]
+    kept = np.setdiff1d(np.arange(columns), y_columns)
+    rows = sp.csr_array(A)
+    A_eq, A_in = rows[:zero], rows[zero:]
+
+    # Each y stands in exactly one row, its definition, with coefficient +1 or -1.
+    Y = sp.coo_array(sp.csc_array(A_eq)[:, y_columns])
+    order = np.argsort(Y.coords[1])
+    definition, sign = Y.coords[0][order], Y.data[order]
+    if len(definition) != len(y_columns) or not np.array_equal(Y.coords[1][order], np.arange(len(y_columns))):
+        raise AssertionError("a loss argument is not defined by exactly one row of the compiled problem")
+    other = sp.csr_array(sp.csc_array(A_eq)[:, kept])
+    inverse_sign = sp.diags_array(1.0 / sign) if len(sign) else sp.csr_array((0, 0))
+    E = sp.csr_array(-(inverse_sign @ other[definition])) if len(sign) else sp.csr_array((0, len(kept)))
+    f = b[:zero][definition] / sign if len(sign) else np.zeros(0)
+    eq_kept = np.setdiff1d(np.arange(zero), definition)
+    A_in = sp.csr_array(sp.csc_array(A_in)[:, kept])
+    A_in.eliminate_zeros()
+    P = data.get("P")
+    P = None if P is None or P.nnz == 0 else sp.csr_array(sp.csc_array(P)[:, kept])[kept]
+    if P is not None:
+        P = sp.csr_array(sp.triu(P) + sp.triu(P, 1).T)
+
+    position = {column: i for i, column in enumerate(kept.tolist())}
+    by_column = sp.csc_array(A_in)
+    hosts = []
+    for column in levels:
+        j = position[column]
+        entries = slice(by_column.indptr[j], by_column.indptr[j + 1])
+        hosts.append(Host(j, float(c[column]), by_column.indices[entries], by_column.data[entries]))
+    return Compiled(
+        P, c[kept], float(inverse[-1][s.OFFSET]), sp.csr_array(other[eq_kept]), b[:zero][eq_kept], A_in, b[zero:],
+        E, f, hosts, kept, eq_kept, columns, zero, y_columns, chain, inverse,
+    )  # fmt: skip

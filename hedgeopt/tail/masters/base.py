@@ -1,0 +1,75 @@
+"""What a master is given (the active pieces of each tail) and what it returns (a point with a lower bound)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from cvxpy.reductions.solution import Solution
+
+from hedgeopt.tail.source import Vector
+
+
+@dataclass
+class Piece:
+    """Reduced tail: ``(1 - mass) alpha + gradient'y + constant + sum_B caps (L_s - alpha)_+`` minimised over alpha.
+
+    ``rows``, ``offset``, ``caps`` belong to the boundary scenarios (``L_s = rows_s @ y + offset_s``); ``gradient``,
+    ``constant`` and ``mass`` sum the scenarios known to lie in the tail, weighted by their caps. The tail's level in
+    the base problem is ``scale`` times this value.
+    """
+
+    rows: Vector
+    offset: Vector
+    caps: Vector
+    gradient: Vector
+    constant: float
+    mass: float
+    scale: float
+
+
+@dataclass
+class Point:
+    """Answer of a master; ``lower`` bounds the (minimisation) value of the reduced problem from below."""
+
+    status: str
+    y: Vector
+    levels: Vector
+    value: float
+    lower: float
+    q: list[Vector]
+    """Dual weight of each boundary scenario, per tail, divided by the tail's multiplier (sums to ``1 - mass``)."""
+    multipliers: Vector
+    """Per tail: what one unit of its CVaR adds to the minimisation objective."""
+    iterations: int = 0
+    state: Any = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Master(Protocol):
+    """Solves the reduced problem; several can be in use during one solve."""
+
+    name: str
+
+    def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
+        """Solve to the relative gap ``tolerance``; ``status`` is optimal, infeasible, unbounded or failed."""
+        ...
+
+    def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
+        """Objective with the true tail levels, and the largest relative constraint violation they cause."""
+        ...
+
+    def blend(self, a: Point, b: Point, share: float) -> Point:
+        """``(1 - share) a + share b`` with the duals of ``b``."""
+        ...
+
+    def solution(self, point: Point, levels: Vector) -> Solution:
+        """The point as a cvxpy Solution of the original problem."""
+        ...
+
+
+def no_point(status: str, width: int, tails: int) -> Point:
+    """A point that only carries a status."""
+    nothing = np.zeros(0)
+    return Point(status, np.zeros(width), np.zeros(tails), np.nan, -np.inf, [nothing] * tails, np.zeros(tails))

@@ -1,0 +1,215 @@
+"""Interior-point master for LP and convex QP that eliminates the scenario block before it factorises.
+
+Mehrotra predictor–corrector on the reduced problem. For a boundary scenario with excess ``xi``, slack ``w`` of
+``xi >= L - alpha`` and duals ``r``, ``q`` the elimination leaves the weight ``h = 1 / (xi/r + w/q)`` in front of
+``a_s a_s'``, so each step factorises one dense matrix of the order of the number of variables; the work per step is
+one symmetric product ``R' diag(h) R`` in BLAS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.linalg as la
+from cvxpy.reductions.solution import Solution
+
+from hedgeopt.tail.compiled import Compiled
+from hedgeopt.tail.masters.base import Piece, Point, no_point
+from hedgeopt.tail.masters.layout import Layout
+from hedgeopt.tail.masters.newton import Newton
+from hedgeopt.tail.source import Vector
+
+_STEP = 0.995
+
+
+class InteriorMaster:
+    """See the module's text; raises nothing, a failure is ``Point.status == "failed"``."""
+
+    name = "INTERIOR"
+
+    def __init__(self, compiled: Compiled, max_iterations: int = 80) -> None:
+        self.compiled = compiled
+        self.layout = Layout(compiled)
+        self.max_iterations = max_iterations
+
+    def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
+        """Solve the reduced problem to a relative gap and relative residuals of ``tolerance``."""
+        with np.errstate(all="ignore"):
+            try:
+                return _Iteration(self, pieces, start).run(tolerance)
+            except (la.LinAlgError, ValueError, FloatingPointError):
+                return no_point("failed", self.compiled.E.shape[0], len(pieces))
+
+    def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
+        """Objective and violation at the point's z with the true levels."""
+        return self.layout.upper(point.state["z"], levels)
+
+    def blend(self, a: Point, b: Point, share: float) -> Point:
+        """A point on the segment; feasible because the base problem is convex."""
+        z = (1 - share) * a.state["z"] + share * b.state["z"]
+        return replace(b, y=(1 - share) * a.y + share * b.y, state=b.state | {"z": z})
+
+    def solution(self, point: Point, levels: Vector) -> Solution:
+        """The point in cvxpy's terms."""
+        z = point.state["z"].copy()
+        for host, level in zip(self.compiled.hosts, levels, strict=True):
+            z[host.column] = level
+        state = point.state
+        return self.compiled.solution("optimal", z, point.y, state["dual_eq"], state["dual_in"], state["value"])
+
+
+class _Iteration:
+    """One solve: scaled data, iterate and steps."""
+
+    def __init__(self, master: InteriorMaster, pieces: list[Piece], start: Point | None) -> None:
+        self.master, self.pieces = master, pieces
+        self.problem = p = master.layout.scaled(pieces)
+        K = len(pieces)
+        z0 = None
+        if start is not None and start.state is not None and "z" in start.state:
+            z0 = start.state["z"][master.layout.columns] / (p.D * p.unit)
+        self.v = np.zeros(p.n) if z0 is None else z0.copy()
+        self.nu = np.zeros(p.A_eq.shape[0])
+        slack = p.b - p.A @ self.v
+        self.s = np.maximum(slack, 1.0 if z0 is None else 0.1)
+        self.lam = np.ones(len(p.b)) * (1.0 if z0 is None else 0.1)
+        self.xi, self.w, self.q, self.r, self.alpha = [], [], [], [], np.zeros(K)
+        y = p.E @ self.v
+        m = self.m()
+        for k, piece in enumerate(pieces):
+            L = p.R[k] @ y + p.offset[k]
+            if len(L) == 0:
+                for part in (self.xi, self.w, self.q, self.r):
+                    part.append(np.zeros(0))
+                continue
+            share = (1.0 - piece.mass) / piece.caps.sum()
+            order = np.argsort(-L)
+            cut = min(int(np.searchsorted(np.cumsum(piece.caps[order]), 1.0 - piece.mass)), len(L) - 1)
+            self.alpha[k] = L[order[cut]]
+            excess = L - self.alpha[k]
+            delta = max(float(np.abs(excess).mean()), 1e-3)
+            self.xi.append(np.maximum(excess, 0.0) + delta)
+            self.w.append(np.maximum(-excess, 0.0) + delta)
+            self.q.append(m[k] * piece.caps * share)
+            self.r.append(m[k] * piece.caps * (1 - share))
+
+    def m(self) -> Vector:
+        """Multipliers of the tails: fixed in the objective, or coefficient times dual of the host row."""
+        p = self.problem
+        return np.array(
+            [p.price[k] + (p.host_coef[k] * self.lam[p.host_row[k]] if p.host_row[k] >= 0 else 0.0)
+             for k in range(len(self.pieces))]
+        )  # fmt: skip
+
+    def run(self, tolerance: float) -> Point:
+        """Iterate until the gap and the residuals are small."""
+        p, K = self.problem, len(self.pieces)
+        complementary = len(self.s) + 2 * sum(len(q) for q in self.q)
+        newton = Newton(p)
+        best, stalled = np.inf, 0
+        for iteration in range(self.master.max_iterations):
+            y = p.E @ self.v
+            m = self.m()
+            Pv = p.P @ self.v if p.P is not None else 0.0
+            r_d = p.c + Pv + p.A_eqT @ self.nu + p.AT @ self.lam
+            y_force = np.zeros(p.E.shape[0])
+            r_i = p.A @ self.v + self.s - p.b
+            r_a, r_w, r_x = np.zeros(K), [], []
+            tails = np.zeros(K)
+            primal = p.c @ self.v + 0.5 * (self.v @ Pv if p.P is not None else 0.0)
+            dual = primal
+            for k, piece in enumerate(self.pieces):
+                L = p.R[k] @ y + p.offset[k]
+                y_force += m[k] * p.G[k] + p.R[k].T @ self.q[k]
+                tails[k] = (1 - piece.mass) * self.alpha[k] + p.G[k] @ y + p.C[k] + piece.caps @ self.xi[k]
+                if p.host_row[k] >= 0:
+                    r_i[p.host_row[k]] += p.host_coef[k] * tails[k]
+                r_a[k] = m[k] * (1 - piece.mass) - self.q[k].sum()
+                r_w.append(L - self.alpha[k] - self.xi[k] + self.w[k])
+                r_x.append(m[k] * piece.caps - self.q[k] - self.r[k])
+                primal += p.price[k] * tails[k]
+                dual += m[k] * (p.G[k] @ y + p.C[k]) + self.q[k] @ L
+            r_d = r_d + p.ET @ y_force
+            r_e = p.A_eq @ self.v - p.b_eq
+            dual += self.nu @ r_e + self.lam @ (p.A @ self.v - p.b)
+            comp = self.s @ self.lam + sum(
+                x @ r + w @ q for x, r, w, q in zip(self.xi, self.r, self.w, self.q, strict=True)
+            )
+            mu = comp / max(complementary, 1)
+            size = max(abs(primal), 1e-6 * (np.abs(p.c) @ np.abs(self.v) + p.spread), 1e-12)
+            infeasible = max(_top(r_e) / (1 + _top(p.b_eq)), _top(r_i) / (1 + _top(p.b)))
+            infeasible = max([infeasible, *[_top(x) / p.spread for x in r_w]])
+            dual_residual = max([_top(r_d), _top(r_a), *[_top(x) for x in r_x]])
+            gap = abs(primal - dual) / size
+            total = max(gap, comp / size)
+            if not np.isfinite(total) or not np.isfinite(infeasible + dual_residual):
+                return no_point("failed", p.E.shape[0], K)
+            done = total <= tolerance and infeasible <= min(tolerance, 1e-8) * 10 and dual_residual <= tolerance
+            merit = max(total, infeasible, dual_residual)
+            stalled = 0 if merit < 0.9 * best else stalled + 1
+            best = min(best, merit)
+            if done or (stalled > 8 and best < 1e2 * tolerance):
+                return self._point(primal, dual, tails, m, iteration)
+            if stalled > 15:
+                break
+            newton.factor(self.lam, self.s, self.xi, self.w, self.q, self.r)
+            residuals = (r_d, r_e, r_i, r_a, r_w, r_x)
+            zero = [self.s * self.lam, [x * r for x, r in zip(self.xi, self.r, strict=True)],
+                    [w * q for w, q in zip(self.w, self.q, strict=True)]]  # fmt: skip
+            step = newton.step(residuals, zero[0], zero[1], zero[2])
+            a_p, a_d = self._lengths(step, 1.0)
+            mu_affine = self._mu_after(step, a_p, a_d) / max(complementary, 1)
+            sigma = (mu_affine / mu) ** 3
+            target = sigma * mu
+            kappa = zero[0] + step.s * step.lam - target
+            kappa_r = [z + dx * dr - target for z, dx, dr in zip(zero[1], step.xi, step.r, strict=True)]
+            kappa_q = [z + dw * dq - target for z, dw, dq in zip(zero[2], step.w, step.q, strict=True)]
+            step = newton.step(residuals, kappa, kappa_r, kappa_q)
+            a_p, a_d = self._lengths(step, _STEP)
+            if p.P is not None:
+                a_p = a_d = min(a_p, a_d)
+            self._move(step, a_p, a_d)
+        return no_point("failed", p.E.shape[0], K)
+
+    def _lengths(self, step, shrink: float) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+        a_p = _longest([(self.s, step.s), *zip(self.xi, step.xi, strict=True), *zip(self.w, step.w, strict=True)])
+        a_d = _longest([(self.lam, step.lam), *zip(self.q, step.q, strict=True), *zip(self.r, step.r, strict=True)])
+        return min(1.0, shrink * a_p), min(1.0, shrink * a_d)
+
+    def _mu_after(self, step, a_p: float, a_d: float) -> float:  # type: ignore[no-untyped-def]
+        total = (self.s + a_p * step.s) @ (self.lam + a_d * step.lam)
+        for k in range(len(self.pieces)):
+            total += (self.xi[k] + a_p * step.xi[k]) @ (self.r[k] + a_d * step.r[k])
+            total += (self.w[k] + a_p * step.w[k]) @ (self.q[k] + a_d * step.q[k])
+        return float(total)
+
+    def _move(self, step, a_p: float, a_d: float) -> None:  # type: ignore[no-untyped-def]
+        self.v += a_p * step.v
+        self.alpha += a_p * step.alpha
+        self.s += a_p * step.s
+        self.nu += a_d * step.nu
+        self.lam += a_d * step.lam
+        for k in range(len(self.pieces)):
+            self.xi[k] += a_p * step.xi[k]
+            self.w[k] += a_p * step.w[k]
+            self.q[k] += a_d * step.q[k]
+            self.r[k] += a_d * step.r[k]
+
+    def _point(self, primal: float, dual: float, tails: Vector, m: Vector, iterations: int) -> Point:
+        return self.problem.point(self, primal, dual, tails, m, iterations)
+
+
+def _longest(pairs: list[tuple[Vector, Vector]]) -> float:
+    longest = 1e10
+    for x, dx in pairs:
+        if len(x):
+            worst = float((dx / x).min())
+            if worst < 0:
+                longest = min(longest, -1.0 / worst)
+    return longest
+
+
+def _top(x: Vector) -> float:
+    return float(np.abs(x).max()) if len(x) else 0.0
+

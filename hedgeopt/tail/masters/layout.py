@@ -1,0 +1,223 @@
+"""Where tails meet the base problem's rows, and the scaling the interior-point master works in.
+
+Columns are divided by the size of the losses they cause (option chains mix columns of 1e-3 and 1e5), rows by their
+largest entry, the objective by its largest gradient, and losses by one common unit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from hedgeopt.tail.compiled import Compiled
+from hedgeopt.tail.masters.base import Piece, Point
+from hedgeopt.tail.source import Vector
+
+DENSE_LIMIT = 4000
+
+
+class Layout:
+    """Fixed part: which row or objective weight each tail belongs to."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.compiled = c = compiled
+        m, n = c.A_in.shape
+        eq_columns = np.diff(sp.csc_array(c.A_eq).indptr) if c.A_eq.shape[0] else np.zeros(n, dtype=int)
+        e_columns = np.diff(sp.csc_array(c.E).indptr) if c.E.shape[0] else np.zeros(n, dtype=int)
+        p_columns = np.diff(sp.csc_array(c.P).indptr) if c.P is not None else np.zeros(n, dtype=int)
+        self.price = np.zeros(len(c.hosts))
+        self.row = np.full(len(c.hosts), -1)
+        self.coef = np.zeros(len(c.hosts))
+        drop, extra = [], []
+        for k, host in enumerate(c.hosts):
+            free = not (eq_columns[host.column] or e_columns[host.column] or p_columns[host.column])
+            if free and len(host.rows) == 0 and host.weight >= 0:
+                self.price[k] = host.weight
+                drop.append(host.column)
+            elif free and host.weight == 0 and len(host.rows) == 1 and host.coefficients[0] > 0:
+                self.row[k], self.coef[k] = host.rows[0], host.coefficients[0]
+                drop.append(host.column)
+            else:
+                self.row[k], self.coef[k] = m + len(extra), 1.0
+                extra.append(sp.csr_array(([-1.0], ([0], [host.column])), shape=(1, n)))
+        self.columns = np.setdiff1d(np.arange(n), drop)
+        A = sp.vstack([c.A_in, *extra]) if extra else c.A_in
+        self.extra = len(extra)
+        self.A = sp.csr_array(sp.csc_array(A)[:, self.columns])
+        self.b = np.concatenate((c.b_in, np.zeros(len(extra))))
+        self.A_eq = sp.csr_array(sp.csc_array(c.A_eq)[:, self.columns])
+        self.E = sp.csr_array(sp.csc_array(c.E)[:, self.columns])
+        self.c = c.c[self.columns]
+        self.P = None if c.P is None else sp.csr_array(sp.csc_array(c.P)[:, self.columns])[self.columns]
+
+    def scaled(self, pieces: list[Piece], z: Vector | None = None) -> Scaled:
+        """The data of one solve."""
+        return Scaled(self, pieces, z)
+
+    def upper(self, z: Vector, levels: Vector) -> tuple[float, float]:
+        """Objective at ``z`` with the true tail levels; the largest violation relative to the row's terms."""
+        c = self.compiled
+        z = z.copy()
+        for host, level in zip(c.hosts, levels, strict=True):
+            z[host.column] = level
+        value = float(c.c @ z) + c.offset
+        if c.P is not None:
+            value += 0.5 * float(z @ (c.P @ z))
+        worst = 0.0
+        touched = [host.rows for k, host in enumerate(c.hosts) if self.row[k] >= 0]
+        if touched:
+            rows = np.unique(np.concatenate(touched))
+            part = c.A_in[rows]
+            excess = part @ z - c.b_in[rows]
+            magnitude = np.maximum(abs(part) @ np.abs(z), np.abs(c.b_in[rows]))
+            worst = float(np.max(excess / np.maximum(magnitude, 1e-12), initial=0.0))
+        return value, worst
+
+
+class Scaled:
+    """Scaled data of one solve; ``z[columns] = D * unit * v``."""
+
+    def __init__(self, layout: Layout, pieces: list[Piece], z: Vector | None) -> None:
+        self.layout, self.pieces = layout, pieces
+        c = layout.compiled
+        self.n = n = len(layout.columns)
+        D = self._columns(pieces)
+        self.D = D
+        self.R = [p.rows for p in pieces]
+        raw = [p.rows @ c.f + p.offset for p in pieces]
+        host_size = np.zeros(len(layout.b))
+        for k, piece in enumerate(pieces):
+            if layout.row[k] >= 0:
+                host_size[layout.row[k]] = max(host_size[layout.row[k]], abs(layout.coef[k]) * piece.scale)
+        A = layout.A @ sp.diags_array(D)
+        self.row_scale = 1.0 / np.maximum(np.maximum(_row_top(A), host_size), 1e-300)
+        self.row_scale[self.row_scale > 1e200] = 1.0
+        A_eq = layout.A_eq @ sp.diags_array(D)
+        self.eq_scale = 1.0 / np.maximum(_row_top(A_eq), 1e-300)
+        self.eq_scale[self.eq_scale > 1e200] = 1.0
+        self.A = sp.csr_array(sp.diags_array(self.row_scale) @ A)
+        self.A_eq = sp.csr_array(sp.diags_array(self.eq_scale) @ A_eq)
+        b, b_eq = layout.b * self.row_scale, layout.compiled.b_eq * self.eq_scale
+        self.unit = _unit(b, b_eq, raw)
+        self.b, self.b_eq = b / self.unit, b_eq / self.unit
+        self.offset = [x / self.unit for x in raw]
+        self.E = sp.csr_array(layout.E @ sp.diags_array(D))
+        self.ET = sp.csr_array(self.E.T)
+        gradient = layout.c * D
+        prices = layout.price * np.array([p.scale for p in pieces]) if pieces else np.zeros(0)
+        self.weight = max(float(np.abs(gradient).max(initial=0.0)), float(prices.max(initial=0.0)), 1e-12)
+        self.c = gradient / self.weight
+        self.price = prices / self.weight
+        self.P = None
+        if layout.P is not None:
+            self.P = sp.csr_array(sp.diags_array(D) @ layout.P @ sp.diags_array(D) * (self.unit / self.weight))
+            self.P_dense = self.P.toarray()
+        self.G = [p.gradient for p in pieces]
+        self.C = [(p.gradient @ c.f + p.constant) / self.unit for p in pieces]
+        self.caps = [p.caps for p in pieces]
+        self.mass = [p.mass for p in pieces]
+        self.host_row = layout.row
+        self.host_coef = np.array(
+            [layout.coef[k] * p.scale * self.row_scale[layout.row[k]] if layout.row[k] >= 0 else 0.0
+             for k, p in enumerate(pieces)]
+        )  # fmt: skip
+        self.is_host = np.zeros(len(self.b), dtype=bool)
+        self.is_host[layout.row[layout.row >= 0]] = True
+        self.spread = 1.0 + max([float(np.abs(x).max(initial=0.0)) for x in self.offset], default=0.0)
+        self.AT, self.A_eqT = sp.csr_array(self.A.T), sp.csr_array(self.A_eq.T)
+        self._split_rows()
+        if A_eq.shape[0]:
+            self.A_eq_dense = self.A_eq.toarray()
+            self.AtA_eq = self.A_eq_dense.T @ self.A_eq_dense
+        pattern = np.diff(self.E.indptr)
+        self.simple = bool(np.all(pattern == 1)) and len(np.unique(self.E.indices)) == self.E.shape[0]
+
+    def _columns(self, pieces: list[Piece]) -> Vector:
+        layout = self.layout
+        width = layout.E.shape[0]
+        square, count = np.zeros(width), 0
+        for piece in pieces:
+            square += np.einsum("ij,ij->j", piece.rows, piece.rows)
+            count += len(piece.rows)
+        size = np.sqrt(square / max(count, 1))
+        loss = _row_top(sp.csr_array((sp.diags_array(size) @ abs(layout.E)).T)) if width else np.zeros(self.n)
+        other = _row_top(sp.csr_array(abs(layout.A).T)) if layout.A.shape[0] else np.zeros(self.n)
+        if layout.A_eq.shape[0]:
+            other = np.maximum(other, _row_top(sp.csr_array(abs(layout.A_eq).T)))
+        size = np.where(loss > 0, loss, other)
+        return np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 1.0)
+
+    def _split_rows(self) -> None:
+        counts = np.diff(self.A.indptr)
+        self.single_rows = np.flatnonzero((counts == 1) & ~self.is_host)
+        self.single_columns = self.A.indices[self.A.indptr[self.single_rows]]
+        self.single_squares = self.A.data[self.A.indptr[self.single_rows]] ** 2
+        self.wide_rows = np.flatnonzero((counts > 1) & ~self.is_host)
+        self.wide = self.A[self.wide_rows]
+        self.wide_dense = self.wide.toarray() if self.wide.shape[0] * self.n <= 4_000_000 else None
+
+    def A_dense_row(self, row: int) -> Vector:  # noqa: N802
+        """One row of A as a dense vector."""
+        return np.asarray(self.A[[row]].toarray()).ravel()
+
+    def add_rows(self, H: Any, d: Vector) -> None:
+        """``H += A' diag(d) A`` without the host rows."""
+        n = self.n
+        diagonal = np.bincount(
+            self.single_columns, weights=d[self.single_rows] * self.single_squares, minlength=n
+        )  # one weighted entry per bound
+        H.flat[: n * (len(H) + 1) : len(H) + 1] += diagonal[:n]
+        if len(self.wide_rows):
+            weight = d[self.wide_rows]
+            if self.wide_dense is not None:
+                half = self.wide_dense * np.sqrt(weight)[:, None]
+                H[:n, :n] += half.T @ half
+            else:
+                H[:n, :n] += (self.wide.T @ sp.diags_array(weight) @ self.wide).toarray()
+
+    def lift(self, Hy: Any) -> Any:
+        """``E' Hy E``."""
+        if self.simple:
+            out = np.zeros((self.n, self.n))
+            index = self.E.indices
+            out[np.ix_(index, index)] = Hy * np.outer(self.E.data, self.E.data)
+            return out
+        return (self.ET @ (self.ET @ Hy).T).T
+
+    def point(self, it: Any, primal: float, dual: float, tails: Vector, m: Vector, iterations: int) -> Point:
+        """Unscale an iterate."""
+        layout, c = self.layout, self.layout.compiled
+        value_unit = self.unit * self.weight
+        z = np.zeros(len(c.c))
+        z[layout.columns] = self.D * self.unit * it.v
+        levels = np.array([t * self.unit * p.scale for t, p in zip(tails, self.pieces, strict=True)])
+        for k, host in enumerate(c.hosts):
+            z[host.column] = levels[k]
+        dual_in = it.lam * self.weight * self.row_scale
+        dual_in = dual_in[: len(c.b_in)]
+        dual_eq = it.nu * self.weight * self.eq_scale
+        q = [qk / mk if mk > 0 else np.zeros_like(qk) for qk, mk in zip(it.q, m, strict=True)]
+        y = c.E @ z + c.f
+        state = {"z": z, "dual_in": dual_in, "dual_eq": dual_eq, "value": primal * value_unit + c.offset}
+        return Point(
+            "optimal", y, levels, primal * value_unit + c.offset, dual * value_unit + c.offset, q,
+            m * self.weight, iterations, state, {"size": value_unit},
+        )  # fmt: skip
+
+
+def _row_top(A: Any) -> Vector:
+    if A.shape[0] == 0 or A.shape[1] == 0:
+        return np.zeros(A.shape[0])
+    return np.asarray(abs(A).max(axis=1).toarray()).ravel()
+
+
+def _unit(b: Vector, b_eq: Vector, raw: list[Vector]) -> float:
+    """A typical loss: the constants' spread, else the size of the equality or inequality right-hand sides."""
+    sizes = [float(x.std()) for x in raw if len(x)] + [float(np.abs(b_eq).max(initial=0.0))]
+    largest = max(sizes, default=0.0)
+    if largest <= 0:
+        nonzero = np.abs(b[b != 0])
+        largest = float(np.median(nonzero)) if len(nonzero) else 1.0
+    return largest if largest > 0 and np.isfinite(largest) else 1.0

@@ -1,0 +1,130 @@
+"""``problem.solve(method="tail")``: options, choice of master, and the way back into the cvxpy problem."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import cvxpy as cp
+from cvxpy import settings as s
+from cvxpy.error import DCPError, SolverError
+
+from hedgeopt.errors import InputError
+from hedgeopt.tail.compiled import compile_base, is_polyhedral
+from hedgeopt.tail.loop import Loop, Options
+from hedgeopt.tail.masters.base import Master
+from hedgeopt.tail.masters.conic import ConicMaster
+from hedgeopt.tail.model import build_models
+from hedgeopt.tail.result import store
+from hedgeopt.tail.split import Split, split
+from hedgeopt.tail.threads import blas_threads
+
+_splits: WeakKeyDictionary[cp.Problem, Split] = WeakKeyDictionary()
+
+
+def register() -> None:
+    """Make ``method="tail"`` known to every cvxpy problem; calling it again changes nothing."""
+    cp.Problem.register_solve("tail", solve)
+
+
+def solve(
+    problem: cp.Problem,
+    tolerance: float = 1e-6,
+    master: str | None = None,
+    max_rounds: int = 60,
+    time_limit: float | None = None,
+    threads: int | None = None,
+    verbose: bool = False,
+    warm_start: bool = True,
+    **solver_options: Any,
+) -> float:
+    """Solve a problem with CVaR terms over many scenarios to a certified relative gap.
+
+    Parameters
+    ----------
+    problem
+        Convex cvxpy problem; every ``cp.cvar`` or :func:`hedgeopt.tail.cvar` of it must have affine losses.
+    tolerance
+        Relative gap between the true objective of the returned point and the proven bound.
+    master
+        ``"INTERIOR"`` (ours, LP and convex QP) or the name of a cvxpy solver. Default by problem class: INTERIOR,
+        HIGHS with integers, CLARABEL with cones.
+    max_rounds, time_limit
+        Rounds per level, wall-clock seconds; beyond either the best point is returned with status ``user_limit``.
+    threads
+        Threads of the scenario pass; default: all cores.
+    verbose
+        One line per round.
+    warm_start
+        Begin from the previous solution of this problem.
+    solver_options
+        Handed to a cvxpy master.
+
+    Returns
+    -------
+    float
+        The objective, in the problem's own sense; ``problem.status``, values, duals and
+        ``problem.solver_stats.extra_stats`` are set (:mod:`hedgeopt.tail.result`).
+
+    Raises
+    ------
+    UnsupportedForm
+        A CVaR stands where it is not convex, or its losses are not affine; the message names the expression.
+    """
+    if not tolerance > 0:
+        raise InputError("tolerance must be positive", field="tolerance", value=tolerance)
+    parts = _splits.get(problem)
+    if parts is None:
+        parts = split(problem)
+        if not parts.base.is_dcp():
+            raise DCPError("Problem does not follow DCP rules.")
+        _splits[problem] = parts
+    slices, width = [], 0
+    for v in parts.inner:
+        slices.append(slice(width, width + v.size))
+        width += v.size
+    models = build_models(parts.tails, slices, width)
+    options = Options(tolerance, max_rounds, time_limit, threads or os.cpu_count() or 1, verbose)
+    loop = Loop(models, _masters(parts, master, solver_options, tolerance), options)
+    start = parts.memory.get("y") if warm_start else None
+    with blas_threads(1):
+        # Small dense factorisations lose time to BLAS threads; the pass has its own.
+        outcome = loop.run(start if start is not None and len(start) == width else None)
+    if outcome.status == "failed":
+        raise SolverError(f"The tail solver failed: master {outcome.master.name} found no solution.")
+    if outcome.status in (s.OPTIMAL, s.OPTIMAL_INACCURATE, s.USER_LIMIT):
+        parts.memory["y"] = outcome.point.y
+    if outcome.status == s.OPTIMAL_INACCURATE:
+        warnings.warn(f"The tail solver stopped at a relative gap of {outcome.gap:.1e}.", stacklevel=3)
+    return store(problem, parts, outcome)
+
+
+def _masters(parts: Split, name: str | None, options: dict[str, Any], tolerance: float) -> list[Callable[[], Master]]:
+    """Masters in the order they are tried; the later ones decide when the first cannot."""
+    name = None if name is None else name.upper()
+    if name is None and not is_polyhedral(parts):
+        name = "HIGHS" if parts.base.is_mixed_integer() else "CLARABEL"
+    if name is not None and name != "INTERIOR":
+        chosen = name
+        return [lambda: ConicMaster(parts, chosen, options)]
+    if not is_polyhedral(parts):
+        raise InputError("the INTERIOR master takes linear and convex quadratic problems only", field="master", value=name)
+    if options:
+        raise InputError("unknown options for the INTERIOR master", field="options", value=", ".join(options))
+    fallback = "CLARABEL" if _quadratic(parts) else "HIGHS"
+    return [lambda: _interior(parts), lambda: ConicMaster(parts, fallback)]
+
+
+def _interior(parts: Split) -> Master:
+    from hedgeopt.tail.masters.interior import InteriorMaster
+
+    return InteriorMaster(compile_base(parts))
+
+
+def _quadratic(parts: Split) -> bool:
+    return not parts.base.objective.args[0].is_pwl()
+
+

@@ -1,0 +1,81 @@
+"""What a solve leaves behind: values, duals, statistics and one record per tail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+from cvxpy import settings as s
+from cvxpy.problems.problem import SolverStats
+
+from hedgeopt.tail.loop import Outcome
+from hedgeopt.tail.source import Vector
+from hedgeopt.tail.split import Split
+
+
+@dataclass(frozen=True)
+class TailRecord:
+    """One CVaR at the solution (signs of a minimisation).
+
+    ``CVaR(x) >= weights @ losses(x)`` for every x, with equality at the solution; ``0 <= weights <= p / (1 - beta)``
+    and ``weights`` sums to one. ``multiplier`` is what one unit of this CVaR adds to the minimised objective: its
+    objective weight, or the dual of the constraint times its coefficient.
+    """
+
+    atom: cp.Expression
+    weights: Vector
+    multiplier: float
+    value: float
+    var: float
+
+
+def store(problem: cp.Problem, parts: Split, outcome: Outcome) -> float:
+    """Write the outcome into the cvxpy problem and return its value."""
+    sense = -1.0 if isinstance(problem.objective, cp.Maximize) else 1.0
+    extra: dict[str, Any] = {
+        "gap": outcome.gap,
+        "lower_bound": sense * (outcome.lower if sense > 0 else outcome.upper),
+        "upper_bound": sense * (outcome.upper if sense > 0 else outcome.lower),
+        "passes": outcome.passes,
+        "rounds": outcome.rounds,
+        "iterations": outcome.iterations,
+        "active_scenarios": int(sum(len(a.boundary) for a in outcome.active)),
+        "master": outcome.master.name,
+        "master_seconds": outcome.master_seconds,
+        "pass_seconds": outcome.pass_seconds,
+        "tails": [],
+    }
+    if outcome.status in (s.INFEASIBLE, s.UNBOUNDED):
+        value = sense * (np.inf if outcome.status == s.INFEASIBLE else -np.inf)
+        for variable in problem.variables():
+            variable.save_value(None)
+        for constraint in problem.constraints:
+            for dual in constraint.dual_variables:
+                dual.save_value(None)
+        solution = cp.reductions.solution.Solution(outcome.status, value, {}, {}, {})
+    else:
+        scale = np.array([a.model.scale for a in outcome.active])
+        solution = outcome.master.solution(outcome.point, outcome.values * scale)
+        for variable in problem.variables():
+            variable.save_value(solution.primal_vars[variable.id])
+        for constraint in problem.constraints:
+            if constraint.id in solution.dual_vars:
+                constraint.save_dual_value(solution.dual_vars[constraint.id])
+        value = sense * (outcome.upper if np.isfinite(outcome.upper) else outcome.point.value)
+        extra["tails"] = [
+            TailRecord(tail.atom, outcome.weights[k], float(outcome.point.multipliers[k]),
+                       float(outcome.values[k]), float(outcome.var[k]))
+            for k, tail in enumerate(parts.tails)
+        ]  # fmt: skip
+    problem._status = outcome.status
+    problem._value = value
+    problem._solution = solution
+    problem._solver_stats = SolverStats(
+        solver_name=f"tail/{outcome.master.name}",
+        solve_time=outcome.master_seconds + outcome.pass_seconds,
+        num_iters=outcome.iterations,
+        extra_stats=extra,
+    )
+    return value

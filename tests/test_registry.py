@@ -1,0 +1,122 @@
+"""Whatever is registered keeps its promises: DPP, documented unit and source, named dual, equal to plain numpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import pytest
+
+import hedgeopt as ho
+from hedgeopt.constraints.constraint import BoxConstraint
+from hedgeopt.constraints.table import CONSTRAINTS
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.pricing.table import FAMILIES
+from hedgeopt.models.table import TERMS
+from hedgeopt.models.term import Term
+from hedgeopt.program import Program, trade_box
+from hedgeopt.solve import expose
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "cvar": {"beta": 0.95},
+    "stress_loss": {"scenario": "2020-03-12"},
+    "margin": {"venue": "deribit"},
+    **{greek: {"underlying": "BTC"} for greek in ("delta", "gamma", "vega", "theta", "rho", "vanna", "volga")},
+}
+"""Settings of the terms that need some; a new term with required settings adds a line here."""
+
+
+def example(kind: str) -> Term:
+    return TERMS[kind](**EXAMPLES.get(kind, {}))
+
+
+@pytest.fixture(scope="module")
+def exposures(toy_book: ho.Book, toy_market: ho.Market, toy_policy: ho.Policy) -> Exposures:
+    return expose(toy_book, toy_market, toy_policy)
+
+
+def _random_trades(e: Exposures, program: Program, rng: np.random.Generator) -> np.ndarray:
+    box = trade_box(program.policy, e)
+    x = rng.uniform(box.lower, box.upper) * (rng.random(e.n_candidates) < 0.4)
+    net = x / program.scale
+    program.variables.buy.value, program.variables.sell.value = np.maximum(net, 0), np.maximum(-net, 0)
+    return x
+
+
+@pytest.mark.parametrize("kind", list(TERMS))
+def test_term_is_dpp_convex_documented_and_equal_to_numpy(kind: str, exposures: Exposures) -> None:
+    term, e = example(kind), exposures
+    assert term.unit
+    assert term.source
+    assert (type(term).__doc__ or "").strip()
+    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[term <= 1e12])
+    program = Program(policy, e)
+    program.update(e, trade_box(policy, e))
+    bound = next(b for t, b in program._bound.items() if t == term)
+    assert bound.expression.is_dpp()
+    assert bound.expression.is_affine() if term.affine else bound.expression.is_convex()
+    assert program.problem.is_dcp()
+    rng = np.random.default_rng(11)
+    for _ in range(5):
+        x = _random_trades(e, program, rng)
+        plain = bound.evaluate(e, x)
+        # encodings may lie above the exact value where they are conservative, never below
+        assert bound.expression.value == pytest.approx(plain, rel=2e-3, abs=1e-7)
+        assert bound.expression.value >= plain - 1e-9 * max(1.0, abs(plain))
+
+
+@pytest.mark.parametrize("kind", list(TERMS))
+def test_term_minorant_never_exceeds_the_term(kind: str, exposures: Exposures) -> None:
+    term, e = example(kind), exposures
+    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[term <= 1e12])
+    program = Program(policy, e)
+    program.update(e, trade_box(policy, e))
+    bound = next(b for t, b in program._bound.items() if t == term)
+    rng = np.random.default_rng(12)
+    for _ in range(5):
+        at = _random_trades(e, program, rng)
+        below = bound.minorant(e, at, {})
+        value = bound.evaluate(e, at)
+        assert below(at) == pytest.approx(value, rel=1e-9, abs=1e-6)
+        for _ in range(5):
+            x = _random_trades(e, program, rng)
+            assert below(x) <= bound.evaluate(e, x) + 1e-9 * max(1.0, abs(value))
+
+
+@pytest.mark.parametrize("kind", list(TERMS))
+def test_every_term_becomes_a_limit_with_a_named_side(kind: str, exposures: Exposures) -> None:
+    term = example(kind)
+    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[term <= 1e12])
+    program = Program(policy, exposures)
+    program.update(exposures, trade_box(policy, exposures))
+    (side,) = program.sides(exposures, np.zeros(exposures.n_candidates))
+    assert side.name == term.name
+    assert side.unit == term.unit
+    assert all(isinstance(c, cp.constraints.Inequality) for limit in program.limits for c in limit.constraints)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, spec in CONSTRAINTS.items() if issubclass(spec, BoxConstraint)])
+def test_size_limit_boxes_allow_standing_still_and_are_documented(kind: str, exposures: Exposures) -> None:
+    settings: dict[str, dict[str, Any]] = {
+        "order_limit": {"notional": 1e6},
+        "position_limit": {"notional": 2e6},
+        "participation": {"share": 0.05},
+    }
+    spec = CONSTRAINTS[kind](**settings.get(kind, {}))
+    assert spec.unit
+    assert spec.source
+    lower, upper = spec.box(exposures)
+    assert lower.shape == upper.shape == (exposures.n_candidates,)
+    assert (lower <= 0).all()
+    assert (upper >= 0).all()
+    assert not np.isnan(lower + upper).any()
+
+
+def test_tables_are_keyed_by_kind() -> None:
+    for table in (TERMS, CONSTRAINTS):
+        for kind, spec in table.items():
+            assert spec.model_fields["kind"].default == kind
+    for kind, family in FAMILIES.items():
+        assert family.kind == kind
+        assert family.instrument.model_fields["kind"].default == kind

@@ -128,7 +128,7 @@ def extra_lines(told: Description) -> list[str]:
 
 
 def sample_table(scenarios: ScenarioSet, rows: int = 10, *, worst_of: str | None = None) -> pd.DataFrame:
-    """The first ``rows`` scenarios, or the worst ones of an asset: simple returns, vol ratios and every other field there is."""
+    """The first ``rows`` scenarios, or the worst ones of an asset: simple returns, vol ratios, every other field."""
     chosen = np.arange(min(rows, len(scenarios)))
     if worst_of is not None:
         chosen = np.argsort(scenarios.price_factor(worst_of), kind="stable")[:rows]

@@ -46,7 +46,7 @@ def unwind_cost(
     known = np.isfinite(market.quoted("mark_price", ids))
     at = np.flatnonzero(known)
     if len(at):
-        cost = unit_cost([instruments[i] for i in at], market, notional[at], mark_half_spread=mark_half_spread)
+        cost = unit_cost([instruments[i] for i in at.tolist()], market, notional[at], mark_half_spread=mark_half_spread)
         fee[at] = cost.fee
         spread_sell, spread_buy = cost.sell - cost.fee, cost.buy - cost.fee
         worth = np.abs(value[at])

@@ -21,8 +21,9 @@ BOUNDS = {
     "vol_multiplier": (1.5, 10.0),
     "drift": (-5.0, 0.0),
 }
-"""What makes the second regime a liquidation is stated, not found: it is rare, at least half again as volatile, does not rise
-on average, and correlates at least as much as calm markets. ``correlation_gain`` g gives ``rho + g (1 - rho)`` times 0.999."""
+"""What makes the second regime a liquidation is stated, not found: it is rare, at least half again as volatile, does not
+rise on average, and correlates at least as much as calm markets (``correlation_gain`` g gives ``0.999 (rho + g (1 - rho))``).
+"""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ __all__ = ["AssetMoments", "Description", "describe"]
 class AssetMoments:
     """Of one asset's log return over the horizon, weighted by the scenarios' probabilities.
 
-    ``annual_vol`` is the standard deviation over sqrt(horizon) (0 for instantaneous sets); ``quantiles`` are simple returns at
-    1 %, 5 %, 50 %, 95 % and 99 %; ``vol_slope`` is the regression slope of the log vol on the return.
+    ``annual_vol`` is the standard deviation over sqrt(horizon) (0 for instantaneous sets); ``quantiles`` are simple returns
+    at 1 %, 5 %, 50 %, 95 % and 99 %; ``vol_slope`` is the regression slope of the log vol on the return.
     """
 
     mean: float
@@ -36,8 +36,8 @@ class AssetMoments:
 class Description:
     """What :func:`describe` returns.
 
-    ``correlations`` is (A, A), of log returns; ``joint_falls`` maps pairs to the chance that the second asset is in its worst
-    5 % when the first is; ``events`` to the probability of each; ``liquidity`` and ``recovery`` hold the mean and the worst.
+    ``correlations`` is (A, A), of log returns; ``joint_falls`` maps pairs to the chance that the second asset is in its
+    worst 5 % when the first is; ``events`` to the probability of each; ``liquidity`` and ``recovery`` hold the mean and the worst.
     """
 
     name: str

@@ -111,8 +111,9 @@ def expose(
         market,
         candidates,
         draw(policy.scenarios, moved, market),
-        stress_scenarios(assets),
+        stress_scenarios(assets, policy.stress),
         mark_half_spread=policy.candidates.mark_half_spread,
+        paused_venues=policy.candidates.paused_venues,
         trades=trades,
     )
 

@@ -96,6 +96,9 @@ class Exposures:
         Assumptions made where data were missing, each to be shown to the reader.
     collateral_delta : (C, A) or None
         See :attr:`coin_delta`; None where no collateral is pegged to another asset.
+    stress_unwind_sell, stress_unwind_buy : (K, M) or None
+        USD per unit to sell a long or buy back a short of each row under each stress: half-spread times the scenario's
+        multiplier, plus fee; 0 where the venue is halted and nothing can be unwound.
     """
 
     timestamp: datetime
@@ -123,6 +126,8 @@ class Exposures:
     stress_pnl: np.ndarray
     stress_account_pnl: np.ndarray
     notes: tuple[str, ...] = ()
+    stress_unwind_sell: np.ndarray | None = None
+    stress_unwind_buy: np.ndarray | None = None
     collateral_delta: np.ndarray | None = None
 
     @property

@@ -27,7 +27,8 @@ from pydantic import Field
 from hedgeopt.models.pricing.family import MarketView, UnitRisk, greek, require
 from hedgeopt.models.pricing.instrument import Expiring, Positive
 from hedgeopt.models.pricing.settlement_window import settlement_window
-from hedgeopt.models.scenarios.set import ScenarioSet, vol_term_weight
+from hedgeopt.models.scenarios.option_moves import option_moves
+from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["OPTION", "Option"]
 
@@ -152,18 +153,19 @@ class OptionFamily:
 
         c = _columns(instruments, market)
         aged = np.maximum(c.years - scenarios.years, 0.0) * (c.variance_years / c.years)
+        moves = option_moves(scenarios, scenarios.columns([item.underlying for item in instruments]), c.years)
         scenario_values(
             c.forward,
             c.strike,
             aged,
             c.vol,
             c.is_call,
-            scenarios.columns([item.underlying for item in instruments]),
-            scenarios.spot_factor,
-            scenarios.log_vol_shift,
-            vol_term_weight(c.years),
-            basis=scenarios.basis_shift,
-            skew=scenarios.skew_shift,
+            moves.column,
+            moves.spot_factor,
+            moves.log_vol_shift,
+            moves.weight,
+            basis=moves.basis_shift,
+            skew=moves.skew_shift,
             out=out,
         )
         now = price(c.forward, c.strike, c.variance_years, c.vol, c.is_call) + c.sure

@@ -72,7 +72,7 @@ def _table(events: Sequence[StressEvent], name: str, assets: Sequence[str]) -> n
                 values[k, a] = given[asset].value
             elif asset not in dollar_assets() and "*" in given:
                 values[k, a] = given["*"].value
-            elif asset not in dollar_assets() and name == "spot" and "grid" not in event.name and not event.events:
+            elif asset not in dollar_assets() and name == "spot":
                 raise InputError(
                     f"says nothing about {asset}", field=f"stress {event.name}", fix='name it in spot, or give "*"'
                 )

@@ -221,7 +221,7 @@ def test_the_peg_of_june_2022_hurts_tokens_and_loop(desk: Desk):
     policy = ho.Policy(minimize=ho.CVaR(0.99), scenarios=ho.ParametricScenarios(count=500))
     alone = ho.risk_report(expose(only, desk.market, policy, trades=False))
     assert alone.stress["2022-06"] == pytest.approx(-0.4388 * 100 * index * STETH)
-    assert alone.stress["2020-03-12"] == pytest.approx(-0.45 * 100 * index * STETH)
+    assert alone.stress["2020-03-12"] == pytest.approx(-0.55 * 100 * index * STETH)
     assert alone.greeks["stETH/ETH"]["delta"] == pytest.approx(100 * index * STETH)
     assert desk.report.greeks["stETH/ETH"]["delta"] == pytest.approx(150 * index * STETH)
 

@@ -58,7 +58,8 @@ class Judge:
             if self.final:
                 self.dual_weights = [a.weights(q) for a, q in zip(self.active, point.q, strict=True)]
         share = 1.0
-        if self.best is not None and self.active and not getattr(master, "integer", False):
+        same = master is self.master or isinstance(master, type(self.master))
+        if self.best is not None and same and self.active and not getattr(master, "integer", False):
             share = self._search(point, losses, master, upper, feasible)
         if share == 1.0:
             if (feasible and upper <= self.upper) or not np.isfinite(self.upper):

@@ -25,7 +25,7 @@ class Loop:
 
     def __init__(self, models: list[LossModel], masters: list[Callable[[], Master]], options: Options) -> None:
         self.models, self.options = models, options
-        self.chosen = 0
+        self.chosen, self.fallbacks = 0, len(masters)
         self._makers, self._made = masters, {}  # type: ignore[var-annotated]
         self.started = time.perf_counter()
         self.out = Outcome(
@@ -46,6 +46,8 @@ class Loop:
         rng = np.random.default_rng(20000)
         for share in sizes:
             final = share == sizes[-1]
+            # A coarse level is only worth the first master; the whole set may call on the others.
+            self.chosen, self.fallbacks = 0, len(self._makers) if final else 1
             models = self.models if final else self._samples(share, rng)
             point = self._level(models, point, start, final, share)
             if not final and (point is None or point.status != "optimal"):
@@ -159,7 +161,10 @@ class Loop:
 
     def _solve(self, pieces: list[Piece], accuracy: float, start: Point | None) -> Point:
         point = self.master(self.chosen).solve(pieces, accuracy, start)
-        while point.status == "failed" and self.chosen + 1 < len(self._makers):
+        if point.status == "failed" and start is not None:
+            # A warm point can sit too close to the wrong corner: once more from the middle.
+            point = self.master(self.chosen).solve(pieces, accuracy, None)
+        while point.status == "failed" and self.chosen + 1 < self.fallbacks:
             self.chosen += 1
             point = self.master(self.chosen).solve(pieces, accuracy, None)
         return point

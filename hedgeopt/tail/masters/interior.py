@@ -31,7 +31,7 @@ class InteriorMaster:
 
     name = "INTERIOR"
 
-    def __init__(self, compiled: Compiled, max_iterations: int = 80) -> None:
+    def __init__(self, compiled: Compiled, max_iterations: int = 150) -> None:
         self.compiled = compiled
         self.layout = Layout(compiled)
         self.max_iterations = max_iterations
@@ -161,9 +161,9 @@ class _Iteration:
             merit = max(total, infeasible, dual_residual)
             stalled = 0 if merit < 0.9 * best else stalled + 1
             best = min(best, merit)
-            if done or (stalled > 8 and best < 1e2 * tolerance):
+            if done or (stalled > 8 and merit < min(30 * tolerance, 1e-4)):
                 return self._point(float(primal), float(dual), tails, m, iteration)
-            if stalled > 15:
+            if stalled > 25:
                 break
             newton.factor(self.lam, self.s, self.xi, self.w, self.q, self.r)
             residuals = (r_d, r_e, r_i, r_a, r_w, r_x)

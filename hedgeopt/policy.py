@@ -55,6 +55,7 @@ class Candidates(_Strict):
         description="half-spread, as a share of price, assumed for futures and perpetuals that carry a mark but no quotes; "
         "none: they are not traded",
     )
+    transfers: bool = Field(default=True, description="whether collateral may move along the book's links")
 
 
 class Policy(_Strict):

@@ -145,4 +145,6 @@ class Program:
 
     def _assemble(self) -> cp.Problem:
         named: list[Any] = [c for limit in self.limits for c in limit.constraints]
-        return cp.Problem(self._objective, [*named, *self._box_constraints, *self._added])
+        # rows that define the auxiliary variables of terms and limits (a worst scenario, for one)
+        own = [c for part in (*self._bound.values(), *self.limits) for c in getattr(part, "auxiliary", ())]
+        return cp.Problem(self._objective, [*named, *own, *self._box_constraints, *self._added])

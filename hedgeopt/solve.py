@@ -107,6 +107,7 @@ def expose(
         candidates,
         draw(policy.scenarios, moved, market),
         stress_scenarios(_assets(book, [*held, *candidates])),
+        transfers=book.transfers() if policy.candidates.transfers else (),
         mark_half_spread=policy.candidates.mark_half_spread,
         trades=trades,
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["Exposures", "Rows"]
+if TYPE_CHECKING:
+    from hedgeopt.models.margin.margins import Margins
+
+__all__ = ["Exposures", "Links", "Rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,30 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.instruments)
+
+
+@dataclass(frozen=True, eq=False)
+class Links:
+    """The candidates that are transfers of collateral: T of them.
+
+    Attributes
+    ----------
+    candidate : (T,) int
+        Which candidates they are.
+    source, target, asset : (T,) int
+        Accounts and asset column.
+    arrives : (T,)
+        1 when the transfer counts at its target before the horizon, otherwise 0.
+    """
+
+    candidate: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    asset: np.ndarray
+    arrives: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.candidate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +119,12 @@ class Exposures:
         The same under the named stress scenarios.
     stress_account_pnl : (K, C)
         USD P&L of each account's present holdings under each stress.
+    stress_prices : (K, A)
+        USD price of each asset in each stress.
+    links
+        Candidates that move collateral between accounts instead of trading.
+    margins
+        Margin model of each account, with its requirement now and in every stress.
     notes
         Assumptions made where data were missing, each to be shown to the reader.
     """
@@ -120,6 +153,9 @@ class Exposures:
     stress_base: np.ndarray
     stress_pnl: np.ndarray
     stress_account_pnl: np.ndarray
+    stress_prices: np.ndarray
+    links: Links
+    margins: Margins
     notes: tuple[str, ...] = ()
 
     @property
@@ -151,4 +187,6 @@ class Exposures:
             self.pnl.shape,
             self.probabilities is None,
             self.stress,
+            self.margins.names,
+            tuple(self.links.arrives.tolist()),
         )

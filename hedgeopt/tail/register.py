@@ -126,5 +126,3 @@ def _interior(parts: Split) -> Master:
 
 def _quadratic(parts: Split) -> bool:
     return not parts.base.objective.args[0].is_pwl()
-
-

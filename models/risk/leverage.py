@@ -20,7 +20,8 @@ __all__ = ["GrossLeverage", "row_exposure"]
 def row_exposure(e: Exposures, basis: str) -> np.ndarray:
     """(M,) non-negative USD exposure of one unit: ``|delta| * price`` summed over assets, or full notional."""
     if basis == "notional":
-        return e.rows.notional
+        moves = np.array([item.kind == "transfer" for item in e.rows.instruments], bool)
+        return np.where(moves, 0.0, e.rows.notional)
     return np.abs(e.rows.greeks[greek("delta")]) @ e.prices
 
 

@@ -57,7 +57,9 @@ def book(options: int, scenarios: int) -> Book:
     is_call = rng.integers(0, 2, options).astype(bool)
     spot_factor = np.exp(0.04 * np.clip(rng.standard_t(3, (scenarios, 2)), -20, 20))
     shift = 0.2 * rng.standard_normal((scenarios, 2))
-    return Book(forward, strike, days / 365, vol, is_call, underlying, (30 / np.maximum(days, 1)) ** 0.3, spot_factor, shift)
+    return Book(
+        forward, strike, days / 365, vol, is_call, underlying, (30 / np.maximum(days, 1)) ** 0.3, spot_factor, shift
+    )
 
 
 def run(smoke: bool) -> Iterator[Row]:

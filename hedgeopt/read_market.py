@@ -27,20 +27,7 @@ from hedgeopt.venues.deribit_names import parse_name
 
 __all__ = ["read_market"]
 
-_REQUIRED = [
-    "timestamp",
-    "currency",
-    "instrument_name",
-    "option_type",
-    "strike",
-    "expiry",
-    "bid_price",
-    "ask_price",
-    "mark_price",
-    "mark_iv",
-    "underlying_price",
-    "index_price",
-]
+_REQUIRED = ["timestamp", "currency", "instrument_name", "option_type", "strike", "expiry", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price"]
 _OPTIONAL = ("open_interest", "volume", "funding_8h")
 _NUMBERS = ("strike", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price", *_OPTIONAL)
 _MARKS = {

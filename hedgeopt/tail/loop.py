@@ -61,9 +61,7 @@ class Loop:
         self.chosen = 0
         self._makers, self._made = masters, {}  # type: ignore[var-annotated]
         self.started = time.perf_counter()
-        self.out = Outcome(
-            "failed", self.master(0), Point("failed", np.zeros(0), np.zeros(0), np.nan, -np.inf, [], np.zeros(0))
-        )
+        self.out = Outcome("failed", self.master(0), Point("failed", np.zeros(0), np.zeros(0), np.nan, -np.inf, [], np.zeros(0)))
 
     def master(self, i: int) -> Master:
         """The i-th master, built on first use."""
@@ -248,7 +246,7 @@ class _Judge:
         if self.best is not None and self.active and not getattr(master, "integer", False):
             share = self._search(point, losses, master, upper, feasible)
         if share == 1.0:
-            if (feasible and upper <= self.upper) or not np.isfinite(self.upper):
+            if feasible and upper <= self.upper or not np.isfinite(self.upper):
                 self.best, self.losses, self.master = point, losses, master
                 self.values, self.var, self.violation = values, var, violation
                 self.upper = upper if feasible else np.inf

@@ -126,3 +126,5 @@ def _interior(parts: Split) -> Master:
 
 def _quadratic(parts: Split) -> bool:
     return not parts.base.objective.args[0].is_pwl()
+
+

@@ -173,7 +173,5 @@ def with_clearing(scenarios: ScenarioSet, network: Clearing, prices_now: dict[st
         recovery[node.name] = recovery.get(node.name, 1.0) * done.recovery[:, i]
         failing = float((done.recovery[:, i] < 1.0 - 1e-9) @ scenarios.weights)
         if failing > 0:
-            notes.append(
-                f"{node.name} fails in {100 * failing:.3g} % of scenarios, paying {done.recovery[:, i].min():.3g} at worst"
-            )
+            notes.append(f"{node.name} fails in {100 * failing:.3g} % of scenarios, paying {done.recovery[:, i].min():.3g} at worst")
     return replace(scenarios, recovery=recovery, notes=tuple(notes))

@@ -58,10 +58,7 @@ class Response(BaseModel):
     vol_beta_up: float = Field(default=0.2, ge=-10, le=10, description="the same for rising prices")
     vol_of_vol: float = Field(default=1.0, ge=0, le=10, description="annual standard deviation of the log vol's own part")
     skew_beta: float = Field(
-        default=0.0,
-        ge=-10,
-        le=10,
-        description="slope of the skew (vol per ln(strike/forward)/sqrt(years)) on the log return",
+        default=0.0, ge=-10, le=10, description="slope of the skew (vol per ln(strike/forward)/sqrt(years)) on the log return"
     )
     skew_noise: float = Field(default=0.0, ge=0, le=10, description="annual standard deviation of the skew's own part")
     term_beta: float = Field(
@@ -105,6 +102,7 @@ class ScenarioSettings(Response):
     min_effective: float = Field(
         default=100.0, ge=1, description="fewest effective scenarios that views may leave before they are refused"
     )
+
 
     @model_validator(mode="after")
     def _events_are_uncertain(self) -> ScenarioSettings:
@@ -177,8 +175,7 @@ class HistoricalScenarios(ScenarioSettings):
     )
     halflife_days: float = Field(default=11.0, gt=0, le=1000, description="of the EWMA of squared moves (11 is 0.94 a day)")
     vols: dict[str, str] = Field(
-        default_factory=dict,
-        description="by asset, a CSV of its vol index in time; its moves then come from the same windows",
+        default_factory=dict, description="by asset, a CSV of its vol index in time; its moves then come from the same windows"
     )
     funding: dict[str, str] = Field(
         default_factory=dict, description="by asset, a CSV of 8-hour funding rates (decimals); joint with the price windows"
@@ -195,7 +192,9 @@ class HistoricalScenarios(ScenarioSettings):
         return self
 
 
-AnyScenarios: Any = Annotated[ParametricScenarios | RegimeScenarios | HistoricalScenarios, Field(discriminator="kind")]
+AnyScenarios: Any = Annotated[
+    ParametricScenarios | RegimeScenarios | HistoricalScenarios, Field(discriminator="kind")
+]
 
 
 def draw(settings: Any, assets: Sequence[str], market: VolMarket) -> ScenarioSet:

@@ -121,9 +121,7 @@ class LiquidityDrain(_Event):
 
     kind: Literal["liquidity_drain"] = "liquidity_drain"
     venue: str | None = Field(default=None, description="none: everywhere")
-    spread: float = Field(
-        default=10.0, ge=1, le=10_000, description="half-spread multiplier: unwinding costs that much more"
-    )
+    spread: float = Field(default=10.0, ge=1, le=10_000, description="half-spread multiplier: unwinding costs that much more")
     depth: float = Field(default=0.1, gt=0, le=1, description="depth multiplier")
 
     @property

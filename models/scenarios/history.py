@@ -113,7 +113,9 @@ class Windows:
     years: float
 
 
-def cut_windows(prices: pd.DataFrame, horizon_days: float, *, gaps: str = "refuse", file: object | None = None) -> Windows:
+def cut_windows(
+    prices: pd.DataFrame, horizon_days: float, *, gaps: str = "refuse", file: object | None = None
+) -> Windows:
     """Every overlapping window of the horizon.
 
     Parameters

@@ -27,7 +27,9 @@ class JointMoves:
     columns: list[tuple[str, int, np.ndarray]] = field(default_factory=list)
 
 
-def joint_moves(settings: HistoricalScenarios, assets: Sequence[str], prices: pd.DataFrame, windows: Windows) -> JointMoves:
+def joint_moves(
+    settings: HistoricalScenarios, assets: Sequence[str], prices: pd.DataFrame, windows: Windows
+) -> JointMoves:
     """Log vol changes and funding sums over each window.
 
     Funding counts beyond its own mean, because carry holds the quoted rate already: the sum over the window of

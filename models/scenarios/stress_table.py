@@ -110,9 +110,7 @@ class StressSettings(_Strict):
     names: tuple[str, ...] | None = Field(
         default=None, description="packaged scenarios; none: all of them, an empty list: no packaged one"
     )
-    files: tuple[str, ...] = Field(
-        default=(), description="TOML files with [[event]] tables such as models/data/stress.toml"
-    )
+    files: tuple[str, ...] = Field(default=(), description="TOML files with [[event]] tables such as models/data/stress.toml")
     grids: tuple[StressGrid, ...] = ()
     scenarios: tuple[StressEvent, ...] = Field(default=(), description="scenarios written in the policy itself")
 
@@ -128,11 +126,7 @@ class StressSettings(_Strict):
         for name in self.names or ():
             if name not in known:
                 raise InputError(
-                    "unknown stress scenario",
-                    file="policy",
-                    field="stress.names",
-                    value=name,
-                    fix=f"known: {', '.join(known)}",
+                    "unknown stress scenario", file="policy", field="stress.names", value=name, fix=f"known: {', '.join(known)}"
                 )
         found = list(known.values()) if self.names is None else [known[name] for name in self.names]
         for path in self.files:

@@ -133,7 +133,9 @@ class _Iteration:
             r_d = r_d + p.ET @ y_force
             r_e = p.A_eq @ self.v - p.b_eq
             dual += self.nu @ r_e + self.lam @ (p.A @ self.v - p.b)
-            comp = self.s @ self.lam + sum(x @ r + w @ q for x, r, w, q in zip(self.xi, self.r, self.w, self.q, strict=True))
+            comp = self.s @ self.lam + sum(
+                x @ r + w @ q for x, r, w, q in zip(self.xi, self.r, self.w, self.q, strict=True)
+            )
             mu = comp / max(complementary, 1)
             size = max(abs(primal), 1e-6 * (np.abs(p.c) @ np.abs(self.v) + p.spread), 1e-12)
             infeasible = max(_top(r_e) / (1 + _top(p.b_eq)), _top(r_i) / (1 + _top(p.b)))
@@ -210,3 +212,4 @@ def _longest(pairs: list[tuple[Vector, Vector]]) -> float:
 
 def _top(x: Vector) -> float:
     return float(np.abs(x).max()) if len(x) else 0.0
+

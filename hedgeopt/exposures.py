@@ -121,6 +121,8 @@ def build_exposures(
         prices=prices,
         accounts=tuple(account.name for account in book.accounts),
         venues=tuple(account.venue for account in book.accounts),
+        chains=tuple(account.chain for account in book.accounts),
+        counterparties=tuple(account.counterparty or account.venue for account in book.accounts),
         equity=equity,
         collateral=collateral,
         rows=rows,

@@ -9,7 +9,8 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Side
+from hedgeopt.constraints.collateral_balance import CollateralBalance, Withdrawals
+from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Constraint, Side
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
@@ -57,6 +58,12 @@ def trade_box(policy: Policy, e: Exposures) -> Box:
     return Box(lower, upper, lower_from, upper_from, tuple(name for name, _, _ in boxes))
 
 
+def limits_of(policy: Policy, e: Exposures) -> list[Constraint]:
+    """The policy's limits, and where collateral may move also those that make transfers possible ones."""
+    network: list[Constraint] = [CollateralBalance(), Withdrawals()] if len(e.links) else []
+    return [spec for spec in policy.subject_to if not isinstance(spec, BoxConstraint)] + network
+
+
 class Program:
     """A policy compiled for exposures of one structure.
 
@@ -80,9 +87,7 @@ class Program:
         self._added: list[cp.Constraint] = []
         self.objective_terms = [(part.weight, part.term, self._term(part.term, e)) for part in policy.minimize]
         self.limits: list[BoundConstraint] = [
-            spec.bind(self.variables, e, lambda term: self._term(term, e), slack=elastic)
-            for spec in policy.subject_to
-            if not isinstance(spec, BoxConstraint)
+            spec.bind(self.variables, e, lambda term: self._term(term, e), slack=elastic) for spec in limits_of(policy, e)
         ]
         self._box_constraints = [self.variables.buy <= self._buy_cap, self.variables.sell <= self._sell_cap]
         if elastic:

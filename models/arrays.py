@@ -90,8 +90,8 @@ class Exposures:
         A assets in column order.
     prices : (A,)
         USD price of each asset.
-    accounts, venues
-        C account names and the venue of each.
+    accounts, venues, chains, counterparties
+        C account names, and the venue, chain (or None) and counterparty of each.
     equity : (C,)
         USD: collateral at index prices plus option and spot values.
     collateral : (C, A)
@@ -135,6 +135,8 @@ class Exposures:
     prices: np.ndarray
     accounts: tuple[str, ...]
     venues: tuple[str, ...]
+    chains: tuple[str | None, ...]
+    counterparties: tuple[str, ...]
     equity: np.ndarray
     collateral: np.ndarray
     rows: Rows

@@ -22,6 +22,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "cvar": {"beta": 0.95},
     "stress_loss": {"scenario": "2020-03-12"},
     "margin": {"venue": "deribit"},
+    "concentration": {"by": "venue", "of": "deribit"},
     **{greek: {"underlying": "BTC"} for greek in ("delta", "gamma", "vega", "theta", "rho", "vanna", "volga")},
 }
 """Settings of the terms that need some; a new term with required settings adds a line here."""

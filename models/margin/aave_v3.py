@@ -115,11 +115,15 @@ class AaveV3:
 
     def __init__(self, category: str | None = None, health: float = 1.0) -> None:
         self.name = "aave_v3" if category is None else f"aave_v3:{category}"
-        self.health = health
+        self.health, self.category_name = health, category
         categories = table("aave")["emode"]
         if category is not None and category not in categories:
             raise InputError("unknown e-mode category", value=category, fix=f"known: {', '.join(categories)}")
         self.category = None if category is None else categories[category]
+
+    def with_health(self, health: float) -> AaveV3:
+        """The same account kept at another health factor."""
+        return AaveV3(self.category_name, health)
 
     def parameters(self, asset: str) -> tuple[float, float, float]:
         """LTV, liquidation threshold and bonus of a collateral asset; e-mode overrides them for its assets."""

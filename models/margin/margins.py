@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.collateral import refuse_unknown
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement
@@ -26,22 +27,21 @@ def moved(state: State, scenarios: ScenarioSet, k: int, pnl: np.ndarray) -> Stat
     by_underlying = np.array([factor[name] for name in state.underlying])
     by_settlement = np.array([factor[name] for name in state.settlement])
     years = np.maximum(state.years - scenarios.years, 0.0)
-    basis, skew, shift = np.zeros(len(state)), np.zeros(len(state)), np.zeros(len(state))
-    for at, name in enumerate(state.underlying):
-        column = scenarios.column(name)
-        if column is not None:
-            shift[at] = scenarios.log_vol_shift[k, column]
-            basis[at] = 0.0 if scenarios.basis_shift is None else scenarios.basis_shift[k, column]
-            skew[at] = 0.0 if scenarios.skew_shift is None else scenarios.skew_shift[k, column]
+    shift, basis, skew, term, perpetual = (
+        _shift(state, scenarios, k, name)
+        for name in ("log_vol_shift", "basis_shift", "skew_shift", "term_shift", "perpetual_shift")
+    )
     carried = by_underlying * np.exp(basis * np.nan_to_num(years))
     index, settlement = state.index * by_underlying, state.settlement_price * by_settlement
     forward = state.forward * carried
     with np.errstate(invalid="ignore", divide="ignore"):
         weight = np.where(state.option, vol_term_weight(state.years), 0.0)
+        tenor = np.where(state.option, term * np.log(30.0 / state.days), 0.0)
         slope = skew * np.log(state.strike / forward) / np.sqrt(np.maximum(years, 1.0 / 365.0))
-    vol = np.clip(state.vol * np.exp(shift * weight) + np.where(state.option, slope, 0.0), _VOL_FLOOR, _VOL_CAP)
+    vol = np.clip(state.vol * np.exp(shift * weight + tenor) + np.where(state.option, slope, 0.0), _VOL_FLOOR, _VOL_CAP)
     value = np.where(state.linear, 0.0, state.value + pnl)
     unit = np.where(state.inverse, index, settlement)
+    carried *= np.exp(np.where([kind == "perpetual" for kind in state.kind], perpetual, 0.0))
     mark = np.where(state.linear, state.mark * carried, np.where(state.option, value / unit, state.mark * by_underlying))
     prices = np.array([price * factor[asset] for asset, price in zip(state.assets, state.prices, strict=True)])
     return state.with_prices(
@@ -54,6 +54,16 @@ def moved(state: State, scenarios: ScenarioSet, k: int, pnl: np.ndarray) -> Stat
         years=years,
         prices=prices,
     )
+
+
+def _shift(state: State, scenarios: ScenarioSet, k: int, name: str) -> np.ndarray:
+    """(R,) the field of scenario ``k`` for each row's underlying; 0 where the set has none."""
+    table, found = getattr(scenarios, name), np.zeros(len(state))
+    for at, underlying in enumerate(state.underlying):
+        column = scenarios.column(underlying)
+        if table is not None and column is not None:
+            found[at] = table[k, column]
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +91,7 @@ class Margins:
     unit_pnl: np.ndarray
     revalue: Callable[[ScenarioSet], np.ndarray]
     _states: dict[tuple[int, int], State] = field(default_factory=dict, repr=False)
-    _encodings: dict[tuple[int, str, int, float], Encoding] = field(default_factory=dict, repr=False)
+    _encodings: dict[tuple[int, str, int, float, float], Encoding] = field(default_factory=dict, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -98,11 +108,18 @@ class Margins:
             self._states[key] = moved(self.states[account], self.stress, stress, pnl)
         return self._states[key]
 
-    def encoding(self, account: int, kind: Kind, stress: int | None = None, *, counted: float = 0.0) -> Encoding:
-        """Requirement as a convex function, plus ``counted`` times the collateral value lost to haircuts."""
-        key = account, kind, -1 if stress is None else stress, counted
+    def encoding(
+        self, account: int, kind: Kind, stress: int | None = None, *, counted: float = 0.0, health: float = 1.0
+    ) -> Encoding:
+        """Requirement as a convex function, plus ``counted`` times the collateral value lost to haircuts.
+
+        ``health`` is the health factor that the maintenance of lending accounts must keep.
+        """
+        key = account, kind, -1 if stress is None else stress, counted, health
         if key not in self._encodings:
             state, model = self.state(account, stress), self.models[account]
+            if isinstance(model, AaveV3) and health != model.health:
+                model = model.with_health(health)
             encoding = model.encode(state, kind)
             lost = self._lost(state, model.haircut(state, kind)) if counted else None
             self._encodings[key] = encoding if lost is None else encoding.with_blocks(lost.scaled(counted))

@@ -141,7 +141,11 @@ def test_delta_shock_starts_at_its_threshold_and_long_options_only_offset(state_
 def test_legacy_engine_contingencies_and_factor(state_of) -> None:
     option = {"kind": "option", "underlying": "BTC", "strike": 60_000.0, "days": 30.0, "forward": 50_000.0, "vol": 0.5,
               "mark": 0.01, "inverse": True}  # fmt: skip
-    items = [{"kind": "perpetual", "underlying": "BTC", "mark": 50_000.0, "inverse": True}, option, {**option, "right": "put"}]
+    items = [
+        {"kind": "perpetual", "underlying": "BTC", "mark": 50_000.0, "inverse": True},
+        option,
+        {**option, "right": "put"},
+    ]
     state = state_of(items, index={"BTC": 50_000.0})
     legacy = DeribitPortfolio("legacy")
     need = legacy.requirement(state, np.array([-100_000.0, -3.0, 1.0]), np.zeros(0))

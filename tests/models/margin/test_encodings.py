@@ -161,7 +161,9 @@ def test_derive_encoding_never_asks_less_and_is_exact_for_long_books(linear_mixe
 
 
 def test_aave_encoding_equals_plain_rule(state_of: Callable[..., State]) -> None:
-    state = state_of([], index={}, collateral={"wstETH": 2_300.0, "ETH": 2_000.0, "USDC": 1.0, "WBTC": 64_000.0}, venue="aave")
+    state = state_of(
+        [], index={}, collateral={"wstETH": 2_300.0, "ETH": 2_000.0, "USDC": 1.0, "WBTC": 64_000.0}, venue="aave"
+    )
     rng = np.random.default_rng(5)
     for model in (AaveV3(), AaveV3(health=1.3)):
         for kind in ("initial", "maintenance"):

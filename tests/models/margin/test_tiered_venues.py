@@ -17,7 +17,9 @@ from hedgeopt.models.margin.tiers import Tiers
     [(40e3, 160), (100e3, 450), (500e3, 3_700), (5e6, 108_700), (15e6, 483_700), (75e6, 6_858_700)],
 )
 def test_binance_btc_brackets_2021(state_of, notional: float, maintenance: float) -> None:
-    state = state_of([{"kind": "perpetual", "underlying": "BTC", "mark": 50_000.0}], index={"BTC": 50_000.0}, venue="binance")
+    state = state_of(
+        [{"kind": "perpetual", "underlying": "BTC", "mark": 50_000.0}], index={"BTC": 50_000.0}, venue="binance"
+    )
     for sign in (1, -1):
         need = Binance().requirement(state, np.array([sign * notional / 50_000.0]), np.zeros(0))
         assert need.maintenance == pytest.approx(maintenance, rel=1e-12)

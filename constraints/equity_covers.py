@@ -218,6 +218,11 @@ class BoundSides:
             amount = max(tighten.get(part.form.name, 0.0), tighten.get(f"{part.form.name} short", 0.0))
             part.update(e, scale, amount)
 
+    def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
+        """Sharpen the requirements' approximations around trades x; see :meth:`BoundEncoding.refine`."""
+        covers = [one for part in self._parts if isinstance(part, _BoundCover) for one in part.bound]
+        return any([one.refine(e, x, scale) for one in covers])
+
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """Requirement against equity per cover, delta against threshold per cap; duals per USD."""
         found: list[Side] = []

@@ -27,6 +27,9 @@ from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["build_exposures"]
 
+_LEAST_TRANSFER_COST = 1e-6
+"""Share of the amount that a transfer costs at least: where moving collateral is free, nothing should move without reason."""
+
 _FAMILIES: dict[str, Family] = {**FAMILIES, TRANSFER.kind: TRANSFER}
 
 
@@ -100,7 +103,7 @@ def build_exposures(
     cost = unit_cost([items[i] for i in bought], market, rows.notional[bought], mark_half_spread=mark_half_spread)
     sent = [items[i] for i in table.candidate[moves]]
     links = _links(book, sent, np.flatnonzero(moves), assets, scenarios.horizon_days)
-    sending = np.array([item.cost_rate for item in sent]) * rows.notional[table.candidate[moves]]
+    sending = np.array([max(item.cost_rate, _LEAST_TRANSFER_COST) for item in sent]) * rows.notional[table.candidate[moves]]
     if cost.assumed.any():
         notes.append(
             f"half-spread of {1e4 * (mark_half_spread or 0):g} bp assumed for {int(cost.assumed.sum())} instruments "
@@ -200,11 +203,10 @@ def _links(
 
 
 def _capacity(links: Links, sent: Sequence[Transfer], collateral: np.ndarray) -> np.ndarray:
-    """(T,) largest amount: the link's own, and never more than all that the book posts of the asset."""
+    """(T,) largest amount: the link's own, never more than the book posts of the asset, and nothing that comes too late."""
     posted = np.maximum(collateral, 0.0).sum(axis=0)[links.asset]
-    return np.array(
-        [min(most, np.inf if item.capacity is None else item.capacity) for most, item in zip(posted, sent, strict=True)]
-    )
+    own = np.array([np.inf if item.capacity is None else item.capacity for item in sent])
+    return np.minimum(posted, own) * links.arrives
 
 
 def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:

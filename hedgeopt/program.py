@@ -50,6 +50,7 @@ def trade_box(policy: Policy, e: Exposures) -> Box:
     lower_from, upper_from = lower_from.copy(), upper_from.copy()
     rules = [rule for rule in policy.subject_to if isinstance(rule, BoxConstraint)]
     default = policy.candidates.max_order_notional / e.rows.notional[e.candidate]
+    default[e.links.candidate] = np.inf  # transfers are bounded by what is posted
     boxes = [(rule.name, *rule.box(e)) for rule in rules] + [("candidates.max_order_notional", -default, default)]
     for k, (_, low, high) in enumerate(boxes):
         tighter_low, tighter_high = low > lower, high < upper
@@ -120,6 +121,11 @@ class Program:
             bound.update(e, self.scale)
         for limit in self.limits:
             limit.update(e, self.scale, tighten or {})
+
+    def refine(self, e: Exposures, x: np.ndarray) -> bool:
+        """Sharpen what terms and limits approximate around trades x; whether anything changed, so that solving again helps."""
+        parts = [part for part in (*self._bound.values(), *self.limits) if hasattr(part, "refine")]
+        return any([part.refine(e, x, self.scale) for part in parts])
 
     def x(self) -> np.ndarray:
         """(N,) trades of the last solve, inside their box."""

@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 __all__ = ["BoundEncoding"]
 
 _CHORDS = 24
+_CROWD = 0.3 ** np.arange(1, 12)[None, :]
+_NEAR = 1e-7
 
 
 class BoundEncoding:
     """``factor * encoding(positions, collateral)`` of one account as a function of scaled trades.
 
-    The part that grows with the square of a futures position enters as chords of the convex curve between fixed nodes:
-    exact at the nodes, above the curve between them, so a limit that holds here holds exactly.
+    The part that grows with the square of a futures position enters as chords of the convex curve between nodes: exact at the
+    nodes, above the curve between them, so a limit that holds here holds exactly. :meth:`refine` moves the nodes to where a
+    solution stands.
 
     Attributes
     ----------
@@ -69,9 +72,10 @@ class BoundEncoding:
     def _bind_positions(self, trades: TradeVariables, first: Encoding) -> None:
         import cvxpy as cp
 
-        n, at = len(self._in_rows), self._in_rows
+        at = self._in_rows
         net = trades.net[self._candidates]
         stepped = (first.slopes[at] != first.slopes[at, :1]).any(axis=1)
+        self._centre: np.ndarray | None = None
         self._even, self._stepped = np.flatnonzero(~stepped & (first.slopes[at, 0] > 0)), np.flatnonzero(stepped)
         self._shorts, self._ramped = np.flatnonzero(first.short[at] > 0), np.flatnonzero(first.quadratic[at] > 0)
         if len(self._even):
@@ -82,19 +86,14 @@ class BoundEncoding:
             k = len(self._shorts)
             self._short, self._short_held = cp.Parameter(k, nonneg=True), cp.Parameter(k)
             self.expression += cp.sum(cp.neg(cp.multiply(self._short, net[self._shorts]) + self._short_held))
-        self._lines: list[tuple[np.ndarray, cp.Parameter, cp.Parameter, cp.Parameter]] = []
+        self._lines: list[tuple[np.ndarray, list[tuple[cp.Parameter, cp.Parameter, cp.Parameter]]]] = []
         for rows, width in ((self._stepped, first.slopes.shape[1]), (self._ramped, _CHORDS)):
             if len(rows):
-                shape = (len(rows), width)
-                slopes, held, offsets = (
-                    cp.Parameter(shape, nonneg=True),
-                    cp.Parameter(shape),
-                    cp.Parameter(shape, nonneg=True),
-                )
-                sizes = cp.reshape(net[rows], (len(rows), 1), order="F") @ np.ones((1, width))
-                self.expression += cp.sum(cp.max(cp.abs(cp.multiply(slopes, sizes) + held) - offsets, axis=1))
-                self._lines.append((rows, slopes, held, offsets))
-        del n
+                k = len(rows)
+                lines = [(cp.Parameter(k, nonneg=True), cp.Parameter(k), cp.Parameter(k, nonneg=True)) for _ in range(width)]
+                values = [cp.abs(cp.multiply(slope, net[rows]) + held) - offset for slope, held, offset in lines]
+                self.expression += cp.sum(cp.maximum(*values) if width > 1 else values[0])
+                self._lines.append((rows, lines))
 
     def update(self, e: Exposures, scale: np.ndarray, factor: float = 1.0) -> None:
         """Load new data; ``factor`` >= 0 multiplies the whole."""
@@ -125,16 +124,41 @@ class BoundEncoding:
         if len(self._shorts):
             short = encoding.short[at][self._shorts]
             self._short.value, self._short_held.value = short * s[self._shorts], short * held[self._shorts]
-        for rows, slopes, offset, deductions in self._lines:
+        for rows, lines in self._lines:
             start, unit = (held / s)[rows][:, None], s[rows]
             if rows is self._stepped:
                 rates = encoding.slopes[at][rows] * unit[:, None]
                 drops = encoding.deductions[at][rows]
-            else:  # nodes from 0 to the largest position that the trade limits allow (|net| <= 1)
-                nodes = (np.abs(start) + 1.0) * np.linspace(0.0, 1.0, _CHORDS + 1)
+            else:
+                nodes = self._nodes(np.abs(start) + 1.0)
                 k = (encoding.quadratic[at][rows] * unit**2)[:, None]
                 rates, drops = k * (nodes[:, 1:] + nodes[:, :-1]), k * nodes[:, 1:] * nodes[:, :-1]
-            slopes.value, offset.value, deductions.value = rates, rates * start, drops
+            for column, (slope, offset, deduction) in enumerate(lines):
+                slope.value, deduction.value = rates[:, column], drops[:, column]
+                offset.value = (rates * start)[:, column]
+
+    def _nodes(self, largest: np.ndarray) -> np.ndarray:
+        """(rows, chords + 1) scaled sizes from 0 to the largest that the trade limits allow (|net| <= 1).
+
+        Evenly spaced at first; afterwards crowded around the last solution, geometrically, so that a few rounds make the
+        chords exact where it matters.
+        """
+        if self._centre is None:
+            return np.asarray(largest * np.linspace(0.0, 1.0, _CHORDS + 1))
+        reach = largest * _CROWD
+        around = np.hstack([self._centre[:, None] - reach, self._centre[:, None], self._centre[:, None] + reach])
+        ends = np.hstack([0.0 * largest, largest])
+        return np.sort(np.clip(np.hstack([around, ends]), 0.0, largest), axis=1)
+
+    def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
+        """Move the nodes of the squares to the positions of trades x; says whether they were not there already."""
+        if not len(self._candidates) or not len(self._ramped):
+            return False
+        chosen = self._candidates[self._ramped]
+        at = np.abs(e.rows.quantity[self._mine][self._in_rows][self._ramped] + x[chosen]) / scale[chosen]
+        near = self._centre is not None and bool(np.all(np.abs(at - self._centre) <= _NEAR * (1.0 + at)))
+        self._centre = at
+        return not near
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         """USD in plain numpy at trades x (N,), the square in full."""

@@ -73,6 +73,9 @@ class _BoundMargin:
         for account, bound in zip(self._accounts, self._bound, strict=True):
             bound.update(e, scale, 1.0 / self._equity(e, account))
 
+    def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
+        return any([bound.refine(e, x, scale) for bound in self._bound])
+
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         ratios = [b.evaluate(e, x) / self._equity(e, c) for c, b in zip(self._accounts, self._bound, strict=True)]
         return max(ratios)

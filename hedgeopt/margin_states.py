@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -68,4 +69,16 @@ def _state(
         open_interest=market.quoted("open_interest", ids),
         assets=assets,
         prices=prices,
+        **_lending(items, rows.quantity[mine]),
     )
+
+
+def _lending(items: list[Any], quantity: np.ndarray) -> dict[str, np.ndarray]:
+    """Loan-to-value and liquidation threshold of deposits; e-mode where every debt of the account is of its category."""
+    debts = {item.emode_category for item, q in zip(items, quantity, strict=True) if item.kind == "lending_borrow" and q != 0}
+    found = np.zeros((2, len(items)))
+    for at, item in enumerate(items):
+        if item.kind == "lending_supply" and item.collateral:
+            rule = item.emode if item.emode is not None and debts <= {item.emode.category} else item
+            found[:, at] = rule.ltv, rule.liquidation_threshold
+    return {"ltv": found[0], "threshold": found[1]}

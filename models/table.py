@@ -17,6 +17,7 @@ from hedgeopt.models.risk.greeks import Delta, Gamma, Rho, Theta, Vanna, Vega, V
 from hedgeopt.models.risk.leverage import GrossLeverage
 from hedgeopt.models.risk.stress import StressLoss
 from hedgeopt.models.risk.true_leverage import NetLeverage, TrueLeverage
+from hedgeopt.models.risk.tenor_buckets import GammaBucket, VegaBucket
 from hedgeopt.models.risk.variance import Variance
 from hedgeopt.models.term import Term
 
@@ -37,6 +38,8 @@ TERMS: dict[str, type[Term]] = {
         Rho,
         Vanna,
         Volga,
+        VegaBucket,
+        GammaBucket,
         GrossLeverage,
         TrueLeverage,
         NetLeverage,

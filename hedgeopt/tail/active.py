@@ -72,7 +72,9 @@ class ActiveSet:
         self.mass = mass
         return True
 
-    def trimmed(self, losses: Vector, level: float, q: Vector, keep: int) -> tuple[NDArray[np.int8], Index, NDArray[np.bool_]]:
+    def trimmed(
+        self, losses: Vector, level: float, q: Vector, keep: int
+    ) -> tuple[NDArray[np.int8], Index, NDArray[np.bool_]]:
         """Partition without the boundary scenarios far from the level; also which of the boundary stay."""
         b = self.boundary
         distance = np.abs(losses[b] - level)

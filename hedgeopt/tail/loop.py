@@ -64,7 +64,9 @@ class Loop:
         self.chosen = 0
         self._makers, self._made = masters, {}  # type: ignore[var-annotated]
         self.started = time.perf_counter()
-        self.out = Outcome("failed", self.master(0), Point("failed", np.zeros(0), np.zeros(0), np.nan, -np.inf, [], np.zeros(0)))
+        self.out = Outcome(
+            "failed", self.master(0), Point("failed", np.zeros(0), np.zeros(0), np.nan, -np.inf, [], np.zeros(0))
+        )
 
     def master(self, i: int) -> Master:
         """The i-th master, built on first use."""

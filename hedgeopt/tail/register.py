@@ -176,5 +176,3 @@ def _keep(parts: Split, outcome: Outcome, width: int) -> None:
 
 def _quadratic(parts: Split) -> bool:
     return not parts.base.objective.args[0].is_pwl()
-
-

@@ -3,7 +3,8 @@
 ``HF = sum_i c_i p_i LT_i / sum_j d_j p_j`` (infinite without debt); liquidatable below 1. As a margin requirement against equity
 ``C - D``: maintenance ``sum (1 - LT_i) c_i p_i + (h - 1) D`` holds exactly when HF >= h, initial the same with LTV.
 
-An account's collateral amounts are its reserves: positive supplied, negative owed. Positions of other kinds have no rule here.
+An account's collateral amounts are reserves with the table's parameters: positive supplied, negative owed. Positions of the
+families ``lending_supply`` and ``lending_borrow`` bring their own. Other positions have no rule here.
 
 Sources: github.com/aave-dao/aave-v3-origin at fd1fbd91, GenericLogic.sol and LiquidationLogic.sol; models/data/aave.toml.
 """
@@ -20,7 +21,7 @@ from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
 
-__all__ = ["AaveV3", "Liquidation", "available_borrow", "health_factor", "liquidate", "loop_leverage"]
+__all__ = ["AaveV3", "Liquidation", "available_borrow", "health_factor", "liquidate"]
 
 
 def health_factor(
@@ -38,13 +39,6 @@ def health_factor(
 def available_borrow(collateral: np.ndarray, price: np.ndarray, ltv: np.ndarray, debt: float) -> float:
     """USD that may still be borrowed: ``sum c p LTV - D``, never negative."""
     return max(float((np.asarray(collateral) * np.asarray(price)) @ np.asarray(ltv)) - debt, 0.0)
-
-
-def loop_leverage(ltv: float, loops: int) -> float:
-    """Assets over equity after ``loops`` rounds of borrow and re-supply: ``(1 - l^(n+1)) / (1 - l)``; at most ``1 / (1 - l)``."""
-    if not 0.0 <= ltv < 1.0 or loops < 0:
-        raise InputError("needs 0 <= ltv < 1 and loops >= 0", field="loop", value=(ltv, loops))
-    return (1.0 - ltv ** (loops + 1)) / (1.0 - ltv)
 
 
 @dataclass(frozen=True)
@@ -108,34 +102,42 @@ def liquidate(
     return Liquidation(repaid, seized, fee, left_collateral, left_debt, before, after)
 
 
+_KINDS = ("lending_supply", "lending_borrow")
+
+
 class AaveV3:
-    """One account, in e-mode ``category`` or none; ``health`` is the factor that maintenance must keep."""
+    """One account, in e-mode ``category`` or none; ``health`` is the factor that maintenance must keep.
+
+    ``relative`` multiplies every LTV and threshold: governance may lower them in a stress.
+    """
 
     source = "github.com/aave-dao/aave-v3-origin GenericLogic.sol (models/data/aave.toml)"
 
-    def __init__(self, category: str | None = None, health: float = 1.0) -> None:
+    def __init__(self, category: str | None = None, health: float = 1.0, relative: float = 1.0) -> None:
         self.name = "aave_v3" if category is None else f"aave_v3:{category}"
-        self.health, self.category_name = health, category
+        self.health, self.category_name, self.relative = health, category, relative
         categories = table("aave")["emode"]
         if category is not None and category not in categories:
             raise InputError("unknown e-mode category", value=category, fix=f"known: {', '.join(categories)}")
         self.category = None if category is None else categories[category]
 
-    def with_health(self, health: float) -> AaveV3:
-        """The same account kept at another health factor."""
-        return AaveV3(self.category_name, health)
+    def under(self, *, health: float | None = None, relative: float | None = None) -> AaveV3:
+        """The same account with another health factor to keep, or with other thresholds."""
+        return AaveV3(
+            self.category_name,
+            self.health if health is None else health,
+            self.relative if relative is None else relative,
+        )
 
     def parameters(self, asset: str) -> tuple[float, float, float]:
         """LTV, liquidation threshold and bonus of a collateral asset; e-mode overrides them for its assets."""
-        if self.category is not None and asset in self.category["collateral"]:
-            return self.category["ltv"], self.category["threshold"], self.category["bonus"]
         found = table("aave")["reserve"].get(asset)
+        if self.category is not None and asset in self.category["collateral"]:
+            found = self.category
         if found is None:
             known = ", ".join(sorted(table("aave")["reserve"]))
-            raise InputError(
-                f"{asset} is no known reserve", file="models/data/aave.toml", value=asset, fix=f"known: {known}"
-            )
-        return found["ltv"], found["threshold"], found["bonus"]
+            raise InputError(f"{asset} is no known reserve", file="models/data/aave.toml", value=asset, fix=f"known: {known}")
+        return self.relative * found["ltv"], self.relative * found["threshold"], found["bonus"]
 
     def check(self, state: State, collateral: np.ndarray) -> None:
         """Refuse unknown reserves and, in e-mode, debt that the category does not allow."""
@@ -151,17 +153,22 @@ class AaveV3:
                     fix=f"borrowable: {', '.join(self.category['borrowable'])}",
                 )
 
-    def health_factor(self, state: State, collateral: np.ndarray) -> float:
-        """Of an account's reserves (A,), positive supplied and negative owed."""
-        threshold = np.array(
-            [self.parameters(a)[1] if n > 0 else 0.0 for a, n in zip(state.assets, collateral, strict=True)]
-        )
+    def health_factor(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> float:
+        """Of an account's positions (R,) and reserves (A,), positive supplied and negative owed."""
+        threshold = [self.parameters(a)[1] if n > 0 else 0.0 for a, n in zip(state.assets, collateral, strict=True)]
         supplied, owed = np.maximum(collateral, 0.0), np.maximum(-collateral, 0.0)
-        return health_factor(supplied, state.prices, threshold, owed, state.prices)
+        worth = state.value * quantity
+        return health_factor(
+            np.append(supplied, np.maximum(worth, 0.0)),
+            np.append(state.prices, np.ones(len(state))),
+            np.append(threshold, self.relative * state.threshold),
+            np.append(owed, np.maximum(-worth, 0.0)),
+            np.append(state.prices, np.ones(len(state))),
+        )
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Initial by LTV, maintenance by liquidation threshold; against equity (supplied less owed)."""
-        refuse_unknown_rows(state, self.name, (), quantity)
+        refuse_unknown_rows(state, self.name, _KINDS, quantity)
         self.check(state, collateral)
         initial, maintenance, parts = 0.0, 0.0, {}
         for asset, price, amount in zip(state.assets, state.prices, collateral, strict=True):
@@ -172,21 +179,33 @@ class AaveV3:
                 parts[asset] = (1.0 - ltv) * float(amount * price)
             elif amount < 0:
                 maintenance += (self.health - 1.0) * -amount * price
+        for at in np.flatnonzero(quantity).tolist():
+            worth = float(state.value[at] * quantity[at])
+            if worth > 0:
+                initial += (1.0 - self.relative * state.ltv[at]) * worth
+                maintenance += (1.0 - self.relative * state.threshold[at]) * worth
+                parts[state.names[at]] = (1.0 - self.relative * state.ltv[at]) * worth
+            else:
+                maintenance += (self.health - 1.0) * -worth
         return Requirement(float(initial), float(maintenance), parts)
 
     def encode(self, state: State, kind: Kind) -> Encoding:
-        """Two lines per reserve: what supply does not lend, and the buffer on debt."""
+        """Two lines per reserve: what supply does not lend, and the buffer on debt; one slope per deposit or loan."""
         groups = []
+        buffer = self.health - 1.0 if kind == "maintenance" else 0.0
         for a, (asset, price) in enumerate(zip(state.assets, state.prices, strict=True)):
             try:
                 ltv, threshold, _ = self.parameters(asset)
             except InputError:
                 ltv = threshold = 0.0  # not a reserve: it can neither be supplied nor owed here, and lends nothing
             lost = 1.0 - (ltv if kind == "initial" else threshold)
-            buffer = self.health - 1.0 if kind == "maintenance" else 0.0
             column = np.array([len(state) + a])
             groups.append(Group.of(column, [np.array([[lost * price]]), np.array([[-buffer * price]])]))
-        encoding = Encoding.zero(len(state), len(state.assets))
+        n = len(state)
+        lent = self.relative * (state.ltv if kind == "initial" else state.threshold)
+        share = np.where(state.value >= 0, 1.0 - lent, buffer) if n else np.zeros(0)
+        slopes = (share * np.abs(state.value))[:, None]
+        encoding = Encoding(slopes, np.zeros((n, 1)), np.zeros(n), np.zeros(n), len(state.assets))
         return encoding.with_blocks(Block("collateral", tuple(groups))) if groups else encoding
 
     def haircut(self, state: State, kind: Kind) -> np.ndarray:

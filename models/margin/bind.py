@@ -56,7 +56,7 @@ class BoundEncoding:
         self._constant = cp.Parameter()
         self.expression: cp.Expression = self._constant
         if len(self._candidates):
-            self._bind_positions(trades, first)
+            self._bind_positions(trades, e, first)
         self._blocks = [_BoundBlock(trades, e, self, block, k) for k, block in enumerate(first.blocks)]
         for block in self._blocks:
             self.expression += block.expression
@@ -69,7 +69,7 @@ class BoundEncoding:
         self._in_rows = np.searchsorted(self._mine, e.candidate[self._candidates])
         self.touching = candidates_of(e, self.account)
 
-    def _bind_positions(self, trades: TradeVariables, first: Encoding) -> None:
+    def _bind_positions(self, trades: TradeVariables, e: Exposures, first: Encoding) -> None:
         import cvxpy as cp
 
         at = self._in_rows
@@ -77,23 +77,30 @@ class BoundEncoding:
         stepped = (first.slopes[at] != first.slopes[at, :1]).any(axis=1)
         self._centre: np.ndarray | None = None
         self._even, self._stepped = np.flatnonzero(~stepped & (first.slopes[at, 0] > 0)), np.flatnonzero(stepped)
-        self._shorts, self._ramped = np.flatnonzero(first.short[at] > 0), np.flatnonzero(first.quadratic[at] > 0)
+        held = e.held[self._candidates]
+        self._shorts = np.flatnonzero((first.short[at] > 0) & held)
+        # without a position max(-x, 0) is at most sell: only held candidates cost extra variables
+        self._opened = np.flatnonzero((first.short[at] > 0) & ~held)
+        self._ramped = np.flatnonzero(first.quadratic[at] > 0)
         if len(self._even):
             k = len(self._even)
             self._flat, self._flat_held = cp.Parameter(k, nonneg=True), cp.Parameter(k)
             self.expression += cp.norm1(cp.multiply(self._flat, net[self._even]) + self._flat_held)
+        if len(self._opened):
+            self._open = cp.Parameter(len(self._opened), nonneg=True)
+            self.expression += self._open @ trades.sell[self._candidates[self._opened]]
         if len(self._shorts):
             k = len(self._shorts)
             self._short, self._short_held = cp.Parameter(k, nonneg=True), cp.Parameter(k)
             self.expression += cp.sum(cp.neg(cp.multiply(self._short, net[self._shorts]) + self._short_held))
-        self._lines: list[tuple[np.ndarray, list[tuple[cp.Parameter, cp.Parameter, cp.Parameter]]]] = []
+        self._lines: list[tuple[np.ndarray, int, cp.Parameter, cp.Parameter]] = []
         for rows, width in ((self._stepped, first.slopes.shape[1]), (self._ramped, _CHORDS)):
-            if len(rows):
-                k = len(rows)
-                lines = [(cp.Parameter(k, nonneg=True), cp.Parameter(k), cp.Parameter(k, nonneg=True)) for _ in range(width)]
-                values = [cp.abs(cp.multiply(slope, net[rows]) + held) - offset for slope, held, offset in lines]
-                self.expression += cp.sum(cp.maximum(*values) if width > 1 else values[0])
-                self._lines.append((rows, lines))
+            if len(rows):  # lines of either sign, side by side: fewer variables than absolute values
+                k = len(rows) * 2 * width
+                slopes, offsets = cp.Parameter(k), cp.Parameter(k)
+                lines = cp.multiply(slopes, net[np.repeat(rows, 2 * width)]) + offsets
+                self.expression += cp.sum(cp.max(cp.reshape(lines, (len(rows), 2 * width), order="C"), axis=1))
+                self._lines.append((rows, width, slopes, offsets))
 
     def update(self, e: Exposures, scale: np.ndarray, factor: float = 1.0) -> None:
         """Load new data; ``factor`` >= 0 multiplies the whole."""
@@ -121,10 +128,12 @@ class BoundEncoding:
         if len(self._even):
             slope = encoding.slopes[at, 0][self._even]
             self._flat.value, self._flat_held.value = slope * s[self._even], slope * held[self._even]
+        if len(self._opened):
+            self._open.value = (encoding.short[at] * s)[self._opened]
         if len(self._shorts):
             short = encoding.short[at][self._shorts]
             self._short.value, self._short_held.value = short * s[self._shorts], short * held[self._shorts]
-        for rows, lines in self._lines:
+        for rows, _, slopes, offsets in self._lines:
             start, unit = (held / s)[rows][:, None], s[rows]
             if rows is self._stepped:
                 rates = encoding.slopes[at][rows] * unit[:, None]
@@ -133,9 +142,8 @@ class BoundEncoding:
                 nodes = self._nodes(np.abs(start) + 1.0)
                 k = (encoding.quadratic[at][rows] * unit**2)[:, None]
                 rates, drops = k * (nodes[:, 1:] + nodes[:, :-1]), k * nodes[:, 1:] * nodes[:, :-1]
-            for column, (slope, offset, deduction) in enumerate(lines):
-                slope.value, deduction.value = rates[:, column], drops[:, column]
-                offset.value = (rates * start)[:, column]
+            slopes.value = np.hstack([rates, -rates]).ravel()
+            offsets.value = np.hstack([rates * start - drops, -rates * start - drops]).ravel()
 
     def _nodes(self, largest: np.ndarray) -> np.ndarray:
         """(rows, chords + 1) scaled sizes from 0 to the largest that the trade limits allow (|net| <= 1).

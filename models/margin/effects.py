@@ -55,6 +55,8 @@ def equity_effect(e: Exposures, account: int, stress: int | None = None) -> np.n
         own = e.rows.account[e.candidate] == account
         effect[own] = e.stress_pnl[stress, own]
     effect[links.candidate] = 0.0
+    if stress is not None and e.venues[account] in e.margins.stress.recovery:
+        prices = prices * e.margins.stress.recovery[e.venues[account]][stress]  # what a failed venue pays out
     out, inward = links.source == account, links.target == account
     effect[links.candidate[out]] = -prices[links.asset[out]]
     effect[links.candidate[inward]] = prices[links.asset[inward]] * links.arrives[inward]

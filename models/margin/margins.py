@@ -12,6 +12,7 @@ from hedgeopt.models.margin.collateral import refuse_unknown
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement
 from hedgeopt.models.margin.state import State
+from hedgeopt.models.scenarios.effects import as_seen_by, margin_multiplier, threshold_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet, vol_term_weight
 
 __all__ = ["Margins", "moved"]
@@ -105,8 +106,20 @@ class Margins:
         key = account, stress
         if key not in self._states:
             pnl = self.unit_pnl[stress, self.rows[account]]
-            self._states[key] = moved(self.states[account], self.stress, stress, pnl)
+            seen = as_seen_by(self.stress, self.states[account].venue)
+            self._states[key] = moved(self.states[account], seen, stress, pnl)
         return self._states[key]
+
+    def rule(self, account: int, stress: int | None = None, health: float = 1.0) -> tuple[MarginModel, float]:
+        """The account's model, and by what the venue multiplies its requirement in that stress."""
+        model, times, relative = self.models[account], 1.0, 1.0
+        if stress is not None:
+            venue = self.states[account].venue
+            times = float(margin_multiplier(self.stress, venue)[stress])
+            relative = float(threshold_multiplier(self.stress, venue)[stress])
+        if isinstance(model, AaveV3):
+            model = model.under(health=health, relative=relative)
+        return model, times
 
     def encoding(
         self, account: int, kind: Kind, stress: int | None = None, *, counted: float = 0.0, health: float = 1.0
@@ -117,10 +130,9 @@ class Margins:
         """
         key = account, kind, -1 if stress is None else stress, counted, health
         if key not in self._encodings:
-            state, model = self.state(account, stress), self.models[account]
-            if isinstance(model, AaveV3) and health != model.health:
-                model = model.with_health(health)
-            encoding = model.encode(state, kind)
+            state = self.state(account, stress)
+            model, times = self.rule(account, stress, health)
+            encoding = model.encode(state, kind).scaled(times)
             lost = self._lost(state, model.haircut(state, kind)) if counted else None
             self._encodings[key] = encoding if lost is None else encoding.with_blocks(lost.scaled(counted))
         return self._encodings[key]
@@ -143,4 +155,9 @@ class Margins:
         self, account: int, quantity: np.ndarray, collateral: np.ndarray, stress: int | None = None
     ) -> Requirement:
         """Plain numbers for one account's positions: ``quantity`` (M,) of all rows, ``collateral`` (A,) of the account."""
-        return self.models[account].requirement(self.state(account, stress), quantity[self.rows[account]], collateral)
+        model, times = self.rule(account, stress)
+        need = model.requirement(self.state(account, stress), quantity[self.rows[account]], collateral)
+        if times == 1.0:
+            return need
+        parts = {name: value * times for name, value in need.breakdown.items()}
+        return Requirement(need.initial * times, need.maintenance * times, parts)

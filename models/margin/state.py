@@ -33,6 +33,8 @@ class State:
         Units outstanding; NaN where the market gives none.
     assets, prices
         A collateral assets and their USD prices (A,).
+    ltv, threshold : (R,)
+        Share of a deposit's value that may be borrowed, and at which debt is liquidated (e-mode decided); 0 elsewhere.
     """
 
     venue: str
@@ -54,6 +56,8 @@ class State:
     open_interest: np.ndarray
     assets: tuple[str, ...] = ()
     prices: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    ltv: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    threshold: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -27,15 +27,17 @@ def after_stress(answer: ho.Proposal, c: int, k: int) -> tuple[float, float]:
 
 def test_a_long_perpetual_is_cut_to_what_survives(venues_market: ho.Market) -> None:
     book = ho.Book(accounts=[account("hl", "hyperliquid", 1_000_000.0, [("BTC-hyperliquid", 100.0)])])
-    answer = policy(ho.SurviveStress(scenarios=("2020-03-12",))).propose(book, venues_market)
+    answer = policy(ho.SurviveStress(scenarios=("2020-03-12",)), names=("BTC-*",)).propose(book, venues_market)
     e = answer.exposures
-    fall = 1.0 - e.stress_prices[e.stress.index("2020-03-12"), e.asset("BTC")] / BTC
+    k = e.stress.index("2020-03-12")
+    away = e.margins.stress.perpetual_shift[k, e.margins.stress.column("BTC")]  # the perpetual leaves the index
+    fall = 1.0 - e.stress_prices[k, e.asset("BTC")] / BTC * np.exp(away)
     # equity 1,000,000 - c (100 - q) - q BTC fall = q BTC (1 - fall) / 80, where every coin sold costs c
     cost = BTC * (1e-4 + 0.00045)
     left = (1_000_000 - cost * 100) / (BTC * fall + BTC * (1 - fall) / 80 - cost)
     (i,) = (i for i, row in enumerate(e.candidate) if e.rows.instruments[row].name == "BTC-hyperliquid")
     assert 100 + answer.x[i] == pytest.approx(left, rel=1e-6)
-    equity, need = after_stress(answer, 0, e.stress.index("2020-03-12"))
+    equity, need = after_stress(answer, 0, k)
     assert equity == pytest.approx(need, rel=1e-6)
 
 
@@ -45,7 +47,7 @@ def test_coin_settled_losses_hit_coin_collateral(venues_market: ho.Market) -> No
         posted = [{"asset": "BTC", "amount": coins}] if coins else []
         return ho.Book(accounts=[account("db", "deribit", usdc, [("BTC-PERPETUAL", 1_500_000.0)], coins=posted)])
 
-    rules = policy(ho.SurviveStress(scenarios=("2020-03-12",)))
+    rules = policy(ho.SurviveStress(scenarios=("2020-03-12",)), names=("BTC-*",))
     coins, cash = (rules.propose(book(*held), venues_market) for held in ((10.0, 0.0), (0.0, 800_000.0)))
     assert coins.before.equity == pytest.approx(cash.before.equity)
     assert coins.x.sum() < cash.x.sum() - 1e5
@@ -54,9 +56,10 @@ def test_coin_settled_losses_hit_coin_collateral(venues_market: ho.Market) -> No
     price = e.stress_prices[k, e.asset("BTC")]
     held = 1_500_000.0 + coins.x.sum()
     cost = coins.costs["transaction"]
-    equity = (10.0 + held * (1 / BTC - 1 / price)) * price - cost
-    position = held / price
-    maintenance = (0.01 + 0.00005 * position) * held
+    mark = price * np.exp(e.margins.stress.perpetual_shift[k, e.margins.stress.column("BTC")])
+    equity = (10.0 + held * (1 / BTC - 1 / mark)) * price - cost
+    position = held / mark
+    maintenance = (0.01 + 0.00005 * position) * position * price
     assert equity == pytest.approx(maintenance, rel=1e-6)
     assert equity >= maintenance * (1 - 1e-9)
 

@@ -136,9 +136,7 @@ class _Iteration:
             r_d = r_d + p.ET @ y_force
             r_e = p.A_eq @ self.v - p.b_eq
             dual += self.nu @ r_e + self.lam @ (p.A @ self.v - p.b)
-            comp = self.s @ self.lam + sum(
-                x @ r + w @ q for x, r, w, q in zip(self.xi, self.r, self.w, self.q, strict=True)
-            )
+            comp = self.s @ self.lam + sum(x @ r + w @ q for x, r, w, q in zip(self.xi, self.r, self.w, self.q, strict=True))
             mu = comp / max(complementary, 1)
             size = max(abs(primal), 1e-6 * (np.abs(p.c) @ np.abs(self.v) + p.spread), 1e-12)
             infeasible = max(_top(r_e) / (1 + _top(p.b_eq)), _top(r_i) / (1 + _top(p.b)))
@@ -146,7 +144,12 @@ class _Iteration:
             dual_residual = max([_top(r_d), _top(r_a), *[_top(x) for x in r_x]])
             gap = abs(primal - dual) / size
             total = max(gap, comp / size)
-            if abs(primal) > _DIVERGED or mu > _DIVERGED or not np.isfinite(total) or not np.isfinite(infeasible + dual_residual):
+            if (
+                abs(primal) > _DIVERGED
+                or mu > _DIVERGED
+                or not np.isfinite(total)
+                or not np.isfinite(infeasible + dual_residual)
+            ):
                 return no_point("failed", p.E.shape[0], K)
             done = total <= tolerance and infeasible <= min(tolerance, 1e-8) * 10 and dual_residual <= tolerance
             merit = max(total, infeasible, dual_residual)
@@ -215,4 +218,3 @@ def _longest(pairs: list[tuple[Vector, Vector]]) -> float:
 
 def _top(x: Vector) -> float:
     return float(np.abs(x).max()) if len(x) else 0.0
-

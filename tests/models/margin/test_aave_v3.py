@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.margin.aave_v3 import AaveV3, available_borrow, health_factor, liquidate, loop_leverage
+from hedgeopt.models.margin.aave_v3 import AaveV3, available_borrow, health_factor, liquidate
 
 
 def test_health_factor_examples() -> None:
@@ -73,15 +73,6 @@ def test_partial_repayment_identity(collateral: float, ltv: float, threshold: fl
         assert out.health_after - out.health_before == pytest.approx(change, rel=1e-6, abs=1e-9)
 
 
-def test_loop_leverage() -> None:
-    for loops, expected in ((1, 1.75), (2, 2.3125), (3, 2.734375), (5, 3.2880859375)):
-        assert loop_leverage(0.75, loops) == pytest.approx(expected)
-    assert loop_leverage(0.93, 4000) == pytest.approx(14.2857142857)
-    assert loop_leverage(0.70, 4000) == pytest.approx(1 / 0.3)
-    # bailsec example: 80 %, deposits of 100,000 and four re-supplies
-    assert 100_000 * loop_leverage(0.8, 4) == pytest.approx(336_160)
-
-
 def test_requirement_is_the_health_factor_seen_as_margin(state_of) -> None:
     state = state_of([], index={}, collateral={"ETH": 2_000.0, "USDC": 1.0}, venue="aave")
     for health in (1.0, 1.25):
@@ -90,7 +81,7 @@ def test_requirement_is_the_health_factor_seen_as_margin(state_of) -> None:
             reserves = np.array([8.0, -debt])
             equity = float(reserves @ state.prices)
             covered = equity >= model.requirement(state, np.zeros(0), reserves).maintenance
-            assert covered == (model.health_factor(state, reserves) >= health)
+            assert covered == (model.health_factor(state, np.zeros(0), reserves) >= health)
         need = model.requirement(state, np.zeros(0), np.array([8.0, -9_000.0]))
         assert need.initial == pytest.approx((1 - 0.805) * 16_000)
 
@@ -101,7 +92,7 @@ def test_e_mode_overrides_its_assets_only(state_of) -> None:
     assert model.parameters("USDC") == (0.75, 0.78, 0.045)
     state = state_of([], index={}, collateral={"wstETH": 2_400.0, "ETH": 2_000.0, "USDC": 1.0}, venue="aave")
     loop = np.array([10.0, -11.0, 0.0])
-    assert model.health_factor(state, loop) == pytest.approx(0.95 * 24_000 / 22_000)
+    assert model.health_factor(state, np.zeros(0), loop) == pytest.approx(0.95 * 24_000 / 22_000)
     with pytest.raises(InputError, match="may not be owed in this e-mode"):
         model.requirement(state, np.zeros(0), np.array([10.0, 0.0, -100.0]))
     with pytest.raises(InputError, match="unknown e-mode category"):

@@ -43,7 +43,7 @@ def test_vol_response_uses_whole_steps_only():
 
 def test_regime_fit_recovers_the_model_that_made_the_data():
     truth = RegimeScenarios(
-        count=6_000, weight=0.08, correlation=0.5, liquidation_correlation=0.9, vol_multiplier=3.5, drift=-1.0,
+        count=4_000, weight=0.08, correlation=0.5, liquidation_correlation=0.9, vol_multiplier=3.5, drift=-1.0,
         degrees=8.0, copula_degrees=8.0, seed=2,
     )  # fmt: skip
     fit = fit_regimes(unit_returns(truth, [8.0, 8.0])[0])

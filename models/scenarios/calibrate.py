@@ -22,7 +22,7 @@ BOUNDS = {
     "drift": (-5.0, 0.0),
 }
 """What makes the second regime a liquidation is stated, not found: it is rare, at least half again as volatile, does not
-rise on average, and correlates at least as much as calm markets (``correlation_gain`` g gives ``0.999 (rho + g (1 - rho))``).
+rise on average, and correlates at least as much as calm markets (gain g gives ``0.999 (rho + g (1 - rho))``).
 """
 
 

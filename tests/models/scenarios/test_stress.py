@@ -41,7 +41,7 @@ def test_set_takes_moves_by_asset_by_star_and_leaves_dollars_alone():
 
 
 def test_term_weight_explains_the_three_month_vol_of_march_2020():
-    """1m 184 % and 3m 140 % were quoted on 16 March (Skew); from a flat 70 % the table's ratio gives both within 3 points."""
+    """1m 184 % and 3m 140 % were quoted on 16 March (Skew); from a flat 70 % our ratio gives both within 3 points."""
     up = np.log(EVENTS["2020-03-12"].vol["*"].value)
     one, three = (0.70 * np.exp(up * vol_term_weight(np.array(days / 365))) for days in (30, 90))
     assert one == pytest.approx(1.84, abs=0.03)

@@ -107,7 +107,7 @@ def test_stress_loss_with_unwind_is_convex_exact_and_bounded_by_its_minorant(exp
         for y in points:
             assert minorant(y) == pytest.approx(bound.evaluate(e, y))
     with pytest.raises(ValueError, match="a lower limit would not be"):
-        term >= 0
+        _ = term >= 0
 
 
 def test_a_halted_venue_closes_every_box_and_says_so(toy_book: ho.Book, toy_market: ho.Market, exposures: Exposures) -> None:

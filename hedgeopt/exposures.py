@@ -20,7 +20,9 @@ from hedgeopt.models.arrays import Exposures, Rows
 from hedgeopt.models.costs.quotes import unit_cost
 from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.pegs import is_peg, moved_by
 from hedgeopt.models.pricing.family import UnitRisk, greek
+from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.pricing.table import FAMILIES
 from hedgeopt.models.scenarios.effects import as_seen_by, misled_venues, unwind_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -72,11 +74,14 @@ def build_exposures(
     prices = np.array([market.price(asset) for asset in assets])
     risk = _unit_risk(table.unique, market, assets)
     collateral = np.zeros((len(book.accounts), len(assets)))
+    collateral_delta = np.zeros_like(collateral)
     for c, account in enumerate(book.accounts):
         for item in account.collateral:
             collateral[c, assets.index(item.asset)] += item.amount
+            for column, slope in price_slopes(item.asset, market).items():
+                collateral_delta[c, assets.index(column)] += item.amount * slope
 
-    notes = list(market.notes)
+    notes = [*market.notes, *_peg_notes(assets, scenarios)]
     carry = _known_carry(table.unique, risk, notes)
     at = table.instrument
     items = tuple(table.unique[i] for i in at)
@@ -136,6 +141,7 @@ def build_exposures(
         stress_pnl=shock.pnl,
         stress_account_pnl=shock.account_pnl,
         notes=tuple(notes),
+        collateral_delta=collateral_delta,
         stress_unwind_sell=unwind_sell,
         stress_unwind_buy=unwind_buy,
     )
@@ -165,18 +171,24 @@ def _rows(book: Book, market: Market, candidates: Sequence[Any]) -> _Table:
     instruments: list[Any] = []
 
     def place(item: Any) -> int:
+        known = instruments[unique[item.id]] if item.id in unique else market.instruments.get(item.id, item)
+        if known is not item and known != item:
+            raise InputError(
+                "two different instruments share this name", field="book", value=item.id, fix="give each its own name"
+            )
         if item.id not in unique:
             unique[item.id] = len(instruments)
             instruments.append(item)
         return unique[item.id]
 
-    pairs: dict[tuple[int, int], float] = {}
+    pairs: dict[tuple[int, int], float] = defaultdict(float)
     for c, account in enumerate(book.accounts):
         for position in account.positions:
             item = position.instrument
             if isinstance(item, str):
                 item = market.instrument(account.venue, item)
-            pairs[c, place(item)] = position.quantity
+            for leg, per_unit in item.legs() or ((item, 1.0),):
+                pairs[c, place(leg)] += per_unit * position.quantity
     tradable: list[tuple[int, int]] = []
     for c, account in enumerate(book.accounts):
         if account.tradable:
@@ -199,8 +211,19 @@ def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:
     for item in instruments:
         found.update(dict.fromkeys(item.assets))
     for account in book.accounts:
-        found.update(dict.fromkeys(item.asset for item in account.collateral))
+        for item in account.collateral:
+            found.update(dict.fromkeys((item.asset, *moved_by(item.asset))))
     return tuple(sorted(found, key=lambda asset: asset in dollar_assets()))
+
+
+def _peg_notes(assets: Sequence[str], scenarios: ScenarioSet) -> list[str]:
+    """What a reader must know when a token is held and its peg never moves."""
+    held = []
+    for token, underlying in (name.split("/") for name in assets if is_peg(name)):
+        ratio = scenarios.pegged_factor(token, underlying) / scenarios.price_factor(underlying)
+        if np.ptp(ratio) <= 1e-12:
+            held.append(token)
+    return [f"no scenario of {scenarios.name} moves the peg of {', '.join(held)}: give it under pegs"] if held else []
 
 
 def _by_family(instruments: Sequence[Any]) -> dict[str, list[int]]:

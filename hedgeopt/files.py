@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -73,7 +74,7 @@ def validated(model: type[T], data: Any, file: object) -> T:
 def validation_line(error: ValidationError, file: object | None) -> InputError:
     """The first fault of a pydantic error as an :class:`InputError`."""
     faults = error.errors(include_url=False)
-    first = faults[0]
+    first = _most_telling(faults)
     more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
     message = first["msg"].removeprefix("Value error, ")
     shown = first.get("input")
@@ -82,25 +83,43 @@ def validation_line(error: ValidationError, file: object | None) -> InputError:
     return InputError(message[0].lower() + message[1:] + more, file=file, field=field, value=shown)
 
 
+def _most_telling(faults: list[Any]) -> Any:
+    """The first fault; where a name or a whole object may stand and an object does, what is wrong with the object."""
+    first = faults[0]
+    if first["type"] == "string_type" and isinstance(first.get("input"), dict):
+        beside = [fault for fault in faults[1:] if fault["loc"][: len(first["loc"]) - 1] == first["loc"][:-1]]
+        return beside[0] if beside else first
+    return first
+
+
 def write_atomically(files: dict[Path, str]) -> None:
-    """Write all ``files`` or none that is incomplete: each goes to a temporary name first, then all are renamed."""
-    staged: list[tuple[str, Path]] = []
+    """Write all ``files`` or none: each goes to a temporary name first, then all are renamed.
+
+    When a rename fails, those before it are undone, so that the files of two runs never stand side by side.
+    """
+    staged: list[tuple[Path, Path]] = []
+    undo: list[tuple[Path, bytes | None]] = []
+    target = Path()
     try:
-        for path, text in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            staged.append((temporary, path))
+        for target, text in files.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+            staged.append((Path(temporary), target))
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
                 stream.write(text)
-        for temporary, path in staged:
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
+        for source, target in staged:
+            undo.append((target, target.read_bytes() if target.exists() else None))
+            source.chmod(0o644)
+            source.replace(target)
+        undo.clear()
     except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", file=error.filename) from None
+        raise InputError(f"cannot be written: {error.strerror or error}", file=target, fix="choose another folder") from None
     finally:
-        for temporary, _ in staged:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
+        for path, old in undo:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True) if old is None else path.write_bytes(old)
+        for source, _ in staged:
+            source.unlink(missing_ok=True)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hedgeopt.program import Program
     from hedgeopt.solve import Solution
 
-__all__ = ["Proposal", "assemble"]
+__all__ = ["Proposal", "assemble", "finite"]
 
 _DUST = 1e-9
 _BINDING = 1e-6
@@ -72,6 +72,7 @@ class Proposal:
     seconds: dict[str, float]
     notes: tuple[str, ...]
     statistics: Mapping[str, Any]
+    market: Market = field(repr=False)
     exposures: Exposures = field(repr=False)
     x: np.ndarray = field(repr=False)
     program: Program = field(repr=False)
@@ -104,7 +105,7 @@ class Proposal:
 
     def to_json(self) -> str:
         """:meth:`to_dict` as JSON text, without NaN or infinity."""
-        return json.dumps(_finite(self.to_dict()), indent=2, allow_nan=False) + "\n"
+        return json.dumps(finite(self.to_dict()), indent=2, allow_nan=False) + "\n"
 
     def to_html(self) -> str:
         """A self-contained page with tables and plots."""
@@ -154,6 +155,7 @@ def assemble(
         seconds=seconds,
         notes=e.notes,
         statistics=statistics,
+        market=market,
         exposures=e,
         x=x,
         program=program,
@@ -176,7 +178,7 @@ def _trades(market: Market, e: Exposures, program: Program, x: np.ndarray) -> pd
             "instrument": [item.name for item in items],
             "side": np.where(buys, "buy", "sell"),
             "quantity": np.abs(traded),
-            "unit": [item.quantity_unit for item in items],
+            "unit": [_unit(item) for item in items],
             "price": np.where(np.isnan(quote), e.rows.mark[rows], quote),
             "notional": np.abs(traded) * e.rows.notional[rows],
             "premium": traded * e.rows.premium[rows] * settlement,
@@ -188,6 +190,13 @@ def _trades(market: Market, e: Exposures, program: Program, x: np.ndarray) -> pd
         }
     )
     return frame.sort_values("notional", ascending=False, ignore_index=True)
+
+
+def _unit(item: Any) -> str:
+    """What one unit of quantity is, in a word: the family's text covers inverse and linear contracts alike."""
+    if item.kind == "option":
+        return "contract"
+    return "USD" if getattr(item, "inverse", False) else str(item.assets[0])
 
 
 def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
@@ -226,12 +235,12 @@ def _objective(program: Program, e: Exposures, x: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """NaN and infinities as null: JSON has neither."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):

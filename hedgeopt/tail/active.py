@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hedgeopt.tail.masters.base import Piece
 from hedgeopt.tail.model import LossModel
@@ -55,6 +56,36 @@ class ActiveSet:
         self.gradient, self.constant = model.weighted_sum(inside, u[inside])
         self.mass = float(u[inside].sum())
         self._ensure_interior(losses)
+
+    def restore(self, state: NDArray[np.int8], boundary: Index) -> bool:
+        """Take over the partition of an earlier solve with new numbers; False where new probabilities forbid it."""
+        u = self.model.caps
+        mass = float(u[state == IN].sum())
+        if u.sum() > 1.0 + 1e-9 and not (mass < 1.0 - 1e-9 and mass + u[boundary].sum() > 1.0 + 1e-9):
+            return False
+        if np.any(u[boundary] <= 0) or (u.sum() <= 1.0 + 1e-9 and len(boundary)):
+            return False
+        self.state, self.boundary = state.copy(), boundary
+        inside = np.flatnonzero(state == IN)
+        self._rows = self.model.rows(np.sort(boundary))[np.argsort(np.argsort(boundary))]
+        self.gradient, self.constant = self.model.weighted_sum(inside, u[inside])
+        self.mass = mass
+        return True
+
+    def trimmed(
+        self, losses: Vector, level: float, q: Vector, keep: int
+    ) -> tuple[NDArray[np.int8], Index, NDArray[np.bool_]]:
+        """Partition without the boundary scenarios far from the level; also which of the boundary stay."""
+        b = self.boundary
+        distance = np.abs(losses[b] - level)
+        stays = np.ones(len(b), dtype=bool)
+        if len(b) > keep:
+            stays[np.argsort(distance)[keep:]] = False
+        stays |= (q > 1e-7 * self.model.caps[b]) & (q < (1 - 1e-7) * self.model.caps[b])
+        state = self.state.copy()
+        gone = b[~stays]
+        state[gone] = np.where(losses[gone] > level, IN, OUT)
+        return state, b[stays], stays
 
     def grow(self, new: Index) -> None:
         """Move scenarios into the boundary."""

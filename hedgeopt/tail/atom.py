@@ -139,9 +139,7 @@ def checked_probabilities(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return p / total
 
 
-def cvar_value(
-    losses: NDArray[np.float64], p: NDArray[np.float64], beta: float
-) -> tuple[float, float, NDArray[np.float64]]:
+def cvar_value(losses: NDArray[np.float64], p: NDArray[np.float64], beta: float) -> tuple[float, float, NDArray[np.float64]]:
     """CVaR, VaR level and a maximising weight vector q of numeric losses (see :func:`cvar`)."""
     caps = p / (1.0 - beta)
     order = np.argsort(-losses, kind="stable")

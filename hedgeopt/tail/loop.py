@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -44,6 +45,8 @@ class Outcome:
     master_seconds: float = 0.0
     pass_seconds: float = 0.0
     iterations: int = 0
+    losses: list[Vector] = field(default_factory=list)
+    q: list[Vector] = field(default_factory=list)
 
 
 # Sizes in units of the number of instruments: first boundary of a level, scenarios added per round and side.
@@ -61,7 +64,9 @@ class Loop:
         self.chosen = 0
         self._makers, self._made = masters, {}  # type: ignore[var-annotated]
         self.started = time.perf_counter()
-        self.out = Outcome("failed", self.master(0), Point("failed", np.zeros(0), np.zeros(0), np.nan, -np.inf, [], np.zeros(0)))
+        self.out = Outcome(
+            "failed", self.master(0), Point("failed", np.zeros(0), np.zeros(0), np.nan, -np.inf, [], np.zeros(0))
+        )
 
     def master(self, i: int) -> Master:
         """The i-th master, built on first use."""
@@ -69,8 +74,9 @@ class Loop:
             self._made[i] = self._makers[i]()
         return self._made[i]
 
-    def run(self, start: Vector | None = None) -> Outcome:
-        """Solve; ``start`` is an earlier y to begin from."""
+    def run(self, start: Vector | None = None, kept: list[Any] | None = None) -> Outcome:
+        """Solve; ``start`` is an earlier y to begin from, ``kept`` an earlier partition per tail."""
+        self.kept = kept
         out, point = self.out, None
         sizes = self._schedule() if start is None else [1.0]
         rng = np.random.default_rng(20000)
@@ -123,15 +129,22 @@ class Loop:
         width = models[0].width if models else 0
         begin = entry.y if entry is not None else y
         whole = all(m.size <= max(1500, 8 * width) for m in models) and begin is None
-        losses = self._pass(models, begin if begin is not None else np.zeros(width), share)
+        kept = self.kept if final else None
+        losses: list[Vector] = []
+        if kept is None:
+            losses = self._pass(models, begin if begin is not None else np.zeros(width), share)
         t = time.perf_counter()
-        for a, L in zip(active, losses, strict=True):
-            a.rebuild(L, a.model.size if whole else BAND * width + 200)
+        for k, a in enumerate(active):
+            if kept is not None and a.restore(*kept[k]):
+                continue
+            if not losses:
+                losses = self._pass(models, begin if begin is not None else np.zeros(width), share)
+            a.rebuild(losses[k], a.model.size if whole else BAND * width + 200)
         out.pass_seconds += time.perf_counter() - t
         goal = options.tolerance if final else max(options.tolerance, COARSE)
         accuracy = 0.1 * goal if whole or not models else max(0.1 * goal, 1e-2)
         judge = _Judge(self, active, final)
-        if entry is not None:
+        if entry is not None and kept is None:
             judge.enter(entry, losses, self.master(self.chosen))
         point = entry
         for _ in range(options.max_rounds):
@@ -149,6 +162,11 @@ class Loop:
             losses = self._pass(models, point.y, share)
             t = time.perf_counter()
             gap, wrong = judge.look(point, losses, self.master(self.chosen))
+            if judge.contradicted() and self.chosen + 1 < len(self._makers):
+                # A bound above a feasible value disproves the master, whatever it says.
+                self.chosen += 1
+                judge, point = _Judge(self, active, final), None
+                continue
             out.pass_seconds += time.perf_counter() - t
             if options.verbose:
                 self._report(active, wrong, judge.lower, gap, point)
@@ -270,6 +288,10 @@ class _Judge:
         self.gap = gap
         return gap, wrong
 
+    def contradicted(self) -> bool:
+        """Whether the proven bound lies above a feasible value by more than rounding."""
+        return bool(self.lower - self.upper > 10 * self.loop.options.tolerance * self.size)
+
     def _search(self, point: Point, losses: list[Vector], master: Master, upper: float, feasible: bool) -> float:
         """Share of the step from the best point to the master's that minimises the true objective."""
         assert self.best is not None
@@ -305,5 +327,6 @@ class _Judge:
         out.point, out.master, out.active = blend, self.master, self.active
         out.point = replace(out.point, multipliers=self.dual.multipliers)
         out.values, out.var, out.weights = self.values, self.var, self.dual_weights
+        out.losses, out.q = self.losses, self.dual.q
         out.lower, out.upper, out.gap = self.lower, self.upper, self.gap
         out.status = "optimal" if self.gap <= 10 * self.loop.options.tolerance else "optimal_inaccurate"

@@ -84,9 +84,7 @@ class LossModel:
         total = caps.sum()
         if not total > 0:
             raise InputError("a scenario subsample has no probability")
-        return LossModel(
-            blocks, self.offset[index], caps * (self.caps.sum() / total), self.width, self.scale, self.uniform
-        )
+        return LossModel(blocks, self.offset[index], caps * (self.caps.sum() / total), self.width, self.scale, self.uniform)
 
     def tail(self, losses: Vector) -> tuple[float, float]:
         """CVaR and VaR level of a loss vector."""

@@ -9,12 +9,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import cvxpy as cp
+import numpy as np
 from cvxpy import settings as s
 from cvxpy.error import DCPError, SolverError
 
 from hedgeopt.errors import InputError
 from hedgeopt.tail.compiled import compile_base, is_polyhedral
-from hedgeopt.tail.loop import Loop, Options
+from hedgeopt.tail.loop import Loop, Options, Outcome
 from hedgeopt.tail.masters.base import Master
 from hedgeopt.tail.masters.conic import ConicMaster
 from hedgeopt.tail.model import build_models
@@ -88,21 +89,28 @@ def solve(
         width += v.size
     models = build_models(parts.tails, slices, width)
     options = Options(tolerance, max_rounds, time_limit, threads or os.cpu_count() or 1, verbose)
-    loop = Loop(models, _masters(parts, master, solver_options, tolerance), options)
+    kept = parts.memory.get("kept") if warm_start and master is None else None
+    if kept is not None and [len(k[0]) for k in kept] != [m.size for m in models]:
+        kept = None
+    masters = _masters(parts, master, solver_options)
+    if kept is not None:
+        masters = [lambda: _simplex(parts), *masters]
+    loop = Loop(models, masters, options)
     start = parts.memory.get("y") if warm_start else None
     with blas_threads(1):
         # Small dense factorisations lose time to BLAS threads; the pass has its own.
-        outcome = loop.run(start if start is not None and len(start) == width else None)
+        outcome = loop.run(start if start is not None and len(start) == width else None, kept)
     if outcome.status == "failed":
         raise SolverError(f"The tail solver failed: master {outcome.master.name} found no solution.")
     if outcome.status in (s.OPTIMAL, s.OPTIMAL_INACCURATE, s.USER_LIMIT):
         parts.memory["y"] = outcome.point.y
+        _keep(parts, outcome, width)
     if outcome.status == s.OPTIMAL_INACCURATE:
         warnings.warn(f"The tail solver stopped at a relative gap of {outcome.gap:.1e}.", stacklevel=3)
     return store(problem, parts, outcome)
 
 
-def _masters(parts: Split, name: str | None, options: dict[str, Any], tolerance: float) -> list[Callable[[], Master]]:
+def _masters(parts: Split, name: str | None, options: dict[str, Any]) -> list[Callable[[], Master]]:
     """Masters in the order they are tried; the later ones decide when the first cannot."""
     name = None if name is None else name.upper()
     if name is None and not is_polyhedral(parts):
@@ -124,7 +132,47 @@ def _interior(parts: Split) -> Master:
     return InteriorMaster(compile_base(parts))
 
 
+def _simplex(parts: Split) -> Master:
+    from hedgeopt.tail.masters.simplex import SimplexMaster
+
+    return SimplexMaster(compile_base(parts), parts.memory)
+
+
+# Programs up to this many instruments and scenarios re-solve by simplex from the last basis.
+_SMALL, _FEW = 120, 20_000
+
+
+def _keep(parts: Split, outcome: Outcome, width: int) -> None:
+    """Remember the partition and, after a simplex solve, the basis of the boundary scenarios that stay."""
+    from hedgeopt.tail.masters.interior import InteriorMaster
+    from hedgeopt.tail.masters.simplex import SimplexMaster
+
+    small = width <= _SMALL and 0 < sum(a.model.size for a in outcome.active) <= _FEW
+    master = outcome.master
+    parts.memory.pop("kept", None)
+    if not small or outcome.status != s.OPTIMAL or not isinstance(master, InteriorMaster):
+        return
+    layout = master.layout
+    if layout.compiled.P is not None or np.any(layout.row >= 0) or np.any(layout.price <= 0):
+        return
+    kept, stay = [], []
+    for a, losses, level, q in zip(outcome.active, outcome.losses, outcome.var, outcome.q, strict=True):
+        state, boundary, stays = a.trimmed(losses, level, q, 2 * width + 50)
+        kept.append((state, boundary))
+        stay.append(stays)
+    parts.memory["kept"] = kept
+    basis = parts.memory.get("basis")
+    if basis is None or not isinstance(master, SimplexMaster):
+        parts.memory.pop("basis", None)
+        return
+    status = list(basis.col_status)
+    fixed = len(status) - sum(len(x) for x in stay)
+    if fixed < 0:
+        parts.memory.pop("basis", None)
+        return
+    marks = np.concatenate(stay) if stay else np.zeros(0, dtype=bool)
+    basis.col_status = status[:fixed] + [x for x, stays in zip(status[fixed:], marks, strict=True) if stays]
+
+
 def _quadratic(parts: Split) -> bool:
     return not parts.base.objective.args[0].is_pwl()
-
-

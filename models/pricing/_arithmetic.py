@@ -13,6 +13,7 @@ numba's cache does not see changes across files: after editing this one, touch t
 from __future__ import annotations
 
 import numba
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
@@ -25,6 +26,9 @@ LN2_HIGH = 0.6931471803691238  # fdlibm's split of ln 2: the high part has 21 tr
 LN2_LOW = 1.9082149292705877e-10
 INV_SQRT_2PI = 0.3989422804014327
 MILLS_SHIFT = 5.0
+ROUND_UP = np.uint64((1023 << 52) + (1 << 51))  # exponent bias and one half
+EXPONENT_BITS = np.uint64(0x7FF0000000000000)
+TWO_52_BITS = np.uint64(0x4330000000000000)  # the bits of 2.0**52
 
 
 @intrinsic
@@ -83,11 +87,11 @@ def exp(z: float) -> float:
 
 @inline
 def log_ratio(a: float, b: float) -> float:
-    """ln(a/b) for positive normal a, b to 2 ulp, also for a close to b, where a quotient would lose digits."""
-    # The difference of two bit patterns is 2**52 * log2(a/b) to within 0.09: enough to choose the power of two.
-    e = ((bits_of(a) - bits_of(b)) + (1 << 51)) >> 52
-    half = e >> 1
-    near = (b * float_of((half + 1023) << 52)) * float_of((e - half + 1023) << 52)
+    """ln(a/b) for a/b from 1e-300 to 1e300 to 2 ulp, also for a close to b, where a quotient would lose digits."""
+    # The difference of two bit patterns is 2**52 log2(a/b) to within 0.09: enough to choose the power of two.
+    # Unsigned, because AVX2 has no arithmetic shift of 64 bits.
+    exponent = (np.uint64(bits_of(a) - bits_of(b)) + ROUND_UP) & EXPONENT_BITS
+    near = b * float_of(exponent)
     w = (a - near) / (a + near)
     z = w * w
     # (2 atanh(w) - 2w)/w^3 on |w| <= 0.21; relative error of 2 atanh(w): 1.5e-18
@@ -98,7 +102,7 @@ def log_ratio(a: float, b: float) -> float:
     p = fma(p, z, 0.28571428563927603)
     p = fma(p, z, 0.40000000000015806)
     p = fma(p, z, 0.6666666666666666)
-    power = float_of(e + bits_of(SHIFTER)) - SHIFTER  # int64 -> float64 without a conversion AVX2 lacks
+    power = float_of((exponent >> np.uint64(52)) | TWO_52_BITS) - (2.0**52 + 1023.0)
     return fma(power, LN2_HIGH, fma(power, LN2_LOW, fma(p * z, w, 2.0 * w)))
 
 
@@ -106,8 +110,9 @@ def log_ratio(a: float, b: float) -> float:
 def mills(y: float, reciprocal: float) -> float:
     """Mills ratio m(y) = N(-y)/phi(y) for y >= 0, given ``reciprocal`` = 1/(y + MILLS_SHIFT).
 
-    m(y)(y+5) is a polynomial of degree 20 in t = (y-5)/(y+5): relative error 5e-16 for y <= 40; beyond, where
-    phi(y) has underflowed, it grows to 4e-10 at infinity. The idea of the map is Shepherd & Laframboise, Math. Comp. 36 (1981) 249-253.
+    m(y)(y+5) is a polynomial of degree 20 in t = (y-5)/(y+5): relative error 5e-16 for y <= 40; beyond,
+    where phi(y) has underflowed, it grows to 4e-10 at infinity.
+    The idea of the map is Shepherd & Laframboise, Math. Comp. 36 (1981) 249-253.
     """
     t = fma(-2.0 * MILLS_SHIFT, reciprocal, 1.0)
     tt = t * t

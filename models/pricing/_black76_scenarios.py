@@ -224,7 +224,8 @@ def _blocks(
     options, scenarios = table.forward.size, moves.spot.shape[1]
     for start in range(0, scenarios, max(rows, 1)):
         stop = min(start + rows, scenarios)
-        values = buffer[: options * (stop - start)].reshape(options, stop - start).T
+        used = buffer[: options * (stop - start)]
+        values = used.reshape(options, stop - start).T
         _fill(table, moves.rows(start, stop), vol_floor, vol_cap, threads, values)
-        rounding = 2.0**-24 * float(values.max(initial=0.0)) if buffer.dtype == np.float32 else 0.0
+        rounding = 2.0**-24 * float(used.max(initial=0.0)) if buffer.dtype == np.float32 else 0.0
         yield ScenarioBlock(slice(start, stop), values, rounding)

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from hedgeopt.errors import InputError
 
 FloatArray = NDArray[np.float64]
+LEAST, MOST = 1e-150, 1e150  # products and ratios of two such numbers stay normal
 
 
 def finite(name: str, values: ArrayLike, *, fix: str | None = None) -> FloatArray:
@@ -18,11 +19,12 @@ def finite(name: str, values: ArrayLike, *, fix: str | None = None) -> FloatArra
 
 
 def positive(name: str, values: ArrayLike, *, fix: str | None = None) -> FloatArray:
-    """The values as float64; raises InputError unless every one is finite and above zero."""
+    """The values as float64; raises InputError unless every one is finite and above zero, from 1e-150 to 1e150."""
     array = _numbers(name, values, fix)
-    if array.size and not (array.min() > 0.0 and array.max() < np.inf):  # NaN passes through min and fails here
+    if array.size and not (array.min() >= LEAST and array.max() <= MOST):  # NaN passes through min and fails here
         _check_finite(name, array, fix)
         _refuse(name, array, array <= 0.0, "must be above zero", fix or f"give a positive {name}")
+        _refuse(name, array, (array < LEAST) | (array > MOST), "outside 1e-150 to 1e150", "check the unit")
     return array
 
 
@@ -45,6 +47,8 @@ def signs(name: str, is_call: ArrayLike) -> FloatArray:
 
 def broadcast(**arrays: FloatArray) -> list[FloatArray]:
     """The arrays at their common shape; raises InputError naming the shapes if there is none."""
+    if len({array.shape for array in arrays.values()}) == 1:
+        return list(arrays.values())
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
     except ValueError:
@@ -55,7 +59,9 @@ def broadcast(**arrays: FloatArray) -> list[FloatArray]:
 
 def flat(array: FloatArray) -> FloatArray:
     """One-dimensional, contiguous and writeable, so that each kernel is compiled for one array type only."""
-    return np.require(array.reshape(-1), np.float64, ["C", "W"])
+    if array.flags.carray and array.dtype == np.float64:
+        return array.reshape(-1)
+    return np.array(array, dtype=np.float64).reshape(-1)
 
 
 def _numbers(name: str, values: ArrayLike, fix: str | None) -> FloatArray:
@@ -71,6 +77,8 @@ def _check_finite(name: str, array: FloatArray, fix: str | None) -> None:
 
 
 def _refuse(name: str, array: FloatArray, bad: NDArray[np.bool_], problem: str, fix: str) -> None:
+    if not bad.any():
+        return
     where = np.unravel_index(int(np.argmax(bad)), array.shape)
     entry = f"{name}[{', '.join(str(int(k)) for k in where)}]" if where else name
     raise InputError(problem, field=entry, value=float(array[where]), fix=fix)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from hedgeopt.models.data import pegged_assets
 from hedgeopt.models.scenarios.cascade import Cascade
 from hedgeopt.models.scenarios.clearing import Clearing
 from hedgeopt.models.scenarios.events import AnyEvent
@@ -202,7 +203,7 @@ def draw(settings: Any, assets: Sequence[str], market: VolMarket) -> ScenarioSet
     """The sample that ``settings`` describe, for the given assets (dollar assets excluded).
 
     Order: the base sample of the kind, liquidation cascade, pegs, clearing, events, and last the views, which tilt the
-    probabilities of what came out.
+    probabilities of what came out. Staked and wrapped tokens follow their underlying, on the peg unless ``pegs`` says more.
     """
     from hedgeopt.models.scenarios.amplify import amplify
 
@@ -212,6 +213,6 @@ def draw(settings: Any, assets: Sequence[str], market: VolMarket) -> ScenarioSet
         from hedgeopt.models.scenarios.regime import regime as generator  # type: ignore[assignment]
     else:
         from hedgeopt.models.scenarios.parametric import parametric as generator  # type: ignore[assignment]
-    pegged = {peg.asset for peg in settings.pegs}
+    pegged = {peg.asset for peg in settings.pegs} | set(pegged_assets())
     base = generator(settings, [asset for asset in assets if asset not in pegged], market)
     return amplify(base, settings, assets, market)

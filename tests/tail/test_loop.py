@@ -25,9 +25,7 @@ def dual_program(P: np.ndarray, beta: float) -> float:
     c = np.append(np.zeros(S), -1.0)
     A = np.hstack((P.T, np.ones((N, 1))))
     cap = 1 / ((1 - beta) * S)
-    found = linprog(
-        c, A, np.zeros(N), np.append(np.ones(S), 0)[None, :], [1.0], bounds=[(0, cap)] * S + [(None, None)]
-    )
+    found = linprog(c, A, np.zeros(N), np.append(np.ones(S), 0)[None, :], [1.0], bounds=[(0, cap)] * S + [(None, None)])
     return -found.fun
 
 

@@ -20,7 +20,10 @@ from hedgeopt.tail.masters.layout import Layout
 from hedgeopt.tail.masters.newton import Newton
 from hedgeopt.tail.source import Vector
 
-_STEP = 0.995
+# A warm point keeps its place; slacks and duals start this far inside the cone.
+_WARM_SLACK, _WARM_DUAL, _WARM_SPREAD, _STEP = 0.01, 0.01, 0.1, 0.99
+# Scaled values are of order one: beyond this the iterates run off along a ray (infeasible or unbounded).
+_DIVERGED = 1e11
 
 
 class InteriorMaster:
@@ -72,8 +75,8 @@ class _Iteration:
         self.v = np.zeros(p.n) if z0 is None else z0.copy()
         self.nu = np.zeros(p.A_eq.shape[0])
         slack = p.b - p.A @ self.v
-        self.s = np.maximum(slack, 1.0 if z0 is None else 0.1)
-        self.lam = np.ones(len(p.b)) * (1.0 if z0 is None else 0.1)
+        self.s = np.maximum(slack, 1.0 if z0 is None else _WARM_SLACK)
+        self.lam = np.ones(len(p.b)) * (1.0 if z0 is None else _WARM_DUAL)
         self.xi, self.w, self.q, self.r, self.alpha = [], [], [], [], np.zeros(K)
         y = p.E @ self.v
         m = self.m()
@@ -88,7 +91,7 @@ class _Iteration:
             cut = min(int(np.searchsorted(np.cumsum(piece.caps[order]), 1.0 - piece.mass)), len(L) - 1)
             self.alpha[k] = L[order[cut]]
             excess = L - self.alpha[k]
-            delta = max(float(np.abs(excess).mean()), 1e-3)
+            delta = max(float(np.abs(excess).mean()), 1e-3) * (1 if z0 is None else _WARM_SPREAD)
             self.xi.append(np.maximum(excess, 0.0) + delta)
             self.w.append(np.maximum(-excess, 0.0) + delta)
             self.q.append(m[k] * piece.caps * share)
@@ -133,9 +136,7 @@ class _Iteration:
             r_d = r_d + p.ET @ y_force
             r_e = p.A_eq @ self.v - p.b_eq
             dual += self.nu @ r_e + self.lam @ (p.A @ self.v - p.b)
-            comp = self.s @ self.lam + sum(
-                x @ r + w @ q for x, r, w, q in zip(self.xi, self.r, self.w, self.q, strict=True)
-            )
+            comp = self.s @ self.lam + sum(x @ r + w @ q for x, r, w, q in zip(self.xi, self.r, self.w, self.q, strict=True))
             mu = comp / max(complementary, 1)
             size = max(abs(primal), 1e-6 * (np.abs(p.c) @ np.abs(self.v) + p.spread), 1e-12)
             infeasible = max(_top(r_e) / (1 + _top(p.b_eq)), _top(r_i) / (1 + _top(p.b)))
@@ -143,7 +144,12 @@ class _Iteration:
             dual_residual = max([_top(r_d), _top(r_a), *[_top(x) for x in r_x]])
             gap = abs(primal - dual) / size
             total = max(gap, comp / size)
-            if not np.isfinite(total) or not np.isfinite(infeasible + dual_residual):
+            if (
+                abs(primal) > _DIVERGED
+                or mu > _DIVERGED
+                or not np.isfinite(total)
+                or not np.isfinite(infeasible + dual_residual)
+            ):
                 return no_point("failed", p.E.shape[0], K)
             done = total <= tolerance and infeasible <= min(tolerance, 1e-8) * 10 and dual_residual <= tolerance
             merit = max(total, infeasible, dual_residual)
@@ -212,4 +218,3 @@ def _longest(pairs: list[tuple[Vector, Vector]]) -> float:
 
 def _top(x: Vector) -> float:
     return float(np.abs(x).max()) if len(x) else 0.0
-

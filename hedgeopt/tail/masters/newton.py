@@ -32,9 +32,7 @@ class Newton:
     def __init__(self, problem: Any) -> None:
         self.p = problem
 
-    def factor(
-        self, lam: Vector, s: Vector, xi: list[Vector], w: list[Vector], q: list[Vector], r: list[Vector]
-    ) -> None:
+    def factor(self, lam: Vector, s: Vector, xi: list[Vector], w: list[Vector], q: list[Vector], r: list[Vector]) -> None:
         """Form and factorise the reduced matrix at an iterate."""
         p, K = self.p, len(xi)
         n = p.n

@@ -136,6 +136,8 @@ def test_expiry_and_zero_vol_give_intrinsic() -> None:
         ("vol", (1.0, 1.0, 1.0, -0.5, True)),
         ("vol[0, 1]", (1.0, 1.0, 1.0, [[0.5, np.nan]], True)),
         ("forward", (np.inf, 1.0, 1.0, 0.5, True)),
+        ("strike", (1.0, 1e160, 1.0, 0.5, True)),
+        ("forward", (1e-310, 1.0, 1.0, 0.5, True)),
         ("is_call", (1.0, 1.0, 1.0, 0.5, "call")),
         ("strike", (1.0, "x", 1.0, 0.5, True)),
         ("forward (2,), strike (3,)", ([1.0, 1.0], [1.0, 1.0, 1.0], 1.0, 0.5, True)),

@@ -39,9 +39,7 @@ def test_exp(functions) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_log_of_a_ratio_keeps_its_digits_near_one(functions) -> None:  # type: ignore[no-untyped-def]
-    a = np.concatenate(
-        (np.geomspace(1e-250, 1e250, 301), 1 + np.geomspace(1e-15, 1, 60), 1 - np.geomspace(1e-15, 0.9, 60))
-    )
+    a = np.concatenate((np.geomspace(1e-250, 1e250, 301), 1 + np.geomspace(1e-15, 1, 60), 1 - np.geomspace(1e-15, 0.9, 60)))
     for b in (1.0, 1.0 + 2.0**-52, 3.7, 65_000.0):
         found = functions(a, np.full_like(a, b))[1]
         with mp.workdps(40):
@@ -54,9 +52,7 @@ def test_log_of_a_ratio_keeps_its_digits_near_one(functions) -> None:  # type: i
 def test_mills_ratio(functions) -> None:  # type: ignore[no-untyped-def]
     y = np.concatenate(([0.0], np.geomspace(1e-8, 40, 400)))
     with mp.workdps(40):
-        truth = [
-            mp.sqrt(mp.pi / 2) * mp.exp(mp.mpf(v) ** 2 / 2) * mp.erfc(mp.mpf(v) / mp.sqrt(2)) for v in map(float, y)
-        ]
+        truth = [mp.sqrt(mp.pi / 2) * mp.exp(mp.mpf(v) ** 2 / 2) * mp.erfc(mp.mpf(v) / mp.sqrt(2)) for v in map(float, y)]
         assert worst(functions(y, np.ones_like(y))[2], truth) <= 2e-15
     far = np.array([50.0, 100.0, 1e6, 1e150])
     # m(y) = 1/y - 1/y^3 + 3/y^5 - ...: between its partial sums

@@ -47,9 +47,7 @@ def test_closed_form_at_the_money() -> None:
     # F = K: price/F = 2 N(s/2) - 1, hence s = 2 sqrt(2) erfinv(price/F)
     for share in (1e-12, 1e-6, 0.01, 0.3, 0.9, 0.999):
         expected = float(2 * mp.sqrt(2) * mp.erfinv(mp.mpf(share)))
-        assert implied_vol(100 * share, 100, 100, 1.0, True) == pytest.approx(
-            expected, rel=1e-9 if share < 1e-6 else 2e-14
-        )
+        assert implied_vol(100 * share, 100, 100, 1.0, True) == pytest.approx(expected, rel=1e-9 if share < 1e-6 else 2e-14)
 
 
 @settings(max_examples=300, deadline=None)

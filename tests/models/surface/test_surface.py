@@ -92,9 +92,7 @@ def test_butterfly_violation_names_its_strikes() -> None:
     assert butterfly[0].years == (YEARS[1],)
     # what it pays: sell the middle call, buy the wings in the weights that span it
     low, middle, high = butterfly[0].strikes
-    value = {
-        k: float(black76.price(101.0, k, YEARS[1], v, True)) for k, v in zip(strike[17:34], bumped[17:34], strict=True)
-    }
+    value = {k: float(black76.price(101.0, k, YEARS[1], v, True)) for k, v in zip(strike[17:34], bumped[17:34], strict=True)}
     weight = (middle - low) / (high - low)
     assert butterfly[0].amount == pytest.approx(
         (value[middle] - (1 - weight) * value[low] - weight * value[high]) / 101.0, rel=1e-9
@@ -207,7 +205,5 @@ def test_chain_without_iv_becomes_a_surface(shared_data: Path) -> None:
     keep = np.isfinite(vol) & (is_call == (strike >= forward))
     surface = VolSurface.from_chain(forward[keep], strike[keep], years[keep], vol[keep])
     assert len(surface.smiles) == 11
-    again = black76.price(
-        forward[keep], strike[keep], years[keep], surface.vol(strike[keep], years[keep]), is_call[keep]
-    )
+    again = black76.price(forward[keep], strike[keep], years[keep], surface.vol(strike[keep], years[keep]), is_call[keep])
     np.testing.assert_allclose(again / forward[keep], mark[keep] / forward[keep], rtol=0, atol=1e-12)

@@ -1,0 +1,51 @@
+# hedgeopt: `make demo` solves the packaged example, `make test` runs the suite, `make check` the static checks.
+# An existing .venv is used as it is; otherwise one is made with the newest python3 (>= 3.11) found, or with PYTHON=...
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3 python3.14; do \
+             "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+WORKERS ?= 2
+SOURCES := pyproject.toml $(shell find hedgeopt models constraints -name '*.py' -o -name '*.toml' -o -name '*.j2' | sort)
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check docs clean
+
+help:
+	@echo "make demo    solve the packaged example: prints the result, writes out/proposal.json and out/proposal.html"
+	@echo "make test    run the test suite"
+	@echo "make check   ruff, mypy, and whether the docs still tell the truth"
+	@echo "make docs    write docs/cli.md anew from the commands themselves"
+	@echo "make clean   remove what the others made"
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "hedgeopt needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check .
+	@touch $@
+
+# editable, so that tests and checks see the sources as they are; the wheel is tested by tests/test_packaging.py
+$(VENV)/.developing: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	$(BIN)/hedgeopt demo --out out
+
+test: $(VENV)/.developing
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST)
+
+check: $(VENV)/.developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m docs.build --check
+
+docs: $(VENV)/.developing
+	$(BIN)/python -m docs.build
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info out .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m benchmarks NAME --json PATH|-``; ratios are measured side by side in one run."""

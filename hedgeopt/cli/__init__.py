@@ -1,0 +1,19 @@
+"""The command line: ``hedgeopt solve | risk | check | schema | demo``.
+
+Only light modules load with this one, so that ``hedgeopt --help`` is immediate.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; every expected fault becomes one line on stderr."""
+    from hedgeopt.cli.run import guarded
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return guarded(arguments or ["--help"])

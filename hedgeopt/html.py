@@ -1,0 +1,56 @@
+"""A proposal as one self-contained page: no scripts, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.summary import headline, limit_rows, number, objective_rows, quantity, risk_rows
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from hedgeopt.proposal import Proposal
+
+__all__ = ["proposal_page"]
+
+_LEVEL = 0.99
+
+
+def proposal_page(proposal: Proposal) -> str:
+    """HTML text: headline, trades, plots, before and after, limits, costs, certificate, assumptions."""
+    return _template().render(
+        proposal=proposal,
+        words=headline(proposal),
+        risk=risk_rows(proposal.before, proposal.after),
+        limits=limit_rows(proposal),
+        objective=objective_rows(proposal),
+        plots=_plots(proposal),
+        number=number,
+        quantity=quantity,
+    )
+
+
+def _plots(proposal: Proposal) -> dict[str, Any]:
+    from hedgeopt.plots import greeks_plot, loss_plot, profile_plot
+    from hedgeopt.profile import spot_profile
+
+    e = proposal.exposures
+    moved = [asset for asset in e.assets if asset not in dollar_assets()]
+    return {
+        "profiles": {a: profile_plot(spot_profile(e, proposal.market, proposal.x, a)) for a in moved},
+        "losses": loss_plot(proposal.losses, e.probabilities, _LEVEL),
+        "greeks": greeks_plot(proposal.before, proposal.after),
+    }
+
+
+@lru_cache
+def _template() -> jinja2.Template:
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=None
+    )
+    return environment.from_string((files("hedgeopt") / "templates" / "proposal.html").read_text(encoding="utf-8"))

@@ -1,0 +1,62 @@
+"""P&L of a book against the price of one underlying, before and after trading."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from hedgeopt.market import Market
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.pricing.table import FAMILIES
+from hedgeopt.models.scenarios.set import ScenarioSet
+
+__all__ = ["MOVES", "SpotProfile", "spot_profile"]
+
+MOVES = np.linspace(-0.5, 0.5, 101)
+
+
+@dataclass(frozen=True)
+class SpotProfile:
+    """USD P&L (G,) at each relative ``move`` of ``asset``, instantly, vols and other prices unchanged, before costs."""
+
+    asset: str
+    moves: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+
+
+def spot_profile(e: Exposures, market: Market, x: np.ndarray, asset: str, moves: np.ndarray = MOVES) -> SpotProfile:
+    """Revalue every position in full at each move; trades x (N,) pay their premium in the settlement asset.
+
+    Raises
+    ------
+    KeyError
+        When the exposures do not hold ``asset``.
+    """
+    column = e.asset(asset)
+    assets = tuple(name for name in e.assets if name not in dollar_assets())
+    spot = np.ones((len(moves), len(assets)))
+    spot[:, assets.index(asset)] = 1.0 + moves
+    grid = ScenarioSet(f"{asset} alone", assets, spot, np.zeros_like(spot), horizon_days=0.0)
+
+    held, traded = e.rows.quantity, e.positions(x) - e.rows.quantity
+    price_change = e.prices[column] * moves
+    coins = np.full(len(moves), e.collateral[:, column].sum())
+    before = coins * price_change
+    after = before.copy()
+    groups: dict[str, list[int]] = defaultdict(list)
+    for row in np.flatnonzero((held != 0) | (traded != 0)).tolist():
+        if asset in e.rows.instruments[row].assets:
+            groups[e.rows.instruments[row].kind].append(row)
+    for kind, rows in groups.items():
+        unit = np.empty((len(moves), len(rows)), order="F")
+        FAMILIES[kind].scenario_pnl([e.rows.instruments[row] for row in rows], market, grid, unit)
+        before += unit @ held[rows]
+        after += unit @ (held + traded)[rows]
+        for row in rows:  # coins paid away for what was bought no longer move with the price
+            if e.rows.instruments[row].settlement == asset:
+                after -= e.rows.premium[row] * traded[row] * price_change
+    return SpotProfile(asset, moves, before, after)

@@ -160,4 +160,4 @@ def __dir__() -> list[str]:
 
 @wrapt.when_imported("cvxpy")
 def _teach_tail(_cvxpy: Any) -> None:
-    importlib.import_module("hedgeopt.tail").register()
+    importlib.import_module("hedgeopt.tail")  # registers itself when first imported

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.pricing.table import AnyInstrument
@@ -29,7 +29,10 @@ class Collateral(_Strict):
 class Position(_Strict):
     """A quantity of one instrument."""
 
-    instrument: str | AnyInstrument = Field(
+    instrument: Annotated[
+        Annotated[str, Tag("name")] | Annotated[AnyInstrument, Tag("whole")],
+        Discriminator(lambda value: "name" if isinstance(value, str) else "whole"),
+    ] = Field(
         description="the venue's name of a quoted instrument, or a whole instrument for what no market quotes"
     )
     quantity: float = Field(
@@ -37,6 +40,15 @@ class Position(_Strict):
         description="in the instrument's unit (options: contracts of 1 coin; inverse futures and perpetuals: USD of "
         "notional; linear ones: coins); negative is short",
     )
+
+    @model_validator(mode="after")
+    def _not_short(self) -> Position:
+        if self.quantity < 0 and not isinstance(self.instrument, str) and self.instrument.long_only:
+            raise ValueError(
+                f"quantity {self.quantity:g} of {self.instrument.name}: a {self.instrument.kind} cannot be short; "
+                "give the amount held (or owed) as a positive quantity"
+            )
+        return self
 
     @property
     def name(self) -> str:
@@ -53,6 +65,31 @@ class Account(_Strict):
     positions: tuple[Position, ...] = ()
     margin: str = Field(default="standard", description="margin model of the account at this venue")
     tradable: bool = Field(default=True, description="whether hedges may be traded here")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _venue_of_account(cls, data: Any) -> Any:
+        """A whole instrument in a file may leave out its venue: it is held here."""
+        if not isinstance(data, dict) or not isinstance(data.get("positions"), list | tuple):
+            return data
+
+        def placed(position: Any) -> Any:
+            item = position.get("instrument") if isinstance(position, dict) else None
+            if not isinstance(item, dict) or "venue" in item:
+                return position
+            return {**position, "instrument": {"venue": data.get("venue"), **item}}
+
+        return {**data, "positions": [placed(position) for position in data["positions"]]}
+
+    @model_validator(mode="after")
+    def _held_here(self) -> Account:
+        for position in self.positions:
+            if not isinstance(position.instrument, str) and position.instrument.venue != self.venue:
+                raise ValueError(
+                    f"account {self.name!r} at {self.venue!r} holds {position.name!r} of venue "
+                    f"{position.instrument.venue!r}; use one venue, or another account"
+                )
+        return self
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> Account:

@@ -18,9 +18,13 @@ from hedgeopt.errors import InputError
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures, Rows
 from hedgeopt.models.costs.quotes import unit_cost
+from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.pegs import is_peg, moved_by
 from hedgeopt.models.pricing.family import UnitRisk, greek
+from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.pricing.table import FAMILIES
+from hedgeopt.models.scenarios.effects import as_seen_by, misled_venues, unwind_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["build_exposures"]
@@ -46,6 +50,7 @@ def build_exposures(
     *,
     mark_half_spread: float | None = None,
     trades: bool = True,
+    paused_venues: Sequence[str] = (),
 ) -> Exposures:
     """Price a book and its candidate hedges.
 
@@ -61,17 +66,22 @@ def build_exposures(
         See :func:`hedgeopt.models.costs.quotes.unit_cost`.
     trades
         False skips the candidates' scenario matrix (risk report without hedging).
+    paused_venues
+        Venues that are halted now: their candidates get a closed box.
     """
     table = _rows(book, market, candidates if trades else ())
     assets = _assets(book, table.unique)
     prices = np.array([market.price(asset) for asset in assets])
     risk = _unit_risk(table.unique, market, assets)
     collateral = np.zeros((len(book.accounts), len(assets)))
+    collateral_delta = np.zeros_like(collateral)
     for c, account in enumerate(book.accounts):
         for item in account.collateral:
             collateral[c, assets.index(item.asset)] += item.amount
+            for column, slope in price_slopes(item.asset, market).items():
+                collateral_delta[c, assets.index(column)] += item.amount * slope
 
-    notes = list(market.notes)
+    notes = [*market.notes, *_peg_notes(assets, scenarios)]
     carry = _known_carry(table.unique, risk, notes)
     at = table.instrument
     items = tuple(table.unique[i] for i in at)
@@ -99,8 +109,12 @@ def build_exposures(
     equity = collateral @ prices
     np.add.at(equity, rows.account, rows.quantity * rows.value)
 
-    sample = _revalue(table, market, scenarios, assets, collateral, prices, risk)
-    shock = _revalue(table, market, stress, assets, collateral, prices, risk)
+    where = _Place(tuple(account.venue for account in book.accounts), equity)
+    sample = _revalue(table, market, scenarios, assets, collateral, prices, risk, where)
+    shock = _revalue(table, market, stress, assets, collateral, prices, risk, where)
+    paused = np.array([items[row].venue in paused_venues for row in table.candidate], bool)
+    unwind_sell, unwind_buy = _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
+    notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
     return Exposures(
         timestamp=market.timestamp,
         horizon_days=scenarios.horizon_days,
@@ -112,8 +126,8 @@ def build_exposures(
         collateral=collateral,
         rows=rows,
         candidate=table.candidate,
-        lower=np.where(cost.sellable, -np.inf, 0.0),
-        upper=np.where(cost.buyable, np.inf, 0.0),
+        lower=np.where(cost.sellable & ~paused, -np.inf, 0.0),
+        upper=np.where(cost.buyable & ~paused, np.inf, 0.0),
         cost_buy=cost.buy,
         cost_sell=cost.sell,
         fee=cost.fee,
@@ -127,7 +141,29 @@ def build_exposures(
         stress_pnl=shock.pnl,
         stress_account_pnl=shock.account_pnl,
         notes=tuple(notes),
+        collateral_delta=collateral_delta,
+        stress_unwind_sell=unwind_sell,
+        stress_unwind_buy=unwind_buy,
     )
+
+
+def _stress_unwind(
+    items: Sequence[Any],
+    market: Market,
+    stress: ScenarioSet,
+    rows: Rows,
+    mark_half_spread: float | None,
+    notes: list[str],
+) -> tuple[np.ndarray, np.ndarray]:
+    """(K, M) USD per unit to leave a long, and a short, under each stress."""
+    cost = unwind_cost(items, market, rows.notional, rows.value, mark_half_spread=mark_half_spread)
+    free = [item.name for item, none, held in zip(items, cost.unquoted, rows.quantity, strict=True) if none and held]
+    if free:
+        notes.append(f"no quotes for {', '.join(free[:3])}{', …' if len(free) > 3 else ''}: unwinding counted as free")
+    by_venue = {venue: unwind_multiplier(stress, venue) for venue in {item.venue for item in items}}
+    times = np.column_stack([by_venue[item.venue] for item in items]) if items else np.zeros((len(stress), 0))
+    fee = np.where(times > 0, cost.fee, 0.0)
+    return times * cost.sell + fee, times * cost.buy + fee
 
 
 def _rows(book: Book, market: Market, candidates: Sequence[Any]) -> _Table:
@@ -135,18 +171,24 @@ def _rows(book: Book, market: Market, candidates: Sequence[Any]) -> _Table:
     instruments: list[Any] = []
 
     def place(item: Any) -> int:
+        known = instruments[unique[item.id]] if item.id in unique else market.instruments.get(item.id, item)
+        if known is not item and known != item:
+            raise InputError(
+                "two different instruments share this name", field="book", value=item.id, fix="give each its own name"
+            )
         if item.id not in unique:
             unique[item.id] = len(instruments)
             instruments.append(item)
         return unique[item.id]
 
-    pairs: dict[tuple[int, int], float] = {}
+    pairs: dict[tuple[int, int], float] = defaultdict(float)
     for c, account in enumerate(book.accounts):
         for position in account.positions:
             item = position.instrument
             if isinstance(item, str):
                 item = market.instrument(account.venue, item)
-            pairs[c, place(item)] = position.quantity
+            for leg, per_unit in item.legs() or ((item, 1.0),):
+                pairs[c, place(leg)] += per_unit * position.quantity
     tradable: list[tuple[int, int]] = []
     for c, account in enumerate(book.accounts):
         if account.tradable:
@@ -169,8 +211,19 @@ def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:
     for item in instruments:
         found.update(dict.fromkeys(item.assets))
     for account in book.accounts:
-        found.update(dict.fromkeys(item.asset for item in account.collateral))
+        for item in account.collateral:
+            found.update(dict.fromkeys((item.asset, *moved_by(item.asset))))
     return tuple(sorted(found, key=lambda asset: asset in dollar_assets()))
+
+
+def _peg_notes(assets: Sequence[str], scenarios: ScenarioSet) -> list[str]:
+    """What a reader must know when a token is held and its peg never moves."""
+    held = []
+    for token, underlying in (name.split("/") for name in assets if is_peg(name)):
+        ratio = scenarios.pegged_factor(token, underlying) / scenarios.price_factor(underlying)
+        if np.ptp(ratio) <= 1e-12:
+            held.append(token)
+    return [f"no scenario of {scenarios.name} moves the peg of {', '.join(held)}: give it under pegs"] if held else []
 
 
 def _by_family(instruments: Sequence[Any]) -> dict[str, list[int]]:
@@ -211,6 +264,14 @@ def _trade_greeks(items: Sequence[Any], candidate: np.ndarray, rows: Rows, asset
 
 
 @dataclass(frozen=True)
+class _Place:
+    """Venue of each of C accounts, and their equity (C,) in USD today."""
+
+    venues: tuple[str, ...]
+    equity: np.ndarray
+
+
+@dataclass(frozen=True)
 class _Revalued:
     pnl: np.ndarray
     account_pnl: np.ndarray
@@ -224,14 +285,24 @@ def _revalue(
     collateral: np.ndarray,
     prices: np.ndarray,
     risk: UnitRisk,
+    where: _Place,
 ) -> _Revalued:
-    """P&L (S, N) per unit traded and (S, C) of each account's present holdings."""
+    """P&L (S, N) per unit traded and (S, C) of each account's present holdings.
+
+    A venue whose oracle errs settles its instruments at the prices it sees. Where a venue pays out only a share r of equity,
+    what counts is ``r (equity + P&L) - equity``: linear in trades, and exact while equity stays positive.
+    """
     n_scenarios = len(scenarios)
     pnl = np.empty((n_scenarios, len(table.unique)), order="F")
+    misled = misled_venues(scenarios)
     for kind, members in _by_family(table.unique).items():
-        out = np.empty((n_scenarios, len(members)), order="F")
-        FAMILIES[kind].scenario_pnl([table.unique[i] for i in members], market, scenarios, out)
-        pnl[:, members] = out
+        for venue in {table.unique[i].venue for i in members} & misled | {None}:
+            mine = [i for i in members if (table.unique[i].venue == venue if venue else table.unique[i].venue not in misled)]
+            out = np.empty((n_scenarios, len(mine)), order="F")
+            seen = scenarios if venue is None else as_seen_by(scenarios, venue)
+            if mine:
+                FAMILIES[kind].scenario_pnl([table.unique[i] for i in mine], market, seen, out)
+            pnl[:, mine] = out
     if not np.isfinite(pnl).all():
         at = int(np.flatnonzero(~np.isfinite(pnl).all(axis=0))[0])
         raise InputError(f"{table.unique[at].id} has a scenario value that is not finite", field=scenarios.name)
@@ -249,4 +320,9 @@ def _revalue(
         premium = risk.premium[table.instrument[row]]
         if premium != 0.0 and item.settlement in assets:  # the coins paid away no longer move with the market
             traded[:, n] -= premium * moves[:, assets.index(item.settlement)]
+    for c, venue in enumerate(where.venues):
+        if venue in scenarios.recovery:
+            kept = scenarios.recovery[venue]
+            account_pnl[:, c] = kept * account_pnl[:, c] - (1.0 - kept) * max(where.equity[c], 0.0)
+            traded[:, table.account[table.candidate] == c] *= kept[:, None]
     return _Revalued(traded, account_pnl)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError, StaleQuoteError
-from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.data import dollar_assets, pegged_assets
+from hedgeopt.models.pegs import is_peg
 
 __all__ = ["QUOTE_FIELDS", "Market"]
 
@@ -24,6 +25,7 @@ QUOTE_FIELDS = {
     "open_interest": "units outstanding; NaN: not given",
     "volume": "units traded in 24 hours; NaN: not given",
     "funding_8h": "funding rate per 8 hours as a decimal, perpetuals only; NaN: not given",
+    "settlement_average": "average of the index since the settlement window opened, USD; NaN: taken as the index",
     "timestamp": "moment of the quote, UTC",
 }
 """Columns of :attr:`Market.quotes` and their units."""
@@ -70,14 +72,15 @@ class Market:
         return len(self.instruments)
 
     def price(self, asset: str) -> float:
-        """USD price of ``asset``; dollar assets without a quoted price are worth 1."""
+        """USD price of ``asset``; dollar assets without a quoted price are worth 1, and peg factors are relative: 1 now."""
         if asset in self.prices:
             return float(self.prices[asset])
-        if asset in dollar_assets():
+        if asset in dollar_assets() or is_peg(asset):
             return 1.0
-        raise InputError(
-            f"has no price for {asset}", file=self.source, fix=f"known: {', '.join(sorted(self.prices)) or 'none'}"
-        )
+        fix = f"known: {', '.join(sorted(self.prices)) or 'none'}"
+        if asset in pegged_assets():
+            fix = f"give it, such as read_market(..., prices={{'{asset}': ...}}); {fix}"
+        raise InputError(f"has no price for {asset}", file=self.source, fix=fix)
 
     def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
         """Column ``field`` for the given ``venue:name`` ids as floats; NaN where the market has no such instrument."""

@@ -1,11 +1,12 @@
 """Market files to :class:`~hedgeopt.market.Market`: Deribit chain snapshots, with perpetual and futures marks beside them.
 
-Three tables are recognised by their columns, as CSV or Parquet, and may be mixed in one call:
+Tables are recognised by their columns, as CSV or Parquet, and may be mixed in one call:
 
 * chain: ``timestamp currency instrument_name option_type strike expiry bid_price ask_price mark_price mark_iv
-  underlying_price index_price`` and optionally ``open_interest volume funding_8h``; rows of perpetuals, futures and spot
-  leave the option columns empty;
+  underlying_price index_price`` and optionally ``open_interest volume funding_8h settlement_average``; rows of perpetuals,
+  futures and spot leave the option columns empty;
 * perpetual marks: ``obs_datetime coin instrument_name perp_futures_mark_price``;
+* book summary: Deribit's ``get_book_summary_by_currency`` as a table, see :mod:`hedgeopt.venues.deribit_summary`;
 * futures marks: ``timestamp currency futures_instrument_name term_mark_price_final``.
 
 A missing bid or ask means no quote on that side. Everything else that is missing, negative, crossed, expired or twice
@@ -14,6 +15,7 @@ there is refused with one line that names file, column, row and fix.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.market import QUOTE_FIELDS, Market
 from hedgeopt.models.pricing.option import Option
 from hedgeopt.venues.deribit_names import parse_name
+from hedgeopt.venues.deribit_summary import as_chain, with_implied_vols
 
 __all__ = ["read_market"]
 
@@ -41,7 +44,7 @@ _REQUIRED = [
     "underlying_price",
     "index_price",
 ]
-_OPTIONAL = ("open_interest", "volume", "funding_8h")
+_OPTIONAL = ("open_interest", "volume", "funding_8h", "settlement_average")
 _NUMBERS = ("strike", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price", *_OPTIONAL)
 _MARKS = {
     "perp_futures_mark_price": {
@@ -61,7 +64,13 @@ _INDEX_DRIFT = 0.005
 _MARKS_WITHIN = pd.Timedelta(minutes=5)
 
 
-def read_market(*paths: str | Path, at: datetime | str | None = None, venue: str = "deribit") -> Market:
+def read_market(
+    *paths: str | Path,
+    at: datetime | str | None = None,
+    venue: str = "deribit",
+    prices: Mapping[str, float] | None = None,
+    invert_marks: bool = False,
+) -> Market:
     """Read one moment of the market.
 
     Parameters
@@ -72,6 +81,11 @@ def read_market(*paths: str | Path, at: datetime | str | None = None, venue: str
         Which snapshot to read from a file that holds several: the latest one not after this moment.
     venue
         Venue that the instruments belong to.
+    prices
+        USD prices of assets that the files do not hold, such as ``{"stETH": 3_120.0, "USDC": 0.999}``.
+    invert_marks
+        Take the implied vol of the mark where ``mark_iv`` is missing; noted on the market. Options whose mark implies no
+        vol (at or below the intrinsic value) are left out, and counted in the note.
 
     Raises
     ------
@@ -81,7 +95,9 @@ def read_market(*paths: str | Path, at: datetime | str | None = None, venue: str
     if not paths:
         raise InputError("no market file given")
     moment = None if at is None else _moment(at)
-    tables = [(Path(path), _load(Path(path))) for path in paths]
+    tables = [(Path(path), as_chain(_load(Path(path)))) for path in paths]
+    if invert_marks:
+        tables = [(path, _with_vol_column(frame)) for path, frame in tables]
     chains = [(path, frame) for path, frame in tables if _kind(path, frame) == "chain"]
     if not chains:
         raise InputError("holds no chain (bid, ask, mark per instrument)", file=paths[0])
@@ -94,8 +110,14 @@ def read_market(*paths: str | Path, at: datetime | str | None = None, venue: str
             pieces.append(_marks(path, frame, kind, stamp))
     rows = pd.concat(pieces, ignore_index=True)
     source = ", ".join(path.name for path, _ in tables)
-    prices = _index_prices(rows, source, notes)
-    return _market(rows, prices, venue, source, tuple(notes))
+    index = _index_prices(rows, source, notes)
+    if prices is not None:
+        twice = sorted(set(prices) & set(index))
+        if twice:
+            raise InputError("is in the file already", file=source, field=f"price of {twice[0]}", value=prices[twice[0]])
+    if invert_marks:
+        rows = with_implied_vols(rows, source, notes)
+    return _market(rows, {**index, **(prices or {})}, venue, source, tuple(notes))
 
 
 def _moment(at: datetime | str) -> pd.Timestamp:
@@ -130,13 +152,21 @@ def _load(path: Path) -> pd.DataFrame:
     return frame
 
 
+def _with_vol_column(frame: pd.DataFrame) -> pd.DataFrame:
+    marks = any(signature in frame.columns for signature in _MARKS)
+    return frame if marks or "mark_iv" in frame.columns else frame.assign(mark_iv=np.nan)
+
+
 def _kind(path: Path, frame: pd.DataFrame) -> str:
     for signature in _MARKS:
         if signature in frame.columns:
             return signature
     missing = [column for column in _REQUIRED if column not in frame.columns]
     if missing:
-        raise InputError(f"column {missing[0]!r} is missing", file=path, fix=f"a chain needs {', '.join(_REQUIRED)}")
+        fix = f"a chain needs {', '.join(_REQUIRED)}"
+        if missing == ["mark_iv"]:
+            fix = "read_market(..., invert_marks=True) takes implied vols from the marks"
+        raise InputError(f"column {missing[0]!r} is missing", file=path, fix=fix)
     return "chain"
 
 

@@ -12,6 +12,7 @@ from hedgeopt.constraints.table import AnyConstraint
 from hedgeopt.errors import InputError
 from hedgeopt.files import parse_json, parse_toml, validation_line
 from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios
+from hedgeopt.models.scenarios.stress_table import StressSettings
 from hedgeopt.models.table import AnyTerm
 from hedgeopt.models.term import Objective, Term, Weighted
 
@@ -55,6 +56,9 @@ class Candidates(_Strict):
         description="half-spread, as a share of price, assumed for futures and perpetuals that carry a mark but no quotes; "
         "none: they are not traded",
     )
+    paused_venues: tuple[str, ...] = Field(
+        default=(), description="venues that are halted now: nothing trades there, and what is posted there stays"
+    )
 
 
 class Policy(_Strict):
@@ -72,6 +76,9 @@ class Policy(_Strict):
     subject_to: tuple[AnyConstraint, ...] = ()
     candidates: Candidates = Candidates()
     scenarios: AnyScenarios = ParametricScenarios()
+    stress: StressSettings = Field(
+        default=StressSettings(), description="which stress scenarios; default: all packaged ones"
+    )
     max_quote_age_seconds: float = Field(default=600.0, gt=0, description="older quotes are refused")
     tolerance: float = Field(default=1e-6, gt=0, lt=0.1, description="largest certified relative optimality gap")
     solver: Literal["auto", "HIGHS", "CLARABEL", "OSQP", "ECOS"] = Field(

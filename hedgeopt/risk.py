@@ -10,9 +10,13 @@ import numpy as np
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.term import account_requirement
+from hedgeopt.models.pegs import is_directional, is_peg
 from hedgeopt.models.pricing.family import GREEKS, greek
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
 from hedgeopt.models.risk.leverage import row_exposure
+from hedgeopt.models.risk.loans import LoanRisk, loans
+from hedgeopt.models.risk.tenor_buckets import KEY_DAYS, tenor_profile
+from hedgeopt.position_risk import PositionRisk, position_risks
 
 __all__ = ["AccountRisk", "RiskReport", "risk_report", "scenario_losses"]
 
@@ -56,6 +60,14 @@ class RiskReport:
         Absolute delta exposure over equity; None when equity is not positive.
     carry
         USD received over the horizon if nothing moves (theta apart).
+    tenors
+        Vega and gamma by asset and key date; see :mod:`hedgeopt.models.risk.tenor_buckets`.
+    impermanent_loss
+        USD that liquidity positions have lost against holding, fees apart; None without such positions.
+    loans
+        Health, leverage and true exposure of each account with debts or deposits in lending pools.
+    positions
+        One entry per position held.
     """
 
     equity: float
@@ -67,6 +79,10 @@ class RiskReport:
     gross_leverage: float | None
     carry: float
     accounts: tuple[AccountRisk, ...]
+    tenors: dict[str, dict[str, dict[str, float]]]
+    impermanent_loss: float | None
+    loans: tuple[LoanRisk, ...]
+    positions: tuple[PositionRisk, ...]
 
     @property
     def worst_stress(self) -> tuple[str, float]:
@@ -88,18 +104,26 @@ def scenario_losses(e: Exposures, trades: np.ndarray | None = None) -> np.ndarra
 
 
 def risk_report(
-    e: Exposures, trades: np.ndarray | None = None, *, cost: float = 0.0, levels: tuple[float, ...] = (0.95, 0.99)
+    e: Exposures,
+    trades: np.ndarray | None = None,
+    *,
+    cost: float = 0.0,
+    levels: tuple[float, ...] = (0.95, 0.99),
+    key_days: tuple[float, ...] = KEY_DAYS,
 ) -> RiskReport:
-    """Add up the book, after trades x (N,) and their ``cost`` in USD when given."""
+    """Add up the book, after trades x (N,) and their ``cost`` in USD when given; ``key_days`` set the tenor buckets."""
     x = np.zeros(e.n_candidates) if trades is None else trades
     z = e.positions(x)
     losses = scenario_losses(e, x) if e.n_candidates else scenario_losses(e)
     equity = float(e.equity.sum()) - cost
     gross = float(row_exposure(e, "delta") @ np.abs(z))
     stress = e.stress_base + (e.stress_pnl @ x if e.n_candidates else 0.0)
+    reported = [a for a, asset in enumerate(e.assets) if asset not in dollar_assets() and _own_column(asset)]
+    positions = position_risks(e, z)
+    lost = [item.impermanent_loss for item in positions if item.impermanent_loss is not None]
     return RiskReport(
         equity=equity,
-        greeks={asset: _asset_greeks(e, a, x) for a, asset in enumerate(e.assets) if asset not in dollar_assets()},
+        greeks={e.assets[a]: _asset_greeks(e, a, x) for a in reported},
         value_at_risk={f"{level:g}": value_at_risk(losses, level, e.probabilities) for level in levels},
         cvar={f"{level:g}": tail_loss(losses, level, e.probabilities) for level in levels},
         expected_pnl=-float(np.average(losses, weights=e.probabilities)),
@@ -107,13 +131,30 @@ def risk_report(
         gross_leverage=gross / equity if equity > 0 else None,
         carry=float(e.rows.carry @ z) * e.horizon_days,
         accounts=tuple(_account(e, c, x, z) for c in range(len(e.accounts))),
+        tenors={
+            name: {e.assets[a]: tenor_profile(e, z, name, a, key_days) for a in reported if not is_peg(e.assets[a])}
+            for name in ("vega", "gamma")
+        },
+        impermanent_loss=sum(lost) if lost else None,
+        loans=loans(e, z),
+        positions=positions,
     )
+
+
+def _own_column(asset: str) -> bool:
+    """Whether Greeks are stated for it: a token's stand at its underlying and its peg factor."""
+    return is_directional(asset) or is_peg(asset)
 
 
 def _asset_greeks(e: Exposures, asset: int, x: np.ndarray) -> dict[str, float]:
     held = e.rows.greeks[:, :, asset] @ e.rows.quantity
-    held[greek("delta")] += e.collateral[:, asset].sum()
+    held[greek("delta")] += e.coin_delta[:, asset].sum()
     return dict(zip(GREEKS, (held + e.trade_greeks[:, :, asset] @ x).tolist(), strict=True))
+
+
+def _paid_in(item: Any, asset: str) -> bool:
+    """Whether its mark was paid in this coin; Deribit's definition is of derivatives, deposits keep their delta."""
+    return item.kind == "option" and item.settlement == asset
 
 
 def _account(e: Exposures, account: int, x: np.ndarray, z: np.ndarray) -> AccountRisk:
@@ -122,14 +163,11 @@ def _account(e: Exposures, account: int, x: np.ndarray, z: np.ndarray) -> Accoun
     cost = float(e.cost_buy[traded] @ np.maximum(x[traded], 0) + e.cost_sell[traded] @ np.maximum(-x[traded], 0))
     ntd: dict[str, float] = {}
     for a, asset in enumerate(e.assets):
-        if asset in dollar_assets():
+        if asset in dollar_assets() or not is_directional(asset):
             continue
         delta = e.rows.greeks[greek("delta"), mine, a]
         coin_premium = np.array(
-            [
-                e.rows.premium[row] if getattr(e.rows.instruments[row], "settlement", None) == asset else 0.0
-                for row in np.flatnonzero(mine)
-            ]
+            [e.rows.premium[row] if _paid_in(e.rows.instruments[row], asset) else 0.0 for row in np.flatnonzero(mine)]
         )
         ntd[asset] = float((delta - coin_premium) @ z[mine])
     return AccountRisk(

@@ -21,6 +21,7 @@ from hedgeopt.exposures import build_exposures
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.pegs import moved_by, tokens
 from hedgeopt.models.scenarios.config import draw
 from hedgeopt.models.scenarios.stress import stress_scenarios
 from hedgeopt.policy import Policy
@@ -98,18 +99,21 @@ def expose(
         for position in account.positions
         if isinstance(position.instrument, str)
     ]
-    needed = list(dict.fromkeys(item.id for item in [*held, *candidates]))
+    whole = [p.instrument for a in book.accounts for p in a.positions if not isinstance(p.instrument, str)]
+    needed = list(dict.fromkeys(item.id for item in [*held, *candidates, *(q for item in whole for q in item.quoted_parts)]))
     market.require_fresh(needed, book.timestamp or market.timestamp, timedelta(seconds=policy.max_quote_age_seconds))
-    for asset in _assets(book, [*held, *candidates]):
+    assets = tokens(_assets(book, [*held, *candidates]))
+    for asset in assets:
         market.price(asset)  # an asset without a price is refused as that, not as one without scenarios
-    moved = [asset for asset in _assets(book, [*held, *candidates]) if asset not in dollar_assets()]
+    moved = [asset for asset in assets if asset not in dollar_assets()]
     return build_exposures(
         book,
         market,
         candidates,
         draw(policy.scenarios, moved, market),
-        stress_scenarios(_assets(book, [*held, *candidates])),
+        stress_scenarios(assets, policy.stress),
         mark_half_spread=policy.candidates.mark_half_spread,
+        paused_venues=policy.candidates.paused_venues,
         trades=trades,
     )
 
@@ -231,7 +235,7 @@ def _assets(book: Book, instruments: Sequence[Any]) -> list[str]:
     for item in instruments:
         found.update(dict.fromkeys(item.assets))
     for account in book.accounts:
-        found.update(dict.fromkeys(item.asset for item in account.collateral))
+        found.update(dict.fromkeys(column for item in account.collateral for column in moved_by(item.asset)))
         for position in account.positions:
             if not isinstance(position.instrument, str):
                 found.update(dict.fromkeys(position.instrument.assets))

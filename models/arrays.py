@@ -94,6 +94,11 @@ class Exposures:
         USD P&L of each account's present holdings under each stress.
     notes
         Assumptions made where data were missing, each to be shown to the reader.
+    collateral_delta : (C, A) or None
+        See :attr:`coin_delta`; None where no collateral is pegged to another asset.
+    stress_unwind_sell, stress_unwind_buy : (K, M) or None
+        USD per unit to sell a long or buy back a short of each row under each stress: half-spread times the scenario's
+        multiplier, plus fee; 0 where the venue is halted and nothing can be unwound.
     """
 
     timestamp: datetime
@@ -121,17 +126,34 @@ class Exposures:
     stress_pnl: np.ndarray
     stress_account_pnl: np.ndarray
     notes: tuple[str, ...] = ()
+    stress_unwind_sell: np.ndarray | None = None
+    stress_unwind_buy: np.ndarray | None = None
+    collateral_delta: np.ndarray | None = None
+
+    @property
+    def coin_delta(self) -> np.ndarray:
+        """(C, A) delta of the posted collateral: its units, those of pegged assets moved to underlying and peg factor."""
+        return self.collateral if self.collateral_delta is None else self.collateral_delta
 
     @property
     def n_candidates(self) -> int:
         """N, the length of a trade vector."""
         return len(self.candidate)
 
+    @property
+    def held(self) -> np.ndarray:
+        """(N,) bool: candidates in which a position is held now."""
+        return self.rows.quantity[self.candidate] != 0.0
+
     def positions(self, trades: np.ndarray) -> np.ndarray:
         """(M,) quantities after trading x."""
         after = self.rows.quantity.copy()
         after[self.candidate] += trades
         return after
+
+    def price(self, asset: str) -> float:
+        """USD price of an asset; raises KeyError when the exposures do not hold it."""
+        return float(self.prices[self.asset(asset)])
 
     def asset(self, name: str) -> int:
         """Column of an asset; raises KeyError when the exposures do not hold it."""
@@ -151,4 +173,5 @@ class Exposures:
             self.pnl.shape,
             self.probabilities is None,
             self.stress,
+            tuple(np.flatnonzero(self.held).tolist()),
         )

@@ -15,6 +15,7 @@ from hedgeopt.models.risk.cvar import CVaR
 from hedgeopt.models.risk.greeks import Delta, Gamma, Rho, Theta, Vanna, Vega, Volga
 from hedgeopt.models.risk.leverage import GrossLeverage
 from hedgeopt.models.risk.stress import StressLoss
+from hedgeopt.models.risk.tenor_buckets import GammaBucket, VegaBucket
 from hedgeopt.models.risk.variance import Variance
 from hedgeopt.models.term import Term
 
@@ -35,6 +36,8 @@ TERMS: dict[str, type[Term]] = {
         Rho,
         Vanna,
         Volga,
+        VegaBucket,
+        GammaBucket,
         GrossLeverage,
         Margin,
     )

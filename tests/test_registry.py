@@ -22,6 +22,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "cvar": {"beta": 0.95},
     "stress_loss": {"scenario": "2020-03-12"},
     "margin": {"venue": "deribit"},
+    "vega_bucket": {"underlying": "BTC", "days": 30.0},
+    "gamma_bucket": {"underlying": "BTC", "days": 90.0},
     **{greek: {"underlying": "BTC"} for greek in ("delta", "gamma", "vega", "theta", "rho", "vanna", "volga")},
 }
 """Settings of the terms that need some; a new term with required settings adds a line here."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["dollar_assets", "table"]
+__all__ = ["dollar_assets", "pegged_assets", "table"]
 
 
 @lru_cache
@@ -20,3 +20,9 @@ def table(name: str) -> dict[str, Any]:
 def dollar_assets() -> frozenset[str]:
     """Assets pegged to one US dollar, in which linear instruments may settle."""
     return frozenset(table("assets")["dollar"])
+
+
+@lru_cache
+def pegged_assets() -> dict[str, str]:
+    """Underlying of each staked or wrapped asset."""
+    return dict(table("assets")["pegged"])

@@ -44,11 +44,23 @@ class _BoundAccount:
         if n == 0:
             return
         net = trades.net[self._candidates]
-        # weights stand inside the convex functions: a parameter times another would not be DPP
-        self._flat, self._flat_held = cp.Parameter(n, nonneg=True), cp.Parameter(n)
-        self._short, self._short_held = cp.Parameter(n, nonneg=True), cp.Parameter(n)
-        self.expression += cp.norm1(cp.multiply(self._flat, net) + self._flat_held)
-        self.expression += cp.sum(cp.neg(cp.multiply(self._short, net) + self._short_held))
+        margin = row_margin(e, self._mine, kind).at(self._in_rows)
+        # weights stand inside the convex functions: a parameter times another would not be DPP. Without a position
+        # max(-x, 0) is at most sell, so only held candidates and futures cost extra variables.
+        self._flat_at = np.flatnonzero(margin.flat > 0)
+        if len(self._flat_at):
+            k = len(self._flat_at)
+            self._flat, self._flat_held = cp.Parameter(k, nonneg=True), cp.Parameter(k)
+            self.expression += cp.norm1(cp.multiply(self._flat, net[self._flat_at]) + self._flat_held)
+        held = e.held[self._candidates]
+        self._short_at, self._open_at = np.flatnonzero(held), np.flatnonzero(~held)
+        if len(self._open_at):
+            self._open = cp.Parameter(len(self._open_at), nonneg=True)
+            self.expression += self._open @ trades.sell[self._candidates[self._open_at]]
+        if len(self._short_at):
+            k = len(self._short_at)
+            self._short, self._short_held = cp.Parameter(k, nonneg=True), cp.Parameter(k)
+            self.expression += cp.sum(cp.neg(cp.multiply(self._short, net[self._short_at]) + self._short_held))
         self._ramped = np.flatnonzero(row_margin(e, self._mine, kind).quadratic[self._in_rows] > 0)
         if len(self._ramped):
             shape = (len(self._ramped), _CHORDS)
@@ -85,8 +97,13 @@ class _BoundAccount:
         if len(at) == 0:
             return
         s = scale[self._candidates]
-        self._flat.value, self._flat_held.value = margin.flat[at] * s, margin.flat[at] * held[at]
-        self._short.value, self._short_held.value = margin.short[at] * s, margin.short[at] * held[at]
+        flat, short = margin.flat[at], margin.short[at]
+        if len(self._flat_at):
+            self._flat.value, self._flat_held.value = (flat * s)[self._flat_at], (flat * held[at])[self._flat_at]
+        if len(self._open_at):
+            self._open.value = (short * s)[self._open_at]
+        if len(self._short_at):
+            self._short.value, self._short_held.value = (short * s)[self._short_at], (short * held[at])[self._short_at]
         if len(self._ramped):
             # nodes from 0 to the largest position that the trade limits allow (|net| <= 1)
             largest = (np.abs(held[at]) / s + 1.0)[self._ramped]

@@ -34,6 +34,8 @@ class Instrument(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     quantity_unit: ClassVar[str] = "unit"
+    long_only: ClassVar[bool] = False
+    """Whether a negative quantity has no meaning (deposits, loans, liquidity)."""
 
     name: str = Field(min_length=1, description="the venue's own instrument name, unique per venue")
     venue: str = Field(min_length=1, description="where it trades or is held")
@@ -45,8 +47,17 @@ class Instrument(BaseModel):
 
     @property
     def assets(self) -> tuple[str, ...]:
-        """Assets whose USD price moves this instrument's value."""
+        """Assets whose USD price moves this instrument's value, and peg factors such as ``stETH/ETH``."""
         raise NotImplementedError
+
+    @property
+    def quoted_parts(self) -> tuple[Instrument, ...]:
+        """Quoted instruments inside, whose quotes must be fresh."""
+        return ()
+
+    def legs(self) -> tuple[tuple[Instrument, float], ...]:
+        """Instruments and quantities that one unit is booked as; empty when it is booked as itself."""
+        return ()
 
 
 class Derivative(Instrument):

@@ -8,6 +8,9 @@ With forward ``F``, index ``S`` (ratio S/F kept when the index moves) and undisc
 The Greeks hold the premium already paid. Buying an inverse option also pays ``C / F`` coins away, so a *trade* changes the
 book's delta by the *net transaction delta* ``N(d1) - C/F``; :mod:`hedgeopt.exposures` subtracts the premium leg.
 
+In the last minutes, while the venue averages its index, F and K become those of the part still to come and value and delta
+move towards the settled amount: :mod:`hedgeopt.models.pricing.settlement_window`. Theta is then the time value left.
+
 rho is Deribit's (Black-Scholes): holding S and moving F = S exp(rT), ``T * K * N(d2) * S/F`` for a call.
 Vector (Deribit conventions): F = 65,000, K = 70,000, 30 days, 60 %: call 2547.959586, delta .365116, NTD .325917.
 """
@@ -23,12 +26,16 @@ from pydantic import Field
 
 from hedgeopt.models.pricing.family import MarketView, UnitRisk, greek, require
 from hedgeopt.models.pricing.instrument import Expiring, Positive
-from hedgeopt.models.scenarios.set import ScenarioSet, vol_term_weight
+from hedgeopt.models.pricing.settlement_window import settlement_window
+from hedgeopt.models.scenarios.option_moves import option_moves
+from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["OPTION", "Option"]
 
 _DAYS = 365.0
 _POINT = 0.01
+_PASSED = 1e-12
+"""Strike, as a share of the forward, that stands in for one that the average so far has passed: any path exercises."""
 
 
 class Option(Expiring):
@@ -43,15 +50,23 @@ class Option(Expiring):
 
 @dataclass(frozen=True)
 class _Columns:
-    """Option terms and marks as arrays (n,); ``scale`` turns C(F) into USD: S/F inverse, settlement price linear."""
+    """Option terms and marks as arrays (n,); ``scale`` turns C(F) into USD: S/E inverse, settlement price linear.
+
+    In the settlement window forward, strike and variance_years are those of the part still to be averaged, ``share`` of the
+    whole; a call whose strike is passed already is worth the ``sure`` amount above its forward. ``delivery`` is E.
+    """
 
     forward: np.ndarray
     strike: np.ndarray
     years: np.ndarray
+    variance_years: np.ndarray
     vol: np.ndarray
     is_call: np.ndarray
     inverse: np.ndarray
     scale: np.ndarray
+    share: np.ndarray
+    delivery: np.ndarray
+    sure: np.ndarray
 
 
 def _columns(instruments: Sequence[Option], market: MarketView) -> _Columns:
@@ -63,15 +78,30 @@ def _columns(instruments: Sequence[Option], market: MarketView) -> _Columns:
     vol = require(market.quoted("mark_iv", ids), ids, "mark_iv", fix)
     inverse = np.array([item.inverse for item in instruments])
     dollars = np.array([market.price(item.underlying if item.inverse else item.settlement) for item in instruments])
+    is_call = np.array([item.right == "call" for item in instruments])
+    window = settlement_window(instruments, market, years)
+    delivery = window.fixed + window.share * forward
+    left = np.array([item.strike for item in instruments]) - window.fixed
+    passed = left <= 0.0
     return _Columns(
-        forward=forward,
-        strike=np.array([item.strike for item in instruments]),
+        forward=window.share * forward,
+        strike=np.where(passed, _PASSED * forward, left),
         years=years,
+        variance_years=window.years(years),
         vol=vol,
-        is_call=np.array([item.right == "call" for item in instruments]),
+        is_call=is_call,
         inverse=inverse,
-        scale=np.where(inverse, dollars / forward, dollars),
+        scale=np.where(inverse, dollars / delivery, dollars),
+        share=window.share,
+        delivery=delivery,
+        sure=np.where(passed & is_call, -left, 0.0),
     )
+
+
+def _time_value(price: np.ndarray, c: _Columns) -> np.ndarray:
+    """What is lost by expiry at a constant index: in the settlement window all of it goes in less than a day."""
+    side = np.where(c.is_call, 1.0, -1.0)
+    return price - (np.maximum(side * (c.forward - c.strike), 0.0) + c.sure)
 
 
 class OptionFamily:
@@ -85,21 +115,25 @@ class OptionFamily:
         from hedgeopt.models.pricing.black76 import greeks
 
         c = _columns(instruments, market)
-        g = greeks(c.forward, c.strike, c.years, c.vol, c.is_call)
+        g = greeks(c.forward, c.strike, c.variance_years, c.vol, c.is_call)
+        price = g.price + c.sure
         risk = UnitRisk.zeros(len(instruments), len(assets))
         index = np.array([market.price(item.underlying) for item in instruments])
-        risk.value[:] = g.price * c.scale
+        risk.value[:] = price * c.scale
         risk.notional[:] = index
-        risk.premium[:] = np.where(c.inverse, g.price / c.forward, g.price)
-        # d/dS at constant F/S: scale * C'(F) * F/S, which is N(d1) for an inverse option
+        risk.premium[:] = np.where(c.inverse, price / c.delivery, price)
+        # d/dS at constant F/S: scale * C'(kF) * kF/S, which is N(d1) for an inverse option before the settlement window.
+        # In the window an inverse option is worth S C / E and E moves by kF/S only: coins gain (1 - kF/E) of C / E as well.
         slope = c.scale * c.forward / index
+        fixed = np.where(c.inverse, 1.0 - c.forward / c.delivery, 0.0)
+        coin, coin_vega = price / c.delivery, g.vega / c.delivery
         columns = {
-            "delta": slope * g.delta,
-            "gamma": slope * g.gamma * c.forward / index,
+            "delta": slope * g.delta + fixed * coin,
+            "gamma": slope * (g.gamma * c.forward + 2.0 * fixed * (g.delta - coin)) / index,
             "vega": _POINT * c.scale * g.vega,
-            "theta": c.scale * g.theta / _DAYS,
-            "rho": _POINT * c.years * c.scale * (c.forward * g.delta - np.where(c.inverse, g.price, 0.0)),
-            "vanna": _POINT * slope * g.vanna,
+            "theta": np.where(c.share < 1.0, -c.scale * _time_value(price, c), c.scale * g.theta / _DAYS),
+            "rho": _POINT * c.years * c.scale * (c.forward * g.delta - np.where(c.inverse, price, 0.0)),
+            "vanna": _POINT * (slope * g.vanna + fixed * coin_vega),
             "volga": _POINT**2 * c.scale * g.volga,
         }
         at = np.array([assets.index(item.underlying) for item in instruments])
@@ -108,7 +142,7 @@ class OptionFamily:
         for i in np.flatnonzero(~c.inverse).tolist():
             peg = instruments[i].settlement
             if peg in assets:  # a linear option is also a claim on the dollar it settles in
-                risk.greeks[greek("delta"), i, assets.index(peg)] = g.price[i]
+                risk.greeks[greek("delta"), i, assets.index(peg)] = price[i]
         return risk
 
     def scenario_pnl(
@@ -118,28 +152,34 @@ class OptionFamily:
         from hedgeopt.models.pricing.black76 import price, scenario_values
 
         c = _columns(instruments, market)
-        aged = np.maximum(c.years - scenarios.years, 0.0)
+        aged = np.maximum(c.years - scenarios.years, 0.0) * (c.variance_years / c.years)
+        moves = option_moves(scenarios, scenarios.columns([item.underlying for item in instruments]), c.years)
         scenario_values(
             c.forward,
             c.strike,
             aged,
             c.vol,
             c.is_call,
-            scenarios.columns([item.underlying for item in instruments]),
-            scenarios.spot_factor,
-            scenarios.log_vol_shift,
-            vol_term_weight(c.years),
-            basis=scenarios.basis_shift,
-            skew=scenarios.skew_shift,
+            moves.column,
+            moves.spot_factor,
+            moves.log_vol_shift,
+            moves.weight,
+            basis=moves.basis_shift,
+            skew=moves.skew_shift,
             out=out,
         )
-        now = price(c.forward, c.strike, c.years, c.vol, c.is_call)
+        now = price(c.forward, c.strike, c.variance_years, c.vol, c.is_call) + c.sure
+        if c.sure.any():
+            out += c.sure
         for i in np.flatnonzero(~c.inverse).tolist():
             out[:, i] *= scenarios.price_factor(instruments[i].settlement)
         if scenarios.basis_shift is not None:  # C(F)/F coins at the index: the ratio S/F moves against the basis
             at = scenarios.columns([item.underlying for item in instruments])
-            for i in np.flatnonzero(c.inverse):
+            for i in np.flatnonzero(c.inverse).tolist():
                 out[:, i] *= np.exp(-scenarios.basis_shift[:, at[i]] * aged[i])
+        for i in np.flatnonzero(c.inverse & (c.share < 1.0)).tolist():  # coins at E, which moves less than the index
+            factor = scenarios.price_factor(instruments[i].underlying)
+            out[:, i] *= factor * c.delivery[i] / (c.delivery[i] + c.forward[i] * (factor - 1.0))
         out -= now
         out *= c.scale
 

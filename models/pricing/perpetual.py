@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -42,8 +43,15 @@ class PerpetualFamily:
     def scenario_pnl(
         self, instruments: Sequence[Perpetual], market: MarketView, scenarios: ScenarioSet, out: np.ndarray
     ) -> None:
-        """Mark and index move together: the basis of a perpetual is reset by funding."""
-        linear_pnl(instruments, market, scenarios, np.zeros(len(instruments)), out)
+        """Mark and index move together but for ``perpetual_shift``; ``funding`` of the scenario is paid on the notional."""
+        premium = replace(scenarios, basis_shift=scenarios.perpetual_shift)
+        linear_pnl(instruments, market, premium, np.ones(len(instruments)), out)
+        if scenarios.funding is None:
+            return
+        for i, item in enumerate(instruments):
+            paid = scenarios.funding[:, scenarios.columns([item.underlying])[0]]
+            notional = 1.0 if item.inverse else market.price(item.underlying) * scenarios.price_factor(item.underlying)
+            out[:, i] -= paid * notional
 
 
 PERPETUAL = PerpetualFamily()

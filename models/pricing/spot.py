@@ -8,11 +8,34 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from hedgeopt.models.data import pegged_assets
+from hedgeopt.models.pegs import moved_by, peg_factor
 from hedgeopt.models.pricing.family import MarketView, UnitRisk, greek
 from hedgeopt.models.pricing.instrument import Asset, Instrument
 from hedgeopt.models.scenarios.set import ScenarioSet
 
-__all__ = ["SPOT", "Spot"]
+__all__ = ["SPOT", "Spot", "add_delta", "price_slopes"]
+
+
+def price_slopes(
+    asset: str, market: MarketView, underlying: str | None = None, price: float | None = None
+) -> dict[str, float]:
+    """USD change of one unit of ``asset`` per USD move of each column of :func:`~hedgeopt.models.pegs.moved_by`.
+
+    ``{asset: 1}`` for an asset that is not pegged; else ``{underlying: price ratio, factor: price}``. ``underlying`` and
+    ``price`` stand in for a token that is not in the table of pegged assets, or that the market does not price.
+    """
+    underlying = underlying or pegged_assets().get(asset)
+    if underlying is None:
+        return {asset: 1.0}
+    price = market.price(asset) if price is None else price
+    return {underlying: price / market.price(underlying), peg_factor(asset, underlying): price}
+
+
+def add_delta(risk: UnitRisk, row: int, assets: tuple[str, ...], asset: str, units: float, market: MarketView) -> None:
+    """Add the delta of ``units`` of an asset to one row, by underlying and peg factor where the asset is pegged."""
+    for column, slope in price_slopes(asset, market).items():
+        risk.greeks[greek("delta"), row, assets.index(column)] += units * slope
 
 
 class Spot(Instrument):
@@ -25,8 +48,8 @@ class Spot(Instrument):
 
     @property
     def assets(self) -> tuple[str, ...]:
-        """The asset itself."""
-        return (self.asset,)
+        """The asset itself; underlying and peg factor where it is pegged."""
+        return moved_by(self.asset)
 
     @property
     def settlement(self) -> str:
@@ -35,7 +58,7 @@ class Spot(Instrument):
 
 
 class SpotFamily:
-    """Value ``S``, delta 1, P&L ``S0 (factor - 1)``."""
+    """Value ``S``, delta 1, P&L ``S0 (factor - 1)``; stablecoins are dollar assets with a price of their own."""
 
     kind = "spot"
     instrument = Spot
@@ -46,7 +69,7 @@ class SpotFamily:
         for i, item in enumerate(instruments):
             price = market.price(item.asset)
             risk.value[i] = risk.notional[i] = risk.premium[i] = price
-            risk.greeks[greek("delta"), i, assets.index(item.asset)] = 1.0
+            add_delta(risk, i, assets, item.asset, 1.0, market)
         return risk
 
     def scenario_pnl(self, instruments: Sequence[Spot], market: MarketView, scenarios: ScenarioSet, out: np.ndarray) -> None:

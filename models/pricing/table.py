@@ -8,9 +8,16 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
+from hedgeopt.models.pricing.amm_concentrated import AMM_CONCENTRATED
+from hedgeopt.models.pricing.amm_constant_product import AMM_CONSTANT_PRODUCT
 from hedgeopt.models.pricing.family import Family
 from hedgeopt.models.pricing.future import FUTURE
+from hedgeopt.models.pricing.lending_borrow import LENDING_BORROW
+from hedgeopt.models.pricing.lending_supply import LENDING_SUPPLY
+from hedgeopt.models.pricing.loop import LOOP
 from hedgeopt.models.pricing.option import OPTION
+from hedgeopt.models.pricing.option_vault import OPTION_VAULT
+from hedgeopt.models.pricing.pegged import PEGGED
 from hedgeopt.models.pricing.perpetual import PERPETUAL
 from hedgeopt.models.pricing.spot import SPOT
 
@@ -23,6 +30,13 @@ FAMILIES: dict[str, Family] = {
         PERPETUAL,
         FUTURE,
         OPTION,
+        AMM_CONSTANT_PRODUCT,
+        AMM_CONCENTRATED,
+        LENDING_SUPPLY,
+        LENDING_BORROW,
+        LOOP,
+        PEGGED,
+        OPTION_VAULT,
     )
 }
 

@@ -13,19 +13,20 @@ from hedgeopt.models.pricing.family import GREEK_UNITS, greek
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.term import LinearTerm, Term, TradeVariables
 
-__all__ = ["Delta", "Gamma", "Rho", "Theta", "Vanna", "Vega", "Volga", "net_greek"]
+__all__ = ["Delta", "Gamma", "Rho", "Theta", "Vanna", "Vega", "Volga", "asset_column", "net_greek"]
 
 
 def net_greek(e: Exposures, name: str, asset: str, *, collateral: bool = True) -> float:
     """Net Greek of the present book: sum of quantity times unit Greek; delta counts posted coins as well."""
-    at = _asset(e, asset)
+    at = asset_column(e, asset)
     total = float(e.rows.quantity @ e.rows.greeks[greek(name), :, at])
     if name == "delta" and collateral:
-        total += float(e.collateral[:, at].sum())
+        total += float(e.coin_delta[:, at].sum())
     return total
 
 
-def _asset(e: Exposures, asset: str) -> int:
+def asset_column(e: Exposures, asset: str) -> int:
+    """Column of an asset that a policy names; raises InputError when the exposures do not hold it."""
     try:
         return e.asset(asset)
     except KeyError:
@@ -44,7 +45,7 @@ class _BoundGreek(LinearTerm):
         self._spec = spec
 
     def coefficients(self, e: Exposures) -> np.ndarray:
-        return e.trade_greeks[greek(self._spec.kind), :, _asset(e, self._spec.underlying)]
+        return e.trade_greeks[greek(self._spec.kind), :, asset_column(e, self._spec.underlying)]
 
     def constant(self, e: Exposures) -> float:
         return net_greek(e, self._spec.kind, self._spec.underlying, collateral=self._spec.collateral)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term, TradeVariables
@@ -21,7 +22,8 @@ def row_exposure(e: Exposures, basis: str) -> np.ndarray:
     """(M,) non-negative USD exposure of one unit: ``|delta| * price`` summed over assets, or full notional."""
     if basis == "notional":
         return e.rows.notional
-    return np.abs(e.rows.greeks[greek("delta")]) @ e.prices
+    outright = np.array([not is_peg(asset) for asset in e.assets])  # a peg moves what its underlying moves already
+    return np.abs(e.rows.greeks[greek("delta")]) @ np.where(outright, e.prices, 0.0)
 
 
 class _BoundGrossLeverage:
@@ -30,11 +32,16 @@ class _BoundGrossLeverage:
 
         n = e.n_candidates
         self._basis = basis
-        self._exposure = cp.Parameter(n, nonneg=True)
-        self._held = cp.Parameter(n)
         self._rest = cp.Parameter(nonneg=True)
-        # the weight stands inside the absolute value: a parameter times another would not be DPP
-        self.expression = cp.norm1(cp.multiply(self._exposure, trades.net) + self._held) + self._rest
+        self._exposure = cp.Parameter(n, nonneg=True)
+        # without a position |x| is buy + sell; only held candidates need an absolute value and its extra variables
+        self._held_at = np.flatnonzero(e.held)
+        self.expression = self._exposure @ (trades.buy + trades.sell) + self._rest
+        if len(self._held_at):
+            k = len(self._held_at)
+            self._weight, self._held = cp.Parameter(k, nonneg=True), cp.Parameter(k)
+            # the weight stands inside the absolute value: a parameter times another would not be DPP
+            self.expression += cp.norm1(cp.multiply(self._weight, trades.net[self._held_at]) + self._held)
 
     def _parts(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
         """Exposure per unit over equity and quantity held of the candidates, and leverage of all other rows."""
@@ -54,7 +61,11 @@ class _BoundGrossLeverage:
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         unit, held, rest = self._parts(e)
-        self._exposure.value, self._held.value, self._rest.value = unit * scale, unit * held, rest
+        self._rest.value = rest
+        self._exposure.value = np.where(e.held, 0.0, unit * scale)
+        if len(self._held_at):
+            self._weight.value = (unit * scale)[self._held_at]
+            self._held.value = (unit * held)[self._held_at]
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         unit, held, rest = self._parts(e)

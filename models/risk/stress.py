@@ -1,7 +1,8 @@
-"""Loss in a named stress scenario."""
+"""Loss in a named stress scenario, with or without the cost of leaving the positions in it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import LinearTerm, Term, TradeVariables
 
 __all__ = ["StressLoss"]
@@ -37,24 +39,86 @@ class _BoundStress(LinearTerm):
         return -float(e.stress_base[self._at(e)])
 
 
+class _BoundUnwind(_BoundStress):
+    """Adds ``sum sell max(z, 0) + buy max(-z, 0)`` over all positions z after trading."""
+
+    def __init__(self, trades: TradeVariables, e: Exposures, scenario: str) -> None:
+        import cvxpy as cp
+
+        super().__init__(trades, e, scenario)
+        n = e.n_candidates
+        self._sell, self._buy = cp.Parameter(n, nonneg=True), cp.Parameter(n, nonneg=True)
+        self._long, self._short = cp.Parameter(n), cp.Parameter(n)
+        self._held = cp.Parameter(nonneg=True)
+        # weights stand inside the convex functions: a parameter times another would not be DPP
+        leaving_longs = cp.sum(cp.pos(cp.multiply(self._sell, trades.net) + self._long))
+        leaving_shorts = cp.sum(cp.neg(cp.multiply(self._buy, trades.net) + self._short))
+        self.expression = self.expression + leaving_longs + leaving_shorts + self._held
+
+    def _unit(self, e: Exposures) -> tuple[np.ndarray, np.ndarray]:
+        if e.stress_unwind_sell is None or e.stress_unwind_buy is None:
+            raise InputError(
+                "exposures hold no unwind costs", field="stress_unwind_sell", fix="build them with build_exposures"
+            )
+        at = self._at(e)
+        return e.stress_unwind_sell[at], e.stress_unwind_buy[at]
+
+    def _resting(self, e: Exposures) -> float:
+        """Cost of leaving the rows that cannot be traded."""
+        sell, buy = self._unit(e)
+        rest = np.ones(len(e.rows), bool)
+        rest[e.candidate] = False
+        q = e.rows.quantity[rest]
+        return float(sell[rest] @ np.maximum(q, 0.0) + buy[rest] @ np.maximum(-q, 0.0))
+
+    def update(self, e: Exposures, scale: np.ndarray) -> None:
+        super().update(e, scale)
+        sell, buy = (unit[e.candidate] for unit in self._unit(e))
+        held = e.rows.quantity[e.candidate]
+        self._sell.value, self._buy.value = sell * scale, buy * scale
+        self._long.value, self._short.value = sell * held, buy * held
+        self._held.value = self._resting(e)
+
+    def evaluate(self, e: Exposures, x: np.ndarray) -> float:
+        sell, buy = self._unit(e)
+        z = e.positions(x)
+        return super().evaluate(e, x) + float(sell @ np.maximum(z, 0.0) + buy @ np.maximum(-z, 0.0))
+
+    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        """Exact: ``sell max(z, 0) + buy max(-z, 0) = (sell + buy) max(z, 0) - buy z``, a kink at minus what is held."""
+        sell, buy = (unit[e.candidate] for unit in self._unit(e))
+        held = e.rows.quantity[e.candidate]
+        leaving = Separable(-buy, self._resting(e) - float(buy @ held), (sell + buy)[None, :], -held[None, :])
+        return super().minorant(e, x, tails) + leaving
+
+
 class StressLoss(Term):
-    """Loss in USD of the whole book, fully revalued, in one named stress scenario; negative is a gain."""
+    """Loss in USD of the whole book, fully revalued, in one named stress scenario; negative is a gain.
+
+    With ``include_unwind``, what it would cost to leave every position in that scenario counts too: today's half-spread
+    times the scenario's spread multiplier, plus fees. The term is then convex and no longer affine.
+    """
 
     unit: ClassVar[str] = "USD"
-    affine: ClassVar[bool] = True
     source: ClassVar[str] = "models/data/stress.toml, a source per number"
 
     kind: Literal["stress_loss"] = "stress_loss"
     scenario: str = Field(min_length=1, description="name of a stress scenario, such as 2020-03-12")
+    include_unwind: bool = Field(default=False, description="add the cost of leaving every position in the scenario")
 
     def __init__(self, scenario: str | None = None, **data: object) -> None:
         super().__init__(**({} if scenario is None else {"scenario": scenario}), **data)
 
     @property
+    def affine(self) -> bool:  # type: ignore[override]
+        """Without unwind costs."""
+        return not self.include_unwind
+
+    @property
     def name(self) -> str:
         """Such as ``stress 2020-03-12``."""
-        return f"stress {self.scenario}"
+        return f"stress {self.scenario}" + (" with unwind" if self.include_unwind else "")
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundStress:
-        """Linear: the scenario's prices are data."""
-        return _BoundStress(trades, e, self.scenario)
+        """Linear, or piecewise linear with unwind costs: the scenario's prices are data."""
+        return (_BoundUnwind if self.include_unwind else _BoundStress)(trades, e, self.scenario)

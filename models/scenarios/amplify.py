@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hedgeopt.errors import InputError
+from hedgeopt.models.data import pegged_assets
 from hedgeopt.models.scenarios.cascade import with_cascade
 from hedgeopt.models.scenarios.clearing import with_clearing
 from hedgeopt.models.scenarios.config import ScenarioSettings, VolMarket
+from hedgeopt.models.scenarios.edit import with_asset
 from hedgeopt.models.scenarios.events import with_events
 from hedgeopt.models.scenarios.pegs import with_pegs
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -32,6 +34,9 @@ def amplify(base: ScenarioSet, settings: ScenarioSettings, assets: Sequence[str]
             )
         scenarios = with_cascade(scenarios, settings.cascade, market.price(settings.cascade.asset), settings.vol_beta)
     scenarios = with_pegs(scenarios, settings.pegs, settings.seed, assets)
+    for token in assets:
+        if token in pegged_assets() and token not in scenarios.assets:
+            scenarios = with_asset(scenarios, token, scenarios.price_factor(token), like=pegged_assets()[token])
     if settings.clearing is not None:
         held = sorted({asset for node in settings.clearing.nodes for asset in node.holdings})
         scenarios = with_clearing(scenarios, settings.clearing, {a: market.price(a) for a in held}, settings.vol_beta)

@@ -86,7 +86,9 @@ class Sales:
             part, whole = (loan.debt * share * (1.0 + loan.bonus) for share in (loan.close_factor, 1.0))
             below, before = 0.95 * edge, (0.0, 0.0)
             # walk down the prices at which the sale changes its form: p*, 0.95 p*, and where the collateral runs out
-            for price in sorted({edge, below, min(part / loan.collateral, edge), min(whole / loan.collateral, below)}, reverse=True):
+            for price in sorted(
+                {edge, below, min(part / loan.collateral, edge), min(whole / loan.collateral, below)}, reverse=True
+            ):
                 owed = part if price > below else whole
                 now = (owed, 0.0) if price > owed / loan.collateral else (0.0, loan.collateral)
                 steps.append((price, now[0] - before[0], now[1] - before[1]))
@@ -126,17 +128,22 @@ def cascade_price(
         active = active[moving]
         if len(active) == 0:
             return now
-    raise InputError(f"cascade has not settled after {rounds} rounds", field="scenarios.cascade", fix="check loans and reserve")
+    raise InputError(
+        f"cascade has not settled after {rounds} rounds", field="scenarios.cascade", fix="check loans and reserve"
+    )
 
 
 def with_cascade(scenarios: ScenarioSet, cascade: Cascade, price_now: float, vol_beta: float) -> ScenarioSet:
     """The base set with the forced sales' push on the asset, and on others by ``spill``; vol follows the extra fall."""
     loans = cascade.loans + (read_loans(cascade.loans_file) if cascade.loans_file else ())
     base = price_now * scenarios.price_factor(cascade.asset)
-    depth = scenarios.liquidity.get("depth", np.ones(len(scenarios))) if cascade.scale_with_depth else np.ones(len(scenarios))
+    depth = (
+        scenarios.liquidity.get("depth", np.ones(len(scenarios))) if cascade.scale_with_depth else np.ones(len(scenarios))
+    )
     factor = cascade_price(base, cascade.reserve * np.maximum(depth, 1e-6), Sales.of(loans)) / base
     hit = float((factor < 1.0 - 1e-9) @ scenarios.weights)
-    note = f"liquidation cascade in {cascade.asset}: {100 * hit:.3g} % of scenarios, deepest push {100 * (1 - factor.min()):.3g} %"
+    deepest = 100 * (1 - factor.min())
+    note = f"liquidation cascade in {cascade.asset}: {100 * hit:.3g} % of scenarios, deepest push {deepest:.3g} %"
     scenarios = scaled_price(scenarios, cascade.asset, factor, vol_beta=vol_beta, notes=(note,))
     for asset, share in cascade.spill.items():
         if asset in scenarios.assets:

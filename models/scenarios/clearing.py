@@ -43,7 +43,7 @@ class Clearing(BaseModel):
     liabilities: tuple[Liability, ...] = Field(min_length=1)
     reserves: dict[str, float] = Field(
         default_factory=dict,
-        description="by asset, units in the pools that absorb sales of nodes in need; assets without one are sold at no impact",
+        description="by asset, units in the pools that absorb sales of nodes in need; without one, no impact",
     )
 
     @model_validator(mode="after")
@@ -173,5 +173,7 @@ def with_clearing(scenarios: ScenarioSet, network: Clearing, prices_now: dict[st
         recovery[node.name] = recovery.get(node.name, 1.0) * done.recovery[:, i]
         failing = float((done.recovery[:, i] < 1.0 - 1e-9) @ scenarios.weights)
         if failing > 0:
-            notes.append(f"{node.name} fails in {100 * failing:.3g} % of scenarios, paying {done.recovery[:, i].min():.3g} at worst")
+            notes.append(
+                f"{node.name} fails in {100 * failing:.3g} % of scenarios, paying {done.recovery[:, i].min():.3g} at worst"
+            )
     return replace(scenarios, recovery=recovery, notes=tuple(notes))

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from hedgeopt.models.data import pegged_assets
 from hedgeopt.models.scenarios.cascade import Cascade
 from hedgeopt.models.scenarios.clearing import Clearing
 from hedgeopt.models.scenarios.events import AnyEvent
@@ -58,7 +59,10 @@ class Response(BaseModel):
     vol_beta_up: float = Field(default=0.2, ge=-10, le=10, description="the same for rising prices")
     vol_of_vol: float = Field(default=1.0, ge=0, le=10, description="annual standard deviation of the log vol's own part")
     skew_beta: float = Field(
-        default=0.0, ge=-10, le=10, description="slope of the skew (vol per ln(strike/forward)/sqrt(years)) on the log return"
+        default=0.0,
+        ge=-10,
+        le=10,
+        description="slope of the skew (vol per ln(strike/forward)/sqrt(years)) on the log return",
     )
     skew_noise: float = Field(default=0.0, ge=0, le=10, description="annual standard deviation of the skew's own part")
     term_beta: float = Field(
@@ -102,7 +106,6 @@ class ScenarioSettings(Response):
     min_effective: float = Field(
         default=100.0, ge=1, description="fewest effective scenarios that views may leave before they are refused"
     )
-
 
     @model_validator(mode="after")
     def _events_are_uncertain(self) -> ScenarioSettings:
@@ -175,7 +178,8 @@ class HistoricalScenarios(ScenarioSettings):
     )
     halflife_days: float = Field(default=11.0, gt=0, le=1000, description="of the EWMA of squared moves (11 is 0.94 a day)")
     vols: dict[str, str] = Field(
-        default_factory=dict, description="by asset, a CSV of its vol index in time; its moves then come from the same windows"
+        default_factory=dict,
+        description="by asset, a CSV of its vol index in time; its moves then come from the same windows",
     )
     funding: dict[str, str] = Field(
         default_factory=dict, description="by asset, a CSV of 8-hour funding rates (decimals); joint with the price windows"
@@ -192,16 +196,14 @@ class HistoricalScenarios(ScenarioSettings):
         return self
 
 
-AnyScenarios: Any = Annotated[
-    ParametricScenarios | RegimeScenarios | HistoricalScenarios, Field(discriminator="kind")
-]
+AnyScenarios: Any = Annotated[ParametricScenarios | RegimeScenarios | HistoricalScenarios, Field(discriminator="kind")]
 
 
 def draw(settings: Any, assets: Sequence[str], market: VolMarket) -> ScenarioSet:
     """The sample that ``settings`` describe, for the given assets (dollar assets excluded).
 
     Order: the base sample of the kind, liquidation cascade, pegs, clearing, events, and last the views, which tilt the
-    probabilities of what came out.
+    probabilities of what came out. Staked and wrapped tokens follow their underlying, on the peg unless ``pegs`` says more.
     """
     from hedgeopt.models.scenarios.amplify import amplify
 
@@ -211,6 +213,6 @@ def draw(settings: Any, assets: Sequence[str], market: VolMarket) -> ScenarioSet
         from hedgeopt.models.scenarios.regime import regime as generator  # type: ignore[assignment]
     else:
         from hedgeopt.models.scenarios.parametric import parametric as generator  # type: ignore[assignment]
-    pegged = {peg.asset for peg in settings.pegs}
+    pegged = {peg.asset for peg in settings.pegs} | set(pegged_assets())
     base = generator(settings, [asset for asset in assets if asset not in pegged], market)
     return amplify(base, settings, assets, market)

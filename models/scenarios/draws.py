@@ -1,8 +1,8 @@
 """Random numbers that are the same on every machine and with every NumPy.
 
 NumPy promises the stream of its bit generators and of ``SeedSequence`` but not of ``Generator`` methods (NEP 19), so draws
-are made by inversion from raw PCG64 bits. Each use has a stream of its own name: adding one part to a scenario set (a peg, an
-event) leaves every other draw as it was, and a longer sample begins with the shorter one.
+are made by inversion from raw PCG64 bits. Each use and each column has a stream of its own name: adding a part to a scenario
+set (an asset, a peg, an event) leaves every other draw as it was, and a longer sample begins with the shorter one.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ __all__ = ["chi_square", "normals", "uniforms"]
 
 
 def uniforms(seed: int, stream: str, count: int, columns: int = 1) -> np.ndarray:
-    """(count, columns) uniforms inside (0, 1), row by row: ``(k + 1/2) / 2**53`` from the upper 53 bits of each draw."""
-    bits = np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(stream.encode())]))
-    raw = np.asarray(bits.random_raw(count * columns), dtype=np.uint64)
-    # the largest draw would round up to 1, whose normal is infinite
-    u = np.minimum(((raw >> np.uint64(11)).astype(float) + 0.5) * 2.0**-53, 1.0 - 2.0**-53)
-    return u.reshape(count, columns)
+    """(count, columns) uniforms inside (0, 1): ``(k + 1/2) / 2**53`` from the upper 53 bits of each draw."""
+    u = np.empty((count, columns))
+    for column in range(columns):
+        bits = np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(stream.encode()), column]))
+        raw = np.asarray(bits.random_raw(count), dtype=np.uint64)
+        # the largest draw would round up to 1, whose normal is infinite
+        u[:, column] = np.minimum(((raw >> np.uint64(11)).astype(float) + 0.5) * 2.0**-53, 1.0 - 2.0**-53)
+    return u
 
 
 def normals(seed: int, stream: str, count: int, columns: int = 1) -> np.ndarray:

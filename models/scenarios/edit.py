@@ -9,7 +9,7 @@ import numpy as np
 
 from hedgeopt.models.scenarios.set import TABLES, ScenarioSet
 
-__all__ = ["scaled_price", "scaled_liquidity", "with_asset"]
+__all__ = ["scaled_liquidity", "scaled_price", "with_asset"]
 
 
 def with_asset(scenarios: ScenarioSet, asset: str, factor: np.ndarray, like: str | None = None) -> ScenarioSet:

@@ -42,7 +42,9 @@ def unwind_multiplier(scenarios: ScenarioSet, venue: str) -> np.ndarray:
 
 def misled_venues(scenarios: ScenarioSet) -> frozenset[str]:
     """Venues with an oracle fault in some scenario."""
-    return frozenset(item.event.venue for item in scenarios.events if item.event.kind == "oracle_fault" and item.happens.any())
+    return frozenset(
+        item.event.venue for item in scenarios.events if item.event.kind == "oracle_fault" and item.happens.any()
+    )
 
 
 def as_seen_by(scenarios: ScenarioSet, venue: str) -> ScenarioSet:

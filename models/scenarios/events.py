@@ -32,7 +32,7 @@ _Probability = Annotated[float, Field(gt=0, le=1)]
 
 
 class _Event(BaseModel):
-    """In which scenarios an event happens: with ``probability``, where ``asset`` has fallen by ``fall`` or more (if given)."""
+    """Happens with ``probability``, in scenarios where ``asset_fall`` has fallen by ``fall`` or more (if given)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -121,7 +121,9 @@ class LiquidityDrain(_Event):
 
     kind: Literal["liquidity_drain"] = "liquidity_drain"
     venue: str | None = Field(default=None, description="none: everywhere")
-    spread: float = Field(default=10.0, ge=1, le=10_000, description="half-spread multiplier: unwinding costs that much more")
+    spread: float = Field(
+        default=10.0, ge=1, le=10_000, description="half-spread multiplier: unwinding costs that much more"
+    )
     depth: float = Field(default=0.1, gt=0, le=1, description="depth multiplier")
 
     @property

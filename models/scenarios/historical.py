@@ -38,12 +38,16 @@ def historical(settings: HistoricalScenarios, assets: Sequence[str], market: Vol
         vol, current = ewma_vol(prices, windows, settings.halflife_days)
         keep = np.isfinite(vol).all(axis=1)
         if keep.sum() < FEWEST:
-            raise InputError(f"price history leaves {int(keep.sum())} windows after the first {FEWEST} steps", file=settings.prices)
+            raise InputError(
+                f"price history leaves {int(keep.sum())} windows after the first {FEWEST} steps", file=settings.prices
+            )
         moves = moves / np.where(keep[:, None], vol, 1.0)
     extra = joint_moves(settings, assets, prices, windows)
     keep &= extra.known
     if keep.sum() < FEWEST:
-        raise InputError(f"vol and funding histories leave {int(keep.sum())} windows, {FEWEST} are needed", file=settings.prices)
+        raise InputError(
+            f"vol and funding histories leave {int(keep.sum())} windows, {FEWEST} are needed", file=settings.prices
+        )
     moves = moves[keep] - moves[keep].mean(axis=0)
     if current is not None:
         moves = moves * current

@@ -11,12 +11,12 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 
-__all__ = ["FEWEST", "Windows", "cut_windows", "read_prices"]
+__all__ = ["FEWEST", "TIMES", "Windows", "cut_windows", "parse_times", "read_prices"]
 
 FEWEST = 30
 """Windows that a history must give before it is called one."""
 
-_TIMES = ("timestamp", "date", "time", "datetime")
+TIMES = ("timestamp", "date", "time", "datetime")
 _LABELS = ("symbol", "asset", "currency", "base")
 _CLOSES = ("close", "price")
 
@@ -40,15 +40,13 @@ def read_prices(path: str | Path, assets: Sequence[str]) -> pd.DataFrame:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except (ValueError, OSError) as error:
         raise InputError(f"price history cannot be read: {error}", file=path) from None
-    if frame.index.name and str(frame.index.name).lower() in _TIMES:
+    if frame.index.name and str(frame.index.name).lower() in TIMES:
         frame = frame.reset_index()
     lower = {str(column).lower(): column for column in frame.columns}
-    when = next((lower[name] for name in _TIMES if name in lower), None)
+    when = next((lower[name] for name in TIMES if name in lower), None)
     if when is None:
-        raise InputError(f"no time column ({', '.join(_TIMES)})", file=path)
-    times = pd.to_datetime(frame[when], utc=True, errors="coerce")
-    if times.isna().any():
-        raise InputError("a time cannot be read", file=path, field=str(when), value=frame[when][times.isna()].iloc[0])
+        raise InputError(f"no time column ({', '.join(TIMES)})", file=path)
+    times = parse_times(frame[when], path)
     label = next((lower[name] for name in _LABELS if name in lower), None)
     close = next((lower[name] for name in _CLOSES if name in lower), None)
     columns: dict[str, pd.Series] = {}
@@ -62,11 +60,22 @@ def read_prices(path: str | Path, assets: Sequence[str]) -> pd.DataFrame:
         if column is None:
             known = sorted(set(map(str, frame[label]))) if label is not None else list(map(str, frame.columns))
             raise InputError(f"holds no prices of {asset}", file=path, fix=f"it holds {', '.join(known[:8])}")
-        columns[asset] = _checked(asset, pd.DatetimeIndex(times[mine]), frame.loc[mine, column], path)
+        columns[asset] = _checked(asset, times[mine], frame.loc[mine, column], path)
     joint = pd.DataFrame(columns).dropna()
     if joint.empty:
         raise InputError(f"no time has a price of each of {', '.join(assets)}", file=path)
     return joint
+
+
+def parse_times(column: pd.Series, path: Path) -> pd.DatetimeIndex:
+    """ISO 8601 times (or a column of times) as UTC; an InputError names the first that is neither."""
+    if pd.api.types.is_numeric_dtype(column):
+        raise InputError("needs ISO 8601 times", file=path, field=str(column.name), value=column.iloc[0])
+    dated = pd.api.types.is_datetime64_any_dtype(column)
+    times = pd.to_datetime(column, utc=True, errors="coerce", format=None if dated else "ISO8601")
+    if times.isna().any():
+        raise InputError("a time cannot be read", file=path, field=str(column.name), value=column[times.isna()].iloc[0])
+    return pd.DatetimeIndex(times)
 
 
 def _checked(asset: str, times: pd.DatetimeIndex, prices: pd.Series, path: Path) -> pd.Series:
@@ -113,9 +122,7 @@ class Windows:
     years: float
 
 
-def cut_windows(
-    prices: pd.DataFrame, horizon_days: float, *, gaps: str = "refuse", file: object | None = None
-) -> Windows:
+def cut_windows(prices: pd.DataFrame, horizon_days: float, *, gaps: str = "refuse", file: object | None = None) -> Windows:
     """Every overlapping window of the horizon.
 
     Parameters
@@ -148,7 +155,8 @@ def cut_windows(
     if broken.any() and gaps != "skip":
         at = int(np.flatnonzero(broken)[0])
         raise InputError(
-            f"price history has {int(broken.sum())} gaps or uneven steps, the first from {index[at].isoformat()} to {index[at + 1].isoformat()}",
+            f"price history has {int(broken.sum())} gaps or uneven steps, "
+            f"the first from {index[at].isoformat()} to {index[at + 1].isoformat()}",
             file=file,
             fix='fill them, or set gaps = "skip" to leave out windows across gaps',
         )

@@ -11,11 +11,10 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.scenarios.config import HistoricalScenarios
-from hedgeopt.models.scenarios.history import Windows
+from hedgeopt.models.scenarios.history import TIMES, Windows, parse_times
 
 __all__ = ["JointMoves", "joint_moves", "read_series"]
 
-_TIMES = ("timestamp", "date", "time", "datetime")
 _PERIODS_PER_DAY = 3.0
 
 
@@ -27,9 +26,7 @@ class JointMoves:
     columns: list[tuple[str, int, np.ndarray]] = field(default_factory=list)
 
 
-def joint_moves(
-    settings: HistoricalScenarios, assets: Sequence[str], prices: pd.DataFrame, windows: Windows
-) -> JointMoves:
+def joint_moves(settings: HistoricalScenarios, assets: Sequence[str], prices: pd.DataFrame, windows: Windows) -> JointMoves:
     """Log vol changes and funding sums over each window.
 
     Funding counts beyond its own mean, because carry holds the quoted rate already: the sum over the window of
@@ -72,13 +69,11 @@ def read_series(path: str | Path) -> pd.Series:
     if not path.exists():
         raise InputError("history not found", file=path)
     frame = pd.read_csv(path)
-    when = next((column for column in frame.columns if str(column).lower() in _TIMES), None)
+    when = next((column for column in frame.columns if str(column).lower() in TIMES), None)
     numeric = [column for column in frame.columns if column != when and pd.api.types.is_numeric_dtype(frame[column])]
     if when is None or not numeric:
         raise InputError("needs a time column and a numeric one", file=path)
-    times = pd.DatetimeIndex(pd.to_datetime(frame[when], utc=True, errors="coerce"))
-    if times.hasnans:
-        raise InputError("a time cannot be read", file=path, field=str(when))
+    times = parse_times(frame[when], path)
     if times.has_duplicates:
         raise InputError("holds the same time twice", file=path, value=times[times.duplicated()][0].isoformat())
     if not times.is_monotonic_increasing:

@@ -18,7 +18,7 @@ __all__ = ["Peg", "with_pegs"]
 class Peg(BaseModel):
     """A token worth a fixed amount of another asset, until it is not.
 
-    Its price factor is that of ``follows`` (1 for a dollar) times ``exp(noise sqrt(h) z)`` times ``1 - loss``. The peg breaks
+    Its price factor is that of ``follows`` (1 for a dollar) times ``exp(noise sqrt(h) z)`` times ``1 - loss``. It breaks
     with ``break_probability`` over the horizon, preferably when ``driver`` falls: a Gaussian copula with ``dependence``
     joins the break to the rank of the driver's return. Given a break the loss is uniform between half and one and a half
     times ``depth``.
@@ -31,7 +31,9 @@ class Peg(BaseModel):
     noise: float = Field(default=0.0, ge=0, le=2, description="annual vol of the price around the peg")
     break_probability: float = Field(default=0.0, ge=0, le=1, description="that the peg breaks within the horizon")
     depth: float = Field(default=0.1, ge=0, lt=0.66, description="average share of value lost in a break")
-    driver: str | None = Field(default=None, description="asset whose falls bring breaks; none: the one it follows, or the first")
+    driver: str | None = Field(
+        default=None, description="asset whose falls bring breaks; none: the one it follows, or the first"
+    )
     dependence: float = Field(default=0.8, ge=0, lt=1, description="copula correlation between break and the driver's fall")
 
     @model_validator(mode="after")
@@ -64,7 +66,9 @@ def with_pegs(scenarios: ScenarioSet, pegs: Sequence[Peg], seed: int, needed: Se
             continue
         if missing:
             raise InputError(
-                f"peg of {peg.asset} needs moves of {missing[0]}, which no scenario has", file="policy", field="scenarios.pegs"
+                f"peg of {peg.asset} needs moves of {missing[0]}, which no scenario has",
+                file="policy",
+                field="scenarios.pegs",
             )
         count = len(scenarios)
         own = normals(seed, f"peg {peg.asset}", count, 2)

@@ -12,7 +12,7 @@ from hedgeopt.models.scenarios.parametric import annual_vol, correlated
 from hedgeopt.models.scenarios.response import responses
 from hedgeopt.models.scenarios.set import ScenarioSet
 
-__all__ = ["calm_scale", "regime", "student_margins"]
+__all__ = ["calm_scale", "regime", "student_margins", "unit_returns"]
 
 
 def regime(settings: RegimeScenarios, assets: Sequence[str], market: VolMarket) -> ScenarioSet:
@@ -24,18 +24,37 @@ def regime(settings: RegimeScenarios, assets: Sequence[str], market: VolMarket) 
         liquidation:   s d + m s t,                copula correlation ``liquidation_correlation``
 
     where ``t`` is Student with unit variance; so the mean is 0, the variance ``sigma^2 h``, and the third central moment
-    ``s^3 w d (3 (m^2 - 1) + d^2 (1 - 2 w) / (1 - w)^2)``: negative for a negative drift. In a liquidation the log vol rises by
-    ``vol_jump`` beyond its answer to spot, half-spreads multiply by ``spread`` and depth by ``depth``.
+    ``s^3 w d (3 (m^2 - 1) + d^2 (1 - 2 w) / (1 - w)^2)``: negative for a negative drift. In a liquidation the log vol rises
+    by ``vol_jump`` beyond its answer to spot, half-spreads multiply by ``spread`` and depth by ``depth``.
 
     Raises
     ------
     InputError
         For an impossible correlation, or an asset without vol.
     """
-    years, w, d = settings.horizon_days / 365.0, settings.weight, settings.drift
     sigma = np.array([annual_vol(settings, asset, market) for asset in assets])
-    s = calm_scale(settings) * sigma * np.sqrt(years)
-    normal = normals(settings.seed, "spot", settings.count, len(assets))
+    unit, falling = unit_returns(settings, [settings.margin_degrees.get(asset, settings.degrees) for asset in assets])
+    moves = sigma * np.sqrt(settings.horizon_days / 365.0) * unit
+    fields = responses(settings, moves)
+    fields["log_vol_shift"] = fields["log_vol_shift"] + settings.vol_jump * falling[:, None]
+    for name, multiplier in (("spread", settings.spread), ("depth", settings.depth)):
+        fields["liquidity"][name] = fields["liquidity"].get(name, 1.0) * np.where(falling, multiplier, 1.0)
+    return ScenarioSet(
+        name=(
+            f"t copula({settings.copula_degrees:g}), liquidations {settings.weight:g}, {settings.count} draws, "
+            f"seed {settings.seed}"
+        ),
+        assets=tuple(assets),
+        spot_factor=np.exp(moves - moves.mean(axis=0)),
+        horizon_days=settings.horizon_days,
+        **fields,
+    )
+
+
+def unit_returns(settings: RegimeScenarios, margin_degrees: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (S, A) with mean 0 and variance 1, and whether each scenario is a liquidation (S,)."""
+    w, d, s = settings.weight, settings.drift, calm_scale(settings)
+    normal = normals(settings.seed, "spot", settings.count, len(margin_degrees))
     falling = uniforms(settings.seed, "regime", settings.count)[:, 0] < w
     gaussian = np.where(
         falling[:, None],
@@ -44,20 +63,8 @@ def regime(settings: RegimeScenarios, assets: Sequence[str], market: VolMarket) 
     )
     chi = chi_square(settings.seed, "mixing", settings.count, settings.copula_degrees)
     student = gaussian * np.sqrt(settings.copula_degrees / chi)[:, None]
-    margins = [settings.margin_degrees.get(asset, settings.degrees) for asset in assets]
-    unit = student_margins(student, settings.copula_degrees, margins)
-    moves = np.where(falling[:, None], s * (d + settings.vol_multiplier * unit), s * (unit - d * w / (1.0 - w)))
-    fields = responses(settings, moves)
-    fields["log_vol_shift"] = fields["log_vol_shift"] + settings.vol_jump * falling[:, None]
-    for name, multiplier in (("spread", settings.spread), ("depth", settings.depth)):
-        fields["liquidity"][name] = fields["liquidity"].get(name, 1.0) * np.where(falling, multiplier, 1.0)
-    return ScenarioSet(
-        name=f"t copula({settings.copula_degrees:g}), liquidation weight {w:g}, {settings.count} draws, seed {settings.seed}",
-        assets=tuple(assets),
-        spot_factor=np.exp(moves - moves.mean(axis=0)),
-        horizon_days=settings.horizon_days,
-        **fields,
-    )
+    t = student_margins(student, settings.copula_degrees, margin_degrees)
+    return np.where(falling[:, None], s * (d + settings.vol_multiplier * t), s * (t - d * w / (1.0 - w))), falling
 
 
 def calm_scale(settings: RegimeScenarios) -> float:

@@ -43,7 +43,9 @@ def follow(settings: ScenarioSettings, log_return: np.ndarray, stream: str, beta
         return None
     moved = beta * log_return
     if noise > 0.0:
-        moved = moved + noise * np.sqrt(settings.horizon_days / 365.0) * shared_noise(settings.seed, stream, log_return.shape)
+        moved = moved + noise * np.sqrt(settings.horizon_days / 365.0) * shared_noise(
+            settings.seed, stream, log_return.shape
+        )
     return np.asarray(moved)
 
 

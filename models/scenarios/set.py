@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.data import dollar_assets, pegged_assets
+from hedgeopt.models.pegs import is_peg, peg_factor
 
 if TYPE_CHECKING:
     from hedgeopt.models.scenarios.events import Occurrence
@@ -145,7 +146,7 @@ class ScenarioSet:
         return float(np.exp(-(p * np.log(p)).sum()))
 
     def column(self, asset: str) -> int | None:
-        """Column of ``asset``; None for a dollar asset without a peg scenario (it keeps its price).
+        """Column of ``asset``; None for a dollar asset or peg factor without a scenario (it keeps its price).
 
         Raises
         ------
@@ -154,7 +155,7 @@ class ScenarioSet:
         """
         if asset in self.assets:
             return self.assets.index(asset)
-        if asset in dollar_assets():
+        if asset in dollar_assets() or is_peg(asset):
             return None
         raise InputError(
             f"no scenario moves {asset}",
@@ -163,9 +164,20 @@ class ScenarioSet:
         )
 
     def price_factor(self, asset: str) -> np.ndarray:
-        """(S,) price of ``asset`` in each scenario over its price today."""
+        """(S,) price of ``asset`` in each scenario over its price today.
+
+        A staked or wrapped asset without a column of its own moves with its underlying and its peg factor.
+        """
+        if asset not in self.assets and asset in pegged_assets():
+            return self.pegged_factor(asset, pegged_assets()[asset])
         at = self.column(asset)
         return np.ones(len(self)) if at is None else self.spot_factor[:, at]
+
+    def pegged_factor(self, asset: str, underlying: str) -> np.ndarray:
+        """(S,) the same for a token pegged to ``underlying``: its own column, else underlying times peg."""
+        if asset in self.assets:
+            return self.spot_factor[:, self.assets.index(asset)]
+        return self.price_factor(underlying) * self.price_factor(peg_factor(asset, underlying))
 
     def columns(self, assets: Sequence[str]) -> np.ndarray:
         """Column index of each of ``assets`` (underlyings, so every one must move)."""

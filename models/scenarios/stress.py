@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.data import dollar_assets, pegged_assets
 from hedgeopt.models.scenarios.events import Occurrence, with_events
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.scenarios.stress_table import StressEvent, StressSettings
@@ -29,8 +29,8 @@ _OPTIONAL = {
 def stress_scenarios(assets: Sequence[str], settings: StressSettings | None = None) -> ScenarioSet:
     """Every stress scenario asked for (all packaged ones by default), instantaneous, over ``assets``.
 
-    An asset that an event does not name takes its ``*`` move; dollar assets keep their price unless named. Fields that no
-    event moves stay None.
+    An asset that an event does not name takes its ``*`` move; dollar assets keep their price unless named,
+    and staked or wrapped tokens move with their underlying unless named. Fields that no event moves stay None.
 
     Raises
     ------
@@ -67,11 +67,12 @@ def _table(events: Sequence[StressEvent], name: str, assets: Sequence[str]) -> n
     for k, event in enumerate(events):
         given = getattr(event, name)
         for a, asset in enumerate(assets):
+            asset = asset if asset in given else pegged_assets().get(asset, asset)
             if asset in given:
                 values[k, a] = given[asset].value
             elif asset not in dollar_assets() and "*" in given:
                 values[k, a] = given["*"].value
-            elif asset not in dollar_assets() and name == "spot" and "grid" not in event.name and not event.events:
+            elif asset not in dollar_assets() and name == "spot":
                 raise InputError(
                     f"says nothing about {asset}", field=f"stress {event.name}", fix='name it in spot, or give "*"'
                 )

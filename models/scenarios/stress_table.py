@@ -91,11 +91,12 @@ class StressGrid(_Strict):
 
     def cells(self) -> list[StressEvent]:
         """One scenario per cell, named such as ``grid -20% x1.5``."""
+        still = {"*": Number(value=0.0)}
         moved = self.assets or ("*",)
         return [
             StressEvent(
                 name=f"{self.name} {100 * move:+g}% x{ratio:g}",
-                spot=dict.fromkeys(moved, Number(value=move)),
+                spot=still | dict.fromkeys(moved, Number(value=move)),
                 vol=dict.fromkeys(moved, Number(value=ratio)),
                 liquidity={"spread": Number(value=self.spread)},
             )
@@ -110,7 +111,9 @@ class StressSettings(_Strict):
     names: tuple[str, ...] | None = Field(
         default=None, description="packaged scenarios; none: all of them, an empty list: no packaged one"
     )
-    files: tuple[str, ...] = Field(default=(), description="TOML files with [[event]] tables such as models/data/stress.toml")
+    files: tuple[str, ...] = Field(
+        default=(), description="TOML files with [[event]] tables such as models/data/stress.toml"
+    )
     grids: tuple[StressGrid, ...] = ()
     scenarios: tuple[StressEvent, ...] = Field(default=(), description="scenarios written in the policy itself")
 
@@ -126,7 +129,11 @@ class StressSettings(_Strict):
         for name in self.names or ():
             if name not in known:
                 raise InputError(
-                    "unknown stress scenario", file="policy", field="stress.names", value=name, fix=f"known: {', '.join(known)}"
+                    "unknown stress scenario",
+                    file="policy",
+                    field="stress.names",
+                    value=name,
+                    fix=f"known: {', '.join(known)}",
                 )
         found = list(known.values()) if self.names is None else [known[name] for name in self.names]
         for path in self.files:

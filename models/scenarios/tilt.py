@@ -148,7 +148,10 @@ def _conflict(rows: Sequence[Condition], scale: np.ndarray, f: np.ndarray) -> In
         )
     words = "; ".join(f"{rows[i].view} (nearest: {rows[i].target + miss[i] * scale[i]:.6g})" for i in worst)
     return InputError(
-        f"views cannot be met together; what gives way first: {words}", file="policy", field="scenarios.views", fix="soften them"
+        f"views cannot be met together; what gives way first: {words}",
+        file="policy",
+        field="scenarios.views",
+        fix="soften them",
     )
 
 

@@ -1,0 +1,44 @@
+"""Pegged assets: how the price of a staked or wrapped token splits into its underlying and its peg.
+
+``price(stETH) = price(ETH) * ratio``, and the ratio is a factor of its own, named ``stETH/ETH``. Factors are relative: one
+stands at 1 now, so the delta to a factor is the USD value at stake if the peg were lost entirely, and a scenario that
+moves it to 0.92 takes 8 % off the ratio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hedgeopt.models.data import pegged_assets
+
+__all__ = ["is_directional", "is_peg", "moved_by", "peg_factor", "tokens"]
+
+
+def peg_factor(asset: str, underlying: str) -> str:
+    """Name of the factor, such as ``stETH/ETH``."""
+    return f"{asset}/{underlying}"
+
+
+def is_peg(name: str) -> bool:
+    """Whether a column of exposures or scenarios is a peg factor."""
+    return "/" in name
+
+
+def tokens(columns: Iterable[str]) -> list[str]:
+    """What scenarios move for these columns of exposures, each once: a peg factor's token in its place.
+
+    Tokens outside the table of pegged assets are left out: they follow their underlying.
+    """
+    named = ((name.split("/")[0], is_peg(name)) for name in columns)
+    return list(dict.fromkeys(name for name, peg in named if not peg or name in pegged_assets()))
+
+
+def is_directional(name: str) -> bool:
+    """Whether a column is an underlying of its own: neither a peg factor nor an asset pegged to another."""
+    return not is_peg(name) and name not in pegged_assets()
+
+
+def moved_by(asset: str) -> tuple[str, ...]:
+    """Columns that move the price of ``asset``: its underlying and peg factor if it is pegged, else itself."""
+    underlying = pegged_assets().get(asset)
+    return (asset,) if underlying is None else (underlying, peg_factor(asset, underlying))

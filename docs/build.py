@@ -22,7 +22,14 @@ PAGE = Path(__file__).resolve().parent / "cli.md"
 def reference() -> str:
     """The page's text."""
     group: Any = typer.main.get_command(app)
-    parts = ["# Command line", "", "Written by `make docs` from the commands; `make check` compares.", "", f"{group.help}", ""]
+    parts = [
+        "# Command line",
+        "",
+        "Written by `make docs` from the commands; `make check` compares.",
+        "",
+        f"{group.help}",
+        "",
+    ]
     parts += [_sentences(EXIT_CODES), ""]
     parts += _command("hedgeopt", group)
     for name, command in group.commands.items():

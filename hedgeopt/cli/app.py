@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +49,7 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Scenario seed, instead
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
 
 
-class SchemaKind(str, Enum):
+class SchemaKind(StrEnum):
     """Which input to describe."""
 
     book = "book"

@@ -82,7 +82,7 @@ def risk(
         exposures = expose(holdings, quotes, rules, trades=False)
         report = risk_report(exposures)
     if json:
-        data = {"book": holdings.name, "market": quotes.source, "created": quotes.timestamp.isoformat()}
+        data: dict[str, Any] = {"book": holdings.name, "market": quotes.source, "created": quotes.timestamp.isoformat()}
         data |= {"risk": report.to_dict(), "notes": list(exposures.notes)}
         sys.stdout.write(json_text.dumps(finite(data), indent=2, allow_nan=False) + "\n")
         return

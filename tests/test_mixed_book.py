@@ -18,7 +18,7 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.models.pricing.liquidity import fees_between
 from hedgeopt.read_book import read_book
-from hedgeopt.read_market import read_market
+from hedgeopt.market_reader import read_market
 from hedgeopt.solve import expose
 
 pytestmark = pytest.mark.realdata

@@ -107,7 +107,8 @@ def _closing(proposal: Proposal) -> Text:
     text = Text()
     text.append("certificate  ", "bold")
     text.append(
-        f"objective {certificate.objective:,.6g}, proven lower bound {certificate.lower_bound:,.6g}, gap {certificate.gap:.1e}; "
+        f"objective {certificate.objective:,.6g}, proven lower bound {certificate.lower_bound:,.6g}, "
+        f"gap {certificate.gap:.1e}; "
         f"closest limit {certificate.worst_limit}, excess {max(certificate.worst_violation, 0.0):.1e} of its size\n"
     )
     text.append("scenarios    ", "bold")

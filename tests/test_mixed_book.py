@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hedgeopt.read_book import read_book
 
 import hedgeopt as ho
+from hedgeopt.book_reader import read_book
 from hedgeopt.market_reader import read_market
 from hedgeopt.models.data import table
 from hedgeopt.models.pricing.liquidity import fees_between

@@ -22,6 +22,7 @@ from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import is_peg, moved_by
 from hedgeopt.models.pricing.family import UnitRisk, greek
+from hedgeopt.models.pricing.instrument import Derivative
 from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.pricing.table import FAMILIES
 from hedgeopt.models.scenarios.effects import as_seen_by, misled_venues, unwind_multiplier
@@ -289,19 +290,21 @@ def _revalue(
 ) -> _Revalued:
     """P&L (S, N) per unit traded and (S, C) of each account's present holdings.
 
-    A venue whose oracle errs settles its instruments at the prices it sees. Where a venue pays out only a share r of equity,
+    A venue whose oracle errs settles its derivatives at the prices it sees. Where a venue pays out only a share r of equity,
     what counts is ``r (equity + P&L) - equity``: linear in trades, and exact while equity stays positive.
     """
     n_scenarios = len(scenarios)
     pnl = np.empty((n_scenarios, len(table.unique)), order="F")
     misled = misled_venues(scenarios)
     for kind, members in _by_family(table.unique).items():
-        for venue in {table.unique[i].venue for i in members} & misled | {None}:
-            mine = [i for i in members if (table.unique[i].venue == venue if venue else table.unique[i].venue not in misled)]
+        by_view: dict[str | None, list[int]] = defaultdict(list)
+        for i in members:
+            item = table.unique[i]
+            by_view[item.venue if isinstance(item, Derivative) and item.venue in misled else None].append(i)
+        for venue, mine in by_view.items():
             out = np.empty((n_scenarios, len(mine)), order="F")
             seen = scenarios if venue is None else as_seen_by(scenarios, venue)
-            if mine:
-                FAMILIES[kind].scenario_pnl([table.unique[i] for i in mine], market, seen, out)
+            FAMILIES[kind].scenario_pnl([table.unique[i] for i in mine], market, seen, out)
             pnl[:, mine] = out
     if not np.isfinite(pnl).all():
         at = int(np.flatnonzero(~np.isfinite(pnl).all(axis=0))[0])

@@ -141,7 +141,7 @@ report = ho.risk_report(expose(book, market, ho.Policy(minimize=ho.CVaR(0.99), s
 losses = pd.Series(report.stress).sort_values()
 figure, axis = plt.subplots(figsize=(8, 6))
 axis.barh(losses.index, losses / 1e6)
-axis.set(xlabel="P&L, million USD", title="The same book in every named stress");;
+axis.set(xlabel="P&L, million USD", title="The same book in every named stress");
 
 # %% [markdown]
 # The five worst scenarios of the sample with a liquidation cascade:

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from hedgeopt.policy import Candidates, Policy, read_policy
     from hedgeopt.program import Program
     from hedgeopt.proposal import Proposal
-    from hedgeopt.read_book import read_book
-    from hedgeopt.read_market import read_market
+    from hedgeopt.book_reader import read_book
+    from hedgeopt.market_reader import read_market
     from hedgeopt.risk import RiskReport, risk_report
     from hedgeopt.solve import expose, propose
     from hedgeopt.tail import cvar
@@ -55,12 +55,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "book": "Account Book Collateral Position",
+    "book": "Account Book Collateral Link Position",
     "certificate": "Certificate",
     "constraints.limit": "Limit",
+    "constraints.margin_utilisation": "MarginUtilisation",
     "constraints.order_limit": "OrderLimit",
     "constraints.participation": "Participation",
     "constraints.position_limit": "PositionLimit",
+    "constraints.survive_stress": "SurviveStress",
+    "constraints.transfer_limit": "TransferLimit",
     "errors": "CertificateError HedgeoptError InfeasibleError InputError StaleQuoteError UnboundedError UnsupportedForm",
     "exposures": "build_exposures",
     "market": "Market",
@@ -71,18 +74,20 @@ _HOME = {
     "models.pricing.option": "Option",
     "models.pricing.perpetual": "Perpetual",
     "models.pricing.spot": "Spot",
+    "models.risk.concentration": "Concentration",
     "models.risk.cvar": "CVaR",
     "models.risk.greeks": "Delta Gamma Rho Theta Vanna Vega Volga",
     "models.risk.leverage": "GrossLeverage",
     "models.risk.stress": "StressLoss",
+    "models.risk.true_leverage": "NetLeverage TrueLeverage",
     "models.risk.variance": "Variance",
     "models.scenarios.config": "HistoricalScenarios ParametricScenarios",
     "models.scenarios.set": "ScenarioSet",
     "policy": "Candidates Policy read_policy",
     "program": "Program",
     "proposal": "Proposal",
-    "read_book": "read_book",
-    "read_market": "read_market",
+    "book_reader": "read_book",
+    "market_reader": "read_market",
     "risk": "RiskReport risk_report",
     "solve": "expose propose",
     "tail": "cvar",
@@ -98,6 +103,7 @@ __all__ = [
     "Certificate",
     "CertificateError",
     "Collateral",
+    "Concentration",
     "Delta",
     "Future",
     "Gamma",
@@ -107,8 +113,11 @@ __all__ = [
     "InfeasibleError",
     "InputError",
     "Limit",
+    "Link",
     "Margin",
+    "MarginUtilisation",
     "Market",
+    "NetLeverage",
     "Option",
     "OrderLimit",
     "ParametricScenarios",
@@ -125,8 +134,11 @@ __all__ = [
     "Spot",
     "StaleQuoteError",
     "StressLoss",
+    "SurviveStress",
     "Theta",
     "TransactionCost",
+    "TransferLimit",
+    "TrueLeverage",
     "UnboundedError",
     "UnsupportedForm",
     "Vanna",

@@ -24,10 +24,8 @@ def cells(text: str) -> list[tuple[str, str]]:
             found.append(("markdown" if "[markdown]" in line else "code", []))
         elif found:
             found[-1][1].append(line)
-    return [
-        (kind, "\n".join(line.removeprefix("# ").removeprefix("#") if kind == "markdown" else line for line in lines).strip())
-        for kind, lines in found
-    ]
+    bare = {"markdown": lambda line: line.removeprefix("# ").removeprefix("#"), "code": lambda line: line}
+    return [(kind, "\n".join(bare[kind](line) for line in lines).strip()) for kind, lines in found]
 
 
 def run(source: str, space: dict[str, Any]) -> list[dict[str, Any]]:

@@ -45,8 +45,10 @@ def factor_case(scenarios: int, instruments: int, beta: float, long_only: bool, 
     """Long-only minimum CVaR, or a hedge of a factor book with costs."""
     P = factor_scenarios(scenarios, instruments, seed)
     rng = np.random.default_rng(seed + 1)
-    base = np.zeros(scenarios) if long_only else factor_scenarios(scenarios, 1, seed + 2)[:, 0] + P @ (
-        rng.normal(size=instruments) / np.sqrt(instruments)
+    base = (
+        np.zeros(scenarios)
+        if long_only
+        else factor_scenarios(scenarios, 1, seed + 2)[:, 0] + P @ (rng.normal(size=instruments) / np.sqrt(instruments))
     )
     kind = "long-only" if long_only else "hedge"
     ones = np.ones(instruments)

@@ -31,9 +31,9 @@ def run(smoke: bool) -> Iterator[dict[str, Any]]:
         schema = pa.schema([(f"i{j}", pa.float32()) for j in range(n)])
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             for _ in range(0, scenarios, block):
-                factors = (r.standard_normal((block, 5), dtype=np.float32) / np.sqrt(r.chisquare(4, (block, 1)) / 4)).astype(
-                    np.float32
-                )
+                factors = (
+                    r.standard_normal((block, 5), dtype=np.float32) / np.sqrt(r.chisquare(4, (block, 1)) / 4)
+                ).astype(np.float32)
                 rows = factors @ loadings + 0.01 * r.standard_normal((block, n), dtype=np.float32)
                 writer.write_batch(pa.record_batch([rows[:, j] for j in range(n)], schema=schema))
         size = path.stat().st_size

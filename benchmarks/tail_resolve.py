@@ -1,4 +1,4 @@
-"""A re-solve after new market data, structure unchanged (1,000 scenarios x 50 instruments), against cvxpy's DPP path."""
+"""A re-solve after new market data with unchanged structure, 1,000 x 50, against cvxpy's DPP path."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ def run(smoke: bool) -> Iterator[dict[str, Any]]:
     buy, sell = cp.Variable(n, bounds=[0, 1]), cp.Variable(n, bounds=[0, 1])
     x = buy - sell
     # Our atom: cvxpy 1.9.3 cannot re-solve its own where (1 - beta) S is rounded to a fraction.
-    problem = cp.Problem(
-        cp.Minimize(tail.cvar(-(P @ x) - base, 0.95) + 2e-4 * cp.sum(buy + sell)), [cp.sum(x) == 0]
-    )
+    problem = cp.Problem(cp.Minimize(tail.cvar(-(P @ x) - base, 0.95) + 2e-4 * cp.sum(buy + sell)), [cp.sum(x) == 0])
     P0 = factor_scenarios(S, n, 1)
     base0 = P0 @ r.normal(size=n) * 0.3 + 0.01 * r.normal(size=S)
 
@@ -57,7 +55,9 @@ def run(smoke: bool) -> Iterator[dict[str, Any]]:
                 values.setdefault(name, []).append(float(problem.value))
         seconds[name] = float(np.median(spent))
     shared = min(len(v) for v in values.values())
-    worst = max(abs(a - b) / abs(b) for a, b in zip(values["tail"][:shared], values["cvxpy_highs"][:shared], strict=True))
+    worst = max(
+        abs(a - b) / abs(b) for a, b in zip(values["tail"][:shared], values["cvxpy_highs"][:shared], strict=True)
+    )
     yield {
         "scenarios": S, "instruments": n, "median_cpu_seconds": seconds, "largest_difference": worst,
         "times_faster_than": {k: round(v / seconds["tail"], 1) for k, v in seconds.items()},

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from hedgeopt.policy import Candidates, Policy, read_policy
     from hedgeopt.program import Program
     from hedgeopt.proposal import Proposal
-    from hedgeopt.read_book import read_book
-    from hedgeopt.read_market import read_market
+    from hedgeopt.book_reader import read_book
+    from hedgeopt.market_reader import read_market
     from hedgeopt.risk import RiskReport, risk_report
     from hedgeopt.solve import expose, propose
     from hedgeopt.tail import cvar
@@ -86,8 +86,8 @@ _HOME = {
     "policy": "Candidates Policy read_policy",
     "program": "Program",
     "proposal": "Proposal",
-    "read_book": "read_book",
-    "read_market": "read_market",
+    "book_reader": "read_book",
+    "market_reader": "read_market",
     "risk": "RiskReport risk_report",
     "solve": "expose propose",
     "tail": "cvar",

@@ -16,7 +16,6 @@ from hedgeopt.profile import SpotProfile
 from hedgeopt.summary import number, short_unit
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from hedgeopt.risk import RiskReport
@@ -158,10 +157,9 @@ def _svg(figure: Figure, name: str) -> str:
     for color, variable in _VARIABLES.items():
         svg = svg.replace(color, variable)
     svg = re.sub(r"font: ([\d.]+px) [^;\"]+", r"font: \1 var(--font)", svg)
-    svg = re.sub(
+    return re.sub(
         r'<svg [^>]*viewBox="([^"]+)"[^>]*>',
-        rf'<svg role="img" viewBox="\1" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">',
+        r'<svg role="img" viewBox="\1" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">',
         svg,
         count=1,
     )
-    return svg

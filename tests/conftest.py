@@ -13,7 +13,7 @@ from scipy.stats import norm
 import hedgeopt as ho
 from hedgeopt.book import Account, Book, Collateral, Position
 from hedgeopt.market import Market
-from hedgeopt.read_market import read_market
+from hedgeopt.market_reader import read_market
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("HEDGEOPT_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))

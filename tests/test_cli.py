@@ -166,12 +166,12 @@ def test_unknown_solver_is_refused(files, capsys):
 
 
 def test_an_unexpected_error_is_one_line_that_says_how_to_see_more(files, capsys, monkeypatch):
-    import hedgeopt.read_book
+    import hedgeopt.book_reader
 
     def burst(*_: object) -> None:
         raise KeyError("two\nlines")
 
-    monkeypatch.setattr(hedgeopt.read_book, "read_book", burst)
+    monkeypatch.setattr(hedgeopt.book_reader, "read_book", burst)
     assert main(given(files)) == 1
     assert "HEDGEOPT_DEBUG" in one_line(capsys.readouterr().err)
     with pytest.raises(KeyError):
@@ -251,7 +251,7 @@ def test_schema_is_json(kind, capsys):
 
 
 def test_market_schema_names_the_columns_the_reader_needs(capsys):
-    from hedgeopt.read_market import _OPTIONAL, _REQUIRED
+    from hedgeopt.market_reader import _OPTIONAL, _REQUIRED
 
     main(["schema", "market"])
     schema = json.loads(capsys.readouterr().out)

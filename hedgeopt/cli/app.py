@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,8 @@ __all__ = ["app"]
 
 EXIT_CODES = (
     "Exit codes: 0 solved, or input valid; 2 bad input or usage; 3 infeasible: no trade list meets every limit; "
-    "4 the solver could not certify an answer, or the objective has no lower bound; 1 unexpected error; 130 interrupted."
+    "4 the solver could not certify an answer, or the objective has no lower bound; 1 unexpected error or closed output; "
+    "130 interrupted."
 )
 
 app = typer.Typer(
@@ -48,7 +49,7 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Scenario seed, instead
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
 
 
-class SchemaKind(str, Enum):
+class SchemaKind(StrEnum):
     """Which input to describe."""
 
     book = "book"
@@ -134,7 +135,7 @@ def check(
 
 
 @app.command(epilog=EXIT_CODES)
-def schema(kind: Annotated[SchemaKind, typer.Argument(help="Which input to describe.")]) -> None:
+def schema(kind: Annotated[SchemaKind, typer.Argument(help="Which input to describe: book, market or policy.")]) -> None:
     """Print the JSON Schema of an input; for a market, that of one row of its table."""
     from hedgeopt.cli import commands
 

@@ -82,7 +82,7 @@ def risk(
         exposures = expose(holdings, quotes, rules, trades=False)
         report = risk_report(exposures)
     if json:
-        data = {"book": holdings.name, "market": quotes.source, "created": quotes.timestamp.isoformat()}
+        data: dict[str, Any] = {"book": holdings.name, "market": quotes.source, "created": quotes.timestamp.isoformat()}
         data |= {"risk": report.to_dict(), "notes": list(exposures.notes)}
         sys.stdout.write(json_text.dumps(finite(data), indent=2, allow_nan=False) + "\n")
         return
@@ -107,12 +107,12 @@ def check(
             rules = read_policy(policy)
             lines.append(f"{policy}: {len(rules.minimize)} terms to minimise, {len(rules.subject_to)} limits")
         if book is not None:
-            from hedgeopt.read_book import read_book
+            from hedgeopt.book_reader import read_book
 
             holdings = _as_of(read_book(book), as_of)
             lines.append(f"{book}: {len(holdings.accounts)} accounts, {holdings.n_positions} positions")
         if market:
-            from hedgeopt.read_market import read_market
+            from hedgeopt.market_reader import read_market
 
             quotes = read_market(*market, at=at)
             lines.append(f"{quotes.source}: {len(quotes)} instruments at {quotes.timestamp:%Y-%m-%d %H:%M:%S} UTC")
@@ -155,8 +155,8 @@ def _fit(book: Book, market: Market, policy: Policy, stage: Callable[[str], None
 
 
 def _inputs(book: Path, market: Sequence[Path], at: str | None, as_of: str | None) -> tuple[Book, Market]:
-    from hedgeopt.read_book import read_book
-    from hedgeopt.read_market import read_market
+    from hedgeopt.book_reader import read_book
+    from hedgeopt.market_reader import read_market
 
     holdings = _as_of(read_book(book), as_of)
     return holdings, read_market(*market, at=at)

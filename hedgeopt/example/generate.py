@@ -1,9 +1,10 @@
 """A synthetic market and book, made from a seed: nothing here was recorded anywhere.
 
-The chain has the shape of a coin-margined venue: listed strikes on several expiries, a vol surface with term structure, skew
-and smile, spreads that widen in the wings, missing bids far out of the money, open interest that peaks near round strikes,
-perpetuals with funding, and dated futures in contango. The book is what a market maker is left with after a week of customers
-buying short-dated options: short gamma and vega in front, some bought back behind, delta hedged with the perpetual last night.
+The chain has the shape of a coin-margined venue: listed strikes on several expiries, a vol surface with term structure,
+skew and smile, spreads that widen in the wings, missing bids far out of the money, open interest that peaks near round
+strikes, perpetuals with funding, and dated futures in contango. The book is what a market maker is left with after a week
+of customers buying short-dated options: short gamma and vega in front, some bought back behind, delta hedged with the
+perpetual last night.
 """
 
 from __future__ import annotations
@@ -26,15 +27,28 @@ _SEED = 20260306
 _DEVIATIONS = np.array([-2.4, -1.9, -1.45, -1.05, -0.7, -0.35, 0.0, 0.35, 0.7, 1.1, 1.55, 2.1])
 _EXPIRIES = ("13MAR26", "20MAR26", "27MAR26", "24APR26", "26JUN26", "25SEP26")
 _FUTURES = ("27MAR26", "26JUN26", "25SEP26")
-_COLUMNS = (
-    "timestamp,currency,instrument_name,option_type,strike,expiry,bid_price,ask_price,mark_price,mark_iv,"
-    "underlying_price,index_price,open_interest,volume,funding_8h"
-).split(",")
+_COLUMNS = [
+    "timestamp",
+    "currency",
+    "instrument_name",
+    "option_type",
+    "strike",
+    "expiry",
+    "bid_price",
+    "ask_price",
+    "mark_price",
+    "mark_iv",
+    "underlying_price",
+    "index_price",
+    "open_interest",
+    "volume",
+    "funding_8h",
+]
 
 
 @dataclass(frozen=True)
 class _Coin:
-    """Index in USD, vol at 7 and 200 days, annual basis, strike steps (near, far), perpetual tick, open interest, funding."""
+    """Index in USD, vol at 7 and 200 days, annual basis, strike steps (near, far), tick, open interest, funding."""
 
     code: str
     index: float

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import cvxpy as cp
 import numpy as np
 from cvxpy.atoms.atom import Atom
@@ -10,13 +12,13 @@ from numpy.typing import NDArray
 
 from hedgeopt.errors import InputError
 
-Probabilities = np.ndarray | cp.Parameter | None
+Probabilities: TypeAlias = NDArray[np.float64] | cp.Parameter | None
 
 
 class CVaR(Atom):
     """Weighted CVaR of a loss vector; build it with :func:`cvar`."""
 
-    # A tuple argument must be stored before Atom.__init__, which validates.
+    # Stored before Atom.__init__, which validates.
     def __init__(self, losses: cp.Expression, beta: float, probabilities: Probabilities = None) -> None:
         self.beta = float(beta)
         self.probabilities = probabilities

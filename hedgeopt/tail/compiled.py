@@ -7,7 +7,7 @@ The compiled form is ``min 1/2 z'Pz + c'z`` with ``A_eq z = b_eq`` and ``A_in z 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cvxpy as cp
@@ -51,6 +51,8 @@ class Compiled:
     columns: int
     equalities: int
     y_columns: Vector
+    definition: Vector
+    sign: Vector
     chain: Any
     inverse_data: Any
 
@@ -104,6 +106,17 @@ def compile_base(split: Split) -> Compiled:
     data, chain, inverse = _data(split)
     A, b, c = data["A"], np.asarray(data["b"], dtype=float), np.asarray(data["c"], dtype=float)
     columns, zero = A.shape[1], data["dims"].zero
+    P = data.get("P")
+    known = split.memory.get("compiled")
+    if known is not None:
+        old_A, old_P, old = known
+        if _same(A, old_A) and _same(P, old_P):
+            # Only right-hand sides and costs moved, as with new market data in the scenario matrix.
+            hosts = [replace(host, weight=float(c[old.kept[host.column]])) for host in old.hosts]
+            return replace(
+                old, c=c[old.kept], b_eq=b[:zero][old.eq_kept], b_in=b[zero:], f=b[:zero][old.definition] / old.sign,
+                hosts=hosts, offset=float(inverse[-1][s.OFFSET]), chain=chain, inverse_data=inverse,
+            )  # fmt: skip
     where = data["param_prob"].var_id_to_col
     y_columns = np.concatenate(
         [np.arange(where[v.id], where[v.id] + v.size) for v in split.inner] or [np.zeros(0, dtype=int)]
@@ -126,7 +139,7 @@ def compile_base(split: Split) -> Compiled:
     eq_kept = np.setdiff1d(np.arange(zero), definition)
     A_in = sp.csr_array(sp.csc_array(A_in)[:, kept])
     A_in.eliminate_zeros()
-    P = data.get("P")
+    P_given = P
     P = None if P is None or P.nnz == 0 else sp.csr_array(sp.csc_array(P)[:, kept])[kept]
     if P is not None:
         P = sp.csr_array(sp.triu(P) + sp.triu(P, 1).T)
@@ -138,7 +151,17 @@ def compile_base(split: Split) -> Compiled:
         j = position[column]
         entries = slice(by_column.indptr[j], by_column.indptr[j + 1])
         hosts.append(Host(j, float(c[column]), by_column.indices[entries], by_column.data[entries]))
-    return Compiled(
+    compiled = Compiled(
         P, c[kept], float(inverse[-1][s.OFFSET]), sp.csr_array(other[eq_kept]), b[:zero][eq_kept], A_in, b[zero:],
-        E, f, hosts, kept, eq_kept, columns, zero, y_columns, chain, inverse,
+        E, f, hosts, kept, eq_kept, columns, zero, y_columns, definition, sign, chain, inverse,
     )  # fmt: skip
+    split.memory["compiled"] = (A.copy(), None if P_given is None else P_given.copy(), compiled)
+    return compiled
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return a is b
+    if a.shape != b.shape or a.nnz != b.nnz:
+        return False
+    return all(np.array_equal(getattr(a, part), getattr(b, part)) for part in ("indptr", "indices", "data"))

@@ -15,7 +15,9 @@ from hedgeopt.tail.source import ScenarioSource, Vector, as_source
 _DENSE = 0.3
 
 
-def coefficients(e: cp.Expression) -> tuple[list[tuple[Callable[[], ScenarioSource], cp.Expression]], Callable[[], Vector]]:
+def coefficients(
+    e: cp.Expression,
+) -> tuple[list[tuple[Callable[[], ScenarioSource], cp.Expression]], Callable[[], Vector]]:
     """Readers of ``d e / d variable`` with the (flattened) variables, and of the value of ``e`` at zero.
 
     The Jacobian of an affine expression does not depend on the point, so cvxpy's own ``grad`` gives it exactly.

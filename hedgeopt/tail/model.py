@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,6 @@ class LossModel:
     width: int
     scale: float = 1.0
     uniform: bool = True
-    products: int = field(default=0, compare=False)
 
     @property
     def size(self) -> int:
@@ -70,16 +69,15 @@ class LossModel:
             gradient[block.columns] += block.source.weighted_sum(index, scaled)
         return gradient, float(weight @ self.offset[index])
 
-    def subset(self, index: Index) -> LossModel:
-        """The model of a subsample, its rows held in memory and its probabilities scaled to sum to one."""
-        blocks = [
-            Block(
-                ArraySource(block.source.rows(index)),
-                block.columns,
-                block.factor[index] if isinstance(block.factor, np.ndarray) else block.factor,
-            )
-            for block in self.blocks
-        ]
+    def subset(self, index: Index, shared: dict[int, ScenarioSource]) -> LossModel:
+        """The model of a subsample, its rows in memory (once per source) and its probabilities scaled to sum to one."""
+        blocks = []
+        for block in self.blocks:
+            source = shared.get(id(block.source))
+            if source is None:
+                source = shared.setdefault(id(block.source), ArraySource(block.source.rows(index)))
+            factor = block.factor[index] if isinstance(block.factor, np.ndarray) else block.factor
+            blocks.append(Block(source, block.columns, factor))
         caps = self.caps[index]
         total = caps.sum()
         if not total > 0:

@@ -15,10 +15,11 @@ from cvxpy.error import DCPError, SolverError
 
 from hedgeopt.errors import InputError
 from hedgeopt.tail.compiled import compile_base, is_polyhedral
-from hedgeopt.tail.loop import Loop, Options, Outcome
+from hedgeopt.tail.loop import Loop
 from hedgeopt.tail.masters.base import Master
 from hedgeopt.tail.masters.conic import ConicMaster
 from hedgeopt.tail.model import build_models
+from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.result import store
 from hedgeopt.tail.split import Split, split
 from hedgeopt.tail.threads import blas_threads
@@ -119,7 +120,9 @@ def _masters(parts: Split, name: str | None, options: dict[str, Any]) -> list[Ca
         chosen = name
         return [lambda: ConicMaster(parts, chosen, options)]
     if not is_polyhedral(parts):
-        raise InputError("the INTERIOR master takes linear and convex quadratic problems only", field="master", value=name)
+        raise InputError(
+            "the INTERIOR master takes linear and convex quadratic problems only", field="master", value=name
+        )
     if options:
         raise InputError("unknown options for the INTERIOR master", field="options", value=", ".join(options))
     fallback = "CLARABEL" if _quadratic(parts) else "HIGHS"

@@ -10,7 +10,7 @@ import numpy as np
 from cvxpy import settings as s
 from cvxpy.problems.problem import SolverStats
 
-from hedgeopt.tail.loop import Outcome
+from hedgeopt.tail.outcome import Outcome
 from hedgeopt.tail.source import Vector
 from hedgeopt.tail.split import Split
 

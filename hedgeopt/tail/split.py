@@ -1,7 +1,7 @@
 """Split a cvxpy problem into a base problem, where each CVaR is one scalar variable, and the tails themselves.
 
 Replacing a convex atom by an epigraph variable is exact in every problem that passes cvxpy's convexity rules, so a
-tail may stand anywhere a convex scalar may: in the objective, in ``<=`` constraints, or inside ``maximum`` and the like.
+tail may stand anywhere a convex scalar may: in the objective, in ``<=`` constraints, or inside ``maximum``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def is_tail(e: Any) -> bool:
 def _collect(e: Any, atoms: dict[int, cp.Expression]) -> None:
     if is_tail(e) and e.variables():
         if not e.args[0].is_affine():
-            raise UnsupportedForm("the losses of a CVaR must be affine in the variables", field=str(_culprit(e.args[0])))
+            raise UnsupportedForm(
+                "the losses of a CVaR must be affine in the variables", field=str(_culprit(e.args[0]))
+            )
         atoms.setdefault(id(e), e)
         return
     for arg in e.args:

@@ -12,7 +12,7 @@ from typing import Any
 def _controller() -> Any:
     """Finding the loaded BLAS libraries takes milliseconds: do it once."""
     try:
-        from threadpoolctl import ThreadpoolController
+        from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
     except ImportError:
         return None
     return ThreadpoolController()

@@ -52,10 +52,10 @@ def reference(P, base, beta, p, cost, lo, hi, total=None, budget=None):
 STATUS = {0: "optimal", 2: "infeasible", 3: "unbounded"}
 
 
-@pytest.mark.parametrize("first", range(0, 400, 50))
+@pytest.mark.parametrize("first", range(0, 300, 50))
 def test_minimum_cvar_equals_the_whole_linear_program(first: int) -> None:
     for seed in range(first, first + 50):
-        P, base, beta, p, cost, r = random_problem(seed)
+        P, base, beta, p, cost, _ = random_problem(seed)
         lo, hi, total = [(-1, 1, None), (0, 1, 1.0), (None, None, 1.0), (0, 0.1, 1.0)][seed % 4]
         want = reference(P, base, beta, p, cost, lo, hi, total)
         x = cp.Variable(P.shape[1])
@@ -84,7 +84,7 @@ def test_minimum_cvar_equals_the_whole_linear_program(first: int) -> None:
         assert q @ losses == pytest.approx(risk.value, rel=1e-4, abs=2e-6)
 
 
-@pytest.mark.parametrize("first", range(1000, 1150, 50))
+@pytest.mark.parametrize("first", range(1000, 1100, 50))
 def test_cvar_constraints_that_bind_and_that_do_not(first: int) -> None:
     for seed in range(first, first + 50):
         P, base, beta, p, _, r = random_problem(seed)

@@ -114,7 +114,11 @@ def test_rockafellar_uryasev_2000_portfolio() -> None:
     """Normal returns: the minimum-variance and the minimum-CVaR portfolio agree (their Tables 2, 4 and 5)."""
     mean = np.array([0.0101110, 0.0043532, 0.0137058])
     covariance = np.array(
-        [[0.00324625, 0.00022983, 0.00420395], [0.00022983, 0.00049937, 0.00019247], [0.00420395, 0.00019247, 0.00764097]]
+        [
+            [0.00324625, 0.00022983, 0.00420395],
+            [0.00022983, 0.00049937, 0.00019247],
+            [0.00420395, 0.00019247, 0.00764097],
+        ]
     )
     S = 40_000
     # Antithetic draws moment-matched to the paper's mean and covariance.

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import norm
 
 from hedgeopt.errors import InputError
-from hedgeopt.read_market import read_market
+from hedgeopt.market_reader import read_market
 
 FORWARD, INDEX, STAMP = 3_010.0, 3_000.0, pd.Timestamp("2026-01-15 12:00", tz="UTC")
 EXPIRY = pd.Timestamp("2026-02-27 08:00", tz="UTC")

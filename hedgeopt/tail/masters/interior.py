@@ -17,7 +17,7 @@ from cvxpy.reductions.solution import Solution
 from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters.base import Piece, Point, no_point
 from hedgeopt.tail.masters.layout import Layout
-from hedgeopt.tail.masters.newton import Newton
+from hedgeopt.tail.masters.newton import Newton, Step
 from hedgeopt.tail.source import Vector
 
 # A warm point keeps its place; slacks and duals start this far inside the cone.
@@ -31,7 +31,7 @@ class InteriorMaster:
 
     name = "INTERIOR"
 
-    def __init__(self, compiled: Compiled, max_iterations: int = 80) -> None:
+    def __init__(self, compiled: Compiled, max_iterations: int = 150) -> None:
         self.compiled = compiled
         self.layout = Layout(compiled)
         self.max_iterations = max_iterations
@@ -77,7 +77,11 @@ class _Iteration:
         slack = p.b - p.A @ self.v
         self.s = np.maximum(slack, 1.0 if z0 is None else _WARM_SLACK)
         self.lam = np.ones(len(p.b)) * (1.0 if z0 is None else _WARM_DUAL)
-        self.xi, self.w, self.q, self.r, self.alpha = [], [], [], [], np.zeros(K)
+        self.xi: list[Vector] = []
+        self.w: list[Vector] = []
+        self.q: list[Vector] = []
+        self.r: list[Vector] = []
+        self.alpha = np.zeros(K)
         y = p.E @ self.v
         m = self.m()
         for k, piece in enumerate(pieces):
@@ -155,9 +159,9 @@ class _Iteration:
             merit = max(total, infeasible, dual_residual)
             stalled = 0 if merit < 0.9 * best else stalled + 1
             best = min(best, merit)
-            if done or (stalled > 8 and best < 1e2 * tolerance):
-                return self._point(primal, dual, tails, m, iteration)
-            if stalled > 15:
+            if done or (stalled > 8 and merit < min(30 * tolerance, 1e-4)):
+                return self._point(float(primal), float(dual), tails, m, iteration)
+            if stalled > 25:
                 break
             newton.factor(self.lam, self.s, self.xi, self.w, self.q, self.r)
             residuals = (r_d, r_e, r_i, r_a, r_w, r_x)
@@ -178,19 +182,19 @@ class _Iteration:
             self._move(step, a_p, a_d)
         return no_point("failed", p.E.shape[0], K)
 
-    def _lengths(self, step, shrink: float) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+    def _lengths(self, step: Step, shrink: float) -> tuple[float, float]:
         a_p = _longest([(self.s, step.s), *zip(self.xi, step.xi, strict=True), *zip(self.w, step.w, strict=True)])
         a_d = _longest([(self.lam, step.lam), *zip(self.q, step.q, strict=True), *zip(self.r, step.r, strict=True)])
         return min(1.0, shrink * a_p), min(1.0, shrink * a_d)
 
-    def _mu_after(self, step, a_p: float, a_d: float) -> float:  # type: ignore[no-untyped-def]
+    def _mu_after(self, step: Step, a_p: float, a_d: float) -> float:
         total = (self.s + a_p * step.s) @ (self.lam + a_d * step.lam)
         for k in range(len(self.pieces)):
             total += (self.xi[k] + a_p * step.xi[k]) @ (self.r[k] + a_d * step.r[k])
             total += (self.w[k] + a_p * step.w[k]) @ (self.q[k] + a_d * step.q[k])
         return float(total)
 
-    def _move(self, step, a_p: float, a_d: float) -> None:  # type: ignore[no-untyped-def]
+    def _move(self, step: Step, a_p: float, a_d: float) -> None:
         self.v += a_p * step.v
         self.alpha += a_p * step.alpha
         self.s += a_p * step.s

@@ -30,7 +30,8 @@ class Layout:
         self.price = np.zeros(len(c.hosts))
         self.row = np.full(len(c.hosts), -1)
         self.coef = np.zeros(len(c.hosts))
-        drop, extra = [], []
+        drop: list[int] = []
+        extra: list[Any] = []
         for k, host in enumerate(c.hosts):
             free = not (eq_columns[host.column] or e_columns[host.column] or p_columns[host.column])
             if free and len(host.rows) == 0 and host.weight >= 0:
@@ -82,7 +83,7 @@ class Scaled:
     def __init__(self, layout: Layout, pieces: list[Piece], z: Vector | None) -> None:
         self.layout, self.pieces = layout, pieces
         c = layout.compiled
-        self.n = n = len(layout.columns)
+        self.n = len(layout.columns)
         D = self._columns(pieces)
         self.D = D
         self.R = [p.rows for p in pieces]

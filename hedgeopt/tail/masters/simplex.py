@@ -87,7 +87,12 @@ class SimplexMaster(InteriorMaster):
         for k, p in enumerate(pieces):
             q.append(dual[first : first + len(p.caps)] / m[k])
             first += len(p.caps)
-        state = {"z": z, "dual_eq": dual[:equalities], "dual_in": dual[equalities : len(b)][: len(c.b_in)], "value": bound}
+        state = {
+            "z": z,
+            "dual_eq": dual[:equalities],
+            "dual_in": dual[equalities : len(b)][: len(c.b_in)],
+            "value": bound,
+        }
         return Point(
             "optimal", y, np.zeros(K), bound, bound, q, m, int(h.getInfo().simplex_iteration_count), state,
             {"size": unit * float(m.max(initial=1.0))},

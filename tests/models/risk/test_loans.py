@@ -86,8 +86,8 @@ def test_a_loop_shows_its_true_exposure():
     assert found.exposure == pytest.approx({"ETH": 200_000.0, "stETH/ETH": 2_000_000.0})
     assert shown.equity == pytest.approx(200_000.0)
     assert shown.greeks["ETH"]["delta"] == pytest.approx(100.0)
-    # June 2022: stETH falls by 37.4 % and ETH by 32 %, from the stress table
-    assert shown.stress["2022-06"] == pytest.approx(-0.374 * 2_000_000 + 0.32 * 1_800_000)
+    # June 2022: stETH falls by 43.88 % and ETH by 39 %, from the stress table
+    assert shown.stress["2022-06"] == pytest.approx(-0.4388 * 2_000_000 + 0.39 * 1_800_000)
 
 
 @pytest.mark.parametrize(

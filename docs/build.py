@@ -1,0 +1,89 @@
+"""Write docs/cli.md from the commands themselves, or with --check say whether it is current.
+
+The text comes from the options' own help, not from a rendered screen, so it does not depend on a terminal or on how a
+version of typer draws boxes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from hedgeopt.cli.app import EXIT_CODES, app
+
+__all__ = ["reference"]
+
+PAGE = Path(__file__).resolve().parent / "cli.md"
+
+
+def reference() -> str:
+    """The page's text."""
+    group: Any = typer.main.get_command(app)
+    parts = [
+        "# Command line",
+        "",
+        "Written by `make docs` from the commands; `make check` compares.",
+        "",
+        f"{group.help}",
+        "",
+    ]
+    parts += [_sentences(EXIT_CODES), ""]
+    parts += _command("hedgeopt", group)
+    for name, command in group.commands.items():
+        parts += _command(f"hedgeopt {name}", command)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _command(title: str, command: Any) -> list[str]:
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
+    usage = " ".join([title, *(str(p.name).upper() for p in arguments), *(["[OPTIONS]"] if options else [])])
+    lines = [f"## {title}", "", f"    {usage}", ""]
+    if title.count(" "):
+        lines += [command.help, ""]
+    if arguments or options:
+        lines += ["| | | |", "|---|---|---|"]
+    for parameter in arguments:
+        lines.append(f"| `{str(parameter.name).upper()}` | required | {parameter.help} |")
+    for parameter in options:
+        lines.append(f"| `{parameter.opts[0]}` | {_status(parameter)} | {parameter.help} |")
+    return [*lines, ""]
+
+
+def _status(parameter: Any) -> str:
+    words = []
+    if parameter.required:
+        words.append("required")
+    if parameter.multiple:
+        words.append("repeatable")
+    if not parameter.is_flag and parameter.default not in (None, ()) and not parameter.required:
+        words.append(f"default `{parameter.default}`")
+    return ", ".join(words)
+
+
+def _sentences(codes: str) -> str:
+    head, rest = codes.rstrip(".").split(": ", 1)
+    table = [f"{head}:", "", "| code | meaning |", "|---|---|"]
+    for part in rest.split("; "):
+        code, meaning = part.split(" ", 1)
+        table.append(f"| {code} | {meaning} |")
+    return "\n".join(table)
+
+
+def main() -> int:
+    """Write or check the page; exit code 1 when it is not current."""
+    text = reference()
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(text, encoding="utf-8")
+        return 0
+    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
+        return 0
+    print("docs/cli.md is not what the commands say; run make docs", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

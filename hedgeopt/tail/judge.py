@@ -1,0 +1,132 @@
+"""Bounds, best point and misplaced scenarios of one level, and the line search that costs no pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hedgeopt.tail.active import ActiveSet
+from hedgeopt.tail.masters.base import Master, Point
+from hedgeopt.tail.outcome import Options, Outcome
+from hedgeopt.tail.source import Index, Vector
+
+# Scenarios added per round and side in units of the number of instruments; trisections of the line search.
+ADD, SEARCH = 3, 4
+
+
+class Judge:
+    """Bounds of one level: the best point so far, the proven bound, and who is misplaced."""
+
+    def __init__(self, options: Options, active: list[ActiveSet], final: bool) -> None:
+        self.options, self.active, self.final = options, active, final
+        self.scale = np.array([a.model.scale for a in active])
+        self.lower, self.upper, self.size = -np.inf, np.inf, 1.0
+        self.best: Point | None = None
+        self.master: Master | None = None
+        self.dual: Point | None = None
+        self.losses: list[Vector] = []
+        self.values = self.var = np.zeros(len(active))
+        self.violation = np.inf
+        self.dual_weights: list[Vector] = []
+
+    def _evaluate(self, losses: list[Vector]) -> tuple[Vector, Vector]:
+        found = [a.model.tail(L) for a, L in zip(self.active, losses, strict=True)]
+        return np.array([f[0] for f in found]), np.array([f[1] for f in found])
+
+    def enter(self, point: Point, losses: list[Vector], master: Master) -> None:
+        """Begin from the point of a coarser level."""
+        self.values, self.var = self._evaluate(losses)
+        upper, self.violation = master.upper(point, self.values * self.scale)
+        self.best, self.losses, self.master = point, losses, master
+        self.upper = upper if self._feasible() else np.inf
+
+    def _feasible(self) -> bool:
+        return self.violation <= 0.01 * self.options.tolerance
+
+    def look(self, point: Point, losses: list[Vector], master: Master) -> tuple[float, list[Index]]:
+        """Judge a master's point: update bounds, search the segment from the best point, list the misplaced."""
+        values, var = self._evaluate(losses)
+        upper, violation = master.upper(point, values * self.scale)
+        feasible = violation <= 0.01 * self.options.tolerance
+        wrong = []
+        for a, L in zip(self.active, losses, strict=True):
+            _, level = a.reduced(L)
+            wrong.append(a.misplaced(L, level, 1e-12 * abs(level), max(ADD * a.model.width, 300)))
+        if point.lower > self.lower:
+            self.lower, self.dual = point.lower, point
+            if self.final:
+                self.dual_weights = [a.weights(q) for a, q in zip(self.active, point.q, strict=True)]
+        share = 1.0
+        same = master is self.master or isinstance(master, type(self.master))
+        if self.best is not None and same and self.active and not getattr(master, "integer", False):
+            share = self._search(point, losses, master, upper, feasible)
+        if share == 1.0:
+            if (feasible and upper <= self.upper) or not np.isfinite(self.upper):
+                self.best, self.losses, self.master = point, losses, master
+                self.values, self.var, self.violation = values, var, violation
+                self.upper = upper if feasible else np.inf
+        elif share > 0.0:
+            assert self.best is not None
+            self.best = master.blend(self.best, point, share)
+            self.losses = [(1 - share) * a + share * b for a, b in zip(self.losses, losses, strict=True)]
+            self.values, self.var = self._evaluate(self.losses)
+            self.upper, self.violation = master.upper(self.best, self.values * self.scale)
+            self.master = master
+        if share < 1.0:
+            for k, a in enumerate(self.active):
+                more = a.misplaced(self.losses[k], self.var[k], 0.0, len(a.boundary) + 300)
+                wrong[k] = np.union1d(wrong[k], more)
+        # An optimum of zero has no relative gap: the problem's own unit takes over six digits below it.
+        reference = self.upper if np.isfinite(self.upper) else upper
+        self.size = max(abs(reference), 1e-6 * float(point.details.get("size", 0.0)), 1e-300)
+        gap = max(reference - self.lower, 0.0) / self.size
+        if not np.isfinite(self.upper):
+            gap = max(gap, violation)
+        self.gap = gap
+        return gap, wrong
+
+    def contradicted(self) -> bool:
+        """Whether the proven bound lies above a feasible value by more than rounding."""
+        return bool(self.lower - self.upper > 10 * self.options.tolerance * self.size)
+
+    def _search(self, point: Point, losses: list[Vector], master: Master, upper: float, feasible: bool) -> float:
+        """Share of the step from the best point to the master's that minimises the true objective."""
+        assert self.best is not None
+
+        def at(share: float) -> tuple[float, float]:
+            if share == 0.0:
+                return self.upper, self.violation
+            if share == 1.0:
+                return upper, 0.0 if feasible else np.inf
+            mixed = [(1 - share) * a + share * b for a, b in zip(self.losses, losses, strict=True)]
+            values = self._evaluate(mixed)[0]
+            assert self.best is not None
+            value, violation = master.upper(master.blend(self.best, point, share), values * self.scale)
+            return (value if violation <= 0.01 * self.options.tolerance else np.inf), violation
+
+        if not np.isfinite(self.upper):
+            return 1.0
+        shares = {0.0: self.upper, 1.0: at(1.0)[0] if feasible else np.inf}
+        lo, hi = 0.0, 1.0
+        for _ in range(SEARCH):
+            third = (hi - lo) / 3
+            for s in (lo + third, hi - third):
+                shares[s] = at(s)[0]
+            best = min(shares, key=lambda s: (shares[s], s))
+            lo, hi = max(0.0, best - third), min(1.0, best + third)
+        return min(shares, key=lambda s: (shares[s], -s))
+
+    def store(self, out: Outcome) -> None:
+        """Write the final level's answer."""
+        assert self.best is not None
+        assert self.master is not None
+        assert self.dual is not None
+        # Duals come from the master solve with the best bound, the primal point from the best objective.
+        blend = self.dual if self.best is self.dual else self.master.blend(self.dual, self.best, 1.0)
+        out.point, out.master, out.active = blend, self.master, self.active
+        out.point = replace(out.point, multipliers=self.dual.multipliers)
+        out.values, out.var, out.weights = self.values, self.var, self.dual_weights
+        out.losses, out.q = self.losses, self.dual.q
+        out.lower, out.upper, out.gap = self.lower, self.upper, self.gap
+        out.status = "optimal" if self.gap <= 10 * self.options.tolerance else "optimal_inaccurate"

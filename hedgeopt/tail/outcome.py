@@ -1,0 +1,45 @@
+"""What the caller may set, and what the active-set loop hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hedgeopt.tail.active import ActiveSet
+from hedgeopt.tail.masters.base import Master, Point
+from hedgeopt.tail.source import Vector
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller may set (see :func:`hedgeopt.tail.register`)."""
+
+    tolerance: float = 1e-6
+    max_rounds: int = 60
+    time_limit: float | None = None
+    threads: int = 1
+    verbose: bool = False
+
+
+@dataclass
+class Outcome:
+    """Where the loop ended: best point, bounds, and what it cost."""
+
+    status: str
+    master: Master
+    point: Point
+    active: list[ActiveSet] = field(default_factory=list)
+    values: Vector = field(default_factory=lambda: np.zeros(0))
+    var: Vector = field(default_factory=lambda: np.zeros(0))
+    weights: list[Vector] = field(default_factory=list)
+    lower: float = -np.inf
+    upper: float = np.inf
+    gap: float = np.inf
+    rounds: int = 0
+    passes: float = 0.0
+    master_seconds: float = 0.0
+    pass_seconds: float = 0.0
+    iterations: int = 0
+    losses: list[Vector] = field(default_factory=list)
+    q: list[Vector] = field(default_factory=list)

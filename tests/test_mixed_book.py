@@ -17,7 +17,7 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.models.pricing.liquidity import fees_between
-from hedgeopt.read_book import read_book
+from hedgeopt.book_reader import read_book
 from hedgeopt.market_reader import read_market
 from hedgeopt.solve import expose
 

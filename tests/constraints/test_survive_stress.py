@@ -26,9 +26,9 @@ def after_stress(answer: ho.Proposal, c: int, k: int) -> tuple[float, float]:
     return equity_after(e, c, answer.x, k), need
 
 
-def bitcoin(e: Exposures, name: str, k: int) -> float:
-    """The stress's number for BTC in an optional table, such as ``funding``; 0 where the stress table says nothing."""
-    table = getattr(e.margins.stress, name)
+def funding(e: Exposures, k: int) -> float:
+    """Share of notional that longs pay in a stress."""
+    table = e.margins.stress.funding
     return 0.0 if table is None else float(table[k, e.margins.stress.column("BTC")])
 
 
@@ -37,12 +37,11 @@ def test_a_long_perpetual_is_cut_to_what_survives(venues_market: ho.Market) -> N
     answer = policy(ho.SurviveStress(scenarios=("2020-03-12",)), names=("BTC-*",)).propose(book, venues_market)
     e = answer.exposures
     k = e.stress.index("2020-03-12")
-    index = e.stress_prices[k, e.asset("BTC")] / BTC
-    fall = 1.0 - index * np.exp(bitcoin(e, "perpetual_shift", k))
-    paid = index * bitcoin(e, "funding", k)
-    # equity 1,000,000 - c (100 - q) - q BTC (fall + paid) = q BTC (1 - fall) / 80, where every coin sold costs c
+    level = e.stress_prices[k, e.asset("BTC")] / BTC
+    loss = 1.0 - level + funding(e, k) * level  # longs receive the funding of that day
+    # equity 1,000,000 - c (100 - q) - q BTC loss = q BTC level / 80, where every coin sold costs c
     cost = BTC * (1e-4 + 0.00045)
-    left = (1_000_000 - cost * 100) / (BTC * (fall + paid) + BTC * (1 - fall) / 80 - cost)
+    left = (1_000_000 - cost * 100) / (BTC * loss + BTC * level / 80 - cost)
     (i,) = (i for i, row in enumerate(e.candidate) if e.rows.instruments[row].name == "BTC-hyperliquid")
     assert 100 + answer.x[i] == pytest.approx(left, rel=1e-6)
     equity, need = after_stress(answer, 0, k)
@@ -64,10 +63,9 @@ def test_coin_settled_losses_hit_coin_collateral(venues_market: ho.Market) -> No
     price = e.stress_prices[k, e.asset("BTC")]
     held = 1_500_000.0 + coins.x.sum()
     cost = coins.costs["transaction"]
-    mark = price * np.exp(bitcoin(e, "perpetual_shift", k))
-    equity = (10.0 + held * (1 / BTC - 1 / mark)) * price - held * bitcoin(e, "funding", k) - cost
-    position = held / mark
-    maintenance = (0.01 + 0.00005 * position) * position * price
+    equity = (10.0 + held * (1 / BTC - 1 / price)) * price - funding(e, k) * held - cost
+    position = held / price
+    maintenance = (0.01 + 0.00005 * position) * held
     assert equity == pytest.approx(maintenance, rel=1e-6)
     assert equity >= maintenance * (1 - 1e-9)
 

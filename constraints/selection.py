@@ -12,7 +12,7 @@ from hedgeopt.models.arrays import Exposures
 __all__ = ["Selection", "selected"]
 
 Selection = tuple[str, ...]
-"""Kinds (``option``, ``perpetual``) or instrument names with ``*`` as a wildcard; empty means all."""
+"""Kinds (``option``, ``perpetual``) or names with ``*`` as a wildcard; empty means every instrument (not transfers)."""
 
 
 def selected(only: Selection, e: Exposures) -> np.ndarray:
@@ -25,7 +25,7 @@ def selected(only: Selection, e: Exposures) -> np.ndarray:
     """
     items = [e.rows.instruments[row] for row in e.candidate]
     if not only:
-        return np.ones(len(items), bool)
+        return np.array([item.kind != "transfer" for item in items], bool)
     hit = np.zeros(len(items), bool)
     for pattern in only:
         match = np.array([item.kind == pattern or fnmatchcase(item.name, pattern) for item in items], bool)

@@ -8,10 +8,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from hedgeopt.constraints.collateral_balance import CollateralBalance, Withdrawals
 from hedgeopt.constraints.limit import Limit
+from hedgeopt.constraints.margin_utilisation import MarginUtilisation
 from hedgeopt.constraints.order_limit import OrderLimit
 from hedgeopt.constraints.participation import Participation
 from hedgeopt.constraints.position_limit import PositionLimit
+from hedgeopt.constraints.survive_stress import SurviveStress
+from hedgeopt.constraints.transfer_limit import TransferLimit
 
 __all__ = ["CONSTRAINTS", "AnyConstraint"]
 
@@ -22,6 +26,11 @@ CONSTRAINTS: dict[str, Any] = {
         OrderLimit,
         PositionLimit,
         Participation,
+        MarginUtilisation,
+        SurviveStress,
+        TransferLimit,
+        CollateralBalance,
+        Withdrawals,
     )
 }
 

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from hedgeopt.models.margin.table import margin_model
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.pricing.table import AnyInstrument
+from hedgeopt.models.pricing.transfer import Transfer
 
-__all__ = ["Account", "Book", "Collateral", "Position"]
+__all__ = ["Account", "Book", "Collateral", "Link", "Position"]
 
 
 class _Strict(BaseModel):
@@ -63,8 +65,15 @@ class Account(_Strict):
     venue: str = Field(min_length=1)
     collateral: tuple[Collateral, ...] = ()
     positions: tuple[Position, ...] = ()
-    margin: str = Field(default="standard", description="margin model of the account at this venue")
+    margin: str = Field(
+        default="standard",
+        description="margin model: standard (the venue's own), portfolio, derive, hyperliquid, binance, dydx, aave, aave:eth "
+        "(e-mode), none, or table:FILE.toml",
+    )
     tradable: bool = Field(default=True, description="whether hedges may be traded here")
+    paused: bool = Field(default=False, description="venue halted: nothing trades, collateral is stuck")
+    chain: str | None = Field(default=None, description="chain the account lives on, for concentration limits")
+    counterparty: str | None = Field(default=None, description="who owes the equity; none: the venue")
 
     @model_validator(mode="before")
     @classmethod
@@ -93,9 +102,32 @@ class Account(_Strict):
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> Account:
+        margin_model(self.margin, self.venue)
         _refuse_duplicates([p.name for p in self.positions], "position", f"account {self.name!r}")
         _refuse_duplicates([c.asset for c in self.collateral], "collateral", f"account {self.name!r}")
         return self
+
+
+class Link(_Strict):
+    """A way to move one asset from one account to another: withdrawal, bridge, repayment of debt."""
+
+    source: str = Field(min_length=1, description="account the asset leaves")
+    target: str = Field(min_length=1, description="account it arrives at")
+    asset: Asset
+    cost_rate: float = Field(default=0.0, ge=0, lt=1, description="share of the amount: bridge or conversion fee")
+    fixed_cost: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="USD per transfer (gas); reported, not optimised"
+    )
+    delay_hours: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="until it counts at the target")
+    capacity: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="largest amount, asset units; none: what the source holds"
+    )
+    bridge: str | None = Field(default=None, description="bridge or route, for limits on it")
+
+    def transfer(self, venue: str) -> Transfer:
+        """The candidate action that it allows; ``venue`` is the source account's."""
+        route = f" via {self.bridge}" if self.bridge else ""
+        return Transfer(name=f"{self.source} to {self.target} {self.asset}{route}", venue=venue, **dict(self))
 
 
 class Book(_Strict):
@@ -108,11 +140,29 @@ class Book(_Strict):
     name: str = "book"
     timestamp: AwareDatetime | None = Field(default=None, description="moment of the book, with time zone")
     accounts: Annotated[tuple[Account, ...], Field(min_length=1)]
+    links: tuple[Link, ...] = Field(default=(), description="ways to move collateral between the accounts")
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> Book:
         _refuse_duplicates([a.name for a in self.accounts], "account", "book")
+        _refuse_duplicates([link.transfer("x").name for link in self.links], "link", "book")
+        names = {account.name for account in self.accounts}
+        for link in self.links:
+            missing = {link.source, link.target} - names
+            if missing:
+                raise ValueError(f"a link names the account {sorted(missing)[0]!r}, which the book does not hold")
+            if link.source == link.target:
+                raise ValueError(f"a link leads from {link.source!r} to itself")
         return self
+
+    def transfers(self) -> list[Transfer]:
+        """Candidate transfers: every link between two accounts that are not paused."""
+        account = {a.name: a for a in self.accounts}
+        return [
+            link.transfer(account[link.source].venue)
+            for link in self.links
+            if not account[link.source].paused and not account[link.target].paused
+        ]
 
     @property
     def n_positions(self) -> int:

@@ -35,7 +35,7 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
     assumed = none & ~option if rules.mark_half_spread is not None else np.zeros(len(items), bool)
     days = np.array([365.0 * item.years_from(market.timestamp) if hasattr(item, "expiry") else np.nan for item in items])
     spread = np.where(both, (ask - bid) / np.maximum(0.5 * (ask + bid), 1e-300), 0.0)
-    venues = {account.venue for account in book.accounts if account.tradable}
+    venues = {account.venue for account in book.accounts if account.tradable and not account.paused}
     tests = {
         "kinds": np.array([item.kind in rules.kinds for item in items], bool),
         "underlyings": np.array([getattr(item, "underlying", item.assets[0]) in underlyings for item in items], bool),

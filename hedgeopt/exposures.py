@@ -15,19 +15,26 @@ import numpy as np
 
 from hedgeopt.book import Book
 from hedgeopt.errors import InputError
+from hedgeopt.margin_states import account_margins
 from hedgeopt.market import Market
-from hedgeopt.models.arrays import Exposures, Rows
+from hedgeopt.models.arrays import Exposures, Links, Rows
 from hedgeopt.models.costs.quotes import unit_cost
 from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import is_peg, moved_by
-from hedgeopt.models.pricing.family import UnitRisk, greek
+from hedgeopt.models.pricing.family import Family, UnitRisk, greek
 from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.pricing.table import FAMILIES
+from hedgeopt.models.pricing.transfer import TRANSFER, Transfer
 from hedgeopt.models.scenarios.effects import as_seen_by, misled_venues, unwind_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["build_exposures"]
+
+_LEAST_TRANSFER_COST = 1e-6
+"""Share of the amount that a transfer costs at least: where moving collateral is free, nothing should move without reason."""
+
+_FAMILIES: dict[str, Family] = {**FAMILIES, TRANSFER.kind: TRANSFER}
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ def build_exposures(
     scenarios: ScenarioSet,
     stress: ScenarioSet,
     *,
+    transfers: Sequence[Transfer] = (),
     mark_half_spread: float | None = None,
     trades: bool = True,
     paused_venues: Sequence[str] = (),
@@ -58,6 +66,8 @@ def build_exposures(
     ----------
     candidates
         Instruments that may be traded, in every tradable account of their venue.
+    transfers
+        Ways to move collateral; candidates too, after the instruments.
     scenarios
         The sample for tail risk.
     stress
@@ -69,7 +79,7 @@ def build_exposures(
     paused_venues
         Venues that are halted now: their candidates get a closed box.
     """
-    table = _rows(book, market, candidates if trades else ())
+    table = _rows(book, market, candidates if trades else (), transfers if trades else ())
     assets = _assets(book, table.unique)
     prices = np.array([market.price(asset) for asset in assets])
     risk = _unit_risk(table.unique, market, assets)
@@ -98,9 +108,12 @@ def build_exposures(
         index=np.array([market.price(item.assets[0]) for item in items]),
         mark=market.quoted("mark_price", ids),
     )
-    cost = unit_cost(
-        [items[i] for i in table.candidate], market, rows.notional[table.candidate], mark_half_spread=mark_half_spread
-    )
+    moves = np.array([items[i].kind == TRANSFER.kind for i in table.candidate], bool)
+    bought = table.candidate[~moves]
+    cost = unit_cost([items[i] for i in bought], market, rows.notional[bought], mark_half_spread=mark_half_spread)
+    sent = [items[i] for i in table.candidate[moves]]
+    links = _links(book, sent, np.flatnonzero(moves), assets, scenarios.horizon_days)
+    sending = np.array([max(item.cost_rate, _LEAST_TRANSFER_COST) for item in sent]) * rows.notional[table.candidate[moves]]
     if cost.assumed.any():
         notes.append(
             f"half-spread of {1e4 * (mark_half_spread or 0):g} bp assumed for {int(cost.assumed.sum())} instruments "
@@ -111,8 +124,11 @@ def build_exposures(
 
     where = _Place(tuple(account.venue for account in book.accounts), equity)
     sample = _revalue(table, market, scenarios, assets, collateral, prices, risk, where)
-    shock = _revalue(table, market, stress, assets, collateral, prices, risk, where)
-    paused = np.array([items[row].venue in paused_venues for row in table.candidate], bool)
+    shock = _revalue(table, market, stress, assets, collateral, prices, risk, where, keep_units=True)
+    stress_prices = np.column_stack(
+        [price * stress.price_factor(asset) for asset, price in zip(assets, prices, strict=True)]
+    )
+    paused = np.array([items[row].venue in paused_venues for row in bought], bool)
     unwind_sell, unwind_buy = _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
     notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
     return Exposures(
@@ -122,15 +138,17 @@ def build_exposures(
         prices=prices,
         accounts=tuple(account.name for account in book.accounts),
         venues=tuple(account.venue for account in book.accounts),
+        chains=tuple(account.chain for account in book.accounts),
+        counterparties=tuple(account.counterparty or account.venue for account in book.accounts),
         equity=equity,
         collateral=collateral,
         rows=rows,
         candidate=table.candidate,
-        lower=np.where(cost.sellable & ~paused, -np.inf, 0.0),
-        upper=np.where(cost.buyable & ~paused, np.inf, 0.0),
-        cost_buy=cost.buy,
-        cost_sell=cost.sell,
-        fee=cost.fee,
+        lower=np.append(np.where(cost.sellable & ~paused, -np.inf, 0.0), np.zeros(len(sent))),
+        upper=np.append(np.where(cost.buyable & ~paused, np.inf, 0.0), _capacity(links, sent, collateral)),
+        cost_buy=np.append(cost.buy, sending),
+        cost_sell=np.append(cost.sell, np.zeros(len(sent))),
+        fee=np.append(cost.fee, sending),
         trade_greeks=_trade_greeks(items, table.candidate, rows, assets),
         open_interest=market.quoted("open_interest", [ids[i] for i in table.candidate]),
         base_pnl=sample.account_pnl.sum(axis=1),
@@ -140,6 +158,11 @@ def build_exposures(
         stress_base=shock.account_pnl.sum(axis=1),
         stress_pnl=shock.pnl,
         stress_account_pnl=shock.account_pnl,
+        stress_prices=stress_prices,
+        links=links,
+        margins=account_margins(
+            book, market, rows, assets, prices, stress, shock.unit_pnl, _Revaluer(tuple(table.unique), at, market)
+        ),
         notes=tuple(notes),
         collateral_delta=collateral_delta,
         stress_unwind_sell=unwind_sell,
@@ -166,7 +189,7 @@ def _stress_unwind(
     return times * cost.sell + fee, times * cost.buy + fee
 
 
-def _rows(book: Book, market: Market, candidates: Sequence[Any]) -> _Table:
+def _rows(book: Book, market: Market, candidates: Sequence[Any], transfers: Sequence[Transfer]) -> _Table:
     unique: dict[str, int] = {}
     instruments: list[Any] = []
 
@@ -191,8 +214,10 @@ def _rows(book: Book, market: Market, candidates: Sequence[Any]) -> _Table:
                 pairs[c, place(leg)] += per_unit * position.quantity
     tradable: list[tuple[int, int]] = []
     for c, account in enumerate(book.accounts):
-        if account.tradable:
+        if account.tradable and not account.paused:
             tradable += [(c, place(item)) for item in candidates if item.venue == account.venue]
+    where = {account.name: c for c, account in enumerate(book.accounts)}
+    tradable += [(where[item.source], place(item)) for item in transfers]
     for pair in tradable:
         pairs.setdefault(pair, 0.0)
     order = {pair: row for row, pair in enumerate(pairs)}
@@ -203,6 +228,27 @@ def _rows(book: Book, market: Market, candidates: Sequence[Any]) -> _Table:
         quantity=np.array(list(pairs.values()), dtype=float),
         candidate=np.array([order[pair] for pair in tradable], dtype=np.int64),
     )
+
+
+def _links(
+    book: Book, sent: Sequence[Transfer], candidate: np.ndarray, assets: tuple[str, ...], horizon_days: float
+) -> Links:
+    """Transfers as arrays; one that takes longer than the horizon does not count at its target."""
+    where = {account.name: c for c, account in enumerate(book.accounts)}
+    return Links(
+        candidate=candidate,
+        source=np.array([where[item.source] for item in sent], dtype=np.int64),
+        target=np.array([where[item.target] for item in sent], dtype=np.int64),
+        asset=np.array([assets.index(item.asset) for item in sent], dtype=np.int64),
+        arrives=np.array([float(item.delay_hours <= 24.0 * horizon_days) for item in sent]),
+    )
+
+
+def _capacity(links: Links, sent: Sequence[Transfer], collateral: np.ndarray) -> np.ndarray:
+    """(T,) largest amount: the link's own, never more than the book posts of the asset, and nothing that comes too late."""
+    posted = np.maximum(collateral, 0.0).sum(axis=0)[links.asset]
+    own = np.array([np.inf if item.capacity is None else item.capacity for item in sent])
+    return np.minimum(posted, own) * links.arrives
 
 
 def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:
@@ -236,7 +282,7 @@ def _by_family(instruments: Sequence[Any]) -> dict[str, list[int]]:
 def _unit_risk(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:
     total = UnitRisk.zeros(len(instruments), len(assets))
     for kind, members in _by_family(instruments).items():
-        part = FAMILIES[kind].unit_risk([instruments[i] for i in members], market, assets)
+        part = _FAMILIES[kind].unit_risk([instruments[i] for i in members], market, assets)
         for name in ("value", "notional", "premium", "carry"):
             getattr(total, name)[members] = getattr(part, name)
         total.greeks[:, members] = part.greeks
@@ -275,6 +321,19 @@ class _Place:
 class _Revalued:
     pnl: np.ndarray
     account_pnl: np.ndarray
+    unit_pnl: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Revaluer:
+    """USD change of value per unit held (S, M) of every row in any scenario set."""
+
+    unique: tuple[Any, ...]
+    instrument: np.ndarray
+    market: Market
+
+    def __call__(self, scenarios: ScenarioSet) -> np.ndarray:
+        return _unit_pnl(self.unique, self.market, scenarios)[:, self.instrument]
 
 
 def _revalue(
@@ -286,27 +345,15 @@ def _revalue(
     prices: np.ndarray,
     risk: UnitRisk,
     where: _Place,
+    *,
+    keep_units: bool = False,
 ) -> _Revalued:
     """P&L (S, N) per unit traded and (S, C) of each account's present holdings.
 
     A venue whose oracle errs settles its instruments at the prices it sees. Where a venue pays out only a share r of equity,
     what counts is ``r (equity + P&L) - equity``: linear in trades, and exact while equity stays positive.
     """
-    n_scenarios = len(scenarios)
-    pnl = np.empty((n_scenarios, len(table.unique)), order="F")
-    misled = misled_venues(scenarios)
-    for kind, members in _by_family(table.unique).items():
-        for venue in {table.unique[i].venue for i in members} & misled | {None}:
-            mine = [i for i in members if (table.unique[i].venue == venue if venue else table.unique[i].venue not in misled)]
-            out = np.empty((n_scenarios, len(mine)), order="F")
-            seen = scenarios if venue is None else as_seen_by(scenarios, venue)
-            if mine:
-                FAMILIES[kind].scenario_pnl([table.unique[i] for i in mine], market, seen, out)
-            pnl[:, mine] = out
-    if not np.isfinite(pnl).all():
-        at = int(np.flatnonzero(~np.isfinite(pnl).all(axis=0))[0])
-        raise InputError(f"{table.unique[at].id} has a scenario value that is not finite", field=scenarios.name)
-
+    pnl = _unit_pnl(table.unique, market, scenarios)
     moves = np.column_stack([prices[a] * (scenarios.price_factor(asset) - 1.0) for a, asset in enumerate(assets)])
     account_pnl = moves @ collateral.T
     held = np.flatnonzero(table.quantity)
@@ -325,4 +372,23 @@ def _revalue(
             kept = scenarios.recovery[venue]
             account_pnl[:, c] = kept * account_pnl[:, c] - (1.0 - kept) * max(where.equity[c], 0.0)
             traded[:, table.account[table.candidate] == c] *= kept[:, None]
-    return _Revalued(traded, account_pnl)
+    return _Revalued(traded, account_pnl, pnl[:, table.instrument] if keep_units else np.zeros((0, 0)))
+
+
+def _unit_pnl(unique: Sequence[Any], market: Market, scenarios: ScenarioSet) -> np.ndarray:
+    """(S, U) USD P&L per unit held of each instrument, at the prices that its venue sees."""
+    n_scenarios = len(scenarios)
+    pnl = np.empty((n_scenarios, len(unique)), order="F")
+    misled = misled_venues(scenarios)
+    for kind, members in _by_family(unique).items():
+        for venue in {unique[i].venue for i in members} & misled | {None}:
+            mine = [i for i in members if (unique[i].venue == venue if venue else unique[i].venue not in misled)]
+            out = np.empty((n_scenarios, len(mine)), order="F")
+            seen = scenarios if venue is None else as_seen_by(scenarios, venue)
+            if mine:
+                _FAMILIES[kind].scenario_pnl([unique[i] for i in mine], market, seen, out)
+            pnl[:, mine] = out
+    if not np.isfinite(pnl).all():
+        at = int(np.flatnonzero(~np.isfinite(pnl).all(axis=0))[0])
+        raise InputError(f"{unique[at].id} has a scenario value that is not finite", field=scenarios.name)
+    return pnl

@@ -56,6 +56,7 @@ class Candidates(_Strict):
         description="half-spread, as a share of price, assumed for futures and perpetuals that carry a mark but no quotes; "
         "none: they are not traded",
     )
+    transfers: bool = Field(default=True, description="whether collateral may move along the book's links")
     paused_venues: tuple[str, ...] = Field(
         default=(), description="venues that are halted now: nothing trades there, and what is posted there stays"
     )

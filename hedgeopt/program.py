@@ -9,7 +9,8 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Side
+from hedgeopt.constraints.collateral_balance import CollateralBalance, Withdrawals
+from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Constraint, Side
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
@@ -49,12 +50,19 @@ def trade_box(policy: Policy, e: Exposures) -> Box:
     lower_from, upper_from = lower_from.copy(), upper_from.copy()
     rules = [rule for rule in policy.subject_to if isinstance(rule, BoxConstraint)]
     default = policy.candidates.max_order_notional / e.rows.notional[e.candidate]
+    default[e.links.candidate] = np.inf  # transfers are bounded by what is posted
     boxes = [(rule.name, *rule.box(e)) for rule in rules] + [("candidates.max_order_notional", -default, default)]
     for k, (_, low, high) in enumerate(boxes):
         tighter_low, tighter_high = low > lower, high < upper
         lower, upper = np.where(tighter_low, low, lower), np.where(tighter_high, high, upper)
         lower_from[tighter_low], upper_from[tighter_high] = k, k
     return Box(lower, upper, lower_from, upper_from, tuple(name for name, _, _ in boxes))
+
+
+def limits_of(policy: Policy, e: Exposures) -> list[Constraint]:
+    """The policy's limits, and where collateral may move also those that make transfers possible ones."""
+    network: list[Constraint] = [CollateralBalance(), Withdrawals()] if len(e.links) else []
+    return [spec for spec in policy.subject_to if not isinstance(spec, BoxConstraint)] + network
 
 
 class Program:
@@ -80,9 +88,7 @@ class Program:
         self._added: list[cp.Constraint] = []
         self.objective_terms = [(part.weight, part.term, self._term(part.term, e)) for part in policy.minimize]
         self.limits: list[BoundConstraint] = [
-            spec.bind(self.variables, e, lambda term: self._term(term, e), slack=elastic)
-            for spec in policy.subject_to
-            if not isinstance(spec, BoxConstraint)
+            spec.bind(self.variables, e, lambda term: self._term(term, e), slack=elastic) for spec in limits_of(policy, e)
         ]
         self._box_constraints = [self.variables.buy <= self._buy_cap, self.variables.sell <= self._sell_cap]
         if elastic:
@@ -116,6 +122,11 @@ class Program:
         for limit in self.limits:
             limit.update(e, self.scale, tighten or {})
 
+    def refine(self, e: Exposures, x: np.ndarray) -> bool:
+        """Sharpen what terms and limits approximate around trades x; whether anything changed, so that solving again helps."""
+        parts = [part for part in (*self._bound.values(), *self.limits) if hasattr(part, "refine")]
+        return any([part.refine(e, x, self.scale) for part in parts])
+
     def x(self) -> np.ndarray:
         """(N,) trades of the last solve, inside their box."""
         net = np.asarray(self.variables.buy.value - self.variables.sell.value)
@@ -145,4 +156,6 @@ class Program:
 
     def _assemble(self) -> cp.Problem:
         named: list[Any] = [c for limit in self.limits for c in limit.constraints]
-        return cp.Problem(self._objective, [*named, *self._box_constraints, *self._added])
+        # rows that define the auxiliary variables of terms and limits (a worst scenario, for one)
+        own = [c for part in (*self._bound.values(), *self.limits) for c in getattr(part, "auxiliary", ())]
+        return cp.Problem(self._objective, [*named, *own, *self._box_constraints, *self._added])

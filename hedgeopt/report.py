@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from hedgeopt.holdings_report import holdings_tables
 from hedgeopt.risk import RiskReport
 from hedgeopt.summary import headline, limit_rows, number, objective_rows, quantity, risk_rows
 
@@ -41,11 +42,12 @@ def proposal_report(proposal: Proposal) -> RenderableType:
 
 
 def risk_report_table(report: RiskReport, notes: tuple[str, ...] = ()) -> RenderableType:
-    """A book's risk without trades: measures, stress scenarios, notes."""
+    """A book's risk without trades: measures, tenors, loans, positions, stress scenarios, notes."""
     stress = _table("Stress scenarios", ("scenario", "left"), ("P&L, USD", "right"))
     for name, pnl in sorted(report.stress.items(), key=lambda item: item[1]):
         stress.add_row(name, number(pnl))
-    return Group(_risk(report, None), stress, *(Text(f"note: {note}", style="dim") for note in notes))
+    parts = [_risk(report, None), *holdings_tables(report, _table), stress]
+    return Group(*parts, *(Text(f"note: {note}", style="dim") for note in notes))
 
 
 def _trades(proposal: Proposal) -> Table:

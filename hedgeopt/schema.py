@@ -24,10 +24,7 @@ _OPTIONAL = {
     "open_interest": ("number", "units outstanding"),
     "volume": ("number", "units traded in 24 hours"),
     "funding_8h": ("number", "funding rate per 8 hours as a decimal; perpetuals only"),
-    "settlement_average": (
-        "number",
-        "average of the index so far, in the last 30 minutes before expiry; expiring instruments only",
-    ),
+    "settlement_average": ("number", "average of the index since the settlement window opened, USD; expiring instruments"),
 }
 _MAY_BE_EMPTY = {"timestamp": False, "currency": False, "instrument_name": False, "mark_price": False}
 

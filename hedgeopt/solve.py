@@ -31,6 +31,7 @@ from hedgeopt.proposal import Proposal, assemble
 __all__ = ["Solution", "Stages", "expose", "propose", "solve_program"]
 
 _RESTORATIONS = 3
+_REFINEMENTS = 6
 _HOLDS = 1e-12
 
 Progress = Callable[[str], None]
@@ -112,6 +113,7 @@ def expose(
         candidates,
         draw(policy.scenarios, moved, market),
         stress_scenarios(assets, policy.stress),
+        transfers=book.transfers() if policy.candidates.transfers else (),
         mark_half_spread=policy.candidates.mark_half_spread,
         paused_venues=policy.candidates.paused_venues,
         trades=trades,
@@ -122,7 +124,8 @@ def solve_program(program: Program, e: Exposures, stages: Stages | None = None) 
     """Solve a program on exposures of its structure and certify the result.
 
     A limit that the solver overshoots by rounding is tightened by as much and the program solved again, so that returned
-    trades meet every limit.
+    trades meet every limit. Where a term is approximated from above (the size ramp of futures margin) and the certificate says
+    that this cost too much, it is sharpened around the solution and solved again.
 
     Raises
     ------
@@ -133,7 +136,7 @@ def solve_program(program: Program, e: Exposures, stages: Stages | None = None) 
     tighten: dict[str, float] = {}
     with stages("build"):
         program.update(e, box)
-    for _ in range(_RESTORATIONS + 1):
+    for attempt in range(_RESTORATIONS + _REFINEMENTS + 1):
         with stages("solve"):
             statistics = _run(program, e, box)
         with stages("certify"):
@@ -141,7 +144,7 @@ def solve_program(program: Program, e: Exposures, stages: Stages | None = None) 
             tails = {id(record.atom): record.weights for record in statistics.get("tails", ())}
             certificate, sides = certify(program, e, box, x, tails)
         over = {side.name: side.violation for side in sides if relative_violation(side) > _HOLDS}
-        if not over:
+        if not over and (certificate.optimal or attempt == _RESTORATIONS + _REFINEMENTS or not program.refine(e, x)):
             break
         for name, amount in over.items():
             tighten[name] = tighten.get(name, 0.0) + 1.5 * amount

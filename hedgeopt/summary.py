@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import GREEK_UNITS
 from hedgeopt.risk import RiskReport
 
@@ -126,6 +127,11 @@ def risk_rows(before: RiskReport, after: RiskReport | None = None) -> list[RiskR
     rows: list[RiskRow] = []
     for asset, greeks in before.greeks.items():
         if asset in dollar_assets():
+            continue
+        if is_peg(asset):
+            rows.append(
+                RiskRow("Pegs", f"{asset} peg", "USD at stake", *(number(r.greeks[asset]["delta"]) for r in (before, after)))
+            )
             continue
         for name in _SHOWN_GREEKS:
             values = number(greeks[name]), number(after.greeks[asset][name])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["Exposures", "Rows"]
+if TYPE_CHECKING:
+    from hedgeopt.models.margin.margins import Margins
+
+__all__ = ["Exposures", "Links", "Rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,30 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
+class Links:
+    """The candidates that are transfers of collateral: T of them.
+
+    Attributes
+    ----------
+    candidate : (T,) int
+        Which candidates they are.
+    source, target, asset : (T,) int
+        Accounts and asset column.
+    arrives : (T,)
+        1 when the transfer counts at its target before the horizon, otherwise 0.
+    """
+
+    candidate: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    asset: np.ndarray
+    arrives: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.candidate)
+
+
+@dataclass(frozen=True, eq=False)
 class Exposures:
     """A book and its market as arrays; everything downstream reads only these.
 
@@ -63,8 +90,8 @@ class Exposures:
         A assets in column order.
     prices : (A,)
         USD price of each asset.
-    accounts, venues
-        C account names and the venue of each.
+    accounts, venues, chains, counterparties
+        C account names, and the venue, chain (or None) and counterparty of each.
     equity : (C,)
         USD: collateral at index prices plus option and spot values.
     collateral : (C, A)
@@ -92,6 +119,12 @@ class Exposures:
         The same under the named stress scenarios.
     stress_account_pnl : (K, C)
         USD P&L of each account's present holdings under each stress.
+    stress_prices : (K, A)
+        USD price of each asset in each stress.
+    links
+        Candidates that move collateral between accounts instead of trading.
+    margins
+        Margin model of each account, with its requirement now and in every stress.
     notes
         Assumptions made where data were missing, each to be shown to the reader.
     collateral_delta : (C, A) or None
@@ -107,6 +140,8 @@ class Exposures:
     prices: np.ndarray
     accounts: tuple[str, ...]
     venues: tuple[str, ...]
+    chains: tuple[str | None, ...]
+    counterparties: tuple[str, ...]
     equity: np.ndarray
     collateral: np.ndarray
     rows: Rows
@@ -125,6 +160,9 @@ class Exposures:
     stress_base: np.ndarray
     stress_pnl: np.ndarray
     stress_account_pnl: np.ndarray
+    stress_prices: np.ndarray
+    links: Links
+    margins: Margins
     notes: tuple[str, ...] = ()
     stress_unwind_sell: np.ndarray | None = None
     stress_unwind_buy: np.ndarray | None = None
@@ -173,5 +211,7 @@ class Exposures:
             self.pnl.shape,
             self.probabilities is None,
             self.stress,
+            self.margins.names,
+            tuple(self.links.arrives.tolist()),
             tuple(np.flatnonzero(self.held).tolist()),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hedgeopt.models.data import pegged_assets
+from hedgeopt.models.data import one_to_one, pegged_assets
 
 __all__ = ["is_directional", "is_peg", "moved_by", "peg_factor", "tokens"]
 
@@ -39,6 +39,8 @@ def is_directional(name: str) -> bool:
 
 
 def moved_by(asset: str) -> tuple[str, ...]:
-    """Columns that move the price of ``asset``: its underlying and peg factor if it is pegged, else itself."""
+    """Columns that move the price of ``asset``: underlying (and peg factor, unless it is one to one) if pegged, else itself."""
     underlying = pegged_assets().get(asset)
-    return (asset,) if underlying is None else (underlying, peg_factor(asset, underlying))
+    if underlying is None:
+        return (asset,)
+    return (underlying,) if asset in one_to_one() else (underlying, peg_factor(asset, underlying))

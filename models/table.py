@@ -11,10 +11,12 @@ from pydantic import Field
 from hedgeopt.models.costs.carry import Carry
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.margin.term import Margin
+from hedgeopt.models.risk.concentration import Concentration
 from hedgeopt.models.risk.cvar import CVaR
 from hedgeopt.models.risk.greeks import Delta, Gamma, Rho, Theta, Vanna, Vega, Volga
 from hedgeopt.models.risk.leverage import GrossLeverage
 from hedgeopt.models.risk.stress import StressLoss
+from hedgeopt.models.risk.true_leverage import NetLeverage, TrueLeverage
 from hedgeopt.models.risk.tenor_buckets import GammaBucket, VegaBucket
 from hedgeopt.models.risk.variance import Variance
 from hedgeopt.models.term import Term
@@ -39,6 +41,9 @@ TERMS: dict[str, type[Term]] = {
         VegaBucket,
         GammaBucket,
         GrossLeverage,
+        TrueLeverage,
+        NetLeverage,
+        Concentration,
         Margin,
     )
 }

@@ -44,7 +44,10 @@ class BoundTerm(Protocol):
     """A term inside a compiled program."""
 
     expression: cp.Expression
-    """Scalar convex expression of the trades, DPP in its parameters, in the term's unit."""
+    """Scalar convex expression of the trades, DPP in its parameters, in the term's unit.
+
+    A term that needs variables of its own lists the cvxpy constraints that define them in ``auxiliary`` (optional).
+    """
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         """Set the parameters from new exposures."""

@@ -45,7 +45,7 @@ class Desk:
 def desk(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     raw = pd.read_csv(shared_data / CHAIN).set_index("instrument_name")
     index = float(raw["estimated_delivery_price"].iloc[0])
-    prices = {"stETH": index * STETH, "wstETH": index * WSTETH_RATE * PEG, "WETH": index, "USDC": 1.0}
+    prices = {"stETH": index * STETH, "wstETH": index * WSTETH_RATE * PEG, "USDC": 1.0}
     market = read_market(shared_data / CHAIN, invert_marks=True, prices=prices)
     hours = pd.read_csv(shared_data / POOL).sort_values("periodStartUnix")
     assert hours["low"].min() > 1_850
@@ -200,6 +200,8 @@ def test_the_loop_is_the_loan_it_is(desk: Desk):
     assert loan.leverage == pytest.approx(leverage)
     assert loan.directional_leverage == pytest.approx(1.0)
     assert loan.health_factor == pytest.approx(0.95 * leverage / (leverage - 1))
+    assert set(loan.exposure) == {"ETH", "wstETH/ETH"}  # WETH is ETH
+    assert loan.liquidation_price == {}  # both legs move with ETH: only the peg can liquidate
     assert loan.exposure["wstETH/ETH"] == pytest.approx(leverage * loan.equity)
 
 

@@ -22,6 +22,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "cvar": {"beta": 0.95},
     "stress_loss": {"scenario": "2020-03-12"},
     "margin": {"venue": "deribit"},
+    "concentration": {"by": "venue", "of": "deribit"},
     "vega_bucket": {"underlying": "BTC", "days": 30.0},
     "gamma_bucket": {"underlying": "BTC", "days": 90.0},
     **{greek: {"underlying": "BTC"} for greek in ("delta", "gamma", "vega", "theta", "rho", "vanna", "volga")},

@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["dollar_assets", "pegged_assets", "table"]
+__all__ = ["dollar_assets", "one_to_one", "pegged_assets", "table"]
 
 
 @lru_cache
@@ -26,3 +26,9 @@ def dollar_assets() -> frozenset[str]:
 def pegged_assets() -> dict[str, str]:
     """Underlying of each staked or wrapped asset."""
     return dict(table("assets")["pegged"])
+
+
+@lru_cache
+def one_to_one() -> frozenset[str]:
+    """Pegged assets that are their underlying in all but name, such as WETH: same price, no peg factor."""
+    return frozenset(table("assets")["one_to_one"])

@@ -9,36 +9,16 @@ Vectors: 25 BTC at 100,000: initial 53,125, maintenance 28,125 USD; 350 BTC: 1,3
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import table
+from hedgeopt.models.margin.collateral import haircuts
+from hedgeopt.models.margin.encoding import Encoding
+from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
+from hedgeopt.models.margin.state import State
 
-__all__ = ["RowMargin", "futures_rates", "row_margin", "short_option_margin"]
-
-
-@dataclass(frozen=True)
-class RowMargin:
-    """Requirement in USD of positions z (R,): ``flat @ |z| + quadratic @ z^2 + short @ max(-z, 0)``."""
-
-    flat: np.ndarray
-    quadratic: np.ndarray
-    short: np.ndarray
-
-    def requirement(self, z: np.ndarray) -> float:
-        """The sum over rows."""
-        return float(self.flat @ np.abs(z) + self.quadratic @ z**2 + self.short @ np.maximum(-z, 0.0))
-
-    def scaled(self, factor: float) -> RowMargin:
-        """Every coefficient times ``factor``."""
-        return RowMargin(self.flat * factor, self.quadratic * factor, self.short * factor)
-
-    def at(self, rows: np.ndarray) -> RowMargin:
-        """Some of the rows."""
-        return RowMargin(self.flat[rows], self.quadratic[rows], self.short[rows])
+__all__ = ["DeribitStandard", "futures_margin", "futures_rates", "short_option_margin"]
 
 
 def futures_rates(underlying: str, kind: str) -> tuple[float, float]:
@@ -52,6 +32,12 @@ def futures_rates(underlying: str, kind: str) -> tuple[float, float]:
             fix=f"known: {', '.join(known)}",
         )
     return float(rates[f"{kind}_base"]), float(rates[f"{kind}_per_coin"])
+
+
+def futures_margin(underlying: str, kind: str, coins: float, price: float) -> float:
+    """USD required for a position of ``coins`` at ``price``: ``(base + per_coin |q|) |q| P``."""
+    base, per_coin = futures_rates(underlying, kind)
+    return (base + per_coin * abs(coins)) * abs(coins) * price
 
 
 def short_option_margin(
@@ -68,22 +54,53 @@ def short_option_margin(
     return np.where(is_call, initial, np.maximum(initial, maintenance))
 
 
-def row_margin(e: Exposures, rows: np.ndarray, kind: str) -> RowMargin:
-    """Coefficients of the rows (R,) of one account, ``kind`` "initial" or "maintenance"."""
-    n = len(rows)
-    flat, quadratic, short = np.zeros(n), np.zeros(n), np.zeros(n)
-    for at, row in enumerate(rows):
-        item = e.rows.instruments[row]
-        index, mark = e.rows.index[row], e.rows.mark[row]
-        if item.kind in ("perpetual", "future"):
-            base, per_coin = futures_rates(item.underlying, kind)
-            coins = 1.0 / mark if item.inverse else 1.0  # coins of one unit
-            unit_value = index * coins if item.inverse else mark
-            flat[at] = base * unit_value
-            quadratic[at] = per_coin * coins * unit_value
-        elif item.kind == "option":
-            coin_mark = mark if item.inverse else mark / index
-            short[at] = index * float(
-                short_option_margin(kind, np.array(item.right == "call"), item.strike, index, coin_mark)
-            )
-    return RowMargin(flat, quadratic, short)
+class DeribitStandard:
+    """Standard margin (S:SM)."""
+
+    name = "deribit_standard"
+    source = "support.deribit.com, Linear-Perpetual; mirrors of the options page (models/data/deribit.toml)"
+
+    def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
+        """Position by position, as the venue states it."""
+        refuse_unknown_rows(state, self.name, _KINDS)
+        futures, options = {"initial": 0.0, "maintenance": 0.0}, {"initial": 0.0, "maintenance": 0.0}
+        for at in np.flatnonzero(quantity):
+            for kind in ("initial", "maintenance"):
+                if state.linear[at]:
+                    coins = quantity[at] * state.coins[at]
+                    price = state.notional[at] / state.coins[at]
+                    futures[kind] += futures_margin(state.underlying[at], kind, coins, price)
+                elif state.option[at] and quantity[at] < 0:
+                    coin_mark = state.mark[at] if state.inverse[at] else state.mark[at] / state.index[at]
+                    per_contract = short_option_margin(kind, state.is_call[at], state.strike[at], state.index[at], coin_mark)
+                    options[kind] += float(-quantity[at] * per_contract * state.index[at])
+        total = {kind: futures[kind] + options[kind] for kind in futures}
+        return Requirement(
+            total["initial"],
+            total["maintenance"],
+            {"futures": futures["initial"], "short options": options["initial"]},
+        )
+
+    def encode(self, state: State, kind: Kind) -> Encoding:
+        """Tiers, squares and short charges; one line per position."""
+        refuse_unknown_rows(state, self.name, _KINDS)
+        n = len(state)
+        slopes, quadratic, short = np.zeros((n, 1)), np.zeros(n), np.zeros(n)
+        linear, option = state.linear, state.option
+        rates = {u: futures_rates(u, kind) for u, is_linear in zip(state.underlying, linear, strict=True) if is_linear}
+        for underlying, (base, per_coin) in rates.items():
+            rows = linear & np.array([u == underlying for u in state.underlying])
+            slopes[rows, 0] = base * state.notional[rows]
+            quadratic[rows] = per_coin * state.coins[rows] * state.notional[rows]
+        if option.any():
+            coin_mark = np.where(state.inverse, state.mark, state.mark / state.index)[option]
+            index = state.index[option]
+            short[option] = index * short_option_margin(kind, state.is_call[option], state.strike[option], index, coin_mark)
+        return Encoding(slopes, np.zeros((n, 1)), quadratic, short, len(state.assets))
+
+    def haircut(self, state: State, kind: Kind) -> np.ndarray:
+        """Cross-collateral haircuts, initial margin only."""
+        return haircuts("deribit", state, kind)
+
+
+_KINDS = ("perpetual", "future", "option", "spot")

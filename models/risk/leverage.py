@@ -21,7 +21,8 @@ __all__ = ["GrossLeverage", "row_exposure"]
 def row_exposure(e: Exposures, basis: str) -> np.ndarray:
     """(M,) non-negative USD exposure of one unit: ``|delta| * price`` summed over assets, or full notional."""
     if basis == "notional":
-        return e.rows.notional
+        moves = np.array([item.kind == "transfer" for item in e.rows.instruments], bool)
+        return np.where(moves, 0.0, e.rows.notional)
     outright = np.array([not is_peg(asset) for asset in e.assets])  # a peg moves what its underlying moves already
     return np.abs(e.rows.greeks[greek("delta")]) @ np.where(outright, e.prices, 0.0)
 

@@ -20,6 +20,9 @@ from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import is_directional, is_peg
 from hedgeopt.models.pricing.family import greek
 
+_NEVER = 1e-6
+"""Price factors below this are rounding: everything moves with that price, and health stays as it is."""
+
 __all__ = ["LoanRisk", "loans", "threshold"]
 
 
@@ -96,7 +99,7 @@ def _loan(e: Exposures, account: int, rows: np.ndarray, quantity: np.ndarray) ->
         slope = float(weight @ delta_usd[:, a])
         if borrowed > 0 and slope != 0 and not is_peg(e.assets[a]):
             factor = 1.0 - (backing - borrowed) / slope
-            if factor > 0:
+            if factor > _NEVER:
                 prices[e.assets[a]] = float(e.prices[a] * factor)
     return LoanRisk(
         account=e.accounts[account],

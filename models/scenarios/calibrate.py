@@ -11,7 +11,7 @@ from hedgeopt.errors import InputError
 
 __all__ = ["BOUNDS", "RegimeFit", "fit_regimes", "mixture_log_density"]
 
-_DEGREES = (3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0, 20.0, 50.0)
+_DEGREES = (3.0, 4.0, 6.0, 10.0, 30.0)
 _FEWEST = 200
 
 BOUNDS = {
@@ -22,7 +22,7 @@ BOUNDS = {
     "drift": (-5.0, 0.0),
 }
 """What makes the second regime a liquidation is stated, not found: it is rare, at least half again as volatile, does not
-rise on average, and correlates at least as much as calm markets (``correlation_gain`` g gives ``0.999 (rho + g (1 - rho))``).
+rise on average, and correlates at least as much as calm markets (gain g gives ``0.999 (rho + g (1 - rho))``).
 """
 
 
@@ -129,11 +129,15 @@ def fit_regimes(log_return: np.ndarray) -> RegimeFit:
     bounds = list(BOUNDS.values())
     rho = float(np.clip(np.corrcoef(z.T)[np.triu_indices(z.shape[1], 1)].mean(), 0.05, 0.95))
     best, found = np.inf, None
-    for degrees in _DEGREES:
-        for start in ([0.05, rho, 0.5, 3.0, -0.5], [0.1, rho, 0.2, 2.0, -0.2]):
-            answer = minimize(loss, start, args=(degrees,), method="L-BFGS-B", bounds=bounds)
-            if answer.fun < best - 1e-12:
-                best, found = float(answer.fun), (answer.x, degrees)
+    start = np.array([0.05, rho, 0.5, 3.0, -0.5])
+    for degrees in (*_DEGREES, None):
+        if degrees is None:  # once more at the best degrees, from elsewhere
+            assert found is not None
+            start, degrees = np.array([0.1, rho, 0.2, 2.0, -0.2]), found[1]
+        answer = minimize(loss, start, args=(degrees,), method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-9})
+        start = answer.x
+        if answer.fun < best - 1e-12:
+            best, found = float(answer.fun), (answer.x, degrees)
     assert found is not None
     p, degrees = found
     single = min(

@@ -37,7 +37,7 @@ class Description:
     """What :func:`describe` returns.
 
     ``correlations`` is (A, A), of log returns; ``joint_falls`` maps pairs to the chance that the second asset is in its
-    worst 5 % when the first is; ``events`` to the probability of each; ``liquidity`` and ``recovery`` hold the mean and the worst.
+    worst 5 % when the first is; ``events`` to the chance of each; ``liquidity`` and ``recovery`` hold mean and worst.
     """
 
     name: str

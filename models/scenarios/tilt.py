@@ -77,15 +77,24 @@ def entropy_pool(prior: np.ndarray, rows: Sequence[Condition]) -> Tilt:
         value, p = weigh(theta)
         return value, f @ p
 
-    start = np.zeros(len(rows))
+    # no probabilities are farther from the prior than one scenario alone, so a dual value below that proves a conflict
+    farthest = float(log_prior[np.isfinite(log_prior)].min())
+
+    def proven(intermediate_result: Any) -> None:
+        if intermediate_result.fun < farthest - 1e-6:
+            raise StopIteration
+
     found = minimize(
         dual,
-        start,
+        np.zeros(len(rows)),
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(lower, upper, strict=True)),
-        options={"maxiter": 2_000, "ftol": 1e-15, "gtol": 1e-9},
+        callback=proven,
+        options={"maxiter": 1_000, "ftol": 1e-15, "gtol": 1e-9},
     )
+    if found.fun < farthest - 1e-6:
+        raise _conflict(rows, scale, f)
     theta = _newton(np.clip(found.x, lower, upper), lower, upper, weigh, f)
     value, p = weigh(theta)
     gap = f @ p
@@ -146,12 +155,14 @@ def _conflict(rows: Sequence[Condition], scale: np.ndarray, f: np.ndarray) -> In
             field="scenarios.views",
             fix="soften them, or draw more scenarios",
         )
-    words = "; ".join(f"{rows[i].view} (nearest: {rows[i].target + miss[i] * scale[i]:.6g})" for i in worst)
+    # what carries a shadow price stands in the way of what gives
+    involved = [rows[i].view for i in range(k) if abs(answer.eqlin.marginals[i]) > 1e-9]
+    words = "; ".join(f"{rows[i].view} could reach {rows[i].target + miss[i] * scale[i]:.6g}" for i in worst)
     return InputError(
-        f"views cannot be met together; what gives way first: {words}",
+        f"views {', '.join(involved)} cannot be met together",
         file="policy",
         field="scenarios.views",
-        fix="soften them",
+        fix=f"soften them: {words}",
     )
 
 

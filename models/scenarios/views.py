@@ -111,7 +111,7 @@ def conditions(scenarios: ScenarioSet, views: Sequence[Any]) -> list[Condition]:
 
     Variance and correlation are not linear in p; as in Meucci (2008, section 3) the moments they rest on are fixed first: a
     vol view keeps the mean (``E r^2 = sigma^2 h + m^2``), a correlation view keeps means and vols. What is kept is the
-    sample's own, or what another view says with ``equal``.
+    sample's own, or what another view on the mean or vol demands.
     """
     p, result = scenarios.weights, []
     log_return = {asset: np.log(scenarios.spot_factor[:, a]) for a, asset in enumerate(scenarios.assets)}
@@ -127,6 +127,9 @@ def conditions(scenarios: ScenarioSet, views: Sequence[Any]) -> list[Condition]:
 
     def mean(asset: str, view: str) -> float:
         value = means.get(asset, float(p @ moves(asset)))
+        for other in views:
+            if other.kind == "mean" and other.of == "return" and other.asset == asset and other.sense != "equal":
+                value = min(value, other.value) if other.sense == "at_most" else max(value, other.value)
         if asset not in means and ("mean", asset) not in kept:
             kept.add(("mean", asset))
             result.append(Condition(f"{view} (mean kept)", moves(asset), value))

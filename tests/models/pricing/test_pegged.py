@@ -86,6 +86,15 @@ def test_a_token_outside_the_table(make_market):
     assert out[0, 0] == pytest.approx(180.0 * (0.4 - 1.0))
 
 
+def test_wrapped_ether_is_ether(make_market):
+    coin, market = Spot(name="WETH", venue="wallet", asset="WETH"), make_market(ETH=2000.0)
+    risk = SPOT.unit_risk([coin], market, coin.assets)
+    assert (coin.assets, risk.value[0], risk.greeks[greek("delta"), 0, 0]) == (("ETH",), 2000.0, 1.0)
+    assert moves((0.5,), assets=("ETH",)).price_factor("WETH") == pytest.approx([0.5])
+    with pytest.raises(ValidationError, match="hold it as spot"):
+        token(asset="WETH")
+
+
 def test_stablecoins_are_worth_what_the_market_says(make_market):
     coin = Spot(name="USDC", venue="wallet", asset="USDC")
     for market, price in ((make_market(), 1.0), (make_market(USDC=0.88), 0.88)):

@@ -112,7 +112,7 @@ def test_filtering_undoes_a_change_of_vol(tmp_path, market):
         {"date": pd.date_range("2020-01-01", periods=1201).astype(str), "BTC": 100 * np.exp(np.r_[0, np.cumsum(steps)])}
     )
     path = save(frame, tmp_path)
-    every = dict(prices=path, count=1171, scale_to_market=False, halflife_days=15)
+    every = {"prices": path, "count": 1171, "scale_to_market": False, "halflife_days": 15}
     plain = np.log(draw(HistoricalScenarios(**every | {"count": 1200}), ["BTC"], market).spot_factor[:, 0])
     filtered = np.log(draw(HistoricalScenarios(**every, filtered=True), ["BTC"], market).spot_factor[:, 0])
     assert plain[:550].std() < 0.3 * plain[650:].std()

@@ -59,7 +59,7 @@ def test_other_fields_follow_spot_and_stay_off_by_default(market):
     np.testing.assert_allclose(s.liquidity["depth"], np.exp(-5 * fall))
 
 
-REGIME = dict(count=N, degrees=30.0, copula_degrees=30.0)
+REGIME = {"count": N, "degrees": 30.0, "copula_degrees": 30.0}
 
 
 def test_regime_sample_keeps_variance_and_has_the_stated_skewness(market):
@@ -115,7 +115,7 @@ def test_calm_scale_makes_the_mixture_variance_one(w, m, d):
 
 
 def test_impossible_correlation_and_missing_vol_are_named(market):
-    with pytest.raises(InputError, match="scenarios.correlation: is impossible for 4 assets"):
+    with pytest.raises(InputError, match=r"scenarios.correlation: is impossible for 4 assets"):
         draw(ParametricScenarios(correlation=-0.5, vol={"A": 1, "B": 1}, count=10), ["A", "B", "BTC", "ETH"], market)
     with pytest.raises(InputError, match="no vol for SOL"):
         regime(RegimeScenarios(count=10), ["SOL"], market)

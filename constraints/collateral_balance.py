@@ -1,0 +1,116 @@
+"""No account sends collateral that it does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side
+from hedgeopt.constraints.equity_covers import BoundSides, Withdrawal
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.margin.effects import collateral_effect
+from hedgeopt.models.margin.encoding import Encoding
+from hedgeopt.models.separable import Separable
+from hedgeopt.models.term import BoundTerm, Term, TradeVariables
+
+__all__ = ["CollateralBalance", "Withdrawals"]
+
+
+class CollateralBalance(Constraint):
+    """Outgoing transfers of an asset never exceed what the account posts, less premiums paid, plus what arrives in time.
+
+    Added to every program whose book has links. Premium received for options sold may be sent on; a debt may be repaid but not
+    drawn: where an account owes the asset, nothing leaves.
+    """
+
+    source: ClassVar[str] = "flow conservation"
+
+    kind: Literal["collateral_balance"] = "collateral_balance"
+
+    @property
+    def name(self) -> str:
+        """``collateral balance``."""
+        return "collateral balance"
+
+    def bind(
+        self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
+    ) -> BoundConstraint:
+        """One linear inequality per account and asset that links lead out of."""
+        return _BoundBalance(trades, e, slack=slack)
+
+
+class Withdrawals(Constraint):
+    """No account that collateral may leave ends up with less equity than initial margin, unless it was short before.
+
+    Venues refuse such withdrawals. Added to every program whose book has links.
+    """
+
+    source: ClassVar[str] = "venues' withdrawal rules"
+
+    kind: Literal["withdrawals"] = "withdrawals"
+
+    @property
+    def name(self) -> str:
+        """``withdrawals``."""
+        return "withdrawals"
+
+    def bind(
+        self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
+    ) -> BoundConstraint:
+        """One convex inequality per account with an outgoing link."""
+
+        def encoding(now: Exposures, c: int) -> Encoding:
+            return now.margins.encoding(c, "initial", counted=1.0)
+
+        sources = sorted(set(e.links.source.tolist()))
+        forms = [Withdrawal(f"withdrawal {e.accounts[c]}", (c,), encoding, None) for c in sources]
+        return BoundSides(trades, e, forms, slack)
+
+
+class _BoundBalance:
+    def __init__(self, trades: TradeVariables, e: Exposures, *, slack: bool) -> None:
+        import cvxpy as cp
+
+        links = e.links
+        self._nodes = sorted({(int(c), int(a)) for c, a in zip(links.source, links.asset, strict=True)})
+        self._everything = np.arange(e.n_candidates)
+        self._rows = cp.Parameter((len(self._nodes), e.n_candidates))
+        self._held = cp.Parameter(len(self._nodes), nonneg=True)
+        # never eased: no price makes collateral appear
+        self.slack_cost: cp.Expression | None = cp.Constant(0.0) if slack else None
+        left = -self._rows @ trades.net
+        self.constraints = [left[k] <= self._held[k] for k in range(len(self._nodes))]
+
+    def _row(self, e: Exposures, account: int, asset: int) -> np.ndarray:
+        return collateral_effect(e, account, asset, self._everything)
+
+    def _unit(self, e: Exposures, account: int, asset: int) -> float:
+        return max(abs(float(e.collateral[account, asset])), 1e-12)
+
+    def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
+        units = np.array([self._unit(e, *node) for node in self._nodes])
+        self._rows.value = np.stack([self._row(e, *node) for node in self._nodes]) * scale / units[:, None]
+        held = np.array([max(float(e.collateral[node]), 0.0) for node in self._nodes])
+        names = [self._name(e, *node) for node in self._nodes]
+        self._held.value = np.maximum(held - [tighten.get(name, 0.0) for name in names], 0.0) / units
+
+    def _name(self, e: Exposures, account: int, asset: int) -> str:
+        return f"{e.assets[asset]} of {e.accounts[account]}"
+
+    def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
+        """Net outflow against the amount posted, asset units; duals in USD per unit."""
+        found = []
+        for node, row in zip(self._nodes, self.constraints, strict=True):
+            outflow = -float(self._row(e, *node) @ x)
+            dual = 0.0 if row.dual_value is None else max(float(np.sum(row.dual_value)), 0.0)
+            limit = max(float(e.collateral[node]), 0.0)
+            found.append(Side(self._name(e, *node), e.assets[node[1]], outflow, limit, 1, dual / self._unit(e, *node)))
+        return found
+
+    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        total = Separable(np.zeros(e.n_candidates))
+        for node, side in zip(self._nodes, self.sides(e, x), strict=True):
+            total += Separable(-side.dual * self._row(e, *node), -side.dual * side.limit)
+        return total

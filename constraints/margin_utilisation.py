@@ -1,0 +1,67 @@
+"""Margin required against equity, per account or over all of them, with trades, transfers and costs counted on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint
+from hedgeopt.constraints.equity_covers import BoundSides, Cover, DeltaCap, SideForm
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.margin.encoding import Encoding
+from hedgeopt.models.margin.term import matching_accounts
+from hedgeopt.models.term import BoundTerm, Term, TradeVariables
+
+__all__ = ["MarginUtilisation"]
+
+
+class MarginUtilisation(Constraint):
+    """``requirement <= limit * (equity - haircuts) - buffer`` after trading, for every account it applies to.
+
+    Equity is USD: collateral at index prices (less the venue's haircuts for initial margin) plus position values, less trading
+    and transfer costs, plus what transfers bring in time. Negative equity before trading is allowed: the program finds the
+    cheapest way back, or says which account cannot be saved. Accounts on portfolio margin also keep their delta below the
+    threshold of the delta shock, which is not convex.
+    """
+
+    source: ClassVar[str] = "the account's margin model, models/data/*.toml"
+
+    kind: Literal["margin_utilisation"] = "margin_utilisation"
+    venue: str | None = Field(default=None, description="accounts of this venue; none: all")
+    account: str | None = Field(default=None, description="one account; none: all")
+    requirement: Literal["initial", "maintenance"] = "initial"
+    limit: float = Field(default=1.0, gt=0, allow_inf_nan=False, description="largest share of equity tied up")
+    buffer: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="USD of equity kept free on top")
+    portfolio: bool = Field(default=False, description="limit the sum over the accounts instead of each one")
+
+    @property
+    def name(self) -> str:
+        """Such as ``initial margin deribit``."""
+        where = " ".join(part for part in (self.venue, self.account) if part) or "all accounts"
+        return f"{self.requirement} margin {where}"
+
+    def forms(self, e: Exposures) -> list[SideForm]:
+        """One cover per account (or one for all), and the delta caps of portfolio margin."""
+        found = matching_accounts(e, self.venue, self.account, "margin_utilisation")
+
+        def encoding(now: Exposures, c: int) -> Encoding:
+            now.margins.check_collateral(c, now.collateral[c])
+            return now.margins.encoding(c, self.requirement, counted=self.limit)
+
+        groups = [tuple(found)] if self.portfolio else [(c,) for c in found]
+        forms: list[SideForm] = []
+        for group in groups:
+            label = self.name if self.portfolio else f"{self.requirement} margin {e.accounts[group[0]]}"
+            forms.append(Cover(label, group, encoding, None, self.limit, self.buffer))
+        for c in found:
+            for k, cap in enumerate(e.margins.encoding(c, "maintenance").caps):
+                forms.append(DeltaCap(f"{cap.name} cap {e.accounts[c]}", c, k, None))
+        return forms
+
+    def bind(
+        self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
+    ) -> BoundConstraint:
+        """One inequality per account, convex in trades and transfers."""
+        return BoundSides(trades, e, self.forms(e), slack)

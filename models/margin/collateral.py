@@ -1,0 +1,51 @@
+"""How much of posted collateral counts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.data import table
+from hedgeopt.models.margin.state import State
+
+__all__ = ["haircuts", "lost_value"]
+
+
+def haircuts(venue: str, state: State, kind: str) -> np.ndarray:
+    """(A,) share of each asset's value that the venue does not count for initial margin; zero for maintenance.
+
+    An asset missing from the venue's table counts as unknown: NaN, which :func:`lost_value` and the binder refuse as soon
+    as the account holds any.
+    """
+    if kind == "maintenance":
+        return np.zeros(len(state.assets))
+    known = table(venue)["haircut"]
+    return np.array([float(known.get(asset, np.nan)) for asset in state.assets])
+
+
+def lost_value(state: State, rates: np.ndarray, collateral: np.ndarray) -> float:
+    """USD of collateral that does not count: ``sum_a rate_a price_a max(n_a, 0)``.
+
+    Raises
+    ------
+    InputError
+        When the account holds an asset whose haircut is unknown.
+    """
+    held = np.maximum(collateral, 0.0)
+    refuse_unknown(state, rates, held)
+    return float(np.nan_to_num(rates) * state.prices @ held)
+
+
+def refuse_unknown(state: State, rates: np.ndarray, held: np.ndarray) -> None:
+    """Raise for collateral that the venue's table does not know."""
+    bad = np.isnan(rates) & (held > 0)
+    if bad.any():
+        asset = state.assets[int(np.flatnonzero(bad)[0])]
+        known = [name for name, rate in zip(state.assets, rates, strict=True) if not np.isnan(rate)]
+        raise InputError(
+            f"{asset} is no known collateral at {state.venue}",
+            file="book",
+            field=f"account {state.account}",
+            value=asset,
+            fix=f"move it to an account of its own, or add its haircut to the venue's table (known: {', '.join(known)})",
+        )

@@ -1,0 +1,296 @@
+"""Deribit portfolio margin (X:PM): the worst of 27 + 8 scenarios, plus roll and delta shocks.
+
+Per currency, in coins (domain: ``private/simulate`` of the API reference, whose example is reproduced to 1e-9):
+
+1. standard table: index moves ``range * k / 4``, k = -4..4, with vol up, unchanged and down;
+2. vol up ``max(vol (1 + up (30/dte)^p), floor)``, down ``max(vol (1 - down (30/dte)^p), 0)``, p = .30 below 30 days, .13 above;
+3. extended table: eight far moves, vol up, P&L times ``factor range/|m| (1 + m)/(1 + sgn(m) range)``, then moved towards zero
+   by ``(|m|/range - 1) dampener / (S (1 + sgn(m) range))``;
+4. coin P&L of a future ``q (1 - 1/(1 + m))``, of an inverse option ``C'/F' - C/F``, of a linear one ``(C' - C) / (S (1 + m))``;
+5. roll shock ``sum over expiries of |delta_e| max(min_move, e^{risk T} - 1)``, perpetuals at the minimum;
+6. delta shock ``min(max(|d| S - threshold, 0) |d| increment, cap |d| S)`` on the delta that long options cannot offset.
+
+Risk matrix = worst loss + roll + delta shock; initial = risk matrix (plus what open orders and maker protection tie up, which
+a book does not show), maintenance = 0.8 of it.
+
+The delta shock is not convex. Since ``|d|`` never exceeds the account's whole ``|delta|``, the encoding carries the cap
+``|delta| S <= threshold`` instead, under which the shock is zero and the encoding exact.
+
+``model_version`` "legacy" is the older engine: 11 columns of 3 %, contingencies, initial = 1.2 of maintenance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.data import table
+from hedgeopt.models.margin.collateral import haircuts
+from hedgeopt.models.margin.encoding import Block, Cap, Encoding, Group
+from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
+from hedgeopt.models.margin.shocks import option_delta, option_values, tenor_power
+from hedgeopt.models.margin.state import State
+
+__all__ = ["DeribitPortfolio", "Grid", "extended_pnl", "shocked_vols"]
+
+_KINDS = ("perpetual", "future", "option", "spot")
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """One currency's scenarios: coin P&L (K, n) per unit of the rows ``rows`` (n,).
+
+    ``damping`` (K,) coins by which losses of the extended table are reduced (0 in the standard one), ``extended`` (K,) bool.
+    """
+
+    underlying: str
+    rows: np.ndarray
+    moves: np.ndarray
+    pnl: np.ndarray
+    damping: np.ndarray
+    extended: np.ndarray
+    delta: np.ndarray
+    index: float
+
+
+def shocked_vols(
+    p: dict[str, Any], shared: dict[str, Any], vol: np.ndarray, days: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vols up and down (n,): step 2. Vectors (.5/.25): 7 days x1.77371 and x.61315, 60 days x1.45692 and x.77154."""
+    power = tenor_power(days, shared["short_power"], shared["long_power"], shared["dte_floor"], inclusive=False)
+    up = np.maximum(vol * (1.0 + p["vol_up"] * power), p.get("min_vol_up", 0.0))
+    return up, np.maximum(vol * (1.0 - p["vol_down"] * power), 0.0)
+
+
+def extended_pnl(move: np.ndarray, pnl: np.ndarray, index: float, p: dict[str, Any]) -> np.ndarray:
+    """Step 3 on total P&L in coins: scaled, then moved towards zero."""
+    scale, damping = _extended(move, index, p)
+    scaled = pnl * scale
+    return np.asarray(np.sign(scaled) * np.maximum(np.abs(scaled) - damping, 0.0))
+
+
+def _extended(move: np.ndarray, index: float, p: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    edge = 1.0 + np.sign(move) * p["range"]
+    scale = p["extended_factor"] * p["range"] / np.abs(move) * (1.0 + move) / edge
+    return scale, (np.abs(move) / p["range"] - 1.0) * p["dampener"] / (index * edge)
+
+
+class DeribitPortfolio:
+    """Portfolio margin; ``model_version`` "current" or "legacy"."""
+
+    source = "docs.deribit.com private/simulate; support.deribit.com Portfolio-Margin (models/data/deribit.toml)"
+
+    def __init__(self, model_version: str = "current") -> None:
+        if model_version not in ("current", "legacy"):
+            raise InputError("unknown version", field="model_version", value=model_version, fix="current or legacy")
+        self.version = model_version
+        self.name = "deribit_portfolio" if model_version == "current" else "deribit_portfolio_legacy"
+        data = table("deribit")
+        self.shared = data["portfolio_margin"] if model_version == "current" else data["portfolio_margin_legacy"]
+
+    def parameters(self, underlying: str) -> dict[str, Any]:
+        """The table of one currency; the legacy engine has one for all."""
+        if self.version == "legacy":
+            return self.shared
+        found = self.shared.get(underlying)
+        if not isinstance(found, dict):
+            known = [name for name, value in self.shared.items() if isinstance(value, dict)]
+            raise InputError(
+                f"no portfolio margin parameters for {underlying}",
+                file="models/data/deribit.toml",
+                fix=f"known: {', '.join(known)}; hold it in an account with standard margin",
+            )
+        return found
+
+    def grids(self, state: State) -> list[Grid]:
+        """The scenarios of every currency."""
+        refuse_unknown_rows(state, self.name, _KINDS)
+        return [self._grid(state, underlying) for underlying in state.underlyings]
+
+    def _grid(self, state: State, underlying: str) -> Grid:
+        p, rows = self.parameters(underlying), state.of(underlying)
+        index = float(state.index[rows[0]])
+        n = self.shared["steps"]
+        standard = np.repeat(p["range"] * np.arange(-n, n + 1) / n, 3)
+        far = np.array(self.shared.get("extended_moves", []))
+        moves = np.concatenate([standard, far])
+        which = np.concatenate([np.tile([1, 0, -1], 2 * n + 1), np.ones(len(far), int)])
+        pnl, delta = self._coin_pnl(state, rows, moves, which, p), np.zeros(len(rows))
+        damping, extended = np.zeros(len(moves)), np.arange(len(moves)) >= len(standard)
+        if len(far):
+            scale, damping[extended] = _extended(far, index, p)
+            pnl[extended] *= scale[:, None]
+        option = state.option[rows]
+        delta[~option] = state.coins[rows[~option]]
+        if option.any():
+            delta[option] = option_delta(state, rows[option])
+        return Grid(underlying, rows, moves, pnl, damping, extended, delta, index)
+
+    def _coin_pnl(
+        self, state: State, rows: np.ndarray, moves: np.ndarray, which: np.ndarray, p: dict[str, Any]
+    ) -> np.ndarray:
+        """(K, n) coins per unit: step 4; ``which`` (K,) 1 vol up, 0 same, -1 down."""
+        pnl = np.zeros((len(moves), len(rows)))
+        option = state.option[rows]
+        factor = 1.0 + moves
+        pnl[:, ~option] = (1.0 - 1.0 / factor)[:, None] * state.coins[rows[~option]]
+        if option.any():
+            chosen = rows[option]
+            up, down = shocked_vols(p, self.shared, state.vol[chosen], state.days[chosen])
+            vol = np.where((which == 1)[:, None], up, np.where((which == -1)[:, None], down, state.vol[chosen]))
+            now = option_values(state, chosen, np.ones(1), state.vol[chosen][None, :])
+            then = option_values(state, chosen, factor, vol)
+            forward = state.forward[chosen]
+            inverse = then / (factor[:, None] * forward) - now / forward
+            linear = (then - now) / (state.index[chosen] * factor[:, None])
+            pnl[:, option] = np.where(state.inverse[chosen], inverse, linear)
+        return pnl
+
+    def roll_rates(self, state: State, rows: np.ndarray, p: dict[str, Any]) -> np.ndarray:
+        """(n,) charge per coin of delta by expiry: step 5."""
+        years = np.nan_to_num(state.years[rows], nan=0.0)
+        return np.asarray(np.maximum(p["min_annual_move"], np.expm1(p["annual_move_risk"] * years)))
+
+    def requirement(
+        self, state: State, quantity: np.ndarray, collateral: np.ndarray, *, reserved: float = 0.0
+    ) -> Requirement:
+        """The venue's steps; ``reserved`` USD of open orders and market-maker protection, which add to initial margin."""
+        refuse_unknown_rows(state, self.name, _KINDS)
+        parts: dict[str, float] = {}
+        matrices: list[np.ndarray] = []
+        total = 0.0
+        for grid in self.grids(state):
+            z, p = quantity[grid.rows], self.parameters(grid.underlying)
+            raw = grid.pnl @ z
+            if self.version == "current":
+                pnl = np.sign(raw) * np.maximum(np.abs(raw) - grid.damping, 0.0)
+            else:
+                pnl = raw
+            charges = self._legacy_charges(state, grid, z) if self.version == "legacy" else self._charges(state, grid, z, p)
+            for name, coins in charges.items():
+                parts[f"{grid.underlying} {name}"] = coins * grid.index
+                total += coins * grid.index
+            if self.shared.get("netting", "separate") == "cross":
+                gain = np.minimum(p["pnl_offset"] * np.maximum(pnl, 0.0) * grid.index, p["max_offset"])
+                matrices.append(np.where(pnl < 0, pnl * grid.index, np.where(grid.extended, 0.0, gain)))
+            else:
+                worst = max(0.0, -float(pnl.min())) * grid.index
+                parts[f"{grid.underlying} worst scenario"] = worst
+                total += worst
+        if matrices:
+            worst = max(0.0, -float(np.sum(matrices, axis=0).min()))
+            parts["worst scenario"] = worst
+            total += worst
+        if reserved:
+            parts["reserved"] = reserved
+        return Requirement(
+            self.shared["initial_factor"] * total + reserved, self.shared["maintenance_factor"] * total, parts
+        )
+
+    def _charges(self, state: State, grid: Grid, z: np.ndarray, p: dict[str, Any]) -> dict[str, float]:
+        """Roll and delta shock, coins."""
+        roll = self.roll_rates(state, grid.rows, p)
+        by_expiry: dict[float, float] = {}
+        rate: dict[float, float] = {}
+        for at, row in enumerate(grid.rows):
+            key = -1.0 if state.kind[row] == "perpetual" else float(state.years[row])
+            by_expiry[key] = by_expiry.get(key, 0.0) + grid.delta[at] * z[at]
+            rate[key] = p["min_annual_move"] if key < 0 else float(roll[at])
+        roll_shock = sum(abs(delta) * rate[key] for key, delta in by_expiry.items())
+        long_option = state.option[grid.rows] & (z > 0)
+        d1, d2 = float(grid.delta[long_option] @ z[long_option]), float(grid.delta[~long_option] @ z[~long_option])
+        naked = min(max(d1 + d2, d2), 0.0) if d2 < 0 else max(min(d1 + d2, d2), 0.0)
+        dollars = abs(naked) * grid.index
+        # USD, then coins: the increment is per USD of excess, capped at a share of the delta (units per reimplementations)
+        shock = min(
+            max(dollars - p["delta_shock_threshold"], 0.0) * abs(naked) * p["delta_shock_increment"],
+            p["max_delta_shock"] * dollars,
+        )
+        return {"roll shock": roll_shock, "delta shock": shock / grid.index}
+
+    def _legacy_charges(self, state: State, grid: Grid, z: np.ndarray) -> dict[str, float]:
+        """Futures contingency on the sum of |positions|, and a charge per net short option and strike, coins."""
+        option = state.option[grid.rows]
+        futures = self.shared["futures_contingency"] * float(np.abs(grid.delta[~option] * z[~option]).sum())
+        net: dict[tuple[float, float], float] = {}
+        for at in np.flatnonzero(option):
+            row = grid.rows[at]
+            key = float(state.years[row]), float(state.strike[row])
+            net[key] = net.get(key, 0.0) + z[at]
+        short = self.shared["short_option"] * sum(max(-n, 0.0) for n in net.values())
+        return {"futures contingency": futures, "short options": short}
+
+    def encode(self, state: State, kind: Kind) -> Encoding:
+        """Scenario rows per currency, roll per expiry, and the delta cap under which the delta shock is zero."""
+        factor = self.shared[f"{kind}_factor"]
+        blocks: list[Block] = []
+        caps: list[Cap] = []
+        groups: list[Group] = []
+        legacy, cross = self.version == "legacy", self.shared.get("netting", "separate") == "cross"
+        for grid in self.grids(state):
+            p = self.parameters(grid.underlying)
+            loss = -grid.pnl * grid.index
+            if cross:
+                gain = p["pnl_offset"] * loss * ~grid.extended[:, None]
+                floor = np.where(grid.extended, 0.0, -p["max_offset"] if p["max_offset"] > 0 else 0.0)
+                constants = np.stack([-grid.damping * grid.index, np.zeros(len(loss)), floor], axis=1)
+                # loss counts in full; a gain at pnl_offset and never above max_offset; gains in far moves not at all
+                keep = (gain, np.zeros_like(gain)) if p["max_offset"] > 0 and p["pnl_offset"] > 0 else (0 * gain, 0 * gain)
+                groups.append(Group(grid.rows, np.stack([loss, *keep], axis=1), constants))
+            else:
+                rows = np.vstack([loss, np.zeros((1, loss.shape[1]))])
+                constants = np.append(-grid.damping * grid.index, 0.0)
+                group = Group(grid.rows, rows[:, None, :], constants[:, None])
+                blocks.append(Block(f"{grid.underlying} worst scenario", (group,)))
+            blocks += self._legacy_blocks(state, grid) if legacy else self._roll_blocks(state, grid, p)
+            if not legacy:
+                row = np.zeros(len(state) + len(state.assets))
+                row[grid.rows] = grid.delta * grid.index
+                caps.append(Cap(f"delta {grid.underlying}", row, p["delta_shock_threshold"], "USD"))
+        if groups:
+            padded = tuple(
+                Group(
+                    g.columns,
+                    np.concatenate([g.lines, np.zeros((1, *g.lines.shape[1:]))]),
+                    np.vstack([g.constants, np.zeros(3)]),
+                )
+                for g in groups
+            )
+            blocks.append(Block("worst scenario", padded))
+        encoding = Encoding.zero(len(state), len(state.assets)).with_blocks(*blocks).scaled(factor)
+        return Encoding(
+            encoding.slopes, encoding.deductions, encoding.quadratic, encoding.short, encoding.n_assets,
+            encoding.blocks, encoding.constant, tuple(caps),
+        )  # fmt: skip
+
+    def _roll_blocks(self, state: State, grid: Grid, p: dict[str, Any]) -> list[Block]:
+        rates = self.roll_rates(state, grid.rows, p)
+        keys = np.array([-1.0 if state.kind[r] == "perpetual" else float(state.years[r]) for r in grid.rows])
+        rates[keys < 0] = p["min_annual_move"]
+        groups = []
+        for key in np.unique(keys):
+            mine = keys == key
+            row = (grid.delta * rates * grid.index)[mine][None, :]
+            groups.append(Group.of(grid.rows[mine], [row, -row]))
+        return [Block(f"{grid.underlying} roll shock", tuple(groups))]
+
+    def _legacy_blocks(self, state: State, grid: Grid) -> list[Block]:
+        option = state.option[grid.rows]
+        groups = []
+        for at in np.flatnonzero(~option):
+            row = np.array([[self.shared["futures_contingency"] * grid.delta[at] * grid.index]])
+            groups.append(Group.of(grid.rows[[at]], [row, -row]))
+        strikes = np.array([(state.years[r], state.strike[r]) for r in grid.rows[option]]).reshape(-1, 2)
+        chosen = grid.rows[option]
+        for key in np.unique(strikes, axis=0):
+            mine = (strikes == key).all(axis=1)
+            row = np.full((1, int(mine.sum())), -self.shared["short_option"] * grid.index)
+            groups.append(Group.of(chosen[mine], [row, 0.0 * row]))
+        return [Block(f"{grid.underlying} contingencies", tuple(groups))] if groups else []
+
+    def haircut(self, state: State, kind: Kind) -> np.ndarray:
+        """Cross-collateral haircuts, initial margin only."""
+        return haircuts("deribit", state, kind)

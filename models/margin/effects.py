@@ -1,0 +1,77 @@
+"""What one unit traded or transferred does to each account: its collateral, its equity, its costs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hedgeopt.models.arrays import Exposures
+
+__all__ = ["account_collateral", "account_cost", "candidates_of", "collateral_effect", "equity_after", "equity_effect"]
+
+
+def candidates_of(e: Exposures, account: int) -> np.ndarray:
+    """Candidates that touch an account: its own trades, and transfers out of or into it."""
+    touches = e.rows.account[e.candidate] == account
+    touches[e.links.candidate[e.links.target == account]] = True
+    return np.flatnonzero(touches)
+
+
+def collateral_effect(e: Exposures, account: int, asset: int, chosen: np.ndarray) -> np.ndarray:
+    """(n,) units of an asset that each of the candidates ``chosen`` adds to the account's collateral, per unit.
+
+    Buying pays its premium in the settlement asset; a transfer leaves its source at once and counts at its target only if it
+    arrives in time.
+    """
+    effect = np.zeros(e.n_candidates)
+    name = e.assets[asset]
+    own = np.flatnonzero(e.rows.account[e.candidate] == account)
+    for i in own:
+        row = e.candidate[i]
+        if e.rows.premium[row] != 0.0 and getattr(e.rows.instruments[row], "settlement", None) == name:
+            effect[i] = -e.rows.premium[row]
+    links = e.links
+    moves = links.asset == asset
+    effect[links.candidate[moves & (links.source == account)]] = -1.0
+    inward = moves & (links.target == account)
+    effect[links.candidate[inward]] = links.arrives[inward]
+    return effect[chosen]
+
+
+def account_collateral(e: Exposures, account: int, x: np.ndarray) -> np.ndarray:
+    """(A,) units posted after trades x."""
+    everything = np.arange(e.n_candidates)
+    effects = np.stack([collateral_effect(e, account, a, everything) for a in range(len(e.assets))])
+    return np.asarray(e.collateral[account] + effects @ x)
+
+
+def equity_effect(e: Exposures, account: int, stress: int | None = None) -> np.ndarray:
+    """(N,) USD that one unit of each candidate adds to the account's equity, before its cost.
+
+    Now: nothing for trades (paid at the mark), the asset's price for transfers. In a stress: also the trade's P&L there.
+    """
+    effect = np.zeros(e.n_candidates)
+    links, prices = e.links, e.prices if stress is None else e.stress_prices[stress]
+    if stress is not None:
+        own = e.rows.account[e.candidate] == account
+        effect[own] = e.stress_pnl[stress, own]
+    effect[links.candidate] = 0.0
+    if stress is not None and e.venues[account] in e.margins.stress.recovery:
+        prices = prices * e.margins.stress.recovery[e.venues[account]][stress]  # what a failed venue pays out
+    out, inward = links.source == account, links.target == account
+    effect[links.candidate[out]] = -prices[links.asset[out]]
+    effect[links.candidate[inward]] = prices[links.asset[inward]] * links.arrives[inward]
+    return effect
+
+
+def account_cost(e: Exposures, account: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) USD per unit bought and per unit sold that the account pays; a transfer's source pays for it."""
+    own = e.rows.account[e.candidate] == account
+    return np.where(own, e.cost_buy, 0.0), np.where(own, e.cost_sell, 0.0)
+
+
+def equity_after(e: Exposures, account: int, x: np.ndarray, stress: int | None = None) -> float:
+    """USD equity of an account after trades x and their costs, now or in a stress."""
+    start = float(e.equity[account]) + (0.0 if stress is None else float(e.stress_account_pnl[stress, account]))
+    buy, sell = account_cost(e, account)
+    cost = float(buy @ np.maximum(x, 0.0) + sell @ np.maximum(-x, 0.0))
+    return start + float(equity_effect(e, account, stress) @ x) - cost

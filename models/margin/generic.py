@@ -1,0 +1,139 @@
+"""A margin model from a table: a new venue is a TOML file, not code.
+
+Two types::
+
+    [margin]
+    type = "tiers"                  # per position
+    [margin.initial]                # USD notional from which a rate applies, and the rate
+    BTC = [[0, 0.02], [1000000, 0.05]]
+    "*" = [[0, 0.10]]
+    [margin.maintenance]
+    ...
+
+    [margin]
+    type = "grid"                   # worst scenario per underlying
+    moves = [-0.15, -0.1, 0, 0.1, 0.15]      # of the index
+    vols = [-0.25, 0.0, 0.3]                 # relative, times (30 / dte)^power
+    power = 0.3
+    futures_rate = 0.005            # of |notional| on top
+    short_option_rate = 0.01        # of the index per contract sold, on top
+    initial_factor = 1.2
+    maintenance_factor = 1.0
+
+and ``[haircut]`` by asset. Scenario P&L is in USD at the scenario's prices.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.margin.encoding import Block, Encoding, Group
+from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
+from hedgeopt.models.margin.shocks import option_values, tenor_power
+from hedgeopt.models.margin.state import State
+from hedgeopt.models.margin.tiers import Tiers, encode_tiers
+
+__all__ = ["Generic"]
+
+_KINDS = {"tiers": ("perpetual", "future", "spot"), "grid": ("perpetual", "future", "option", "spot")}
+
+
+class Generic:
+    """The model that a parsed table describes; ``name`` is for messages."""
+
+    def __init__(self, name: str, data: dict[str, Any]) -> None:
+        self.name = name
+        rules = data.get("margin")
+        if not isinstance(rules, dict) or rules.get("type") not in _KINDS:
+            raise InputError("needs [margin] with type = tiers or grid", file=name, field="margin.type")
+        self.rules: dict[str, Any] = rules
+        self.source = str(data.get("source", f"table {name}"))
+        self.haircuts: dict[str, float] = data.get("haircut", {})
+        needed = (
+            ("initial", "maintenance")
+            if rules["type"] == "tiers"
+            else ("moves", "vols", "initial_factor", "maintenance_factor")
+        )
+        for key in needed:
+            if key not in rules:
+                raise InputError("is missing", file=name, field=f"margin.{key}")
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return _KINDS[self.rules["type"]]
+
+    def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
+        """Tiers of one position."""
+        by_asset = self.rules[kind]
+        steps = by_asset.get(state.underlying[row], by_asset.get("*"))
+        if steps is None:
+            raise InputError(
+                f"no margin tier for {state.underlying[row]}", file=self.name, fix='add it, or "*" for the rest'
+            )
+        return Tiers(tuple(float(step[0]) for step in steps), tuple(float(step[1]) for step in steps))
+
+    def pnl(self, state: State, underlying: str) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (n,) of one underlying and their USD P&L (K, n) per unit on the grid."""
+        rows = state.of(underlying)
+        moves, vols = np.array(self.rules["moves"], float), np.array(self.rules["vols"], float)
+        move, shock = np.repeat(moves, len(vols)), np.tile(vols, len(moves))
+        factor = 1.0 + move
+        option = state.option[rows]
+        pnl = np.zeros((len(move), len(rows)))
+        pnl[:, ~option] = move[:, None] * state.notional[rows[~option]]
+        if option.any():
+            chosen = rows[option]
+            power = self.rules.get("power", 0.0)
+            tenor = tenor_power(state.days[chosen], power, power, 1.0, inclusive=True)
+            vol = np.maximum(state.vol[chosen] * (1.0 + shock[:, None] * tenor), 0.0)
+            now = option_values(state, chosen, np.ones(1), state.vol[chosen][None, :])
+            scale = np.where(state.inverse, state.index / state.forward, state.settlement_price)[chosen]
+            pnl[:, option] = (option_values(state, chosen, factor, vol) - now) * scale
+        return rows, pnl
+
+    def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
+        """Position by position (tiers), or scenario by scenario (grid)."""
+        refuse_unknown_rows(state, self.name, self._kinds)
+        if self.rules["type"] == "tiers":
+            totals: dict[str, float] = {}
+            for kind in ("initial", "maintenance"):
+                held = np.flatnonzero(state.linear & (quantity != 0)).tolist()
+                totals[kind] = sum(
+                    self.tiers(state, at, kind).margin(float(state.notional[at] * quantity[at])) for at in held
+                )  # type: ignore[arg-type]
+            return Requirement(totals["initial"], totals["maintenance"], {"positions": totals["initial"]})
+        parts = {"worst scenario": 0.0, "futures": 0.0, "short options": 0.0}
+        for underlying in state.underlyings:
+            rows, pnl = self.pnl(state, underlying)
+            parts["worst scenario"] += max(0.0, -float((pnl @ quantity[rows]).min()))
+        notional = float(np.abs(state.notional * quantity).sum())
+        short = float((state.index * np.maximum(-quantity, 0.0))[state.option].sum())
+        parts["futures"] = self.rules.get("futures_rate", 0.0) * notional
+        parts["short options"] = self.rules.get("short_option_rate", 0.0) * short
+        total = sum(parts.values())
+        return Requirement(self.rules["initial_factor"] * total, self.rules["maintenance_factor"] * total, parts)
+
+    def encode(self, state: State, kind: Kind) -> Encoding:
+        """Tiers, or one block per underlying."""
+        refuse_unknown_rows(state, self.name, self._kinds)
+        if self.rules["type"] == "tiers":
+            return encode_tiers(state, lambda row: self.tiers(state, row, kind))
+        blocks = []
+        for underlying in state.underlyings:
+            rows, pnl = self.pnl(state, underlying)
+            group = Group.linear(rows, np.vstack([-pnl, np.zeros((1, len(rows)))]))
+            blocks.append(Block(f"{underlying} worst scenario", (group,)))
+        n = len(state)
+        slopes = (self.rules.get("futures_rate", 0.0) * state.notional)[:, None]
+        short = np.where(state.option, self.rules.get("short_option_rate", 0.0) * state.index, 0.0)
+        encoding = Encoding(slopes, np.zeros((n, 1)), np.zeros(n), short, len(state.assets), tuple(blocks))
+        return encoding.scaled(self.rules[f"{kind}_factor"])
+
+    def haircut(self, state: State, kind: Kind) -> np.ndarray:
+        """From the table's [haircut]; without one every asset counts in full."""
+        if kind == "maintenance" or not self.haircuts:
+            return np.zeros(len(state.assets))
+        return np.array([float(self.haircuts.get(asset, np.nan)) for asset in state.assets])

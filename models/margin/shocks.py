@@ -1,0 +1,50 @@
+"""Vol shocks by tenor and option revaluation on a margin grid, shared by the scenario-based margins."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hedgeopt.models.margin.state import State
+
+__all__ = ["option_delta", "option_values", "tenor_power"]
+
+
+def tenor_power(days: np.ndarray, short_power: float, long_power: float, floor: float, *, inclusive: bool) -> np.ndarray:
+    """``(30 / max(days, floor))^p`` with ``p = short_power`` below 30 days and ``long_power`` above.
+
+    ``inclusive`` says that exactly 30 days counts as short (it makes no difference to the value: the base is 1 there).
+    """
+    short = days <= 30.0 if inclusive else days < 30.0
+    return np.asarray((30.0 / np.maximum(days, floor)) ** np.where(short, short_power, long_power))
+
+
+def option_values(state: State, rows: np.ndarray, factor: np.ndarray, vol: np.ndarray) -> np.ndarray:
+    """(K, n) undiscounted Black-76 values in USD of options ``rows`` (n,) with forwards times ``factor`` (K,) at ``vol`` (K, n)."""
+    from hedgeopt.models.pricing.black76 import price
+
+    forward = factor[:, None] * state.forward[rows]
+    shape = forward.shape
+    return np.asarray(
+        price(
+            forward,
+            np.broadcast_to(state.strike[rows], shape),
+            np.broadcast_to(np.maximum(state.years[rows], 0.0), shape),
+            vol,
+            np.broadcast_to(state.is_call[rows], shape),
+        )
+    )
+
+
+def option_delta(state: State, rows: np.ndarray) -> np.ndarray:
+    """(n,) Black-76 delta of options now, before premium."""
+    from hedgeopt.models.pricing.black76 import greeks
+
+    return np.asarray(
+        greeks(
+            state.forward[rows],
+            state.strike[rows],
+            np.maximum(state.years[rows], 0.0),
+            state.vol[rows],
+            state.is_call[rows],
+        ).delta
+    )

@@ -1,0 +1,130 @@
+"""One account's instruments in one state of the market, as arrays: what margin rules read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+__all__ = ["State"]
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """R instruments that an account holds or may hold, with the prices of one moment or of one stress scenario.
+
+    Attributes
+    ----------
+    venue, account
+        For messages.
+    names, kind, underlying, settlement : R strings each
+    inverse : (R,) bool
+        Settled in the underlying coin.
+    index, settlement_price : (R,)
+        USD prices of the underlying and of the settlement asset.
+    mark : (R,)
+        In the venue's quote unit: coin for inverse options, USD (or the settlement dollar) otherwise.
+    value : (R,)
+        USD that one unit held is worth; 0 for perpetuals and futures.
+    forward, strike, years, vol : (R,)
+        Of options (forward in USD, vol as a decimal); ``years`` of futures too. NaN elsewhere.
+    is_call : (R,) bool
+    open_interest : (R,)
+        Units outstanding; NaN where the market gives none.
+    assets, prices
+        A collateral assets and their USD prices (A,).
+    ltv, threshold : (R,)
+        Share of a deposit's value that may be borrowed, and at which debt is liquidated (e-mode decided); 0 elsewhere.
+    """
+
+    venue: str
+    account: str
+    names: tuple[str, ...]
+    kind: tuple[str, ...]
+    underlying: tuple[str, ...]
+    settlement: tuple[str, ...]
+    inverse: np.ndarray
+    index: np.ndarray
+    settlement_price: np.ndarray
+    mark: np.ndarray
+    value: np.ndarray
+    forward: np.ndarray
+    strike: np.ndarray
+    years: np.ndarray
+    vol: np.ndarray
+    is_call: np.ndarray
+    open_interest: np.ndarray
+    assets: tuple[str, ...] = ()
+    prices: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    ltv: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    threshold: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def option(self) -> np.ndarray:
+        """(R,) bool: options."""
+        return np.array([kind == "option" for kind in self.kind], bool)
+
+    @property
+    def linear(self) -> np.ndarray:
+        """(R,) bool: perpetuals and dated futures."""
+        return np.array([kind in ("perpetual", "future") for kind in self.kind], bool)
+
+    @property
+    def owned(self) -> np.ndarray:
+        """(R,) bool: anything else, which is paid for in full and cannot be owed (spot, pool shares)."""
+        return ~(self.option | self.linear)
+
+    @property
+    def coins(self) -> np.ndarray:
+        """(R,) coins of underlying in one unit of a perpetual or future; 1 elsewhere."""
+        return np.where(self.linear & self.inverse, 1.0 / np.where(self.mark > 0, self.mark, 1.0), 1.0)
+
+    @property
+    def notional(self) -> np.ndarray:
+        """(R,) USD value of the underlying of one unit at the mark: what tiers and rates apply to; 0 for options."""
+        usd = np.where(self.inverse, self.index * self.coins, self.mark * self.settlement_price)
+        return np.where(self.linear, usd, 0.0)
+
+    def of(self, underlying: str) -> np.ndarray:
+        """Rows of derivatives on one underlying."""
+        mine = np.array([name == underlying for name in self.underlying], bool)
+        return np.flatnonzero(mine & ~self.owned)
+
+    @property
+    def underlyings(self) -> tuple[str, ...]:
+        """Underlyings of the derivatives, in order of first use."""
+        owned = self.owned
+        return tuple(dict.fromkeys(u for u, mine in zip(self.underlying, owned, strict=True) if not mine))
+
+    @property
+    def days(self) -> np.ndarray:
+        """(R,) days to expiry; NaN without one."""
+        return 365.0 * self.years
+
+    def with_prices(
+        self,
+        *,
+        index: np.ndarray,
+        settlement_price: np.ndarray,
+        mark: np.ndarray,
+        value: np.ndarray,
+        forward: np.ndarray,
+        vol: np.ndarray,
+        years: np.ndarray,
+        prices: np.ndarray,
+    ) -> State:
+        """The same instruments in another market."""
+        return replace(
+            self,
+            index=index,
+            settlement_price=settlement_price,
+            mark=mark,
+            value=value,
+            forward=forward,
+            vol=vol,
+            years=years,
+            prices=prices,
+        )

@@ -1,0 +1,96 @@
+"""The margin models hedgeopt knows, by the name that a book's account gives. A new one is a file, a line here, and a test file.
+
+A name may carry an option after a colon: ``aave:eth`` (e-mode category), ``hyperliquid:10`` (chosen leverage),
+``table:my_venue.toml`` (:mod:`hedgeopt.models.margin.generic`). ``standard`` means the venue's own default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.margin.aave_v3 import AaveV3
+from hedgeopt.models.margin.binance import Binance
+from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
+from hedgeopt.models.margin.deribit_standard import DeribitStandard
+from hedgeopt.models.margin.derive import Derive
+from hedgeopt.models.margin.dydx_v4 import DydxV4
+from hedgeopt.models.margin.generic import Generic
+from hedgeopt.models.margin.hyperliquid import Hyperliquid
+from hedgeopt.models.margin.model import MarginModel
+from hedgeopt.models.margin.unmargined import Unmargined
+
+__all__ = ["MODELS", "STANDARD", "margin_model"]
+
+
+def _leverage(option: str | None) -> float | None:
+    if option is None:
+        return None
+    try:
+        value = float(option)
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise InputError("the option after the colon is the chosen leverage", field="margin", value=option)
+    return value
+
+
+def _generic(option: str | None) -> MarginModel:
+    if option is None:
+        raise InputError("needs a file", field="margin", value="table", fix="write table:my_venue.toml")
+    path = Path(option)
+    if not path.is_file():
+        raise InputError("margin table not found", file=path, field="margin")
+    try:
+        return Generic(path.name, tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"is not TOML: {error}", file=path) from None
+
+
+MODELS: dict[str, Callable[[str | None], MarginModel]] = {
+    "deribit_standard": lambda option: DeribitStandard(),
+    "portfolio": lambda option: DeribitPortfolio(option or "current"),
+    "derive": lambda option: Derive(),
+    "hyperliquid": lambda option: Hyperliquid(_leverage(option)),
+    "binance": lambda option: Binance(_leverage(option)),
+    "dydx": lambda option: DydxV4(),
+    "aave": lambda option: AaveV3(option),
+    "none": lambda option: Unmargined(),
+    "table": _generic,
+}
+
+STANDARD = {
+    "deribit": "deribit_standard",
+    "derive": "derive",
+    "hyperliquid": "hyperliquid",
+    "binance": "binance",
+    "dydx": "dydx",
+    "aave": "aave",
+}
+"""What ``standard`` means at each venue; anywhere else nothing is lent (``none``)."""
+
+
+@lru_cache(maxsize=256)
+def margin_model(name: str, venue: str) -> MarginModel:
+    """The model that an account's ``margin`` names at its venue.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, with the known ones.
+    """
+    base, _, option = name.partition(":")
+    if base == "standard":
+        base = STANDARD.get(venue, "none")
+    if base not in MODELS:
+        raise InputError(
+            "unknown margin model",
+            file="book",
+            field="margin",
+            value=name,
+            fix=f"known: standard, {', '.join(MODELS)}",
+        )
+    return MODELS[base](option or None)

@@ -1,0 +1,45 @@
+"""Wallets and anything else that lends nothing: what is held is owned, what is owed must be covered."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.margin.encoding import Encoding
+from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
+from hedgeopt.models.margin.state import State
+
+__all__ = ["Unmargined"]
+
+
+class Unmargined:
+    """No requirement; futures, perpetuals and short options are refused."""
+
+    name = "none"
+    source = "nothing is lent"
+
+    def _refuse(self, state: State, quantity: np.ndarray | None = None) -> None:
+        kinds = tuple(dict.fromkeys(k for k, own in zip(state.kind, state.owned, strict=True) if own))
+        refuse_unknown_rows(state, f"none (account margin at {state.venue})", (*kinds, "option"), quantity)
+        if quantity is not None and (state.option & (quantity < 0)).any():
+            at = int(np.flatnonzero(state.option & (quantity < 0))[0])
+            raise InputError(
+                f"{state.names[at]} is sold short in an account without a margin model",
+                file="book",
+                field=f"account {state.account}",
+                fix="name the account's margin model",
+            )
+
+    def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
+        """Zero."""
+        self._refuse(state, quantity)
+        return Requirement(0.0, 0.0, {})
+
+    def encode(self, state: State, kind: Kind) -> Encoding:
+        """Zero; instruments that would need margin are refused even when only tradable."""
+        self._refuse(state)
+        return Encoding.zero(len(state), len(state.assets))
+
+    def haircut(self, state: State, kind: Kind) -> np.ndarray:
+        """None."""
+        return np.zeros(len(state.assets))

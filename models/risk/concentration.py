@@ -1,0 +1,92 @@
+"""How much of the book stands in one place: a venue, a chain, a counterparty, a stablecoin."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.margin.effects import collateral_effect, equity_effect
+from hedgeopt.models.term import LinearTerm, Term, TradeVariables
+
+__all__ = ["Concentration"]
+
+
+class _BoundConcentration(LinearTerm):
+    def __init__(self, trades: TradeVariables, e: Exposures, spec: Concentration) -> None:
+        super().__init__(trades, e)
+        self._spec = spec
+        spec.accounts(e)
+
+    def _total(self, e: Exposures) -> float:
+        total = float(e.equity.sum())
+        if total <= 0:
+            raise InputError(
+                "concentration has no meaning: equity is not positive",
+                file="book",
+                value=f"{total:,.0f} USD",
+                fix="limit it in USD",
+            )
+        return total
+
+    def coefficients(self, e: Exposures) -> np.ndarray:
+        spec, total = self._spec, self._total(e)
+        if spec.by == "asset":
+            column, everything = e.asset(spec.of), np.arange(e.n_candidates)
+            effects = (collateral_effect(e, c, column, everything) for c in range(len(e.accounts)))
+            return np.asarray(sum(effects)) * e.prices[column] / total
+        return np.asarray(sum(equity_effect(e, c) for c in spec.accounts(e))) / total
+
+    def constant(self, e: Exposures) -> float:
+        spec, total = self._spec, self._total(e)
+        if spec.by == "asset":
+            column = e.asset(spec.of)
+            return float(e.collateral[:, column].sum() * e.prices[column]) / total
+        return float(e.equity[spec.accounts(e)].sum()) / total
+
+
+class Concentration(Term):
+    """Share of total equity in one place, after trades and transfers: ``equity there / equity``, costs not counted.
+
+    ``by`` "venue", "chain" and "counterparty" take the equity of the accounts that match; "asset" takes the collateral posted
+    in one asset, such as a stablecoin, net of debt in it.
+    """
+
+    unit: ClassVar[str] = "share of equity"
+    affine: ClassVar[bool] = True
+    source: ClassVar[str] = "the desk's own limit"
+
+    kind: Literal["concentration"] = "concentration"
+    by: Literal["venue", "chain", "counterparty", "asset"] = "venue"
+    of: str = Field(min_length=1, description="the venue, chain, counterparty or asset")
+
+    @property
+    def name(self) -> str:
+        """Such as ``concentration venue deribit``."""
+        return f"concentration {self.by} {self.of}"
+
+    def accounts(self, e: Exposures) -> list[int]:
+        """Accounts that match."""
+        if self.by == "asset":
+            if self.of not in e.assets:
+                raise InputError(
+                    "names an asset that the book does not hold", file="policy", field="concentration", value=self.of,
+                    fix=f"held: {', '.join(e.assets)}",
+                )  # fmt: skip
+            return []
+        places = {"venue": e.venues, "chain": e.chains, "counterparty": e.counterparties}[self.by]
+        found = [c for c, place in enumerate(places) if place == self.of]
+        if not found:
+            known = ", ".join(sorted({place for place in places if place}))
+            raise InputError(
+                f"names a {self.by} that the book does not hold", file="policy", field="concentration", value=self.of,
+                fix=f"known: {known or 'none'}",
+            )  # fmt: skip
+        return found
+
+    def bind(self, trades: TradeVariables, e: Exposures) -> _BoundConcentration:
+        """Linear in transfers."""
+        return _BoundConcentration(trades, e, self)

@@ -1,0 +1,139 @@
+"""Leverage with loops unrolled: everything the book controls over what it owns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.pricing.family import greek
+from hedgeopt.models.separable import Separable
+from hedgeopt.models.term import LinearTerm, Term, TradeVariables
+
+__all__ = ["NetLeverage", "TrueLeverage"]
+
+
+def _equity(e: Exposures) -> float:
+    equity = float(e.equity.sum())
+    if equity <= 0:
+        raise InputError(
+            "leverage has no meaning: equity is not positive",
+            file="book",
+            field="collateral",
+            value=f"{equity:,.0f} USD",
+            fix="post collateral, or limit exposures in USD instead",
+        )
+    return equity
+
+
+def _columns(e: Exposures, underlying: str | None) -> list[int]:
+    if underlying is None:
+        return [a for a, asset in enumerate(e.assets) if asset not in dollar_assets()]
+    if underlying not in e.assets:
+        raise InputError(
+            "names an asset that the book does not hold",
+            file="policy",
+            field="underlying",
+            value=underlying,
+            fix=f"held: {', '.join(e.assets)}",
+        )
+    return [e.asset(underlying)]
+
+
+class _BoundTrueLeverage:
+    """``sum_i |z_i| e_i / equity`` over rows plus supplied collateral; collateral is data (transfers only move it)."""
+
+    def __init__(self, trades: TradeVariables, e: Exposures, spec: TrueLeverage) -> None:
+        import cvxpy as cp
+
+        self._spec = spec
+        n = e.n_candidates
+        self._exposure, self._held, self._rest = cp.Parameter(n, nonneg=True), cp.Parameter(n), cp.Parameter(nonneg=True)
+        self.expression = cp.norm1(cp.multiply(self._exposure, trades.net) + self._held) + self._rest
+        self._parts(e)
+
+    def _parts(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
+        equity, columns = _equity(e), _columns(e, self._spec.underlying)
+        unit = np.abs(e.rows.greeks[greek("delta")][:, columns]) @ e.prices[columns] / equity
+        gross = unit * np.abs(e.rows.quantity)
+        posted = float((np.maximum(e.collateral[:, columns], 0.0) @ e.prices[columns]).sum()) / equity
+        rest = float(gross.sum() - gross[e.candidate].sum())
+        return unit[e.candidate], e.rows.quantity[e.candidate], max(rest, 0.0) + posted
+
+    def update(self, e: Exposures, scale: np.ndarray) -> None:
+        unit, held, rest = self._parts(e)
+        self._exposure.value, self._held.value, self._rest.value = unit * scale, unit * held, rest
+
+    def evaluate(self, e: Exposures, x: np.ndarray) -> float:
+        unit, held, rest = self._parts(e)
+        return float(unit @ np.abs(held + x) + rest)
+
+    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        unit, held, rest = self._parts(e)
+        return Separable(-unit, rest - float(unit @ held), 2.0 * unit[None, :], -held[None, :])
+
+
+class TrueLeverage(Term):
+    """Coins controlled over equity: supplied collateral in full (every round of a loop counts) plus ``|delta| * price`` of positions.
+
+    A wallet of unlent coins has 1, a loop supplied four times over has 4, and a perpetual adds its notional. Dollar assets do not
+    count. Equity is that before trading.
+    """
+
+    unit: ClassVar[str] = "times equity"
+    source: ClassVar[str] = (
+        "loop leverage (1 - l^(n+1)) / (1 - l): docs of Aave loops; commitment method, (EU) 231/2013 art. 8"
+    )
+
+    kind: Literal["true_leverage"] = "true_leverage"
+    underlying: str | None = Field(default=None, description="one asset; none: all of them")
+
+    @property
+    def name(self) -> str:
+        """``true leverage`` and of what."""
+        return "true leverage" + (f" {self.underlying}" if self.underlying else "")
+
+    def bind(self, trades: TradeVariables, e: Exposures) -> _BoundTrueLeverage:
+        """Weighted absolute values."""
+        return _BoundTrueLeverage(trades, e, self)
+
+
+class _BoundNetLeverage(LinearTerm):
+    def __init__(self, trades: TradeVariables, e: Exposures, spec: NetLeverage) -> None:
+        super().__init__(trades, e)
+        self._spec = spec
+        _columns(e, spec.underlying)
+
+    def coefficients(self, e: Exposures) -> np.ndarray:
+        columns = _columns(e, self._spec.underlying)
+        return np.asarray(e.trade_greeks[greek("delta")][:, columns] @ e.prices[columns] / _equity(e))
+
+    def constant(self, e: Exposures) -> float:
+        columns = _columns(e, self._spec.underlying)
+        held = e.rows.greeks[greek("delta")][:, columns].T @ e.rows.quantity + e.collateral[:, columns].sum(axis=0)
+        return float(held @ e.prices[columns] / _equity(e))
+
+
+class NetLeverage(Term):
+    """Net delta in USD over equity, posted coins and debt included: ``sum_a delta_a price_a / equity``; signed."""
+
+    unit: ClassVar[str] = "times equity"
+    affine: ClassVar[bool] = True
+    source: ClassVar[str] = "net exposure over equity"
+
+    kind: Literal["net_leverage"] = "net_leverage"
+    underlying: str | None = Field(default=None, description="one asset; none: all of them")
+
+    @property
+    def name(self) -> str:
+        """``net leverage`` and of what."""
+        return "net leverage" + (f" {self.underlying}" if self.underlying else "")
+
+    def bind(self, trades: TradeVariables, e: Exposures) -> _BoundNetLeverage:
+        """Linear."""
+        return _BoundNetLeverage(trades, e, self)

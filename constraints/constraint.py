@@ -44,8 +44,10 @@ class Side:
 class BoundConstraint(Protocol):
     """A constraint inside a compiled program."""
 
-    constraints: Sequence[cp.Constraint]
-    """cvxpy constraints, DPP in their parameters; each dual is named by the matching entry of ``sides``."""
+    @property
+    def constraints(self) -> Sequence[cp.Constraint]:
+        """cvxpy constraints, DPP in their parameters; each dual is named by the matching entry of ``sides``."""
+        ...
 
     def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
         """Set the parameters; ``tighten`` moves the named side's limit inwards by an amount in its unit."""

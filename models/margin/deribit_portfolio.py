@@ -36,7 +36,7 @@ from hedgeopt.models.margin.state import State
 
 __all__ = ["DeribitPortfolio", "Grid", "extended_pnl", "shocked_vols"]
 
-_KINDS = ("perpetual", "future", "option", "spot")
+_KINDS = ("perpetual", "future", "option", "spot", "pegged")
 
 
 @dataclass(frozen=True, eq=False)

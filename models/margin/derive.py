@@ -34,7 +34,7 @@ from hedgeopt.models.margin.state import State
 
 __all__ = ["Derive", "Expiry", "skew_multiplier"]
 
-_KINDS = ("perpetual", "option", "spot")
+_KINDS = ("perpetual", "option", "spot", "pegged")
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ class Tiered:
     name: ClassVar[str]
     source: ClassVar[str]
     venue: ClassVar[str]
-    kinds: ClassVar[tuple[str, ...]] = ("perpetual", "future", "spot")
+    kinds: ClassVar[tuple[str, ...]] = ("perpetual", "future", "spot", "pegged")
 
     def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
         """The tiers of one position."""

@@ -91,18 +91,18 @@ class ArraySource(ScenarioSource):
 
     def blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """The array as one block; a memory-mapped one in pieces that leave the process again."""
-        step = self.shape[0]
+        step = max(1, self.shape[0])
         if self._map is not None and self.array.flags.c_contiguous:
             step = max(1, _MAPPED // max(1, self.shape[1] * self.array.itemsize))
-        for first in range(0, max(1, self.shape[0]), max(1, step)):
+        for first in range(0, max(1, self.shape[0]), step):
             yield first, self.array[first : first + step]
             release(self._map)
 
     def rows(self, index: Index) -> Vector:
-        """Rows gathered straight from the array."""
-        out = np.asarray(self.array[index], dtype=np.float64)
-        release(self._map)
-        return out
+        """Rows gathered straight from the array, or piece by piece from a map."""
+        if self._map is not None:
+            return super().rows(index)
+        return np.asarray(self.array[index], dtype=np.float64)
 
 
 class SparseSource(ScenarioSource):

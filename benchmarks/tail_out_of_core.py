@@ -19,19 +19,19 @@ BLOCK, BETA = 100_000, 0.99
 @benchmark("tail_out_of_core", "10 million scenarios x 100 instruments from .npy and Arrow files; a Dask cluster")
 def records(smoke: bool) -> Iterator[dict[str, Any]]:
     """Write the files once, solve from each in a process of its own, verify the bound by one more pass."""
-    scenarios, n, cap = (20_000, 8, 60.0) if smoke else (10_000_000, 100, 1200.0)
+    scenarios, n = (20_000, 8) if smoke else (10_000_000, 100)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scenarios"
         write(path, scenarios, n, 3_000 if smoke else BLOCK)
         for kind in ("npy", "arrow"):
-            yield run(solve_file, kind, path, cap=cap)
+            yield solve_file(kind, path) if smoke else run(solve_file, kind, path, cap=1200.0)
     if importlib.util.find_spec("distributed") is None:
         yield {"source": "dask", "skipped": "distributed is not installed"}
     elif smoke:
         # Starting a cluster takes seconds; tests/tail/test_cluster.py does.
         yield {"source": "dask", "skipped": "not in the smoke run"}
     else:
-        yield run(solve_cluster, 2_000_000, 50, cap=cap)
+        yield run(solve_cluster, 2_000_000, 50, cap=1200.0)
 
 
 def draw(r: np.random.Generator, scenarios: int, loadings: np.ndarray) -> np.ndarray:
@@ -84,15 +84,12 @@ def solve_cluster(scenarios: int, n: int) -> dict[str, Any]:
 
     loadings = factor_loadings(n)
     sizes = [min(BLOCK, scenarios - first) for first in range(0, scenarios, BLOCK)]
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        with Client(cluster):
-            parts = [
-                da.from_delayed(
-                    dask.delayed(draw)(np.random.default_rng((2, i)), size, loadings), (size, n), np.float32
-                )
-                for i, size in enumerate(sizes)
-            ]
-            found = _solve(DaskSource(da.concatenate(parts).persist()), scenarios * n * 4)
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
+        parts = [
+            da.from_delayed(dask.delayed(draw)(np.random.default_rng((2, i)), size, loadings), (size, n), np.float32)
+            for i, size in enumerate(sizes)
+        ]
+        found = _solve(DaskSource(da.concatenate(parts).persist()), scenarios * n * 4)
     return {"source": "dask", **found}
 
 

@@ -63,7 +63,13 @@ def test_tail_resolve(tmp_path) -> None:
 
 def test_valuation(tmp_path) -> None:
     records = smoke("valuation", tmp_path)
-    assert {record["case"] for record in records} >= {"accuracy", "scenario price", "price and Greeks", "implied vol", "blocks"}
+    assert {record["case"] for record in records} >= {
+        "accuracy",
+        "scenario price",
+        "price and Greeks",
+        "implied vol",
+        "blocks",
+    }
     assert all("million_per_second" in r or "skipped" in r for r in records if "method" in r)
 
 

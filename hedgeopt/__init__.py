@@ -13,6 +13,7 @@ import wrapt
 
 if TYPE_CHECKING:
     from hedgeopt.book import Account, Book, Collateral, Position
+    from hedgeopt.book_reader import read_book
     from hedgeopt.certificate import Certificate
     from hedgeopt.constraints.limit import Limit
     from hedgeopt.constraints.order_limit import OrderLimit
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     )
     from hedgeopt.exposures import build_exposures
     from hedgeopt.market import Market
+    from hedgeopt.market_reader import read_market
     from hedgeopt.models.costs.carry import Carry
     from hedgeopt.models.costs.transaction import TransactionCost
     from hedgeopt.models.margin.term import Margin
@@ -46,8 +48,6 @@ if TYPE_CHECKING:
     from hedgeopt.policy import Candidates, Policy, read_policy
     from hedgeopt.program import Program
     from hedgeopt.proposal import Proposal
-    from hedgeopt.book_reader import read_book
-    from hedgeopt.market_reader import read_market
     from hedgeopt.risk import RiskReport, risk_report
     from hedgeopt.solve import expose, propose
     from hedgeopt.tail import cvar

@@ -34,7 +34,9 @@ def sixty(crash: ho.Market) -> ho.Book:
     ]
     for coin, count, size in (("BTC", 35, 6.0), ("ETH", 22, 120.0)):
         items = [i for i in crash.instruments.values() if i.kind == "option" and i.underlying == coin]
-        near = [i for i in items if 2 < 365 * i.years_from(crash.timestamp) < 120 and 0.6 < i.strike / crash.price(coin) < 1.6]
+        near = [
+            i for i in items if 2 < 365 * i.years_from(crash.timestamp) < 120 and 0.6 < i.strike / crash.price(coin) < 1.6
+        ]
         for at in rng.choice(len(near), count, replace=False):
             quantity = float(np.round(rng.normal(-0.25, 1.0) * size, 1)) or size
             positions.append(ho.Position(instrument=near[at].name, quantity=quantity))

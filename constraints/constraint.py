@@ -54,7 +54,7 @@ class BoundConstraint(Protocol):
         ...
 
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
-        """Values and limits in plain numpy at trades x, with the duals of the last solve, in the order of ``constraints``."""
+        """Values and limits in plain numpy at trades x, with the last solve's duals, in the order of ``constraints``."""
         ...
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:

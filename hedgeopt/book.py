@@ -65,7 +65,8 @@ class Account(_Strict):
     positions: tuple[Position, ...] = ()
     margin: str = Field(
         default="standard",
-        description="margin model: standard (the venue's own), portfolio, derive, hyperliquid, binance, dydx, aave, aave:eth "
+        description="margin model: standard (the venue's own), portfolio, derive, hyperliquid, binance, dydx, aave, "
+        "aave:eth "
         "(e-mode), none, or table:FILE.toml",
     )
     tradable: bool = Field(default=True, description="whether hedges may be traded here")

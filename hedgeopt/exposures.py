@@ -33,7 +33,7 @@ from hedgeopt.models.scenarios.set import ScenarioSet
 __all__ = ["build_exposures"]
 
 _LEAST_TRANSFER_COST = 1e-6
-"""Share of the amount that a transfer costs at least: where moving collateral is free, nothing should move without reason."""
+"""Share of the amount that a transfer costs at least: where moving is free, nothing should move without reason."""
 
 _FAMILIES: dict[str, Family] = {**FAMILIES, TRANSFER.kind: TRANSFER}
 

@@ -71,7 +71,8 @@ class AccountMargin:
     breakdown
         Parts of the initial requirement now, USD.
     liquidation_down, liquidation_up
-        Uniform move of every coin (vols and pegs unchanged) at which equity no longer covers maintenance, such as -0.23; None
+        Uniform move of every coin (vols and pegs unchanged) at which equity no longer covers maintenance, such as -0.23;
+        None
         when no move down to -98 % or up to +500 % does it. 0 when it is not covered now.
     """
 

@@ -39,7 +39,8 @@ class Proposal:
     ----------
     trades : DataFrame
         One row per trade: account, instrument, side, quantity, unit, price (the quote it would hit, quote unit), notional,
-        premium (USD paid, negative received), cost (USD), fee (USD, part of cost), delta, gamma, vega (change of the book's).
+        premium (USD paid, negative received), cost (USD), fee (USD, part of cost), delta, gamma, vega (change of the
+        book's).
     limits : DataFrame
         One row per limit: value before and after, bound, unit, whether it binds, shadow price (USD per unit of limit).
     certificate : Certificate

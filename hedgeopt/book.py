@@ -34,9 +34,7 @@ class Position(_Strict):
     instrument: Annotated[
         Annotated[str, Tag("name")] | Annotated[AnyInstrument, Tag("whole")],
         Discriminator(lambda value: "name" if isinstance(value, str) else "whole"),
-    ] = Field(
-        description="the venue's name of a quoted instrument, or a whole instrument for what no market quotes"
-    )
+    ] = Field(description="the venue's name of a quoted instrument, or a whole instrument for what no market quotes")
     quantity: float = Field(
         allow_inf_nan=False,
         description="in the instrument's unit (options: contracts of 1 coin; inverse futures and perpetuals: USD of "

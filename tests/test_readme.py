@@ -18,6 +18,14 @@ def text(repository) -> str:
     return (repository / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> Path:
+    """Folder of one run of the demo."""
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    assert main(["demo", "--out", str(folder)]) == 0
+    return folder
+
+
 def test_python_examples_run_in_order(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)
@@ -27,10 +35,9 @@ def test_python_examples_run_in_order(text, tmp_path, monkeypatch):
         exec(compile(block, "README.md", "exec"), names)
 
 
-def test_the_report_is_the_demos(text, tmp_path, capsys):
+def test_the_report_is_the_demos(text, demo):
     """Trades, limits and verdict agree; figures may differ in the last place between machines, times always do."""
-    assert main(["demo", "--out", str(tmp_path / "out"), "--json"]) == 0
-    proposal = json.loads(capsys.readouterr().out)
+    proposal = json.loads((demo / "proposal.json").read_text())
     report = re.search(r"```text\n(╭.*?)```", text, flags=re.S)
     assert report is not None
     for trade in proposal["trades"]:
@@ -39,7 +46,7 @@ def test_the_report_is_the_demos(text, tmp_path, capsys):
         assert limit["limit"].removesuffix(" lower").removesuffix(" upper") in report[1]
     assert f"{proposal['costs']['transaction']:,.0f} USD to trade" in report[1]
     assert "Certified: every limit holds" in report[1]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+    assert {path.name for path in demo.iterdir()} == {
         "market.csv",
         "book.json",
         "policy.toml",
@@ -48,9 +55,8 @@ def test_the_report_is_the_demos(text, tmp_path, capsys):
     }
 
 
-def test_the_demo_is_worth_looking_at(tmp_path, capsys):
-    assert main(["demo", "--out", str(tmp_path), "--json"]) == 0
-    limits = json.loads(capsys.readouterr().out)["limits"]
+def test_the_demo_is_worth_looking_at(demo):
+    limits = json.loads((demo / "proposal.json").read_text())["limits"]
     breached = {row["limit"] for row in limits if (row["before"] - row["bound"]) * (1 if row["sense"] == "<=" else -1) > 0}
     assert len(breached) >= 4
     assert sum(row["binding"] for row in limits) >= 2

@@ -120,9 +120,7 @@ def _masters(parts: Split, name: str | None, options: dict[str, Any]) -> list[Ca
         chosen = name
         return [lambda: ConicMaster(parts, chosen, options)]
     if not is_polyhedral(parts):
-        raise InputError(
-            "the INTERIOR master takes linear and convex quadratic problems only", field="master", value=name
-        )
+        raise InputError("the INTERIOR master takes linear and convex quadratic problems only", field="master", value=name)
     if options:
         raise InputError("unknown options for the INTERIOR master", field="options", value=", ".join(options))
     if _quadratic(parts):

@@ -78,7 +78,7 @@ class SimplexMaster(InteriorMaster):
             h = self.memory["highs"] = highspy.Highs()
             for name, value in _OPTIONS:
                 h.setOptionValue(name, value)
-        if h.passModel(lp) == highspy.HighsStatus.kError:
+        if h.passModel(*lp) == highspy.HighsStatus.kError:
             return no_point("failed", width, K)
         basis = self._start(p, kinds, start)
         if basis is not None:
@@ -139,39 +139,41 @@ class SimplexMaster(InteriorMaster):
         box = np.full(p.E.shape[0], (self.box or 0.0) / p.unit) if self.box is not None else np.zeros(0)
         lower = [p.b_eq, np.full(len(wide), -highspy.kHighsInf), -box]
         upper = [p.b_eq, p.b[wide] - shift[wide], box]
-        starts, index, data = [top.indptr.astype(np.int64)], [top.indices], [top.data]
         used = np.flatnonzero(np.diff(sp.csc_array(p.E).indptr))
+        each = len(used) + 2
+        rows, begin = top.shape[0] + int(first[-1]), int(top.indptr[-1])
+        starts = np.empty(rows + 1, dtype=np.int32)
+        starts[: top.shape[0] + 1] = top.indptr
+        starts[top.shape[0] :] = begin + each * np.arange(first[-1] + 1)
+        index, data = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1])
+        index[:begin], data[:begin] = top.indices, top.data
+        where, entry = index[begin:].reshape(-1, each), data[begin:].reshape(-1, each)
+        where[:, :-2], where[:, -1] = used, n + K + np.arange(first[-1])
+        entry[:, -2:] = -1.0
         for k in range(K):
-            block, count = self._scenarios(p, k, used), sizes[k]
-            entries = len(used) + 2
-            where = np.empty((count, entries), dtype=np.int64)
-            where[:, :-2], where[:, -2] = used, n + k
-            where[:, -1] = n + K + first[k] + np.arange(count)
-            starts.append(starts[-1][-1] + entries * np.arange(1, count + 1))
-            index.append(where.ravel())
-            data.append(np.hstack((block, np.full((count, 2), -1.0))).ravel())
-            lower.append(np.full(count, -highspy.kHighsInf))
+            part = slice(first[k], first[k + 1])
+            self._scenarios(p, k, used, entry[part, :-2])
+            where[part, -2] = n + k
+            lower.append(np.full(sizes[k], -highspy.kHighsInf))
             upper.append(-p.offset[k])
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = columns, top.shape[0] + int(first[-1])
-        lp.col_cost_ = cost * lift
         infinite = np.full(K, highspy.kHighsInf)
-        lp.col_lower_ = np.concatenate((p.lower, -infinite, np.zeros(first[-1])))
-        lp.col_upper_ = np.concatenate((p.upper, infinite, np.full(first[-1], highspy.kHighsInf)))
-        lp.row_lower_, lp.row_upper_ = np.concatenate(lower), np.concatenate(upper)
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        lp.a_matrix_.start_ = np.concatenate(starts).astype(np.int32)
-        lp.a_matrix_.index_ = np.concatenate(index).astype(np.int32)
-        lp.a_matrix_.value_ = np.concatenate(data)
-        return lp, SimpleNamespace(n=n, K=K, first=first, wide=wide, base=top.shape[0], lift=lift)
+        arguments = (
+            columns, rows, len(data), int(highspy.MatrixFormat.kRowwise), int(highspy.ObjSense.kMinimize), 0.0, cost * lift,
+            np.concatenate((p.lower, -infinite, np.zeros(first[-1]))),
+            np.concatenate((p.upper, infinite, np.full(first[-1], highspy.kHighsInf))),
+            np.concatenate(lower), np.concatenate(upper), starts, index, data, np.zeros(columns, dtype=np.int32),
+        )  # fmt: skip
+        return arguments, SimpleNamespace(n=n, K=K, first=first, wide=wide, base=top.shape[0], lift=lift)
 
     @staticmethod
-    def _scenarios(p: Any, k: int, used: NDArray[np.intp]) -> Vector:
+    def _scenarios(p: Any, k: int, used: NDArray[np.intp], out: Vector) -> None:
         """Loss gradients of the boundary in the variables that carry losses."""
-        if p.simple:
-            order = np.argsort(p.E.indices)
-            return np.asarray(p.R[k][:, order] * p.E.data[order])
-        return np.asarray((p.ET[used] @ p.R[k].T).T)
+        part = sp.csc_array(p.E)[:, used]
+        if np.all(np.diff(part.indptr) == 1):
+            # Each variable belongs to one loss argument: scaled columns, no product.
+            np.multiply(p.R[k][:, part.indices], part.data, out=out)
+        else:
+            out[:] = (part.T @ p.R[k].T).T
 
     def _start(self, p: Any, kinds: Any, start: Point | None) -> Any:
         """The known basis, completed for the present scenarios."""

@@ -1,7 +1,7 @@
 """What margin costs: a hedge program on five portfolio-margin accounts, with and without its margin limits.
 
-300 candidates (60 options and a perpetual in 5 accounts), 35 scenarios of portfolio margin per account, 8 stresses after which
-every account must still cover its maintenance, and CVaR over 10,000 scenarios. Both programs are compiled once; compared is
+300 candidates (60 options, a perpetual in 5 accounts), 35 scenarios of portfolio margin per account, 8 stresses after
+which every account must still cover its maintenance, and CVaR over 10,000 scenarios. Both programs are compiled once; compared is
 CPU time of a re-solve on new scenarios, with its certificate, on one thread: best of three, alternating. Revaluing options,
 for the scenarios of CVaR as for those of margin, comes before the solve and is not in it; the latter is shown apart.
 """

@@ -1,8 +1,8 @@
 """What margin costs: a hedge program on five portfolio-margin accounts, with and without its margin limits.
 
 300 candidates (60 options, a perpetual in 5 accounts), 35 scenarios of portfolio margin per account, 8 stresses after
-which every account must still cover its maintenance, and CVaR over 10,000 scenarios. Both programs are compiled once; compared is
-CPU time of a re-solve on new scenarios, with its certificate, on one thread: best of three, alternating. Revaluing options,
+which every account must still cover its maintenance, and CVaR over 10,000 scenarios. Both programs are compiled once;
+compared is CPU time of a re-solve on new scenarios, with its certificate, on one thread: best of three. Revaluing options,
 for the scenarios of CVaR as for those of margin, comes before the solve and is not in it; the latter is shown apart.
 """
 

@@ -31,6 +31,10 @@ _OPTIONS = (
 )  # fmt: skip
 
 
+# Patience in iterations per variable from a basis, and per variable and scenario from nothing.
+_WARM, _COLD = 2, 1.2
+
+
 @dataclass
 class Basis:
     """Statuses by meaning, so that they survive scenarios that come and go."""
@@ -40,6 +44,8 @@ class Basis:
     rows: list[Any]
     excess: list[list[Any]]
     slack: list[list[Any]]
+    boundaries: list[object]
+    """Which boundaries the statuses belong to (:attr:`Piece.boundary`)."""
 
     @property
     def at_level(self) -> list[NDArray[np.bool_]]:
@@ -49,8 +55,9 @@ class Basis:
             for pair in zip(self.excess, self.slack, strict=True)
         ]
 
-    def keep(self, k: int, stays: NDArray[np.bool_]) -> None:
-        """Forget the scenarios of tail ``k`` that do not stay."""
+    def keep(self, k: int, stays: NDArray[np.bool_], boundary: object) -> None:
+        """Forget the scenarios of tail ``k`` that do not stay; what stays is called ``boundary``."""
+        self.boundaries[k] = boundary
         for part in (self.excess, self.slack):
             part[k] = [x for x, yes in zip(part[k], stays.tolist(), strict=True) if yes]
 
@@ -59,10 +66,12 @@ class SimplexMaster(InteriorMaster):
     """Shares points, blends and solutions with the interior-point master; only ``solve`` differs."""
 
     name = "SIMPLEX"
+    retry = False
 
-    def __init__(self, compiled: Compiled, memory: dict[str, Any] | None = None) -> None:
+    def __init__(self, compiled: Compiled, memory: dict[str, Any] | None = None, limited: bool = False) -> None:
         super().__init__(compiled)
         self.memory = {} if memory is None else memory
+        self.limited = limited
         self.box: float | None = None
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
@@ -83,6 +92,7 @@ class SimplexMaster(InteriorMaster):
         basis = self._start(p, kinds, start)
         if basis is not None:
             h.setBasis(basis)
+        h.setOptionValue("simplex_iteration_limit", self._patience(p, basis is not None))
         h.run()
         status = h.getModelStatus()
         if status == highspy.HighsModelStatus.kUnbounded:
@@ -92,6 +102,12 @@ class SimplexMaster(InteriorMaster):
             return no_point("failed", width, K)
         self._remember(h.getBasis(), p, kinds)
         return self._point(h, p, kinds)
+
+    def _patience(self, p: Any, warm: bool) -> int:
+        """Iterations after which interior points will be faster: a plan with many instruments fills the factors."""
+        if not self.limited:
+            return int(highspy.kHighsIInf)
+        return int(_WARM * p.n if warm else _COLD * (p.n + sum(len(u) for u in p.caps)))
 
     def _program(self, p: Any) -> tuple[Any, Any]:
         """The LP in columns (v, alpha, xi of each tail) and rows (equalities, wide, boxes, scenarios of each tail)."""
@@ -182,21 +198,18 @@ class SimplexMaster(InteriorMaster):
             return None
         if len(known.rows) != kinds.base:
             return None
-        new = highspy.HighsBasis()
         columns, rows = [*known.columns, *known.levels], list(known.rows)
         for k, piece in enumerate(p.pieces):
-            excess, slack = list(known.excess[k]), list(known.slack[k])
-            count = len(piece.caps)
-            if len(excess) > count:
+            excess, slack = known.excess[k], known.slack[k]
+            if known.boundaries[k] is not piece.boundary:
+                # Another level: a basis guessed from the losses took longer than starting from nothing.
                 return None
-            summed = piece.summed if piece.summed is not None else np.zeros(count, dtype=bool)
-            for inside in summed[len(excess) :].tolist():
-                excess.append(_BASIC if inside else _LOWER)
-                slack.append(_UPPER if inside else _BASIC)
-            columns += excess
-            rows += slack
-        new.col_status, new.row_status, new.valid = columns, rows, True
-        return new
+            new = np.zeros(len(piece.caps) - len(excess), dtype=bool) if piece.summed is None else piece.summed[len(excess) :]
+            columns += [*excess, *(_BASIC if x else _LOWER for x in new.tolist())]
+            rows += [*slack, *(_UPPER if x else _BASIC for x in new.tolist())]
+        basis = highspy.HighsBasis()
+        basis.col_status, basis.row_status, basis.valid = columns, rows, True
+        return basis
 
     def _remember(self, basis: Any, p: Any, kinds: Any) -> None:
         n, K, base, first = kinds.n, kinds.K, kinds.base, kinds.first
@@ -207,6 +220,7 @@ class SimplexMaster(InteriorMaster):
             columns[:n], columns[n : n + K], rows[:base],
             [columns[n + K + first[k] : n + K + first[k + 1]] for k in range(K)],
             [rows[base + first[k] : base + first[k + 1]] for k in range(K)],
+            [piece.boundary for piece in p.pieces],
         )  # fmt: skip
 
     def _point(self, h: Any, p: Any, kinds: Any) -> Point:

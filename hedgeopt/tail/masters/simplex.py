@@ -31,8 +31,9 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-# Patience in iterations per variable from a basis, and per variable and scenario from nothing.
-_WARM, _COLD = 2, 1.2
+# A plan that holds many scenarios at the level fills the factors, and interior points are faster: more than this many
+# scenarios, or more iterations per variable and scenario in the first solve, and the simplex gives way.
+_DENSE, _VARIABLES, _SCENARIOS, _SAFETY = 60, 0.8, 0.15, 20
 
 
 @dataclass
@@ -77,6 +78,8 @@ class SimplexMaster(InteriorMaster):
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
         """Solve exactly (to the simplex tolerances); a known basis is the start, ``start`` places the scenarios."""
         K, width = len(pieces), self.compiled.E.shape[0]
+        if self.limited and self.memory.get("sparse") is False:
+            return no_point("failed", width, K)
         with np.errstate(all="ignore"):
             p = self.layout.scaled(pieces)
         if np.any(p.lower > p.upper) or self.compiled.P is not None:
@@ -92,22 +95,27 @@ class SimplexMaster(InteriorMaster):
         basis = self._start(p, kinds, start)
         if basis is not None:
             h.setBasis(basis)
-        h.setOptionValue("simplex_iteration_limit", self._patience(p, basis is not None))
+        h.setOptionValue("simplex_iteration_limit", self._patience(p))
         h.run()
         status = h.getModelStatus()
         if status == highspy.HighsModelStatus.kUnbounded:
             return no_point("unbounded", width, K)
         if status != highspy.HighsModelStatus.kOptimal:
             self.memory.pop("basis", None)
+            if status == highspy.HighsModelStatus.kIterationLimit:
+                self.memory["sparse"] = False
             return no_point("failed", width, K)
         self._remember(h.getBasis(), p, kinds)
         return self._point(h, p, kinds)
 
-    def _patience(self, p: Any, warm: bool) -> int:
-        """Iterations after which interior points will be faster: a plan with many instruments fills the factors."""
+    def _patience(self, p: Any) -> int:
+        """Iteration limit: short until the first solve has shown how many scenarios sit at the level."""
         if not self.limited:
             return int(highspy.kHighsIInf)
-        return int(_WARM * p.n if warm else _COLD * (p.n + sum(len(u) for u in p.caps)))
+        scenarios = sum(len(u) for u in p.caps)
+        if self.memory.get("sparse"):
+            return int(_SAFETY * (p.n + scenarios))
+        return int(_VARIABLES * p.n + _SCENARIOS * scenarios)
 
     def _program(self, p: Any) -> tuple[Any, Any]:
         """The LP in columns (v, alpha, xi of each tail) and rows (equalities, wide, boxes, scenarios of each tail)."""
@@ -216,12 +224,13 @@ class SimplexMaster(InteriorMaster):
         columns, rows = list(basis.col_status), list(basis.row_status)
         if self.box is not None:
             return
-        self.memory["basis"] = Basis(
+        known = self.memory["basis"] = Basis(
             columns[:n], columns[n : n + K], rows[:base],
             [columns[n + K + first[k] : n + K + first[k + 1]] for k in range(K)],
             [rows[base + first[k] : base + first[k + 1]] for k in range(K)],
             [piece.boundary for piece in p.pieces],
         )  # fmt: skip
+        self.memory["sparse"] = sum(int(x.sum()) for x in known.at_level) <= _DENSE
 
     def _point(self, h: Any, p: Any, kinds: Any) -> Point:
         n, K, base, first = kinds.n, kinds.K, kinds.base, kinds.first

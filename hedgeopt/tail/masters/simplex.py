@@ -212,7 +212,9 @@ class SimplexMaster(InteriorMaster):
             if known.boundaries[k] is not piece.boundary:
                 # Another level: a basis guessed from the losses took longer than starting from nothing.
                 return None
-            new = np.zeros(len(piece.caps) - len(excess), dtype=bool) if piece.summed is None else piece.summed[len(excess) :]
+            new = (
+                np.zeros(len(piece.caps) - len(excess), dtype=bool) if piece.summed is None else piece.summed[len(excess) :]
+            )
             columns += [*excess, *(_BASIC if x else _LOWER for x in new.tolist())]
             rows += [*slack, *(_UPPER if x else _BASIC for x in new.tolist())]
         basis = highspy.HighsBasis()

@@ -9,7 +9,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import cvxpy as cp
-import numpy as np
 from cvxpy import settings as s
 from cvxpy.error import DCPError, SolverError
 

@@ -19,7 +19,10 @@ def proposal(toy_market: ho.Market, toy_book: ho.Book) -> ho.Proposal:
     book = ho.Book(accounts=(account, wallet), links=(link,))
     policy = ho.Policy(
         minimize=ho.TransactionCost() + 0.1 * ho.CVaR(0.95),
-        subject_to=[ho.Margin("deribit") <= 0.5, ho.OrderLimit(notional=2e6, only=("option", "perpetual"))],
+        subject_to=[
+            ho.MarginUtilisation(venue="deribit", limit=0.5),
+            ho.OrderLimit(notional=2e6, only=("option", "perpetual")),
+        ],
         scenarios=ho.ParametricScenarios(count=200, seed=1),
     )
     return policy.propose(book, toy_market)

@@ -135,6 +135,7 @@ class Scaled:
     @cached_property
     def P_dense(self) -> Any:  # noqa: N802
         """The quadratic term."""
+        assert self.P is not None
         return self.P.toarray()
 
     @cached_property

@@ -96,10 +96,11 @@ def _limits(proposal: Proposal) -> Table:
 
 def _margins(proposal: Proposal) -> Table:
     columns = [("account", "left"), ("used", "right"), ("left over", "right")]
-    columns += [("left over in worst stress", "right"), ("liquidated at", "right")]
-    table = _table("Margin before → after (USD over maintenance; liquidation as a move of every coin)", *columns)
+    columns += [("in worst stress", "right"), ("liquidated at", "right")]
+    table = _table("Margin by account (left over maintenance in USD; liquidated: move of every coin)", *columns)
     for row in margin_rows(proposal):
-        table.add_row(row.account, *(f"{old} → {new}" for old, new in (row.used, row.room, row.worst, row.liquidated)))
+        for name, at in ((row.account, 0), ("  after", 1)):
+            table.add_row(name, *(pair[at] for pair in (row.used, row.room, row.worst, row.liquidated)))
     return table
 
 

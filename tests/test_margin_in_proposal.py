@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from rich.console import Console
 
@@ -40,7 +42,7 @@ def test_coins_are_sent_and_shown_in_both_forms(proposal: ho.Proposal) -> None:
     (sent,) = proposal.transfers.to_dict(orient="records")
     assert sent["source"] == "cold"
     assert sent["amount"] > 0
-    console = Console(width=110, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=110, record=True, file=io.StringIO())
     console.print(proposal_report(proposal))
     text = console.export_text()
     page = proposal.to_html()

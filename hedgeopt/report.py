@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hedgeopt.holdings_report import holdings_tables
 from hedgeopt.risk import RiskReport
-from hedgeopt.summary import headline, limit_rows, number, objective_rows, quantity, risk_rows
+from hedgeopt.summary import headline, limit_rows, margin_rows, number, objective_rows, quantity, risk_rows
 
 if TYPE_CHECKING:
     from hedgeopt.proposal import Proposal
@@ -35,6 +35,8 @@ def proposal_report(proposal: Proposal) -> RenderableType:
     parts += [
         _risk(proposal.before, proposal.after),
         _limits(proposal),
+        _margins(proposal),
+        *([_transfers(proposal)] if len(proposal.transfers) else []),
         _objective(proposal),
         _closing(proposal),
     ]
@@ -89,6 +91,32 @@ def _limits(proposal: Proposal) -> Table:
         table.add_row(row.name, before, row.after, row.bound, row.unit, state, row.shadow_price)
     for name, at in proposal.binding_sizes.items():
         table.add_row(name, "", "", "", f"{len(at)} at it", Text("binding", "yellow"), "")
+    return table
+
+
+def _margins(proposal: Proposal) -> Table:
+    columns = [("account", "left"), ("used", "right"), ("left over", "right")]
+    columns += [("left over in worst stress", "right"), ("liquidated at", "right")]
+    table = _table("Margin before → after (USD over maintenance; liquidation as a move of every coin)", *columns)
+    for row in margin_rows(proposal):
+        table.add_row(row.account, *(f"{old} → {new}" for old, new in (row.used, row.room, row.worst, row.liquidated)))
+    return table
+
+
+def _transfers(proposal: Proposal) -> Table:
+    columns = [("from", "left"), ("to", "left"), ("asset", "left"), ("amount", "right"), ("USD", "right")]
+    columns += [("cost", "right"), ("hours", "right"), ("bridge", "left")]
+    table = _table("Transfers", *columns)
+    for row in proposal.transfers.to_dict(orient="records"):
+        table.add_row(
+            row["source"],
+            row["target"],
+            row["asset"],
+            *(number(row[name]) for name in ("amount", "usd")),
+            number(row["cost"] + row["fixed_cost"]),
+            number(row["delay_hours"]),
+            row["bridge"] or "",
+        )
     return table
 
 

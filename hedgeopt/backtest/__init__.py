@@ -1,0 +1,4 @@
+"""Backtests: policies replayed over recorded markets, with a ledger, margin and liquidation.
+
+The entry points are :func:`hedgeopt.backtest.engine.run` and :func:`hedgeopt.backtest.run.run_config`.
+"""

@@ -18,7 +18,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 
-__all__ = ["Interval", "Method", "block_length", "bootstrap", "bootstrap_indices"]
+__all__ = ["Interval", "Method", "block_length", "bootstrap", "bootstrap_indices", "interval"]
 
 Method = Literal["stationary", "circular"]
 _CHUNK = 4_000_000  # indices held at once
@@ -90,7 +90,7 @@ def bootstrap(
     """Interval of a statistic of one or several series resampled together.
 
     The interval is the basic one, ``[2 t - q_high, 2 t - q_low]``: percentiles of the bootstrap's error around the estimate
-    ``t``, so that the interval excludes zero exactly when the p-value is below ``1 - confidence``.
+    ``t``, so that interval and p-value agree about zero.
 
     Parameters
     ----------
@@ -120,17 +120,26 @@ def bootstrap(
     error = np.concatenate(draws) - estimate
     if not np.isfinite(error).all():
         raise InputError("the statistic is not finite on every resample", fix="give more steps, or another statistic")
+    return interval(estimate, error, confidence)
+
+
+def interval(estimate: float, error: np.ndarray, confidence: float) -> Interval:
+    """The basic interval and p-value from the bootstrap's errors, ``statistic of resample - estimate``.
+
+    The p-value counts the estimate itself among the draws, so that it is never zero.
+    """
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(error, (tail, 1.0 - tail))
-    side = min(np.mean(error >= estimate), np.mean(error <= estimate))
-    return Interval(estimate, estimate - float(high), estimate - float(low), min(1.0, 2.0 * float(side)), confidence)
+    side = min(int(np.sum(error >= estimate)), int(np.sum(error <= estimate)))
+    p_value = min(1.0, 2.0 * (side + 1) / (len(error) + 1))
+    return Interval(estimate, estimate - float(high), estimate - float(low), p_value, confidence)
 
 
 def block_length(series: np.ndarray, method: Method = "stationary") -> float:
     """Block length that minimises the error of the bootstrap variance of the mean (Politis and White 2004).
 
-    ``b = (2 g^2 / d)^(1/3) T^(1/3)`` with ``g = sum_k w(k/m) |k| R(k)`` and ``d`` twice (stationary) or 4/3 of (circular) the
-    square of ``sum_k w(k/m) R(k)``; ``w`` is the flat-top window, ``m`` twice the last lag before autocorrelations stay
+    ``b = (2 g^2 / d)^(1/3) T^(1/3)`` with ``g = sum_k w(k/m) |k| R(k)`` and ``d`` twice (stationary) or 4/3 of (circular)
+    the square of ``sum_k w(k/m) R(k)``; ``w`` is the flat-top window, ``m`` twice the last lag before autocorrelations stay
     within ``2 sqrt(log10(T) / T)``. At least 1, at most ``ceil(min(3 sqrt(T), T / 3))``.
     """
     x = np.asarray(series, dtype=float)

@@ -9,6 +9,7 @@ ratio: correcting for selection bias, backtest overfitting and non-normality, J.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +18,12 @@ from hedgeopt.errors import InputError
 
 __all__ = [
     "Deflated",
+    "Similarity",
+    "deflate",
     "deflated_sharpe",
     "effective_trials",
     "expected_maximum",
+    "holm",
     "moments",
     "probabilistic_sharpe",
     "sharpe",
@@ -111,15 +115,41 @@ def effective_trials(pnl: np.ndarray) -> float:
 
     Appendix 3 of the 2014 paper. A negative mean correlation counts as none; rows that never move are left out.
     """
-    pnl = np.atleast_2d(np.asarray(pnl, dtype=float))
-    moving = pnl[pnl.std(axis=1) > 0]
-    n = len(moving)
-    if n < 2:
-        return 1.0
-    correlation = np.corrcoef(moving)
-    mean = float((correlation.sum() - n) / (n * (n - 1)))
-    rho = min(max(mean, 0.0), 1.0)
-    return rho + (1.0 - rho) * n
+    similar = Similarity()
+    for row in np.atleast_2d(np.asarray(pnl, dtype=float)):
+        similar.add(row)
+    return similar.effective
+
+
+class Similarity:
+    """Mean correlation of rows met one at a time: only the sum of the standardised rows is kept.
+
+    With ``z_i`` centred and of length one, ``|sum_i z_i|^2 = N + N (N - 1) rho``.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sum: np.ndarray | None = None
+
+    def add(self, row: np.ndarray) -> None:
+        """Count one trial's P&L; one that never moved is left out."""
+        centred = np.asarray(row, dtype=float) - np.mean(row)
+        size = float(np.linalg.norm(centred))
+        if size == 0.0:
+            return
+        if self._sum is not None and len(self._sum) != len(centred):
+            raise InputError("trials of different length have no correlation", value=(len(self._sum), len(centred)))
+        self._sum = centred / size + (0.0 if self._sum is None else self._sum)
+        self.count += 1
+
+    @property
+    def effective(self) -> float:
+        """``rho + (1 - rho) N``."""
+        n = self.count
+        if n < 2 or self._sum is None:
+            return 1.0
+        rho = min(max((float(self._sum @ self._sum) - n) / (n * (n - 1)), 0.0), 1.0)
+        return rho + (1.0 - rho) * n
 
 
 def deflated_sharpe(pnl: np.ndarray, winner: int) -> Deflated:
@@ -127,15 +157,28 @@ def deflated_sharpe(pnl: np.ndarray, winner: int) -> Deflated:
     pnl = np.asarray(pnl, dtype=float)
     if pnl.ndim != 2 or not 0 <= winner < len(pnl) or not np.isfinite(pnl).all():
         raise InputError("P&L must be one finite row per trial, and the winner one of them", value=pnl.shape)
-    ratios = np.array([sharpe(row) for row in pnl])
-    best = float(ratios[winner])
-    effective = effective_trials(pnl)
-    finite = ratios[np.isfinite(ratios)]
+    return deflate(pnl[winner], [sharpe(row) for row in pnl], effective_trials(pnl))
+
+
+def deflate(pnl: np.ndarray, ratios: Sequence[float], effective: float) -> Deflated:
+    """The same from the winner's P&L, every trial's Sharpe ratio and the number of independent trials."""
+    best = sharpe(pnl)
+    finite = [ratio for ratio in ratios if math.isfinite(ratio)]
     variance = float(np.var(finite, ddof=1)) if len(finite) > 1 else 0.0
     threshold = expected_maximum(variance, effective)
-    skewness, kurtosis = moments(pnl[winner])
-    steps = pnl.shape[1]
+    skewness, kurtosis = moments(pnl)
+    steps = len(pnl)
     probability = (
         probabilistic_sharpe(best, threshold, steps, skewness, kurtosis) if math.isfinite(best) else float(best > 0.0)
     )
-    return Deflated(best, threshold, probability, len(pnl), effective, steps, skewness, kurtosis)
+    return Deflated(best, threshold, probability, len(ratios), effective, steps, skewness, kurtosis)
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's step-down adjustment: the family-wise error stays below the level whatever the dependence."""
+    order = np.argsort(p_values, kind="stable")
+    n = len(p_values)
+    adjusted = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * (n - np.arange(n))), 1.0)
+    result = np.empty(n)
+    result[order] = adjusted
+    return [float(p) for p in result]

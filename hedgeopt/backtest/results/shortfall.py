@@ -27,7 +27,7 @@ class ShortfallTest:
     name
         Which test.
     statistic
-        0 is expected under a correct promise; negative means the tail was worse than promised. NaN: no hit, nothing to judge.
+        0 is expected under a correct promise; negative: the tail was worse than promised; NaN: no hit, nothing to judge.
     critical_value
         Statistic below which the promise is refuted at ``level``.
     p_value

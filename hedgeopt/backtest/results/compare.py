@@ -13,8 +13,9 @@ from hedgeopt.backtest.results.deflated import holm
 from hedgeopt.backtest.results.measures import drawdown_path
 from hedgeopt.errors import InputError
 
-__all__ = ["STATISTICS", "compare"]
+__all__ = ["COLUMNS", "STATISTICS", "compare"]
 
+COLUMNS = ["statistic", "first", "second", "difference", "low", "high", "p_value", "verdict", "block"]
 _LEVEL = 0.95
 _CHUNK = 2_000_000
 
@@ -94,8 +95,7 @@ def compare(
             better = (one.estimate > 0) == (name == "total_pnl")
             verdict = "noise" if p >= 1.0 - confidence or one.estimate == 0 else "better" if better else "worse"
             found.append((name, names[i], names[j], one.estimate, one.low, one.high, p, verdict, block))
-    columns = ["statistic", "first", "second", "difference", "low", "high", "p_value", "verdict", "block"]
-    return pd.DataFrame(found, columns=columns)
+    return pd.DataFrame(found, columns=COLUMNS)
 
 
 def _aligned(pnl: Mapping[str, pd.Series]) -> np.ndarray:

@@ -19,8 +19,8 @@ _RECORD = 1  # raise it when what a cell records changes
 def cell_key(config: dict[str, Any], folder: Path) -> str:
     """Hex digest of a configuration, of the contents of every file it names, and of hedgeopt's source.
 
-    A file or folder named by a string anywhere in the configuration counts with its contents and not with its place, so that a sweep
-    resumes after its folder has moved, and is computed anew where an input has changed.
+    A file or folder named by a string anywhere in the configuration counts with its contents and not with its place, so
+    that a sweep resumes after its folder has moved, and is computed anew where an input has changed.
     """
     named = {text: _digest(folder / text) for text in _strings(config) if _is_named(folder, text)}
     content = {"config": config, "files": named, "source": source_digest(), "record": _RECORD}
@@ -29,7 +29,7 @@ def cell_key(config: dict[str, Any], folder: Path) -> str:
 
 
 def cell_files(config: Any, folder: Path) -> Any:
-    """The configuration with every file and folder it names made absolute, so that any process finds it; dates become text."""
+    """The configuration with the files and folders it names made absolute, so that any process finds them."""
     if isinstance(config, dict):
         return {name: cell_files(value, folder) for name, value in config.items()}
     if isinstance(config, list):

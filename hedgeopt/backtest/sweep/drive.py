@@ -99,8 +99,8 @@ def run_cells(
 def _records(todo: deque[Cell], engine: Engine, runner: str) -> Iterator[dict[str, Any]]:
     """Records as they come in. At most ``engine.slots()`` cells are under way, so memory does not grow with the sweep.
 
-    When a process dies its pool is lost, and which of the cells under way killed it is not known: they are all run again, one
-    at a time, so that only the culprit dies a second and third time.
+    When a process dies its pool is lost, and which of the cells under way killed it is not known: they are all run again,
+    one at a time, so that only the culprit dies a second and third time.
     """
     executor, broken = engine.executor(), False
     running: dict[Future[dict[str, Any]], Cell] = {}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hedgeopt.backtest.results.compare import STATISTICS, compare
+from hedgeopt.backtest.results.compare import COLUMNS, STATISTICS, compare
 from hedgeopt.backtest.results.deflated import Deflated, Similarity, deflate, sharpe
 from hedgeopt.backtest.sweep.store import CellStore
 from hedgeopt.errors import InputError
@@ -164,7 +164,5 @@ def _against(ranked: list[tuple[str, pd.Series]]) -> pd.DataFrame:
     (name, best), *others = ranked
     same = {other: series for other, series in others if series.index.equals(best.index)}
     if not same or len(best) < 8 or not math.isfinite(float(best.sum())):
-        return pd.DataFrame(
-            columns=["statistic", "first", "second", "difference", "low", "high", "p_value", "verdict", "block"]
-        )
+        return pd.DataFrame(columns=COLUMNS)
     return compare({name: best, **same}, only_first=True)

@@ -93,11 +93,13 @@ class SweepPlan(BaseModel):
     minimize: Objective | None = Field(default=None, description="measure that decides, the smaller the better")
     vary: dict[str, list[Any] | Range] = Field(description="dotted path of a field: values, or a range to draw from")
     across: dict[str, list[Any]] = Field(
-        default_factory=dict, description="fields every trial is run across, such as period"
+        default_factory=dict, description="fields every trial is run across: periods, books"
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.base is not None and Path(self.base).name != self.base:
+            raise ValueError("base must stand in the same folder")
         if not self.vary:
             raise ValueError("vary names no field")
         if self.maximize and self.minimize:
@@ -162,9 +164,7 @@ class SweepPlan(BaseModel):
     def _base(self, folder: Path) -> dict[str, Any]:
         data = parse_toml(folder / self.base, "backtest") if self.base is not None else {}
         if not data and not self.backtest:
-            raise InputError(
-                "no backtest to vary", field="base", fix="name a backtest TOML file, or write a [backtest] table"
-            )
+            raise InputError("no backtest to vary", field="base", fix="name a TOML file, or write a [backtest] table")
         return _merged(data, self.backtest)
 
 

@@ -23,7 +23,7 @@ class CellStore:
         return self.folder / f"{key}.json"
 
     def read(self, key: str) -> dict[str, Any] | None:
-        """The record of a finished cell; None when there is none, or what is there is not whole (a full disk, a power cut)."""
+        """The record of a finished cell; None when there is none, or it is not whole (after a power cut)."""
         try:
             record = json.loads(self.path(key).read_text(encoding="utf-8"))
         except FileNotFoundError:

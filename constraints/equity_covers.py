@@ -221,7 +221,8 @@ class BoundSides:
     def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
         """Sharpen the requirements' approximations around trades x; see :meth:`BoundEncoding.refine`."""
         covers = [one for part in self._parts if isinstance(part, _BoundCover) for one in part.bound]
-        return any([one.refine(e, x, scale) for one in covers])
+        changed = [one.refine(e, x, scale) for one in covers]  # every one, not only until the first
+        return any(changed)
 
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """Requirement against equity per cover, delta against threshold per cap; duals per USD."""

@@ -95,7 +95,7 @@ class Policy(_Strict):
         if minimize is not None:
             data["minimize"] = minimize
         try:
-            super().__init__(subject_to=tuple(subject_to), **data)
+            super().__init__(**data, **{"subject_to": tuple(subject_to)})
         except ValidationError as error:
             raise validation_line(error, "policy") from None
 

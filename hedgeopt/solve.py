@@ -124,7 +124,8 @@ def solve_program(program: Program, e: Exposures, stages: Stages | None = None) 
     """Solve a program on exposures of its structure and certify the result.
 
     A limit that the solver overshoots by rounding is tightened by as much and the program solved again, so that returned
-    trades meet every limit. Where a term is approximated from above (the size ramp of futures margin) and the certificate says
+    trades meet every limit. Where a term is approximated from above (the size ramp of futures margin) and the
+    certificate says
     that this cost too much, it is sharpened around the solution and solved again.
 
     Raises

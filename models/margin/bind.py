@@ -32,7 +32,8 @@ _NEAR = 1e-7
 class BoundEncoding:
     """``factor * encoding(positions, collateral)`` of one account as a function of scaled trades.
 
-    The part that grows with the square of a futures position enters as chords of the convex curve between nodes: exact at the
+    The part that grows with the square of a futures position enters as chords of the convex curve between nodes: exact
+    at the
     nodes, above the curve between them, so a limit that holds here holds exactly. :meth:`refine` moves the nodes to where a
     solution stands.
 
@@ -328,7 +329,7 @@ class _BoundBlock:
             for k in np.flatnonzero(scenario > 0):
                 duals = None
                 if piece.rows:
-                    duals = _normal(np.array([_dual(row, k) for row in piece.rows]))
+                    duals = _normal(np.array([_dual(row, int(k)) for row in piece.rows]))
                 if duals is None:
                     duals = np.zeros(start.shape[1])
                     duals[int(np.argmax(value[k]))] = 1.0

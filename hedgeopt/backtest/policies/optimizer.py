@@ -118,7 +118,6 @@ class Optimizer:
 
     def _decision(self, e: Exposures, x: np.ndarray, events: Sequence[dict[str, Any]]) -> Decision:
         losses, p = -(e.base_pnl + e.pnl @ x), e.probabilities
-        losses = losses + float(e.cost_buy @ np.maximum(x, 0.0) + e.cost_sell @ np.maximum(-x, 0.0)) * 0.0
         promise = Promise(tail_loss(losses, self._beta, p), value_at_risk(losses, self._beta, p), self._beta)
         orders, transfers = orders_of(e, x)
         return Decision(orders, transfers, promise, events)

@@ -68,14 +68,14 @@ def tail_plot(tail: TailReport, name: str) -> str:
     figure, axes = _figure(11.6, 2.6)
     _dates(axes)
     hit = pairs["hit"].to_numpy(dtype=bool)
-    span = (tail.horizon / pd.Timedelta(days=1)) * 0.8
-    colors = np.where(hit, _PALETTE[6], _PALETTE[4])
-    axes.bar(pairs.index, pairs["loss"], width=span, color=list(colors))
+    width = max(1.0, 500.0 / max(len(pairs), 1))  # points; the axes are some 700 wide
+    for chosen, color in ((~hit, _PALETTE[4]), (hit, _PALETTE[6])):
+        axes.vlines(pairs.index[chosen], 0.0, pairs["loss"][chosen], color=color, linewidth=min(width, 8.0))
     axes.plot(pairs.index, pairs["value_at_risk"], color=_AFTER, linewidth=1.1, linestyle=(0, (3, 2)), label="promised VaR")
     axes.plot(pairs.index, pairs["cvar"], color=_AFTER, linewidth=1.6, label="promised CVaR")
     axes.axhline(0.0, color=_INK, linewidth=0.6)
     axes.set_ylabel("loss, USD")
-    axes.legend(frameon=False, loc="upper left", fontsize=8.5)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, fontsize=8.5)
     _thousands(axes.yaxis)
     return _page_svg(figure, name)
 

@@ -14,7 +14,7 @@ from hedgeopt.backtest.results.compare import COLUMNS, compare
 from hedgeopt.backtest.results.days import crash_days, day_page, day_table
 from hedgeopt.backtest.results.figures import attribution_plot, margin_plot, pnl_plot, tail_plot
 from hedgeopt.backtest.results.summary import Summary, summarize, summary_table
-from hedgeopt.backtest.results.tables import attribution_rows, comparison_rows, figure_rows, tail_rows
+from hedgeopt.backtest.results.tables import attribution_rows, comparison_rows, figure_rows, tail_rows, trading_rows
 from hedgeopt.backtest.results.template import Table, render
 from hedgeopt.backtest.results.words import event_lines, words
 from hedgeopt.errors import InputError
@@ -66,6 +66,7 @@ def tear_sheet(
         steps=summaries[0].steps,
         words=words(summaries, comparison),
         figures=figure_rows(summaries),
+        trading=trading_rows(summaries),
         attribution=attribution_rows(summaries),
         tails=tail_rows(summaries),
         comparison=comparison_rows(comparison),

@@ -14,7 +14,7 @@ from hedgeopt.summary import number
 if TYPE_CHECKING:
     from hedgeopt.backtest.results.summary import Summary
 
-__all__ = ["attribution_rows", "comparison_rows", "figure_rows", "percent", "probability", "tail_rows"]
+__all__ = ["attribution_rows", "comparison_rows", "figure_rows", "percent", "probability", "tail_rows", "trading_rows"]
 
 _FIGURES = (
     ("P&L, USD", "total_pnl"),
@@ -24,12 +24,16 @@ _FIGURES = (
     ("CVaR 95 %, USD", "cvar_95"),
     ("worst step, USD", "worst_step"),
     ("drawdown, USD", "max_drawdown"),
-    ("margin usage, mean", "mean_margin_usage"),
-    ("highest", "max_margin_usage"),
+)
+_TRADING = (
     ("liquidations", "liquidations"),
+    ("margin usage", "mean_margin_usage"),
+    ("at most", "max_margin_usage"),
+    ("fills", "trades"),
     ("turnover, USD", "turnover"),
     ("cost, USD", "cost"),
     ("fees, USD", "fees"),
+    ("funding, USD", "funding"),
 )
 _SHARES = ("return", "mean_margin_usage", "max_margin_usage")
 _WORDS = {
@@ -41,16 +45,25 @@ _WORDS = {
 
 
 def figure_rows(summaries: Sequence[Summary]) -> Table:
-    """The figures, one row per policy."""
+    """What was earned and at what risk, one row per policy."""
+    return _measured(summaries, _FIGURES)
+
+
+def trading_rows(summaries: Sequence[Summary]) -> Table:
+    """Margin and trading, one row per policy."""
+    return _measured(summaries, _TRADING)
+
+
+def _measured(summaries: Sequence[Summary], shown: Sequence[tuple[str, str]]) -> Table:
     rows: list[list[str | Cell]] = []
     for one in summaries:
         row: list[str | Cell] = [one.policy]
-        for _, name in _FIGURES:
+        for _, name in shown:
             value = one.measures[name]
             text = percent(value) if name in _SHARES else number(value)
             row.append(Cell(text, "bad-text") if name == "liquidations" and value > 0 else text)
         rows.append(row)
-    return Table([("policy", False), *((title, True) for title, _ in _FIGURES)], rows)
+    return Table([("policy", False), *((title, True) for title, _ in shown)], rows)
 
 
 def attribution_rows(summaries: Sequence[Summary]) -> Table:

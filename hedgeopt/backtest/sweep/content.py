@@ -16,14 +16,15 @@ __all__ = ["cell_files", "cell_key", "source_digest"]
 _RECORD = 1  # raise it when what a cell records changes
 
 
-def cell_key(config: dict[str, Any], folder: Path) -> str:
-    """Hex digest of a configuration, of the contents of every file it names, and of hedgeopt's source.
+def cell_key(config: dict[str, Any], folder: Path, runner: str = "") -> str:
+    """Hex digest of a configuration, the contents of every file it names, hedgeopt's source and what runs it.
 
     A file or folder named by a string anywhere in the configuration counts with its contents and not with its place, so
     that a sweep resumes after its folder has moved, and is computed anew where an input has changed.
     """
     named = {text: _digest(folder / text) for text in _strings(config) if _is_named(folder, text)}
-    content = {"config": config, "files": named, "source": source_digest(), "record": _RECORD}
+    content = {"config": config, "files": named, "source": source_digest(), "runner": runner}
+    content["record"] = _RECORD
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

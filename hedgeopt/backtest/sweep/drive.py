@@ -32,7 +32,7 @@ def run_sweep(
     workers: int | None = None,
     engine: EngineName = "local",
     scheduler: str | None = None,
-    runner: str = RUNNER,
+    runner: str | None = None,
     progress: Progress | None = None,
 ) -> SweepResult:
     """Run every cell that is not finished yet, and judge them all.
@@ -52,14 +52,15 @@ def run_sweep(
     engine, scheduler
         ``local``, or ``dask`` and the address of its scheduler.
     runner
-        ``module:function`` that runs a configuration.
+        ``module:function`` that runs a configuration; default :data:`~hedgeopt.backtest.sweep.cell.RUNNER`.
 
     Raises
     ------
     InputError
         Something in the plan is wrong, or no cell could be run.
     """
-    cells = plan.cells(Path(folder).resolve())
+    runner = runner or RUNNER
+    cells = plan.cells(Path(folder).resolve(), runner)
     store = CellStore(Path(out) / "cells")
     failed = run_cells(cells, store, lambda: open_engine(engine, workers, scheduler), runner, progress)
     return outcome(plan, cells, store, failed)

@@ -138,7 +138,7 @@ class SweepPlan(BaseModel):
                 for path, values in self.vary.items()
             }
 
-    def cells(self, folder: Path) -> list[Cell]:
+    def cells(self, folder: Path, runner: str = "") -> list[Cell]:
         """Every cell; settings drawn or listed twice count once. ``folder`` is where relative file names start."""
         base = self._base(folder)
         replications = [
@@ -155,7 +155,7 @@ class SweepPlan(BaseModel):
                 config = copy.deepcopy(base)
                 for path, value in (setting | replication).items():
                     put(config, path, copy.deepcopy(value))
-                found.append(Cell(cell_key(config, folder), trial, setting, replication, cell_files(config, folder)))
+                found.append(Cell(cell_key(config, folder, runner), trial, setting, replication, cell_files(config, folder)))
             if found[0].key not in cells:
                 cells |= {cell.key: cell for cell in found}
                 trial += 1

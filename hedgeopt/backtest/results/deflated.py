@@ -84,14 +84,14 @@ def probabilistic_sharpe(ratio: float, threshold: float, steps: int, skewness: f
 
     ``Phi((SR - SR*) sqrt(T - 1) / sqrt(1 - g3 SR + (g4 - 1) / 4 SR^2))``, eq. 2 of the 2014 paper.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
     if steps < 2:
         raise InputError("a Sharpe ratio needs at least two steps", value=steps)
     variance = 1.0 - skewness * ratio + (kurtosis - 1.0) / 4.0 * ratio**2
     if not variance > 0.0:
         raise InputError("skewness and kurtosis belong to no distribution", value=(skewness, kurtosis))
-    return float(norm.cdf((ratio - threshold) * math.sqrt((steps - 1) / variance)))
+    return float(ndtr((ratio - threshold) * math.sqrt((steps - 1) / variance)))
 
 
 def expected_maximum(variance: float, trials: float) -> float:
@@ -100,13 +100,13 @@ def expected_maximum(variance: float, trials: float) -> float:
     ``sqrt(V) ((1 - e) Phi^-1(1 - 1/N) + e Phi^-1(1 - 1/(N exp 1)))`` with ``e`` Euler's constant, eq. 1 of the 2014 paper.
     Below two trials nothing was selected and the threshold is 0 or, in between, interpolated.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     if not (variance >= 0.0 and trials >= 1.0):
         raise InputError("variance must not be negative, and trials at least 1", value=(variance, trials))
     if trials < 2.0:
         return (trials - 1.0) * expected_maximum(variance, 2.0)
-    quantiles = norm.ppf(1.0 - 1.0 / trials), norm.ppf(1.0 - 1.0 / (trials * math.e))
+    quantiles = ndtri(1.0 - 1.0 / trials), ndtri(1.0 - 1.0 / (trials * math.e))
     return math.sqrt(variance) * float((1.0 - np.euler_gamma) * quantiles[0] + np.euler_gamma * quantiles[1])
 
 

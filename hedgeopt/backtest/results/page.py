@@ -13,12 +13,12 @@ import pandas as pd
 from hedgeopt.backtest.results.compare import COLUMNS, compare
 from hedgeopt.backtest.results.days import crash_days, day_page, day_table
 from hedgeopt.backtest.results.figures import attribution_plot, margin_plot, pnl_plot, tail_plot
+from hedgeopt.backtest.results.plain import plain
 from hedgeopt.backtest.results.summary import Summary, summarize, summary_table
 from hedgeopt.backtest.results.tables import attribution_rows, comparison_rows, figure_rows, tail_rows, trading_rows
 from hedgeopt.backtest.results.template import Table, render
 from hedgeopt.backtest.results.words import event_lines, words
 from hedgeopt.errors import InputError
-from hedgeopt.proposal import finite
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.result import BacktestResult
@@ -91,7 +91,7 @@ def write_pages(
     days = crash_days(results) if days is None else list(days)
     data = {
         "summaries": [one.to_dict() for one in summaries],
-        "comparison": finite(comparison.to_dict(orient="records")),
+        "comparison": plain(comparison.to_dict(orient="records")),
         "days": [str(day) for day in days],
     }
     files = {

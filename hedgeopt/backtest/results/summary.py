@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.backtest.results.measures import Drawdown, checked, drawdown, measures
+from hedgeopt.backtest.results.plain import plain
 from hedgeopt.backtest.results.promise import TailReport, tail_report
-from hedgeopt.proposal import finite
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.result import BacktestResult
@@ -77,7 +77,7 @@ class Summary:
             "events": self.events,
             "solve_seconds": self.solve_seconds,
         }
-        return finite(data)
+        return plain(data)
 
     def to_json(self) -> str:
         """The same as text."""

@@ -15,9 +15,9 @@ import pandas as pd
 
 from hedgeopt.backtest.results.compare import COLUMNS, STATISTICS, compare
 from hedgeopt.backtest.results.deflated import Deflated, Similarity, deflate, sharpe
+from hedgeopt.backtest.results.plain import plain
 from hedgeopt.backtest.sweep.store import CellStore
 from hedgeopt.errors import InputError
-from hedgeopt.proposal import finite
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.sweep.plan import Cell, SweepPlan
@@ -75,7 +75,7 @@ class SweepResult:
             "failed": [{"setting": setting, "error": line} for setting, line in self.failed],
             "note": self.note,
         }
-        return finite(data)
+        return plain(data)
 
     def to_json(self) -> str:
         """The same as text."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hedgeopt.backtest.sweep.content import cell_files, cell_key
 from hedgeopt.errors import InputError
@@ -118,6 +118,14 @@ class SweepPlan(BaseModel):
             if one == other or other.startswith(one + "."):
                 raise ValueError(f"{other} is varied twice")
         return self
+
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _ranges(cls, vary: Any) -> Any:
+        """A table is a range, and faults in it are told as such."""
+        if not isinstance(vary, dict):
+            return vary
+        return {path: Range.model_validate(v) if isinstance(v, dict) else v for path, v in vary.items()}
 
     @property
     def objective(self) -> tuple[str, float]:

@@ -33,7 +33,6 @@ def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, repository: Path) -> N
     old = os.environ.get("PYTHONPATH", "")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(part for part in (str(TOYS), str(repository), old) if part))
     monkeypatch.setenv("TOY_LOG", str(tmp_path / "runs.log"))
-    monkeypatch.setenv("TOY_ONCE", str(tmp_path))
 
 
 @pytest.fixture

@@ -48,6 +48,29 @@ def alive(pid: int) -> bool:
     return status.rsplit(")", 1)[1].split()[0] != "Z"
 
 
+class Inline:
+    """An engine that runs each cell as it is submitted, here, and remembers how many were under way."""
+
+    def __init__(self) -> None:
+        self.closed: bool | None = None
+
+    def executor(self):
+        return self
+
+    def submit(self, function, *arguments):
+        from concurrent.futures import Future
+
+        future = Future()
+        future.set_result(function(*arguments))
+        return future
+
+    def slots(self) -> int:
+        return 2
+
+    def close(self, now: bool = False) -> None:
+        self.closed = now
+
+
 def test_one_worker_and_two_agree_and_finished_cells_are_not_run_again(tmp_path, reference, runs):
     told = []
     result = run_sweep(plan_of(), tmp_path / "out", workers=1, runner=RUNNER, progress=lambda *n: told.append(n))
@@ -61,7 +84,7 @@ def test_one_worker_and_two_agree_and_finished_cells_are_not_run_again(tmp_path,
     # one more value: only its cells are new
     plan = plan_of()
     wider = plan.model_copy(update={"vary": {**plan.vary, "policy.band": [0.0, 0.1, 0.2, 0.3]}})
-    run_sweep(wider, tmp_path / "out", workers=1, runner=RUNNER)
+    run_cells(wider.cells(tmp_path, RUNNER), CellStore(tmp_path / "out" / "cells"), Inline, RUNNER)
     assert [line[1] for line in runs()[12:]] == ["0.3"] * 4
 
 
@@ -89,38 +112,12 @@ def test_a_sweep_killed_outright_resumes_where_it_was(tmp_path, reference, runs)
     assert json.loads(result.to_json()) == json.loads(reference.to_json())
 
 
-def test_a_process_that_dies_once_costs_nothing_and_one_that_always_dies_is_found(tmp_path, reference):
-    once = run_sweep(plan_of(die_once=0.1), tmp_path / "once", workers=2, runner=RUNNER)
-    assert (tmp_path / "died").exists()
-    assert once.to_json() == reference.to_json()
+def test_a_cell_that_kills_its_process_is_found_and_costs_the_others_nothing(tmp_path, reference):
     plan = plan_of(die=0.1)
-    plan = plan.model_copy(update={"vary": {"policy.band": [0.0, 0.1, 0.2]}, "across": {}})
-    always = run_sweep(plan, tmp_path / "always", workers=2, runner=RUNNER)
-    assert [(setting["policy.band"], "died 3 times" in line) for setting, line in always.failed] == [(0.1, True)]
-    assert sorted(always.trials["policy.band"]) == [0.0, 0.2]
-
-
-class Inline:
-    """An engine that runs each cell as it is submitted, here, and remembers how many were under way."""
-
-    def __init__(self) -> None:
-        self.closed: bool | None = None
-
-    def executor(self):
-        return self
-
-    def submit(self, function, *arguments):
-        from concurrent.futures import Future
-
-        future = Future()
-        future.set_result(function(*arguments))
-        return future
-
-    def slots(self) -> int:
-        return 2
-
-    def close(self, now: bool = False) -> None:
-        self.closed = now
+    plan = plan.model_copy(update={"vary": {"policy.band": [0.0, 0.1, 0.2]}, "across": {"period": ["2026-01"]}})
+    result = run_sweep(plan, tmp_path / "out", workers=2, runner=RUNNER)
+    assert [(setting["policy.band"], "died 3 times" in line) for setting, line in result.failed] == [(0.1, True)]
+    assert sorted(result.trials["policy.band"]) == [0.0, 0.2]
 
 
 def test_faults_are_told_and_retried_and_their_trials_are_out(tmp_path, runs):
@@ -193,6 +190,7 @@ def test_the_command_line_writes_everything_and_resumes(tmp_path, capsys, monkey
     from hedgeopt.cli import main
 
     monkeypatch.setattr("hedgeopt.backtest.sweep.drive.RUNNER", RUNNER)
+    monkeypatch.setattr("hedgeopt.backtest.sweep.drive.open_engine", lambda *_: Inline())
     config = tmp_path / "sweep.toml"
     config.write_text(
         'name = "toy"\n[backtest.policy]\nkind = "band"\n[vary]\n"policy.band" = [0.0, 0.2]\n'

@@ -1,6 +1,6 @@
 """A backtest that takes no time: P&L drawn from the configuration. Worker processes import it by name.
 
-``TOY_LOG`` names a file to which every run adds a line, ``TOY_ONCE`` a folder where a run notes that it has died.
+``TOY_LOG`` names a file to which every run adds a line.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,11 +26,6 @@ def run(config: dict[str, Any]) -> BacktestResult:
     time.sleep(float(config.get("seconds", 0.0)))
     if config.get("die") == policy["band"]:
         os.kill(os.getpid(), signal.SIGKILL)
-    if config.get("die_once") == policy["band"]:
-        mark = Path(os.environ["TOY_ONCE"]) / "died"
-        if not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
     if config.get("refuse") == policy["band"]:
         raise InputError("band too wide", field="policy.band", value=policy["band"])
     if config.get("break") == policy["band"]:

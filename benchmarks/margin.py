@@ -1,9 +1,9 @@
 """What margin costs: a hedge program on five portfolio-margin accounts, with and without its margin limits.
 
-300 candidates (60 instruments in 5 accounts), 35 scenarios of portfolio margin per account and currency, 8 stresses after
+300 candidates (60 options, a perpetual in 5 accounts), 35 scenarios of portfolio margin per account, 8 stresses after
 which every account must still cover its maintenance, and CVaR over 10,000 scenarios. Both programs are compiled once;
-what is
-compared is CPU time of a re-solve with its certificate on one thread, best of three, alternating.
+compared is CPU time of a re-solve on new scenarios, with its certificate, on one thread: best of three. Revaluing options,
+for the scenarios of CVaR as for those of margin, comes before the solve and is not in it; the latter is shown apart.
 """
 
 from __future__ import annotations
@@ -79,39 +79,58 @@ def _book(market: Any, accounts: int) -> Any:
     )
 
 
+def _value_margin(e: Any, stresses: int) -> None:
+    """Price every margin scenario of every account, now and after each stress."""
+    for c in range(len(e.accounts)):
+        e.margins.encoding(c, "initial", counted=0.8)
+        e.margins.encoding(c, "maintenance")
+        for k in range(stresses):
+            e.margins.encoding(c, "maintenance", k)
+
+
 @benchmark(NAME, "a hedge program with portfolio margin and stress survival, against the same one without")
 def run(smoke: bool) -> Iterator[dict[str, Any]]:
     """One record: CPU seconds of both programs and their ratio."""
     import hedgeopt as ho
+    from hedgeopt.models.risk.cvar import tail_loss
     from hedgeopt.program import Program
     from hedgeopt.solve import expose, solve_program
 
     accounts, strikes, scenarios = (2, 4, 200) if smoke else (5, 20, 10_000)
     market = _market(strikes)
     book = _book(market, accounts)
-    goal = ho.TransactionCost() + 0.5 * ho.CVaR(0.99)
-    limits = [ho.Delta("BTC").within(-20, 120)]
+    goal = ho.TransactionCost()
     common = {
         "scenarios": ho.ParametricScenarios(count=scenarios, vol={"BTC": 0.6}),
         "candidates": ho.Candidates(min_delta=0.0, max_relative_spread=5.0, max_order_notional=4e6),
     }
+    start = expose(book, market, ho.Policy(goal, **common))
+    limits = [ho.CVaR(0.99) <= 0.85 * tail_loss(-start.base_pnl, 0.99)]
     without = ho.Policy(goal, limits, **common)
-    e = expose(book, market, without)
+    draws = [
+        expose(book, market, without.model_copy(update={"scenarios": without.scenarios.model_copy(update={"seed": seed})}))
+        for seed in range(1 if smoke else 4)
+    ]
+    e = draws[0]
     stresses = e.stress[:8]
     margin = [ho.MarginUtilisation(limit=0.8), ho.SurviveStress(scenarios=stresses, utilisation=0.9)]
     with_margin = ho.Policy(goal, [*limits, *margin], **common)
     build, seconds, answers = {}, {"without": [], "with": []}, {}
     programs = {}
     for name, policy in (("without", without), ("with", with_margin)):
-        start = time.process_time()
+        began = time.process_time()
         programs[name] = Program(policy, e)
         solve_program(programs[name], e)  # compiles
-        build[name] = time.process_time() - start
-    for _ in range(1 if smoke else 3):
+        build[name] = time.process_time() - began
+    tables = []
+    for fresh in draws[1:] or draws:
+        began = time.process_time()
+        _value_margin(fresh, len(stresses))
+        tables.append(time.process_time() - began)
         for name, program in programs.items():
-            start = time.process_time()
-            answers[name] = solve_program(program, e)
-            seconds[name].append(time.process_time() - start)
+            began = time.process_time()
+            answers[name] = solve_program(program, fresh)
+            seconds[name].append(time.process_time() - began)
     best = {name: min(values) for name, values in seconds.items()}
     binding = [side.name for side in answers["with"].sides if side.dual > 0 and abs(side.violation) < 1e-6 * abs(side.limit)]
     yield {
@@ -123,6 +142,7 @@ def run(smoke: bool) -> Iterator[dict[str, Any]]:
         "seconds_without": best["without"],
         "seconds_with": best["with"],
         "ratio": best["with"] / best["without"],
+        "seconds_margin_tables": min(tables),
         "first_solve_without": build["without"],
         "first_solve_with": build["with"],
         "binding": binding[:8],

@@ -148,7 +148,9 @@ def assemble(
     after = risk_report(e, x, cost=cost)
     before = risk_report(e)
     names = [e.rows.instruments[row].name for row in e.candidate]
-    statistics = {key: value for key, value in solution.statistics.items() if isinstance(value, int | float | str)}
+    statistics = {
+        key: value for key, value in solution.statistics.items() if isinstance(value, int | float | str) or key == "attempts"
+    }
     return Proposal(
         created=market.timestamp,
         book=book.name,

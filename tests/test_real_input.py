@@ -86,7 +86,7 @@ def read_raw(folder: Path, snapshot: str) -> Raw:
     rows = pd.read_csv(folder / snapshot, parse_dates=["timestamp", "expiry"]).set_index("instrument_name")
     rows["years"] = (rows["expiry"] - rows["timestamp"]).dt.total_seconds() / (365 * 86_400)
     for _, group in rows.groupby(["currency", "expiry"]):  # the forward that call and put marks agree on: c - p = 1 - K/F
-        pair = group.pivot(index="strike", columns="option_type", values="mark_price").dropna()
+        pair = group.pivot_table(index="strike", columns="option_type", values="mark_price").dropna()
         pair = pair[(pair > 0.002).all(axis=1)]
         implied = pair.index.to_numpy(float) / (1 - (pair["call"] - pair["put"]))
         if len(implied) >= 3 and abs(np.median(implied) / group["underlying_price"].median() - 1) > 2e-5:

@@ -30,6 +30,7 @@ class InteriorMaster:
     """See the module's text; raises nothing, a failure is ``Point.status == "failed"``."""
 
     name = "INTERIOR"
+    retry = True
 
     def __init__(self, compiled: Compiled, max_iterations: int = 150) -> None:
         self.compiled = compiled

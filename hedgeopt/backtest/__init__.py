@@ -1,4 +1,4 @@
 """Backtests: policies replayed over recorded markets, with a ledger, margin and liquidation.
 
-The entry points are :func:`hedgeopt.backtest.engine.run` and :func:`hedgeopt.backtest.run.run_config`.
+The entry points are :func:`hedgeopt.backtest.run.run`, :func:`hedgeopt.backtest.engine.simulate` and :func:`hedgeopt.backtest.run.run_config`.
 """

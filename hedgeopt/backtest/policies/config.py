@@ -146,7 +146,7 @@ class PythonConfig(_Base):
 
 
 AnyPolicy: Any = Annotated[
-    "DoNothingConfig | DeltaBandConfig | DeltaVegaConfig | OptimizerConfig | MultiPeriodConfig | RegimeConfig | PythonConfig",
+    DoNothingConfig | DeltaBandConfig | DeltaVegaConfig | OptimizerConfig | MultiPeriodConfig | RegimeConfig | PythonConfig,
     Field(discriminator="kind"),
 ]
 RegimeConfig.model_rebuild()

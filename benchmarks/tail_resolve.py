@@ -55,9 +55,7 @@ def run(smoke: bool) -> Iterator[dict[str, Any]]:
                 values.setdefault(name, []).append(float(problem.value))
         seconds[name] = float(np.median(spent))
     shared = min(len(v) for v in values.values())
-    worst = max(
-        abs(a - b) / abs(b) for a, b in zip(values["tail"][:shared], values["cvxpy_highs"][:shared], strict=True)
-    )
+    worst = max(abs(a - b) / abs(b) for a, b in zip(values["tail"][:shared], values["cvxpy_highs"][:shared], strict=True))
     yield {
         "scenarios": S, "instruments": n, "median_cpu_seconds": seconds, "largest_difference": worst,
         "times_faster_than": {k: round(v / seconds["tail"], 1) for k, v in seconds.items()},

@@ -1,17 +1,16 @@
-"""The rivals of ``method="tail"`` at their best, and a runner that gives each a time cap in a process of its own."""
+"""The rivals of ``method="tail"`` at their best, each run in a process of its own with a cap on CPU seconds."""
 
 from __future__ import annotations
 
 import importlib.util
-import multiprocessing as mp
-import resource
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
 
+from benchmarks.process import Measure, run
 from benchmarks.tail_cases import Array, Case
 from hedgeopt.tail.atom import cvar_value
 
@@ -32,10 +31,19 @@ def program(case: Case, cvar: Callable[..., cp.Expression]) -> tuple[cp.Problem,
 
 def tail(case: Case) -> Answer:
     """Ours, with the bound recomputed from its dual weights alone."""
+    return _tail(case)
+
+
+def tail_interior(case: Case) -> Answer:
+    """Ours with the interior-point master, whatever the default is."""
+    return _tail(case, master="INTERIOR")
+
+
+def _tail(case: Case, **options: Any) -> Answer:
     import hedgeopt.tail  # noqa: F401
 
     problem, x = program(case, cp.cvar)
-    problem.solve(method="tail", threads=1)
+    problem.solve(method="tail", threads=1, **options)
     stats = dict(problem.solver_stats.extra_stats)
     weights = stats.pop("tails")[0].weights
     stats = {k: v if isinstance(v, str) else float(v) for k, v in stats.items()}
@@ -128,7 +136,8 @@ def _cvqp(case: Case, tolerance: float | None) -> Answer:
     return x, {"status": found.status}
 
 
-RIVALS = {f.__name__: f for f in (tail, dual_lp, cvxpy_highs, cvxpy_default, cvqp_default, cvqp_tight)}
+NEEDS = {"cvqp_default": "cvqp", "cvqp_tight": "cvqp"}
+RIVALS = {f.__name__: f for f in (tail, tail_interior, dual_lp, cvxpy_highs, cvxpy_default, cvqp_default, cvqp_tight)}
 
 
 def objective(case: Case, x: Array) -> float:
@@ -146,7 +155,9 @@ def objective(case: Case, x: Array) -> float:
 def bound(case: Case, q: Array) -> float:
     """Lower bound of the optimum from risk-envelope weights alone, by the closed form over the feasible set."""
     cap = 1 / ((1 - case.beta) * len(q))
-    q = np.clip(q, 0.0, cap)
+    q = np.maximum(q, 0.0) / np.maximum(q, 0.0).sum()
+    if q.max() > cap * (1 + 1e-9):
+        return -np.inf
     pull = q @ case.P
     if case.long_only:
         return float(-pull.max() - q @ case.base)
@@ -154,38 +165,31 @@ def bound(case: Case, q: Array) -> float:
 
 
 def run_capped(case: Case, rival: str, cap: float) -> dict[str, Any]:
-    """Run one rival in a forked process; CPU seconds, or that it did not finish."""
+    """Run one rival in a forked process that shares the case: CPU seconds and peak extra memory, or why there are none."""
+    missing = NEEDS.get(rival)
+    if missing is not None and importlib.util.find_spec(missing) is None:
+        return {"skipped": f"{missing} is not installed"}
     # Imports are nobody's running time: load everything before the fork.
     for module in ("hedgeopt.tail", "hedgeopt.tail.masters.interior", "highspy", "clarabel", "cvqp", "threadpoolctl"):
         if importlib.util.find_spec(module):
             importlib.import_module(module)
-    context = mp.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, case, rival), daemon=True)
-    process.start()
-    sender.close()
-    answer: dict[str, Any] = {"outcome": f"did not finish in {cap:.0f} s"}
-    if receiver.poll(cap):
-        try:
-            answer = receiver.recv()
-        except EOFError:
-            answer = {"outcome": "died (out of memory?)"}
-    if process.is_alive():
-        process.terminate()
-    process.join()
-    return answer
+    return run(_measured, case, rival, cap=cap, fork=True)
 
 
-def _child(sender: Any, case: Case, rival: str) -> None:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.process_time()
-    try:
+def _measured(case: Case, rival: str) -> dict[str, Any]:
+    # First calls load code; that is nobody's running time either.
+    RIVALS["cvqp_default" if rival == "cvqp_tight" else rival](
+        replace(case, P=case.P[:60, :3], base=case.base[:60], cost=case.cost[:3], size=case.size[:3])
+    )
+    with Measure() as measure:
         x, details = RIVALS[rival](case)
-        seconds = time.process_time() - start
-        peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-        sender.send({"outcome": "solved", "cpu_seconds": seconds, "extra_bytes": peak, "x": np.asarray(x), **details})
-    except Exception as error:  # a rival's failure is a result
-        sender.send({"outcome": f"{type(error).__name__}: {str(error)[:80]}"})
+    return {
+        "outcome": "solved",
+        "cpu_seconds": measure.cpu_seconds,
+        "extra_bytes": measure.resident_bytes,
+        "x": np.asarray(x),
+        **details,
+    }
 
 
 def _sign(case: Case, dual: Array) -> float:

@@ -21,7 +21,8 @@ __all__ = ["CollateralBalance", "Withdrawals"]
 class CollateralBalance(Constraint):
     """Outgoing transfers of an asset never exceed what the account posts, less premiums paid, plus what arrives in time.
 
-    Added to every program whose book has links. Premium received for options sold may be sent on; a debt may be repaid but not
+    Added to every program whose book has links. Premium received for options sold may be sent on; a debt may be repaid
+    but not
     drawn: where an account owes the asset, nothing leaves.
     """
 

@@ -44,15 +44,17 @@ class Side:
 class BoundConstraint(Protocol):
     """A constraint inside a compiled program."""
 
-    constraints: Sequence[cp.Constraint]
-    """cvxpy constraints, DPP in their parameters; each dual is named by the matching entry of ``sides``."""
+    @property
+    def constraints(self) -> Sequence[cp.Constraint]:
+        """cvxpy constraints, DPP in their parameters; each dual is named by the matching entry of ``sides``."""
+        ...
 
     def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
         """Set the parameters; ``tighten`` moves the named side's limit inwards by an amount in its unit."""
         ...
 
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
-        """Values and limits in plain numpy at trades x, with the duals of the last solve, in the order of ``constraints``."""
+        """Values and limits in plain numpy at trades x, with the last solve's duals, in the order of ``constraints``."""
         ...
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.margin.bind import BoundEncoding
+from hedgeopt.models.margin.bind import BoundEncoding, put
 from hedgeopt.models.margin.effects import account_cost, candidates_of, equity_effect
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
@@ -112,9 +112,10 @@ class _BoundCover:
         share = self.form.share / unit
         buy, sell = self.form.costs(e)
         if len(at):
-            self.gain.value = share * self.form.effect(e)[at] * scale[at]
-            self.buy.value, self.sell.value = share * buy[at] * scale[at], share * sell[at] * scale[at]
-        self.limit.value = (self.form.limit(e) - tighten) / unit
+            put(self.gain, share * self.form.effect(e)[at] * scale[at])
+            put(self.buy, share * buy[at] * scale[at])
+            put(self.sell, share * sell[at] * scale[at])
+        put(self.limit, (self.form.limit(e) - tighten) / unit)
 
     def size(self, e: Exposures) -> float:
         """USD that one unit of the scaled row stands for."""
@@ -144,8 +145,9 @@ class _BoundCap:
 
     def update(self, e: Exposures, scale: np.ndarray, tighten: float) -> None:
         row, start, limit = self.form.row(e)
-        self.row.value, self.start.value = row * scale / limit, start / limit
-        self.limit.value = 1.0 - tighten / limit
+        put(self.row, row * scale / limit)
+        put(self.start, start / limit)
+        put(self.limit, 1.0 - tighten / limit)
 
 
 @dataclass
@@ -221,7 +223,8 @@ class BoundSides:
     def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
         """Sharpen the requirements' approximations around trades x; see :meth:`BoundEncoding.refine`."""
         covers = [one for part in self._parts if isinstance(part, _BoundCover) for one in part.bound]
-        return any([one.refine(e, x, scale) for one in covers])
+        changed = [one.refine(e, x, scale) for one in covers]  # every one, not only until the first
+        return any(changed)
 
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """Requirement against equity per cover, delta against threshold per cap; duals per USD."""

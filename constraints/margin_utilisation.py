@@ -1,4 +1,4 @@
-"""Margin required against equity, per account or over all of them, with trades, transfers and costs counted on both sides."""
+"""Margin required against equity, per account or over all of them, trades, transfers and costs counted on both sides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ __all__ = ["MarginUtilisation"]
 class MarginUtilisation(Constraint):
     """``requirement <= limit * (equity - haircuts) - buffer`` after trading, for every account it applies to.
 
-    Equity is USD: collateral at index prices (less the venue's haircuts for initial margin) plus position values, less trading
+    Equity is USD: collateral at index prices (less the venue's haircuts for initial margin) plus position values, less
+    trading
     and transfer costs, plus what transfers bring in time. Negative equity before trading is allowed: the program finds the
     cheapest way back, or says which account cannot be saved. Accounts on portfolio margin also keep their delta below the
     threshold of the delta shock, which is not convex.

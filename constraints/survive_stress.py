@@ -21,8 +21,10 @@ __all__ = ["SurviveStress"]
 class SurviveStress(Constraint):
     """``equity after the stress >= maintenance after the stress / utilisation + buffer`` at every account and scenario.
 
-    Equity takes the scenario's P&L (coin-settled P&L in coins at the scenario's price), collateral and pegs at the scenario's
-    prices, transfers that arrive before the horizon, and costs. Maintenance is the venue's own rule with the scenario's prices
+    Equity takes the scenario's P&L (coin-settled P&L in coins at the scenario's price), collateral and pegs at the
+    scenario's
+    prices, transfers that arrive before the horizon, and costs. Maintenance is the venue's own rule with the scenario's
+    prices
     and vols. For lending accounts it says that the health factor stays at 1 or above; ``health_factor`` asks for more.
     """
 

@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the commands themselves, or with --check say whether it is current.
+"""Write docs/cli.md from the commands and the README's report from the demo; with --check say whether cli.md is current.
 
 The text comes from the options' own help, not from a rendered screen, so it does not depend on a terminal or on how a
 version of typer draws boxes.
@@ -6,7 +6,9 @@ version of typer draws boxes.
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from hedgeopt.cli.app import EXIT_CODES, app
 __all__ = ["reference"]
 
 PAGE = Path(__file__).resolve().parent / "cli.md"
+README = PAGE.parent.parent / "README.md"
+MARK = "<!-- written by make docs: hedgeopt demo -->\n```text\n"
 
 
 def reference() -> str:
@@ -73,11 +77,21 @@ def _sentences(codes: str) -> str:
     return "\n".join(table)
 
 
+def _demo() -> str:
+    """What ``hedgeopt demo`` prints."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", "from hedgeopt.cli import main; main()", "demo", "--out", folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+
+
 def main() -> int:
     """Write or check the page; exit code 1 when it is not current."""
     text = reference()
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(text, encoding="utf-8")
+        head, _, tail = README.read_text(encoding="utf-8").partition(MARK)
+        README.write_text(head + MARK + _demo() + tail[tail.index("```") :], encoding="utf-8")
         return 0
     if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
         return 0

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 if TYPE_CHECKING:
-    from hedgeopt.book import Account, Book, Collateral, Position
+    from hedgeopt.book import Account, Book, Collateral, Link, Position
+    from hedgeopt.book_reader import read_book
     from hedgeopt.certificate import Certificate
     from hedgeopt.constraints.limit import Limit
+    from hedgeopt.constraints.margin_utilisation import MarginUtilisation
     from hedgeopt.constraints.order_limit import OrderLimit
     from hedgeopt.constraints.participation import Participation
     from hedgeopt.constraints.position_limit import PositionLimit
+    from hedgeopt.constraints.survive_stress import SurviveStress
+    from hedgeopt.constraints.transfer_limit import TransferLimit
     from hedgeopt.errors import (
         CertificateError,
         HedgeoptError,
@@ -29,25 +33,34 @@ if TYPE_CHECKING:
     )
     from hedgeopt.exposures import build_exposures
     from hedgeopt.market import Market
+    from hedgeopt.market_reader import read_market
     from hedgeopt.models.costs.carry import Carry
     from hedgeopt.models.costs.transaction import TransactionCost
     from hedgeopt.models.margin.term import Margin
+    from hedgeopt.models.pricing.amm_concentrated import Concentrated
+    from hedgeopt.models.pricing.amm_constant_product import ConstantProduct
     from hedgeopt.models.pricing.future import Future
+    from hedgeopt.models.pricing.lending_borrow import LendingBorrow
+    from hedgeopt.models.pricing.lending_supply import EMode, LendingSupply
+    from hedgeopt.models.pricing.loop import Loop
     from hedgeopt.models.pricing.option import Option
+    from hedgeopt.models.pricing.option_vault import OptionVault
+    from hedgeopt.models.pricing.pegged import Pegged
     from hedgeopt.models.pricing.perpetual import Perpetual
     from hedgeopt.models.pricing.spot import Spot
+    from hedgeopt.models.risk.concentration import Concentration
     from hedgeopt.models.risk.cvar import CVaR
     from hedgeopt.models.risk.greeks import Delta, Gamma, Rho, Theta, Vanna, Vega, Volga
     from hedgeopt.models.risk.leverage import GrossLeverage
     from hedgeopt.models.risk.stress import StressLoss
+    from hedgeopt.models.risk.tenor_buckets import GammaBucket, VegaBucket
+    from hedgeopt.models.risk.true_leverage import NetLeverage, TrueLeverage
     from hedgeopt.models.risk.variance import Variance
-    from hedgeopt.models.scenarios.config import HistoricalScenarios, ParametricScenarios
+    from hedgeopt.models.scenarios.config import HistoricalScenarios, ParametricScenarios, RegimeScenarios
     from hedgeopt.models.scenarios.set import ScenarioSet
     from hedgeopt.policy import Candidates, Policy, read_policy
     from hedgeopt.program import Program
     from hedgeopt.proposal import Proposal
-    from hedgeopt.book_reader import read_book
-    from hedgeopt.market_reader import read_market
     from hedgeopt.risk import RiskReport, risk_report
     from hedgeopt.solve import expose, propose
     from hedgeopt.tail import cvar
@@ -56,6 +69,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "book": "Account Book Collateral Link Position",
+    "book_reader": "read_book",
     "certificate": "Certificate",
     "constraints.limit": "Limit",
     "constraints.margin_utilisation": "MarginUtilisation",
@@ -67,11 +81,19 @@ _HOME = {
     "errors": "CertificateError HedgeoptError InfeasibleError InputError StaleQuoteError UnboundedError UnsupportedForm",
     "exposures": "build_exposures",
     "market": "Market",
+    "market_reader": "read_market",
     "models.costs.carry": "Carry",
     "models.costs.transaction": "TransactionCost",
     "models.margin.term": "Margin",
+    "models.pricing.amm_concentrated": "Concentrated",
+    "models.pricing.amm_constant_product": "ConstantProduct",
     "models.pricing.future": "Future",
+    "models.pricing.lending_borrow": "LendingBorrow",
+    "models.pricing.lending_supply": "EMode LendingSupply",
+    "models.pricing.loop": "Loop",
     "models.pricing.option": "Option",
+    "models.pricing.option_vault": "OptionVault",
+    "models.pricing.pegged": "Pegged",
     "models.pricing.perpetual": "Perpetual",
     "models.pricing.spot": "Spot",
     "models.risk.concentration": "Concentration",
@@ -79,15 +101,14 @@ _HOME = {
     "models.risk.greeks": "Delta Gamma Rho Theta Vanna Vega Volga",
     "models.risk.leverage": "GrossLeverage",
     "models.risk.stress": "StressLoss",
+    "models.risk.tenor_buckets": "GammaBucket VegaBucket",
     "models.risk.true_leverage": "NetLeverage TrueLeverage",
     "models.risk.variance": "Variance",
-    "models.scenarios.config": "HistoricalScenarios ParametricScenarios",
+    "models.scenarios.config": "HistoricalScenarios ParametricScenarios RegimeScenarios",
     "models.scenarios.set": "ScenarioSet",
     "policy": "Candidates Policy read_policy",
     "program": "Program",
     "proposal": "Proposal",
-    "book_reader": "read_book",
-    "market_reader": "read_market",
     "risk": "RiskReport risk_report",
     "solve": "expose propose",
     "tail": "cvar",
@@ -103,31 +124,41 @@ __all__ = [
     "Certificate",
     "CertificateError",
     "Collateral",
+    "Concentrated",
     "Concentration",
+    "ConstantProduct",
     "Delta",
+    "EMode",
     "Future",
     "Gamma",
+    "GammaBucket",
     "GrossLeverage",
     "HedgeoptError",
     "HistoricalScenarios",
     "InfeasibleError",
     "InputError",
+    "LendingBorrow",
+    "LendingSupply",
     "Limit",
     "Link",
+    "Loop",
     "Margin",
     "MarginUtilisation",
     "Market",
     "NetLeverage",
     "Option",
+    "OptionVault",
     "OrderLimit",
     "ParametricScenarios",
     "Participation",
+    "Pegged",
     "Perpetual",
     "Policy",
     "Position",
     "PositionLimit",
     "Program",
     "Proposal",
+    "RegimeScenarios",
     "Rho",
     "RiskReport",
     "ScenarioSet",
@@ -144,6 +175,7 @@ __all__ = [
     "Vanna",
     "Variance",
     "Vega",
+    "VegaBucket",
     "Volga",
     "build_exposures",
     "cvar",

@@ -34,9 +34,7 @@ class Position(_Strict):
     instrument: Annotated[
         Annotated[str, Tag("name")] | Annotated[AnyInstrument, Tag("whole")],
         Discriminator(lambda value: "name" if isinstance(value, str) else "whole"),
-    ] = Field(
-        description="the venue's name of a quoted instrument, or a whole instrument for what no market quotes"
-    )
+    ] = Field(description="the venue's name of a quoted instrument, or a whole instrument for what no market quotes")
     quantity: float = Field(
         allow_inf_nan=False,
         description="in the instrument's unit (options: contracts of 1 coin; inverse futures and perpetuals: USD of "
@@ -67,7 +65,8 @@ class Account(_Strict):
     positions: tuple[Position, ...] = ()
     margin: str = Field(
         default="standard",
-        description="margin model: standard (the venue's own), portfolio, derive, hyperliquid, binance, dydx, aave, aave:eth "
+        description="margin model: standard (the venue's own), portfolio, derive, hyperliquid, binance, dydx, aave, "
+        "aave:eth "
         "(e-mode), none, or table:FILE.toml",
     )
     tradable: bool = Field(default=True, description="whether hedges may be traded here")

@@ -5,9 +5,9 @@ shadow prices ``d >= 0``,
 
     min over feasible x of f(x)  >=  min over the trade box of  f(x) + sum_j d_j h_j(x),
 
-and the right-hand side is bounded from below by replacing each convex function by a separable one that never exceeds it
-(:class:`~hedgeopt.models.separable.Separable`), whose minimum over the box is exact. Wrong shadow prices or tail weights make
-the bound loose, never false.
+and the right-hand side is bounded from below by replacing each convex function by a separable one that never exceeds
+it (:class:`~hedgeopt.models.separable.Separable`), whose minimum over the box is exact. Wrong shadow prices or tail
+weights make the bound loose, never false.
 """
 
 from __future__ import annotations

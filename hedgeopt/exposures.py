@@ -23,6 +23,7 @@ from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import is_peg, moved_by
 from hedgeopt.models.pricing.family import Family, UnitRisk, greek
+from hedgeopt.models.pricing.instrument import Derivative
 from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.pricing.table import FAMILIES
 from hedgeopt.models.pricing.transfer import TRANSFER, Transfer
@@ -32,7 +33,7 @@ from hedgeopt.models.scenarios.set import ScenarioSet
 __all__ = ["build_exposures"]
 
 _LEAST_TRANSFER_COST = 1e-6
-"""Share of the amount that a transfer costs at least: where moving collateral is free, nothing should move without reason."""
+"""Share of the amount that a transfer costs at least: where moving is free, nothing should move without reason."""
 
 _FAMILIES: dict[str, Family] = {**FAMILIES, TRANSFER.kind: TRANSFER}
 
@@ -350,7 +351,7 @@ def _revalue(
 ) -> _Revalued:
     """P&L (S, N) per unit traded and (S, C) of each account's present holdings.
 
-    A venue whose oracle errs settles its instruments at the prices it sees. Where a venue pays out only a share r of equity,
+    A venue whose oracle errs settles its derivatives at the prices it sees. Where a venue pays out only a share r of equity,
     what counts is ``r (equity + P&L) - equity``: linear in trades, and exact while equity stays positive.
     """
     pnl = _unit_pnl(table.unique, market, scenarios)
@@ -376,17 +377,19 @@ def _revalue(
 
 
 def _unit_pnl(unique: Sequence[Any], market: Market, scenarios: ScenarioSet) -> np.ndarray:
-    """(S, U) USD P&L per unit held of each instrument, at the prices that its venue sees."""
+    """(S, U) USD P&L per unit held of each instrument; derivatives at the prices that their venue sees."""
     n_scenarios = len(scenarios)
     pnl = np.empty((n_scenarios, len(unique)), order="F")
     misled = misled_venues(scenarios)
     for kind, members in _by_family(unique).items():
-        for venue in {unique[i].venue for i in members} & misled | {None}:
-            mine = [i for i in members if (unique[i].venue == venue if venue else unique[i].venue not in misled)]
+        by_view: dict[str | None, list[int]] = defaultdict(list)
+        for i in members:
+            wrong = isinstance(unique[i], Derivative) and unique[i].venue in misled
+            by_view[unique[i].venue if wrong else None].append(i)
+        for venue, mine in by_view.items():
             out = np.empty((n_scenarios, len(mine)), order="F")
             seen = scenarios if venue is None else as_seen_by(scenarios, venue)
-            if mine:
-                _FAMILIES[kind].scenario_pnl([unique[i] for i in mine], market, seen, out)
+            _FAMILIES[kind].scenario_pnl([unique[i] for i in mine], market, seen, out)
             pnl[:, mine] = out
     if not np.isfinite(pnl).all():
         at = int(np.flatnonzero(~np.isfinite(pnl).all(axis=0))[0])

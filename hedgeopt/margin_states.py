@@ -75,7 +75,9 @@ def _state(
 
 def _lending(items: list[Any], quantity: np.ndarray) -> dict[str, np.ndarray]:
     """Loan-to-value and liquidation threshold of deposits; e-mode where every debt of the account is of its category."""
-    debts = {item.emode_category for item, q in zip(items, quantity, strict=True) if item.kind == "lending_borrow" and q != 0}
+    debts = {
+        item.emode_category for item, q in zip(items, quantity, strict=True) if item.kind == "lending_borrow" and q != 0
+    }
     found = np.zeros((2, len(items)))
     for at, item in enumerate(items):
         if item.kind == "lending_supply" and item.collateral:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError, StaleQuoteError
-from hedgeopt.models.data import dollar_assets, one_to_one, pegged_assets
+from hedgeopt.models.data import dollar_assets, pegged_assets, wraps
 from hedgeopt.models.pegs import is_peg
 
 __all__ = ["QUOTE_FIELDS", "Market"]
@@ -77,8 +77,8 @@ class Market:
             return float(self.prices[asset])
         if asset in dollar_assets() or is_peg(asset):
             return 1.0
-        if asset in one_to_one():
-            return self.price(pegged_assets()[asset])
+        if wraps().get(asset) and wraps()[asset] not in pegged_assets():
+            return self.price(wraps()[asset])  # WETH is ETH; wstETH grows against stETH and needs a price of its own
         fix = f"known: {', '.join(sorted(self.prices)) or 'none'}"
         if asset in pegged_assets():
             fix = f"give it, such as read_market(..., prices={{'{asset}': ...}}); {fix}"

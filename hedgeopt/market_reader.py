@@ -23,9 +23,8 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.market import QUOTE_FIELDS, Market
-from hedgeopt.models.pricing.option import Option
-from hedgeopt.venues.deribit_names import parse_name
+from hedgeopt.market import Market
+from hedgeopt.market_rows import market_from_rows, refuse
 from hedgeopt.venues.deribit_summary import as_chain, with_implied_vols
 
 __all__ = ["read_market"]
@@ -117,7 +116,7 @@ def read_market(
             raise InputError("is in the file already", file=source, field=f"price of {twice[0]}", value=prices[twice[0]])
     if invert_marks:
         rows = with_implied_vols(rows, source, notes)
-    return _market(rows, {**index, **(prices or {})}, venue, source, tuple(notes))
+    return market_from_rows(rows, {**index, **(prices or {})}, venue, source, tuple(notes), parity=not invert_marks)
 
 
 def _moment(at: datetime | str) -> pd.Timestamp:
@@ -179,12 +178,12 @@ def _typed(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
             frame[column] = np.nan
     for column in _NUMBERS:
         numbers = pd.to_numeric(frame[column], errors="coerce").astype(float)
-        _refuse(path, frame, numbers.isna() & frame[column].notna(), column, "is not a number")
-        _refuse(path, frame, np.isinf(numbers), column, "is not finite")
+        refuse(path, frame, numbers.isna() & frame[column].notna(), column, "is not a number")
+        refuse(path, frame, np.isinf(numbers), column, "is not finite")
         frame[column] = numbers
     for column in ("instrument_name", "currency"):
         frame[column] = frame[column].astype("object")
-        _refuse(path, frame, frame[column].isna(), column, "is empty")
+        refuse(path, frame, frame[column].isna(), column, "is empty")
     frame["option_type"] = frame["option_type"].astype("object")
     frame["timestamp"] = _times(path, frame, "timestamp", required=True)
     frame["expiry"] = _times(path, frame, "expiry", required=False)
@@ -196,7 +195,7 @@ def _times(path: Path, frame: pd.DataFrame, column: str, *, required: bool) -> p
     values = values.astype("object") if isinstance(values.dtype, pd.CategoricalDtype) else values
     times = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601" if values.dtype.kind != "M" else None)
     bad = times.isna() if required else times.isna() & values.notna()
-    _refuse(path, frame, bad, column, "is not a date and time")
+    refuse(path, frame, bad, column, "is not a date and time")
     return times
 
 
@@ -248,92 +247,3 @@ def _index_prices(rows: pd.DataFrame, source: str, notes: list[str]) -> dict[str
         if drift > _INDEX_DRIFT:
             notes.append(f"index of {currency} drifts {drift:.2%} within the snapshot; the median is used")
     return prices
-
-
-def _market(rows: pd.DataFrame, prices: dict[str, float], venue: str, source: str, notes: tuple[str, ...]) -> Market:
-    stamp = rows["timestamp"].max()
-    _refuse(source, rows, rows["instrument_name"].duplicated(), "instrument_name", "stands there twice", "keep one row")
-    for column in ("bid_price", "ask_price", "mark_price", "open_interest", "volume", "mark_iv", "underlying_price"):
-        _refuse(source, rows, rows[column] < 0, column, "is negative")
-    _refuse(source, rows, rows["mark_price"].isna(), "mark_price", "is missing", "every instrument needs a mark")
-    rows = rows.assign(
-        bid_price=rows["bid_price"].where(rows["bid_price"] > 0),
-        ask_price=rows["ask_price"].where(rows["ask_price"] > 0),
-    )
-    crossed = rows["bid_price"] > rows["ask_price"]
-    _refuse(source, rows, crossed, "bid_price", "lies above its ask_price (crossed quote)", "drop the row")
-
-    instruments = {}
-    is_option = np.zeros(len(rows), bool)
-    for at, row in enumerate(rows.itertuples(index=False)):
-        try:
-            item = parse_name(str(row.instrument_name), venue)
-        except InputError as error:
-            raise error.at(source) from None
-        _agrees(item, row, source)
-        is_option[at] = isinstance(item, Option)
-        if getattr(item, "expiry", None) is not None and item.expiry <= stamp:
-            raise InputError(
-                f"{item.name} had expired at the snapshot of {stamp.isoformat()}",
-                file=source,
-                field="expiry",
-                value=item.expiry.isoformat(),
-                fix="drop the row",
-            )
-        instruments[item.id] = item
-    for column in ("mark_iv", "underlying_price"):
-        bad = is_option & ~(rows[column] > 0).to_numpy()
-        _refuse(source, rows, pd.Series(bad, rows.index), column, "must be positive for an option")
-    quotes = rows[list(QUOTE_FIELDS)].set_axis(list(instruments), axis=0)
-    return Market(stamp.to_pydatetime(), prices, instruments, quotes, source, notes)
-
-
-def _agrees(item: object, row: object, source: str) -> None:
-    """The name and the columns beside it must describe the same instrument."""
-    base = getattr(item, "underlying", getattr(item, "asset", None))
-    if base != row.currency:  # type: ignore[attr-defined]
-        raise InputError(
-            f"unknown currency for {item.name}",  # type: ignore[attr-defined]
-            file=source,
-            field="currency",
-            value=row.currency,  # type: ignore[attr-defined]
-            fix=f"the name says {base}",
-        )
-    expiry = getattr(item, "expiry", None)
-    if expiry is not None and not pd.isna(row.expiry) and row.expiry != expiry:  # type: ignore[attr-defined]
-        raise InputError(
-            f"contradicts the name {item.name}",  # type: ignore[attr-defined]
-            file=source,
-            field="expiry",
-            value=row.expiry.isoformat(),  # type: ignore[attr-defined]
-            fix=f"the name says {expiry.isoformat()}",
-        )
-    if not isinstance(item, Option):
-        return
-    if row.option_type != item.right:  # type: ignore[attr-defined]
-        raise InputError(
-            f"contradicts the name {item.name}",
-            file=source,
-            field="option_type",
-            value=row.option_type,  # type: ignore[attr-defined]
-        )
-    if abs(row.strike - item.strike) > 1e-6 * item.strike:  # type: ignore[attr-defined]
-        raise InputError(f"contradicts the name {item.name}", file=source, field="strike", value=row.strike)  # type: ignore[attr-defined]
-
-
-def _refuse(source: object, rows: pd.DataFrame, bad: pd.Series, column: str, problem: str, fix: str | None = None) -> None:
-    bad = np.asarray(bad, bool)
-    if not bad.any():
-        return
-    at = int(np.flatnonzero(bad)[0])
-    name = rows["instrument_name"].iloc[at] if "instrument_name" in rows.columns else "?"
-    count = int(bad.sum())
-    more = f" (and {count - 1} more rows)" if count > 1 else ""
-    value = rows[column].iloc[at]
-    raise InputError(
-        f"{problem} in the row of {name}{more}",
-        file=source,
-        field=column,
-        value=None if pd.isna(value) else value,
-        fix=fix,
-    )

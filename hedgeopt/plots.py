@@ -46,7 +46,7 @@ def profile_plot(profile: SpotProfile) -> str:
     axes.set_xlabel(f"{profile.asset} move, %")
     axes.set_ylabel("P&L, USD")
     _thousands(axes.yaxis)
-    axes.legend(frameon=False, loc="best")
+    axes.legend(frameon=False, labelcolor=_INK, loc="best")
     return _svg(figure, f"profile-{profile.asset}")
 
 
@@ -78,7 +78,7 @@ def loss_plot(losses: Sequence[np.ndarray], probabilities: np.ndarray | None, le
     axes.set_xlabel(f"loss over the horizon, USD (VaR and CVaR at {100 * level:g} %; outermost bins hold what lies beyond)")
     axes.set_ylabel("scenarios, %")
     _thousands(axes.xaxis)
-    axes.legend(frameon=False, loc="upper right")
+    axes.legend(frameon=False, labelcolor=_INK, loc="upper right")
     return _svg(figure, "losses")
 
 
@@ -105,7 +105,7 @@ def greeks_plot(before: RiskReport, after: RiskReport) -> str:
         axes.grid(False)
         axes.spines["bottom"].set_visible(False)
         axes.spines["left"].set_visible(False)
-        axes.set_title(f"{name}, {short_unit(GREEK_UNITS[name])}", fontsize=9.5, loc="left")
+        axes.set_title(f"{name}, {short_unit(GREEK_UNITS[name])}", fontsize=9.5, loc="left", color=_INK)
     return _svg(figure, "greeks")
 
 

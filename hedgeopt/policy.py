@@ -82,8 +82,8 @@ class Policy(_Strict):
     )
     max_quote_age_seconds: float = Field(default=600.0, gt=0, description="older quotes are refused")
     tolerance: float = Field(default=1e-6, gt=0, lt=0.1, description="largest certified relative optimality gap")
-    solver: Literal["auto", "HIGHS", "CLARABEL", "OSQP", "ECOS"] = Field(
-        default="auto", description="master solver under the tail method"
+    solver: Literal["auto", "HIGHS", "CLARABEL", "OSQP", "ECOS", "SCS"] = Field(
+        default="auto", description="master solver under the tail method; auto: hedgeopt.masters.solver_order"
     )
 
     def __init__(
@@ -95,7 +95,8 @@ class Policy(_Strict):
         if minimize is not None:
             data["minimize"] = minimize
         try:
-            super().__init__(subject_to=tuple(subject_to), **data)
+            data["subject_to"] = tuple(subject_to)
+            super().__init__(**data)
         except ValidationError as error:
             raise validation_line(error, "policy") from None
 

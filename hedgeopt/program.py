@@ -123,9 +123,10 @@ class Program:
             limit.update(e, self.scale, tighten or {})
 
     def refine(self, e: Exposures, x: np.ndarray) -> bool:
-        """Sharpen what terms and limits approximate around trades x; whether anything changed, so that solving again helps."""
+        """Sharpen what terms and limits approximate around trades x; whether solving again helps."""
         parts = [part for part in (*self._bound.values(), *self.limits) if hasattr(part, "refine")]
-        return any([part.refine(e, x, self.scale) for part in parts])
+        changed = [part.refine(e, x, self.scale) for part in parts]  # every one, not only until the first
+        return any(changed)
 
     def x(self) -> np.ndarray:
         """(N,) trades of the last solve, inside their box."""

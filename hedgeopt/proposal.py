@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import pandas as pd
 from hedgeopt.book import Book
 from hedgeopt.certificate import Certificate, relative_violation
 from hedgeopt.files import write_atomically
+from hedgeopt.margin_report import AccountMargin, account_margin
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.policy import Policy
@@ -38,7 +39,8 @@ class Proposal:
     ----------
     trades : DataFrame
         One row per trade: account, instrument, side, quantity, unit, price (the quote it would hit, quote unit), notional,
-        premium (USD paid, negative received), cost (USD), fee (USD, part of cost), delta, gamma, vega (change of the book's).
+        premium (USD paid, negative received), cost (USD), fee (USD, part of cost), delta, gamma, vega (change of the
+        book's).
     limits : DataFrame
         One row per limit: value before and after, bound, unit, whether it binds, shadow price (USD per unit of limit).
     certificate : Certificate
@@ -48,6 +50,11 @@ class Proposal:
         USD by part: half-spread, fees, carry over the horizon.
     objective
         The objective by term, before and after.
+    transfers : DataFrame
+        One row per transfer of collateral: link, asset, amount, usd, cost, fixed_cost (USD, not optimised), delay_hours.
+    margins
+        Per account that has positions or debts: margin before and after, now and in every stress; see
+        :class:`hedgeopt.margin_report.AccountMargin`.
     binding_sizes
         Instruments at a size limit, by the limit's name.
     seconds
@@ -62,7 +69,9 @@ class Proposal:
     source: str
     scenarios: str
     trades: pd.DataFrame
+    transfers: pd.DataFrame
     limits: pd.DataFrame
+    margins: tuple[tuple[AccountMargin, AccountMargin], ...]
     certificate: Certificate
     before: RiskReport
     after: RiskReport
@@ -91,7 +100,9 @@ class Proposal:
             "scenarios": self.scenarios,
             "policy": self.policy.model_dump(mode="json"),
             "trades": self.trades.to_dict(orient="records"),
+            "transfers": self.transfers.to_dict(orient="records"),
             "limits": self.limits.to_dict(orient="records"),
+            "margins": [{"before": asdict(before), "after": asdict(after)} for before, after in self.margins],
             "certificate": self.certificate.to_dict(),
             "before": self.before.to_dict(),
             "after": self.after.to_dict(),
@@ -137,7 +148,9 @@ def assemble(
     after = risk_report(e, x, cost=cost)
     before = risk_report(e)
     names = [e.rows.instruments[row].name for row in e.candidate]
-    statistics = {key: value for key, value in solution.statistics.items() if isinstance(value, int | float | str)}
+    statistics = {
+        key: value for key, value in solution.statistics.items() if isinstance(value, int | float | str) or key == "attempts"
+    }
     return Proposal(
         created=market.timestamp,
         book=book.name,
@@ -145,7 +158,9 @@ def assemble(
         source=market.source,
         scenarios=f"{len(e.base_pnl):,} {policy.scenarios.kind} over {e.horizon_days:g} days, seed {policy.scenarios.seed}",
         trades=_trades(market, e, program, x),
+        transfers=_transfers(e, program, x),
         limits=_limits(program, e, solution),
+        margins=tuple((account_margin(e, c), account_margin(e, c, x)) for c in range(len(e.accounts))),
         certificate=solution.certificate,
         before=before,
         after=after,
@@ -163,7 +178,8 @@ def assemble(
 
 
 def _trades(market: Market, e: Exposures, program: Program, x: np.ndarray) -> pd.DataFrame:
-    kept = np.flatnonzero(np.abs(x) > _DUST * program.scale)
+    sent = np.isin(np.arange(e.n_candidates), e.links.candidate)
+    kept = np.flatnonzero((np.abs(x) > _DUST * program.scale) & ~sent)
     items = [e.rows.instruments[row] for row in e.candidate[kept]]
     rows = e.candidate[kept]
     traded = x[kept]
@@ -197,6 +213,24 @@ def _unit(item: Any) -> str:
     if item.kind == "option":
         return "contract"
     return "USD" if getattr(item, "inverse", False) else str(item.assets[0])
+
+
+def _transfers(e: Exposures, program: Program, x: np.ndarray) -> pd.DataFrame:
+    kept = [i for i in e.links.candidate.tolist() if x[i] > _DUST * program.scale[i]]
+    items = [e.rows.instruments[e.candidate[i]] for i in kept]
+    return pd.DataFrame(
+        {
+            "source": [item.source for item in items],
+            "target": [item.target for item in items],
+            "asset": [item.asset for item in items],
+            "amount": x[kept],
+            "usd": x[kept] * e.rows.notional[e.candidate[kept]],
+            "cost": x[kept] * e.cost_buy[kept],
+            "fixed_cost": [item.fixed_cost for item in items],
+            "delay_hours": [item.delay_hours for item in items],
+            "bridge": [item.bridge for item in items],
+        }
+    )
 
 
 def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:

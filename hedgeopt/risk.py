@@ -9,7 +9,7 @@ import numpy as np
 
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.margin.term import account_requirement
+from hedgeopt.models.margin.effects import account_collateral, equity_after
 from hedgeopt.models.pegs import is_directional, is_peg
 from hedgeopt.models.pricing.family import GREEKS, greek
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
@@ -159,8 +159,7 @@ def _paid_in(item: Any, asset: str) -> bool:
 
 def _account(e: Exposures, account: int, x: np.ndarray, z: np.ndarray) -> AccountRisk:
     mine = e.rows.account == account
-    traded = e.rows.account[e.candidate] == account
-    cost = float(e.cost_buy[traded] @ np.maximum(x[traded], 0) + e.cost_sell[traded] @ np.maximum(-x[traded], 0))
+    need = e.margins.requirement(account, z, account_collateral(e, account, x))
     ntd: dict[str, float] = {}
     for a, asset in enumerate(e.assets):
         if asset in dollar_assets() or not is_directional(asset):
@@ -173,8 +172,8 @@ def _account(e: Exposures, account: int, x: np.ndarray, z: np.ndarray) -> Accoun
     return AccountRisk(
         name=e.accounts[account],
         venue=e.venues[account],
-        equity=float(e.equity[account]) - cost,
-        initial_margin=account_requirement(e, account, z, "initial"),
-        maintenance_margin=account_requirement(e, account, z, "maintenance"),
+        equity=equity_after(e, account, x),
+        initial_margin=need.initial,
+        maintenance_margin=need.maintenance,
         net_transaction_delta=ntd,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from hedgeopt.constraints.constraint import Side
 from hedgeopt.errors import CertificateError, InfeasibleError, UnboundedError
 from hedgeopt.exposures import build_exposures
 from hedgeopt.market import Market
+from hedgeopt.masters import OWN, Attempt, solver_order
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import moved_by, tokens
@@ -33,6 +34,8 @@ __all__ = ["Solution", "Stages", "expose", "propose", "solve_program"]
 _RESTORATIONS = 3
 _REFINEMENTS = 6
 _HOLDS = 1e-12
+_CONFLICT = 1e-6
+_DUST = 1.0  # USD of notional
 
 Progress = Callable[[str], None]
 
@@ -46,6 +49,7 @@ class Stages:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
+        """Time what runs inside as one stage."""
         if self.progress is not None:
             self.progress(name)
         start = time.perf_counter()
@@ -123,9 +127,8 @@ def expose(
 def solve_program(program: Program, e: Exposures, stages: Stages | None = None) -> Solution:
     """Solve a program on exposures of its structure and certify the result.
 
-    A limit that the solver overshoots by rounding is tightened by as much and the program solved again, so that returned
-    trades meet every limit. Where a term is approximated from above (the size ramp of futures margin) and the certificate says
-    that this cost too much, it is sharpened around the solution and solved again.
+    Solvers are tried in the order of :func:`hedgeopt.masters.solver_order` until one answer is certified;
+    ``statistics["attempts"]`` tells each try.
 
     Raises
     ------
@@ -133,12 +136,34 @@ def solve_program(program: Program, e: Exposures, stages: Stages | None = None) 
     """
     stages = stages or Stages()
     box = trade_box(program.policy, e)
+    attempts: list[Attempt] = []
+    for solver in solver_order(program.problem, program.policy.solver):
+        with stages("build"):
+            program.update(e, box)
+        try:
+            solution = _certified(program, e, box, solver, stages)
+        except _NoAnswerError as error:
+            attempts.append(Attempt(solver, str(error)))
+            continue
+        certificate = solution.certificate
+        attempts.append(Attempt(solver, "certified" if certificate.valid else _why(certificate), certificate.gap))
+        if certificate.valid:
+            return replace(solution, statistics={**solution.statistics, "attempts": [a.to_dict() for a in attempts]})
+    tried = "; ".join(f"{attempt.solver}: {attempt.status}" for attempt in attempts)
+    raise CertificateError(f"no solver gave an answer that could be certified ({tried}); try a larger tolerance")
+
+
+def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: Stages) -> Solution:
+    """One solver's best answer with its certificate.
+
+    A limit that the solver overshoots by rounding is tightened by as much and the program solved again, so that returned
+    trades meet every limit. Where a term is approximated from above (the size ramp of futures margin) and the certificate
+    says that this cost too much, it is sharpened around the solution and solved again.
+    """
     tighten: dict[str, float] = {}
-    with stages("build"):
-        program.update(e, box)
     for attempt in range(_RESTORATIONS + _REFINEMENTS + 1):
         with stages("solve"):
-            statistics = _run(program, e, box)
+            statistics = _run(program, e, box, solver)
         with stages("certify"):
             x = program.x()
             tails = {id(record.atom): record.weights for record in statistics.get("tails", ())}
@@ -150,8 +175,12 @@ def solve_program(program: Program, e: Exposures, stages: Stages | None = None) 
             tighten[name] = tighten.get(name, 0.0) + 1.5 * amount
         with stages("build"):
             program.update(e, box, tighten)
-    if not certificate.valid:
-        raise CertificateError(_why(certificate))
+    with stages("certify"):
+        swept = np.where(np.abs(x) * e.rows.notional[e.candidate] < _DUST, 0.0, x)
+        if (swept != x).any():  # trades below a dollar are a solver's rounding: dropped if the proof survives it
+            clean, clean_sides = certify(program, e, box, swept, tails)
+            if clean.valid:
+                x, certificate, sides = swept, clean, clean_sides
     return Solution(x, certificate, tuple(sides), box, box.binding(x, program.scale), statistics)
 
 
@@ -188,49 +217,49 @@ def propose(
         return assemble(book, market, policy, program, e, solution, stages.seconds)
 
 
-def _run(program: Program, e: Exposures, box: Box) -> Mapping[str, Any]:
+class _NoAnswerError(Exception):
+    """A solver gave nothing to certify; the text says what it gave."""
+
+
+def _run(program: Program, e: Exposures, box: Box, solver: str) -> Mapping[str, Any]:
     policy, problem = program.policy, program.problem
-    master = None if policy.solver == "auto" else policy.solver
     try:
-        problem.solve(method="tail", tolerance=0.1 * policy.tolerance, master=master)
+        problem.solve(method="tail", tolerance=0.1 * policy.tolerance, master=None if solver == OWN else solver)
     except cp.SolverError as error:
-        raise CertificateError(f"the solver failed: {error}") from None
+        raise _NoAnswerError(f"failed ({error})") from None
     if problem.status in (cp.INFEASIBLE, cp.INFEASIBLE_INACCURATE):
         raise infeasible(program, e, box)
     if problem.status in (cp.UNBOUNDED, cp.UNBOUNDED_INACCURATE):
         raise UnboundedError("the objective can be lowered without end; give every candidate a size limit")
-    if program.variables.buy.value is None:
-        raise CertificateError(f"the solver ended with status {problem.status} and no trades")
+    if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) or program.variables.buy.value is None:
+        raise _NoAnswerError(f"ended with status {problem.status}")
     return dict(problem.solver_stats.extra_stats or {})
 
 
 def infeasible(program: Program, e: Exposures, box: Box) -> InfeasibleError:
-    """Which limits are violated at the closest point: the trades that minimise the sum of relative excesses."""
-    elastic = Program(program.policy, e, elastic=True)
+    """Which limits are violated at the closest point: the trades that minimise the sum of relative excesses.
+
+    A solver's word is not enough: when the closest point meets every limit after all, the solver is said to have failed.
+    """
     if program.added:
         return InfeasibleError("no trade list meets every limit together with the added constraints")
+    elastic = Program(program.policy, e, elastic=True)
     elastic.update(e, box)
     elastic.problem.solve(method="tail", tolerance=1e-6)
     if elastic.variables.buy.value is None:
         return InfeasibleError("no trade list meets every limit")
     sides = elastic.sides(e, elastic.x())
-    broken = {side.name: (side.value, side.limit, side.unit) for side in sides if relative_violation(side) > 1e-6}
+    broken = {side.name: (side.value, side.limit, side.unit) for side in sides if relative_violation(side) > _CONFLICT}
+    if not broken:
+        raise _NoAnswerError("said infeasible, but its limits can be met")
     words = "; ".join(f"{name} {value:,.6g} against {limit:,.6g} {unit}" for name, (value, limit, unit) in broken.items())
-    return InfeasibleError(
-        f"no trade list meets every limit; at the closest point: {words or 'limits barely conflict'}", broken
-    )
+    return InfeasibleError(f"no trade list meets every limit; at the closest point: {words}", broken)
 
 
 def _why(certificate: Certificate) -> str:
     if not certificate.feasible:
-        return (
-            f"the answer breaks {certificate.worst_limit} by {certificate.worst_violation:.2e} of its size; "
-            "try another solver"
-        )
-    return (
-        f"the answer may be {certificate.gap:.2e} (relative) from optimal, the policy allows {certificate.tolerance:.0e}; "
-        "try another solver or a larger tolerance"
-    )
+        return f"breaks {certificate.worst_limit} by {certificate.worst_violation:.2e} of its size"
+    return f"may be {certificate.gap:.2e} (relative) from optimal, the policy allows {certificate.tolerance:.0e}"
 
 
 def _assets(book: Book, instruments: Sequence[Any]) -> list[str]:

@@ -96,7 +96,8 @@ def headline(proposal: Proposal) -> Headline:
     buys = int((proposal.trades["side"] == "buy").sum())
     notional = float(proposal.trades["notional"].sum())
     if count:
-        trades = f"{_many(count, 'trade')}: {buys} buys and {count - buys} sells over {number(notional)} USD of underlying."
+        sides = " and ".join(_many(n, word) for n, word in ((buys, "buy"), (count - buys, "sell")) if n)
+        trades = f"{_many(count, 'trade')}: {sides} over {number(notional)} USD of underlying."
     else:
         trades = "Nothing to trade: the book is best left as it is."
     cost = (

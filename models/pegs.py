@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hedgeopt.models.data import one_to_one, pegged_assets
+from hedgeopt.models.data import pegged_assets, wraps
 
-__all__ = ["is_directional", "is_peg", "moved_by", "peg_factor", "tokens"]
+__all__ = ["claim", "is_directional", "is_peg", "moved_by", "peg_factor", "tokens"]
 
 
 def peg_factor(asset: str, underlying: str) -> str:
-    """Name of the factor, such as ``stETH/ETH``."""
-    return f"{asset}/{underlying}"
+    """Name of the factor, such as ``stETH/ETH``, which stETH and wstETH share."""
+    return f"{claim(asset)}/{underlying}"
 
 
 def is_peg(name: str) -> bool:
@@ -29,18 +29,22 @@ def tokens(columns: Iterable[str]) -> list[str]:
 
     Tokens outside the table of pegged assets are left out: they follow their underlying.
     """
-    named = ((name.split("/")[0], is_peg(name)) for name in columns)
+    named = ((claim(name.split("/")[0]), is_peg(name)) for name in columns)
     return list(dict.fromkeys(name for name, peg in named if not peg or name in pegged_assets()))
 
 
 def is_directional(name: str) -> bool:
     """Whether a column is an underlying of its own: neither a peg factor nor an asset pegged to another."""
-    return not is_peg(name) and name not in pegged_assets()
+    return not is_peg(name) and name not in pegged_assets() and name not in wraps()
+
+
+def claim(asset: str) -> str:
+    """The asset whose price moves this one: what a redeemable wrapper holds, else itself."""
+    return wraps().get(asset, asset)
 
 
 def moved_by(asset: str) -> tuple[str, ...]:
-    """Columns that move the price of ``asset``: underlying (and peg factor, unless it is one to one) if pegged, else itself."""
-    underlying = pegged_assets().get(asset)
-    if underlying is None:
-        return (asset,)
-    return (underlying,) if asset in one_to_one() else (underlying, peg_factor(asset, underlying))
+    """Columns that move the price of ``asset``: itself, or underlying and peg factor where it is a claim on another."""
+    held = claim(asset)
+    underlying = pegged_assets().get(held)
+    return (held,) if underlying is None else (underlying, peg_factor(held, underlying))

@@ -16,8 +16,8 @@ from hedgeopt.models.risk.cvar import CVaR
 from hedgeopt.models.risk.greeks import Delta, Gamma, Rho, Theta, Vanna, Vega, Volga
 from hedgeopt.models.risk.leverage import GrossLeverage
 from hedgeopt.models.risk.stress import StressLoss
-from hedgeopt.models.risk.true_leverage import NetLeverage, TrueLeverage
 from hedgeopt.models.risk.tenor_buckets import GammaBucket, VegaBucket
+from hedgeopt.models.risk.true_leverage import NetLeverage, TrueLeverage
 from hedgeopt.models.risk.variance import Variance
 from hedgeopt.models.term import Term
 

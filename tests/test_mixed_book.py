@@ -16,9 +16,10 @@ import pandas as pd
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.models.pricing.liquidity import fees_between
-from hedgeopt.read_book import read_book
+from hedgeopt.book_reader import read_book
 from hedgeopt.market_reader import read_market
+from hedgeopt.models.data import table
+from hedgeopt.models.pricing.liquidity import fees_between
 from hedgeopt.solve import expose
 
 pytestmark = pytest.mark.realdata
@@ -200,9 +201,9 @@ def test_the_loop_is_the_loan_it_is(desk: Desk):
     assert loan.leverage == pytest.approx(leverage)
     assert loan.directional_leverage == pytest.approx(1.0)
     assert loan.health_factor == pytest.approx(0.95 * leverage / (leverage - 1))
-    assert set(loan.exposure) == {"ETH", "wstETH/ETH"}  # WETH is ETH
+    assert set(loan.exposure) == {"ETH", "stETH/ETH"}  # WETH is ETH, wstETH is stETH
     assert loan.liquidation_price == {}  # both legs move with ETH: only the peg can liquidate
-    assert loan.exposure["wstETH/ETH"] == pytest.approx(leverage * loan.equity)
+    assert loan.exposure["stETH/ETH"] == pytest.approx(leverage * loan.equity)
 
 
 def test_tenor_buckets_place_each_expiry(desk: Desk):
@@ -217,15 +218,19 @@ def test_tenor_buckets_place_each_expiry(desk: Desk):
 
 
 def test_the_peg_of_june_2022_hurts_tokens_and_loop(desk: Desk):
-    """A hundred tokens alone: the table takes stETH down by 43.88 % and ETH by 39 %."""
+    """A hundred tokens alone: by the table's stETH where it is named, by its ETH elsewhere."""
     index = desk.market.price("ETH")
     only = ho.Book(accounts=[account for account in desk.book.accounts if account.name == "lido"])
     policy = ho.Policy(minimize=ho.CVaR(0.99), scenarios=ho.ParametricScenarios(count=500))
     alone = ho.risk_report(expose(only, desk.market, policy, trades=False))
-    assert alone.stress["2022-06"] == pytest.approx(-0.4388 * 100 * index * STETH)
-    assert alone.stress["2020-03-12"] == pytest.approx(-0.55 * 100 * index * STETH)
+    spot = {event["name"]: event["spot"] for event in table("stress")["event"]}
+    assert spot["2022-06"]["stETH"]["value"] < spot["2022-06"]["ETH"]["value"]
+    for name, named in (("2022-06", "stETH"), ("2020-03-12", "ETH")):
+        assert alone.stress[name] == pytest.approx(spot[name][named]["value"] * 100 * index * STETH)
     assert alone.greeks["stETH/ETH"]["delta"] == pytest.approx(100 * index * STETH)
-    assert desk.report.greeks["stETH/ETH"]["delta"] == pytest.approx(150 * index * STETH)
+    (loan,) = desk.report.loans
+    at_stake = 150 * index * STETH + loan.supplied
+    assert desk.report.greeks["stETH/ETH"]["delta"] == pytest.approx(at_stake)
 
 
 def test_the_report_goes_to_json(desk: Desk):

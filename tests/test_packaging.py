@@ -127,3 +127,9 @@ def test_import_is_light(first):
 
 def test_versions_agree(project):
     assert project["project"]["version"] == hedgeopt.__version__
+
+
+def test_no_module_hides_a_public_name(repository):
+    """Importing hedgeopt.x sets the attribute x of the package: a module called as a public function would replace it."""
+    modules = {path.stem for path in (repository / "hedgeopt").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert not modules & set(hedgeopt.__all__)

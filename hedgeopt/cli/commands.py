@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json as json_text
 import sys
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,9 +42,12 @@ def solve(
         from hedgeopt.solve import propose
 
         stage("read")
+        start = time.perf_counter()
         rules = _override(read_policy(policy), scenarios, seed, solver)
         holdings, quotes = _inputs(book, market, at, as_of)
+        read = time.perf_counter() - start
         proposal = propose(holdings, quotes, rules, progress=stage)
+        proposal = replace(proposal, seconds={"read": read, **proposal.seconds})
         if out is not None:
             stage("draw")
             proposal.write(out)

@@ -20,6 +20,7 @@ class ActiveSet:
         self.state = np.zeros(model.size, dtype=np.int8)
         self.boundary: Index = np.zeros(0, dtype=np.intp)
         self._rows = np.zeros((0, model.width))
+        self._summed = np.zeros(0, dtype=bool)
         self.gradient, self.constant, self.mass = np.zeros(model.width), 0.0, 0.0
 
     def rebuild(self, losses: Vector, band: int) -> None:
@@ -53,6 +54,7 @@ class ActiveSet:
         self.state[:] = OUT
         self.state[inside], self.state[self.boundary] = IN, BOUNDARY
         self._rows = model.rows(self.boundary)
+        self._summed = np.zeros(len(self.boundary), dtype=bool)
         self.gradient, self.constant = model.weighted_sum(inside, u[inside])
         self.mass = float(u[inside].sum())
         self._ensure_interior(losses)
@@ -68,12 +70,13 @@ class ActiveSet:
         self.state, self.boundary = state.copy(), boundary
         inside = np.flatnonzero(state == IN)
         self._rows = self.model.rows(np.sort(boundary))[np.argsort(np.argsort(boundary))]
+        self._summed = np.zeros(len(boundary), dtype=bool)
         self.gradient, self.constant = self.model.weighted_sum(inside, u[inside])
         self.mass = mass
         return True
 
     def trimmed(
-        self, losses: Vector, level: float, q: Vector, keep: int
+        self, losses: Vector, level: float, binding: NDArray[np.bool_], keep: int
     ) -> tuple[NDArray[np.int8], Index, NDArray[np.bool_]]:
         """Partition without the boundary scenarios far from the level; also which of the boundary stay."""
         b = self.boundary
@@ -81,7 +84,7 @@ class ActiveSet:
         stays = np.ones(len(b), dtype=bool)
         if len(b) > keep:
             stays[np.argsort(distance)[keep:]] = False
-        stays |= (q > 1e-7 * self.model.caps[b]) & (q < (1 - 1e-7) * self.model.caps[b])
+        stays |= binding
         state = self.state.copy()
         gone = b[~stays]
         state[gone] = np.where(losses[gone] > level, IN, OUT)
@@ -101,6 +104,7 @@ class ActiveSet:
             self.mass -= float(u.sum())
         self.state[new] = BOUNDARY
         self.boundary = np.concatenate((self.boundary, new))
+        self._summed = np.concatenate((self._summed, was_in))
         self._rows = np.concatenate((self._rows, rows))
 
     def _ensure_interior(self, losses: Vector) -> None:
@@ -124,7 +128,7 @@ class ActiveSet:
         b = self.boundary
         return Piece(
             self._rows, self.model.offset[b], self.model.caps[b], self.gradient, self.constant, self.mass,
-            self.model.scale,
+            self.model.scale, self._summed,
         )  # fmt: skip
 
     def reduced(self, losses: Vector) -> tuple[float, float]:

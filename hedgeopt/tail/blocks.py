@@ -5,15 +5,22 @@ Only one block is in memory at a time (per pass); rows and sums of chosen scenar
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hedgeopt.errors import InputError
-from hedgeopt.tail.source import Index, ScenarioSource, Vector
+from hedgeopt.tail.source import Index, ScenarioSource, Vector, parallel, release
+
+Columns: TypeAlias = list[NDArray[Any]]
+
+# Entries gathered from columns at a time: they stay in the second-level cache.
+_SLICE = 1 << 16
 
 
 class ParquetSource(ScenarioSource):
@@ -42,7 +49,7 @@ class ParquetSource(ScenarioSource):
         """One row group after the other."""
         first = 0
         for file, group, rows in self._groups:
-            yield first, _dense(file.read_row_group(group, columns=self.columns), self.columns)
+            yield first, _stack(_columns(file.read_row_group(group, columns=self.columns), self.columns))
             first += rows
 
     def rows(self, index: Index) -> Vector:
@@ -64,27 +71,74 @@ class ParquetSource(ScenarioSource):
         for file, group, rows in self._groups:
             lo, hi = (int(i) for i in np.searchsorted(index, (first, first + rows)))
             if hi > lo:
-                yield first, lo, hi, _dense(file.read_row_group(group, columns=self.columns), self.columns)
+                yield first, lo, hi, _stack(_columns(file.read_row_group(group, columns=self.columns), self.columns))
             first += rows
 
 
 class ArrowSource(ScenarioSource):
-    """A memory-mapped Arrow IPC file (uncompressed: read without a copy), one record batch at a time."""
+    """A memory-mapped, uncompressed Arrow IPC file: columns are read in place, one record batch at a time."""
 
     def __init__(self, path: str | Path) -> None:
         import pyarrow as pa
 
-        self._reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        with open(path, "rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._reader = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(self._map)))
         self.columns = self._reader.schema.names
-        self._rows = [self._reader.get_batch(i).num_rows for i in range(self._reader.num_record_batches)]
-        self.shape = (sum(self._rows), len(self.columns))
+        rows = [self._reader.get_batch(i).num_rows for i in range(self._reader.num_record_batches)]
+        self._first = np.concatenate(([0], np.cumsum(rows, dtype=int))).tolist()
+        self.shape = (self._first[-1], len(self.columns))
 
     def blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """One record batch after the other."""
-        first = 0
-        for i, rows in enumerate(self._rows):
-            yield first, _dense(self._reader.get_batch(i), self.columns)
-            first += rows
+        for i, first in enumerate(self._first[:-1]):
+            yield first, _stack(self._batch(i))
+            release(self._map)
+
+    def losses(self, x: Vector, threads: int = 1) -> Vector:
+        """One pass; a slice of rows that fits the cache is gathered from the columns and multiplied."""
+        out = np.empty(self.shape[0])
+        step = max(16, _SLICE // max(1, self.shape[1]))
+        for i, first in enumerate(self._first[:-1]):
+            columns = self._batch(i)
+
+            def part(lo: int, hi: int, columns: Columns = columns, first: int = first) -> None:
+                gathered = np.empty((step, len(columns)), order="F")
+                for a in range(lo, hi, step):
+                    b = min(a + step, hi)
+                    for j, column in enumerate(columns):
+                        gathered[: b - a, j] = column[a:b]
+                    np.matmul(gathered[: b - a], x, out=out[first + a : first + b])
+
+            parallel(part, self._first[i + 1] - first, threads)
+            release(self._map)
+        return out
+
+    def rows(self, index: Index) -> Vector:
+        """Rows gathered from the columns of the batches that hold them."""
+        out = np.empty((len(index), self.shape[1]))
+        for i, lo, hi in self._touched(index):
+            part = index[lo:hi] - self._first[i]
+            for j, column in enumerate(self._batch(i)):
+                out[lo:hi, j] = column[part]
+            release(self._map)
+        return out
+
+    def weighted_sum(self, index: Index, weight: Vector) -> Vector:
+        """Weighted sum over the batches that hold the rows."""
+        total = np.zeros(self.shape[1])
+        for i, lo, hi in self._touched(index):
+            part = index[lo:hi] - self._first[i]
+            total += [float(weight[lo:hi] @ column[part].astype(np.float64)) for column in self._batch(i)]
+            release(self._map)
+        return total
+
+    def _batch(self, i: int) -> Columns:
+        return _columns(self._reader.get_batch(i), self.columns)
+
+    def _touched(self, index: Index) -> Iterator[tuple[int, int, int]]:
+        cuts = np.searchsorted(index, self._first).tolist()
+        return ((i, lo, hi) for i, (lo, hi) in enumerate(pairwise(cuts)) if hi > lo)
 
 
 class DaskSource(ScenarioSource):
@@ -118,21 +172,25 @@ class DaskSource(ScenarioSource):
         return np.asarray((weight[:, None] * self.array[index]).sum(axis=0).compute(), dtype=np.float64)
 
 
-def _dense(table: Any, columns: Sequence[str]) -> NDArray[Any]:
-    """Columns of a table or record batch as a Fortran-ordered matrix of their own float type."""
+def _columns(table: Any, names: Sequence[str]) -> Columns:
+    """The columns of a table or record batch, without a copy where its type allows."""
     import pyarrow as pa
 
     parts = []
-    for name in columns:
+    for name in names:
         column = table.column(name)
         if isinstance(column, pa.ChunkedArray):
             column = column.combine_chunks()
         if column.null_count:
             raise InputError("a scenario value is missing", field=name)
         parts.append(column.to_numpy(zero_copy_only=False))
-    out = np.empty(
-        (len(parts[0]) if parts else 0, len(parts)), dtype=np.result_type(*parts) if parts else float, order="F"
-    )
+    return parts
+
+
+def _stack(parts: Columns) -> NDArray[Any]:
+    """Columns as a Fortran-ordered matrix of their own float type."""
+    kind = np.result_type(*parts) if parts else np.dtype(float)
+    out = np.empty((len(parts[0]) if parts else 0, len(parts)), dtype=kind, order="F")
     for j, part in enumerate(parts):
         out[:, j] = part
     return out

@@ -52,7 +52,7 @@ class Judge:
         wrong = []
         for a, L in zip(self.active, losses, strict=True):
             _, level = a.reduced(L)
-            wrong.append(a.misplaced(L, level, 1e-12 * abs(level), max(ADD * a.model.width, 300)))
+            wrong.append(a.misplaced(L, level, 1e-12 * abs(level), a.model.band(max(ADD * a.model.width, 300))))
         if point.lower > self.lower:
             self.lower, self.dual = point.lower, point
             if self.final:

@@ -95,7 +95,7 @@ class Loop:
         active = [ActiveSet(m) for m in models]
         width = models[0].width if models else 0
         begin = entry.y if entry is not None else y
-        whole = all(m.size <= max(1500, 8 * width) for m in models) and begin is None
+        whole = all(m.size <= max(1500, m.band(8 * width)) for m in models) and begin is None
         kept = self.kept if final else None
         losses: list[Vector] = []
         if kept is None:
@@ -106,7 +106,7 @@ class Loop:
                 continue
             if not losses:
                 losses = self._pass(models, begin if begin is not None else np.zeros(width), share)
-            a.rebuild(losses[k], a.model.size if whole else BAND * width + 200)
+            a.rebuild(losses[k], a.model.size if whole else a.model.band(BAND * width + 200))
         out.pass_seconds += time.perf_counter() - t
         goal = options.tolerance if final else max(options.tolerance, COARSE)
         accuracy = 0.1 * goal if whole or not models else max(0.1 * goal, 1e-2)

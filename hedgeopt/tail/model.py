@@ -42,6 +42,11 @@ class LossModel:
         """Number of scenarios."""
         return len(self.offset)
 
+    def band(self, most: int) -> int:
+        """Scenarios worth looking at around the level: three times the tail's count, 300 at least, ``most`` at most."""
+        beyond = self.size * float(np.mean(self.caps))
+        return min(most, max(300, int(3 * self.size / max(beyond, 1.0))))
+
     def losses(self, y: Vector, threads: int = 1) -> Vector:
         """One pass over every source."""
         total = None

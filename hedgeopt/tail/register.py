@@ -9,7 +9,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import cvxpy as cp
-import numpy as np
 from cvxpy import settings as s
 from cvxpy.error import DCPError, SolverError
 
@@ -116,17 +115,17 @@ def _masters(parts: Split, name: str | None, options: dict[str, Any]) -> list[Ca
     name = None if name is None else name.upper()
     if name is None and not is_polyhedral(parts):
         name = "HIGHS" if parts.base.is_mixed_integer() else "CLARABEL"
-    if name is not None and name != "INTERIOR":
+    if name is not None and name not in ("INTERIOR", "SIMPLEX"):
         chosen = name
         return [lambda: ConicMaster(parts, chosen, options)]
     if not is_polyhedral(parts):
-        raise InputError(
-            "the INTERIOR master takes linear and convex quadratic problems only", field="master", value=name
-        )
+        raise InputError("the INTERIOR master takes linear and convex quadratic problems only", field="master", value=name)
     if options:
         raise InputError("unknown options for the INTERIOR master", field="options", value=", ".join(options))
-    fallback = "CLARABEL" if _quadratic(parts) else "HIGHS"
-    return [lambda: _interior(parts), lambda: ConicMaster(parts, fallback)]
+    if _quadratic(parts):
+        return [lambda: _interior(parts), lambda: ConicMaster(parts, "CLARABEL")]
+    first = [lambda: _interior(parts)] if name == "INTERIOR" else [lambda: _simplex(parts), lambda: _interior(parts)]
+    return [*first, lambda: ConicMaster(parts, "HIGHS")]
 
 
 def _interior(parts: Split) -> Master:
@@ -141,40 +140,25 @@ def _simplex(parts: Split) -> Master:
     return SimplexMaster(compile_base(parts), parts.memory)
 
 
-# Programs up to this many instruments and scenarios re-solve by simplex from the last basis.
-_SMALL, _FEW = 120, 20_000
-
-
 def _keep(parts: Split, outcome: Outcome, width: int) -> None:
-    """Remember the partition and, after a simplex solve, the basis of the boundary scenarios that stay."""
-    from hedgeopt.tail.masters.interior import InteriorMaster
+    """Remember the partition of a simplex solve, and its basis for the boundary scenarios that stay."""
     from hedgeopt.tail.masters.simplex import SimplexMaster
 
-    small = width <= _SMALL and 0 < sum(a.model.size for a in outcome.active) <= _FEW
-    master = outcome.master
     parts.memory.pop("kept", None)
-    if not small or outcome.status != s.OPTIMAL or not isinstance(master, InteriorMaster):
-        return
-    layout = master.layout
-    if layout.compiled.P is not None or np.any(layout.row >= 0) or np.any(layout.price <= 0):
-        return
-    kept, stay = [], []
-    for a, losses, level, q in zip(outcome.active, outcome.losses, outcome.var, outcome.q, strict=True):
-        state, boundary, stays = a.trimmed(losses, level, q, 2 * width + 50)
-        kept.append((state, boundary))
-        stay.append(stays)
-    parts.memory["kept"] = kept
     basis = parts.memory.get("basis")
-    if basis is None or not isinstance(master, SimplexMaster):
+    if basis is None or outcome.status != s.OPTIMAL or not isinstance(outcome.master, SimplexMaster):
         parts.memory.pop("basis", None)
         return
-    status = list(basis.col_status)
-    fixed = len(status) - sum(len(x) for x in stay)
-    if fixed < 0:
-        parts.memory.pop("basis", None)
-        return
-    marks = np.concatenate(stay) if stay else np.zeros(0, dtype=bool)
-    basis.col_status = status[:fixed] + [x for x, stays in zip(status[fixed:], marks, strict=True) if stays]
+    kept = []
+    for k, (a, losses, level) in enumerate(zip(outcome.active, outcome.losses, outcome.var, strict=True)):
+        if len(a.boundary) != len(basis.at_level[k]):
+            # The last round added scenarios the basis has not seen.
+            parts.memory.pop("basis", None)
+            return
+        state, boundary, stays = a.trimmed(losses, level, basis.at_level[k], 2 * width + 50)
+        kept.append((state, boundary))
+        basis.keep(k, stays)
+    parts.memory["kept"] = kept
 
 
 def _quadratic(parts: Split) -> bool:

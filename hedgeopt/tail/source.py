@@ -7,6 +7,7 @@ memory-mapped ``.npy`` file, a sparse matrix, or blocks on disk or on a cluster 
 
 from __future__ import annotations
 
+import mmap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ Index = NDArray[np.intp]
 # A block of this many entries stays in the second-level cache while it is converted to float64 or gathered.
 _BLOCK = 1 << 15
 _GATHER = 1 << 21
+# Bytes of a memory-mapped file that a pass keeps in the process at a time.
+_MAPPED = 1 << 26
 
 
 class ScenarioSource(ABC):
@@ -76,7 +79,9 @@ class ArraySource(ScenarioSource):
             raise InputError("a scenario matrix must have two dimensions", field="array", value=array.shape)
         if array.dtype.kind not in "fiub":
             raise InputError("a scenario matrix must hold real numbers", field="array", value=array.dtype)
-        self.array = array
+        # A plain view computes faster; the map itself is kept to give pages back.
+        self._map = getattr(array, "_mmap", None) if getattr(array, "mode", None) == "r" else None
+        self.array = np.asarray(array)
         self.shape = (int(array.shape[0]), int(array.shape[1]))
 
     @classmethod
@@ -85,11 +90,18 @@ class ArraySource(ScenarioSource):
         return cls(np.load(path, mmap_mode="r"))
 
     def blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """The whole array as one block (the operating system pages it in)."""
-        yield 0, self.array
+        """The array as one block; a memory-mapped one in pieces that leave the process again."""
+        step = max(1, self.shape[0])
+        if self._map is not None and self.array.flags.c_contiguous:
+            step = max(1, _MAPPED // max(1, self.shape[1] * self.array.itemsize))
+        for first in range(0, max(1, self.shape[0]), step):
+            yield first, self.array[first : first + step]
+            release(self._map)
 
     def rows(self, index: Index) -> Vector:
-        """Rows gathered straight from the array."""
+        """Rows gathered straight from the array, or piece by piece from a map."""
+        if self._map is not None:
+            return super().rows(index)
         return np.asarray(self.array[index], dtype=np.float64)
 
 
@@ -180,6 +192,12 @@ def _sum_rows(block: NDArray[Any], index: Index, weight: Vector) -> Vector:
     for first in range(0, len(index), step):
         total += weight[first : first + step] @ block[index[first : first + step]].astype(np.float64, copy=False)
     return total
+
+
+def release(mapped: Any) -> None:
+    """Take a read-only file map's pages out of the process; the operating system's cache keeps them while there is room."""
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def parallel(part: Callable[[int, int], None], size: int, threads: int) -> None:

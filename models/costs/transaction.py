@@ -36,8 +36,8 @@ class _BoundCost:
 class TransactionCost(Term):
     """Half-spread plus fee in USD: ``cost_buy @ max(x, 0) + cost_sell @ max(-x, 0)``.
 
-    Buying costs ``ask - min(mid, mark)`` and selling ``max(mid, mark) - bid`` per unit, so a mark outside the quotes is never
-    booked as a gain; option fees are capped at a share of the option's price (see models/data/deribit.toml).
+    Buying costs ``ask - min(mid, mark)`` and selling ``max(mid, mark) - bid`` per unit, so a mark outside the quotes is
+    never booked as a gain; option fees are capped at a share of the option's price (see models/data/deribit.toml).
     """
 
     unit: ClassVar[str] = "USD"

@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["dollar_assets", "one_to_one", "pegged_assets", "table"]
+__all__ = ["dollar_assets", "pegged_assets", "table", "wraps"]
 
 
 @lru_cache
@@ -29,6 +29,6 @@ def pegged_assets() -> dict[str, str]:
 
 
 @lru_cache
-def one_to_one() -> frozenset[str]:
-    """Pegged assets that are their underlying in all but name, such as WETH: same price, no peg factor."""
-    return frozenset(table("assets")["one_to_one"])
+def wraps() -> dict[str, str]:
+    """What each redeemable wrapper holds: wstETH is stETH, WETH is ETH."""
+    return dict(table("assets")["wraps"])

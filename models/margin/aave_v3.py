@@ -1,6 +1,7 @@
 """Aave v3: health factor, loan-to-value, e-mode, leverage of loops, and what a liquidation leaves.
 
-``HF = sum_i c_i p_i LT_i / sum_j d_j p_j`` (infinite without debt); liquidatable below 1. As a margin requirement against equity
+``HF = sum_i c_i p_i LT_i / sum_j d_j p_j`` (infinite without debt); liquidatable below 1. As a margin requirement
+against equity
 ``C - D``: maintenance ``sum (1 - LT_i) c_i p_i + (h - 1) D`` holds exactly when HF >= h, initial the same with LTV.
 
 An account's collateral amounts are reserves with the table's parameters: positive supplied, negative owed. Positions of the
@@ -45,7 +46,8 @@ def available_borrow(collateral: np.ndarray, price: np.ndarray, ltv: np.ndarray,
 class Liquidation:
     """Outcome of one liquidation call, USD.
 
-    ``repaid`` debt, ``seized`` collateral (bonus included), ``protocol_fee`` (part of the bonus), what is left of both, the health
+    ``repaid`` debt, ``seized`` collateral (bonus included), ``protocol_fee`` (part of the bonus), what is left of both,
+    the health
     factor before and after, and the owner's loss of equity.
     """
 
@@ -136,7 +138,9 @@ class AaveV3:
             found = self.category
         if found is None:
             known = ", ".join(sorted(table("aave")["reserve"]))
-            raise InputError(f"{asset} is no known reserve", file="models/data/aave.toml", value=asset, fix=f"known: {known}")
+            raise InputError(
+                f"{asset} is no known reserve", file="models/data/aave.toml", value=asset, fix=f"known: {known}"
+            )
         return self.relative * found["ltv"], self.relative * found["threshold"], found["bonus"]
 
     def check(self, state: State, collateral: np.ndarray) -> None:

@@ -1,6 +1,7 @@
 """Binance USD-margined futures: notional brackets.
 
-``MM = notional * rate_n - amount_n``; initial margin ``notional / leverage``, at the chosen leverage or the bracket's largest.
+``MM = notional * rate_n - amount_n``; initial margin ``notional / leverage``, at the chosen leverage or the bracket's
+largest.
 A position may not exceed the last bracket that allows its chosen leverage; that cap is :meth:`Binance.largest_notional`.
 
 Vectors (BTCUSDT, 2021-03-18): 40k needs 160; 100k 450; 500k 3,700; 5m 108,700; 15m 483,700; 75m 6,858,700.

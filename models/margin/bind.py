@@ -22,17 +22,23 @@ from hedgeopt.models.term import TradeVariables
 if TYPE_CHECKING:
     import cvxpy as cp
 
-__all__ = ["BoundEncoding"]
+__all__ = ["BoundEncoding", "put"]
 
 _CHORDS = 24
 _CROWD = 0.3 ** np.arange(1, 12)[None, :]
 _NEAR = 1e-7
 
 
+def put(parameter: cp.Parameter, value: np.ndarray | float) -> None:
+    """Set a parameter without cvxpy's checks, which cost more than the margin itself."""
+    parameter.save_value(np.asarray(value, float))
+
+
 class BoundEncoding:
     """``factor * encoding(positions, collateral)`` of one account as a function of scaled trades.
 
-    The part that grows with the square of a futures position enters as chords of the convex curve between nodes: exact at the
+    The part that grows with the square of a futures position enters as chords of the convex curve between nodes: exact
+    at the
     nodes, above the curve between them, so a limit that holds here holds exactly. :meth:`refine` moves the nodes to where a
     solution stands.
 
@@ -117,7 +123,7 @@ class BoundEncoding:
             (),
             encoding.constant,
         )
-        self._constant.value = bare(rest, np.zeros(encoding.n_assets))
+        put(self._constant, bare(rest, np.zeros(encoding.n_assets)))
         if len(self._candidates):
             self._update_positions(encoding, held[at], scale[self._candidates])
         for block in self._blocks:
@@ -127,12 +133,14 @@ class BoundEncoding:
         at = self._in_rows
         if len(self._even):
             slope = encoding.slopes[at, 0][self._even]
-            self._flat.value, self._flat_held.value = slope * s[self._even], slope * held[self._even]
+            put(self._flat, slope * s[self._even])
+            put(self._flat_held, slope * held[self._even])
         if len(self._opened):
-            self._open.value = (encoding.short[at] * s)[self._opened]
+            put(self._open, (encoding.short[at] * s)[self._opened])
         if len(self._shorts):
             short = encoding.short[at][self._shorts]
-            self._short.value, self._short_held.value = short * s[self._shorts], short * held[self._shorts]
+            put(self._short, short * s[self._shorts])
+            put(self._short_held, short * held[self._shorts])
         for rows, _, slopes, offsets in self._lines:
             start, unit = (held / s)[rows][:, None], s[rows]
             if rows is self._stepped:
@@ -142,8 +150,8 @@ class BoundEncoding:
                 nodes = self._nodes(np.abs(start) + 1.0)
                 k = (encoding.quadratic[at][rows] * unit**2)[:, None]
                 rates, drops = k * (nodes[:, 1:] + nodes[:, :-1]), k * nodes[:, 1:] * nodes[:, :-1]
-            slopes.value = np.hstack([rates, -rates]).ravel()
-            offsets.value = np.hstack([rates * start - drops, -rates * start - drops]).ravel()
+            put(slopes, np.hstack([rates, -rates]).ravel())
+            put(offsets, np.hstack([rates * start - drops, -rates * start - drops]).ravel())
 
     def _nodes(self, largest: np.ndarray) -> np.ndarray:
         """(rows, chords + 1) scaled sizes from 0 to the largest that the trade limits allow (|net| <= 1).
@@ -172,7 +180,9 @@ class BoundEncoding:
         """USD in plain numpy at trades x (N,), the square in full."""
         after = e.rows.quantity[self._mine].copy()
         after[self._in_rows] += x[self._candidates]
-        return self._encoding(e)(after, account_collateral(e, self.account, x))
+        encoding, rows = self._encoding(e), len(self._mine)
+        reads = any((group.columns >= rows).any() for block in encoding.blocks for group in block.groups)
+        return encoding(after, account_collateral(e, self.account, x) if reads else e.collateral[self.account])
 
     def minorant(self, e: Exposures, x: np.ndarray) -> Separable:
         """Nowhere above the requirement (USD): exact in tiers and short charges, a tangent in the square, and in blocks the
@@ -310,9 +320,9 @@ class _BoundBlock:
             start = self._start(e, group, held)
             slopes = self._slopes(e, group, piece.support) * scale[piece.support]
             for line, (matrix, vector) in enumerate(zip(piece.matrices, piece.vectors, strict=True)):
-                vector.value = start[:, line]
+                put(vector, start[:, line])
                 if matrix is not None:
-                    matrix.value = slopes[:, line]
+                    put(matrix, slopes[:, line])
 
     def minorant(self, e: Exposures, x: np.ndarray, block: Block, held: np.ndarray) -> Separable:
         starts = [self._start(e, group, held) for group in block.groups]
@@ -328,7 +338,7 @@ class _BoundBlock:
             for k in np.flatnonzero(scenario > 0):
                 duals = None
                 if piece.rows:
-                    duals = _normal(np.array([_dual(row, k) for row in piece.rows]))
+                    duals = _normal(np.array([_dual(row, int(k)) for row in piece.rows]))
                 if duals is None:
                     duals = np.zeros(start.shape[1])
                     duals[int(np.argmax(value[k]))] = 1.0

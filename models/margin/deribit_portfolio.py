@@ -3,14 +3,18 @@
 Per currency, in coins (domain: ``private/simulate`` of the API reference, whose example is reproduced to 1e-9):
 
 1. standard table: index moves ``range * k / 4``, k = -4..4, with vol up, unchanged and down;
-2. vol up ``max(vol (1 + up (30/dte)^p), floor)``, down ``max(vol (1 - down (30/dte)^p), 0)``, p = .30 below 30 days, .13 above;
-3. extended table: eight far moves, vol up, P&L times ``factor range/|m| (1 + m)/(1 + sgn(m) range)``, then moved towards zero
+2. vol up ``max(vol (1 + up (30/dte)^p), floor)``, down ``max(vol (1 - down (30/dte)^p), 0)``, p = .30 below 30 days, .13
+above;
+3. extended table: eight far moves, vol up, P&L times ``factor range/|m| (1 + m)/(1 + sgn(m) range)``, then moved towards
+zero
    by ``(|m|/range - 1) dampener / (S (1 + sgn(m) range))``;
-4. coin P&L of a future ``q (1 - 1/(1 + m))``, of an inverse option ``C'/F' - C/F``, of a linear one ``(C' - C) / (S (1 + m))``;
+4. coin P&L of a future ``q (1 - 1/(1 + m))``, of an inverse option ``C'/F' - C/F``, of a linear one ``(C' - C) / (S (1 +
+m))``;
 5. roll shock ``sum over expiries of |delta_e| max(min_move, e^{risk T} - 1)``, perpetuals at the minimum;
 6. delta shock ``min(max(|d| S - threshold, 0) |d| increment, cap |d| S)`` on the delta that long options cannot offset.
 
-Risk matrix = worst loss + roll + delta shock; initial = risk matrix (plus what open orders and maker protection tie up, which
+Risk matrix = worst loss + roll + delta shock; initial = risk matrix (plus what open orders and maker protection tie up,
+which
 a book does not show), maintenance = 0.8 of it.
 
 The delta shock is not convex. Since ``|d|`` never exceeds the account's whole ``|delta|``, the encoding carries the cap
@@ -36,7 +40,7 @@ from hedgeopt.models.margin.state import State
 
 __all__ = ["DeribitPortfolio", "Grid", "extended_pnl", "shocked_vols"]
 
-_KINDS = ("perpetual", "future", "option", "spot")
+_KINDS = ("perpetual", "future", "option", "spot", "pegged")
 
 
 @dataclass(frozen=True, eq=False)

@@ -103,4 +103,4 @@ class DeribitStandard:
         return haircuts("deribit", state, kind)
 
 
-_KINDS = ("perpetual", "future", "option", "spot")
+_KINDS = ("perpetual", "future", "option", "spot", "pegged")

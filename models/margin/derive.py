@@ -9,10 +9,12 @@ Per underlying, USD, with forward F_e, discount d_e and time T_e of each expiry 
 * basis contingency ``sum_e min(up_e - m_e, down_e - m_e, 0) (.5 + 2 T_e)`` at +-4.5 % counts as one more scenario;
 * ``span`` = the least of all; contingencies: 1.5 % (+ .5 % initial) of |perpetuals|, .3 % (+ .2 %) of spot per net short
   contract and strike; peg: factor ``1 + 2 max(.98 - USDC, 0)`` for initial.
-* margin balance: initial ``span f - contingencies + m + cash``; maintenance ``.8 span - maintenance contingency + m + cash``.
+* margin balance: initial ``span f - contingencies + m + cash``; maintenance ``.8 span - maintenance contingency + m +
+cash``.
 
 The requirement is what must stand against equity ``m + cash``: ``contingencies - span f``. Every part is convex but one:
-``-|pnl_e|`` in a skew scenario where an expiry of negative shocked value gains. There the encoding takes the gain on the larger
+``-|pnl_e|`` in a skew scenario where an expiry of negative shocked value gains. There the encoding takes the gain on the
+larger
 discount, so it never falls below the venue's number and equals it everywhere else.
 
 Source: github.com/derivexyz/v2-core, PMRMLib_2.sol (rules), portfolio_cases/*.json (vectors).
@@ -34,12 +36,12 @@ from hedgeopt.models.margin.state import State
 
 __all__ = ["Derive", "Expiry", "skew_multiplier"]
 
-_KINDS = ("perpetual", "option", "spot")
+_KINDS = ("perpetual", "option", "spot", "pegged")
 
 
 @dataclass(frozen=True, eq=False)
 class Expiry:
-    """One expiry's scenario values: ``shocked`` (K, n) and ``now`` (n,) USD per contract, discounted; ``up``/``down`` basis."""
+    """One expiry's scenario values: ``shocked`` (K, n) and ``now`` (n,) USD per contract; ``up``/``down`` basis."""
 
     rows: np.ndarray
     now: np.ndarray

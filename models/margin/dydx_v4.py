@@ -36,7 +36,7 @@ class DydxV4(Tiered):
     name = "dydx_v4"
     venue = "dydx"
     source = "github.com/dydxprotocol/v4-chain liquidity_tier.go (models/data/dydx.toml)"
-    kinds = ("perpetual", "spot")
+    kinds = ("perpetual", "spot", "pegged")
 
     def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
         """One rate; open interest is read from the quotes, in coins."""

@@ -67,6 +67,7 @@ class Block:
         return total
 
     def __call__(self, y: np.ndarray) -> float:
+        """Value at y."""
         return float(self.values(y).max())
 
     def scaled(self, factor: float) -> Block:

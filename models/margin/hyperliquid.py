@@ -1,6 +1,7 @@
 """Hyperliquid: maintenance at half the initial rate of the largest leverage, by notional tier.
 
-``MM = notional * rate_n - deduction_n`` with ``rate = 1 / (2 largest leverage)``; initial margin ``notional / leverage`` at the
+``MM = notional * rate_n - deduction_n`` with ``rate = 1 / (2 largest leverage)``; initial margin ``notional / leverage``
+at the
 leverage that the account chose (by default the largest of its tier). A withdrawal must leave ``max(IM, 10 % of notional)``.
 
 Vectors: 10,000 USD on a 20x asset needs 250; DOGE testnet tiers 10/5/3x at 20k/100k: 10k needs 500, 50k needs 4,000.
@@ -23,7 +24,7 @@ __all__ = ["Hyperliquid", "leverage_tiers"]
 
 
 def leverage_tiers(steps: list[list[float]], share: float, leverage: float | None = None) -> Tiers:
-    """Tiers from (notional, largest leverage) steps: rate ``share / leverage``, with the chosen leverage where it is lower."""
+    """Tiers from (notional, largest leverage) steps: rate ``share / leverage``, at the chosen leverage if lower."""
     largest = [step[1] if leverage is None else min(step[1], leverage) for step in steps]
     return Tiers(tuple(step[0] for step in steps), tuple(share / value for value in largest))
 

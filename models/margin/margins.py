@@ -37,7 +37,7 @@ def moved(state: State, scenarios: ScenarioSet, k: int, pnl: np.ndarray) -> Stat
     forward = state.forward * carried
     with np.errstate(invalid="ignore", divide="ignore"):
         weight = np.where(state.option, vol_term_weight(state.years), 0.0)
-        tenor = np.where(state.option, term * np.log(30.0 / state.days), 0.0)
+        tenor = np.where(state.option, term * np.log(30.0 / np.maximum(state.days, 7.0)), 0.0)  # as in option_moves
         slope = skew * np.log(state.strike / forward) / np.sqrt(np.maximum(years, 1.0 / 365.0))
     vol = np.clip(state.vol * np.exp(shift * weight + tenor) + np.where(state.option, slope, 0.0), _VOL_FLOOR, _VOL_CAP)
     value = np.where(state.linear, 0.0, state.value + pnl)

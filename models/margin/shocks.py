@@ -19,7 +19,7 @@ def tenor_power(days: np.ndarray, short_power: float, long_power: float, floor: 
 
 
 def option_values(state: State, rows: np.ndarray, factor: np.ndarray, vol: np.ndarray) -> np.ndarray:
-    """(K, n) undiscounted Black-76 values in USD of options ``rows`` (n,) with forwards times ``factor`` (K,) at ``vol`` (K, n)."""
+    """(K, n) Black-76 values in USD of options ``rows`` (n,): forwards times ``factor`` (K,), ``vol`` (K, n)."""
     from hedgeopt.models.pricing.black76 import price
 
     forward = factor[:, None] * state.forward[rows]

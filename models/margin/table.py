@@ -1,4 +1,5 @@
-"""The margin models hedgeopt knows, by the name that a book's account gives. A new one is a file, a line here, and a test file.
+"""The margin models hedgeopt knows, by the name that a book's account gives. A new one is a file, a line here, and a
+test file.
 
 A name may carry an option after a colon: ``aave:eth`` (e-mode category), ``hyperliquid:10`` (chosen leverage),
 ``table:my_venue.toml`` (:mod:`hedgeopt.models.margin.generic`). ``standard`` means the venue's own default.

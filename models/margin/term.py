@@ -74,7 +74,8 @@ class _BoundMargin:
             bound.update(e, scale, 1.0 / self._equity(e, account))
 
     def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
-        return any([bound.refine(e, x, scale) for bound in self._bound])
+        changed = [bound.refine(e, x, scale) for bound in self._bound]  # every one, not only until the first
+        return any(changed)
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         ratios = [b.evaluate(e, x) / self._equity(e, c) for c, b in zip(self._accounts, self._bound, strict=True)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
 from hedgeopt.errors import InputError
@@ -19,10 +17,10 @@ __all__ = ["Tiered"]
 class Tiered:
     """Cross margin where every perpetual or future needs its own share of notional and nothing offsets."""
 
-    name: ClassVar[str]
-    source: ClassVar[str]
-    venue: ClassVar[str]
-    kinds: ClassVar[tuple[str, ...]] = ("perpetual", "future", "spot")
+    name: str
+    source: str
+    venue: str
+    kinds: tuple[str, ...] = ("perpetual", "future", "spot", "pegged")
 
     def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
         """The tiers of one position."""

@@ -5,7 +5,7 @@ Plain Newton on the price fails in the wings, where the price is flat in vol. As
 then sought on the logarithm of the smaller of share and 1 - share, with share = time value / min(F, K), by
 third-order Householder steps kept inside a bracket. The first guess inverts the bound share <= N(h1), which is exact
 in both limits. The published package of Jäckel's code (py_lets_be_rational,
-pure Python) is the independent reference in the tests; the timing of both is in ``python -m benchmarks.valuation``.
+pure Python) is the independent reference in the tests; the timing of both is in ``python -m benchmarks valuation``.
 """
 
 from __future__ import annotations

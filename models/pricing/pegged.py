@@ -15,8 +15,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import one_to_one, pegged_assets
-from hedgeopt.models.pegs import peg_factor
+from hedgeopt.models.data import pegged_assets
+from hedgeopt.models.pegs import claim, peg_factor
 from hedgeopt.models.pricing.family import MarketView, UnitRisk, greek
 from hedgeopt.models.pricing.instrument import Asset, Instrument, Positive
 from hedgeopt.models.pricing.spot import price_slopes
@@ -41,10 +41,10 @@ class Pegged(Instrument):
 
     @model_validator(mode="after")
     def _known_underlying(self) -> Pegged:
-        if self.asset in one_to_one():
-            raise ValueError(f"{self.asset} is {pegged_assets()[self.asset]} one to one: hold it as spot")
+        if claim(self.asset) == self.underlying:
+            raise ValueError(f"{self.asset} is {self.underlying} one to one: hold it as spot")
         known = pegged_assets().get(self.asset, self.underlying)
-        if known != self.underlying or self.asset == self.underlying:
+        if known != self.underlying:
             raise ValueError(f"underlying {self.underlying!r} of {self.asset!r}: it stands for {known!r}")
         return self
 

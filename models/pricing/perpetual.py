@@ -34,7 +34,7 @@ class PerpetualFamily:
 
     def unit_risk(self, instruments: Sequence[Perpetual], market: MarketView, assets: tuple[str, ...]) -> UnitRisk:
         """Delta and funding carry ``-rate_8h * 3 * notional`` per day; NaN carry where no rate is quoted."""
-        risk, mark, index = linear_risk(instruments, market, assets, np.zeros(len(instruments)))
+        risk, _, index = linear_risk(instruments, market, assets, np.zeros(len(instruments)))
         rate = market.quoted("funding_8h", [item.id for item in instruments])
         notional = np.array([1.0 if item.inverse else price for item, price in zip(instruments, index, strict=True)])
         risk.carry[:] = -rate * _FUNDING_PERIODS_PER_DAY * notional

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from hedgeopt.models.data import one_to_one, pegged_assets
 from hedgeopt.models.pegs import moved_by, peg_factor
 from hedgeopt.models.pricing.family import MarketView, UnitRisk, greek
 from hedgeopt.models.pricing.instrument import Asset, Instrument
@@ -22,16 +21,14 @@ def price_slopes(
 ) -> dict[str, float]:
     """USD change of one unit of ``asset`` per USD move of each column of :func:`~hedgeopt.models.pegs.moved_by`.
 
-    ``{asset: 1}`` for an asset that is not pegged, ``{underlying: 1}`` if it is one to one; else ``{underlying: price ratio, factor: price}``. ``underlying`` and
-    ``price`` stand in for a token that is not in the table of pegged assets, or that the market does not price.
+    ``{asset: 1}`` for an asset that is no claim on another; else ``{underlying: price ratio, factor: price}``.
+    ``underlying`` and ``price`` stand in for a token outside the table, or one that the market does not price.
     """
-    underlying = underlying or pegged_assets().get(asset)
-    if underlying is None:
+    moved = (underlying, peg_factor(asset, underlying)) if underlying else moved_by(asset)
+    if moved == (asset,):
         return {asset: 1.0}
-    if asset in one_to_one():
-        return {underlying: 1.0}
     price = market.price(asset) if price is None else price
-    return {underlying: price / market.price(underlying), peg_factor(asset, underlying): price}
+    return dict(zip(moved, (price / market.price(moved[0]), price), strict=False))
 
 
 def add_delta(risk: UnitRisk, row: int, assets: tuple[str, ...], asset: str, units: float, market: MarketView) -> None:

@@ -1,6 +1,7 @@
 """Collateral on the move: an asset sent from one account to another.
 
-A transfer is a candidate action beside trades. It changes no risk of the book as a whole, only where its collateral stands, so
+A transfer is a candidate action beside trades. It changes no risk of the book as a whole, only where its collateral
+stands, so
 its value, Greeks and P&L are zero; it has a cost, a capacity and a delay.
 """
 

@@ -51,7 +51,8 @@ class _BoundConcentration(LinearTerm):
 class Concentration(Term):
     """Share of total equity in one place, after trades and transfers: ``equity there / equity``, costs not counted.
 
-    ``by`` "venue", "chain" and "counterparty" take the equity of the accounts that match; "asset" takes the collateral posted
+    ``by`` "venue", "chain" and "counterparty" take the equity of the accounts that match; "asset" takes the collateral
+    posted
     in one asset, such as a stablecoin, net of debt in it.
     """
 

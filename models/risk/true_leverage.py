@@ -79,9 +79,11 @@ class _BoundTrueLeverage:
 
 
 class TrueLeverage(Term):
-    """Coins controlled over equity: supplied collateral in full (every round of a loop counts) plus ``|delta| * price`` of positions.
+    """Coins controlled over equity: supplied collateral in full (every round of a loop counts) plus ``|delta| * price``
+    of positions.
 
-    A wallet of unlent coins has 1, a loop supplied four times over has 4, and a perpetual adds its notional. Dollar assets do not
+    A wallet of unlent coins has 1, a loop supplied four times over has 4, and a perpetual adds its notional. Dollar
+    assets do not
     count. Equity is that before trading.
     """
 

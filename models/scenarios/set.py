@@ -10,7 +10,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import dollar_assets, pegged_assets
-from hedgeopt.models.pegs import is_peg, peg_factor
+from hedgeopt.models.pegs import claim, is_peg, peg_factor
 
 if TYPE_CHECKING:
     from hedgeopt.models.scenarios.events import Occurrence
@@ -168,6 +168,8 @@ class ScenarioSet:
 
         A staked or wrapped asset without a column of its own moves with its underlying and its peg factor.
         """
+        if asset not in self.assets and claim(asset) != asset:
+            return self.price_factor(claim(asset))
         if asset not in self.assets and asset in pegged_assets():
             return self.pegged_factor(asset, pegged_assets()[asset])
         at = self.column(asset)
@@ -177,6 +179,8 @@ class ScenarioSet:
         """(S,) the same for a token pegged to ``underlying``: its own column, else underlying times peg."""
         if asset in self.assets:
             return self.spot_factor[:, self.assets.index(asset)]
+        if claim(asset) in self.assets:
+            return self.price_factor(claim(asset))
         return self.price_factor(underlying) * self.price_factor(peg_factor(asset, underlying))
 
     def columns(self, assets: Sequence[str]) -> np.ndarray:

@@ -128,9 +128,7 @@ class VolSurface:
         vols(*self._nodes(), flat(np.log(strikes / forwards)), flat(tenors), out.reshape(-1))
         return out
 
-    def scenario_vols(
-        self, strike: ArrayLike, years: ArrayLike, spot_factor: ArrayLike, dynamics: Dynamics
-    ) -> FloatArray:
+    def scenario_vols(self, strike: ArrayLike, years: ArrayLike, spot_factor: ArrayLike, dynamics: Dynamics) -> FloatArray:
         """(S, N) vols of N options after S proportional spot moves; as :meth:`shifted` for each move, in one pass.
 
         Stored option by option, as `black76.scenario_values` stores values.

@@ -36,7 +36,9 @@ def venues_market() -> ho.Market:
     return ho.Market(STAMP, {"BTC": BTC, "ETH": ETH}, instruments, pd.DataFrame(quotes).T, "three venues")
 
 
-def account(name: str, venue: str, usdc: float = 0.0, positions: Sequence[tuple[str, float]] = (), **more: Any) -> dict[str, Any]:
+def account(
+    name: str, venue: str, usdc: float = 0.0, positions: Sequence[tuple[str, float]] = (), **more: Any
+) -> dict[str, Any]:
     """An account with cash and positions."""
     collateral = [{"asset": "USDC", "amount": usdc}] if usdc else []
     return {

@@ -23,9 +23,7 @@ account, policy, BTC = _support.account, _support.policy, _support.BTC
 def moved(proposal: ho.Proposal) -> dict[str, float]:
     """Amount per link."""
     e = proposal.exposures
-    return {
-        e.rows.instruments[e.candidate[i]].name: float(proposal.x[i]) for i in e.links.candidate if proposal.x[i] > 1e-6
-    }
+    return {e.rows.instruments[e.candidate[i]].name: float(proposal.x[i]) for i in e.links.candidate if proposal.x[i] > 1e-6}
 
 
 def traded(proposal: ho.Proposal) -> float:
@@ -35,7 +33,7 @@ def traded(proposal: ho.Proposal) -> float:
 
 
 def short_of_cash(**links: object) -> ho.Book:
-    """100 BTC short on Hyperliquid (8m, initial 200,000 at 40x) with 50,000 there; the cash stands on Binance and Deribit."""
+    """100 BTC short on Hyperliquid (8m, initial 200,000 at 40x) with 50,000; the cash stands on Binance and Deribit."""
     return ho.Book(
         accounts=[
             account("hl", "hyperliquid", 50_000.0, [("BTC-hyperliquid", -100.0)]),
@@ -116,7 +114,9 @@ def test_a_paused_venue_neither_trades_nor_sends(venues_market: ho.Market) -> No
     stuck = book.model_copy(
         update={"accounts": tuple(a.model_copy(update={"paused": a.name == "bn"}) for a in book.accounts)}
     )
-    assert moved(policy(MarginUtilisation()).propose(book, venues_market)) == pytest.approx({"bn to hl USDC": 150_000.0}, abs=1.0)
+    assert moved(policy(MarginUtilisation()).propose(book, venues_market)) == pytest.approx(
+        {"bn to hl USDC": 150_000.0}, abs=1.0
+    )
     answer = policy(MarginUtilisation(), max_order_notional=1e-3).propose(stuck, venues_market)
     assert moved(answer) == pytest.approx({"db to hl USDC": 150_000.0}, abs=1.0)
     e = answer.exposures
@@ -150,9 +150,7 @@ def test_a_withdrawal_never_leaves_its_source_short(venues_market: ho.Market) ->
     answer = policy(MarginUtilisation(account="hl")).propose(book, venues_market)
     e = answer.exposures
     left = 100_000 - moved(answer).get("bn to hl USDC", 0.0)
-    held = 10.0 + sum(
-        answer.x[i] for i in range(e.n_candidates) if e.rows.instruments[e.candidate[i]].name == "BTC-binance"
-    )
+    held = 10.0 + sum(answer.x[i] for i in range(e.n_candidates) if e.rows.instruments[e.candidate[i]].name == "BTC-binance")
     # 2021 brackets: 125x to 50,000, 100x to 250,000, 50x to 1,000,000 of notional
     need = 800_000 / 50 - 50_000 * (1 / 100 - 1 / 125) - 250_000 * (1 / 50 - 1 / 100)
     assert held == pytest.approx(10.0, abs=1e-6)
@@ -164,9 +162,9 @@ def test_bridge_limit_and_concentration(venues_market: ho.Market) -> None:
         {"source": "bn", "target": "hl", "asset": "USDC", "bridge": "across"},
         {"source": "db", "target": "hl", "asset": "USDC", "cost_rate": 0.001},
     ]
-    answer = policy(
-        MarginUtilisation(), TransferLimit(bridge="across", usd=40_000.0), max_order_notional=1e-3
-    ).propose(short_of_cash(links=links), venues_market)
+    answer = policy(MarginUtilisation(), TransferLimit(bridge="across", usd=40_000.0), max_order_notional=1e-3).propose(
+        short_of_cash(links=links), venues_market
+    )
     assert moved(answer) == pytest.approx({"bn to hl USDC via across": 40_000.0, "db to hl USDC": 110_000.0}, abs=1.0)
     share = Concentration(by="venue", of="hyperliquid")
     tight = policy(MarginUtilisation(), share <= 0.1).propose(short_of_cash(links=links), venues_market)
@@ -184,7 +182,9 @@ def test_debt_is_repaid_where_the_account_owes(venues_market: ho.Market) -> None
         accounts=[loan, account("bn", "binance", 500_000.0)],
         links=[{"source": "bn", "target": "aave", "asset": "USDC", "cost_rate": 1e-4}],
     )
-    answer = policy(ho.SurviveStress(scenarios=("2024-08-05",), account="aave", health_factor=1.2)).propose(book, venues_market)
+    answer = policy(ho.SurviveStress(scenarios=("2024-08-05",), account="aave", health_factor=1.2)).propose(
+        book, venues_market
+    )
     e = answer.exposures
     after = e.stress_prices[e.stress.index("2024-08-05"), e.asset("ETH")]
     debt = 100.0 * after * 0.83 / 1.2

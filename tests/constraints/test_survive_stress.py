@@ -10,6 +10,7 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.errors import InputError
+from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.effects import account_collateral, equity_after
 
 _spec = importlib.util.spec_from_file_location("constraints_conftest", Path(__file__).with_name("conftest.py"))
@@ -25,16 +26,22 @@ def after_stress(answer: ho.Proposal, c: int, k: int) -> tuple[float, float]:
     return equity_after(e, c, answer.x, k), need
 
 
+def funding(e: Exposures, k: int) -> float:
+    """Share of notional that longs pay in a stress."""
+    table = e.margins.stress.funding
+    return 0.0 if table is None else float(table[k, e.margins.stress.column("BTC")])
+
+
 def test_a_long_perpetual_is_cut_to_what_survives(venues_market: ho.Market) -> None:
     book = ho.Book(accounts=[account("hl", "hyperliquid", 1_000_000.0, [("BTC-hyperliquid", 100.0)])])
     answer = policy(ho.SurviveStress(scenarios=("2020-03-12",)), names=("BTC-*",)).propose(book, venues_market)
     e = answer.exposures
     k = e.stress.index("2020-03-12")
-    away = e.margins.stress.perpetual_shift[k, e.margins.stress.column("BTC")]  # the perpetual leaves the index
-    fall = 1.0 - e.stress_prices[k, e.asset("BTC")] / BTC * np.exp(away)
-    # equity 1,000,000 - c (100 - q) - q BTC fall = q BTC (1 - fall) / 80, where every coin sold costs c
+    level = e.stress_prices[k, e.asset("BTC")] / BTC
+    loss = 1.0 - level + funding(e, k) * level  # longs receive the funding of that day
+    # equity 1,000,000 - c (100 - q) - q BTC loss = q BTC level / 80, where every coin sold costs c
     cost = BTC * (1e-4 + 0.00045)
-    left = (1_000_000 - cost * 100) / (BTC * fall + BTC * (1 - fall) / 80 - cost)
+    left = (1_000_000 - cost * 100) / (BTC * loss + BTC * level / 80 - cost)
     (i,) = (i for i, row in enumerate(e.candidate) if e.rows.instruments[row].name == "BTC-hyperliquid")
     assert 100 + answer.x[i] == pytest.approx(left, rel=1e-6)
     equity, need = after_stress(answer, 0, k)
@@ -56,10 +63,9 @@ def test_coin_settled_losses_hit_coin_collateral(venues_market: ho.Market) -> No
     price = e.stress_prices[k, e.asset("BTC")]
     held = 1_500_000.0 + coins.x.sum()
     cost = coins.costs["transaction"]
-    mark = price * np.exp(e.margins.stress.perpetual_shift[k, e.margins.stress.column("BTC")])
-    equity = (10.0 + held * (1 / BTC - 1 / mark)) * price - cost
-    position = held / mark
-    maintenance = (0.01 + 0.00005 * position) * position * price
+    equity = (10.0 + held * (1 / BTC - 1 / price)) * price - funding(e, k) * held - cost
+    position = held / price
+    maintenance = (0.01 + 0.00005 * position) * held
     assert equity == pytest.approx(maintenance, rel=1e-6)
     assert equity >= maintenance * (1 - 1e-9)
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from cvxpy.reductions.solution import Solution
+from numpy.typing import NDArray
 
 from hedgeopt.tail.source import Vector
 
@@ -27,6 +28,8 @@ class Piece:
     constant: float
     mass: float
     scale: float
+    summed: NDArray[np.bool_] | None = None
+    """Which boundary scenarios were part of the aggregate before they joined (a hint for bases)."""
 
 
 @dataclass

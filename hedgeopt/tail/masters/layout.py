@@ -6,6 +6,7 @@ largest entry, the objective by its largest gradient, and losses by one common u
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,6 @@ class Scaled:
         self.P = None
         if layout.P is not None:
             self.P = sp.csr_array(sp.diags_array(D) @ layout.P @ sp.diags_array(D) * (self.unit / self.weight))
-            self.P_dense = self.P.toarray()
         self.G = [p.gradient for p in pieces]
         self.C = [(p.gradient @ c.f + p.constant) / self.unit for p in pieces]
         self.caps = [p.caps for p in pieces]
@@ -129,11 +129,33 @@ class Scaled:
         self.spread = 1.0 + max([float(np.abs(x).max(initial=0.0)) for x in self.offset], default=0.0)
         self.AT, self.A_eqT = sp.csr_array(self.A.T), sp.csr_array(self.A_eq.T)
         self._split_rows()
-        if A_eq.shape[0]:
-            self.A_eq_dense = self.A_eq.toarray()
-            self.AtA_eq = self.A_eq_dense.T @ self.A_eq_dense
+
+    # Dense forms only the interior-point master needs.
+    @cached_property
+    def P_dense(self) -> Any:  # noqa: N802
+        """The quadratic term."""
+        return self.P.toarray()
+
+    @cached_property
+    def A_eq_dense(self) -> Any:  # noqa: N802
+        """Equality rows."""
+        return self.A_eq.toarray()
+
+    @cached_property
+    def AtA_eq(self) -> Any:  # noqa: N802
+        """Gram matrix of the equality rows."""
+        return self.A_eq_dense.T @ self.A_eq_dense
+
+    @cached_property
+    def wide_dense(self) -> Any:
+        """Rows of several variables, where small enough."""
+        return self.wide.toarray() if self.wide.shape[0] * self.n <= 4_000_000 else None
+
+    @cached_property
+    def simple(self) -> bool:
+        """Whether every loss argument is a variable of its own."""
         pattern = np.diff(self.E.indptr)
-        self.simple = bool(np.all(pattern == 1)) and len(np.unique(self.E.indices)) == self.E.shape[0]
+        return bool(np.all(pattern == 1)) and len(np.unique(self.E.indices)) == self.E.shape[0]
 
     def _columns(self, pieces: list[Piece]) -> Vector:
         layout = self.layout
@@ -157,7 +179,22 @@ class Scaled:
         self.single_squares = self.A.data[self.A.indptr[self.single_rows]] ** 2
         self.wide_rows = np.flatnonzero((counts > 1) & ~self.is_host)
         self.wide = self.A[self.wide_rows]
-        self.wide_dense = self.wide.toarray() if self.wide.shape[0] * self.n <= 4_000_000 else None
+        self._bounds()
+
+    def _bounds(self) -> None:
+        """The tightest single-variable rows as bounds ``lower <= v <= upper``, and the rows they come from."""
+        n, rows, columns = self.n, self.single_rows, self.single_columns
+        entry = np.zeros(len(self.b))
+        entry[rows] = self.A.data[self.A.indptr[rows]]
+        self.single_entry = entry
+        self.lower, self.upper = np.full(n, -np.inf), np.full(n, np.inf)
+        self.lower_row, self.upper_row = np.full(n, -1), np.full(n, -1)
+        value = self.b[rows] / entry[rows]
+        for up, bound, row in ((True, self.upper, self.upper_row), (False, self.lower, self.lower_row)):
+            these = np.flatnonzero((entry[rows] > 0) == up)
+            # Written from the loosest to the tightest, so that the tightest stays.
+            order = these[np.argsort(-value[these] if up else value[these], kind="stable")]
+            bound[columns[order]], row[columns[order]] = value[order], rows[order]
 
     def A_dense_row(self, row: int) -> Vector:  # noqa: N802
         """One row of A as a dense vector."""

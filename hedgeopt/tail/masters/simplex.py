@@ -1,23 +1,58 @@
-"""Simplex master for re-solves: the dual of the reduced LP in HiGHS, started from the last basis.
+"""Simplex master for LPs: the reduced problem in HiGHS' dual simplex, warm-started from round to round.
 
-One row per base variable, one column per base constraint and one bounded column per boundary scenario
-(``0 <= q_s <= m u_s``); scenarios in the aggregate only shift the rows. Takes LPs whose tails stand in the objective:
-a tail in a constraint would make the columns' bounds variable.
+Rows are the base problem's and one per boundary scenario, ``L_s - alpha <= xi_s``; rows with one variable become its
+bounds. Every scenario row has its slack or its excess in the basis unless the scenario sits at the level, so the
+factorised part stays as small as the number of scenarios and limits that bind. A scenario that joins from outside
+enters with its slack basic, one from the aggregate with its excess basic: both keep the basis dual feasible.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import highspy
 import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters.base import Piece, Point, no_point
+from hedgeopt.tail.masters.bound import repaired
 from hedgeopt.tail.masters.interior import InteriorMaster
 from hedgeopt.tail.source import Vector
 
-_KEPT = highspy.HighsBasisStatus.kLower
+_STATUS = highspy.HighsBasisStatus
+_LOWER, _BASIC, _UPPER = _STATUS.kLower, _STATUS.kBasic, _STATUS.kUpper
+_OPTIONS = (
+    ("output_flag", False), ("threads", 1), ("presolve", "off"), ("solver", "simplex"),
+    ("primal_feasibility_tolerance", 1e-10), ("dual_feasibility_tolerance", 1e-9),
+)  # fmt: skip
+
+
+@dataclass
+class Basis:
+    """Statuses by meaning, so that they survive scenarios that come and go."""
+
+    columns: list[Any]
+    levels: list[Any]
+    rows: list[Any]
+    excess: list[list[Any]]
+    slack: list[list[Any]]
+
+    @property
+    def at_level(self) -> list[NDArray[np.bool_]]:
+        """Scenarios that sit at the level: neither slack nor excess is basic."""
+        return [
+            np.array([e != _BASIC and s != _BASIC for e, s in zip(*pair, strict=True)], dtype=bool)
+            for pair in zip(self.excess, self.slack, strict=True)
+        ]
+
+    def keep(self, k: int, stays: NDArray[np.bool_]) -> None:
+        """Forget the scenarios of tail ``k`` that do not stay."""
+        for part in (self.excess, self.slack):
+            part[k] = [x for x, yes in zip(part[k], stays.tolist(), strict=True) if yes]
 
 
 class SimplexMaster(InteriorMaster):
@@ -25,109 +60,170 @@ class SimplexMaster(InteriorMaster):
 
     name = "SIMPLEX"
 
-    def __init__(self, compiled: Compiled, memory: dict[str, Any]) -> None:
+    def __init__(self, compiled: Compiled, memory: dict[str, Any] | None = None) -> None:
         super().__init__(compiled)
-        self.memory = memory
-        self._base = self._base_columns()
-
-    @property
-    def suitable(self) -> bool:
-        """An LP with every tail priced in the objective."""
-        return self.compiled.P is None and bool(np.all(self.layout.row < 0)) and bool(np.all(self.layout.price > 0))
-
-    def _base_columns(self) -> tuple[Vector, Vector, Vector]:
-        layout = self.layout
-        E = layout.E.toarray()
-        A = np.vstack((layout.A_eq.toarray(), layout.A.toarray()))
-        return E, A, np.concatenate((self.compiled.b_eq, layout.b))
+        self.memory = {} if memory is None else memory
+        self.box: float | None = None
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
-        """Solve exactly (to the simplex tolerances); ``start`` is not needed, the basis is."""
-        layout, c = self.layout, self.compiled
-        E, A, b = self._base
-        n, K = len(layout.columns), len(pieces)
-        m = layout.price * np.array([p.scale for p in pieces])
-        # Loss size per variable scales the rows, as in the interior-point master.
-        square = sum(np.einsum("ij,ij->j", p.rows, p.rows) for p in pieces)
-        size = np.sqrt(square / max(sum(len(p.rows) for p in pieces), 1))
-        touch = (np.abs(E) * size[:, None]).max(axis=0, initial=0.0)
-        D = np.where(touch > 0, 1.0 / np.where(touch > 0, touch, 1.0), 1.0)
-        row = layout.c.copy()
-        columns, cost, upper, constant = [A * D], [b], [], 0.0
-        sums = np.zeros((sum(len(p.caps) for p in pieces), K))
-        first, need = 0, np.zeros(K)
-        for k, p in enumerate(pieces):
-            row += m[k] * (p.gradient @ E)
-            constant += m[k] * (p.gradient @ c.f + p.constant)
-            columns.append((p.rows @ E) * D)
-            cost.append(-(p.rows @ c.f + p.offset))
-            upper.append(m[k] * p.caps)
-            sums[first : first + len(p.caps), k] = 1.0
-            first += len(p.caps)
-            need[k] = m[k] * (1.0 - p.mass)
-        matrix = np.vstack(columns)
-        matrix = np.hstack((matrix, np.vstack((np.zeros((len(b), K)), sums))))
-        equalities = len(c.b_eq)
-        lower = np.zeros(len(matrix))
-        lower[:equalities] = -highspy.kHighsInf
-        top = np.concatenate((np.full(len(b), highspy.kHighsInf), *upper))
-        # Losses and duals in units of the largest objective entry keep HiGHS' absolute tolerances meaningful.
-        unit = max(float(np.abs(np.concatenate(cost)).max(initial=0.0)), 1e-300)
-        right = np.concatenate((-row * D, need))
-        h = self._run(matrix, np.concatenate(cost) / unit, lower, top, right)
-        if h is None:
-            return no_point("failed", E.shape[0], K)
-        solution = h.getSolution()
-        z = np.zeros(len(c.c))
-        z[layout.columns] = np.asarray(solution.row_dual)[:n] * D * unit
-        dual = np.asarray(solution.col_value)
-        y = c.E @ z + c.f
-        bound = -float(h.getInfo().objective_function_value) * unit + constant + c.offset
-        q, first = [], len(b)
-        for k, p in enumerate(pieces):
-            q.append(dual[first : first + len(p.caps)] / m[k])
-            first += len(p.caps)
-        state = {
-            "z": z,
-            "dual_eq": dual[:equalities],
-            "dual_in": dual[equalities : len(b)][: len(c.b_in)],
-            "value": bound,
-        }
-        return Point(
-            "optimal", y, np.zeros(K), bound, bound, q, m, int(h.getInfo().simplex_iteration_count), state,
-            {"size": unit * float(m.max(initial=1.0))},
-        )  # fmt: skip
-
-    def _run(self, matrix: Vector, cost: Vector, lower: Vector, upper: Vector, right: Vector) -> Any:
-        columns, rows = matrix.shape
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = columns, rows
-        lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
-        lp.row_lower_, lp.row_upper_ = right, right
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        keep = matrix != 0.0
-        lp.a_matrix_.start_ = np.concatenate(([0], np.cumsum(keep.sum(axis=1)))).astype(np.int32)
-        lp.a_matrix_.index_ = np.nonzero(keep)[1].astype(np.int32)
-        lp.a_matrix_.value_ = matrix[keep]
+        """Solve exactly (to the simplex tolerances); a known basis is the start, ``start`` places the scenarios."""
+        K, width = len(pieces), self.compiled.E.shape[0]
+        with np.errstate(all="ignore"):
+            p = self.layout.scaled(pieces)
+        if np.any(p.lower > p.upper) or self.compiled.P is not None:
+            return no_point("failed", width, K)
+        lp, kinds = self._program(p)
         h = self.memory.get("highs")
         if h is None:
             h = self.memory["highs"] = highspy.Highs()
-            for name, value in (
-                ("output_flag", False), ("threads", 1), ("presolve", "off"), ("solver", "simplex"),
-                ("primal_feasibility_tolerance", 1e-9), ("dual_feasibility_tolerance", 1e-9),
-            ):  # fmt: skip
+            for name, value in _OPTIONS:
                 h.setOptionValue(name, value)
-        basis = self.memory.get("basis")
-        if h.passModel(lp) == highspy.HighsStatus.kError:
-            return None
-        if basis is not None and len(basis.row_status) == rows and len(basis.col_status) <= columns:
-            new = highspy.HighsBasis()
-            new.col_status = list(basis.col_status) + [_KEPT] * (columns - len(basis.col_status))
-            new.row_status, new.valid = basis.row_status, True
-            h.setBasis(new)
+        if h.passModel(*lp) == highspy.HighsStatus.kError:
+            return no_point("failed", width, K)
+        basis = self._start(p, kinds, start)
+        if basis is not None:
+            h.setBasis(basis)
         h.run()
-        if h.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        status = h.getModelStatus()
+        if status == highspy.HighsModelStatus.kUnbounded:
+            return no_point("unbounded", width, K)
+        if status != highspy.HighsModelStatus.kOptimal:
             self.memory.pop("basis", None)
+            return no_point("failed", width, K)
+        self._remember(h.getBasis(), p, kinds)
+        return self._point(h, p, kinds)
+
+    def _program(self, p: Any) -> tuple[Any, Any]:
+        """The LP in columns (v, alpha, xi of each tail) and rows (equalities, wide, boxes, scenarios of each tail)."""
+        n, K = p.n, len(p.pieces)
+        sizes = [len(u) for u in p.caps]
+        first = np.concatenate(([0], np.cumsum(sizes))).astype(int)
+        columns = n + K + first[-1]
+        wide = np.setdiff1d(np.arange(len(p.b)), p.single_rows)
+        lift = 1.0 / np.sqrt(max([float(np.median(u)) for u in p.caps if len(u)], default=1.0))
+        cost = np.zeros(columns)
+        cost[:n] = p.c
+        hosted = sp.lil_array((len(p.b), K + first[-1])) if np.any(p.host_row >= 0) else None
+        dense: dict[int, Vector] = {}
+        shift = np.zeros(len(p.b))
+        for k in range(K):
+            xi = slice(n + K + first[k], n + K + first[k + 1])
+            gradient = p.ET @ p.G[k]
+            cost[:n] += p.price[k] * gradient
+            cost[n + k] += p.price[k] * (1.0 - p.mass[k])
+            cost[xi] += p.price[k] * p.caps[k]
+            row = int(p.host_row[k])
+            if row >= 0 and hosted is not None:
+                a = p.host_coef[k]
+                shift[row] += a * p.C[k]
+                dense[row] = dense.get(row, 0.0) + a * gradient
+                hosted[row, k] = a * (1.0 - p.mass[k])
+                hosted[row, K + first[k] : K + first[k + 1]] = a * p.caps[k]
+        A = p.A
+        if dense:
+            extra = sp.lil_array((len(p.b), n))
+            for row, gradient in dense.items():
+                extra[row] = gradient
+            A = A + extra.tocsr()
+        parts = [sp.csr_array(p.A_eq), sp.csr_array(A)[wide]]
+        if self.box is not None:
+            # y in loss units is the box that replaces an unbounded relaxation.
+            parts.append(p.E)
+        top = sp.csr_array(sp.vstack(parts))
+        top.resize((top.shape[0], columns))
+        if hosted is not None:
+            right = sp.vstack([sp.csr_array((p.A_eq.shape[0], hosted.shape[1])), hosted.tocsr()[wide]])
+            right = sp.csr_array(right)
+            right.resize((top.shape[0], right.shape[1]))
+            top = sp.csr_array(sp.hstack([top[:, :n], right]))
+        box = np.full(p.E.shape[0], (self.box or 0.0) / p.unit) if self.box is not None else np.zeros(0)
+        lower = [p.b_eq, np.full(len(wide), -highspy.kHighsInf), -box]
+        upper = [p.b_eq, p.b[wide] - shift[wide], box]
+        used = np.flatnonzero(np.diff(sp.csc_array(p.E).indptr))
+        each = len(used) + 2
+        rows, begin = top.shape[0] + int(first[-1]), int(top.indptr[-1])
+        starts = np.empty(rows + 1, dtype=np.int32)
+        starts[: top.shape[0] + 1] = top.indptr
+        starts[top.shape[0] :] = begin + each * np.arange(first[-1] + 1)
+        index, data = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1])
+        index[:begin], data[:begin] = top.indices, top.data
+        where, entry = index[begin:].reshape(-1, each), data[begin:].reshape(-1, each)
+        where[:, :-2], where[:, -1] = used, n + K + np.arange(first[-1])
+        entry[:, -2:] = -1.0
+        for k in range(K):
+            part = slice(first[k], first[k + 1])
+            self._scenarios(p, k, used, entry[part, :-2])
+            where[part, -2] = n + k
+            lower.append(np.full(sizes[k], -highspy.kHighsInf))
+            upper.append(-p.offset[k])
+        infinite = np.full(K, highspy.kHighsInf)
+        arguments = (
+            columns, rows, len(data), int(highspy.MatrixFormat.kRowwise), int(highspy.ObjSense.kMinimize), 0.0, cost * lift,
+            np.concatenate((p.lower, -infinite, np.zeros(first[-1]))),
+            np.concatenate((p.upper, infinite, np.full(first[-1], highspy.kHighsInf))),
+            np.concatenate(lower), np.concatenate(upper), starts, index, data, np.zeros(columns, dtype=np.int32),
+        )  # fmt: skip
+        return arguments, SimpleNamespace(n=n, K=K, first=first, wide=wide, base=top.shape[0], lift=lift)
+
+    @staticmethod
+    def _scenarios(p: Any, k: int, used: NDArray[np.intp], out: Vector) -> None:
+        """Loss gradients of the boundary in the variables that carry losses."""
+        part = sp.csc_array(p.E)[:, used]
+        if np.all(np.diff(part.indptr) == 1):
+            # Each variable belongs to one loss argument: scaled columns, no product.
+            np.multiply(p.R[k][:, part.indices], part.data, out=out)
+        else:
+            out[:] = (part.T @ p.R[k].T).T
+
+    def _start(self, p: Any, kinds: Any, start: Point | None) -> Any:
+        """The known basis, completed for the present scenarios."""
+        known: Basis | None = self.memory.get("basis")
+        if known is None or len(known.columns) != kinds.n or len(known.levels) != kinds.K or self.box is not None:
             return None
-        self.memory["basis"] = h.getBasis()
-        return h
+        if len(known.rows) != kinds.base:
+            return None
+        new = highspy.HighsBasis()
+        columns, rows = [*known.columns, *known.levels], list(known.rows)
+        for k, piece in enumerate(p.pieces):
+            excess, slack = list(known.excess[k]), list(known.slack[k])
+            count = len(piece.caps)
+            if len(excess) > count:
+                return None
+            summed = piece.summed if piece.summed is not None else np.zeros(count, dtype=bool)
+            for inside in summed[len(excess) :].tolist():
+                excess.append(_BASIC if inside else _LOWER)
+                slack.append(_UPPER if inside else _BASIC)
+            columns += excess
+            rows += slack
+        new.col_status, new.row_status, new.valid = columns, rows, True
+        return new
+
+    def _remember(self, basis: Any, p: Any, kinds: Any) -> None:
+        n, K, base, first = kinds.n, kinds.K, kinds.base, kinds.first
+        columns, rows = list(basis.col_status), list(basis.row_status)
+        if self.box is not None:
+            return
+        self.memory["basis"] = Basis(
+            columns[:n], columns[n : n + K], rows[:base],
+            [columns[n + K + first[k] : n + K + first[k + 1]] for k in range(K)],
+            [rows[base + first[k] : base + first[k + 1]] for k in range(K)],
+        )  # fmt: skip
+
+    def _point(self, h: Any, p: Any, kinds: Any) -> Point:
+        n, K, base, first = kinds.n, kinds.K, kinds.base, kinds.first
+        solution = h.getSolution()
+        value, dual = np.asarray(solution.col_value), np.asarray(solution.row_dual) / kinds.lift
+        v, equalities = value[:n], p.A_eq.shape[0]
+        v = np.clip(v, p.lower, p.upper)
+        nu, lam = -dual[:equalities], np.zeros(len(p.b))
+        lam[kinds.wide] = -dual[equalities : equalities + len(kinds.wide)]
+        q = [-dual[base + first[k] : base + first[k + 1]] for k in range(K)]
+        proof = repaired(p, v, nu, lam, q)
+        primal = float(h.getInfo().objective_function_value) / kinds.lift + float(p.price @ np.array(p.C))
+        y = p.E @ v
+        tails = np.array(
+            [(1 - p.mass[k]) * value[n + k] + p.G[k] @ y + p.C[k]
+             + p.caps[k] @ value[n + K + first[k] : n + K + first[k + 1]] for k in range(K)]
+        )  # fmt: skip
+        it = SimpleNamespace(v=v, nu=nu, lam=proof.lam, q=proof.q)
+        return p.point(it, primal, proof.value, tails, proof.m, int(h.getInfo().simplex_iteration_count))

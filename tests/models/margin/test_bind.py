@@ -31,7 +31,9 @@ def _program(e: Exposures, policy: ho.Policy) -> tuple[cp.Problem, TradeVariable
     bound = BoundEncoding(trades, e, 0, lambda e: e.margins.encoding(0, "initial"))
     bound.update(e, scale)
     fixed = cp.Parameter(n)
-    problem = cp.Problem(cp.Minimize(bound.expression), [*bound.constraints, trades.net == fixed, trades.buy <= 1, trades.sell <= 1])
+    problem = cp.Problem(
+        cp.Minimize(bound.expression), [*bound.constraints, trades.net == fixed, trades.buy <= 1, trades.sell <= 1]
+    )
     assert problem.is_dcp(dpp=True)
     return problem, trades, scale, bound, fixed
 

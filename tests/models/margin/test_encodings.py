@@ -104,8 +104,7 @@ def _equal(model: object, state: State, count: int, seed: int) -> None:
 
 @pytest.mark.parametrize("name", list(ALL_KINDS))
 def test_encoding_equals_plain_rule_on_thousands_of_portfolios(name: str, mixed: State) -> None:
-    count = 120 if name == "deribit_standard" else 60
-    _equal(_fast(ALL_KINDS[name](), mixed), mixed, 20 * count, seed=1)
+    _equal(_fast(ALL_KINDS[name](), mixed), mixed, 1_000, seed=1)
 
 
 @pytest.mark.parametrize("name", list(PERPETUALS))
@@ -142,7 +141,7 @@ def linear_mixed(mixed: State) -> State:
 
 
 def test_derive_encoding_without_skew_scenarios_is_exact(linear_mixed: State) -> None:
-    _equal(_fast(_no_skew(Derive(rate=0.05)), linear_mixed), linear_mixed, 1_200, seed=3)
+    _equal(_fast(_no_skew(Derive(rate=0.05)), linear_mixed), linear_mixed, 1_000, seed=3)
 
 
 def test_derive_encoding_never_asks_less_and_is_exact_for_long_books(linear_mixed: State) -> None:
@@ -150,14 +149,14 @@ def test_derive_encoding_never_asks_less_and_is_exact_for_long_books(linear_mixe
     encoding = model.encode(linear_mixed, "initial")
     nothing = np.zeros(len(linear_mixed.assets))
     same = 0
-    for z in _portfolios(linear_mixed, 1_000, seed=4):
+    for z in _portfolios(linear_mixed, 500, seed=4):
         plain, convex = model.requirement(linear_mixed, z, nothing).initial, encoding(z, nothing)
         assert convex >= plain - 1e-9 * max(1.0, plain)
         same += convex <= plain + 1e-9 * max(1.0, plain)
         long = np.where(linear_mixed.option, np.abs(z), z)  # no expiry has a negative value then
         plain, convex = model.requirement(linear_mixed, long, nothing).initial, encoding(long, nothing)
         assert convex == pytest.approx(plain, rel=1e-9, abs=1e-6)
-    assert same > 900  # skew scenarios rarely bind, and hardly ever where they are not convex
+    assert same > 450  # skew scenarios rarely bind, and hardly ever where they are not convex
 
 
 def test_aave_encoding_equals_plain_rule(state_of: Callable[..., State]) -> None:
@@ -179,7 +178,7 @@ def test_midpoint_convexity(name: str, mixed: State, linear_mixed: State) -> Non
     model, state = (Derive(rate=0.05), linear_mixed) if name == "derive" else (ALL_KINDS[name](), mixed)
     encoding: Encoding = model.encode(state, "initial")
     nothing = np.zeros(len(state.assets))
-    first, second = _portfolios(state, 2_000, seed=6), _portfolios(state, 2_000, seed=7)
+    first, second = _portfolios(state, 800, seed=6), _portfolios(state, 800, seed=7)
     for a, b in zip(first, second, strict=True):
         ends = 0.5 * (encoding(a, nothing) + encoding(b, nothing))
         assert encoding(0.5 * (a + b), nothing) <= ends + 1e-9 * max(1.0, ends)

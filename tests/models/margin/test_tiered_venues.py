@@ -80,5 +80,5 @@ def test_falling_rates_are_refused_because_they_are_not_convex() -> None:
 def test_unknown_tier_names_the_known_ones(state_of) -> None:
     state = state_of([{"kind": "perpetual", "underlying": "PEPE"}], index={"PEPE": 1e-5})
     for model in (Binance(), Hyperliquid(), DydxV4()):
-        with pytest.raises(InputError, match="no margin tier for PEPE.*known: .*BTC"):
+        with pytest.raises(InputError, match=r"no margin tier for PEPE.*known: .*BTC"):
             model.encode(state, "initial")

@@ -9,6 +9,7 @@ import pytest
 from hedgeopt import Book, InputError, Market, risk_report
 from hedgeopt.exposures import build_exposures
 from hedgeopt.files import validated
+from hedgeopt.models.data import table
 from hedgeopt.models.risk.loans import LoanRisk
 from hedgeopt.models.scenarios.stress import stress_scenarios
 
@@ -86,8 +87,10 @@ def test_a_loop_shows_its_true_exposure():
     assert found.exposure == pytest.approx({"ETH": 200_000.0, "stETH/ETH": 2_000_000.0})
     assert shown.equity == pytest.approx(200_000.0)
     assert shown.greeks["ETH"]["delta"] == pytest.approx(100.0)
-    # June 2022: stETH falls by 43.88 % and ETH by 39 %, from the stress table
-    assert shown.stress["2022-06"] == pytest.approx(-0.4388 * 2_000_000 + 0.39 * 1_800_000)
+    june = next(event["spot"] for event in table("stress")["event"] if event["name"] == "2022-06")
+    expected = june["stETH"]["value"] * 2_000_000 - june["ETH"]["value"] * 1_800_000
+    assert shown.stress["2022-06"] == pytest.approx(expected)
+    assert expected < -0.6 * shown.equity  # the peg, not the fall of ETH, takes most of the capital
 
 
 @pytest.mark.parametrize(

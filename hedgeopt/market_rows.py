@@ -1,0 +1,134 @@
+"""Rows of a chain to a :class:`~hedgeopt.market.Market`: what cannot be trusted is refused, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.errors import InputError
+from hedgeopt.market import QUOTE_FIELDS, Market
+from hedgeopt.models.pricing.option import Option
+from hedgeopt.parity import forwards_from_marks
+from hedgeopt.venues.deribit_names import parse_name
+
+__all__ = ["market_from_rows", "refuse"]
+
+
+def market_from_rows(
+    rows: pd.DataFrame, prices: dict[str, float], venue: str, source: str, notes: tuple[str, ...], *, parity: bool
+) -> Market:
+    """Check typed rows, name their instruments, and, with ``parity``, take forwards from the marks where those differ."""
+    stamp = rows["timestamp"].max()
+    refuse(source, rows, rows["instrument_name"].duplicated(), "instrument_name", "stands there twice", "keep one row")
+    for column in ("bid_price", "ask_price", "mark_price", "open_interest", "volume", "mark_iv", "underlying_price"):
+        refuse(source, rows, rows[column] < 0, column, "is negative")
+    refuse(source, rows, rows["mark_price"].isna(), "mark_price", "is missing", "every instrument needs a mark")
+    rows = rows.assign(
+        bid_price=rows["bid_price"].where(rows["bid_price"] > 0),
+        ask_price=rows["ask_price"].where(rows["ask_price"] > 0),
+    )
+    crossed = rows["bid_price"] > rows["ask_price"]
+    refuse(source, rows, crossed, "bid_price", "lies above its ask_price (crossed quote)", "drop the row")
+
+    instruments = {}
+    is_option = np.zeros(len(rows), bool)
+    for at, row in enumerate(rows.itertuples(index=False)):
+        try:
+            item = parse_name(str(row.instrument_name), venue)
+        except InputError as error:
+            raise error.at(source) from None
+        _agrees(item, row, source)
+        is_option[at] = isinstance(item, Option)
+        if getattr(item, "expiry", None) is not None and item.expiry <= stamp:
+            raise InputError(
+                f"{item.name} had expired at the snapshot of {stamp.isoformat()}",
+                file=source,
+                field="expiry",
+                value=item.expiry.isoformat(),
+                fix="drop the row",
+            )
+        instruments[item.id] = item
+    for column in ("mark_iv", "underlying_price"):
+        bad = is_option & ~(rows[column] > 0).to_numpy()
+        refuse(source, rows, pd.Series(bad, rows.index), column, "must be positive for an option")
+    quotes = rows[list(QUOTE_FIELDS)].set_axis(list(instruments), axis=0)
+    if parity:
+        notes += _agree_with_marks(quotes, instruments)
+    return Market(stamp.to_pydatetime(), prices, instruments, quotes, source, notes)
+
+
+def _agree_with_marks(quotes: pd.DataFrame, instruments: Mapping[str, Any]) -> tuple[str, ...]:
+    """Put the forwards that the marks imply into ``quotes``; a note says how far they were from those recorded."""
+    options = [item for item in instruments.values() if isinstance(item, Option)]
+    if not options:
+        return ()
+    terms = pd.DataFrame(
+        {
+            "underlying": [item.underlying for item in options],
+            "inverse": [item.inverse for item in options],
+            "expiry": [item.expiry for item in options],
+            "strike": [item.strike for item in options],
+            "right": [item.right for item in options],
+        },
+        index=[item.id for item in options],
+    )
+    forwards, largest, changed = forwards_from_marks(terms.join(quotes[["mark_price", "underlying_price"]]))
+    quotes.loc[terms.index, "underlying_price"] = forwards
+    if changed == 0:
+        return ()
+    return (f"forwards of {changed} expiries taken from put-call parity of the marks, up to {1e4 * largest:.1f} bp away",)
+
+
+def _agrees(item: object, row: object, source: str) -> None:
+    """The name and the columns beside it must describe the same instrument."""
+    base = getattr(item, "underlying", getattr(item, "asset", None))
+    if base != row.currency:  # type: ignore[attr-defined]
+        raise InputError(
+            f"unknown currency for {item.name}",  # type: ignore[attr-defined]
+            file=source,
+            field="currency",
+            value=row.currency,  # type: ignore[attr-defined]
+            fix=f"the name says {base}",
+        )
+    expiry = getattr(item, "expiry", None)
+    if expiry is not None and not pd.isna(row.expiry) and row.expiry != expiry:  # type: ignore[attr-defined]
+        raise InputError(
+            f"contradicts the name {item.name}",  # type: ignore[attr-defined]
+            file=source,
+            field="expiry",
+            value=row.expiry.isoformat(),  # type: ignore[attr-defined]
+            fix=f"the name says {expiry.isoformat()}",
+        )
+    if not isinstance(item, Option):
+        return
+    if row.option_type != item.right:  # type: ignore[attr-defined]
+        raise InputError(
+            f"contradicts the name {item.name}",
+            file=source,
+            field="option_type",
+            value=row.option_type,  # type: ignore[attr-defined]
+        )
+    if abs(row.strike - item.strike) > 1e-6 * item.strike:  # type: ignore[attr-defined]
+        raise InputError(f"contradicts the name {item.name}", file=source, field="strike", value=row.strike)  # type: ignore[attr-defined]
+
+
+def refuse(source: object, rows: pd.DataFrame, bad: pd.Series, column: str, problem: str, fix: str | None = None) -> None:
+    """Raise an InputError for the first row where ``bad`` holds, and say how many there are."""
+    bad = np.asarray(bad, bool)
+    if not bad.any():
+        return
+    at = int(np.flatnonzero(bad)[0])
+    name = rows["instrument_name"].iloc[at] if "instrument_name" in rows.columns else "?"
+    count = int(bad.sum())
+    more = f" (and {count - 1} more rows)" if count > 1 else ""
+    value = rows[column].iloc[at]
+    raise InputError(
+        f"{problem} in the row of {name}{more}",
+        file=source,
+        field=column,
+        value=None if pd.isna(value) else value,
+        fix=fix,
+    )

@@ -1,0 +1,60 @@
+"""Which solvers are tried for a program, in which order: explicit, and reported with the answer.
+
+A policy that names a solver gets that one and no other. With ``auto`` the order follows the program's class:
+
+==================  ==========================================================
+linear              the tail method's own simplex and interior point, HiGHS, Clarabel
+convex quadratic    the tail method's own interior point, OSQP, Clarabel
+conic               Clarabel, ECOS, SCS
+mixed-integer       HiGHS
+==================  ==========================================================
+
+The next one is tried when a solver fails, says infeasible where limits can be met, or returns what cannot be certified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cvxpy as cp
+
+__all__ = ["Attempt", "solver_order"]
+
+OWN = "TAIL"
+"""The tail method's own masters, chosen by it (``master=None``)."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One solver's try: ``status`` says whether it was accepted or why not; ``gap`` as certified, NaN without a point."""
+
+    solver: str
+    status: str
+    gap: float = float("nan")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def solver_order(problem: cp.Problem, chosen: str) -> tuple[str, ...]:
+    """Solvers to try for ``problem``; ``chosen`` is the policy's, ``auto`` for the table above."""
+    if chosen != "auto":
+        return (chosen,)
+    if problem.is_mixed_integer():
+        return ("HIGHS",)
+    quadratic = any(atom.__name__ in ("quad_over_lin", "QuadForm", "SymbolicQuadForm") for atom in problem.atoms())
+    second_order = any(isinstance(c, cp.SOC | cp.PowCone3D | cp.ExpCone) for c in problem.constraints)
+    curved = quadratic and not _quadratic_objective_only(problem)
+    if curved or second_order:
+        return ("CLARABEL", "ECOS", "SCS")
+    if quadratic:
+        return (OWN, "OSQP", "CLARABEL")
+    return (OWN, "HIGHS", "CLARABEL")
+
+
+def _quadratic_objective_only(problem: cp.Problem) -> bool:
+    """Whether every quadratic atom stands in the objective, where it keeps the constraints linear."""
+    names = {atom.__name__ for constraint in problem.constraints for atom in constraint.atoms()}
+    return not names & {"quad_over_lin", "QuadForm", "SymbolicQuadForm"}

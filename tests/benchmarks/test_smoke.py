@@ -1,0 +1,84 @@
+"""Every registered benchmark runs in its smoke size and tells what it says it tells."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.registry import load
+
+NAMES = {"end_to_end", "tail", "tail_out_of_core", "tail_resolve", "valuation"}
+
+
+def smoke(name: str, path) -> list[dict]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # rivals' own
+        assert main([name, "--smoke", "--json", str(path / "out.json")]) == 0
+    records = [json.loads(line) for line in (path / "out.json").read_text().splitlines()]
+    assert records
+    assert all(record["benchmark"] == name for record in records)
+    return records
+
+
+def test_list_names_every_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == NAMES == set(load())
+
+
+def test_unknown_name_is_refused() -> None:
+    with pytest.raises(SystemExit):
+        main(["no-such-benchmark"])
+
+
+def test_tail(tmp_path) -> None:
+    *compared, memory = smoke("tail", tmp_path)
+    for record in compared:
+        rivals = record["rivals"]
+        assert rivals["tail"]["verified_gap"] <= 1e-6
+        for name in ("dual_lp", "cvxpy_highs", "cvxpy_default"):
+            # Exact methods agree on the objective, each evaluated from its own point.
+            assert rivals[name]["objective"] == pytest.approx(rivals["tail"]["objective"], rel=1e-5)
+        for answer in rivals.values():
+            assert "cpu_seconds" in answer or "skipped" in answer or "cap_seconds" in answer, answer
+    assert memory["extra_resident_bytes"] > 0
+
+
+def test_tail_out_of_core(tmp_path) -> None:
+    npy, arrow, cluster = smoke("tail_out_of_core", tmp_path)
+    assert "skipped" in cluster
+    assert npy["value"] == pytest.approx(arrow["value"], rel=1e-7)
+    for record in (npy, arrow):
+        assert record["status"] == "optimal"
+        assert record["verified_gap"] <= 1e-6
+
+
+def test_tail_resolve(tmp_path) -> None:
+    (record,) = smoke("tail_resolve", tmp_path)
+    assert record["largest_difference"] <= 1e-5
+
+
+def test_valuation(tmp_path) -> None:
+    records = smoke("valuation", tmp_path)
+    assert {record["case"] for record in records} >= {
+        "accuracy",
+        "scenario price",
+        "price and Greeks",
+        "implied vol",
+        "blocks",
+    }
+    assert all("million_per_second" in r or "skipped" in r for r in records if "method" in r)
+
+
+def test_end_to_end(tmp_path) -> None:
+    start, first, again = smoke("end_to_end", tmp_path)
+    assert start["case"] == "hedgeopt --help"
+    assert list(first["stage_seconds"]) == ["read", "value", "build", "solve", "certify", "report"]
+    assert again["program_reused"] == 1
+    for record in (first, again):
+        assert record["feasible"]
+        assert record["gap"] <= 1e-6
+        assert all(math.isfinite(seconds) for seconds in record["stage_seconds"].values())

@@ -1,0 +1,83 @@
+"""The margin report by hand: requirement, breakdown, stresses and the distance to liquidation."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import hedgeopt as ho
+from hedgeopt.margin_report import margin_report, margin_tables
+
+
+@pytest.fixture(scope="module")
+def one_perpetual(toy_market: ho.Market) -> ho.Book:
+    account = {"name": "main", "venue": "deribit", "collateral": [{"asset": "BTC", "amount": 10}]}
+    return ho.Book(accounts=[{**account, "positions": [{"instrument": "BTC-PERPETUAL", "quantity": 2_000_000.0}]}])
+
+
+def test_distance_to_liquidation_of_a_long_perpetual(one_perpetual: ho.Book, toy_market: ho.Market) -> None:
+    (item,) = margin_report(one_perpetual, toy_market).accounts
+    index, mark = toy_market.price("BTC"), 80_000 * 1.0002
+
+    def room(move: float) -> float:
+        price, then = index * (1 + move), mark * (1 + move)
+        equity = (10 + 2e6 * (1 / mark - 1 / then)) * price
+        size = 2e6 / then
+        return equity - (0.01 + 0.00005 * size) * size * price
+
+    assert item.now.maintenance == pytest.approx(10 * index - room(0.0), rel=1e-9)
+    assert room(item.liquidation_down + 0.004) > 0 > room(item.liquidation_down - 0.004)
+    assert item.liquidation_up is None  # a long inverse perpetual against coins only gains
+    assert sum(item.breakdown.values()) == pytest.approx(item.now.initial)
+
+
+def test_states_after_stress_and_json(toy_book: ho.Book, toy_market: ho.Market) -> None:
+    report = margin_report(toy_book, toy_market)
+    (item,) = report.accounts
+    e = ho.expose(toy_book, toy_market, ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=5)))
+    assert [state.scenario for state in item.stresses] == list(e.stress)
+    for k, state in enumerate(item.stresses):
+        assert state.equity == pytest.approx(e.equity[0] + e.stress_account_pnl[k, 0])
+    text = json.dumps(report.to_dict())
+    assert "liquidation_down" in text
+    assert item.worst in item.stresses
+
+
+def test_tables_fit_a_terminal(toy_book: ho.Book, toy_market: ho.Market) -> None:
+    from rich.console import Console
+
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(margin_tables(margin_report(toy_book, toy_market)))
+    text = console.export_text()
+    assert "deribit/main" in text
+    assert "2020-03-12" in text
+    console.file.close()
+
+
+def test_proposal_shows_transfers_and_margin_before_and_after(toy_book: ho.Book, toy_market: ho.Market) -> None:
+    main = toy_book.accounts[0]
+    spare = ho.Account(name="spare", venue="deribit", collateral=(ho.Collateral(asset="BTC", amount=400.0),), tradable=False)
+    link = ho.Link(source="spare", target="main", asset="BTC", cost_rate=1e-4, fixed_cost=12.0, bridge="internal")
+    book = toy_book.model_copy(update={"accounts": (main, spare), "links": (link,)})
+    policy = ho.Policy(
+        minimize=ho.TransactionCost(),
+        subject_to=[ho.SurviveStress(account="main")],
+        scenarios=ho.ParametricScenarios(count=50),
+        candidates=ho.Candidates(max_order_notional=1e-2),
+    )
+    answer = policy.propose(book, toy_market)
+    (row,) = answer.transfers.to_dict(orient="records")
+    assert (row["source"], row["target"], row["asset"], row["bridge"]) == ("spare", "main", "BTC", "internal")
+    assert row["cost"] == pytest.approx(1e-4 * row["usd"], rel=1e-9)
+    before, after = answer.margins[0]
+    assert after.worst.equity == pytest.approx(after.worst.maintenance, rel=1e-5)  # as much as needed and no more
+    assert before.worst.equity < before.worst.maintenance
+    assert after.now.equity - before.now.equity == pytest.approx(row["usd"], rel=1e-3)
+    assert after.liquidation_up is None or after.liquidation_up >= (before.liquidation_up or 0.0)
+    total = sum(item.equity for item in answer.after.accounts)
+    assert total == pytest.approx(answer.after.equity, rel=1e-9)
+    assert "internal" not in " ".join(answer.trades.instrument)
+    json.loads(answer.to_json())
+    assert np.isfinite(answer.certificate.objective)

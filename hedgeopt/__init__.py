@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         InfeasibleError,
         InputError,
         StaleQuoteError,
-        UnboundedError,
         UnsupportedForm,
     )
     from hedgeopt.exposures import build_exposures
@@ -78,7 +77,7 @@ _HOME = {
     "constraints.position_limit": "PositionLimit",
     "constraints.survive_stress": "SurviveStress",
     "constraints.transfer_limit": "TransferLimit",
-    "errors": "CertificateError HedgeoptError InfeasibleError InputError StaleQuoteError UnboundedError UnsupportedForm",
+    "errors": "CertificateError HedgeoptError InfeasibleError InputError StaleQuoteError UnsupportedForm",
     "exposures": "build_exposures",
     "market": "Market",
     "market_reader": "read_market",
@@ -170,7 +169,6 @@ __all__ = [
     "TransactionCost",
     "TransferLimit",
     "TrueLeverage",
-    "UnboundedError",
     "UnsupportedForm",
     "Vanna",
     "Variance",

@@ -7,7 +7,6 @@
     │   ├── StaleQuoteError    a quote is older than the policy allows                    exit code 2
     │   └── UnsupportedForm    a cvxpy expression the tail solver cannot take             exit code 2
     ├── InfeasibleError        no trade list meets every limit: names the limits          exit code 3
-    ├── UnboundedError         the objective has no lower bound: names the direction      exit code 4
     └── CertificateError       a solver answered, but its answer could not be certified   exit code 4
 
 Retrying without changing anything helps for none of them except ``CertificateError`` (another solver or a looser
@@ -77,12 +76,6 @@ class InfeasibleError(HedgeoptError):
     def __init__(self, message: str, violations: Mapping[str, tuple[float, float, str]] | None = None) -> None:
         self.violations = dict(violations or {})
         super().__init__(message)
-
-
-class UnboundedError(HedgeoptError):
-    """The objective can be lowered without end; give every candidate a size limit."""
-
-    exit_code = 4
 
 
 class CertificateError(HedgeoptError):

@@ -16,7 +16,7 @@ from hedgeopt.book import Book
 from hedgeopt.candidates import choose_candidates
 from hedgeopt.certificate import Certificate, certify, relative_violation
 from hedgeopt.constraints.constraint import Side
-from hedgeopt.errors import CertificateError, InfeasibleError, UnboundedError
+from hedgeopt.errors import CertificateError, InfeasibleError
 from hedgeopt.exposures import build_exposures
 from hedgeopt.market import Market
 from hedgeopt.masters import OWN, Attempt, solver_order
@@ -132,7 +132,7 @@ def solve_program(program: Program, e: Exposures, stages: Stages | None = None) 
 
     Raises
     ------
-    InfeasibleError, UnboundedError, CertificateError
+    InfeasibleError, CertificateError
     """
     stages = stages or Stages()
     box = trade_box(program.policy, e)
@@ -230,7 +230,7 @@ def _run(program: Program, e: Exposures, box: Box, solver: str) -> Mapping[str, 
     if problem.status in (cp.INFEASIBLE, cp.INFEASIBLE_INACCURATE):
         raise infeasible(program, e, box)
     if problem.status in (cp.UNBOUNDED, cp.UNBOUNDED_INACCURATE):
-        raise UnboundedError("the objective can be lowered without end; give every candidate a size limit")
+        raise _NoAnswerError("said unbounded, but every trade has a limit")
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) or program.variables.buy.value is None:
         raise _NoAnswerError(f"ended with status {problem.status}")
     return dict(problem.solver_stats.extra_stats or {})

@@ -26,7 +26,7 @@ def small(**changes: object) -> ho.Policy:
 
 
 def test_updated_answer_equals_a_fresh_one(toy_book: ho.Book, toy_market: ho.Market) -> None:
-    policy = small()
+    policy = small(candidates=ho.Candidates(min_delta=0.0, max_relative_spread=10.0))  # the same candidates at any market
     first = policy.propose(toy_book, toy_market)
     quotes = toy_market.quotes.copy()
     quotes["mark_iv"] *= 1.07
@@ -114,7 +114,12 @@ def test_order_follows_the_class_of_the_program() -> None:
 
 def test_contradictory_limits_are_named_with_their_values(toy_book: ho.Book, toy_market: ho.Market) -> None:
     policy = small(
-        subject_to=[ho.Gamma("BTC") >= 0.01, ho.Vega("BTC") <= -5_000, ho.TransactionCost() <= 10.0, ho.OrderLimit(notional=1e5)]
+        subject_to=[
+            ho.Gamma("BTC") >= 0.01,
+            ho.Vega("BTC") <= -5_000,
+            ho.TransactionCost() <= 10.0,
+            ho.OrderLimit(notional=1e5),
+        ]
     )
     with pytest.raises(ho.InfeasibleError) as caught:
         policy.propose(toy_book, toy_market)
@@ -154,12 +159,17 @@ def test_threads_give_the_same_answers(toy_book: ho.Book, toy_market: ho.Market)
 
 def test_a_closed_side_is_never_traded_and_dust_is_swept(toy_book: ho.Book, toy_market: ho.Market) -> None:
     policy = small(candidates=ho.Candidates(two_sided=False, min_delta=0.0))
+    quotes = toy_market.quotes.copy()
+    quotes.loc[quotes.index[::3], "bid_price"] = np.nan
+    quotes.loc[quotes.index[1::5], "ask_price"] = np.nan
+    toy_market = replace(toy_market, quotes=quotes)
     e = expose(toy_book, toy_market, policy)
     solution = solve_program(Program(policy, e), e)
     ids = [e.rows.instruments[row].id for row in e.candidate]
     unsellable = np.isnan(toy_market.quoted("bid_price", ids))
     assert unsellable.any()
     assert (solution.trades[unsellable] >= 0).all()
+    assert (solution.trades[np.isnan(toy_market.quoted("ask_price", ids))] <= 0).all()
     notional = np.abs(solution.trades) * e.rows.notional[e.candidate]
     assert ((notional == 0) | (notional >= 1.0)).all()
 

@@ -31,7 +31,12 @@ def attribute(start: Valuation, before: Market, now: Market, pnl: float, carry: 
     change = 100.0 * (now.quoted("mark_iv", ids) - before.quoted("mark_iv", ids))
     change = np.where(np.isfinite(change), change, 0.0)
     per_row = e.rows.greeks.sum(axis=2) * e.rows.quantity
-    left = np.array([max(365.0 * i.years_from(before.timestamp), 0.0) if hasattr(i, "years_from") else np.inf for i in e.rows.instruments])
+    left = np.array(
+        [
+            max(365.0 * i.years_from(before.timestamp), 0.0) if hasattr(i, "years_from") else np.inf
+            for i in e.rows.instruments
+        ]
+    )
     parts = {
         "delta": float(delta),
         "gamma": float(gamma),

@@ -108,6 +108,10 @@ class BacktestConfig(_Strict):
     halts: tuple[HaltConfig, ...] = ()
 
     def __init__(self, **data: Any) -> None:
+        """``book`` and ``policy`` may stand for lists of one."""
+        for one, many in (("book", "books"), ("policy", "policies")):
+            if one in data and many not in data:
+                data[many] = [data.pop(one)]
         try:
             super().__init__(**data)
         except ValidationError as error:
@@ -116,7 +120,9 @@ class BacktestConfig(_Strict):
     def cells(self) -> list[BacktestConfig]:
         """Every book with every policy, in order."""
         return [
-            self.model_copy(update={"books": (book,), "policies": (policy,)}) for book in self.books for policy in self.policies
+            self.model_copy(update={"books": (book,), "policies": (policy,)})
+            for book in self.books
+            for policy in self.policies
         ]
 
     def settings(self, index: pd.DataFrame | None = None) -> Settings:
@@ -128,8 +134,6 @@ class BacktestConfig(_Strict):
             halts=tuple(Halt(h.venue, h.start, h.end) for h in self.halts),
             index=self.replay.index_prices() if index is None else index,
         )
-
-
 
 
 def read_config(path: str | Path) -> BacktestConfig:

@@ -105,7 +105,9 @@ class Desk:
         forward = self._forward(item, market)
         forward = last.forward_ratio * index if forward is None else forward
         years = np.array([item.years_from(market.timestamp)])
-        value = price(np.array([forward]), np.array([item.strike]), years, np.array([last.vol]), np.array([item.right == "call"]))
+        value = price(
+            np.array([forward]), np.array([item.strike]), years, np.array([last.vol]), np.array([item.right == "call"])
+        )
         mark = float(value[0]) / (forward if item.inverse else 1.0)
         return {
             "mark_price": mark,

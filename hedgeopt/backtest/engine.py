@@ -31,7 +31,7 @@ from hedgeopt.errors import CertificateError, InfeasibleError, InputError, Unbou
 from hedgeopt.market import Market
 from hedgeopt.models.scenarios.config import ParametricScenarios, draw
 
-__all__ = ["Halt", "Settings", "simulate"]
+__all__ = ["Halt", "Settings", "run", "simulate"]
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,21 @@ def simulate(
         For snapshots out of order, an empty period, a book that its collateral does not carry at the start, or a held
         instrument that was never quoted.
     """
-    run = _Run(book, policy, settings or Settings())
+    going = _Run(book, policy, settings or Settings())
     for market in in_order(markets):
-        run.step(market)
+        going.step(market)
         if progress is not None:
             progress(market)
-    return run.recorder.result(run.portfolio.ledger.frame(), config or {}, policy.name, run.portfolio.name)
+    horizon = getattr(policy, "horizon_days", going.settings.scenarios.horizon_days)
+    said = {"horizon_days": horizon, **(config or {})}
+    return going.recorder.result(going.portfolio.ledger.frame(), said, policy.name, going.portfolio.name)
+
+
+def run(config: Any) -> BacktestResult:
+    """One book under one policy, from a :class:`~hedgeopt.backtest.config.BacktestConfig` or its plain values."""
+    from hedgeopt.backtest.run import run as run_one
+
+    return run_one(config)
 
 
 class _Run:
@@ -206,7 +215,12 @@ class _Run:
     def _decide(self, market: Market, valuation: Valuation) -> Decision:
         """The policy's answer; where it has none the engine holds, and says so."""
         state = State(
-            self.portfolio.book(market.timestamp), market, valuation, self.number, self.settings.mark_half_spread, self.history.frame
+            self.portfolio.book(market.timestamp),
+            market,
+            valuation,
+            self.number,
+            self.settings.mark_half_spread,
+            self.history.frame,
         )
         try:
             answer = self.policy.decide(state)

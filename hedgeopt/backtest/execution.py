@@ -45,11 +45,11 @@ def execute(
         done: list[Fill] = []
         for order in mine:
             try:
-                done.append(
-                    portfolio.trade(market, name, order.instrument, order.quantity, reason, half_spread=half_spread)
-                )
+                done.append(portfolio.trade(market, name, order.instrument, order.quantity, reason, half_spread=half_spread))
             except NoQuote as error:
-                events.append({"kind": "missing_quote", "account": name, "instrument": order.instrument, "message": str(error)})
+                events.append(
+                    {"kind": "missing_quote", "account": name, "instrument": order.instrument, "message": str(error)}
+                )
         if not done:
             continue
         after = worth()
@@ -75,7 +75,9 @@ def send(portfolio: Portfolio, market: Market, transfers: Iterable[Transfer]) ->
     """Start transfers along the book's links; nothing leaves a paused venue or exceeds what is posted."""
     events: list[dict[str, Any]] = []
     for move in transfers:
-        link = next((x for x in portfolio.links if (x.source, x.target, x.asset) == (move.source, move.target, move.asset)), None)
+        link = next(
+            (x for x in portfolio.links if (x.source, x.target, x.asset) == (move.source, move.target, move.asset)), None
+        )
         if link is None:
             raise InputError("no link leads there", field="transfer", value=f"{move.source} to {move.target} {move.asset}")
         if {portfolio.accounts[name].venue for name in (move.source, move.target)} & portfolio.paused:

@@ -92,7 +92,9 @@ class Recorder:
         steps = pd.DataFrame(self.steps).set_index("timestamp")
         greeks = [column for column in steps.columns if column.split("_")[0] in _GREEKS]
         steps[greeks] = steps[greeks].fillna(0.0)
-        trades = pd.DataFrame([{name: getattr(fill, name) for name in TRADE_COLUMNS} for fill in self.trades], columns=list(TRADE_COLUMNS))
+        trades = pd.DataFrame(
+            [{name: getattr(fill, name) for name in TRADE_COLUMNS} for fill in self.trades], columns=list(TRADE_COLUMNS)
+        )
         attribution = pd.DataFrame(self.attribution, index=steps.index, columns=list(ATTRIBUTION_COLUMNS))
         return BacktestResult(steps, trades, attribution, ledger, config, self.events, policy, book)
 

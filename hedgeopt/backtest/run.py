@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,9 +17,14 @@ __all__ = ["run", "run_config"]
 
 
 def run(
-    config: BacktestConfig, *, index: pd.DataFrame | None = None, progress: Callable[[str], None] | None = None
+    config: BacktestConfig | dict[str, Any],
+    *,
+    index: pd.DataFrame | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> BacktestResult:
     """One book, one policy: the only entry of a configuration with more is refused (:meth:`BacktestConfig.cells` splits it)."""
+    if isinstance(config, dict):
+        config = BacktestConfig(**config)
     if len(config.books) != 1 or len(config.policies) != 1:
         raise InputError(
             "run takes one book and one policy", field="config", value=f"{len(config.books)} x {len(config.policies)}",

@@ -82,7 +82,8 @@ def value(book: Book, market: Market, scenarios: ScenarioSet | None = None) -> V
     still = _still(moved_assets(book, market))
     e = build_exposures(book, market, (), scenarios or still, still, trades=False)
     margins = [
-        [account_requirement(e, c, e.rows.quantity, kind) for c in range(len(e.accounts))] for kind in ("initial", "maintenance")
+        [account_requirement(e, c, e.rows.quantity, kind) for c in range(len(e.accounts))]
+        for kind in ("initial", "maintenance")
     ]
     return Valuation(e, np.array(margins[0]), np.array(margins[1]))
 
@@ -90,5 +91,10 @@ def value(book: Book, market: Market, scenarios: ScenarioSet | None = None) -> V
 def _still(assets: list[str]) -> ScenarioSet:
     ones = np.ones((1, len(assets)))
     return ScenarioSet(
-        name="nothing moves", assets=tuple(assets), spot_factor=ones, log_vol_shift=0.0 * ones, horizon_days=0.0, labels=("still",)
+        name="nothing moves",
+        assets=tuple(assets),
+        spot_factor=ones,
+        log_vol_shift=0.0 * ones,
+        horizon_days=0.0,
+        labels=("still",),
     )

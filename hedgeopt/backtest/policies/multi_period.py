@@ -14,6 +14,7 @@ no certificate of optimality for the plan as a whole.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -56,6 +57,7 @@ class MultiPeriod:
         if rules.candidates.transfers:
             rules = rules.model_copy(update={"candidates": rules.candidates.model_copy(update={"transfers": False})})
         self.rules, self.periods, self.cost_decay = rules, periods, cost_decay
+        self.horizon_days = rules.scenarios.horizon_days
         self._holding = rules.model_copy(update={"minimize": tuple(rest)})
         self._cost_weight = sum(weights)
         self.name = name or f"{rules.name}, {periods} periods"
@@ -138,9 +140,14 @@ class _Plan:
             wide = replace(box, lower=(k + 1.0) * box.lower, upper=(k + 1.0) * box.upper)
             program.update(e, wide)
             times = self.weight * self.decay**k
-            self._costs[k][0].value, self._costs[k][1].value = times * first.cost_buy * scale, times * first.cost_sell * scale
+            self._costs[k][0].value, self._costs[k][1].value = (
+                times * first.cost_buy * scale,
+                times * first.cost_sell * scale,
+            )
         try:
-            self.problem.solve(method="tail", tolerance=0.1 * tolerance)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # a gap above the asked: nothing is certified here
+                self.problem.solve(method="tail", tolerance=tolerance)
         except cp.SolverError as error:
             raise CertificateError(f"the solver failed: {error}") from None
         if self.problem.status in (cp.INFEASIBLE, cp.INFEASIBLE_INACCURATE):
@@ -156,7 +163,11 @@ def _aged(market: Market, days: float) -> Market:
     if days == 0:
         return market
     moment = market.timestamp + timedelta(days=days)
-    kept = {key: item for key, item in market.instruments.items() if getattr(item, "expiry", None) is None or item.expiry > moment}
+    kept = {
+        key: item
+        for key, item in market.instruments.items()
+        if getattr(item, "expiry", None) is None or item.expiry > moment
+    }
     quotes = market.quotes.loc[list(kept)].copy()
     quotes["timestamp"] = quotes["timestamp"] + timedelta(days=days)
     return replace(market, timestamp=moment, instruments=kept, quotes=quotes)
@@ -166,7 +177,9 @@ def _alive(book: Book, market: Market) -> Book:
     accounts = []
     for account in book.accounts:
         kept = tuple(
-            p for p in account.positions if not isinstance(p.instrument, str) or f"{account.venue}:{p.instrument}" in market.instruments
+            p
+            for p in account.positions
+            if not isinstance(p.instrument, str) or f"{account.venue}:{p.instrument}" in market.instruments
         )
         accounts.append(account.model_copy(update={"positions": kept}))
     return book.model_copy(update={"accounts": tuple(accounts), "timestamp": market.timestamp})

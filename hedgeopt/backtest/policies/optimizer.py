@@ -57,6 +57,7 @@ class Optimizer:
         self.rules, self.no_trade, self.infeasible = rules, no_trade, infeasible
         self.name = name or rules.name
         self.compiled = 0
+        self.horizon_days = rules.scenarios.horizon_days
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         terms = [part.term for part in rules.minimize] + [getattr(limit, "term", None) for limit in rules.subject_to]
         self._beta = next((term.beta for term in terms if isinstance(term, CVaR)), 0.99)

@@ -43,7 +43,12 @@ class RegimeSwitching:
         decision = answer if isinstance(answer, Decision) else Decision(orders=tuple(answer))
         if was == self.in_stress:
             return decision
-        event = {"kind": "regime", "regime": "stressed" if self.in_stress else "calm", "signal": level, "policy": chosen.name}
+        event = {
+            "kind": "regime",
+            "regime": "stressed" if self.in_stress else "calm",
+            "signal": level,
+            "policy": chosen.name,
+        }
         return replace(decision, events=(*decision.events, event))
 
 
@@ -99,4 +104,3 @@ SIGNALS: Mapping[str, Callable[..., Signal]] = {
     "drawdown": drawdown,
 }
 """By the name that a configuration gives."""
-

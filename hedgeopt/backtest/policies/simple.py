@@ -117,9 +117,7 @@ class DeltaVegaMinVariance:
     def _option(self, state: State, asset: str, account: str) -> Any | None:
         venue = next(a.venue for a in state.book.accounts if a.name == account)
         market = state.market
-        every = [
-            i for i in market.instruments.values() if i.kind == "option" and i.underlying == asset and i.venue == venue
-        ]
+        every = [i for i in market.instruments.values() if i.kind == "option" and i.underlying == asset and i.venue == venue]
         buy, sell = state.tradable(account, every)
         items = [every[k] for k in np.flatnonzero(buy & sell)]
         if not items:

@@ -9,9 +9,10 @@ import pandas as pd
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hedgeopt.backtest.books.config import AnyBook
-from hedgeopt.backtest.chains import ChainReplay, index_history
+from hedgeopt.backtest.chains import ChainReplay
 from hedgeopt.backtest.engine import Halt, Settings
 from hedgeopt.backtest.policies.config import AnyPolicy
+from hedgeopt.backtest.recorded import index_history
 from hedgeopt.errors import InputError
 from hedgeopt.files import parse_toml, validation_line
 from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios

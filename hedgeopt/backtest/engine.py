@@ -17,8 +17,8 @@ from hedgeopt.backtest.accruals import accrue, mark_futures
 from hedgeopt.backtest.books.source import BookSource
 from hedgeopt.backtest.desk import Desk
 from hedgeopt.backtest.execution import execute, send
-from hedgeopt.backtest.liquidation import breached, liquidate
 from hedgeopt.backtest.ledger import Ledger
+from hedgeopt.backtest.liquidation import breached, liquidate
 from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.protocol import Decision, Policy, State
 from hedgeopt.backtest.portfolio import Fill, NoQuote, Portfolio
@@ -26,8 +26,8 @@ from hedgeopt.backtest.record import Recorder
 from hedgeopt.backtest.replay import in_order
 from hedgeopt.backtest.result import BacktestResult
 from hedgeopt.backtest.settlement import IndexHistory, settle
-from hedgeopt.backtest.valuation import Promise, Valuation, moved_assets, value
-from hedgeopt.errors import CertificateError, InfeasibleError, InputError, UnboundedError
+from hedgeopt.backtest.valuation import Valuation, moved_assets, value
+from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.market import Market
 from hedgeopt.models.scenarios.config import ParametricScenarios, draw
 
@@ -36,7 +36,7 @@ __all__ = ["Halt", "Settings", "run", "simulate"]
 
 @dataclass(frozen=True)
 class Halt:
-    """A venue that is paused from ``start`` until ``end``: nothing trades, settles into withdrawals or is liquidated there."""
+    """A venue that is paused from ``start`` until ``end``: nothing trades, leaves or is liquidated there."""
 
     venue: str
     start: datetime
@@ -226,7 +226,7 @@ class _Run:
             answer = self.policy.decide(state)
         except InfeasibleError as error:
             return Decision(events=[{"kind": "infeasible", "message": str(error), "action": "hold"}])
-        except (UnboundedError, CertificateError) as error:
+        except CertificateError as error:
             return Decision(events=[{"kind": "fallback", "message": str(error), "action": "hold"}])
         except InputError as error:
             if error.field != "candidates":

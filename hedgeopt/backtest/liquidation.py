@@ -1,7 +1,7 @@
 """What a venue does when an account's equity falls below maintenance margin; rules in ``backtest/data/rules.toml``.
 
-Derivatives: while equity is short, the position whose partial close leaves the smallest shortage is closed by a share, at the
-quote or, where nobody quotes, at a worsened mark; a penalty of its notional is paid. Lending: liquidation calls of
+Derivatives: while equity is short, the position whose partial close leaves the smallest shortage is closed by a share, at
+the quote or, where nobody quotes, at a worsened mark; a penalty of its notional is paid. Lending: liquidation calls of
 :func:`hedgeopt.models.margin.aave_v3.liquidate`. What then remains below zero the venue's insurance fund makes good.
 """
 

@@ -15,12 +15,12 @@ from hedgeopt.market import Market
 from hedgeopt.models.costs.quotes import fees
 from hedgeopt.models.pricing.table import family_of
 
-__all__ = ["Fill", "Holding", "Portfolio", "NoQuote"]
+__all__ = ["Fill", "Holding", "NoQuote", "Portfolio"]
 
 _DUST = 1e-9
 
 
-class NoQuote(Exception):  # noqa: N818
+class NoQuote(Exception):
     """The side that an order needs is not quoted."""
 
 
@@ -36,7 +36,7 @@ class Holding:
 
 @dataclass(frozen=True)
 class Fill:
-    """One trade done: quantity signed, price in the quote unit, cost (spread) and fee in USD, ``notional`` USD of underlying."""
+    """One trade done: price in the quote unit; cost (spread), fee and ``notional`` of underlying in USD."""
 
     timestamp: datetime
     account: str
@@ -61,9 +61,9 @@ class Portfolio:
         self.paused: frozenset[str] = frozenset()
         self.transit: list[tuple[datetime, str, str, float]] = []
         for account in book.accounts:
-            for item in account.collateral:
-                price = market.price(item.asset)
-                self._cash(market.timestamp, account.name, item.asset, price, item.amount, "deposits", "opening balance")
+            for posted in account.collateral:
+                price = market.price(posted.asset)
+                self._cash(market.timestamp, account.name, posted.asset, price, posted.amount, "deposits", "opening balance")
             for position in account.positions:
                 item = position.instrument
                 if isinstance(item, str):

@@ -22,7 +22,7 @@ def run(
     index: pd.DataFrame | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> BacktestResult:
-    """One book, one policy: the only entry of a configuration with more is refused (:meth:`BacktestConfig.cells` splits it)."""
+    """One book under one policy; a configuration with more is refused (:meth:`BacktestConfig.cells` splits it)."""
     if isinstance(config, dict):
         config = BacktestConfig(**config)
     if len(config.books) != 1 or len(config.policies) != 1:

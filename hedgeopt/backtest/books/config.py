@@ -17,7 +17,7 @@ from hedgeopt.models.pricing.lending_supply import EMode, LendingSupply
 from hedgeopt.models.pricing.liquidity import amounts
 from hedgeopt.models.pricing.loop import Loop
 
-__all__ = ["AnyBook", "Flow", "FixedBook", "LiquidityBook", "LoopBook", "RollingSeller", "ShortGamma"]
+__all__ = ["AnyBook", "FixedBook", "Flow", "LiquidityBook", "LoopBook", "RollingSeller", "ShortGamma"]
 
 Amounts = dict[str, float]
 
@@ -27,7 +27,7 @@ class _Strict(BaseModel):
 
 
 class Flow(_Strict):
-    """Clients who come by chance: a Poisson number a day of trades in options chosen at random; the seed decides everything."""
+    """Clients who come by chance: a Poisson number a day of trades in options chosen at random; the seed decides all."""
 
     account: str = "main"
     seed: int = Field(default=0, ge=0)

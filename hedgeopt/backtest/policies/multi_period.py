@@ -8,8 +8,8 @@ With the policy's objective split into trading cost c and everything else f, the
 where y_k are the positions traded by period k and f_k is the policy's own objective (CVaR and the rest) for holding them
 through period k: the book and market of now, aged by k - 1 horizons with prices, vols and quotes where they are. So the plan
 knows that time passes, options decay and expire, and that a trade done now serves H periods; it does not forecast prices,
-and ``decay`` is all it believes about later spreads. The first trades are checked against every limit in plain numpy; there is
-no certificate of optimality for the plan as a whole.
+and ``decay`` is all it believes about later spreads. The first trades are checked against every limit in plain numpy; there
+is no certificate of optimality for the plan as a whole.
 """
 
 from __future__ import annotations

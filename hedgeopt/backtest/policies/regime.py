@@ -53,7 +53,7 @@ class RegimeSwitching:
 
 
 def realised_vol(asset: str, days: float = 10.0) -> Signal:
-    """Annual vol of log index returns over the past ``days``: ``sqrt(sum r^2 / years)``; NaN with fewer than three returns."""
+    """Annual vol of log index returns over the past ``days``: ``sqrt(sum r^2 / years)``; NaN below three returns."""
 
     def signal(state: State) -> float:
         prices = state.history[asset].dropna()

@@ -78,6 +78,4 @@ def _income(portfolio: Portfolio, account: str, holding: Holding, before: Market
     earned = holding.quantity * carry * seconds / _DAY
     if np.isfinite(earned) and earned != 0.0:
         dollars = now.price(item.settlement)
-        portfolio.cash(
-            now.timestamp, account, item.settlement, dollars, earned / dollars, "interest", f"income {item.name}"
-        )
+        portfolio.cash(now.timestamp, account, item.settlement, dollars, earned / dollars, "interest", f"income {item.name}")

@@ -6,26 +6,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hedgeopt.backtest.data import rules
+from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
 from hedgeopt.errors import InputError
 from hedgeopt.market import QUOTE_FIELDS, Market
 from hedgeopt.venues.deribit_names import parse_name
 
-__all__ = ["ChainReplay", "index_history"]
+__all__ = ["ChainReplay"]
 
 _COLUMNS = [
     "timestamp", "currency", "instrument_name", "expiry", "bid_price", "ask_price", "mark_price", "mark_iv",
     "underlying_price", "index_price", "open_interest", "volume",
 ]  # fmt: skip
-_MARKS = {
-    "perp_futures_mark_price": ("obs_datetime", "coin", "instrument_name"),
-    "term_mark_price_final": ("timestamp", "currency", "futures_instrument_name"),
-}
+_NUMBERS = ("bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "open_interest", "volume")
 _NEAR = pd.Timedelta(minutes=5)
 
 
@@ -70,8 +67,8 @@ class ChainReplay:
 
     def __iter__(self) -> Iterator[Market]:
         stamps = self._stamps()
-        marks = self._mark_table()
-        funding = {asset: _Rate.of(how, self.venue, asset) for asset, how in self.funding.items()}
+        marks = mark_table(self.marks)
+        funding = {asset: FundingRate.of(how, self.venue, asset) for asset, how in self.funding.items()}
         parsed: dict[str, Any] = {}
         for first in range(0, len(stamps), self.window):
             chosen = stamps[first : first + self.window]
@@ -86,7 +83,7 @@ class ChainReplay:
         if not self.chains:
             raise InputError("names no chain file", field="replay.chains")
         parts = []
-        for batch in _dataset(self.chains[0]).to_batches(columns=["timestamp"]):
+        for batch in dataset(self.chains[0]).to_batches(columns=["timestamp"]):
             parts.append(pc.unique(batch["timestamp"]).to_pandas())
         stamps = pd.DatetimeIndex(pd.concat(parts).unique()) if parts else pd.DatetimeIndex([])
         stamps = (stamps.tz_localize("UTC") if stamps.tz is None else stamps.tz_convert("UTC")).sort_values()
@@ -107,13 +104,13 @@ class ChainReplay:
 
         parts = []
         for rank, path in enumerate(self.chains):
-            source = _dataset(path)
+            source = dataset(path)
             missing = [name for name in _COLUMNS[:10] if name not in source.schema.names]
             if missing:
                 raise InputError(f"column {missing[0]!r} is missing", file=path, fix=f"a chain needs {', '.join(_COLUMNS)}")
             kept = [name for name in _COLUMNS if name in source.schema.names]
             unit = source.schema.field("timestamp").type
-            low, high = (ds.scalar(_scalar(moment, unit)) for moment in (first, last))
+            low, high = (ds.scalar(time_scalar(moment, unit)) for moment in (first, last))
             chosen = (ds.field("timestamp") >= low) & (ds.field("timestamp") <= high)
             frame = source.to_table(columns=kept, filter=chosen).to_pandas()
             for name in ("instrument_name", "currency"):
@@ -124,21 +121,28 @@ class ChainReplay:
         return rows[rows["currency"].isin(self.assets)] if self.assets else rows
 
     def _market(
-        self, stamp: pd.Timestamp, rows: pd.DataFrame, marks: pd.DataFrame, funding: dict[str, _Rate], parsed: dict[str, Any]
+        self,
+        stamp: pd.Timestamp,
+        rows: pd.DataFrame,
+        marks: pd.DataFrame,
+        funding: dict[str, FundingRate],
+        parsed: dict[str, Any],
     ) -> Market:
         source = f"{self.chains[0].name} at {stamp.isoformat()}"
         twice = rows.duplicated(["instrument_name", "rank"])
         if twice.any():
-            raise InputError("stands there twice", file=source, field="instrument_name",
-                             value=rows["instrument_name"][twice].iloc[0], fix="keep one row per instrument and moment")  # fmt: skip
+            name = rows["instrument_name"][twice].iloc[0]
+            fix = "keep one row per instrument and moment"
+            raise InputError("stands there twice", file=source, field="instrument_name", value=name, fix=fix)
         rows = rows.drop_duplicates("instrument_name")
         notes: list[str] = []
         index = self._index(rows, source, notes)
         numbers = {name: rows[name].to_numpy(float) if name in rows else np.full(len(rows), np.nan) for name in _NUMBERS}
         for name in ("bid_price", "ask_price", "mark_price"):
-            if (numbers[name] < 0).any():
-                raise InputError(f"is negative in the row of {rows['instrument_name'].iloc[int(np.argmax(numbers[name] < 0))]}",
-                                 file=source, field=name)  # fmt: skip
+            negative = numbers[name] < 0
+            if negative.any():
+                row = rows["instrument_name"].iloc[int(np.argmax(negative))]
+                raise InputError(f"is negative in the row of {row}", file=source, field=name)
         crossed = numbers["bid_price"] > numbers["ask_price"]
         numbers["bid_price"] = np.where((numbers["bid_price"] > 0) & ~crossed, numbers["bid_price"], np.nan)
         numbers["ask_price"] = np.where((numbers["ask_price"] > 0) & ~crossed, numbers["ask_price"], np.nan)
@@ -182,28 +186,8 @@ class ChainReplay:
                 notes.append(f"index of {asset} drifts {drift:.2%} within the snapshot; the median is used")
         return found
 
-    def _mark_table(self) -> pd.DataFrame:
-        tables = []
-        for path in self.marks:
-            frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-            signature = next((name for name in _MARKS if name in frame.columns), None)
-            if signature is None:
-                raise InputError("holds no marks", file=path, fix=f"it needs a column {' or '.join(_MARKS)}")
-            when, asset, name = _MARKS[signature]
-            times = pd.to_datetime(frame[when], utc=True, format=None if frame[when].dtype.kind == "M" else "ISO8601")
-            tables.append(pd.DataFrame({"time": times, "asset": frame[asset].astype(object),
-                                        "name": frame[name].astype(object), "mark": frame[signature].astype(float)}))  # fmt: skip
-        if not tables:
-            return pd.DataFrame({"time": pd.DatetimeIndex([], tz="UTC"), "asset": [], "name": [], "mark": []})
-        table = pd.concat(tables, ignore_index=True).sort_values("time", kind="stable", ignore_index=True)
-        twice = table.duplicated(["time", "name"])
-        if twice.any():
-            raise InputError("stands there twice", file=self.marks[0], field="instrument_name",
-                             value=f"{table['name'][twice].iloc[0]} at {table['time'][twice].iloc[0].isoformat()}")  # fmt: skip
-        return table
-
     def _linear(
-        self, stamp: pd.Timestamp, index: dict[str, float], marks: pd.DataFrame, funding: dict[str, _Rate],
+        self, stamp: pd.Timestamp, index: dict[str, float], marks: pd.DataFrame, funding: dict[str, FundingRate],
         parsed: dict[str, Any], notes: list[str],
     ) -> list[tuple[Any, dict[str, float]]]:  # fmt: skip
         """Perpetuals and futures with a mark near the snapshot: mark alone, no quotes."""
@@ -227,81 +211,3 @@ class ChainReplay:
                 row["funding_8h"] = funding[item.underlying].at(stamp, mark, index[item.underlying])
             rows.append((item, row))
         return rows
-
-
-_NUMBERS = ("bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "open_interest", "volume")
-
-
-@dataclass(frozen=True)
-class _Rate:
-    """Funding per 8 hours: fixed, from the premium, or from a recorded series (the last known)."""
-
-    how: Literal["fixed", "premium", "series"]
-    value: float = 0.0
-    venue: str = ""
-    series: pd.Series | None = None
-
-    @classmethod
-    def of(cls, how: float | str, venue: str, asset: str) -> _Rate:
-        if isinstance(how, int | float):
-            return cls("fixed", float(how))
-        if how == "premium":
-            return cls("premium", venue=venue)
-        path = Path(how)
-        if not path.is_file():
-            raise InputError("funding file not found", file=path, field=f"replay.funding.{asset}",
-                             fix='give a number, "premium" or a CSV')  # fmt: skip
-        frame = pd.read_csv(path)
-        times = pd.to_datetime(frame.iloc[:, 0], utc=True, format="ISO8601")
-        column = next((c for c in frame.columns[1:] if "funding" in str(c).lower() or "rate" in str(c).lower()), None)
-        if column is None:
-            raise InputError("holds no column of rates", file=path, fix="name it funding_rate (decimals per 8 hours)")
-        unit = 0.01 if "pct" in str(column).lower() or "percent" in str(column).lower() else 1.0
-        series = pd.Series(unit * frame[column].to_numpy(float), pd.DatetimeIndex(times)).sort_index()
-        return cls("series", series=series)
-
-    def at(self, stamp: pd.Timestamp, mark: float, index: float) -> float:
-        if self.how == "fixed":
-            return self.value
-        if self.how == "premium":
-            rule = rules("funding").get(self.venue)
-            if rule is None:
-                raise InputError("has no funding formula", field="replay.funding", value=self.venue, fix="give a number")
-            premium = mark / index - 1.0
-            rate = max(rule["damper"], premium) + min(-rule["damper"], premium)
-            return float(np.clip(rate, -rule["cap"], rule["cap"]))
-        assert self.series is not None
-        at = int(self.series.index.searchsorted(stamp, side="right")) - 1
-        return float(self.series.iloc[at]) if at >= 0 else float("nan")
-
-
-def index_history(path: Path) -> pd.DataFrame:
-    """Median index price by moment (UTC index) and currency (columns) of a chain file: what expiries settle on."""
-    parts: list[pd.DataFrame] = []
-    for batch in _dataset(path).to_batches(columns=["timestamp", "currency", "index_price"], batch_size=65_536):
-        frame = batch.to_pandas()
-        frame["currency"] = frame["currency"].astype(object)
-        parts.append(frame.groupby(["timestamp", "currency"], observed=True)["index_price"].median().reset_index())
-    table = pd.concat(parts).groupby(["timestamp", "currency"])["index_price"].median().unstack("currency")
-    table.index = pd.to_datetime(table.index, utc=True)
-    return table.sort_index()
-
-
-def _dataset(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.dataset as ds
-
-    if not path.exists():
-        raise InputError("chain file not found", file=path)
-    try:
-        return ds.dataset(path, format="parquet")
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"cannot be read as Parquet: {reason}", file=path, fix="is it truncated?") from None
-
-
-def _scalar(moment: pd.Timestamp, unit: Any) -> Any:
-    import pyarrow as pa
-
-    aware = getattr(unit, "tz", None) is not None
-    return pa.scalar(moment.to_pydatetime() if aware else moment.tz_convert("UTC").tz_localize(None).to_pydatetime(), unit)

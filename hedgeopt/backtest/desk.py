@@ -31,8 +31,8 @@ class Desk:
     """Remembers the last valid mark of every held instrument.
 
     An option that is not quoted is revalued by Black-76 with its last vol at the present forward of its expiry (from options
-    of the same expiry, else the last ratio to the index); a perpetual or future keeps its last ratio to the index. Neither has
-    a bid or an ask then, so nothing can be traded in it. Each such mark is an event with its age.
+    of the same expiry, else the last ratio to the index); a perpetual or future keeps its last ratio to the index. Neither
+    has a bid or an ask then, so nothing can be traded in it. Each such mark is an event with its age.
     """
 
     def __init__(self) -> None:
@@ -105,7 +105,9 @@ class Desk:
         forward = self._forward(item, market)
         forward = last.forward_ratio * index if forward is None else forward
         years = np.array([item.years_from(market.timestamp)])
-        value = price(np.array([forward]), np.array([item.strike]), years, np.array([last.vol]), np.array([item.right == "call"]))
+        value = price(
+            np.array([forward]), np.array([item.strike]), years, np.array([last.vol]), np.array([item.right == "call"])
+        )
         mark = float(value[0]) / (forward if item.inverse else 1.0)
         return {
             "mark_price": mark,
@@ -118,5 +120,5 @@ class Desk:
     def _forward(item: Any, market: Market) -> float | None:
         for key, other in market.instruments.items():
             if other.kind == "option" and other.underlying == item.underlying and other.expiry == item.expiry:
-                return float(market.quotes.at[key, "underlying_price"])
+                return float(market.quoted("underlying_price", [key])[0])
         return None

@@ -79,7 +79,9 @@ class Ledger:
             raise InputError("unknown side", file="ledger", field=memo, value=unknown[0], fix=f"known: {', '.join(SIDES)}")
         total, size = sum(amount for _, amount in kept), sum(abs(amount) for _, amount in kept)
         if not (abs(total) <= 1e-9 * max(size, 1.0) and price > 0):
-            raise InputError("an entry does not balance", file="ledger", field=memo, value=f"{total:g} {currency} at {price:g}")
+            raise InputError(
+                "an entry does not balance", file="ledger", field=memo, value=f"{total:g} {currency} at {price:g}"
+            )
         if not kept:
             return
         self._entries += 1

@@ -1,7 +1,7 @@
 """What a venue does when an account's equity falls below maintenance margin; rules in ``backtest/data/rules.toml``.
 
-Derivatives: while equity is short, the position whose partial close leaves the smallest shortage is closed by a share, at the
-quote or, where nobody quotes, at a worsened mark; a penalty of its notional is paid. Lending: liquidation calls of
+Derivatives: while equity is short, the position whose partial close leaves the smallest shortage is closed by a share, at
+the quote or, where nobody quotes, at a worsened mark; a penalty of its notional is paid. Lending: liquidation calls of
 :func:`hedgeopt.models.margin.aave_v3.liquidate`. What then remains below zero the venue's insurance fund makes good.
 """
 
@@ -77,7 +77,9 @@ def liquidate(
             row, part = _choice(portfolio, valuation, c, rule, market)
             if row < 0:
                 break
-            fills.append(_close(portfolio, account, e.rows.instruments[row], part * e.rows.quantity[row], rule, market, half_spread))
+            fills.append(
+                _close(portfolio, account, e.rows.instruments[row], part * e.rows.quantity[row], rule, market, half_spread)
+            )
         valuation = worth()
     else:
         raise InputError("liquidation does not end", file="rules.toml", field=f"liquidation.{venue}", fix="raise part")
@@ -92,7 +94,11 @@ def liquidate(
 
 
 def _mine(e: Any, c: int) -> list[int]:
-    return [int(i) for i in np.flatnonzero((e.rows.account == c) & (e.rows.quantity != 0.0)) if e.rows.instruments[i].kind != "spot"]
+    return [
+        int(i)
+        for i in np.flatnonzero((e.rows.account == c) & (e.rows.quantity != 0.0))
+        if e.rows.instruments[i].kind != "spot"
+    ]
 
 
 def _penalty(rule: dict[str, Any], item: Any) -> float:
@@ -128,14 +134,22 @@ def _choice(portfolio: Portfolio, valuation: Valuation, c: int, rule: dict[str, 
 
 
 def _close(
-    portfolio: Portfolio, account: str, item: Any, quantity: float, rule: dict[str, Any], market: Market, half_spread: float | None
+    portfolio: Portfolio,
+    account: str,
+    item: Any,
+    quantity: float,
+    rule: dict[str, Any],
+    market: Market,
+    half_spread: float | None,
 ) -> Fill:
     fill = portfolio.trade(
         market, account, item.name, -quantity, "liquidation", half_spread=half_spread, worse=float(rule["no_quote"])
     )
     dollars = market.price(item.settlement)
     penalty = _penalty(rule, item) * fill.notional
-    portfolio.cash(market.timestamp, account, item.settlement, dollars, -penalty / dollars, "penalties", f"liquidation {item.name}")
+    portfolio.cash(
+        market.timestamp, account, item.settlement, dollars, -penalty / dollars, "penalties", f"liquidation {item.name}"
+    )
     return Fill(**{**fill.__dict__, "fee": fill.fee + penalty})
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +21,26 @@ REPLAY = "replay"
 
 
 @contextmanager
-def as_known(rules: Any, state: Any) -> Iterator[Any]:
-    """The policy with its histories cut: rows later than the decision are not in the files that the scenarios read."""
-    settings = rules.scenarios
+def as_known(settings: Any, moment: datetime, history: Callable[[], pd.DataFrame]) -> Iterator[Any]:
+    """The scenario settings with their files cut: rows later than ``moment`` are not in what the scenarios read.
+
+    Within the block the settings name temporary files; ``history`` gives the replay's own prices, for :data:`REPLAY`.
+    """
     if settings.kind != "historical":
-        yield rules
+        yield settings
         return
-    moment = pd.Timestamp(state.market.timestamp)
     with tempfile.TemporaryDirectory(prefix="hedgeopt-") as folder:
         update: dict[str, Any] = {}
         if settings.prices == REPLAY:
             path = Path(folder) / "prices.csv"
-            state.history.rename_axis("timestamp").to_csv(path)
+            history().rename_axis("timestamp").to_csv(path)
             update["prices"] = str(path)
         else:
-            update["prices"] = _cut(Path(settings.prices), moment, folder)
+            update["prices"] = _cut(Path(settings.prices), pd.Timestamp(moment), folder)
         for field in ("vols", "funding"):
             given = getattr(settings, field)
-            update[field] = {asset: _cut(Path(path), moment, folder) for asset, path in given.items()}
-        yield rules.model_copy(update={"scenarios": settings.model_copy(update=update)})
+            update[field] = {asset: _cut(Path(path), pd.Timestamp(moment), folder) for asset, path in given.items()}
+        yield settings.model_copy(update=update)
 
 
 def _cut(path: Path, moment: pd.Timestamp, folder: str) -> str:

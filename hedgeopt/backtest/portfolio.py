@@ -15,12 +15,12 @@ from hedgeopt.market import Market
 from hedgeopt.models.costs.quotes import fees
 from hedgeopt.models.pricing.table import family_of
 
-__all__ = ["Fill", "Holding", "Portfolio", "NoQuote"]
+__all__ = ["Fill", "Holding", "NoQuote", "Portfolio"]
 
 _DUST = 1e-9
 
 
-class NoQuote(Exception):  # noqa: N818
+class NoQuote(Exception):
     """The side that an order needs is not quoted."""
 
 
@@ -36,7 +36,7 @@ class Holding:
 
 @dataclass(frozen=True)
 class Fill:
-    """One trade done: quantity signed, price in the quote unit, cost (spread) and fee in USD, ``notional`` USD of underlying."""
+    """One trade done: price in the quote unit; cost (spread), fee and ``notional`` of underlying in USD."""
 
     timestamp: datetime
     account: str
@@ -61,9 +61,9 @@ class Portfolio:
         self.paused: frozenset[str] = frozenset()
         self.transit: list[tuple[datetime, str, str, float]] = []
         for account in book.accounts:
-            for item in account.collateral:
-                price = market.price(item.asset)
-                self._cash(market.timestamp, account.name, item.asset, price, item.amount, "deposits", "opening balance")
+            for posted in account.collateral:
+                price = market.price(posted.asset)
+                self._cash(market.timestamp, account.name, posted.asset, price, posted.amount, "deposits", "opening balance")
             for position in account.positions:
                 item = position.instrument
                 if isinstance(item, str):
@@ -77,7 +77,12 @@ class Portfolio:
         paid = premium * quantity
         price = market.price(item.settlement)
         self.ledger.book(
-            market.timestamp, account, item.settlement, price, [("positions", paid), ("deposits", -paid)], f"opening {item.name}"
+            market.timestamp,
+            account,
+            item.settlement,
+            price,
+            [("positions", paid), ("deposits", -paid)],
+            f"opening {item.name}",
         )
         self._change(account, item, quantity, paid, _mark(item, market))
 
@@ -86,7 +91,9 @@ class Portfolio:
         accounts = []
         for name, account in self.accounts.items():
             positions = tuple(
-                Position.model_construct(instrument=h.instrument if whole(h.instrument) else h.instrument.name, quantity=h.quantity)
+                Position.model_construct(
+                    instrument=h.instrument if whole(h.instrument) else h.instrument.name, quantity=h.quantity
+                )
                 for (owner, _), h in self.holdings.items()
                 if owner == name
             )
@@ -96,9 +103,7 @@ class Portfolio:
                 if (amount := self.ledger.balance(name, asset)) != 0.0
             )
             paused = account.paused or account.venue in self.paused
-            accounts.append(
-                account.model_copy(update={"positions": positions, "collateral": collateral, "paused": paused})
-            )
+            accounts.append(account.model_copy(update={"positions": positions, "collateral": collateral, "paused": paused}))
         return Book.model_construct(name=self.name, timestamp=timestamp, accounts=tuple(accounts), links=self.links)
 
     def held(self) -> dict[str, Any]:
@@ -147,7 +152,9 @@ class Portfolio:
             quantity = -held.quantity
         if item.kind in ("perpetual", "future"):
             lost = quantity * (1.0 / mark - 1.0 / price if item.inverse else price - mark)
-            self.ledger.book(market.timestamp, account, currency, dollars, [("cash", -lost), ("spread", lost)], f"trade {instrument}")
+            self.ledger.book(
+                market.timestamp, account, currency, dollars, [("cash", -lost), ("spread", lost)], f"trade {instrument}"
+            )
             self._change(account, item, quantity, 0.0, mark)
         else:
             premium = unit_premium(item, market)
@@ -159,7 +166,9 @@ class Portfolio:
             unit = mark * dollars if item.kind == "option" else 0.0
             fee = abs(quantity) * float(fees([item], market, np.array([notional]), np.array([unit]))[0])
             self._cash(market.timestamp, account, currency, dollars, -fee / dollars, "fees", f"fee {instrument}")
-        return Fill(market.timestamp, account, instrument, quantity, price, lost * dollars, fee, reason, abs(quantity) * notional)
+        return Fill(
+            market.timestamp, account, instrument, quantity, price, lost * dollars, fee, reason, abs(quantity) * notional
+        )
 
     def _buy(
         self, market: Market, account: str, item: Any, quantity: float, premium: float, lost: float, paid: float
@@ -174,13 +183,19 @@ class Portfolio:
         moved = cost + premium * (quantity - closing)
         realised = premium * closing - cost
         postings = [("cash", -paid), ("positions", moved), ("trading", realised), ("spread", lost)]
-        self.ledger.book(market.timestamp, account, item.settlement, market.price(item.settlement), postings, f"trade {item.name}")
+        self.ledger.book(
+            market.timestamp, account, item.settlement, market.price(item.settlement), postings, f"trade {item.name}"
+        )
         self._change(account, item, quantity, moved, 0.0)
 
-    def transfer(self, market: Market, source: str, target: str, asset: str, amount: float, cost: float, arrives: datetime) -> None:
+    def transfer(
+        self, market: Market, source: str, target: str, asset: str, amount: float, cost: float, arrives: datetime
+    ) -> None:
         """Send units of an asset; ``cost`` (units) is lost on the way, the rest counts at the target from ``arrives`` on."""
         price, now = market.price(asset), market.timestamp
-        self.ledger.book(now, source, asset, price, [("cash", -amount), ("fees", cost), ("transfers", amount - cost)], f"to {target}")
+        self.ledger.book(
+            now, source, asset, price, [("cash", -amount), ("fees", cost), ("transfers", amount - cost)], f"to {target}"
+        )
         self.transit.append((arrives, target, asset, amount - cost))
 
     def receive(self, market: Market) -> None:
@@ -267,7 +282,9 @@ def _fill_price(
     if edge is not None:
         return mark * (1.0 - np.sign(quantity) * edge)
     side = "ask_price" if quantity > 0 else "bid_price"
-    quote, other = (float(market.quoted(name, [item.id])[0]) for name in (side, "bid_price" if quantity > 0 else "ask_price"))
+    quote, other = (
+        float(market.quoted(name, [item.id])[0]) for name in (side, "bid_price" if quantity > 0 else "ask_price")
+    )
     if np.isfinite(quote):
         return quote
     if half_spread is not None and not np.isfinite(other) and item.kind != "option":

@@ -22,7 +22,10 @@ def in_order(markets: Iterable[Market]) -> Iterator[Market]:
     for market in markets:
         if last is not None and market.timestamp == last.timestamp:
             raise InputError(
-                "stands there twice", file=market.source, field="timestamp", value=market.timestamp.isoformat(),
+                "stands there twice",
+                file=market.source,
+                field="timestamp",
+                value=market.timestamp.isoformat(),
                 fix="keep one snapshot per moment",
             )
         if last is not None and market.timestamp < last.timestamp:

@@ -52,8 +52,8 @@ class IndexHistory:
 def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[dict[str, Any]]:
     """Settle every holding whose expiry has come; one event each.
 
-    An inverse option pays ``max(+-(S - K), 0) / S`` coins, a linear one dollars; futures settle their P&L to S. Delivery fees
-    by venue: ``backtest/data/rules.toml``.
+    An inverse option pays ``max(+-(S - K), 0) / S`` coins, a linear one dollars; futures settle their P&L to S. Delivery
+    fees by venue: ``backtest/data/rules.toml``.
     """
     events = []
     for (account, _), holding in list(portfolio.holdings.items()):

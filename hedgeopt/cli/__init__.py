@@ -1,4 +1,4 @@
-"""The command line: ``hedgeopt solve | risk | check | schema | demo | sweep``.
+"""The command line: ``hedgeopt solve | risk | check | schema | demo | backtest | sweep``.
 
 Only light modules load with this one, so that ``hedgeopt --help`` is immediate.
 """

@@ -162,6 +162,23 @@ def demo(
 
 
 @app.command(epilog=EXIT_CODES)
+def backtest(
+    config: Annotated[
+        Path,
+        typer.Argument(help="What to replay, which books, which policies, TOML.", metavar="CONFIG.toml", show_default=False),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for tables and pages, one folder per book.", metavar="DIR")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Replay recorded markets: every book of the file under every policy, with a ledger, margin and liquidation."""
+    from hedgeopt.cli.backtest import backtest as command
+
+    command(config, out, json)
+
+
+@app.command(epilog=EXIT_CODES)
 def sweep(
     config: Annotated[
         Path, typer.Argument(help="What to vary, over which backtest, TOML.", metavar="CONFIG.toml", show_default=False)

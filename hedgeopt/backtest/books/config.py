@@ -17,7 +17,7 @@ from hedgeopt.models.pricing.lending_supply import EMode, LendingSupply
 from hedgeopt.models.pricing.liquidity import amounts
 from hedgeopt.models.pricing.loop import Loop
 
-__all__ = ["AnyBook", "Flow", "FixedBook", "LiquidityBook", "LoopBook", "RollingSeller", "ShortGamma"]
+__all__ = ["AnyBook", "FixedBook", "Flow", "LiquidityBook", "LoopBook", "RollingSeller", "ShortGamma"]
 
 Amounts = dict[str, float]
 
@@ -27,7 +27,7 @@ class _Strict(BaseModel):
 
 
 class Flow(_Strict):
-    """Clients who come by chance: a Poisson number a day of trades in options chosen at random; the seed decides everything."""
+    """Clients who come by chance: a Poisson number a day of trades in options chosen at random; the seed decides all."""
 
     account: str = "main"
     seed: int = Field(default=0, ge=0)
@@ -163,7 +163,11 @@ class LiquidityBook(_Deribit):
             lower_price=low, upper_price=high, fee_rate=self.fee_rate, entry_price=price,
         )  # fmt: skip
         wallet = Account(
-            name="wallet", venue="uniswap", margin="none", tradable=False, positions=(Position(instrument=pool, quantity=1.0),)
+            name="wallet",
+            venue="uniswap",
+            margin="none",
+            tradable=False,
+            positions=(Position(instrument=pool, quantity=1.0),),
         )
         return Book(name=self.name or self.kind, accounts=(wallet, self._account()))
 
@@ -198,7 +202,13 @@ class LoopBook(_Deribit):
             name=f"{self.underlying} debt", venue="aave", asset=self.underlying, rate=self.borrow_rate, emode_category=1
         )
         loop = Loop(
-            name=f"{self.token} loop", venue="aave", supply=supply, borrow=borrow, ltv=self.ltv, loops=self.loops, entry_price=entry
+            name=f"{self.token} loop",
+            venue="aave",
+            supply=supply,
+            borrow=borrow,
+            ltv=self.ltv,
+            loops=self.loops,
+            entry_price=entry,
         )
         pool = Account(
             name="loop", venue="aave", tradable=False, positions=(Position(instrument=loop, quantity=self.deposit),)
@@ -222,6 +232,4 @@ def _period(market: Market, every: float, days: float, step: int) -> bool:
     return int(now // every) > int((now - days) // every)
 
 
-AnyBook: Any = Annotated[
-    FixedBook | ShortGamma | RollingSeller | LiquidityBook | LoopBook, Field(discriminator="kind")
-]
+AnyBook: Any = Annotated[FixedBook | ShortGamma | RollingSeller | LiquidityBook | LoopBook, Field(discriminator="kind")]

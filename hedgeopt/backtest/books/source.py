@@ -17,7 +17,7 @@ __all__ = ["BookSource", "ClientTrade", "nearest_option", "options_of"]
 
 @dataclass(frozen=True)
 class ClientTrade:
-    """A trade that comes to the book whatever the policy: ``edge`` is the desk's gain as a share of the mark, None hits quotes."""
+    """A trade that comes whatever the policy: ``edge`` is the desk's gain as a share of the mark; None hits quotes."""
 
     account: str
     instrument: str

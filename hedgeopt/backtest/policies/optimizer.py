@@ -57,6 +57,7 @@ class Optimizer:
         self.rules, self.no_trade, self.infeasible = rules, no_trade, infeasible
         self.name = name or rules.name
         self.compiled = 0
+        self.horizon_days = rules.scenarios.horizon_days
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         terms = [part.term for part in rules.minimize] + [getattr(limit, "term", None) for limit in rules.subject_to]
         self._beta = next((term.beta for term in terms if isinstance(term, CVaR)), 0.99)
@@ -67,8 +68,8 @@ class Optimizer:
         if rules.candidates.mark_half_spread is None and state.mark_half_spread is not None:
             chosen = rules.candidates.model_copy(update={"mark_half_spread": state.mark_half_spread})
             rules = rules.model_copy(update={"candidates": chosen})
-        with as_known(rules, state) as known:
-            e = expose(state.book, state.market, known)
+        with as_known(rules.scenarios, state.market.timestamp, lambda: state.history) as known:
+            e = expose(state.book, state.market, rules.model_copy(update={"scenarios": known}))
         program = self._program(e)
         if self.no_trade > 0 and self._may_hold(program, e):
             nothing = np.zeros(e.n_candidates)

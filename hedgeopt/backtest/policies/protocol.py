@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from hedgeopt.backtest.valuation import Promise, Valuation
 from hedgeopt.book import Book
 from hedgeopt.market import Market
-from hedgeopt.models.costs.quotes import unit_cost
-import numpy as np
 
 __all__ = ["Decision", "Order", "Policy", "State", "Transfer"]
 
@@ -68,13 +67,22 @@ class State:
         """Coins of delta, posted coins included; 0 where the book does not know the asset."""
         return self.valuation.greeks().get(asset, {}).get("delta", 0.0)
 
-    def can_trade(self, account: str, item: Any, quantity: float) -> bool:
-        """Whether the side is quoted (or may be assumed) in an account that may trade."""
+    def tradable(self, account: str, items: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) bool each: which instruments the account may buy and sell now, at a quote or at an assumed half-spread."""
         where = next((a for a in self.book.accounts if a.name == account), None)
-        if where is None or where.paused or not where.tradable or where.venue != item.venue:
-            return False
-        cost = unit_cost([item], self.market, np.ones(1), mark_half_spread=self.mark_half_spread)
-        return bool((cost.buyable if quantity > 0 else cost.sellable)[0])
+        if where is None or where.paused or not where.tradable:
+            return np.zeros(len(items), bool), np.zeros(len(items), bool)
+        ids = [item.id for item in items]
+        ask, bid = (~np.isnan(self.market.quoted(name, ids)) for name in ("ask_price", "bid_price"))
+        assumed = np.array([item.kind != "option" and self.mark_half_spread is not None for item in items], bool)
+        assumed &= ~ask & ~bid & np.isfinite(self.market.quoted("mark_price", ids))
+        here = np.array([item.venue == where.venue for item in items], bool)
+        return here & (ask | assumed), here & (bid | assumed)
+
+    def can_trade(self, account: str, item: Any, quantity: float) -> bool:
+        """Whether one instrument may be bought (positive quantity) or sold."""
+        buy, sell = self.tradable(account, [item])
+        return bool((buy if quantity > 0 else sell)[0])
 
 
 @dataclass(frozen=True)

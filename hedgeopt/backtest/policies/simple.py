@@ -61,8 +61,8 @@ class DeltaBand:
 class DeltaVegaMinVariance:
     """Least scenario variance with a perpetual and the option nearest the money at ``days``, per asset.
 
-    With the book's P&L b and unit P&L P of the hedges over the scenarios, x = argmin Var(b + P x): ordinary least squares, which
-    costs nothing but spreads and therefore trades at every step unless the gain in standard deviation is below
+    With the book's P&L b and unit P&L P of the hedges over the scenarios, x = argmin Var(b + P x): ordinary least squares. It
+    does not see spreads and therefore trades at every step unless the gain in standard deviation is below
     ``least_gain`` (a share of it).
     """
 
@@ -117,11 +117,9 @@ class DeltaVegaMinVariance:
     def _option(self, state: State, asset: str, account: str) -> Any | None:
         venue = next(a.venue for a in state.book.accounts if a.name == account)
         market = state.market
-        items = [
-            i for i in market.instruments.values()
-            if i.kind == "option" and i.underlying == asset and i.venue == venue and state.can_trade(account, i, 1.0)
-            and state.can_trade(account, i, -1.0)
-        ]  # fmt: skip
+        every = [i for i in market.instruments.values() if i.kind == "option" and i.underlying == asset and i.venue == venue]
+        buy, sell = state.tradable(account, every)
+        items = [every[k] for k in np.flatnonzero(buy & sell)]
         if not items:
             return None
         ids = [i.id for i in items]

@@ -90,7 +90,9 @@ def bootstrap(
     """Interval of a statistic of one or several series resampled together.
 
     The interval is the basic one, ``[2 t - q_high, 2 t - q_low]``: percentiles of the bootstrap's error around the estimate
-    ``t``, so that interval and p-value agree about zero.
+    ``t``, so that interval and p-value agree about zero. As with any block bootstrap it is somewhat short where steps depend
+    on one another: at 250 steps with autocorrelation 0.5, 90 % intervals hold the truth 80 times in a hundred (single steps
+    resampled: 62).
 
     Parameters
     ----------

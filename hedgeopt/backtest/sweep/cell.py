@@ -51,14 +51,15 @@ def run_cell(key: str, config: dict[str, Any], runner: str = RUNNER, source: str
     source
         Digest of the source the sweep was planned with: a cluster of other code refuses.
     """
+    from threadpoolctl import threadpool_limits
+
     from hedgeopt.backtest.sweep.content import source_digest
     from hedgeopt.errors import HedgeoptError
-    from hedgeopt.tail.threads import blas_threads
 
     try:
         if source is not None and source != source_digest():
             return _fault(key, "this worker has another version of hedgeopt installed than the sweep was planned with", True)
-        with blas_threads(1):
+        with threadpool_limits(limits=1, user_api="blas"):
             module, name = runner.split(":")
             return _record(key, getattr(importlib.import_module(module), name)(config))
     except HedgeoptError as error:

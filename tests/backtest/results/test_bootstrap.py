@@ -56,17 +56,20 @@ def test_coverage_on_autocorrelated_series_where_resampling_single_steps_fails()
         found = [bootstrap(row, mean, confidence=0.9, replications=300, block=block, seed=k) for k, row in enumerate(series)]
         return float(np.mean([one.noise for one in found]))
 
-    assert 0.80 <= covered(None) <= 0.95  # the mean is zero: noise is the truth; 0.9 less what estimating the spectrum costs
-    assert covered(1.0) < 0.76  # innovations seem a third as spread as the mean is: about 2 Phi(1.645 / sqrt(3)) - 1 = 66 %
+    # the mean is zero, so noise is the truth; blocks short of the whole dependence cost some of the 90 %, single steps much
+    # more: their spread is too small by sqrt(3), which leaves 2 Phi(1.645 / sqrt(3)) - 1 = 66 %
+    blocks, single = covered(None), covered(1.0)
+    assert 0.75 <= blocks <= 0.95
+    assert single < 0.70
 
 
 @pytest.mark.parametrize("phi", [0.3, 0.5, 0.7])
 def test_block_length_of_ar1_tends_to_the_closed_form(phi):
     # g / S = 2 phi / (1 - phi^2), so b = (2 phi / (1 - phi^2))^(2/3) T^(1/3)
-    n = 40_000
+    n = 8_000
     exact = (2 * phi / (1 - phi**2)) ** (2 / 3) * n ** (1 / 3)
-    assert block_length(ar1(phi, (n,), 4)) == pytest.approx(exact, rel=0.15)
-    assert block_length(ar1(phi, (n,), 4), "circular") == pytest.approx(exact * 1.5 ** (1 / 3), rel=0.15)
+    found = [(block_length(row), block_length(row, "circular")) for row in ar1(phi, (8, n), 4)]
+    assert np.mean(found, axis=0) == pytest.approx([exact, exact * 1.5 ** (1 / 3)], rel=0.15)
 
 
 def test_block_length_near_that_of_arch():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hedgeopt.backtest.results.deflated import (
+    Similarity,
     deflated_sharpe,
     effective_trials,
     expected_maximum,
@@ -52,11 +55,9 @@ def test_effective_trials():
     assert effective_trials(rows) == pytest.approx(mean + (1 - mean) * 20)
     assert effective_trials(np.vstack([x, -x])) == 2.0  # opposite is not alike
     assert effective_trials(np.vstack([x, np.zeros((3, 500))])) == 1.0  # what never moves is no trial
+    similar = Similarity()
+    similar.add(np.arange(3.0))
     with pytest.raises(InputError, match="different length"):
-        from hedgeopt.backtest.results.deflated import Similarity
-
-        similar = Similarity()
-        similar.add(np.arange(3.0))
         similar.add(np.arange(4.0))
 
 
@@ -88,7 +89,7 @@ def test_more_trials_never_help(ratio, spread, steps, skewness, kurtosis):
     values = [
         probabilistic_sharpe(ratio, expected_maximum(spread**2, n), steps, skewness, kurtosis) for n in (1, 1.5, 2, 10, 1000)
     ]
-    assert all(a >= b for a, b in zip(values, values[1:], strict=False))
+    assert all(a >= b for a, b in pairwise(values))
 
 
 def test_holm_by_hand():

@@ -143,7 +143,7 @@ def test_nothing_finished_is_an_error_with_the_first_reason(tmp_path):
     failed = run_cells(cells, store, Inline, RUNNER)
     from hedgeopt.backtest.sweep.outcome import outcome
 
-    with pytest.raises(InputError, match="no trial of the sweep finished: policy.band: band too wide"):
+    with pytest.raises(InputError, match=r"no trial of the sweep finished: policy\.band: band too wide"):
         outcome(plan, cells, store, failed)
 
 

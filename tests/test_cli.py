@@ -17,7 +17,7 @@ from hedgeopt.cli import main
 from hedgeopt.errors import CertificateError
 from hedgeopt.example import example_files
 
-COMMANDS = ("solve", "risk", "check", "schema", "demo", "sweep")
+COMMANDS = ("solve", "risk", "check", "schema", "demo", "backtest", "sweep")
 LINEAR_POLICY = """
 [[minimize]]
 term = { kind = "transaction_cost" }

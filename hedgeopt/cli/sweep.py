@@ -89,7 +89,7 @@ def _print(result: SweepResult) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hedgeopt.backtest.results.sweep_page import deflated_words, noise_words, setting_words
+    from hedgeopt.backtest.results.sweep_page import deflated_words, noise_words, setting_words, value_words
     from hedgeopt.summary import number
 
     measures = ("sharpe_per_step", "total_pnl", "cvar_95", "max_drawdown", "liquidations")
@@ -99,7 +99,7 @@ def _print(result: SweepResult) -> None:
     for name in measures:
         table.add_column(name.replace("_", " "), justify="right")
     for row in result.trials.head(_SHOWN).to_dict(orient="records"):
-        table.add_row(*(str(row[name]) for name in result.winner), *(number(float(row[name])) for name in measures))
+        table.add_row(*(value_words(row[name]) for name in result.winner), *(number(float(row[name])) for name in measures))
     console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
     console.print(table)
     lines = [f"Winner: {setting_words(result)}", deflated_words(result), noise_words(result), result.note]

@@ -21,6 +21,7 @@ __all__ = ["crash_days", "day_page", "day_table"]
 
 _DAY = pd.Timedelta(days=1)
 _TRADES = 40
+_NOTHING = 1e-9  # a Greek below this is what is left of an option far from its strike
 _GREEKS = ("delta", "gamma", "vega")
 
 
@@ -69,7 +70,9 @@ def _attribution(results: Sequence[BacktestResult], day: date) -> Table:
         steps = _of_day(one.steps, day)
         totals = _of_day(one.attribution, day).sum()
         usage = (steps["initial_margin"] / steps["equity"]).max() if len(steps) else float("nan")
-        rows.append([one.policy, *(number(float(totals[s])) for s in sources), _pnl_cell(steps), percent(float(usage))])
+        rows.append(
+            [one.policy, *(_tidy(float(totals[s]), 0.005) for s in sources), _pnl_cell(steps), percent(float(usage))]
+        )
     columns = [("policy", False), *((source, True) for source in sources), ("P&L", True), ("margin usage", True)]
     return Table(columns, rows)
 
@@ -90,7 +93,7 @@ def _one(result: BacktestResult, window: pd.DataFrame, day: date) -> dict[str, A
 
 def _steps(window: pd.DataFrame) -> Table:
     greeks = [name for name in window.columns if str(name).split("_")[0] in _GREEKS and "_" in str(name)]
-    moved = [name for name in greeks if window[name].abs().max() > 0]
+    moved = [name for name in greeks if window[name].abs().max() > _NOTHING]
     columns = [("UTC", False), ("equity, USD", True), ("P&L, USD", True), ("promised CVaR", True), ("initial margin", True)]
     columns += [("maintenance", True), ("fills", True), *((str(name).replace("_", " "), True) for name in moved)]
     rows: list[list[str | Cell]] = []
@@ -98,7 +101,7 @@ def _steps(window: pd.DataFrame) -> Table:
         row: list[str | Cell] = [f"{stamp:%m-%d %H:%M}", number(step["equity"]), number(step["pnl"])]
         row += [number(step["promised_cvar"]), number(step["initial_margin"])]
         row += [Cell(number(step["maintenance_margin"]), "bad-text" if step["liquidated"] else "")]
-        rows.append([*row, f"{step['n_trades']:.0f}", *(number(float(step[name])) for name in moved)])
+        rows.append([*row, f"{step['n_trades']:.0f}", *(_tidy(float(step[name]), _NOTHING) for name in moved)])
     return Table(columns, rows)
 
 
@@ -125,6 +128,10 @@ def _event(event: dict[str, Any]) -> str:
 
 def _of_day(table: pd.DataFrame, day: date) -> pd.DataFrame:
     return table[pd.DatetimeIndex(table.index).date == day]
+
+
+def _tidy(value: float, nothing: float) -> str:
+    return number(0.0 if abs(value) < nothing else value)
 
 
 def _pnl_cell(steps: pd.DataFrame) -> str | Cell:

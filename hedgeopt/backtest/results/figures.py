@@ -100,6 +100,11 @@ def ranking_plot(values: Sequence[float], threshold: float | None, label: str) -
     axes.axhline(0.0, color=_INK, linewidth=0.6)
     if threshold is not None:
         axes.axhline(threshold, color=_PALETTE[6], linewidth=1.2, linestyle=(0, (3, 2)))
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    if max(map(abs, values)) >= 1000.0:
+        _thousands(axes.yaxis)
     axes.set_xlabel("rank")
     axes.set_ylabel(label)
     return _page_svg(figure, "ranking")

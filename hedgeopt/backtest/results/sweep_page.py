@@ -12,7 +12,7 @@ from hedgeopt.summary import number
 if TYPE_CHECKING:
     from hedgeopt.backtest.sweep.outcome import SweepResult
 
-__all__ = ["deflated_words", "noise_words", "setting_words", "sweep_page"]
+__all__ = ["deflated_words", "noise_words", "setting_words", "sweep_page", "value_words"]
 
 _SHOWN = 30
 _CREDIBLE = 0.95
@@ -26,7 +26,7 @@ def sweep_page(result: SweepResult) -> str:
     varied = list(result.winner)
     shown = result.trials.head(_SHOWN)
     rows = [
-        [str(row["trial"]), *(str(row[name]) for name in varied), *(number(float(row[name])) for name in _MEASURES)]
+        [str(row["trial"]), *(value_words(row[name]) for name in varied), *(number(float(row[name])) for name in _MEASURES)]
         for row in shown.to_dict(orient="records")
     ]
     columns = [("trial", True), *((name, False) for name in varied), *((name.replace("_", " "), True) for name in _MEASURES)]
@@ -58,7 +58,18 @@ def sweep_page(result: SweepResult) -> str:
 
 def setting_words(result: SweepResult) -> str:
     """The winner's setting."""
-    return ", ".join(f"{name} = {value}" for name, value in result.winner.items()) + "."
+    return ", ".join(f"{name} = {value_words(value)}" for name, value in result.winner.items()) + "."
+
+
+def value_words(value: object) -> str:
+    """A value of a setting, near to how TOML writes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {value_words(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(value_words(item) for item in value) + "]"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def deflated_words(result: SweepResult) -> str:

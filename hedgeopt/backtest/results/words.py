@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Words", "event_lines", "words"]
 
-_LISTED = 12
+_FEW = 3.0  # expected hits
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ def _promise(summaries: Sequence[Summary]) -> tuple[str, str]:
         return f"Not judged: {summaries[0].tail.note}.", ""
     broken = [one for one in judged if not one.tail.kept]
     if not broken:
-        return f"Not refuted for {', '.join(one.policy for one in judged)}.", "good"
+        few = max(one.tail.expected_hits for one in judged) < _FEW
+        caution = " So few hits are expected that only a gross error would show." if few else ""
+        return f"Not refuted for {', '.join(one.policy for one in judged)}.{caution}", "" if few else "good"
     told = (f"{one.policy} ({one.tail.hits} hits, {number(one.tail.expected_hits, 2)} promised)" for one in broken)
     return f"Broken: {', '.join(told)}.", "bad"
 

@@ -23,7 +23,7 @@ def cell_key(config: dict[str, Any], folder: Path, runner: str = "") -> str:
     that a sweep resumes after its folder has moved, and is computed anew where an input has changed.
     """
     named = {text: _digest(folder / text) for text in _strings(config) if _is_named(folder, text)}
-    content = {"config": config, "files": named, "source": source_digest(), "runner": runner}
+    content: dict[str, Any] = {"config": config, "files": named, "source": source_digest(), "runner": runner}
     content["record"] = _RECORD
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -49,10 +49,11 @@ def alive(pid: int) -> bool:
 
 
 class Inline:
-    """An engine that runs each cell as it is submitted, here, and remembers how many were under way."""
+    """An engine that runs each cell as it is submitted, here."""
 
     def __init__(self) -> None:
         self.closed: bool | None = None
+        self.submitted = 0
 
     def executor(self):
         return self
@@ -60,6 +61,7 @@ class Inline:
     def submit(self, function, *arguments):
         from concurrent.futures import Future
 
+        self.submitted += 1
         future = Future()
         future.set_result(function(*arguments))
         return future
@@ -159,6 +161,13 @@ def test_an_interruption_keeps_what_is_finished_and_lets_go_of_the_workers(tmp_p
         run_cells(cells, store, lambda: engine, RUNNER, interrupt)
     assert engine.closed is True
     assert sum(store.read(cell.key) is not None for cell in cells) == 5
+
+
+def test_no_more_cells_are_under_way_than_the_engine_has_slots(tmp_path):
+    engine, under_way = Inline(), []
+    cells, store = plan_of().cells(tmp_path, RUNNER), CellStore(tmp_path / "cells")
+    run_cells(cells, store, lambda: engine, RUNNER, lambda done, *_: under_way.append(engine.submitted - done))
+    assert max(under_way) <= engine.slots()
 
 
 def test_torn_and_foreign_files_do_not_count_as_finished(tmp_path):

@@ -132,6 +132,14 @@ def test_a_wrong_plan_is_one_line(tmp_path, change, words):
     assert "\n" not in str(caught.value)
 
 
+def test_the_plans_in_the_docs_are_plans(repository, tmp_path):
+    blocks = (repository / "docs" / "sweep.md").read_text().split("```toml\n")[1:]
+    for k, block in enumerate(blocks):
+        path = tmp_path / f"{k}.toml"
+        path.write_text(block.split("```")[0])
+        assert list(read_plan(path).settings())
+
+
 def test_paths_that_lead_nowhere_are_named():
     config = {"a": [1, 2], "b": 3}
     for path, words in (("a.2", "2 entries"), ("a.x", "2 entries"), ("b.c", "plain value")):

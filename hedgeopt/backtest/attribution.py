@@ -16,8 +16,8 @@ def attribute(start: Valuation, before: Market, now: Market, pnl: float, carry: 
     """``delta dS + gamma dS^2 / 2 + vega dvol + theta dt + carry - cost + residual = pnl``, USD.
 
     Delta counts posted coins and moves of pegs; vega takes each option's own mark vol; theta stops at expiry. ``carry`` is
-    the funding and interest booked, ``cost`` what was paid at the end of the step; the residual holds the rest: higher orders,
-    futures basis, and the way to expiry of what settled on the way.
+    the funding and interest booked, ``cost`` what was paid at the end of the step; the residual holds the rest: higher
+    orders, futures basis, and the way to expiry of what settled on the way.
     """
     e = start.exposures
     days = (now.timestamp - before.timestamp).total_seconds() / 86_400.0

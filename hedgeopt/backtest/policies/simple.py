@@ -61,8 +61,8 @@ class DeltaBand:
 class DeltaVegaMinVariance:
     """Least scenario variance with a perpetual and the option nearest the money at ``days``, per asset.
 
-    With the book's P&L b and unit P&L P of the hedges over the scenarios, x = argmin Var(b + P x): ordinary least squares. It
-    does not see spreads and therefore trades at every step unless the gain in standard deviation is below
+    With the book's P&L b and unit P&L P of the hedges over the scenarios, x = argmin Var(b + P x): ordinary least squares.
+    It does not see spreads and therefore trades at every step unless the gain in standard deviation is below
     ``least_gain`` (a share of it).
     """
 

@@ -1,0 +1,81 @@
+"""What time does to holdings between two snapshots: futures P&L, funding, interest, pool fees."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hedgeopt.backtest.portfolio import Holding, Portfolio, unit_premium, whole
+from hedgeopt.market import Market
+from hedgeopt.models.pricing.lending_borrow import compounded_index
+from hedgeopt.models.pricing.lending_supply import linear_index
+from hedgeopt.models.pricing.table import family_of
+
+__all__ = ["accrue", "mark_futures", "variation"]
+
+_DAY = 86_400.0
+
+
+def variation(holding: Holding, price: float) -> float:
+    """Settlement units gained since the last mark: ``q (1/M0 - 1/M1)`` coins inverse, ``q (M1 - M0)`` linear."""
+    if holding.instrument.inverse:
+        return holding.quantity * (1.0 / holding.mark - 1.0 / price)
+    return holding.quantity * (price - holding.mark)
+
+
+def mark_futures(portfolio: Portfolio, market: Market) -> None:
+    """Settle the P&L of perpetuals and futures since their last mark into cash."""
+    for (account, _), holding in list(portfolio.holdings.items()):
+        item = holding.instrument
+        if item.kind not in ("perpetual", "future"):
+            continue
+        mark = float(market.quoted("mark_price", [item.id])[0])
+        gain = variation(holding, mark)
+        dollars = market.price(item.settlement)
+        portfolio.cash(market.timestamp, account, item.settlement, dollars, gain, "trading", f"variation {item.name}")
+        portfolio.remark(account, item, mark=mark)
+
+
+def accrue(portfolio: Portfolio, before: Market, now: Market) -> None:
+    """Funding and income from ``before`` to ``now``, at the rates known at ``before``.
+
+    Funding of a perpetual: longs pay ``rate * hours / 8`` of the notional (USD of an inverse one at the index then, coins at
+    the index of a linear one); deposits grow linearly, loans compound every second, liquidity earns its fee rate while it
+    stood in range at ``before``. Nothing accrues where no rate was given.
+    """
+    seconds = (now.timestamp - before.timestamp).total_seconds()
+    for (account, _), holding in list(portfolio.holdings.items()):
+        item, q = holding.instrument, holding.quantity
+        if item.kind == "perpetual":
+            rate = float(before.quoted("funding_8h", [item.id])[0])
+            if np.isfinite(rate) and rate != 0.0:
+                index = before.price(item.underlying)
+                paid = q * rate * seconds / (8.0 * 3_600.0) * (1.0 / index if item.inverse else index)
+                dollars = now.price(item.settlement)
+                portfolio.cash(now.timestamp, account, item.settlement, dollars, -paid, "funding", f"funding {item.name}")
+        elif item.kind in ("lending_supply", "lending_borrow"):
+            _interest(portfolio, account, holding, now, seconds)
+        elif whole(item):
+            _income(portfolio, account, holding, before, now, seconds)
+
+
+def _interest(portfolio: Portfolio, account: str, holding: Holding, now: Market, seconds: float) -> None:
+    item, q = holding.instrument, holding.quantity
+    grow = linear_index if item.kind == "lending_supply" else compounded_index
+    grown = item.model_copy(update={"index": grow(item.index, item.rate, seconds)})
+    earned = q * (unit_premium(grown, now) - unit_premium(item, now))
+    dollars = now.price(item.asset)
+    postings = [("positions", earned), ("interest", -earned)]
+    portfolio.ledger.book(now.timestamp, account, item.asset, dollars, postings, f"interest {item.name}")
+    portfolio.remark(account, item, instrument=grown, cost=holding.cost + earned)
+    reward = q * item.growth * item.reward_rate * seconds / (365.0 * _DAY)
+    portfolio.cash(now.timestamp, account, item.asset, dollars, reward, "interest", f"rewards {item.name}")
+
+
+def _income(portfolio: Portfolio, account: str, holding: Holding, before: Market, now: Market, seconds: float) -> None:
+    item = holding.instrument
+    assets = tuple(dict.fromkeys((*item.assets, item.settlement)))
+    carry = float(family_of(item).unit_risk([item], before, assets).carry[0])
+    earned = holding.quantity * carry * seconds / _DAY
+    if np.isfinite(earned) and earned != 0.0:
+        dollars = now.price(item.settlement)
+        portfolio.cash(now.timestamp, account, item.settlement, dollars, earned / dollars, "interest", f"income {item.name}")

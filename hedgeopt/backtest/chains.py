@@ -1,0 +1,213 @@
+"""Replay of recorded chains: Parquet files read a window of time at a time, with marks, funding and prices beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
+from hedgeopt.errors import InputError
+from hedgeopt.market import QUOTE_FIELDS, Market
+from hedgeopt.venues.deribit_names import parse_name
+
+__all__ = ["ChainReplay"]
+
+_COLUMNS = [
+    "timestamp", "currency", "instrument_name", "expiry", "bid_price", "ask_price", "mark_price", "mark_iv",
+    "underlying_price", "index_price", "open_interest", "volume",
+]  # fmt: skip
+_NUMBERS = ("bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "open_interest", "volume")
+_NEAR = pd.Timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class ChainReplay:
+    """Snapshots from recorded files of one venue.
+
+    Iterating yields one :class:`~hedgeopt.market.Market` per moment of the first chain file, oldest first. Option rows come
+    from every chain file that has the moment; where several quote an instrument the first file's row counts. At most
+    ``window`` snapshots are in memory.
+
+    Attributes
+    ----------
+    chains
+        Parquet files (or folders of them) with one row per instrument and moment; columns of
+        :mod:`hedgeopt.market_reader`.
+    marks
+        Files of perpetual and dated futures marks; rows within five minutes of a snapshot count.
+    funding
+        Rate per 8 hours by asset: a number, ``premium`` (the venue's formula on the recorded mark and index) or a CSV of
+        rates in time (the last one known counts). Assets left out have no rate.
+    synthetic_perpetuals
+        Where no perpetual mark was recorded, quote one at the index, noted on the market.
+    ratios
+        Price of an asset as a multiple of another's, such as ``{"stETH": ("ETH", 0.999)}``.
+    assets
+        Currencies to read; empty: all.
+    window
+        Snapshots per read.
+    """
+
+    chains: tuple[Path, ...]
+    marks: tuple[Path, ...] = ()
+    start: datetime | None = None
+    end: datetime | None = None
+    funding: Mapping[str, float | str] = field(default_factory=dict)
+    synthetic_perpetuals: bool = False
+    ratios: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    assets: tuple[str, ...] = ()
+    venue: str = "deribit"
+    window: int = 24
+
+    def __iter__(self) -> Iterator[Market]:
+        stamps = self._stamps()
+        marks = mark_table(self.marks)
+        funding = {asset: FundingRate.of(how, self.venue, asset) for asset, how in self.funding.items()}
+        parsed: dict[str, Any] = {}
+        for first in range(0, len(stamps), self.window):
+            chosen = stamps[first : first + self.window]
+            rows = self._rows(chosen[0], chosen[-1])
+            for stamp in chosen:
+                yield self._market(stamp, rows[rows["timestamp"] == stamp], marks, funding, parsed)
+            parsed = {name: item for name, item in parsed.items() if getattr(item, "expiry", stamp) >= stamp}
+
+    def _stamps(self) -> pd.DatetimeIndex:
+        import pyarrow.compute as pc
+
+        if not self.chains:
+            raise InputError("names no chain file", field="replay.chains")
+        parts = []
+        for batch in dataset(self.chains[0]).to_batches(columns=["timestamp"]):
+            parts.append(pc.unique(batch["timestamp"]).to_pandas())
+        stamps = pd.DatetimeIndex(pd.concat(parts).unique()) if parts else pd.DatetimeIndex([])
+        stamps = (stamps.tz_localize("UTC") if stamps.tz is None else stamps.tz_convert("UTC")).sort_values()
+        if stamps.hasnans:
+            raise InputError("a row has no timestamp", file=self.chains[0], field="timestamp")
+        if self.start is not None:
+            stamps = stamps[stamps >= self.start]
+        if self.end is not None:
+            stamps = stamps[stamps < self.end]
+        if stamps.empty:
+            period = f"{self.start or 'its start'} to {self.end or 'its end'}"
+            raise InputError(f"holds no snapshot in the period {period}", file=self.chains[0], fix="check start and end")
+        return stamps
+
+    def _rows(self, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
+        """Option rows of every chain file in a window of time."""
+        import pyarrow.dataset as ds
+
+        parts = []
+        for rank, path in enumerate(self.chains):
+            source = dataset(path)
+            missing = [name for name in _COLUMNS[:10] if name not in source.schema.names]
+            if missing:
+                raise InputError(f"column {missing[0]!r} is missing", file=path, fix=f"a chain needs {', '.join(_COLUMNS)}")
+            kept = [name for name in _COLUMNS if name in source.schema.names]
+            unit = source.schema.field("timestamp").type
+            low, high = (ds.scalar(time_scalar(moment, unit)) for moment in (first, last))
+            chosen = (ds.field("timestamp") >= low) & (ds.field("timestamp") <= high)
+            frame = source.to_table(columns=kept, filter=chosen).to_pandas()
+            for name in ("instrument_name", "currency"):
+                frame[name] = frame[name].astype(object)
+            frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True)
+            parts.append(frame.assign(rank=rank))
+        rows = pd.concat(parts, ignore_index=True)
+        return rows[rows["currency"].isin(self.assets)] if self.assets else rows
+
+    def _market(
+        self,
+        stamp: pd.Timestamp,
+        rows: pd.DataFrame,
+        marks: pd.DataFrame,
+        funding: dict[str, FundingRate],
+        parsed: dict[str, Any],
+    ) -> Market:
+        source = f"{self.chains[0].name} at {stamp.isoformat()}"
+        twice = rows.duplicated(["instrument_name", "rank"])
+        if twice.any():
+            name = rows["instrument_name"][twice].iloc[0]
+            fix = "keep one row per instrument and moment"
+            raise InputError("stands there twice", file=source, field="instrument_name", value=name, fix=fix)
+        rows = rows.drop_duplicates("instrument_name")
+        notes: list[str] = []
+        index = self._index(rows, source, notes)
+        numbers = {name: rows[name].to_numpy(float) if name in rows else np.full(len(rows), np.nan) for name in _NUMBERS}
+        for name in ("bid_price", "ask_price", "mark_price"):
+            negative = numbers[name] < 0
+            if negative.any():
+                row = rows["instrument_name"].iloc[int(np.argmax(negative))]
+                raise InputError(f"is negative in the row of {row}", file=source, field=name)
+        crossed = numbers["bid_price"] > numbers["ask_price"]
+        numbers["bid_price"] = np.where((numbers["bid_price"] > 0) & ~crossed, numbers["bid_price"], np.nan)
+        numbers["ask_price"] = np.where((numbers["ask_price"] > 0) & ~crossed, numbers["ask_price"], np.nan)
+        usable = (numbers["mark_iv"] > 0) & (numbers["underlying_price"] > 0) & np.isfinite(numbers["mark_price"])
+        items = [self._instrument(name, parsed) for name in rows["instrument_name"]]
+        usable &= np.array([item.expiry > stamp for item in items], bool)
+        if crossed.any():
+            notes.append(f"{int(crossed.sum())} crossed quotes taken as no quote")
+        if (~usable).any():
+            notes.append(f"{int((~usable).sum())} rows without vol, forward, mark or life left out")
+        kept = np.flatnonzero(usable)
+        instruments = {items[i].id: items[i] for i in kept}
+        quotes = pd.DataFrame(
+            {name: numbers[name][kept] for name in _NUMBERS}, index=pd.Index(list(instruments), dtype=object)
+        )
+        more = self._linear(stamp, index, marks, funding, parsed, notes)
+        instruments |= {item.id: item for item, _ in more}
+        if more:
+            quotes = pd.concat([quotes, pd.DataFrame([row for _, row in more], index=[item.id for item, _ in more])])
+        quotes = quotes.reindex(columns=list(QUOTE_FIELDS))
+        quotes["timestamp"] = stamp
+        prices = dict(index)
+        for asset, (of, ratio) in self.ratios.items():
+            prices[asset] = ratio * index[of]
+        return Market(stamp.to_pydatetime(), prices, instruments, quotes, source, tuple(notes))
+
+    def _instrument(self, name: str, parsed: dict[str, Any]) -> Any:
+        if name not in parsed:
+            parsed[name] = parse_name(str(name), self.venue)
+        return parsed[name]
+
+    def _index(self, rows: pd.DataFrame, source: str, notes: list[str]) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for asset, group in rows.groupby("currency", observed=True)["index_price"]:
+            values = group.dropna().to_numpy(float)
+            if not len(values) or not (values > 0).all():
+                raise InputError("must be given and positive", file=source, field=f"index_price of {asset}")
+            found[str(asset)] = float(np.median(values))
+            drift = float(np.ptp(values)) / found[str(asset)]
+            if drift > 0.005:
+                notes.append(f"index of {asset} drifts {drift:.2%} within the snapshot; the median is used")
+        return found
+
+    def _linear(
+        self, stamp: pd.Timestamp, index: dict[str, float], marks: pd.DataFrame, funding: dict[str, FundingRate],
+        parsed: dict[str, Any], notes: list[str],
+    ) -> list[tuple[Any, dict[str, float]]]:  # fmt: skip
+        """Perpetuals and futures with a mark near the snapshot: mark alone, no quotes."""
+        low, high = marks["time"].searchsorted([stamp - _NEAR, stamp + _NEAR])
+        near = marks.iloc[low:high]
+        near = near.assign(gap=(near["time"] - stamp).abs()).sort_values("gap", kind="stable").drop_duplicates("name")
+        found = {str(row.name_): float(row.mark) for row in near.rename(columns={"name": "name_"}).itertuples()
+                 if row.asset in index and np.isfinite(row.mark) and row.mark > 0}  # fmt: skip
+        if self.synthetic_perpetuals:
+            for asset, price in index.items():
+                if f"{asset}-PERPETUAL" not in found:
+                    found[f"{asset}-PERPETUAL"] = price
+                    notes.append(f"no mark recorded for {asset}-PERPETUAL: quoted at the index")
+        rows = []
+        for name, mark in found.items():
+            item = self._instrument(name, parsed)
+            if getattr(item, "expiry", None) is not None and item.expiry <= stamp:
+                continue
+            row = {"mark_price": mark}
+            if item.kind == "perpetual" and item.underlying in funding:
+                row["funding_8h"] = funding[item.underlying].at(stamp, mark, index[item.underlying])
+            rows.append((item, row))
+        return rows

@@ -1,0 +1,124 @@
+"""The market as the desk sees it: what it holds is valued even where nobody quotes it now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.errors import InputError
+from hedgeopt.market import QUOTE_FIELDS, Market
+
+__all__ = ["Desk"]
+
+
+@dataclass(frozen=True)
+class _Last:
+    """The last valid mark: vol of an option, ratios of forward and mark to the index."""
+
+    moment: datetime
+    vol: float
+    forward_ratio: float
+    mark_ratio: float
+    open_interest: float
+
+
+class Desk:
+    """Remembers the last valid mark of every held instrument.
+
+    An option that is not quoted is revalued by Black-76 with its last vol at the present forward of its expiry (from options
+    of the same expiry, else the last ratio to the index); a perpetual or future keeps its last ratio to the index. Neither
+    has a bid or an ask then, so nothing can be traded in it. Each such mark is an event with its age.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, _Last] = {}
+
+    def remember(self, market: Market, held: Mapping[str, Any], stale: frozenset[str]) -> None:
+        """Keep the marks of what is held now, except those that were already carried forward; forget the rest."""
+        kept = {}
+        for key, item in held.items():
+            if key in stale:
+                kept[key] = self._last[key]
+                continue
+            row = market.quotes.loc[key]
+            index = market.price(item.assets[0])
+            kept[key] = _Last(
+                market.timestamp,
+                float(row["mark_iv"]),
+                float(row["underlying_price"]) / index,
+                float(row["mark_price"]) / index,
+                float(row["open_interest"]),
+            )
+        self._last = kept
+
+    def view(self, market: Market, held: Mapping[str, Any]) -> tuple[Market, list[dict[str, Any]]]:
+        """The snapshot with a row for everything held, and an event per mark that had to be carried forward.
+
+        Raises
+        ------
+        InputError
+            For an instrument that has never been quoted.
+        """
+        missing = {key: item for key, item in held.items() if key not in market.instruments}
+        if not missing:
+            return market, []
+        rows, events = {}, []
+        for key, item in missing.items():
+            last = self._last.get(key)
+            if last is None:
+                raise InputError(
+                    f"{item.name} is held and was never quoted",
+                    file=market.source,
+                    field="book",
+                    fix="take it out of the book, or replay a file that quotes it (all strikes)",
+                )
+            rows[key] = self._row(item, last, market)
+            age = (market.timestamp - last.moment).total_seconds() / 3_600.0
+            events.append(
+                {
+                    "timestamp": market.timestamp,
+                    "kind": "stale_mark",
+                    "instrument": item.name,
+                    "age_hours": round(age, 3),
+                    "note": "revalued with its last vol at the current forward"
+                    if item.kind == "option"
+                    else "carried at its last ratio to the index",
+                }
+            )
+        more = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=list(QUOTE_FIELDS))
+        more["timestamp"] = pd.Timestamp(market.timestamp)
+        quotes = pd.concat([market.quotes.astype({"timestamp": object}), more.astype({"timestamp": object})])
+        quotes["timestamp"] = pd.to_datetime(quotes["timestamp"], utc=True)
+        return replace(market, instruments={**market.instruments, **missing}, quotes=quotes), events
+
+    def _row(self, item: Any, last: _Last, market: Market) -> dict[str, float]:
+        index = market.price(item.assets[0])
+        if item.kind != "option":
+            return {"mark_price": last.mark_ratio * index, "open_interest": last.open_interest}
+        from hedgeopt.models.pricing.black76 import price
+
+        forward = self._forward(item, market)
+        forward = last.forward_ratio * index if forward is None else forward
+        years = np.array([item.years_from(market.timestamp)])
+        value = price(
+            np.array([forward]), np.array([item.strike]), years, np.array([last.vol]), np.array([item.right == "call"])
+        )
+        mark = float(value[0]) / (forward if item.inverse else 1.0)
+        return {
+            "mark_price": mark,
+            "mark_iv": last.vol,
+            "underlying_price": forward,
+            "open_interest": last.open_interest,
+        }
+
+    @staticmethod
+    def _forward(item: Any, market: Market) -> float | None:
+        for key, other in market.instruments.items():
+            if other.kind == "option" and other.underlying == item.underlying and other.expiry == item.expiry:
+                return float(market.quoted("underlying_price", [key])[0])
+        return None

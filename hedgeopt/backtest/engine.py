@@ -1,0 +1,235 @@
+"""The loop over snapshots: accrue, settle, mark, liquidate, take the flow, decide, trade, record.
+
+Only the present snapshot and what was recorded before it exist when a policy decides; the next one is asked for afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from hedgeopt.backtest.accruals import accrue, mark_futures
+from hedgeopt.backtest.books.source import BookSource
+from hedgeopt.backtest.desk import Desk
+from hedgeopt.backtest.execution import execute, send
+from hedgeopt.backtest.ledger import Ledger
+from hedgeopt.backtest.liquidation import breached, liquidate
+from hedgeopt.backtest.past import as_known
+from hedgeopt.backtest.policies.protocol import Decision, Policy, State
+from hedgeopt.backtest.portfolio import Fill, NoQuote, Portfolio
+from hedgeopt.backtest.record import Recorder
+from hedgeopt.backtest.replay import in_order
+from hedgeopt.backtest.result import BacktestResult
+from hedgeopt.backtest.settlement import IndexHistory, settle
+from hedgeopt.backtest.valuation import Valuation, moved_assets, value
+from hedgeopt.errors import CertificateError, InfeasibleError, InputError
+from hedgeopt.market import Market
+from hedgeopt.models.scenarios.config import ParametricScenarios, draw
+
+__all__ = ["Halt", "Settings", "run", "simulate"]
+
+
+@dataclass(frozen=True)
+class Halt:
+    """A venue that is paused from ``start`` until ``end``: nothing trades, leaves or is liquidated there."""
+
+    venue: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the engine assumes.
+
+    Attributes
+    ----------
+    scenarios, beta
+        For the tail promised by policies that state none, and from the book after trading.
+    mark_half_spread
+        Share of price around the mark of futures and perpetuals that carry no quotes; None: they cannot be traded.
+    halts
+        When venues are paused.
+    index
+        Recorded index prices to settle on, beside those of the snapshots.
+    """
+
+    scenarios: Any = field(default_factory=lambda: ParametricScenarios(count=1000))
+    beta: float = 0.99
+    mark_half_spread: float | None = 0.0001
+    halts: Sequence[Halt] = ()
+    index: pd.DataFrame | None = None
+
+
+def simulate(
+    markets: Iterable[Market],
+    book: BookSource,
+    policy: Policy,
+    settings: Settings | None = None,
+    *,
+    config: dict[str, Any] | None = None,
+    progress: Callable[[Market], None] | None = None,
+) -> BacktestResult:
+    """Run one policy on one book over the snapshots.
+
+    Raises
+    ------
+    InputError
+        For snapshots out of order, an empty period, a book that its collateral does not carry at the start, or a held
+        instrument that was never quoted.
+    """
+    going = _Run(book, policy, settings or Settings())
+    for market in in_order(markets):
+        going.step(market)
+        if progress is not None:
+            progress(market)
+    horizon = getattr(policy, "horizon_days", going.settings.scenarios.horizon_days)
+    said = {"horizon_days": horizon, **(config or {})}
+    return going.recorder.result(going.portfolio.ledger.frame(), said, policy.name, going.portfolio.name)
+
+
+def run(config: Any) -> BacktestResult:
+    """One book under one policy, from a :class:`~hedgeopt.backtest.config.BacktestConfig` or its plain values."""
+    from hedgeopt.backtest.run import run as run_one
+
+    return run_one(config)
+
+
+class _Run:
+    portfolio: Portfolio
+
+    def __init__(self, book: BookSource, policy: Policy, settings: Settings) -> None:
+        self.source, self.policy, self.settings = book, policy, settings
+        self.desk, self.recorder = Desk(), Recorder()
+        self.history = IndexHistory(settings.index)
+        self.before: Market | None = None
+        self.number = 0
+
+    def step(self, snapshot: Market) -> None:
+        """Everything that happens at one snapshot."""
+        self.history.add(snapshot)
+        self.events: list[dict[str, Any]] = []
+        first = self.before is None
+        start = self.recorder.mark(Ledger() if first else self.portfolio.ledger)
+        if first:
+            self.portfolio = Portfolio(self.source.open(snapshot), snapshot)
+        self._halts(snapshot)
+        days = 0.0
+        if self.before is not None:
+            days = (snapshot.timestamp - self.before.timestamp).total_seconds() / 86_400.0
+            self.portfolio.receive(snapshot)
+            accrue(self.portfolio, self.before, snapshot)
+            self.events += settle(self.portfolio, snapshot, self.history)
+        market, stale = self.desk.view(snapshot, self.portfolio.held())
+        self.events += stale
+        mark_futures(self.portfolio, market)
+        self.market = market
+        valuation = self._worth()
+        if first:
+            self._refuse_uncovered(valuation)
+        fills: list[Fill] = []
+        liquidated = False
+        for name in breached(self.portfolio, valuation):
+            done, events = liquidate(self.portfolio, name, market, self._worth, self.settings.mark_half_spread)
+            fills, liquidated = fills + done, True
+            self.events += events
+            valuation = self._worth()
+        flowed = self._flow(market, days)
+        if flowed:
+            fills += flowed
+            valuation = self._worth()
+        began = time.perf_counter()
+        decision = self._decide(market, valuation)
+        seconds = time.perf_counter() - began
+        done, events, valuation = execute(
+            self.portfolio, market, decision.orders, valuation, self._worth, self.settings.mark_half_spread
+        )
+        self.events += [*decision.events, *events]
+        moved = send(self.portfolio, market, decision.transfers)
+        self.events += moved
+        fills += done
+        valuation = self._valued(market)
+        promise = decision.promise or valuation.promise(self.settings.beta)
+        self.recorder.record(
+            market, self.before, self.portfolio, valuation, fills, promise, start, seconds, liquidated,
+            [{"timestamp": market.timestamp, **event} for event in self.events],
+        )  # fmt: skip
+        held = self.portfolio.held()
+        self.desk.remember(market, held, frozenset(key for key in held if key not in snapshot.instruments))
+        self.before = market
+        self.number += 1
+
+    def _worth(self) -> Valuation:
+        return value(self.portfolio.book(self.market.timestamp), self.market)
+
+    def _valued(self, market: Market) -> Valuation:
+        """With the scenarios of the promise."""
+        book = self.portfolio.book(market.timestamp)
+        with as_known(self.settings.scenarios, market.timestamp, self.history.frame) as known:
+            return value(book, market, draw(known, moved_assets(book, market), market))
+
+    def _refuse_uncovered(self, valuation: Valuation) -> None:
+        e = valuation.exposures
+        for c, name in enumerate(e.accounts):
+            if valuation.maintenance[c] > e.equity[c] and valuation.maintenance[c] != 0.0:
+                raise InputError(
+                    f"the book is larger than its collateral from the start: equity {e.equity[c]:,.0f} USD does not cover "
+                    f"the maintenance margin of {valuation.maintenance[c]:,.0f} USD",
+                    file="book",
+                    field=f"account {name}",
+                    fix="post more collateral, or start with a smaller book",
+                )
+            if valuation.initial[c] > e.equity[c]:
+                note = f"initial margin {valuation.initial[c]:,.0f} USD of {name} exceeds its equity at the start"
+                self.events.append({"kind": "note", "message": note})
+
+    def _halts(self, market: Market) -> None:
+        paused = frozenset(h.venue for h in self.settings.halts if h.start <= market.timestamp < h.end)
+        for venue in sorted(paused - self.portfolio.paused):
+            self.events.append({"kind": "halt", "venue": venue})
+        for venue in sorted(self.portfolio.paused - paused):
+            self.events.append({"kind": "resume", "venue": venue})
+        self.portfolio.paused = paused
+
+    def _flow(self, market: Market, days: float) -> list[Fill]:
+        fills = []
+        for trade in self.source.flow(market, self.portfolio.book(market.timestamp), self.number, days):
+            if self.portfolio.accounts[trade.account].venue in self.portfolio.paused:
+                continue
+            try:
+                fills.append(
+                    self.portfolio.trade(
+                        market, trade.account, trade.instrument, trade.quantity, "flow", edge=trade.edge,
+                        half_spread=self.settings.mark_half_spread, charged=trade.edge is None,
+                    )
+                )  # fmt: skip
+            except NoQuote as error:
+                self.events.append({"kind": "missing_quote", "instrument": trade.instrument, "message": str(error)})
+        return fills
+
+    def _decide(self, market: Market, valuation: Valuation) -> Decision:
+        """The policy's answer; where it has none the engine holds, and says so."""
+        state = State(
+            self.portfolio.book(market.timestamp),
+            market,
+            valuation,
+            self.number,
+            self.settings.mark_half_spread,
+            self.history.frame,
+        )
+        try:
+            answer = self.policy.decide(state)
+        except InfeasibleError as error:
+            return Decision(events=[{"kind": "infeasible", "message": str(error), "action": "hold"}])
+        except CertificateError as error:
+            return Decision(events=[{"kind": "fallback", "message": str(error), "action": "hold"}])
+        except InputError as error:
+            if error.field != "candidates":
+                raise
+            return Decision(events=[{"kind": "fallback", "message": str(error), "action": "hold"}])
+        return answer if isinstance(answer, Decision) else Decision(orders=tuple(answer))

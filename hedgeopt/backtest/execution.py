@@ -1,0 +1,93 @@
+"""Orders to fills: what is not quoted, may not trade or has no margin is refused, and each refusal is an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+from hedgeopt.backtest.policies.protocol import Order, Transfer
+from hedgeopt.backtest.portfolio import Fill, NoQuote, Portfolio
+from hedgeopt.backtest.valuation import Valuation
+from hedgeopt.errors import InputError
+from hedgeopt.market import Market
+
+__all__ = ["execute", "send"]
+
+
+def execute(
+    portfolio: Portfolio,
+    market: Market,
+    orders: Iterable[Order],
+    before: Valuation,
+    worth: Callable[[], Valuation],
+    half_spread: float | None,
+    reason: str = "hedge",
+) -> tuple[list[Fill], list[dict[str, Any]], Valuation]:
+    """Fill orders at the quotes; fills, events, and the book's value after them.
+
+    An account whose initial margin would rise above its equity gets none of its orders done, as a venue would refuse them.
+    """
+    fills: list[Fill] = []
+    events: list[dict[str, Any]] = []
+    valuation = before
+    by_account: dict[str, list[Order]] = {}
+    for order in orders:
+        by_account.setdefault(order.account, []).append(order)
+    for name, mine in by_account.items():
+        if name not in portfolio.accounts:
+            raise InputError("orders in an account that the book does not hold", field="policy", value=name)
+        account = portfolio.accounts[name]
+        if account.venue in portfolio.paused or account.paused or not account.tradable:
+            events.append({"kind": "order_refused", "account": name, "reason": "nothing trades in this account now"})
+            continue
+        mark = portfolio.checkpoint()
+        done: list[Fill] = []
+        for order in mine:
+            try:
+                done.append(portfolio.trade(market, name, order.instrument, order.quantity, reason, half_spread=half_spread))
+            except NoQuote as error:
+                events.append(
+                    {"kind": "missing_quote", "account": name, "instrument": order.instrument, "message": str(error)}
+                )
+        if not done:
+            continue
+        after = worth()
+        c, old = after.exposures.accounts.index(name), valuation.exposures.accounts.index(name)
+        if after.initial[c] > max(after.exposures.equity[c], 0.0) and after.initial[c] > valuation.initial[old]:
+            portfolio.rollback(mark)
+            events.append(
+                {
+                    "kind": "order_refused",
+                    "account": name,
+                    "reason": "initial margin",
+                    "initial_margin": float(after.initial[c]),
+                    "equity": float(after.exposures.equity[c]),
+                }
+            )
+            continue
+        fills += done
+        valuation = after
+    return fills, events, valuation
+
+
+def send(portfolio: Portfolio, market: Market, transfers: Iterable[Transfer]) -> list[dict[str, Any]]:
+    """Start transfers along the book's links; nothing leaves a paused venue or exceeds what is posted."""
+    events: list[dict[str, Any]] = []
+    for move in transfers:
+        link = next(
+            (x for x in portfolio.links if (x.source, x.target, x.asset) == (move.source, move.target, move.asset)), None
+        )
+        if link is None:
+            raise InputError("no link leads there", field="transfer", value=f"{move.source} to {move.target} {move.asset}")
+        if {portfolio.accounts[name].venue for name in (move.source, move.target)} & portfolio.paused:
+            events.append({"kind": "order_refused", "account": move.source, "reason": "withdrawals are frozen"})
+            continue
+        amount = min(move.amount, max(portfolio.ledger.balance(move.source, move.asset), 0.0))
+        if amount <= 0:
+            events.append({"kind": "order_refused", "account": move.source, "reason": f"holds no {move.asset}"})
+            continue
+        cost = min(amount * link.cost_rate + link.fixed_cost / market.price(move.asset), amount)
+        arrives = market.timestamp + timedelta(hours=link.delay_hours)
+        portfolio.transfer(market, move.source, move.target, move.asset, amount, cost, arrives)
+    return events

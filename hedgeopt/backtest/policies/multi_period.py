@@ -1,0 +1,185 @@
+"""Model predictive hedging: plan several steps, do the first, plan again at the next.
+
+With the policy's objective split into trading cost c and everything else f, the plan over H periods of one horizon each is
+
+    minimise    sum_k f_k(y_k) + sum_k decay^(k-1) c(u_k)
+    subject to  y_k = y_{k-1} + u_k,  y_0 = 0,  every limit of the policy on every y_k, size limits on every u_k,
+
+where y_k are the positions traded by period k and f_k is the policy's own objective (CVaR and the rest) for holding them
+through period k: the book and market of now, aged by k - 1 horizons with prices, vols and quotes where they are. So the plan
+knows that time passes, options decay and expire, and that a trade done now serves H periods; it does not forecast prices,
+and ``decay`` is all it believes about later spreads. The first trades are checked against every limit in plain numpy; there
+is no certificate of optimality for the plan as a whole.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.backtest.past import as_known
+from hedgeopt.backtest.policies.optimizer import orders_of
+from hedgeopt.backtest.policies.protocol import Decision, State
+from hedgeopt.backtest.valuation import Promise
+from hedgeopt.book import Book
+from hedgeopt.candidates import choose_candidates
+from hedgeopt.certificate import relative_violation
+from hedgeopt.errors import CertificateError, InfeasibleError, InputError
+from hedgeopt.market import Market
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.costs.transaction import TransactionCost
+from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
+from hedgeopt.policy import Policy as Rules
+from hedgeopt.program import Box, Program, trade_box
+from hedgeopt.solve import expose
+
+__all__ = ["MultiPeriod"]
+
+_HOLDS = 1e-6
+
+
+class MultiPeriod:
+    """See the module. ``rules`` must minimise a trading cost; its scenarios' horizon is the length of a period."""
+
+    def __init__(self, rules: Rules, *, periods: int = 3, cost_decay: float = 0.9, name: str | None = None) -> None:
+        weights = [part.weight for part in rules.minimize if isinstance(part.term, TransactionCost)]
+        rest = [part for part in rules.minimize if not isinstance(part.term, TransactionCost)]
+        if not weights or not rest:
+            raise InputError(
+                "a multi-period policy trades cost off against something else", file="policy", field="minimize",
+                fix="give a transaction_cost and another term",
+            )  # fmt: skip
+        if rules.candidates.transfers:
+            rules = rules.model_copy(update={"candidates": rules.candidates.model_copy(update={"transfers": False})})
+        self.rules, self.periods, self.cost_decay = rules, periods, cost_decay
+        self.horizon_days = rules.scenarios.horizon_days
+        self._holding = rules.model_copy(update={"minimize": tuple(rest)})
+        self._cost_weight = sum(weights)
+        self.name = name or f"{rules.name}, {periods} periods"
+        self._plan: _Plan | None = None
+        self._beta = next((part.term.beta for part in rest if isinstance(part.term, CVaR)), 0.99)
+
+    def decide(self, state: State) -> Decision:
+        """The first step of the plan."""
+        exposures = self._exposures(state)
+        key = tuple(e.structure() for e in exposures)
+        if self._plan is None or self._plan.key != key:
+            self._plan = _Plan(key, self._holding, exposures, self._cost_weight, self.cost_decay)
+        first = exposures[0]
+        box = trade_box(self.rules, first)
+        x = self._plan.solve(exposures, box, self.rules.tolerance)
+        events = []
+        broken = [side.name for side in self._plan.programs[0].sides(first, x) if relative_violation(side) > _HOLDS]
+        if broken:
+            events.append({"kind": "note", "message": f"the first trades miss {', '.join(broken)} by rounding"})
+        losses, p = -(first.base_pnl + first.pnl @ x), first.probabilities
+        promise = Promise(tail_loss(losses, self._beta, p), value_at_risk(losses, self._beta, p), self._beta)
+        return Decision(orders_of(first, x)[0], (), promise, events)
+
+    def _exposures(self, state: State) -> list[Exposures]:
+        rules = self._holding
+        if rules.candidates.mark_half_spread is None and state.mark_half_spread is not None:
+            chosen = rules.candidates.model_copy(update={"mark_half_spread": state.mark_half_spread})
+            rules = rules.model_copy(update={"candidates": chosen})
+        days = rules.scenarios.horizon_days
+        last = state.market.timestamp + timedelta(days=days * (self.periods - 1))
+        candidates = [
+            item
+            for item in choose_candidates(state.book, state.market, rules.candidates)
+            if getattr(item, "expiry", None) is None or item.expiry > last
+        ]
+        found = []
+        with as_known(rules.scenarios, state.market.timestamp, lambda: state.history) as known:
+            for k in range(self.periods):
+                market = _aged(state.market, days * k)
+                book = _alive(state.book, market)
+                found.append(expose(book, market, rules.model_copy(update={"scenarios": known}), candidates=candidates))
+        return found
+
+
+class _Plan:
+    """The periods' programs joined into one problem."""
+
+    def __init__(
+        self, key: tuple[Any, ...], rules: Rules, exposures: Sequence[Exposures], weight: float, decay: float
+    ) -> None:
+        import cvxpy as cp
+
+        self.key, self.weight, self.decay = key, weight, decay
+        self.programs = [Program(rules, e) for e in exposures]
+        n = exposures[0].n_candidates
+        self._step = [(cp.Variable(n, nonneg=True), cp.Variable(n, nonneg=True)) for _ in self.programs]
+        self._caps = cp.Parameter(n, nonneg=True), cp.Parameter(n, nonneg=True)
+        self._costs = [(cp.Parameter(n, nonneg=True), cp.Parameter(n, nonneg=True)) for _ in self.programs]
+        objective: Any = 0.0
+        constraints: list[Any] = []
+        reached: Any = 0.0
+        for k, program in enumerate(self.programs):
+            buy, sell = self._step[k]
+            reached = reached + buy - sell  # in units of the first period's scale
+            constraints += program.problem.constraints
+            constraints += [(k + 1.0) * program.variables.net == reached, buy <= self._caps[0], sell <= self._caps[1]]
+            objective = objective + program.problem.objective.expr + self._costs[k][0] @ buy + self._costs[k][1] @ sell
+        self.problem = cp.Problem(cp.Minimize(objective), constraints)
+
+    def solve(self, exposures: Sequence[Exposures], box: Box, tolerance: float) -> np.ndarray:
+        """Trades (N,) of the first period."""
+        import cvxpy as cp
+
+        scale = np.maximum(np.maximum(-box.lower, box.upper), 0.0)
+        scale[scale == 0.0] = 1.0
+        self._caps[0].value = np.maximum(box.upper, 0.0) / scale
+        self._caps[1].value = np.maximum(-box.lower, 0.0) / scale
+        first = exposures[0]
+        for k, (program, e) in enumerate(zip(self.programs, exposures, strict=True)):
+            wide = replace(box, lower=(k + 1.0) * box.lower, upper=(k + 1.0) * box.upper)
+            program.update(e, wide)
+            times = self.weight * self.decay**k
+            self._costs[k][0].value, self._costs[k][1].value = (
+                times * first.cost_buy * scale,
+                times * first.cost_sell * scale,
+            )
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # a gap above the asked: nothing is certified here
+                self.problem.solve(method="tail", tolerance=tolerance)
+        except cp.SolverError as error:
+            raise CertificateError(f"the solver failed: {error}") from None
+        if self.problem.status in (cp.INFEASIBLE, cp.INFEASIBLE_INACCURATE):
+            raise InfeasibleError(f"no plan over {len(self.programs)} periods meets every limit")
+        buy, sell = self._step[0]
+        if self.problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) or buy.value is None:
+            raise CertificateError(f"the solver ended with status {self.problem.status}")
+        return np.clip(scale * (buy.value - sell.value), np.minimum(box.lower, 0.0), np.maximum(box.upper, 0.0))
+
+
+def _aged(market: Market, days: float) -> Market:
+    """The same quotes, later: what has expired by then is gone."""
+    if days == 0:
+        return market
+    moment = market.timestamp + timedelta(days=days)
+    kept = {
+        key: item
+        for key, item in market.instruments.items()
+        if getattr(item, "expiry", None) is None or item.expiry > moment
+    }
+    quotes = market.quotes.loc[list(kept)].copy()
+    quotes["timestamp"] = quotes["timestamp"] + timedelta(days=days)
+    return replace(market, timestamp=moment, instruments=kept, quotes=quotes)
+
+
+def _alive(book: Book, market: Market) -> Book:
+    accounts = []
+    for account in book.accounts:
+        kept = tuple(
+            p
+            for p in account.positions
+            if not isinstance(p.instrument, str) or f"{account.venue}:{p.instrument}" in market.instruments
+        )
+        accounts.append(account.model_copy(update={"positions": kept}))
+    return book.model_copy(update={"accounts": tuple(accounts), "timestamp": market.timestamp})

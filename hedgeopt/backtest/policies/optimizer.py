@@ -1,0 +1,138 @@
+"""A :class:`hedgeopt.Policy` in the loop: the same object as in live use, its program compiled once per structure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.backtest.past import as_known
+from hedgeopt.backtest.policies.protocol import Decision, Order, State, Transfer
+from hedgeopt.backtest.valuation import Promise
+from hedgeopt.certificate import relative_violation
+from hedgeopt.errors import InfeasibleError
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.costs.transaction import TransactionCost
+from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
+from hedgeopt.policy import Policy as Rules
+from hedgeopt.program import Program, trade_box
+from hedgeopt.solve import expose, solve_program
+
+__all__ = ["Optimizer", "orders_of"]
+
+_DUST = 1e-9
+_KEPT = 4
+_HOLDS = 1e-9
+
+
+class Optimizer:
+    """Myopic: at every step the certified optimum of the policy on what is known.
+
+    Parameters
+    ----------
+    rules
+        Any policy. Its candidates' ``mark_half_spread`` falls back to the engine's.
+    no_trade
+        USD by which trading must lower the objective, where the book meets every limit as it is; otherwise it holds.
+    budget
+        Largest trading cost per step, USD: added as the limit ``TransactionCost() <= budget``.
+    infeasible
+        What to do when no trade list meets every limit: ``hold``, or ``minimise violation``: the cheapest trades (by the
+        objective) among those whose excess over each broken limit is that of the closest point. Both are events.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        *,
+        no_trade: float = 0.0,
+        budget: float | None = None,
+        infeasible: str = "hold",
+        name: str | None = None,
+    ) -> None:
+        if budget is not None:
+            rules = rules.model_copy(update={"subject_to": (*rules.subject_to, TransactionCost() <= budget)})
+        self.rules, self.no_trade, self.infeasible = rules, no_trade, infeasible
+        self.name = name or rules.name
+        self.compiled = 0
+        self.horizon_days = rules.scenarios.horizon_days
+        self._programs: OrderedDict[Any, Program] = OrderedDict()
+        terms = [part.term for part in rules.minimize] + [getattr(limit, "term", None) for limit in rules.subject_to]
+        self._beta = next((term.beta for term in terms if isinstance(term, CVaR)), 0.99)
+
+    def decide(self, state: State) -> Decision:
+        """Solve, or hold inside the no-trade region."""
+        rules = self.rules
+        if rules.candidates.mark_half_spread is None and state.mark_half_spread is not None:
+            chosen = rules.candidates.model_copy(update={"mark_half_spread": state.mark_half_spread})
+            rules = rules.model_copy(update={"candidates": chosen})
+        with as_known(rules.scenarios, state.market.timestamp, lambda: state.history) as known:
+            e = expose(state.book, state.market, rules.model_copy(update={"scenarios": known}))
+        program = self._program(e)
+        if self.no_trade > 0 and self._may_hold(program, e):
+            nothing = np.zeros(e.n_candidates)
+            solution = solve_program(program, e)
+            gain = program.objective_value(e, nothing) - solution.certificate.objective
+            if gain < self.no_trade:
+                return self._decision(e, nothing, [{"kind": "no_trade", "gain": gain}])
+            return self._decision(e, solution.trades, [])
+        try:
+            return self._decision(e, solve_program(program, e).trades, [])
+        except InfeasibleError as error:
+            if self.infeasible == "hold" or not error.violations:
+                raise
+            x = self._closest(program, e, error)
+            event = {"kind": "infeasible", "message": str(error), "action": "minimise violation"}
+            return self._decision(e, x, [event])
+
+    def _program(self, e: Exposures) -> Program:
+        key = e.structure()
+        program = self._programs.get(key)
+        if program is None:
+            program = Program(self.rules, e)
+            self.compiled += 1
+            self._programs[key] = program
+            if len(self._programs) > _KEPT:
+                self._programs.popitem(last=False)
+        self._programs.move_to_end(key)
+        return program
+
+    @staticmethod
+    def _may_hold(program: Program, e: Exposures) -> bool:
+        program.update(e, trade_box(program.policy, e))
+        return all(relative_violation(side) <= _HOLDS for side in program.sides(e, np.zeros(e.n_candidates)))
+
+    @staticmethod
+    def _closest(program: Program, e: Exposures, error: InfeasibleError) -> np.ndarray:
+        """The objective's optimum with each broken limit loosened to its value at the closest point."""
+        box = trade_box(program.policy, e)
+        loosened = {}
+        for name, (value, limit, _) in error.violations.items():
+            loosened[name] = -1.001 * abs(value - limit) - 1e-6 * abs(limit)
+        program.update(e, box, loosened)
+        program.problem.solve(method="tail", tolerance=0.1 * program.policy.tolerance)
+        if program.variables.buy.value is None:
+            raise error
+        return program.x()
+
+    def _decision(self, e: Exposures, x: np.ndarray, events: Sequence[dict[str, Any]]) -> Decision:
+        losses, p = -(e.base_pnl + e.pnl @ x), e.probabilities
+        promise = Promise(tail_loss(losses, self._beta, p), value_at_risk(losses, self._beta, p), self._beta)
+        orders, transfers = orders_of(e, x)
+        return Decision(orders, transfers, promise, events)
+
+
+def orders_of(e: Exposures, x: np.ndarray) -> tuple[list[Order], list[Transfer]]:
+    """Trades x (N,) as orders and transfers; dust is dropped."""
+    size = np.abs(x) * e.rows.notional[e.candidate]
+    orders, transfers = [], []
+    for n in np.flatnonzero(size > max(_DUST * size.max(initial=0.0), 1e-6)):
+        row = e.candidate[n]
+        item = e.rows.instruments[row]
+        if item.kind == "transfer":
+            transfers.append(Transfer(item.source, item.target, item.asset, float(x[n])))
+        else:
+            orders.append(Order(e.accounts[e.rows.account[row]], item.name, float(x[n])))
+    return orders, transfers

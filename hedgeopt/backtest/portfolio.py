@@ -1,0 +1,297 @@
+"""What the desk holds, with its ledger: trades, accruals and settlements change both together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.backtest.ledger import Ledger
+from hedgeopt.book import Account, Book, Collateral, Link, Position
+from hedgeopt.errors import InputError
+from hedgeopt.market import Market
+from hedgeopt.models.costs.quotes import fees
+from hedgeopt.models.pricing.table import family_of
+
+__all__ = ["Fill", "Holding", "NoQuote", "Portfolio"]
+
+_DUST = 1e-9
+
+
+class NoQuote(Exception):
+    """The side that an order needs is not quoted."""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A position: ``cost`` in units of its settlement asset (0 for futures); ``mark`` its last futures price."""
+
+    instrument: Any
+    quantity: float
+    cost: float = 0.0
+    mark: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fill:
+    """One trade done: price in the quote unit; cost (spread), fee and ``notional`` of underlying in USD."""
+
+    timestamp: datetime
+    account: str
+    instrument: str
+    quantity: float
+    price: float
+    cost: float
+    fee: float
+    reason: str
+    notional: float
+
+
+class Portfolio:
+    """Holdings and cash of every account. Opened from a :class:`~hedgeopt.book.Book`, which becomes the deposits."""
+
+    def __init__(self, book: Book, market: Market) -> None:
+        self.ledger = Ledger()
+        self.accounts: dict[str, Account] = {account.name: account for account in book.accounts}
+        self.links: tuple[Link, ...] = book.links
+        self.name = book.name
+        self.holdings: dict[tuple[str, str], Holding] = {}
+        self.paused: frozenset[str] = frozenset()
+        self.transit: list[tuple[datetime, str, str, float]] = []
+        for account in book.accounts:
+            for posted in account.collateral:
+                price = market.price(posted.asset)
+                self._cash(market.timestamp, account.name, posted.asset, price, posted.amount, "deposits", "opening balance")
+            for position in account.positions:
+                item = position.instrument
+                if isinstance(item, str):
+                    item = market.instrument(account.venue, item)
+                for leg, per_unit in item.legs() or ((item, 1.0),):
+                    self._open(market, account.name, leg, per_unit * position.quantity)
+
+    def _open(self, market: Market, account: str, item: Any, quantity: float) -> None:
+        """A position brought in at its mark, as a deposit in kind."""
+        premium = unit_premium(item, market)
+        paid = premium * quantity
+        price = market.price(item.settlement)
+        self.ledger.book(
+            market.timestamp,
+            account,
+            item.settlement,
+            price,
+            [("positions", paid), ("deposits", -paid)],
+            f"opening {item.name}",
+        )
+        self._change(account, item, quantity, paid, _mark(item, market))
+
+    def book(self, timestamp: datetime) -> Book:
+        """The holdings as a :class:`~hedgeopt.book.Book`; quoted instruments by name."""
+        accounts = []
+        for name, account in self.accounts.items():
+            positions = tuple(
+                Position.model_construct(
+                    instrument=h.instrument if whole(h.instrument) else h.instrument.name, quantity=h.quantity
+                )
+                for (owner, _), h in self.holdings.items()
+                if owner == name
+            )
+            collateral = tuple(
+                Collateral.model_construct(asset=asset, amount=amount)
+                for asset in self.ledger.currencies(name)
+                if (amount := self.ledger.balance(name, asset)) != 0.0
+            )
+            paused = account.paused or account.venue in self.paused
+            accounts.append(account.model_copy(update={"positions": positions, "collateral": collateral, "paused": paused}))
+        return Book.model_construct(name=self.name, timestamp=timestamp, accounts=tuple(accounts), links=self.links)
+
+    def held(self) -> dict[str, Any]:
+        """Instruments held and priced by quotes, by id."""
+        return {h.instrument.id: h.instrument for h in self.holdings.values() if not whole(h.instrument)}
+
+    def trade(
+        self,
+        market: Market,
+        account: str,
+        instrument: str,
+        quantity: float,
+        reason: str,
+        *,
+        half_spread: float | None = None,
+        edge: float | None = None,
+        worse: float = 0.0,
+        charged: bool = True,
+    ) -> Fill:
+        """Hit the quote: the ask to buy, the bid to sell.
+
+        Parameters
+        ----------
+        half_spread
+            Share of price assumed around the mark of futures and perpetuals that carry no quotes at all.
+        edge
+            Trade at the mark improved by this share of the mark instead: what a client pays the desk.
+        worse
+            Share of the mark (of the index, for options) lost where the side is not quoted; 0 refuses such a trade.
+        charged
+            Whether the venue charges its taker fee.
+
+        Raises
+        ------
+        NoQuote
+            Nobody quotes the side, and nothing above says what to do about it.
+        """
+        where = self.accounts[account]
+        held = self.holdings.get((account, f"{where.venue}:{instrument}"))
+        item = held.instrument if held is not None else market.instrument(where.venue, instrument)
+        price = _fill_price(item, market, quantity, half_spread, edge, worse)
+        currency = item.settlement
+        dollars = market.price(currency)
+        mark = _mark(item, market)
+        if held is not None and abs(held.quantity + quantity) <= _DUST * abs(held.quantity):
+            quantity = -held.quantity
+        if item.kind in ("perpetual", "future"):
+            lost = quantity * (1.0 / mark - 1.0 / price if item.inverse else price - mark)
+            self.ledger.book(
+                market.timestamp, account, currency, dollars, [("cash", -lost), ("spread", lost)], f"trade {instrument}"
+            )
+            self._change(account, item, quantity, 0.0, mark)
+        else:
+            premium = unit_premium(item, market)
+            paid, lost = quantity * price, quantity * (price - premium)
+            self._buy(market, account, item, quantity, premium, lost, paid)
+        fee = 0.0
+        notional = _notional(item, market)
+        if charged:
+            unit = mark * dollars if item.kind == "option" else 0.0
+            fee = abs(quantity) * float(fees([item], market, np.array([notional]), np.array([unit]))[0])
+            self._cash(market.timestamp, account, currency, dollars, -fee / dollars, "fees", f"fee {instrument}")
+        return Fill(
+            market.timestamp, account, instrument, quantity, price, lost * dollars, fee, reason, abs(quantity) * notional
+        )
+
+    def _buy(
+        self, market: Market, account: str, item: Any, quantity: float, premium: float, lost: float, paid: float
+    ) -> None:
+        """Cash against positions at cost; what closes realises against average cost."""
+        held = self.holdings.get((account, item.id))
+        closing, cost = 0.0, 0.0
+        if held is not None and held.quantity * quantity < 0:
+            closing = float(np.sign(quantity)) * min(abs(quantity), abs(held.quantity))
+            whole_way = closing == -held.quantity
+            cost = -held.cost if whole_way else held.cost * closing / held.quantity  # what leaves, negative
+        moved = cost + premium * (quantity - closing)
+        realised = premium * closing - cost
+        postings = [("cash", -paid), ("positions", moved), ("trading", realised), ("spread", lost)]
+        self.ledger.book(
+            market.timestamp, account, item.settlement, market.price(item.settlement), postings, f"trade {item.name}"
+        )
+        self._change(account, item, quantity, moved, 0.0)
+
+    def transfer(
+        self, market: Market, source: str, target: str, asset: str, amount: float, cost: float, arrives: datetime
+    ) -> None:
+        """Send units of an asset; ``cost`` (units) is lost on the way, the rest counts at the target from ``arrives`` on."""
+        price, now = market.price(asset), market.timestamp
+        self.ledger.book(
+            now, source, asset, price, [("cash", -amount), ("fees", cost), ("transfers", amount - cost)], f"to {target}"
+        )
+        self.transit.append((arrives, target, asset, amount - cost))
+
+    def receive(self, market: Market) -> None:
+        """Credit what has arrived; nothing arrives at a venue that is paused."""
+        waiting = []
+        for arrives, target, asset, amount in self.transit:
+            if arrives > market.timestamp or self.accounts[target].venue in self.paused:
+                waiting.append((arrives, target, asset, amount))
+            else:
+                self._cash(market.timestamp, target, asset, market.price(asset), amount, "transfers", "arrived")
+        self.transit = waiting
+
+    def in_transit(self, market: Market) -> float:
+        """USD under way between accounts."""
+        return sum(amount * market.price(asset) for _, _, asset, amount in self.transit)
+
+    def cash(self, moment: datetime, account: str, asset: str, price: float, amount: float, side: str, memo: str) -> None:
+        """Receive (or pay, negative) units of an asset against a side of the ledger."""
+        self._cash(moment, account, asset, price, amount, side, memo)
+
+    def change(self, account: str, item: Any, quantity: float, cost: float) -> None:
+        """Add to a position and its cost without an entry; the caller books it."""
+        self._change(account, item, quantity, cost, 0.0)
+
+    def remark(self, account: str, item: Any, **fields: Any) -> None:
+        """Replace fields of a holding (its mark, or its instrument with a grown index)."""
+        key = (account, item.id)
+        self.holdings[key] = replace(self.holdings[key], **fields)
+
+    def drop(self, account: str, item: Any) -> Holding:
+        """Take a position out; the caller books what became of it."""
+        return self.holdings.pop((account, item.id))
+
+    def checkpoint(self) -> tuple[Any, ...]:
+        """What :meth:`rollback` needs."""
+        return self.ledger.checkpoint(), dict(self.holdings), list(self.transit)
+
+    def rollback(self, mark: tuple[Any, ...]) -> None:
+        """Undo every change since ``mark``."""
+        ledger, holdings, transit = mark
+        self.ledger.rollback(ledger)
+        self.holdings, self.transit = dict(holdings), list(transit)
+
+    def _cash(self, moment: datetime, account: str, asset: str, price: float, amount: float, side: str, memo: str) -> None:
+        self.ledger.book(moment, account, asset, price, [("cash", amount), (side, -amount)], memo)
+
+    def _change(self, account: str, item: Any, quantity: float, cost: float, mark: float) -> None:
+        key = (account, item.id)
+        old = self.holdings.get(key)
+        total = quantity + (old.quantity if old else 0.0)
+        if total == 0.0:
+            self.holdings.pop(key, None)
+            return
+        self.holdings[key] = Holding(item, total, cost + (old.cost if old else 0.0), mark or (old.mark if old else 0.0))
+
+
+def whole(item: Any) -> bool:
+    """Whether no market quotes it: pools, loans and the like are described in the book itself."""
+    return item.kind not in ("option", "perpetual", "future", "spot")
+
+
+def unit_premium(item: Any, market: Market) -> float:
+    """Units of the settlement asset that one unit is worth at its mark."""
+    assets = tuple(dict.fromkeys((*item.assets, item.settlement)))
+    return float(family_of(item).unit_risk([item], market, assets).premium[0])
+
+
+def _mark(item: Any, market: Market) -> float:
+    return float(market.quoted("mark_price", [item.id])[0]) if not whole(item) else 0.0
+
+
+def _notional(item: Any, market: Market) -> float:
+    if item.kind in ("perpetual", "future") and item.inverse:
+        return 1.0
+    return market.price(item.assets[0])
+
+
+def _fill_price(
+    item: Any, market: Market, quantity: float, half_spread: float | None, edge: float | None, worse: float
+) -> float:
+    if whole(item):
+        raise InputError(f"{item.name} ({item.kind}) is not traded at a quote", field="backtest")
+    mark = float(market.quoted("mark_price", [item.id])[0])
+    if edge is not None:
+        return mark * (1.0 - np.sign(quantity) * edge)
+    side = "ask_price" if quantity > 0 else "bid_price"
+    quote, other = (
+        float(market.quoted(name, [item.id])[0]) for name in (side, "bid_price" if quantity > 0 else "ask_price")
+    )
+    if np.isfinite(quote):
+        return quote
+    if half_spread is not None and not np.isfinite(other) and item.kind != "option":
+        return mark * (1.0 + np.sign(quantity) * half_spread)
+    if worse > 0:
+        if item.kind == "option":
+            unit = 1.0 if item.inverse else market.price(item.underlying)
+            return max(mark + np.sign(quantity) * worse * min(mark, unit), 0.0)
+        return mark * (1.0 + np.sign(quantity) * worse)
+    raise NoQuote(f"{item.name} has no {side.split('_')[0]}")

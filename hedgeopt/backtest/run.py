@@ -1,0 +1,49 @@
+"""Backtests from a configuration: :func:`run` for one book and policy, :func:`run_config` for a file of several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hedgeopt.backtest.config import BacktestConfig, read_config
+from hedgeopt.backtest.engine import simulate
+from hedgeopt.backtest.result import BacktestResult
+from hedgeopt.errors import InputError
+
+__all__ = ["run", "run_config"]
+
+
+def run(
+    config: BacktestConfig | dict[str, Any],
+    *,
+    index: pd.DataFrame | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> BacktestResult:
+    """One book under one policy; a configuration with more is refused (:meth:`BacktestConfig.cells` splits it)."""
+    if isinstance(config, dict):
+        config = BacktestConfig(**config)
+    if len(config.books) != 1 or len(config.policies) != 1:
+        raise InputError(
+            "run takes one book and one policy", field="config", value=f"{len(config.books)} x {len(config.policies)}",
+            fix="run each of config.cells()",
+        )  # fmt: skip
+    policy = config.policies[0].build()
+    title = f"{config.books[0].name or config.books[0].kind}, {policy.name}"
+    return simulate(
+        config.replay.build(),
+        config.books[0],
+        policy,
+        config.settings(index),
+        config=config.model_dump(mode="json"),
+        progress=None if progress is None else lambda market: progress(f"{title}: {market.timestamp:%Y-%m-%d %H:%M}"),
+    )
+
+
+def run_config(path: str | Path, progress: Callable[[str], None] | None = None) -> list[BacktestResult]:
+    """Every book of the file with every policy, in order."""
+    config = read_config(path)
+    index = config.replay.index_prices()
+    return [run(cell, index=index, progress=progress) for cell in config.cells()]

@@ -1,0 +1,95 @@
+"""Expiry: options and futures settle on the index nearest their expiry among those known by now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from hedgeopt.backtest.accruals import variation
+from hedgeopt.backtest.data import rules
+from hedgeopt.backtest.portfolio import Portfolio
+from hedgeopt.errors import InputError
+from hedgeopt.market import Market
+
+__all__ = ["IndexHistory", "settle"]
+
+
+@dataclass
+class IndexHistory:
+    """Index prices by moment: those of the snapshots so far, and a recorded series of which only the past is read."""
+
+    recorded: pd.DataFrame | None = None
+    _seen: dict[str, list[tuple[datetime, float]]] = field(default_factory=dict)
+
+    def add(self, market: Market) -> None:
+        """Remember the snapshot's index prices."""
+        for asset, price in market.prices.items():
+            self._seen.setdefault(asset, []).append((market.timestamp, float(price)))
+
+    def nearest(self, asset: str, moment: datetime, now: datetime) -> tuple[float, datetime]:
+        """Price nearest to ``moment`` among those not later than ``now``, and its time; the earlier of two equally near."""
+        known = [pair for pair in self._seen.get(asset, ()) if pair[0] <= now]
+        if self.recorded is not None and asset in self.recorded.columns:
+            past = self.recorded[asset].loc[: pd.Timestamp(now)].dropna()
+            at = int(past.index.searchsorted(pd.Timestamp(moment)))
+            known += [(past.index[i].to_pydatetime(), float(past.iloc[i])) for i in (at - 1, at) if 0 <= i < len(past)]
+        if not known:
+            raise InputError(f"no index price of {asset} is known", field="settlement", value=moment.isoformat())
+        when, price = min(known, key=lambda pair: (abs((pair[0] - moment).total_seconds()), pair[0]))
+        return price, when
+
+    def frame(self) -> pd.DataFrame:
+        """Prices by moment and asset, of the snapshots so far."""
+        series = {asset: pd.Series(dict(pairs), dtype=float) for asset, pairs in self._seen.items()}
+        frame = pd.DataFrame(series)
+        frame.index = pd.DatetimeIndex(frame.index)
+        return frame.sort_index()
+
+
+def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[dict[str, Any]]:
+    """Settle every holding whose expiry has come; one event each.
+
+    An inverse option pays ``max(+-(S - K), 0) / S`` coins, a linear one dollars; futures settle their P&L to S. Delivery
+    fees by venue: ``backtest/data/rules.toml``.
+    """
+    events = []
+    for (account, _), holding in list(portfolio.holdings.items()):
+        item = holding.instrument
+        expiry = getattr(item, "expiry", None)
+        if expiry is None or expiry > market.timestamp:
+            continue
+        price, when = history.nearest(item.underlying, expiry, market.timestamp)
+        dollars = price if item.inverse else market.price(item.settlement)
+        coin = price if item.inverse else 1.0
+        fee_rule = rules("delivery").get(item.venue, {})
+        q, memo = holding.quantity, f"expiry {item.name}"
+        portfolio.drop(account, item)
+        if item.kind == "option":
+            side = 1.0 if item.right == "call" else -1.0
+            payoff = max(side * (price - item.strike), 0.0) / coin
+            received = q * payoff
+            postings = [("cash", received), ("positions", -holding.cost), ("settlement", holding.cost - received)]
+            portfolio.ledger.book(expiry, account, item.settlement, dollars, postings, memo)
+            rate, cap = fee_rule.get("option_rate", 0.0), fee_rule.get("option_cap", 0.0)
+            fee = abs(q) * min(rate * price / coin, cap * payoff)
+        else:
+            received = variation(holding, price)
+            portfolio.cash(expiry, account, item.settlement, dollars, received, "settlement", memo)
+            fee = abs(q) * fee_rule.get("future_rate", 0.0) * (1.0 / price if item.inverse else price)
+        portfolio.cash(expiry, account, item.settlement, dollars, -fee, "fees", f"delivery {item.name}")
+        events.append(
+            {
+                "timestamp": market.timestamp,
+                "kind": "settlement",
+                "account": account,
+                "instrument": item.name,
+                "quantity": q,
+                "price": price,
+                "index_time": when,
+                "received": received * dollars,
+            }
+        )
+    return events

@@ -1,0 +1,113 @@
+"""The book's exposures at one moment, without candidates: equity, Greeks, margin and the tail that is promised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hedgeopt.book import Book
+from hedgeopt.exposures import build_exposures
+from hedgeopt.market import Market
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.margin.term import account_requirement
+from hedgeopt.models.pegs import moved_by, tokens
+from hedgeopt.models.pricing.family import GREEKS, greek
+from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
+from hedgeopt.models.scenarios.set import ScenarioSet
+
+__all__ = ["Promise", "Valuation", "moved_assets", "value"]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """CVaR and value at risk of the loss over a horizon, USD, at confidence ``beta``."""
+
+    cvar: float
+    var: float
+    beta: float
+
+
+@dataclass(frozen=True)
+class Valuation:
+    """A book at one moment: ``initial`` and ``maintenance`` (C,) USD of margin per account."""
+
+    exposures: Exposures
+    initial: np.ndarray
+    maintenance: np.ndarray
+
+    @property
+    def equity(self) -> float:
+        """USD, all accounts; what is under way between them apart."""
+        return float(self.exposures.equity.sum())
+
+    @property
+    def position_value(self) -> float:
+        """USD of everything that is not cash."""
+        rows = self.exposures.rows
+        return float(rows.quantity @ rows.value)
+
+    def greeks(self) -> dict[str, dict[str, float]]:
+        """By asset and Greek; delta counts posted coins."""
+        e = self.exposures
+        found = {}
+        for a, asset in enumerate(e.assets):
+            held = e.rows.greeks[:, :, a] @ e.rows.quantity
+            held[greek("delta")] += e.coin_delta[:, a].sum()
+            found[asset] = dict(zip(GREEKS, held.tolist(), strict=True))
+        return found
+
+    def promise(self, beta: float) -> Promise:
+        """From the scenarios the book was valued in."""
+        losses, p = -self.exposures.base_pnl, self.exposures.probabilities
+        return Promise(tail_loss(losses, beta, p), value_at_risk(losses, beta, p), beta)
+
+
+def moved_assets(book: Book, market: Market) -> list[str]:
+    """What scenarios must move for a book: underlyings and pegged tokens, dollars apart."""
+    found: dict[str, None] = {}
+    for account in book.accounts:
+        for posted in account.collateral:
+            found.update(dict.fromkeys(moved_by(posted.asset)))
+        for position in account.positions:
+            item = position.instrument
+            item = market.instrument(account.venue, item) if isinstance(item, str) else item
+            found.update(dict.fromkeys(item.assets))
+    return [asset for asset in tokens(found) if asset not in dollar_assets()]
+
+
+def value(book: Book, market: Market, scenarios: ScenarioSet | None = None) -> Valuation:
+    """Price a book; without ``scenarios`` in one that moves nothing."""
+    still = _still(moved_assets(book, market))
+    market = _part(book, market)
+    e = build_exposures(book, market, (), scenarios or still, still, trades=False)
+    margins = [
+        [account_requirement(e, c, e.rows.quantity, kind) for c in range(len(e.accounts))]
+        for kind in ("initial", "maintenance")
+    ]
+    return Valuation(e, np.array(margins[0]), np.array(margins[1]))
+
+
+def _part(book: Book, market: Market) -> Market:
+    """The market of the held instruments alone: looking quotes up in a small table is quicker."""
+    held = [
+        f"{account.venue}:{p.instrument}"
+        for account in book.accounts
+        for p in account.positions
+        if isinstance(p.instrument, str)
+    ]
+    held = [key for key in dict.fromkeys(held) if key in market.instruments]
+    return replace(market, instruments={key: market.instruments[key] for key in held}, quotes=market.quotes.loc[held])
+
+
+def _still(assets: list[str]) -> ScenarioSet:
+    ones = np.ones((1, len(assets)))
+    return ScenarioSet(
+        name="nothing moves",
+        assets=tuple(assets),
+        spot_factor=ones,
+        log_vol_shift=0.0 * ones,
+        horizon_days=0.0,
+        labels=("still",),
+    )

@@ -1,0 +1,97 @@
+"""``hedgeopt backtest``: every book of a configuration with every policy."""
+
+from __future__ import annotations
+
+import importlib.util
+import json as json_text
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hedgeopt.cli.run import progress, say
+
+if TYPE_CHECKING:
+    from hedgeopt.backtest.result import BacktestResult
+
+__all__ = ["backtest"]
+
+_WIDTH = 120
+_COLUMNS = ("book", "policy", "steps", "P&L", "cost", "fees", "funding", "worst step", "drawdown", "liquidations", "events")
+
+
+def backtest(config: Path, out: Path | None = None, json: bool = False) -> None:
+    """Read, run, write, print."""
+    with progress() as stage:
+        from hedgeopt.backtest.run import run_config
+
+        stage("read")
+        results = run_config(config, stage)
+        if out is not None:
+            _write(results, out)
+    rows = [_row(result) for result in results]
+    if json:
+        sys.stdout.write(json_text.dumps(rows, indent=2, allow_nan=False) + "\n")
+    else:
+        _print(rows)
+    if out is not None:
+        say(f"wrote {out}")
+
+
+def _row(result: BacktestResult) -> dict[str, Any]:
+    steps = result.steps
+    path = steps["pnl"].cumsum()
+    return {
+        "book": result.book,
+        "policy": result.policy,
+        "steps": len(steps),
+        "P&L": float(steps["pnl"].sum()),
+        "cost": float(steps["cost"].sum()),
+        "fees": float(steps["fees"].sum()),
+        "funding": float(steps["funding"].sum()),
+        "worst step": float(steps["pnl"].min()),
+        "drawdown": float((path.cummax().clip(lower=0.0) - path).max()),
+        "liquidations": int(steps["liquidated"].sum()),
+        "events": sum(event["kind"] not in ("settlement", "no_trade") for event in result.events),
+    }
+
+
+def _write(results: Sequence[BacktestResult], out: Path) -> None:
+    """A folder per book, with the tables of each policy and the tear sheet that compares them."""
+    from hedgeopt.files import write_atomically
+    from hedgeopt.proposal import finite
+
+    books: dict[str, list[BacktestResult]] = {}
+    for result in results:
+        books.setdefault(result.book, []).append(result)
+    for book, of_book in books.items():
+        files = {}
+        for result in of_book:
+            folder = out / _slug(book) / _slug(result.policy)
+            for name in ("steps", "trades", "attribution", "ledger"):
+                files[folder / f"{name}.csv"] = getattr(result, name).to_csv(index=name in ("steps", "attribution"))
+            said = {"config": result.config, "events": result.events}
+            files[folder / "run.json"] = json_text.dumps(finite(said), indent=2, default=str) + "\n"
+        write_atomically(files)
+        if importlib.util.find_spec("hedgeopt.backtest.results") is not None:
+            from hedgeopt.backtest.results.page import write_pages
+
+            write_pages(of_book, out / _slug(book))
+
+
+def _slug(name: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in name).split()).lower() or "unnamed"
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from hedgeopt.summary import number
+
+    table = Table()
+    for name in _COLUMNS:
+        table.add_column(name, justify="left" if name in ("book", "policy") else "right")
+    for row in rows:
+        table.add_row(*(number(row[name]) if isinstance(row[name], float) else str(row[name]) for name in _COLUMNS))
+    Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False).print(table)

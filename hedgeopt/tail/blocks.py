@@ -130,9 +130,7 @@ def _dense(table: Any, columns: Sequence[str]) -> NDArray[Any]:
         if column.null_count:
             raise InputError("a scenario value is missing", field=name)
         parts.append(column.to_numpy(zero_copy_only=False))
-    out = np.empty(
-        (len(parts[0]) if parts else 0, len(parts)), dtype=np.result_type(*parts) if parts else float, order="F"
-    )
+    out = np.empty((len(parts[0]) if parts else 0, len(parts)), dtype=np.result_type(*parts) if parts else float, order="F")
     for j, part in enumerate(parts):
         out[:, j] = part
     return out

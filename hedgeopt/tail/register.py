@@ -9,7 +9,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import cvxpy as cp
-import numpy as np
 from cvxpy import settings as s
 from cvxpy.error import DCPError, SolverError
 
@@ -123,9 +122,7 @@ def _masters(parts: Split, name: str | None, options: dict[str, Any], small: boo
         chosen = name
         return [lambda: ConicMaster(parts, chosen, options)]
     if not is_polyhedral(parts):
-        raise InputError(
-            "the INTERIOR master takes linear and convex quadratic problems only", field="master", value=name
-        )
+        raise InputError("the INTERIOR master takes linear and convex quadratic problems only", field="master", value=name)
     if options:
         raise InputError("unknown options for the INTERIOR master", field="options", value=", ".join(options))
     if _quadratic(parts):

@@ -250,4 +250,4 @@ class SimplexMaster(InteriorMaster):
              + p.caps[k] @ value[n + K + first[k] : n + K + first[k + 1]] for k in range(K)]
         )  # fmt: skip
         it = SimpleNamespace(v=v, nu=nu, lam=proof.lam, q=proof.q)
-        return p.point(it, primal, proof.value, tails, proof.m, int(h.getInfo().simplex_iteration_count))
+        return p.point(it, primal, proof.value - proof.loose, tails, proof.m, int(h.getInfo().simplex_iteration_count))

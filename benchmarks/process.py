@@ -78,23 +78,29 @@ def run(call: Callable[..., dict[str, Any]], *arguments: Any, cap: float, fork: 
     context = mp.get_context("fork" if fork else "spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(sender, cap, call, arguments))
+    before = _children_cpu()
     process.start()
     sender.close()
-    began = time.perf_counter()
     answer: dict[str, Any] | None = None
-    if receiver.poll(cap / _SLOWEST + 20.0):
+    slow = not receiver.poll(cap / _SLOWEST + 20.0)
+    if slow:
+        process.kill()
+    else:
         try:
             answer = receiver.recv()
         except EOFError:
             answer = None
-    elif process.is_alive():
-        process.kill()
     process.join()
     if answer is not None:
         return answer
-    if process.exitcode == -signal.SIGXCPU or time.perf_counter() - began > cap / _SLOWEST:
-        return {"outcome": f"did not finish in {cap:.0f} s", "cap_seconds": cap}
+    if slow or process.exitcode == -signal.SIGXCPU:
+        used = _children_cpu() - before
+        return {"outcome": f"did not finish in {used:.0f} s", "cap_seconds": used}
     return {"outcome": f"died with exit code {process.exitcode} (out of memory?)"}
+
+
+def _children_cpu() -> float:
+    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
 def _child(sender: Any, cap: float, call: Callable[..., dict[str, Any]], arguments: tuple[Any, ...]) -> None:

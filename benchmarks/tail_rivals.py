@@ -31,19 +31,10 @@ def program(case: Case, cvar: Callable[..., cp.Expression]) -> tuple[cp.Problem,
 
 def tail(case: Case) -> Answer:
     """Ours, with the bound recomputed from its dual weights alone."""
-    return _tail(case)
-
-
-def tail_interior(case: Case) -> Answer:
-    """Ours with the interior-point master, whatever the default is."""
-    return _tail(case, master="INTERIOR")
-
-
-def _tail(case: Case, **options: Any) -> Answer:
     import hedgeopt.tail  # noqa: F401
 
     problem, x = program(case, cp.cvar)
-    problem.solve(method="tail", threads=1, **options)
+    problem.solve(method="tail", threads=1)
     stats = dict(problem.solver_stats.extra_stats)
     weights = stats.pop("tails")[0].weights
     stats = {k: v if isinstance(v, str) else float(v) for k, v in stats.items()}
@@ -137,7 +128,7 @@ def _cvqp(case: Case, tolerance: float | None) -> Answer:
 
 
 NEEDS = {"cvqp_default": "cvqp", "cvqp_tight": "cvqp"}
-RIVALS = {f.__name__: f for f in (tail, tail_interior, dual_lp, cvxpy_highs, cvxpy_default, cvqp_default, cvqp_tight)}
+RIVALS = {f.__name__: f for f in (tail, dual_lp, cvxpy_highs, cvxpy_default, cvqp_default, cvqp_tight)}
 
 
 def objective(case: Case, x: Array) -> float:

@@ -36,22 +36,32 @@ def reference() -> str:
     ]
     parts += [_sentences(EXIT_CODES), ""]
     parts += _command("hedgeopt", group)
-    for name, command in group.commands.items():
-        parts += _command(f"hedgeopt {name}", command)
+    parts += _subcommands("hedgeopt", group)
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _subcommands(title: str, group: Any) -> list[str]:
+    lines = []
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            lines += [f"## {title} {name}", "", command.help, "", *_subcommands(f"{title} {name}", command)]
+        else:
+            lines += _command(f"{title} {name}", command)
+    return lines
 
 
 def _command(title: str, command: Any) -> list[str]:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
-    usage = " ".join([title, *(str(p.name).upper() for p in arguments), *(["[OPTIONS]"] if options else [])])
+    named = (str(p.name).upper() if p.required else f"[{str(p.name).upper()}]" for p in arguments)
+    usage = " ".join([title, *named, *(["[OPTIONS]"] if options else [])])
     lines = [f"## {title}", "", f"    {usage}", ""]
     if title.count(" "):
         lines += [command.help, ""]
     if arguments or options:
         lines += ["| | | |", "|---|---|---|"]
     for parameter in arguments:
-        lines.append(f"| `{str(parameter.name).upper()}` | required | {parameter.help} |")
+        lines.append(f"| `{str(parameter.name).upper()}` | {_status(parameter)} | {parameter.help} |")
     for parameter in options:
         lines.append(f"| `{parameter.opts[0]}` | {_status(parameter)} | {parameter.help} |")
     return [*lines, ""]
@@ -63,7 +73,7 @@ def _status(parameter: Any) -> str:
         words.append("required")
     if parameter.multiple:
         words.append("repeatable")
-    if not parameter.is_flag and parameter.default not in (None, ()) and not parameter.required:
+    if not getattr(parameter, "is_flag", False) and parameter.default not in (None, ()) and not parameter.required:
         words.append(f"default `{parameter.default}`")
     return ", ".join(words)
 
@@ -80,7 +90,14 @@ def _sentences(codes: str) -> str:
 def _demo() -> str:
     """What ``hedgeopt demo`` prints."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", "from hedgeopt.cli import main; main()", "demo", "--out", folder]
+        command = [
+            sys.executable,
+            "-c",
+            "import sys; from hedgeopt.cli import main; sys.exit(main())",
+            "demo",
+            "--out",
+            folder,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
 

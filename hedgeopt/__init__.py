@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import wrapt
+from hedgeopt.first_import import when_imported
 
 if TYPE_CHECKING:
     from hedgeopt.book import Account, Book, Collateral, Link, Position
@@ -200,6 +200,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-@wrapt.when_imported("cvxpy")
-def _teach_tail(_cvxpy: Any) -> None:
-    importlib.import_module("hedgeopt.tail")  # registers itself when first imported
+when_imported("cvxpy", lambda: importlib.import_module("hedgeopt.tail"))  # which registers itself when first imported

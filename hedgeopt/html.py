@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.summary import headline, limit_rows, number, objective_rows, quantity, risk_rows
+from hedgeopt.summary import headline, limit_rows, margin_rows, number, objective_rows, quantity, risk_rows
 
 if TYPE_CHECKING:
     import jinja2
@@ -26,6 +26,7 @@ def proposal_page(proposal: Proposal) -> str:
         words=headline(proposal),
         risk=risk_rows(proposal.before, proposal.after),
         limits=limit_rows(proposal),
+        margins=margin_rows(proposal),
         objective=objective_rows(proposal),
         plots=_plots(proposal),
         number=number,

@@ -49,14 +49,15 @@ def spot_profile(e: Exposures, market: Market, x: np.ndarray, asset: str, moves:
     after = before.copy()
     groups: dict[str, list[int]] = defaultdict(list)
     for row in np.flatnonzero((held != 0) | (traded != 0)).tolist():
-        if asset in e.rows.instruments[row].assets:
-            groups[e.rows.instruments[row].kind].append(row)
+        item = e.rows.instruments[row]
+        if asset in item.assets and item.kind in FAMILIES:  # a transfer moves coins within the book: no profit or loss
+            groups[item.kind].append(row)
     for kind, rows in groups.items():
         unit = np.empty((len(moves), len(rows)), order="F")
         FAMILIES[kind].scenario_pnl([e.rows.instruments[row] for row in rows], market, grid, unit)
         before += unit @ held[rows]
         after += unit @ (held + traded)[rows]
         for row in rows:  # coins paid away for what was bought no longer move with the price
-            if e.rows.instruments[row].settlement == asset:
+            if getattr(e.rows.instruments[row], "settlement", None) == asset:
                 after -= e.rows.premium[row] * traded[row] * price_change
     return SpotProfile(asset, moves, before, after)

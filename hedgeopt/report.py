@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hedgeopt.holdings_report import holdings_tables
 from hedgeopt.risk import RiskReport
-from hedgeopt.summary import headline, limit_rows, number, objective_rows, quantity, risk_rows
+from hedgeopt.summary import headline, limit_rows, margin_rows, number, objective_rows, quantity, risk_rows
 
 if TYPE_CHECKING:
     from hedgeopt.proposal import Proposal
@@ -35,6 +35,8 @@ def proposal_report(proposal: Proposal) -> RenderableType:
     parts += [
         _risk(proposal.before, proposal.after),
         _limits(proposal),
+        _margins(proposal),
+        *([_transfers(proposal)] if len(proposal.transfers) else []),
         _objective(proposal),
         _closing(proposal),
     ]
@@ -89,6 +91,33 @@ def _limits(proposal: Proposal) -> Table:
         table.add_row(row.name, before, row.after, row.bound, row.unit, state, row.shadow_price)
     for name, at in proposal.binding_sizes.items():
         table.add_row(name, "", "", "", f"{len(at)} at it", Text("binding", "yellow"), "")
+    return table
+
+
+def _margins(proposal: Proposal) -> Table:
+    columns = [("account", "left"), ("used", "right"), ("left over", "right")]
+    columns += [("in worst stress", "right"), ("liquidated at", "right")]
+    table = _table("Margin by account (left over maintenance in USD; liquidated: move of every coin)", *columns)
+    for row in margin_rows(proposal):
+        for name, at in ((row.account, 0), ("  after", 1)):
+            table.add_row(name, *(pair[at] for pair in (row.used, row.room, row.worst, row.liquidated)))
+    return table
+
+
+def _transfers(proposal: Proposal) -> Table:
+    columns = [("from", "left"), ("to", "left"), ("asset", "left"), ("amount", "right"), ("USD", "right")]
+    columns += [("cost", "right"), ("hours", "right"), ("bridge", "left")]
+    table = _table("Transfers", *columns)
+    for row in proposal.transfers.to_dict(orient="records"):
+        table.add_row(
+            row["source"],
+            row["target"],
+            row["asset"],
+            *(number(row[name]) for name in ("amount", "usd")),
+            number(row["cost"] + row["fixed_cost"]),
+            number(row["delay_hours"]),
+            row["bridge"] or "",
+        )
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,18 @@ from hedgeopt.models.pricing.family import GREEK_UNITS
 from hedgeopt.risk import RiskReport
 
 if TYPE_CHECKING:
+    from hedgeopt.margin_report import AccountMargin
     from hedgeopt.proposal import Proposal
 
 __all__ = [
     "Headline",
     "LimitRow",
+    "MarginRow",
     "RiskRow",
     "binding",
     "headline",
     "limit_rows",
+    "margin_rows",
     "number",
     "objective_rows",
     "quantity",
@@ -216,3 +220,49 @@ def quantity(amount: float, unit: str) -> str:
 
 def _many(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+@dataclass(frozen=True)
+class MarginRow:
+    """One account before and after, as text: margin used, room over maintenance now and in the worst stress, liquidation."""
+
+    account: str
+    used: tuple[str, str]
+    room: tuple[str, str]
+    worst: tuple[str, str]
+    liquidated: tuple[str, str]
+
+
+def margin_rows(proposal: Proposal) -> list[MarginRow]:
+    """Margin per account before → after → after its worst stress, USD; distance to liquidation as a move of the market."""
+    rows = []
+    for before, after in proposal.margins:
+        states = (before, after)
+        rows.append(
+            MarginRow(
+                f"{after.venue}/{after.account}",
+                *(_pair(states, what) for what in (_used, _room, _worst, _liquidated)),
+            )
+        )
+    return rows
+
+
+def _pair(states: tuple[AccountMargin, AccountMargin], what: Callable[[AccountMargin], str]) -> tuple[str, str]:
+    return what(states[0]), what(states[1])
+
+
+def _used(item: AccountMargin) -> str:
+    return "–" if item.now.utilisation is None else f"{item.now.utilisation:.0%}"
+
+
+def _room(item: AccountMargin) -> str:
+    return number(item.now.equity - item.now.maintenance)
+
+
+def _worst(item: AccountMargin) -> str:
+    return f"{number(item.worst.equity - item.worst.maintenance)} ({item.worst.scenario})"
+
+
+def _liquidated(item: AccountMargin) -> str:
+    moves = [f"{move:+.0%}" for move in (item.liquidation_down, item.liquidation_up) if move is not None]
+    return " ".join(moves) or "never"

@@ -17,7 +17,8 @@ from hedgeopt.cli import main
 from hedgeopt.errors import CertificateError
 from hedgeopt.example import example_files
 
-COMMANDS = ("solve", "risk", "check", "schema", "demo")
+COMMANDS = ("solve", "risk", "margin", "check", "scenarios", "schema", "demo")
+BAD_PRICES = ("stETH", "stETH=", "=3000", "stETH=cheap", "stETH=-1", "stETH=0", "stETH=nan", "stETH=inf")
 LINEAR_POLICY = """
 [[minimize]]
 term = { kind = "transaction_cost" }
@@ -151,6 +152,17 @@ def test_uncertified_is_4_and_never_shown_as_solved(files, capsys, tmp_path, mon
         (["schema", "moon"], "moon"),
         (["check"], "nothing to check"),
         (["solve", "--book=b", "--market=m", "--policy=p", "--scenarios=0"], "--scenarios"),
+        (["margin", "--book=b"], "--market"),
+        (["scenarios"], "Missing command"),
+        (["scenarios", "describe"], "--market"),
+        (["scenarios", "describe", "1929-10-24"], "2020-03-12"),
+        (["scenarios", "describe", "2020-03-12", "--market=m.csv"], "--market"),
+        (["scenarios", "sample"], "--market"),
+        (["scenarios", "list", "--policy=absent.toml"], "absent.toml"),
+        (["check", "--price=stETH=3000"], "nothing to check"),
+        (["check", "--policy=p", "--price=stETH=3000"], "--market"),
+        *((["check", "--market=m.csv", f"--price={word}"], "--price") for word in BAD_PRICES),
+        (["check", "--market=m.csv", "--price=stETH=1", "--price=stETH=2"], "twice"),
     ],
 )
 def test_usage_errors_are_one_line_and_2(arguments, word, capsys):
@@ -226,6 +238,112 @@ def test_risk_shows_exposures_without_trades(files, capsys):
     assert "Trades" not in text
 
 
+def test_margin_prints_the_margin_report(files, capsys):
+    assert main(given(files, "margin", "--json")) == 0
+    (account,) = json.loads(capsys.readouterr().out)["accounts"]
+    (reference,) = _margin(files)
+    assert account["now"]["maintenance"] == pytest.approx(reference.now.maintenance, rel=1e-12)
+    assert account["liquidation_down"] == pytest.approx(reference.liquidation_down, rel=1e-9)
+    assert {state["scenario"] for state in account["stresses"]} >= {"2020-03-12", "melt-up"}
+    assert main(given(files, "margin")) == 0
+    text = capsys.readouterr().out
+    assert "liquidated at" in text
+    assert f"{reference.now.maintenance:,.0f}" in text
+    assert "…" not in text
+
+
+def _margin(files):
+    from hedgeopt.margin_report import margin_report
+
+    report = margin_report(hedgeopt.read_book(files["book"]), hedgeopt.read_market(files["market"]))
+    return report.accounts
+
+
+def test_margin_takes_the_policys_stress(files, capsys):
+    files["policy"].write_text(LINEAR_POLICY + '\n[stress]\nnames = ["2022-11"]\n')
+    assert main(given(files, "margin", "--json")) == 0
+    (account,) = json.loads(capsys.readouterr().out)["accounts"]
+    assert [state["scenario"] for state in account["stresses"]] == ["2022-11"]
+
+
+def test_scenarios_list_shows_the_packaged_or_the_policys_stress(files, capsys):
+    assert main(["scenarios", "list", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["stress"]) > 5
+    assert {"parametric", "regime", "historical", "cascade", "tail"} <= {row["name"] for row in told["kinds"]}
+    files["policy"].write_text(LINEAR_POLICY + '\n[stress]\nnames = ["2022-11"]\n')
+    assert main(["scenarios", "list", "--json", f"--policy={files['policy']}"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)["stress"]] == ["2022-11"]
+    assert main(["scenarios", "list"]) == 0
+    text = capsys.readouterr().out
+    assert "[scenarios]" in text
+    assert "FTX" in text
+
+
+def test_scenarios_describe_gives_every_number_a_source(capsys):
+    assert main(["scenarios", "describe", "2020-03-12", "--json"]) == 0
+    numbers = json.loads(capsys.readouterr().out)["numbers"]
+    assert any(row["sourced"] for row in numbers)
+    assert all(row["source"] for row in numbers)
+    assert main(["scenarios", "describe", "2020-03-12"]) == 0
+    assert "Coinbase" in capsys.readouterr().out
+
+
+def test_scenarios_describe_and_sample_draw_the_policys_sample(files, capsys):
+    import numpy as np
+
+    given_sample = [f"--market={files['market']}", f"--policy={files['policy']}", f"--book={files['book']}"]
+    assert main(["scenarios", "sample", *given_sample, "--rows=1000", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 200
+    assert sum(row["probability"] for row in rows) == pytest.approx(1.0)
+    assert main(["scenarios", "describe", *given_sample, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    logs = np.log1p([row["return BTC"] for row in rows])
+    assert told["scenarios"] == 200
+    assert told["assets"]["BTC"]["deviation"] == pytest.approx(logs.std(), rel=1e-9)
+    assert main(["scenarios", "sample", *given_sample, "--rows=3", "--worst-of=ETH", "--json"]) == 0
+    worst = [row["return ETH"] for row in json.loads(capsys.readouterr().out)]
+    assert worst == sorted(row["return ETH"] for row in rows)[:3]
+    assert main(["scenarios", "sample", *given_sample, "--worst-of=DOGE"]) == 2
+    assert "BTC, ETH" in one_line(capsys.readouterr().err)
+    for command in ("describe", "sample"):
+        assert main(["scenarios", command, *given_sample]) == 0
+        assert "ETH" in capsys.readouterr().out
+
+
+def test_a_price_reaches_the_market(files, capsys):
+    held = sum(item["amount"] for item in json.loads(files["book"].read_text())["accounts"][0]["collateral"][2:])
+    equities = []
+    for usd in (1.0, 0.9):
+        assert main(given(files, "risk", "--scenarios=50", "--json", f"--price=USDC={usd}")) == 0
+        equities.append(json.loads(capsys.readouterr().out)["risk"]["equity"])
+    assert equities[0] - equities[1] == pytest.approx(0.1 * held, rel=1e-9)
+
+
+def test_an_asset_without_a_price_is_refused(files, capsys):
+    book = json.loads(files["book"].read_text())
+    book["accounts"][0]["collateral"].append({"asset": "SOL", "amount": 10.0})
+    files["book"].write_text(json.dumps(book))
+    assert main(given(files, "risk", "--scenarios=50")) == 2
+    assert "SOL" in one_line(capsys.readouterr().err)
+
+
+def test_a_price_the_file_holds_is_refused(files, capsys):
+    assert main(["check", f"--market={files['market']}", "--price=BTC=90000"]) == 2
+    assert "BTC" in one_line(capsys.readouterr().err)
+
+
+def test_invert_marks_reads_a_market_without_vols(files, capsys):
+    import pandas as pd
+
+    pd.read_csv(files["market"]).drop(columns="mark_iv").to_csv(files["market"], index=False)
+    assert main(["check", f"--market={files['market']}"]) == 2
+    assert "mark_iv" in one_line(capsys.readouterr().err)
+    assert main(["check", f"--market={files['market']}", "--invert-marks"]) == 0
+    assert "note: " in capsys.readouterr().out
+
+
 def test_check_accepts_each_input_alone_and_all_together(files, capsys):
     for name, path in files.items():
         assert main(["check", f"--{name}={path}"]) == 0
@@ -259,9 +377,9 @@ def test_market_schema_names_the_columns_the_reader_needs(capsys):
     assert set(schema["properties"]) == {*_REQUIRED, *_OPTIONAL}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, "scenarios list", "scenarios describe", "scenarios sample"])
 def test_every_command_has_help(command, capsys):
-    assert main([command, "--help"]) == 0
+    assert main([*command.split(), "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "Exit codes" in text
     for code in ("0 solved", "2 bad input", "3 infeasible", "4 the solver could not certify"):
@@ -275,7 +393,10 @@ def test_the_commands_are_these_and_all_their_options_are_explained():
 
     group = typer.main.get_command(app)
     assert set(group.commands) == set(COMMANDS)  # type: ignore[attr-defined]
-    for command in group.commands.values():  # type: ignore[attr-defined]
+    commands = dict(group.commands)  # type: ignore[attr-defined]
+    commands |= commands.pop("scenarios").commands
+    assert set(commands) >= {"list", "describe", "sample"}
+    for command in commands.values():
         assert command.help
         assert all(getattr(parameter, "help", None) for parameter in command.params)
 
@@ -294,6 +415,7 @@ def test_the_command_line_starts_light():
     code = (
         "import sys, hedgeopt.cli.app, hedgeopt.cli.run\n"
         "heavy = {'numpy', 'pandas', 'scipy', 'cvxpy', 'numba', 'matplotlib', 'pyarrow', 'pydantic', 'jinja2'}\n"
+        "heavy |= {'rich', 'asyncio', 'wrapt'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -39,7 +39,7 @@ def test_updated_answer_equals_a_fresh_one(toy_book: ho.Book, toy_market: ho.Mar
     assert fresh.program.problem is not compiled
     assert updated.certificate.objective == pytest.approx(fresh.certificate.objective, rel=1e-6)
     assert updated.certificate.lower_bound <= fresh.certificate.objective * (1 + 1e-9)
-    assert updated.certificate.objective != pytest.approx(first.certificate.objective, rel=1e-3)
+    assert updated.certificate.objective != pytest.approx(first.certificate.objective, rel=1e-4)
 
 
 def test_a_change_of_structure_compiles_anew(toy_book: ho.Book, toy_market: ho.Market) -> None:
@@ -53,12 +53,7 @@ def test_a_named_solver_is_the_only_one_tried(solver: str, toy_book: ho.Book, to
     tolerance = 1e-6 if solver in ("HIGHS", "CLARABEL") else 0.05
     policy = small(solver=solver, tolerance=tolerance, scenarios=ho.ParametricScenarios(count=60, seed=3))
     best = small(scenarios=ho.ParametricScenarios(count=60, seed=3)).propose(toy_book, toy_market)
-    try:
-        answer = policy.propose(toy_book, toy_market)
-    except ho.CertificateError as error:  # honest: a loose solver may miss, but must never be passed off as an answer
-        assert solver in ("ECOS", "SCS")
-        assert solver in str(error)
-        return
+    answer = policy.propose(toy_book, toy_market)
     assert [attempt["solver"] for attempt in answer.statistics["attempts"]] == [solver]
     assert answer.certificate.objective == pytest.approx(best.certificate.objective, rel=2 * tolerance)
 
@@ -66,11 +61,7 @@ def test_a_named_solver_is_the_only_one_tried(solver: str, toy_book: ho.Book, to
 def test_osqp_takes_a_quadratic_program(toy_book: ho.Book, toy_market: ho.Market) -> None:
     settings = {"minimize": ho.TransactionCost() + 1e-5 * ho.Variance(), "tolerance": 1e-3}
     best = small(minimize=settings["minimize"]).propose(toy_book, toy_market)
-    try:
-        answer = small(**settings, solver="OSQP").propose(toy_book, toy_market)
-    except ho.CertificateError as error:
-        assert "OSQP" in str(error)
-        return
+    answer = small(**settings, solver="OSQP").propose(toy_book, toy_market)
     assert answer.certificate.objective == pytest.approx(best.certificate.objective, rel=3e-3)
 
 

@@ -98,9 +98,8 @@ class Portfolio:
                 if owner == name
             )
             collateral = tuple(
-                Collateral.model_construct(asset=asset, amount=amount)
+                Collateral.model_construct(asset=asset, amount=self.ledger.balance(name, asset))
                 for asset in self.ledger.currencies(name)
-                if (amount := self.ledger.balance(name, asset)) != 0.0
             )
             paused = account.paused or account.venue in self.paused
             accounts.append(account.model_copy(update={"positions": positions, "collateral": collateral, "paused": paused}))

@@ -8,13 +8,24 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["app"]
-
-EXIT_CODES = (
-    "Exit codes: 0 solved, or input valid; 2 bad input or usage; 3 infeasible: no trade list meets every limit; "
-    "4 the solver could not certify an answer, or the objective has no lower bound; 1 unexpected error or closed output; "
-    "130 interrupted."
+from hedgeopt.cli.inputs import MarketOptions
+from hedgeopt.cli.options import (
+    EXIT_CODES,
+    AsOf,
+    At,
+    Book,
+    InvertMarks,
+    Json,
+    MarketOptional,
+    Markets,
+    PolicyFile,
+    Prices,
+    Scenarios,
+    Seed,
 )
+from hedgeopt.cli.scenarios_app import scenarios_app
+
+__all__ = ["app"]
 
 app = typer.Typer(
     add_completion=False,
@@ -23,31 +34,7 @@ app = typer.Typer(
     help="Hedge a crypto derivatives book by convex optimization, with certified answers.",
     epilog=EXIT_CODES,
 )
-
-Book = Annotated[Path, typer.Option("--book", help="Book of accounts and positions, JSON.", metavar="BOOK.json")]
-Markets = Annotated[
-    list[Path],
-    typer.Option(
-        "--market",
-        help="Option chain, CSV or Parquet; give again for files of perpetual or futures marks.",
-        metavar="CHAIN.csv",
-    ),
-]
-PolicyFile = Annotated[
-    Path, typer.Option("--policy", help="What to minimise, and the limits, TOML or JSON.", metavar="POLICY.toml")
-]
-At = Annotated[
-    str | None, typer.Option("--at", help="Snapshot to read from a file of several: the latest not after this time.")
-]
-AsOf = Annotated[
-    str | None,
-    typer.Option(
-        "--as-of", help="Moment of decision, for the age of quotes; default the book's timestamp, else the market's."
-    ),
-]
-Scenarios = Annotated[int | None, typer.Option("--scenarios", help="Number of scenarios, instead of the policy's.", min=1)]
-Seed = Annotated[int | None, typer.Option("--seed", help="Scenario seed, instead of the policy's.", min=0)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+app.add_typer(scenarios_app, name="scenarios")
 
 
 class SchemaKind(StrEnum):
@@ -83,6 +70,8 @@ def solve(
     policy: PolicyFile,
     at: At = None,
     as_of: AsOf = None,
+    price: Prices = None,
+    invert_marks: InvertMarks = False,
     scenarios: Scenarios = None,
     seed: Seed = None,
     solver: Annotated[
@@ -96,7 +85,8 @@ def solve(
     """Find the certified cheapest trades that bring the book inside its limits."""
     from hedgeopt.cli import commands
 
-    commands.solve(book, market, policy, at, as_of, scenarios, seed, solver, json, out)
+    quotes = MarketOptions(market, at, price or (), invert_marks)
+    commands.solve(book, quotes, policy, as_of, scenarios, seed, solver, json, out)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -109,6 +99,8 @@ def risk(
     ] = None,
     at: At = None,
     as_of: AsOf = None,
+    price: Prices = None,
+    invert_marks: InvertMarks = False,
     scenarios: Scenarios = None,
     seed: Seed = None,
     json: Json = False,
@@ -116,23 +108,46 @@ def risk(
     """Show the book's exposures: Greeks, CVaR, stress, leverage and margin, without trades."""
     from hedgeopt.cli import commands
 
-    commands.risk(book, market, policy, at, as_of, scenarios, seed, json)
+    quotes = MarketOptions(market, at, price or (), invert_marks)
+    commands.risk(book, quotes, policy, as_of, scenarios, seed, json)
+
+
+@app.command(epilog=EXIT_CODES)
+def margin(
+    book: Book,
+    market: Markets,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--policy", help="Its stress scenarios and age limit are used; its limits are not.", metavar="POLICY.toml"
+        ),
+    ] = None,
+    at: At = None,
+    as_of: AsOf = None,
+    price: Prices = None,
+    invert_marks: InvertMarks = False,
+    json: Json = False,
+) -> None:
+    """Show every account's margin now and after each stress, its parts, and how far liquidation is."""
+    from hedgeopt.cli import commands
+
+    commands.margin(book, MarketOptions(market, at, price or (), invert_marks), policy, as_of, json)
 
 
 @app.command(epilog=EXIT_CODES)
 def check(
     book: Annotated[Path | None, typer.Option("--book", help="Book, JSON.", metavar="BOOK.json")] = None,
-    market: Annotated[
-        list[Path] | None, typer.Option("--market", help="Chain and marks, CSV or Parquet.", metavar="CHAIN.csv")
-    ] = None,
+    market: MarketOptional = None,
     policy: Annotated[Path | None, typer.Option("--policy", help="Policy, TOML or JSON.", metavar="POLICY.toml")] = None,
     at: At = None,
     as_of: AsOf = None,
+    price: Prices = None,
+    invert_marks: InvertMarks = False,
 ) -> None:
     """Validate input files; given all three, also that they fit together (nothing is solved)."""
     from hedgeopt.cli import commands
 
-    commands.check(book, market, policy, at, as_of)
+    commands.check(book, MarketOptions(market or (), at, price or (), invert_marks), policy, as_of)
 
 
 @app.command(epilog=EXIT_CODES)

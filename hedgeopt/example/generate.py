@@ -191,7 +191,7 @@ def _book(rows: list[dict[str, object]], rng: np.random.Generator) -> dict[str, 
     hedges = (("BTC-PERPETUAL", -6_400_000.0), ("ETH-PERPETUAL", -2_300_000.0), ("BTC-27MAR26", 800_000.0))
     positions += [{"instrument": name, "quantity": quantity} for name, quantity in hedges]
     account = {
-        "name": "market-maker",
+        "name": "main",
         "venue": "deribit",
         "collateral": [
             {"asset": "BTC", "amount": 62.0},

@@ -21,6 +21,7 @@ class ActiveSet:
         self.boundary: Index = np.zeros(0, dtype=np.intp)
         self._rows = np.zeros((0, model.width))
         self._summed = np.zeros(0, dtype=bool)
+        self.name: object = object()
         self.gradient, self.constant, self.mass = np.zeros(model.width), 0.0, 0.0
 
     def rebuild(self, losses: Vector, band: int) -> None:
@@ -59,7 +60,7 @@ class ActiveSet:
         self.mass = float(u[inside].sum())
         self._ensure_interior(losses)
 
-    def restore(self, state: NDArray[np.int8], boundary: Index) -> bool:
+    def restore(self, state: NDArray[np.int8], boundary: Index, name: object) -> bool:
         """Take over the partition of an earlier solve with new numbers; False where new probabilities forbid it."""
         u = self.model.caps
         mass = float(u[state == IN].sum())
@@ -67,7 +68,7 @@ class ActiveSet:
             return False
         if np.any(u[boundary] <= 0) or (u.sum() <= 1.0 + 1e-9 and len(boundary)):
             return False
-        self.state, self.boundary = state.copy(), boundary
+        self.state, self.boundary, self.name = state.copy(), boundary, name
         inside = np.flatnonzero(state == IN)
         self._rows = self.model.rows(np.sort(boundary))[np.argsort(np.argsort(boundary))]
         self._summed = np.zeros(len(boundary), dtype=bool)
@@ -128,7 +129,7 @@ class ActiveSet:
         b = self.boundary
         return Piece(
             self._rows, self.model.offset[b], self.model.caps[b], self.gradient, self.constant, self.mass,
-            self.model.scale, self._summed,
+            self.model.scale, self._summed, self.name,
         )  # fmt: skip
 
     def reduced(self, losses: Vector) -> tuple[float, float]:

@@ -46,8 +46,8 @@ class Loop:
         rng = np.random.default_rng(20000)
         for share in sizes:
             final = share == sizes[-1]
-            # A coarse level is only worth the first master; the whole set may call on the others.
-            self.chosen, self.fallbacks = 0, len(self._makers) if final else 1
+            # A coarse level is not worth the last resort; the whole set is.
+            self.fallbacks = len(self._makers) if final else max(1, len(self._makers) - 1)
             models = self.models if final else self._samples(share, rng)
             point = self._level(models, point, start, final, share)
             if not final and (point is None or point.status != "optimal"):
@@ -160,13 +160,19 @@ class Loop:
         return judge.best or point
 
     def _solve(self, pieces: list[Piece], accuracy: float, start: Point | None) -> Point:
-        point = self.master(self.chosen).solve(pieces, accuracy, start)
-        if point.status == "failed" and start is not None:
+        master = self.master(self.chosen)
+        point = master.solve(pieces, accuracy, start)
+        if point.status == "failed" and start is not None and master.retry:
             # A warm point can sit too close to the wrong corner: once more from the middle.
-            point = self.master(self.chosen).solve(pieces, accuracy, None)
+            point = master.solve(pieces, accuracy, None)
         while point.status == "failed" and self.chosen + 1 < self.fallbacks:
             self.chosen += 1
-            point = self.master(self.chosen).solve(pieces, accuracy, None)
+            if self.options.verbose:
+                print(f"tail: {master.name} gives way to {self.master(self.chosen).name}", flush=True)
+            master = self.master(self.chosen)
+            point = master.solve(pieces, accuracy, start)
+            if point.status == "failed" and start is not None and master.retry:
+                point = master.solve(pieces, accuracy, None)
         return point
 
     def _bound(self, active: list[ActiveSet]) -> bool:

@@ -92,9 +92,8 @@ def solve(
     kept = parts.memory.get("kept") if warm_start and master is None else None
     if kept is not None and [len(k[0]) for k in kept] != [m.size for m in models]:
         kept = None
-    masters = _masters(parts, master, solver_options)
-    if kept is not None:
-        masters = [lambda: _simplex(parts), *masters]
+    small = sum(m.size for m in models) * width <= _SMALL
+    masters = _masters(parts, master, solver_options, small)
     loop = Loop(models, masters, options)
     start = parts.memory.get("y") if warm_start else None
     with blas_threads(1):
@@ -110,7 +109,11 @@ def solve(
     return store(problem, parts, outcome)
 
 
-def _masters(parts: Split, name: str | None, options: dict[str, Any]) -> list[Callable[[], Master]]:
+# Programs of this many entries stay with the simplex, whose basis serves the next solve.
+_SMALL = 200_000
+
+
+def _masters(parts: Split, name: str | None, options: dict[str, Any], small: bool) -> list[Callable[[], Master]]:
     """Masters in the order they are tried; the later ones decide when the first cannot."""
     name = None if name is None else name.upper()
     if name is None and not is_polyhedral(parts):
@@ -124,8 +127,10 @@ def _masters(parts: Split, name: str | None, options: dict[str, Any]) -> list[Ca
         raise InputError("unknown options for the INTERIOR master", field="options", value=", ".join(options))
     if _quadratic(parts):
         return [lambda: _interior(parts), lambda: ConicMaster(parts, "CLARABEL")]
-    first = [lambda: _interior(parts)] if name == "INTERIOR" else [lambda: _simplex(parts), lambda: _interior(parts)]
-    return [*first, lambda: ConicMaster(parts, "HIGHS")]
+    if name == "SIMPLEX":
+        return [lambda: _simplex(parts, False), lambda: ConicMaster(parts, "HIGHS")]
+    first = [] if name == "INTERIOR" else [lambda: _simplex(parts, not small)]
+    return [*first, lambda: _interior(parts), lambda: ConicMaster(parts, "HIGHS")]
 
 
 def _interior(parts: Split) -> Master:
@@ -134,10 +139,10 @@ def _interior(parts: Split) -> Master:
     return InteriorMaster(compile_base(parts))
 
 
-def _simplex(parts: Split) -> Master:
+def _simplex(parts: Split, limited: bool) -> Master:
     from hedgeopt.tail.masters.simplex import SimplexMaster
 
-    return SimplexMaster(compile_base(parts), parts.memory)
+    return SimplexMaster(compile_base(parts), parts.memory, limited)
 
 
 def _keep(parts: Split, outcome: Outcome, width: int) -> None:
@@ -156,8 +161,8 @@ def _keep(parts: Split, outcome: Outcome, width: int) -> None:
             parts.memory.pop("basis", None)
             return
         state, boundary, stays = a.trimmed(losses, level, basis.at_level[k], 2 * width + 50)
-        kept.append((state, boundary))
-        basis.keep(k, stays)
+        kept.append((state, boundary, name := object()))
+        basis.keep(k, stays, name)
     parts.memory["kept"] = kept
 
 

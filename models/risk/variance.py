@@ -23,7 +23,9 @@ class _BoundVariance:
         n = e.n_candidates
         self._factor = cp.Parameter((n + 1, n))
         self._offset = cp.Parameter(n + 1)
-        self.expression = cp.sum_squares(self._factor @ trades.net + self._offset)
+        # in units of the book's own size when compiled: first-order solvers take dollars squared for an unbounded problem
+        self._size = max(float(np.std(e.base_pnl)), 1.0)
+        self.expression = self._size**2 * cp.sum_squares(self._factor @ trades.net + self._offset)
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         n = e.n_candidates
@@ -37,7 +39,7 @@ class _BoundVariance:
         r = np.linalg.qr(matrix, mode="r") if len(matrix) > n else matrix
         square = np.zeros((n + 1, n + 1))
         square[: len(r)] = r
-        self._factor.value, self._offset.value = square[:, :n], square[:, n]
+        self._factor.value, self._offset.value = square[:, :n] / self._size, square[:, n] / self._size
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         pnl = e.base_pnl + e.pnl @ x

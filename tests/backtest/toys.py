@@ -124,3 +124,27 @@ class Scripted:
 
     def decide(self, state: Any) -> Any:
         return self.orders.get(state.step, ())
+
+
+def rows_of(market: Market) -> pd.DataFrame:
+    """A snapshot as rows of a recorded chain; the perpetual is left out, as it is in the recorded files."""
+    rows = []
+    for key, item in market.instruments.items():
+        if item.kind != "option":
+            continue
+        quote = market.quotes.loc[key]
+        rows.append(
+            {
+                "timestamp": pd.Timestamp(market.timestamp),
+                "currency": item.underlying,
+                "instrument_name": item.name,
+                "option_type": item.right,
+                "strike": item.strike,
+                "expiry": pd.Timestamp(item.expiry),
+                **{name: quote[name] for name in ("bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price")},
+                "index_price": market.prices[item.underlying],
+                "open_interest": quote["open_interest"],
+                "volume": 1.0,
+            }
+        )
+    return pd.DataFrame(rows)

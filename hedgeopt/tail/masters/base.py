@@ -30,6 +30,8 @@ class Piece:
     scale: float
     summed: NDArray[np.bool_] | None = None
     """Which boundary scenarios were part of the aggregate before they joined (a hint for bases)."""
+    boundary: object = None
+    """The same object as long as the boundary only grows at its end."""
 
 
 @dataclass
@@ -54,6 +56,8 @@ class Master(Protocol):
     """Solves the reduced problem; several can be in use during one solve."""
 
     name: str
+    retry: bool
+    """Whether a solve that failed from a start is worth another from nothing."""
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
         """Solve to the relative gap ``tolerance``; ``status`` is optimal, infeasible, unbounded or failed."""

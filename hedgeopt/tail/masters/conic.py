@@ -37,6 +37,8 @@ _ACCURACY = 1e-9
 class ConicMaster:
     """The reduced problem through ``cp.Problem.solve(solver=...)``."""
 
+    retry = False
+
     def __init__(self, split: Split, solver: str, options: dict[str, Any] | None = None) -> None:
         self.split, self.name = split, solver
         self.options = options or {}

@@ -9,6 +9,8 @@ one symmetric product ``R' diag(h) R`` in BLAS.
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import scipy.linalg as la
@@ -16,10 +18,14 @@ from cvxpy.reductions.solution import Solution
 
 from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters.base import Piece, Point, no_point
+from hedgeopt.tail.masters.bound import Repaired, multipliers, repaired
 from hedgeopt.tail.masters.layout import Layout
 from hedgeopt.tail.masters.newton import Newton, Step
 from hedgeopt.tail.source import Vector
 
+# Gondzio's correctors: one per so many variables, as a factorisation costs more, and at most three; the step that needs
+# none, the gain that pays for one; and the merit from which a bound is worth proving.
+_VARIABLES, _CORRECTORS, _LONG, _GAIN, _PROVE = 200, 3, 0.9, 0.05, 1e-2
 # A warm point keeps its place; slacks and duals start this far inside the cone.
 _WARM_SLACK, _WARM_DUAL, _WARM_SPREAD, _STEP = 0.01, 0.01, 0.1, 0.99
 # Scaled values are of order one: beyond this the iterates run off along a ray (infeasible or unbounded).
@@ -30,6 +36,7 @@ class InteriorMaster:
     """See the module's text; raises nothing, a failure is ``Point.status == "failed"``."""
 
     name = "INTERIOR"
+    retry = True
 
     def __init__(self, compiled: Compiled, max_iterations: int = 150) -> None:
         self.compiled = compiled
@@ -76,7 +83,8 @@ class _Iteration:
         self.nu = np.zeros(p.A_eq.shape[0])
         slack = p.b - p.A @ self.v
         self.s = np.maximum(slack, 1.0 if z0 is None else _WARM_SLACK)
-        self.lam = np.ones(len(p.b)) * (1.0 if z0 is None else _WARM_DUAL)
+        # Equal products of slack and dual: bounds far away start with the small dual they deserve.
+        self.lam = (1.0 if z0 is None else _WARM_DUAL) / np.maximum(self.s, 1.0)
         self.xi: list[Vector] = []
         self.w: list[Vector] = []
         self.q: list[Vector] = []
@@ -102,12 +110,8 @@ class _Iteration:
             self.r.append(m[k] * piece.caps * (1 - share))
 
     def m(self) -> Vector:
-        """Multipliers of the tails: fixed in the objective, or coefficient times dual of the host row."""
-        p = self.problem
-        return np.array(
-            [p.price[k] + (p.host_coef[k] * self.lam[p.host_row[k]] if p.host_row[k] >= 0 else 0.0)
-             for k in range(len(self.pieces))]
-        )  # fmt: skip
+        """Multipliers of the tails."""
+        return multipliers(self.problem, self.lam)
 
     def run(self, tolerance: float) -> Point:
         """Iterate until the gap and the residuals are small."""
@@ -115,6 +119,8 @@ class _Iteration:
         complementary = len(self.s) + 2 * sum(len(q) for q in self.q)
         newton = Newton(p)
         best, stalled = np.inf, 0
+        proof: Repaired | None = None
+        proof_nu = self.nu
         for iteration in range(self.master.max_iterations):
             y = p.E @ self.v
             m = self.m()
@@ -155,12 +161,21 @@ class _Iteration:
                 or not np.isfinite(infeasible + dual_residual)
             ):
                 return no_point("failed", p.E.shape[0], K)
-            done = total <= tolerance and infeasible <= min(tolerance, 1e-8) * 10 and dual_residual <= tolerance
+            feasible = infeasible <= min(tolerance, 1e-8) * 10
             merit = max(total, infeasible, dual_residual)
+            if merit < _PROVE:
+                # The bound is proven from the data: what is left of the dual residual costs what the bounds say.
+                found = repaired(p, self.v, self.nu, self.lam, self.q)
+                if found.loose <= 0.1 * tolerance * size and (proof is None or found.value > proof.value):
+                    proof, proof_nu = found, self.nu.copy()
+                if proof is not None and feasible and primal - proof.value <= tolerance * size:
+                    return self._point(float(primal), proof, proof_nu, tails, iteration)
             stalled = 0 if merit < 0.9 * best else stalled + 1
             best = min(best, merit)
+            done = total <= tolerance and feasible and dual_residual <= tolerance
             if done or (stalled > 8 and merit < min(30 * tolerance, 1e-4)):
-                return self._point(float(primal), float(dual), tails, m, iteration)
+                found = Repaired(float(dual), 0.0, self.lam, self.q, m)
+                return self._point(float(primal), found, self.nu, tails, iteration)
             if stalled > 25:
                 break
             newton.factor(self.lam, self.s, self.xi, self.w, self.q, self.r)
@@ -176,11 +191,37 @@ class _Iteration:
             kappa_r = [z + dx * dr - target for z, dx, dr in zip(zero[1], step.xi, step.r, strict=True)]
             kappa_q = [z + dw * dq - target for z, dw, dq in zip(zero[2], step.w, step.q, strict=True)]
             step = newton.step(residuals, kappa, kappa_r, kappa_q)
+            step = self._centred(newton, residuals, step, (kappa, kappa_r, kappa_q), target)
             a_p, a_d = self._lengths(step, _STEP)
             if p.P is not None:
                 a_p = a_d = min(a_p, a_d)
             self._move(step, a_p, a_d)
         return no_point("failed", p.E.shape[0], K)
+
+    def _centred(self, newton: Newton, residuals: Any, step: Step, kappas: Any, target: float) -> Step:
+        """Gondzio's correctors: pull outlying complementarity products towards the target while steps get longer."""
+        for _ in range(min(_CORRECTORS, self.problem.n // _VARIABLES)):
+            a_p, a_d = self._lengths(step, 1.0)
+            if min(a_p, a_d) >= _LONG:
+                break
+            t_p, t_d = min(1.0, 1.08 * a_p + 0.08), min(1.0, 1.08 * a_d + 0.08)
+
+            def pull(kappa: Vector, x: Vector, dx: Vector, z: Vector, dz: Vector) -> Vector:
+                product = (x + t_p * dx) * (z + t_d * dz)  # noqa: B023
+                return kappa - np.maximum(np.clip(product, 0.1 * target, 10 * target) - product, -10 * target)
+
+            kappa, kappa_r, kappa_q = kappas
+            trial = (
+                pull(kappa, self.s, step.s, self.lam, step.lam),
+                [pull(*parts) for parts in zip(kappa_r, self.xi, step.xi, self.r, step.r, strict=True)],
+                [pull(*parts) for parts in zip(kappa_q, self.w, step.w, self.q, step.q, strict=True)],
+            )
+            better = newton.step(residuals, *trial)
+            b_p, b_d = self._lengths(better, 1.0)
+            if b_p + b_d < a_p + a_d + _GAIN:
+                break
+            step, kappas = better, trial
+        return step
 
     def _lengths(self, step: Step, shrink: float) -> tuple[float, float]:
         a_p = _longest([(self.s, step.s), *zip(self.xi, step.xi, strict=True), *zip(self.w, step.w, strict=True)])
@@ -206,8 +247,9 @@ class _Iteration:
             self.q[k] += a_d * step.q[k]
             self.r[k] += a_d * step.r[k]
 
-    def _point(self, primal: float, dual: float, tails: Vector, m: Vector, iterations: int) -> Point:
-        return self.problem.point(self, primal, dual, tails, m, iterations)
+    def _point(self, primal: float, proof: Repaired, nu: Vector, tails: Vector, iterations: int) -> Point:
+        it = SimpleNamespace(v=self.v, nu=nu, lam=proof.lam, q=proof.q)
+        return self.problem.point(it, primal, proof.value, tails, proof.m, iterations)
 
 
 def _longest(pairs: list[tuple[Vector, Vector]]) -> float:

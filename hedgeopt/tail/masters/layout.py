@@ -16,7 +16,8 @@ from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters.base import Piece, Point
 from hedgeopt.tail.source import Vector
 
-DENSE_LIMIT = 4000
+# Rows of up to so many entries are kept sparse, and dense copies of rows up to so many entries in all.
+_THIN, _ENTRIES = 8, 4_000_000
 
 
 class Layout:
@@ -134,6 +135,7 @@ class Scaled:
     @cached_property
     def P_dense(self) -> Any:  # noqa: N802
         """The quadratic term."""
+        assert self.P is not None
         return self.P.toarray()
 
     @cached_property
@@ -145,11 +147,6 @@ class Scaled:
     def AtA_eq(self) -> Any:  # noqa: N802
         """Gram matrix of the equality rows."""
         return self.A_eq_dense.T @ self.A_eq_dense
-
-    @cached_property
-    def wide_dense(self) -> Any:
-        """Rows of several variables, where small enough."""
-        return self.wide.toarray() if self.wide.shape[0] * self.n <= 4_000_000 else None
 
     @cached_property
     def simple(self) -> bool:
@@ -177,8 +174,12 @@ class Scaled:
         self.single_rows = np.flatnonzero((counts == 1) & ~self.is_host)
         self.single_columns = self.A.indices[self.A.indptr[self.single_rows]]
         self.single_squares = self.A.data[self.A.indptr[self.single_rows]] ** 2
-        self.wide_rows = np.flatnonzero((counts > 1) & ~self.is_host)
-        self.wide = self.A[self.wide_rows]
+        wide = (counts > 1) & ~self.is_host
+        # Rows of a few entries stay sparse: their squares touch a few places of the matrix.
+        dense = wide & (counts > _THIN) & (counts * counts > self.n)
+        self.full_rows, self.thin_rows = np.flatnonzero(dense), np.flatnonzero(wide & ~dense)
+        self.full = self.A[self.full_rows].toarray() if len(self.full_rows) * self.n <= _ENTRIES else self.A[self.full_rows]
+        self.thin = self.A[self.thin_rows]
         self._bounds()
 
     def _bounds(self) -> None:
@@ -207,13 +208,16 @@ class Scaled:
             self.single_columns, weights=d[self.single_rows] * self.single_squares, minlength=n
         )  # one weighted entry per bound
         H.flat[: n * (len(H) + 1) : len(H) + 1] += diagonal[:n]
-        if len(self.wide_rows):
-            weight = d[self.wide_rows]
-            if self.wide_dense is not None:
-                half = self.wide_dense * np.sqrt(weight)[:, None]
-                H[:n, :n] += half.T @ half
+        for rows, part in ((self.full_rows, self.full), (self.thin_rows, self.thin)):
+            if len(rows) == 0:
+                continue
+            half = sp.diags_array(np.sqrt(d[rows])) @ part if hasattr(part, "nnz") else part * np.sqrt(d[rows])[:, None]
+            gram = half.T @ half
+            if hasattr(gram, "nnz"):
+                gram = gram.tocoo()
+                H[gram.coords[0], gram.coords[1]] += gram.data
             else:
-                H[:n, :n] += (self.wide.T @ sp.diags_array(weight) @ self.wide).toarray()
+                H[:n, :n] += gram
 
     def lift(self, Hy: Any) -> Any:
         """``E' Hy E``."""

@@ -31,6 +31,11 @@ _OPTIONS = (
 )  # fmt: skip
 
 
+# A plan that holds many scenarios at the level fills the factors, and interior points are faster: more than this many
+# scenarios, or more iterations per variable and scenario in the first solve, and the simplex gives way.
+_DENSE, _VARIABLES, _SCENARIOS, _SAFETY = 60, 0.8, 0.15, 20
+
+
 @dataclass
 class Basis:
     """Statuses by meaning, so that they survive scenarios that come and go."""
@@ -40,6 +45,8 @@ class Basis:
     rows: list[Any]
     excess: list[list[Any]]
     slack: list[list[Any]]
+    boundaries: list[object]
+    """Which boundaries the statuses belong to (:attr:`Piece.boundary`)."""
 
     @property
     def at_level(self) -> list[NDArray[np.bool_]]:
@@ -49,8 +56,9 @@ class Basis:
             for pair in zip(self.excess, self.slack, strict=True)
         ]
 
-    def keep(self, k: int, stays: NDArray[np.bool_]) -> None:
-        """Forget the scenarios of tail ``k`` that do not stay."""
+    def keep(self, k: int, stays: NDArray[np.bool_], boundary: object) -> None:
+        """Forget the scenarios of tail ``k`` that do not stay; what stays is called ``boundary``."""
+        self.boundaries[k] = boundary
         for part in (self.excess, self.slack):
             part[k] = [x for x, yes in zip(part[k], stays.tolist(), strict=True) if yes]
 
@@ -59,15 +67,19 @@ class SimplexMaster(InteriorMaster):
     """Shares points, blends and solutions with the interior-point master; only ``solve`` differs."""
 
     name = "SIMPLEX"
+    retry = False
 
-    def __init__(self, compiled: Compiled, memory: dict[str, Any] | None = None) -> None:
+    def __init__(self, compiled: Compiled, memory: dict[str, Any] | None = None, limited: bool = False) -> None:
         super().__init__(compiled)
         self.memory = {} if memory is None else memory
+        self.limited = limited
         self.box: float | None = None
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
         """Solve exactly (to the simplex tolerances); a known basis is the start, ``start`` places the scenarios."""
         K, width = len(pieces), self.compiled.E.shape[0]
+        if self.limited and self.memory.get("sparse") is False:
+            return no_point("failed", width, K)
         with np.errstate(all="ignore"):
             p = self.layout.scaled(pieces)
         if np.any(p.lower > p.upper) or self.compiled.P is not None:
@@ -83,15 +95,27 @@ class SimplexMaster(InteriorMaster):
         basis = self._start(p, kinds, start)
         if basis is not None:
             h.setBasis(basis)
+        h.setOptionValue("simplex_iteration_limit", self._patience(p))
         h.run()
         status = h.getModelStatus()
         if status == highspy.HighsModelStatus.kUnbounded:
             return no_point("unbounded", width, K)
         if status != highspy.HighsModelStatus.kOptimal:
             self.memory.pop("basis", None)
+            if status == highspy.HighsModelStatus.kIterationLimit:
+                self.memory["sparse"] = False
             return no_point("failed", width, K)
         self._remember(h.getBasis(), p, kinds)
         return self._point(h, p, kinds)
+
+    def _patience(self, p: Any) -> int:
+        """Iteration limit: short until the first solve has shown how many scenarios sit at the level."""
+        if not self.limited:
+            return int(highspy.kHighsIInf)
+        scenarios = sum(len(u) for u in p.caps)
+        if self.memory.get("sparse"):
+            return int(_SAFETY * (p.n + scenarios))
+        return int(_VARIABLES * p.n + _SCENARIOS * scenarios)
 
     def _program(self, p: Any) -> tuple[Any, Any]:
         """The LP in columns (v, alpha, xi of each tail) and rows (equalities, wide, boxes, scenarios of each tail)."""
@@ -182,32 +206,33 @@ class SimplexMaster(InteriorMaster):
             return None
         if len(known.rows) != kinds.base:
             return None
-        new = highspy.HighsBasis()
         columns, rows = [*known.columns, *known.levels], list(known.rows)
         for k, piece in enumerate(p.pieces):
-            excess, slack = list(known.excess[k]), list(known.slack[k])
-            count = len(piece.caps)
-            if len(excess) > count:
+            excess, slack = known.excess[k], known.slack[k]
+            if known.boundaries[k] is not piece.boundary:
+                # Another level: a basis guessed from the losses took longer than starting from nothing.
                 return None
-            summed = piece.summed if piece.summed is not None else np.zeros(count, dtype=bool)
-            for inside in summed[len(excess) :].tolist():
-                excess.append(_BASIC if inside else _LOWER)
-                slack.append(_UPPER if inside else _BASIC)
-            columns += excess
-            rows += slack
-        new.col_status, new.row_status, new.valid = columns, rows, True
-        return new
+            new = (
+                np.zeros(len(piece.caps) - len(excess), dtype=bool) if piece.summed is None else piece.summed[len(excess) :]
+            )
+            columns += [*excess, *(_BASIC if x else _LOWER for x in new.tolist())]
+            rows += [*slack, *(_UPPER if x else _BASIC for x in new.tolist())]
+        basis = highspy.HighsBasis()
+        basis.col_status, basis.row_status, basis.valid = columns, rows, True
+        return basis
 
     def _remember(self, basis: Any, p: Any, kinds: Any) -> None:
         n, K, base, first = kinds.n, kinds.K, kinds.base, kinds.first
         columns, rows = list(basis.col_status), list(basis.row_status)
         if self.box is not None:
             return
-        self.memory["basis"] = Basis(
+        known = self.memory["basis"] = Basis(
             columns[:n], columns[n : n + K], rows[:base],
             [columns[n + K + first[k] : n + K + first[k + 1]] for k in range(K)],
             [rows[base + first[k] : base + first[k + 1]] for k in range(K)],
+            [piece.boundary for piece in p.pieces],
         )  # fmt: skip
+        self.memory["sparse"] = sum(int(x.sum()) for x in known.at_level) <= _DENSE
 
     def _point(self, h: Any, p: Any, kinds: Any) -> Point:
         n, K, base, first = kinds.n, kinds.K, kinds.base, kinds.first

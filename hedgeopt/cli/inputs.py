@@ -1,0 +1,106 @@
+"""What the command line says about the inputs, and reading them."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hedgeopt.errors import InputError
+
+if TYPE_CHECKING:
+    from hedgeopt.book import Book
+    from hedgeopt.market import Market
+    from hedgeopt.policy import Policy
+
+__all__ = ["MarketOptions", "override", "print_json", "print_report", "read_holdings", "read_rules"]
+
+
+@dataclass(frozen=True)
+class MarketOptions:
+    """``--market``, ``--at``, ``--price`` and ``--invert-marks``."""
+
+    files: Sequence[Path]
+    at: str | None = None
+    prices: Sequence[str] = ()
+    invert_marks: bool = False
+
+    def read(self) -> Market:
+        """The market they describe."""
+        from hedgeopt.market_reader import read_market
+
+        prices = _prices(self.prices)
+        return read_market(*self.files, at=self.at, prices=prices or None, invert_marks=self.invert_marks)
+
+
+def _prices(words: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for word in words:
+        asset, _, text = word.partition("=")
+        try:
+            usd = float(text)
+        except ValueError:
+            usd = math.nan
+        if not asset or not (math.isfinite(usd) and usd > 0):
+            raise InputError("is not ASSET=USD", field="--price", value=word, fix="write --price stETH=3120.5")
+        if asset in found:
+            raise InputError("is given twice", field="--price", value=asset, fix="keep one of them")
+        found[asset] = usd
+    return found
+
+
+def read_holdings(path: Path, as_of: str | None) -> Book:
+    """The book, with its moment of decision replaced when ``as_of`` is given."""
+    from hedgeopt.book_reader import read_book
+
+    book = read_book(path)
+    if as_of is None:
+        return book
+    try:
+        moment = datetime.fromisoformat(as_of)
+    except ValueError:
+        raise InputError("is not a date and time", field="--as-of", value=as_of, fix="write 2026-02-05T21:29:37Z") from None
+    return book.model_copy(update={"timestamp": moment if moment.tzinfo else moment.replace(tzinfo=UTC)})
+
+
+def read_rules(path: Path | None) -> Policy:
+    """The policy, or one that asks for nothing and has every default."""
+    from hedgeopt.models.costs.transaction import TransactionCost
+    from hedgeopt.policy import Policy, read_policy
+
+    return read_policy(path) if path is not None else Policy(minimize=TransactionCost())
+
+
+def override(policy: Policy, scenarios: int | None, seed: int | None, solver: str | None = None) -> Policy:
+    """The policy with the command line's settings, validated like a file's."""
+    from hedgeopt.policy import Policy
+
+    data: dict[str, Any] = policy.model_dump()
+    if scenarios is not None:
+        data["scenarios"]["count"] = scenarios
+    if seed is not None:
+        data["scenarios"]["seed"] = seed
+    if solver is not None:
+        data["solver"] = solver if solver == "auto" else solver.upper()
+    return Policy(**data)
+
+
+def print_json(data: Any) -> None:
+    """JSON on stdout; what is not a number is null."""
+    from hedgeopt.proposal import finite
+
+    sys.stdout.write(json.dumps(finite(data), indent=2, allow_nan=False) + "\n")
+
+
+def print_report(*renderables: Any, width: int = 100) -> None:
+    """Rich text on stdout: as wide as the terminal, ``width`` columns elsewhere."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else width, highlight=False, markup=False)
+    for item in renderables:
+        console.print(item)

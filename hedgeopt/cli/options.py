@@ -1,0 +1,62 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "EXIT_CODES",
+    "AsOf",
+    "At",
+    "Book",
+    "InvertMarks",
+    "Json",
+    "MarketOptional",
+    "Markets",
+    "PolicyFile",
+    "Prices",
+    "Scenarios",
+    "Seed",
+]
+
+EXIT_CODES = (
+    "Exit codes: 0 solved, or input valid; 2 bad input or usage; 3 infeasible: no trade list meets every limit; "
+    "4 the solver could not certify an answer, or the objective has no lower bound; 1 unexpected error or closed output; "
+    "130 interrupted."
+)
+
+Book = Annotated[Path, typer.Option("--book", help="Book of accounts and positions, JSON.", metavar="BOOK.json")]
+_market = typer.Option(
+    "--market",
+    help="Option chain, CSV or Parquet; give again for files of perpetual or futures marks.",
+    metavar="CHAIN.csv",
+)
+Markets = Annotated[list[Path], _market]
+MarketOptional = Annotated[list[Path] | None, _market]
+PolicyFile = Annotated[
+    Path, typer.Option("--policy", help="What to minimise, and the limits, TOML or JSON.", metavar="POLICY.toml")
+]
+At = Annotated[
+    str | None, typer.Option("--at", help="Snapshot to read from a file of several: the latest not after this time.")
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", help="Moment of decision, for the age of quotes; default the book's timestamp, else the market's."
+    ),
+]
+Prices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price", help="USD price of an asset that the market file does not hold; give again for more.", metavar="ASSET=USD"
+    ),
+]
+InvertMarks = Annotated[
+    bool, typer.Option("--invert-marks", help="Take implied vols from the marks where the market file has none.")
+]
+Scenarios = Annotated[int | None, typer.Option("--scenarios", help="Number of scenarios, instead of the policy's.", min=1)]
+Seed = Annotated[int | None, typer.Option("--seed", help="Scenario seed, instead of the policy's.", min=0)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]

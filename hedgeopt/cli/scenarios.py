@@ -1,0 +1,151 @@
+"""What the ``hedgeopt scenarios`` commands do; tables from :mod:`hedgeopt.scenario_tables`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hedgeopt.cli.inputs import MarketOptions, override, print_json, print_report, read_holdings, read_rules
+from hedgeopt.cli.run import progress
+from hedgeopt.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hedgeopt.book import Book
+    from hedgeopt.market import Market
+    from hedgeopt.models.scenarios.set import ScenarioSet
+
+__all__ = ["describe_sample", "describe_stress", "list_all", "sample"]
+
+
+def list_all(policy: Path | None, json: bool = False) -> None:
+    """Stress scenarios, and the kinds a policy may name."""
+    with progress():
+        from hedgeopt.scenario_tables import list_generators, list_sets
+
+        stress, kinds = list_sets(read_rules(policy).stress), list_generators()
+    if json:
+        print_json({"stress": stress.to_dict("records"), "kinds": kinds.to_dict("records")})
+        return
+    print_report(
+        _table("Stress scenarios (simple returns; vol, spread and depth as multiples; numbers with a source)", stress),
+        _table("Kinds that [scenarios] of a policy takes", kinds),
+    )
+
+
+def describe_stress(name: str, market: MarketOptions, policy: Path | None, json: bool = False) -> None:
+    """Every number of one stress scenario with its source."""
+    if market.files:
+        raise InputError("a stress scenario needs no market", field="--market", fix=f"leave out --market, or {name}")
+    with progress():
+        from hedgeopt.scenario_tables import stress_sources
+
+        numbers = stress_sources(name, read_rules(policy).stress)
+    if json:
+        print_json({"name": name, "numbers": numbers.to_dict("records")})
+    else:
+        print_report(_table(name, numbers.drop(columns="sourced")))
+
+
+def describe_sample(
+    market: MarketOptions, policy: Path | None, book: Path | None, count: int | None, seed: int | None, json: bool = False
+) -> None:
+    """Moments, correlations and everything else of the policy's sample."""
+    if not market.files:
+        raise InputError("nothing to describe", fix="name a stress scenario, or give --market for the sample")
+    with progress() as stage:
+        from hedgeopt.models.scenarios.describe import describe
+        from hedgeopt.scenario_tables import correlation_table, describe_table, extra_lines
+
+        drawn = _draw(market, policy, book, count, seed, stage)
+        told = describe(drawn)
+    if json:
+        print_json(told.to_dict())
+        return
+    print_report(
+        _table(f"{drawn.name}: log returns over the horizon, quantiles as simple returns", describe_table(drawn).T, ""),
+        _table("Correlations of log returns", correlation_table(drawn), ""),
+        *extra_lines(told),
+    )
+
+
+def sample(
+    market: MarketOptions,
+    policy: Path | None,
+    book: Path | None,
+    count: int | None,
+    seed: int | None,
+    rows: int,
+    worst_of: str | None,
+    json: bool = False,
+) -> None:
+    """Some scenarios of the policy's sample."""
+    with progress() as stage:
+        from hedgeopt.scenario_tables import sample_table
+
+        drawn = _draw(market, policy, book, count, seed, stage)
+        if worst_of is not None and worst_of not in drawn.assets:
+            raise InputError(
+                "is not in the sample", field="--worst-of", value=worst_of, fix=f"known: {', '.join(drawn.assets)}"
+            )
+        table = sample_table(drawn, rows, worst_of=worst_of)
+    if json:
+        print_json([{"scenario": label, **row} for label, row in zip(table.index, table.to_dict("records"), strict=True)])
+        return
+    which = f"first {len(table)}" if worst_of is None else f"{len(table)} worst of {worst_of}"
+    print_report(_table(f"{drawn.name}: {which} of {len(drawn):,} scenarios", table, "scenario"))
+
+
+def _draw(
+    market: MarketOptions, policy: Path | None, book: Path | None, count: int | None, seed: int | None, stage: Any
+) -> ScenarioSet:
+    from hedgeopt.models.data import dollar_assets
+    from hedgeopt.models.pegs import tokens
+    from hedgeopt.models.scenarios.config import draw
+
+    stage("read")
+    rules, quotes = override(read_rules(policy), count, seed), market.read()
+    columns = list(quotes.prices) if book is None else _held(read_holdings(book, None), quotes)
+    stage("value")
+    moved = [asset for asset in tokens(columns) if asset not in dollar_assets()]
+    if not moved:
+        raise InputError("holds no asset that a scenario moves", file=book or quotes.source)
+    return draw(rules.scenarios, moved, quotes)
+
+
+def _held(book: Book, market: Market) -> list[str]:
+    from hedgeopt.models.pegs import moved_by
+
+    columns: list[str] = []
+    for account in book.accounts:
+        columns += [column for item in account.collateral for column in moved_by(item.asset)]
+        for position in account.positions:
+            held = position.instrument
+            columns += (market.instrument(account.venue, held) if isinstance(held, str) else held).assets
+    return columns
+
+
+def _table(title: str, frame: pd.DataFrame, index: str | None = None) -> Any:
+    """A frame for the terminal; ``index`` heads its index, which is left out when None."""
+    import pandas as pd
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    if index is not None:
+        table.add_column(index, no_wrap=True)
+    for name in frame.columns:
+        numeric = pd.api.types.is_numeric_dtype(frame[name])
+        table.add_column(str(name), justify="right" if numeric else "left", no_wrap=numeric)
+    for label, row in zip(frame.index, frame.itertuples(index=False), strict=True):
+        table.add_row(*([] if index is None else [str(label)]), *map(_cell, row))
+    return Group(Text(title, "bold"), table)  # a table's own title would wrap at the table's width
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if value != value else f"{0.0 if abs(value) < 1e-12 else value:.4g}"
+    return str(value)

@@ -20,7 +20,9 @@ FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 
 
 @settings(max_examples=60, deadline=None)
-@given(entries=st.lists(st.tuples(FINITE, st.sampled_from(SIDES), st.sampled_from(SIDES), st.floats(1e-3, 1e5)), max_size=20))
+@given(
+    entries=st.lists(st.tuples(FINITE, st.sampled_from(SIDES), st.sampled_from(SIDES), st.floats(1e-3, 1e5)), max_size=20)
+)
 def test_every_entry_balances_and_balances_add_up(entries: list, toys: object) -> None:
     ledger = Ledger()
     for amount, one, other, price in entries:

@@ -54,7 +54,13 @@ def market(
             for right in ("call", "put"):
                 name = f"BTC-{expiry:%d%b%y}-{strike:.0f}-{right[0]}".upper()
                 item = Option(
-                    name=name, venue=venue, underlying="BTC", settlement=settlement, expiry=expiry, strike=strike, right=right
+                    name=name,
+                    venue=venue,
+                    underlying="BTC",
+                    settlement=settlement,
+                    expiry=expiry,
+                    strike=strike,
+                    right=right,
                 )
                 unit = index if settlement == "BTC" else 1.0
                 mark = black(index, strike, years, vol, right) / unit

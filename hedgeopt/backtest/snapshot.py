@@ -13,7 +13,7 @@ __all__ = ["Snapshot"]
 
 
 class Snapshot(Market):
-    """A :class:`~hedgeopt.market.Market` with the same answers; only :meth:`quoted` is quicker, by a factor of about fifty."""
+    """A :class:`~hedgeopt.market.Market` with the same answers; only :meth:`quoted` is much quicker."""
 
     @classmethod
     def of(cls, market: Market) -> Snapshot:

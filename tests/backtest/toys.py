@@ -43,7 +43,7 @@ def market(
     quoted: bool = True,
     source: str = "toy",
 ) -> Market:
-    """BTC options and a perpetual, forward at the index; half-spread ``half`` coins on options and as a share on the perpetual."""
+    """BTC options and a perpetual, forward at the index; half-spread ``half`` coins (a share on the perpetual)."""
     instruments: dict[str, Any] = {}
     rows = {}
     for expiry in expiries:

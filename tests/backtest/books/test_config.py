@@ -59,7 +59,7 @@ def test_loop_owes_what_it_borrowed_and_buys_puts(toys: Any) -> None:
         token="WBTC", underlying="BTC", deposit=10.0, ltv=0.75, loops=2, supply_rate=0.0, borrow_rate=0.05,
         collateral={"BTC": 5.0}, put_share=1.0, put_days=35.0,
     )  # fmt: skip
-    settings = Settings(scenarios=ParametricScenarios(count=64, vol={"BTC": 0.6}, pegs=(Peg(asset="WBTC"),)))
+    settings = Settings(scenarios=ParametricScenarios(count=64, vol={"BTC": 0.6}, pegs=(Peg(asset="WBTC", follows="BTC"),)))
     result = simulate(snapshots, source, DoNothing(), settings)
     puts = result.trades
     assert puts["quantity"].tolist() == [10.0]

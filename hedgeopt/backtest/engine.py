@@ -26,6 +26,7 @@ from hedgeopt.backtest.record import Recorder
 from hedgeopt.backtest.replay import in_order
 from hedgeopt.backtest.result import BacktestResult
 from hedgeopt.backtest.settlement import IndexHistory, settle
+from hedgeopt.backtest.snapshot import Snapshot
 from hedgeopt.backtest.valuation import Valuation, moved_assets, value
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.market import Market
@@ -112,6 +113,7 @@ class _Run:
 
     def step(self, snapshot: Market) -> None:
         """Everything that happens at one snapshot."""
+        snapshot = Snapshot.of(snapshot)
         self.history.add(snapshot)
         self.events: list[dict[str, Any]] = []
         first = self.before is None
@@ -126,6 +128,7 @@ class _Run:
             accrue(self.portfolio, self.before, snapshot)
             self.events += settle(self.portfolio, snapshot, self.history)
         market, stale = self.desk.view(snapshot, self.portfolio.held())
+        market = Snapshot.of(market)
         self.events += stale
         mark_futures(self.portfolio, market)
         self.market = market
@@ -146,14 +149,14 @@ class _Run:
         began = time.perf_counter()
         decision = self._decide(market, valuation)
         seconds = time.perf_counter() - began
+        after = self._worth if decision.promise is not None else self._promised
         done, events, valuation = execute(
-            self.portfolio, market, decision.orders, valuation, self._worth, self.settings.mark_half_spread
+            self.portfolio, market, decision.orders, valuation, after, self.settings.mark_half_spread
         )
-        self.events += [*decision.events, *events]
-        moved = send(self.portfolio, market, decision.transfers)
-        self.events += moved
+        self.events += [*decision.events, *events, *send(self.portfolio, market, decision.transfers)]
         fills += done
-        valuation = self._valued(market)
+        if decision.transfers or (decision.promise is None and not done):
+            valuation = after()
         promise = decision.promise or valuation.promise(self.settings.beta)
         self.recorder.record(
             market, self.before, self.portfolio, valuation, fills, promise, start, seconds, liquidated,
@@ -167,11 +170,15 @@ class _Run:
     def _worth(self) -> Valuation:
         return value(self.portfolio.book(self.market.timestamp), self.market)
 
-    def _valued(self, market: Market) -> Valuation:
+    def _promised(self) -> Valuation:
         """With the scenarios of the promise."""
+        market = self.market
         book = self.portfolio.book(market.timestamp)
+        assets = moved_assets(book, market)
+        if not assets:  # cash alone: nothing can be lost
+            return value(book, market)
         with as_known(self.settings.scenarios, market.timestamp, self.history.frame) as known:
-            return value(book, market, draw(known, moved_assets(book, market), market))
+            return value(book, market, draw(known, assets, market))
 
     def _refuse_uncovered(self, valuation: Valuation) -> None:
         e = valuation.exposures

@@ -98,6 +98,10 @@ class Ledger:
         """Currencies in which the account has ever had cash, in order of first use."""
         return tuple(c for a, c, side in self._balance if a == account and side == "cash")
 
+    def assets(self) -> tuple[str, ...]:
+        """Every currency that was ever booked, in order of first use."""
+        return tuple(dict.fromkeys(currency for _, currency, _ in self._balance))
+
     def dollars(self, side: str) -> float:
         """USD booked on a side, each posting at the price of its moment."""
         return self._dollars.get(side, 0.0)

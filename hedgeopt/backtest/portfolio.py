@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.backtest.ledger import Ledger
+from hedgeopt.backtest.ledger import Identity, Ledger
 from hedgeopt.book import Account, Book, Collateral, Link, Position
 from hedgeopt.errors import InputError
 from hedgeopt.market import Market
@@ -98,9 +98,8 @@ class Portfolio:
                 if owner == name
             )
             collateral = tuple(
-                Collateral.model_construct(asset=asset, amount=amount)
+                Collateral.model_construct(asset=asset, amount=self.ledger.balance(name, asset))
                 for asset in self.ledger.currencies(name)
-                if (amount := self.ledger.balance(name, asset)) != 0.0
             )
             paused = account.paused or account.venue in self.paused
             accounts.append(account.model_copy(update={"positions": positions, "collateral": collateral, "paused": paused}))
@@ -211,6 +210,10 @@ class Portfolio:
     def in_transit(self, market: Market) -> float:
         """USD under way between accounts."""
         return sum(amount * market.price(asset) for _, _, asset, amount in self.transit)
+
+    def identity(self, market: Market, position_value: float) -> Identity:
+        """The parts of equity at the market's prices; ``position_value`` is the USD value of everything that is not cash."""
+        return self.ledger.identity({asset: market.price(asset) for asset in self.ledger.assets()}, position_value)
 
     def cash(self, moment: datetime, account: str, asset: str, price: float, amount: float, side: str, memo: str) -> None:
         """Receive (or pay, negative) units of an asset against a side of the ledger."""

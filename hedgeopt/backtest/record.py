@@ -12,11 +12,13 @@ from hedgeopt.backtest.ledger import COST_SIDES, Ledger
 from hedgeopt.backtest.portfolio import Fill, Portfolio
 from hedgeopt.backtest.result import ATTRIBUTION_COLUMNS, TRADE_COLUMNS, BacktestResult
 from hedgeopt.backtest.valuation import Promise, Valuation
+from hedgeopt.errors import HedgeoptError
 from hedgeopt.market import Market
 from hedgeopt.models.data import dollar_assets
 
 __all__ = ["Recorder"]
 
+_CENT = 0.005
 _SIDES = ("deposits", "funding", "interest", *COST_SIDES)
 
 
@@ -54,6 +56,10 @@ class Recorder:
         pnl = 0.0
         carry, cost = -booked["funding"] - booked["interest"], sum(booked[side] for side in COST_SIDES)
         parts = dict.fromkeys(ATTRIBUTION_COLUMNS, 0.0)
+        identity = portfolio.identity(market, valuation.position_value)
+        if abs(identity.equity - equity) > _CENT:
+            said = f"{identity.equity:,.2f} against {equity:,.2f} USD at {market.timestamp.isoformat()}"
+            raise HedgeoptError(f"ledger and valuation disagree: {said}; please report this as a bug")
         if self._last is None or before is None:
             pnl = equity + booked["deposits"]
             parts["cost"], parts["residual"] = -cost, pnl + cost
@@ -68,6 +74,10 @@ class Recorder:
             "fees": booked["fees"] + booked["penalties"] + booked["insurance"],
             "funding": -booked["funding"],
             "interest": -booked["interest"],
+            "deposits": identity.deposits,
+            "realised": identity.realised,
+            "unrealised": identity.unrealised,
+            "costs": identity.costs,
             "promised_cvar": promise.cvar,
             "promised_var": promise.var,
             "beta": promise.beta,

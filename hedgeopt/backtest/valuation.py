@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -80,25 +80,12 @@ def moved_assets(book: Book, market: Market) -> list[str]:
 def value(book: Book, market: Market, scenarios: ScenarioSet | None = None) -> Valuation:
     """Price a book; without ``scenarios`` in one that moves nothing."""
     still = _still(moved_assets(book, market))
-    market = _part(book, market)
     e = build_exposures(book, market, (), scenarios or still, still, trades=False)
     margins = [
         [account_requirement(e, c, e.rows.quantity, kind) for c in range(len(e.accounts))]
         for kind in ("initial", "maintenance")
     ]
     return Valuation(e, np.array(margins[0]), np.array(margins[1]))
-
-
-def _part(book: Book, market: Market) -> Market:
-    """The market of the held instruments alone: looking quotes up in a small table is quicker."""
-    held = [
-        f"{account.venue}:{p.instrument}"
-        for account in book.accounts
-        for p in account.positions
-        if isinstance(p.instrument, str)
-    ]
-    held = [key for key in dict.fromkeys(held) if key in market.instruments]
-    return replace(market, instruments={key: market.instruments[key] for key in held}, quotes=market.quotes.loc[held])
 
 
 def _still(assets: list[str]) -> ScenarioSet:

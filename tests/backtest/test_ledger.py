@@ -20,7 +20,9 @@ FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(FINITE, st.sampled_from(SIDES), st.sampled_from(SIDES), st.floats(1e-3, 1e5)), max_size=20))
+@given(
+    entries=st.lists(st.tuples(FINITE, st.sampled_from(SIDES), st.sampled_from(SIDES), st.floats(1e-3, 1e5)), max_size=20)
+)
 def test_every_entry_balances_and_balances_add_up(entries: list, toys: object) -> None:
     ledger = Ledger()
     for amount, one, other, price in entries:
@@ -63,8 +65,8 @@ TRADE = st.tuples(
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.lists(st.tuples(st.floats(0.9, 1.1), st.lists(TRADE, max_size=3)), min_size=1, max_size=7),
-    st.sampled_from(["BTC", "USDC"]),
+    steps=st.lists(st.tuples(st.floats(0.9, 1.1), st.lists(TRADE, max_size=3)), min_size=1, max_size=7),
+    settlement=st.sampled_from(["BTC", "USDC"]),
 )
 def test_equity_is_deposits_plus_realised_plus_unrealised_less_costs(steps: list, settlement: str, toys: object) -> None:
     """Random trades over a random path with funding and two expiries: to a cent, at every step."""

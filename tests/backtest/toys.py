@@ -43,7 +43,7 @@ def market(
     quoted: bool = True,
     source: str = "toy",
 ) -> Market:
-    """BTC options and a perpetual, forward at the index; half-spread ``half`` coins on options and as a share on the perpetual."""
+    """BTC options and a perpetual, forward at the index; half-spread ``half`` coins (a share on the perpetual)."""
     instruments: dict[str, Any] = {}
     rows = {}
     for expiry in expiries:
@@ -54,7 +54,13 @@ def market(
             for right in ("call", "put"):
                 name = f"BTC-{expiry:%d%b%y}-{strike:.0f}-{right[0]}".upper()
                 item = Option(
-                    name=name, venue=venue, underlying="BTC", settlement=settlement, expiry=expiry, strike=strike, right=right
+                    name=name,
+                    venue=venue,
+                    underlying="BTC",
+                    settlement=settlement,
+                    expiry=expiry,
+                    strike=strike,
+                    right=right,
                 )
                 unit = index if settlement == "BTC" else 1.0
                 mark = black(index, strike, years, vol, right) / unit
@@ -124,3 +130,27 @@ class Scripted:
 
     def decide(self, state: Any) -> Any:
         return self.orders.get(state.step, ())
+
+
+def rows_of(market: Market) -> pd.DataFrame:
+    """A snapshot as rows of a recorded chain; the perpetual is left out, as it is in the recorded files."""
+    rows = []
+    for key, item in market.instruments.items():
+        if item.kind != "option":
+            continue
+        quote = market.quotes.loc[key]
+        rows.append(
+            {
+                "timestamp": pd.Timestamp(market.timestamp),
+                "currency": item.underlying,
+                "instrument_name": item.name,
+                "option_type": item.right,
+                "strike": item.strike,
+                "expiry": pd.Timestamp(item.expiry),
+                **{name: quote[name] for name in ("bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price")},
+                "index_price": market.prices[item.underlying],
+                "open_interest": quote["open_interest"],
+                "volume": 1.0,
+            }
+        )
+    return pd.DataFrame(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
 from hedgeopt.policy import Policy as Rules
 from hedgeopt.program import Program, trade_box
-from hedgeopt.solve import expose, solve_program
+from hedgeopt.solve import Solution, expose, solve_program
 
 __all__ = ["Optimizer", "orders_of"]
 
@@ -73,13 +74,13 @@ class Optimizer:
         program = self._program(e)
         if self.no_trade > 0 and self._may_hold(program, e):
             nothing = np.zeros(e.n_candidates)
-            solution = solve_program(program, e)
+            solution = _solve(program, e)
             gain = program.objective_value(e, nothing) - solution.certificate.objective
             if gain < self.no_trade:
                 return self._decision(e, nothing, [{"kind": "no_trade", "gain": gain}])
             return self._decision(e, solution.trades, [])
         try:
-            return self._decision(e, solve_program(program, e).trades, [])
+            return self._decision(e, _solve(program, e).trades, [])
         except InfeasibleError as error:
             if self.infeasible == "hold" or not error.violations:
                 raise
@@ -112,7 +113,9 @@ class Optimizer:
         for name, (value, limit, _) in error.violations.items():
             loosened[name] = -1.001 * abs(value - limit) - 1e-6 * abs(limit)
         program.update(e, box, loosened)
-        program.problem.solve(method="tail", tolerance=0.1 * program.policy.tolerance)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            program.problem.solve(method="tail", tolerance=0.1 * program.policy.tolerance)
         if program.variables.buy.value is None:
             raise error
         return program.x()
@@ -122,6 +125,13 @@ class Optimizer:
         promise = Promise(tail_loss(losses, self._beta, p), value_at_risk(losses, self._beta, p), self._beta)
         orders, transfers = orders_of(e, x)
         return Decision(orders, transfers, promise, events)
+
+
+def _solve(program: Program, e: Exposures) -> Solution:
+    """A solver that stops early warns; here the certificate judges."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return solve_program(program, e)
 
 
 def orders_of(e: Exposures, x: np.ndarray) -> tuple[list[Order], list[Transfer]]:

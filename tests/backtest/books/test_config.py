@@ -1,0 +1,94 @@
+"""The four books open as described; flow is decided by its seed alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hedgeopt.backtest.books.config import Flow, LiquidityBook, LoopBook, RollingSeller, ShortGamma
+from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
+from hedgeopt.errors import InputError
+from hedgeopt.market import Market
+from hedgeopt.models.scenarios.config import ParametricScenarios
+from hedgeopt.models.scenarios.pegs import Peg
+
+SAMPLE = ParametricScenarios(count=64, vol={"BTC": 0.6})
+FEW = Settings(scenarios=SAMPLE)
+STRIKES = tuple(80_000.0 * r for r in (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2))
+
+
+def markets(toys: Any, prices: list[float], **options: Any) -> list[Market]:
+    expiries = tuple(toys.START + timedelta(days=d) for d in (7, 14, 21, 35))
+    return toys.path(prices, strikes=STRIKES, expiries=expiries, **options)
+
+
+def test_short_gamma_sells_one_straddle_per_tenor(toys: Any) -> None:
+    book = ShortGamma(days=(7.0, 35.0), quantity={"BTC": 3.0}).open(markets(toys, [80_000.0])[0])
+    names = {p.instrument: p.quantity for p in book.accounts[0].positions}
+    assert names == {f"BTC-{day}-80000-{right}": -3.0 for day in ("09MAR26", "06APR26") for right in "CP"}
+
+
+def test_rolling_seller_sells_on_schedule_at_the_bid(toys: Any) -> None:
+    book = RollingSeller(every_days=2.0, days=7.0, delta=0.25, quantity={"BTC": 1.0})
+    result = simulate(markets(toys, [80_000.0] * 7), book, DoNothing(), FEW)
+    trades = result.trades
+    assert (trades["reason"] == "flow").all()
+    assert (trades["quantity"] == -1.0).all()
+    assert trades.groupby("timestamp").size().tolist() == [2, 2, 2, 2]  # at the start, then every second day of UTC time
+    assert (trades["cost"] > 0).all()
+
+
+def test_liquidity_position_has_the_value_and_range_asked_for(toys: Any) -> None:
+    source = LiquidityBook(base="BTC", value=500_000.0, width=0.2, fee_rate=0.365, collateral={"BTC": 1.0, "USDC": 50_000.0})
+    result = simulate(markets(toys, [80_000.0, 80_000.0, 120_000.0]), source, DeltaBand({"BTC": 0.01}), FEW)
+    assert result.steps["equity"].iloc[0] == pytest.approx(500_000.0 + 130_000.0, rel=1e-3)
+    assert result.steps["interest"].iloc[1] == pytest.approx(500.0)
+    assert result.steps["gamma_BTC"].iloc[0] < 0
+    assert result.steps["gamma_BTC"].iloc[2] == 0.0  # out of range
+
+
+def test_loop_owes_what_it_borrowed_and_buys_puts(toys: Any) -> None:
+    snapshots = [
+        Market(m.timestamp, {**m.prices, "WBTC": 0.999 * m.price("BTC")}, m.instruments, m.quotes, m.source)
+        for m in markets(toys, [80_000.0, 80_000.0])
+    ]
+    source = LoopBook(
+        token="WBTC", underlying="BTC", deposit=10.0, ltv=0.75, loops=2, supply_rate=0.0, borrow_rate=0.05,
+        collateral={"BTC": 5.0}, put_share=1.0, put_days=35.0,
+    )  # fmt: skip
+    settings = Settings(scenarios=ParametricScenarios(count=64, vol={"BTC": 0.6}, pegs=(Peg(asset="WBTC", follows="BTC"),)))
+    result = simulate(snapshots, source, DoNothing(), settings)
+    puts = result.trades
+    assert puts["quantity"].tolist() == [10.0]
+    # 2.3125 times supplied, 1.3125 owed at .999: a day at 5 %, compounded every second
+    debt = 10.0 * 1.3125 * 0.999
+    assert result.steps["interest"].iloc[1] == pytest.approx(
+        -debt * 80_000.0 * (2.718281828459045 ** (0.05 / 365) - 1), rel=1e-4
+    )
+    assert result.steps["delta_BTC"].iloc[0] < 10.0 + 5.0
+
+
+def test_flow_is_the_same_for_every_policy_and_pays_the_edge(toys: Any) -> None:
+    flow = Flow(per_day=3.0, quantity=2.0, seed=7, edge=0.02, max_days=40.0)
+    book = ShortGamma(quantity={"BTC": 1.0}, clients=flow)
+    runs = [simulate(markets(toys, [80_000.0] * 5), book, policy, FEW) for policy in (DoNothing(), DeltaBand({"BTC": 0.1}))]
+    came = [run.trades[run.trades["reason"] == "flow"].reset_index(drop=True) for run in runs]
+    assert len(came[0]) > 3
+    assert came[0].equals(came[1])
+    assert (came[0]["cost"] <= 0).all()  # clients pay the edge
+    assert (came[0]["fee"] == 0).all()
+    other = simulate(
+        markets(toys, [80_000.0] * 5),
+        book.model_copy(update={"clients": flow.model_copy(update={"seed": 8})}),
+        DoNothing(),
+        FEW,
+    )
+    assert not other.trades.equals(came[0])
+
+
+def test_a_market_without_options_is_refused(toys: Any) -> None:
+    with pytest.raises(InputError, match="quotes no call on BTC"):
+        ShortGamma().open(toys.market(toys.START, 80_000.0, expiries=()))

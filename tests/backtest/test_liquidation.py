@@ -1,0 +1,124 @@
+"""Liquidations worked out by hand on each venue's margin model; no spread, so that only fees and penalties cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.policies.simple import DoNothing
+from hedgeopt.book import Account, Book, Position
+from hedgeopt.models.pricing.lending_borrow import LendingBorrow
+from hedgeopt.models.pricing.lending_supply import LendingSupply
+from hedgeopt.models.scenarios.config import ParametricScenarios
+
+FEW = Settings(scenarios=ParametricScenarios(count=64, vol={"BTC": 0.6}))
+PERPETUAL = "BTC-PERPETUAL"
+
+
+def fall(toys: Any, venue: str, coins: float, dollars: float, to: float, asset: str = "USDC") -> Any:
+    markets = toys.path([100_000.0, to], hours=1.0, venue=venue, settlement=asset, half=0.0, expiries=())
+    book = toys.Given(collateral={asset: dollars}, positions={PERPETUAL: coins}, venue=venue)
+    return simulate(markets, book, DoNothing(), FEW)
+
+
+def test_deribit_closes_a_fifth_and_charges_half_a_percent(toys: Any) -> None:
+    """Maintenance (.01 + .00005 q) q P: 10 coins at 94,900 need 9,964.50 against 9,000; 8 need 7,895.68 against 7,956.10."""
+    result = fall(toys, "deribit", 10.0, 60_000.0, 94_900.0)
+    assert result.steps["liquidated"].tolist() == [False, True]
+    assert result.trades["quantity"].tolist() == pytest.approx([-2.0])
+    fee, penalty = 0.0005 * 2 * 94_900.0, 0.005 * 2 * 94_900.0
+    assert result.trades["fee"].iloc[0] == pytest.approx(fee + penalty)
+    assert result.steps["equity"].iloc[1] == pytest.approx(9_000.0 - fee - penalty)
+    assert result.steps["maintenance_margin"].iloc[1] == pytest.approx(7_895.68)
+    event = next(e for e in result.events if e["kind"] == "liquidation")
+    assert event["equity"] == pytest.approx(9_000.0)
+    assert event["maintenance_margin"] == pytest.approx(9_964.5)
+
+
+def test_no_liquidation_just_above_maintenance(toys: Any) -> None:
+    result = fall(toys, "deribit", 10.0, 60_000.0, 95_000.0)  # 10,000 against 9,975
+    assert not result.steps["liquidated"].any()
+    assert result.trades.empty
+
+
+def test_hyperliquid_sells_a_fifth_of_a_large_position(toys: Any) -> None:
+    """1.25 % of 197,200 is 2,465 against 2,200; 1.6 coins need 1,972."""
+    result = fall(toys, "hyperliquid", 2.0, 5_000.0, 98_600.0)
+    assert result.trades["quantity"].tolist() == pytest.approx([-0.4])
+    assert result.steps["equity"].iloc[1] == pytest.approx(2_200.0 - 0.00045 * 0.4 * 98_600.0)
+    assert result.steps["maintenance_margin"].iloc[1] == pytest.approx(1_972.0)
+
+
+def test_hyperliquid_backstop_takes_everything_below_two_thirds(toys: Any) -> None:
+    """1,200 against 2,452.50 is less than two thirds."""
+    result = fall(toys, "hyperliquid", 2.0, 5_000.0, 98_100.0)
+    assert result.steps["equity"].iloc[1] == pytest.approx(0.0, abs=1e-9)
+    assert next(e for e in result.events if e["kind"] == "liquidation")["backstop"]
+    assert result.trades["quantity"].tolist() == [-2.0]
+    assert result.steps["fees"].iloc[1] == pytest.approx(1_200.0)
+
+
+def test_binance_closes_all_and_the_fund_makes_good(toys: Any) -> None:
+    """.005 * 97,400 - 50 is 437 against 400; fee .05 % and clearance 1.25 % of everything leave less than nothing."""
+    result = fall(toys, "binance", 1.0, 3_000.0, 97_400.0, "USDT")
+    assert result.trades["quantity"].sum() == pytest.approx(-1.0)
+    event = next(e for e in result.events if e["kind"] == "liquidation")
+    assert event["made_good"] == pytest.approx((0.0005 + 0.0125) * 97_400.0 - 400.0)
+    assert result.steps["equity"].iloc[1] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_dydx_closes_a_tenth_at_a_time(toys: Any) -> None:
+    """3 % of 96,900 is 2,907 against 2,900; nine tenths need 2,616.30 against 2,749.81."""
+    result = fall(toys, "dydx", 1.0, 6_000.0, 96_900.0)
+    assert result.trades["quantity"].tolist() == pytest.approx([-0.1])
+    assert result.steps["equity"].iloc[1] == pytest.approx(2_900.0 - (0.0005 + 0.015) * 9_690.0)
+
+
+def test_a_short_option_without_an_ask_is_bought_back_at_a_worse_mark(toys: Any) -> None:
+    """Deribit standard margin of a short call; nobody offers it, so the venue pays the mark plus a tenth."""
+    call = "BTC-27MAR26-80000-C"
+    first, second = toys.path([80_000.0, 104_000.0], hours=1.0)
+    second.quotes["ask_price"] = second.quotes["ask_price"].where(second.quotes.index != f"deribit:{call}")
+    result = simulate([first, second], toys.Given(collateral={"BTC": 1.1}, positions={call: -3.0}), DoNothing(), FEW)
+    assert result.steps["liquidated"].iloc[1]
+    mark = second.quotes.loc[f"deribit:{call}", "mark_price"]
+    assert result.trades["price"].tolist() == pytest.approx([1.1 * mark] * len(result.trades))
+
+
+def test_a_paused_venue_does_not_liquidate(toys: Any) -> None:
+    from hedgeopt.backtest.engine import Halt
+
+    markets = toys.path([100_000.0, 90_000.0], hours=1.0, venue="dydx", settlement="USDC", half=0.0, expiries=())
+    book = toys.Given(collateral={"USDC": 6_000.0}, positions={PERPETUAL: 1.0}, venue="dydx")
+    halt = Halt("dydx", markets[1].timestamp, markets[1].timestamp.replace(year=2027))
+    result = simulate(markets, book, DoNothing(), Settings(scenarios=FEW.scenarios, halts=(halt,)))
+    assert not result.steps["liquidated"].any()
+    assert result.steps["equity"].iloc[1] == pytest.approx(-4_000.0)
+
+
+@dataclass
+class Loan:
+    name: str = "loan"
+
+    def open(self, market: Any) -> Book:
+        supply = LendingSupply(
+            name="BTC supply", venue="aave", asset="BTC", ltv=0.8, liquidation_threshold=0.83, liquidation_bonus=0.05
+        )
+        debt = LendingBorrow(name="USDC debt", venue="aave", asset="USDC")
+        positions = (Position(instrument=supply, quantity=10.0), Position(instrument=debt, quantity=680_000.0))
+        return Book(name=self.name, accounts=(Account(name="loan", venue="aave", tradable=False, positions=positions),))
+
+    def flow(self, market: Any, book: Book, step: int, days: float) -> list:
+        return []
+
+
+def test_aave_vector(toys: Any) -> None:
+    """The vector of the liquidation call, eighty-fold: C = 800,000, D = 680,000, HF .976471; equity 120,000 to 103,000."""
+    result = simulate(toys.path([100_000.0, 80_000.0], hours=1.0), Loan(), DoNothing(), FEW)
+    assert result.steps["equity"].tolist() == pytest.approx([320_000.0, 103_000.0])
+    assert result.steps["fees"].iloc[1] == pytest.approx(17_000.0)
+    assert result.trades["quantity"].tolist() == pytest.approx([-357_000.0 / 80_000.0])
+    assert next(e for e in result.events if e["kind"] == "liquidation")["fills"] == 1

@@ -9,7 +9,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import cvxpy as cp
-import numpy as np
 from cvxpy import settings as s
 from cvxpy.error import DCPError, SolverError
 
@@ -52,8 +51,8 @@ def solve(
     tolerance
         Relative gap between the true objective of the returned point and the proven bound.
     master
-        ``"INTERIOR"`` (ours, LP and convex QP) or the name of a cvxpy solver. Default by problem class: INTERIOR,
-        HIGHS with integers, CLARABEL with cones.
+        ``"SIMPLEX"`` (LP), ``"INTERIOR"`` (LP and convex QP) or the name of a cvxpy solver. Default by problem class:
+        SIMPLEX that gives way to INTERIOR, INTERIOR for QP, HIGHS with integers, CLARABEL with cones.
     max_rounds, time_limit
         Rounds per level, wall-clock seconds; beyond either the best point is returned with status ``user_limit``.
     threads
@@ -123,9 +122,7 @@ def _masters(parts: Split, name: str | None, options: dict[str, Any], small: boo
         chosen = name
         return [lambda: ConicMaster(parts, chosen, options)]
     if not is_polyhedral(parts):
-        raise InputError(
-            "the INTERIOR master takes linear and convex quadratic problems only", field="master", value=name
-        )
+        raise InputError("the INTERIOR master takes linear and convex quadratic problems only", field="master", value=name)
     if options:
         raise InputError("unknown options for the INTERIOR master", field="options", value=", ".join(options))
     if _quadratic(parts):

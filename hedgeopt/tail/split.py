@@ -78,9 +78,7 @@ def is_tail(e: Any) -> bool:
 def _collect(e: Any, atoms: dict[int, cp.Expression]) -> None:
     if is_tail(e) and e.variables():
         if not e.args[0].is_affine():
-            raise UnsupportedForm(
-                "the losses of a CVaR must be affine in the variables", field=str(_culprit(e.args[0]))
-            )
+            raise UnsupportedForm("the losses of a CVaR must be affine in the variables", field=str(_culprit(e.args[0])))
         atoms.setdefault(id(e), e)
         return
     for arg in e.args:

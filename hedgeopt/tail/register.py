@@ -136,7 +136,7 @@ def _masters(parts: Split, name: str | None, options: dict[str, Any], small: boo
 def _interior(parts: Split) -> Master:
     from hedgeopt.tail.masters.interior import InteriorMaster
 
-    return InteriorMaster(compile_base(parts))
+    return InteriorMaster(compile_base(parts), parts.memory)
 
 
 def _simplex(parts: Split, limited: bool) -> Master:

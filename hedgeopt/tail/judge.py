@@ -27,7 +27,7 @@ class Judge:
         self.dual: Point | None = None
         self.losses: list[Vector] = []
         self.values = self.var = np.zeros(len(active))
-        self.violation = np.inf
+        self.violation = self.gap = np.inf
         self.dual_weights: list[Vector] = []
 
     def _evaluate(self, losses: list[Vector]) -> tuple[Vector, Vector]:

@@ -130,7 +130,7 @@ def test_max_rounds(monkeypatch) -> None:
     assert problem.status == "user_limit"
     assert np.isfinite(stats["gap"])
     # One round that only finds the relaxation unbounded leaves nothing to return.
-    big = np.abs(heavy()) + 1e-3
+    big = np.abs(heavy(4_000)) + 1e-3
     y = cp.Variable(10)
     free = cp.Problem(cp.Minimize(tail.cvar(-(big @ y), 0.9) + cp.sum(y)), [])
     wrapped(monkeypatch, lambda parts, makers, remaining: makers[-1:])

@@ -80,8 +80,7 @@ class Judge:
         # An optimum of zero has no relative gap: the problem's own unit takes over six digits below it.
         reference = self.upper if np.isfinite(self.upper) else upper
         self.size = max(abs(reference), 1e-6 * float(point.details.get("size", 0.0)), 1e-300)
-        # A bound above the value by more than rounding is no gap of zero: one of the two is wrong by that much.
-        gap = (abs if self.contradicted() else _positive)(reference - self.lower) / self.size
+        gap = max(reference - self.lower, 0.0) / self.size
         if not np.isfinite(self.upper):
             gap = max(gap, violation)
         self.gap = gap
@@ -124,6 +123,9 @@ class Judge:
         assert self.master is not None
         out.point, out.master, out.active, out.dual = self.best, self.master, self.active, self.dual
         out.values, out.var, out.losses = self.values, self.var, self.losses
+        if self.contradicted():
+            # A bound above a feasible value is none: a gap of zero would be a lie.
+            self.lower, self.gap = -np.inf, np.inf
         out.lower, out.upper, out.gap = self.lower, self.upper, self.gap
         out.status = "optimal" if self.gap <= 10 * self.options.tolerance else "optimal_inaccurate"
         if self.dual is None:
@@ -136,7 +138,3 @@ class Judge:
             # One point of both; where masters changed in between, result.store reads them one by one.
             primal = {key: self.best.state[key] for key in ("z", "variables") if key in self.best.state}
             out.point = out.dual = replace(out.point, state=self.dual.state | primal)
-
-
-def _positive(x: float) -> float:
-    return max(x, 0.0)

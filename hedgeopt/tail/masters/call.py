@@ -23,6 +23,8 @@ _STATUS = {
 }
 # HiGHS' word for a solution within its feasibility tolerance.
 _FEASIBLE = 2
+# Relative violation up to which a solver that was cut off has a point, and residuals are charged at the point.
+NEAR = 1e-5
 
 
 @dataclass
@@ -34,9 +36,16 @@ class Answer:
 
     status: str
     reason: str = ""
+    solver: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     raw: Any = None
     offset: float = 0.0
+    cut: bool = False
+    """Whether a limit ended the solver: its point may be anything."""
+
+    def usable(self, violation: float) -> bool:
+        """Whether the point is near the constraints; a solver that was cut off is given no benefit of the doubt."""
+        return not self.cut or violation <= NEAR
 
 
 def call(problem: cp.Problem, name: str, given: dict[str, Any], tolerance: float, seconds: float | None) -> Answer:
@@ -55,8 +64,9 @@ def call(problem: cp.Problem, name: str, given: dict[str, Any], tolerance: float
     except SolverError as error:
         return Answer("failed", str(error))
     answer.status, answer.reason = _STATUS.get(problem.status, "failed"), f"{name} ended with status {problem.status}"
-    if problem.status == s.USER_LIMIT and not _has_point(problem):
-        answer.status = "late"
+    answer.cut = problem.status == s.USER_LIMIT
+    if answer.cut and not _has_point(problem):
+        answer.status = "failed" if seconds is None else "late"
     return answer
 
 
@@ -75,4 +85,4 @@ def _solve(problem: cp.Problem, name: str, options: dict[str, Any]) -> Answer:
         data, chain, inverse = problem.get_problem_data(name, solver_opts=dict(options))
         raw = chain.solve_via_data(problem, data, False, False, dict(options))
         problem.unpack_results(raw, chain, inverse)
-    return Answer("optimal", "", data, raw, float(inverse[-1].get(s.OFFSET, 0.0)))
+    return Answer("optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)))

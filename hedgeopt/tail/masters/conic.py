@@ -16,10 +16,10 @@ import numpy as np
 from cvxpy.reductions.solution import Solution
 
 from hedgeopt.tail.masters.base import Piece, Point, no_point
-from hedgeopt.tail.masters.call import call
+from hedgeopt.tail.masters.call import NEAR, call
 from hedgeopt.tail.masters.weak import proven
 from hedgeopt.tail.source import Vector
-from hedgeopt.tail.split import Split
+from hedgeopt.tail.split import Split, rebuild
 
 # As in masters/solver.py: what violations of the base problem count against those of a tail's row, and the size below
 # which a constraint is measured against the problem's largest value instead of its own.
@@ -51,12 +51,15 @@ class ConicMaster:
         split = self.split
         base = split.base
         width = sum(v.size for v in split.inner)
-        constraints: list[cp.Constraint] = list(base.constraints)
         y = cp.hstack(split.inner) if split.inner else None
         parts: list[tuple[cp.Constraint | None, cp.Constraint]] = []
         units = [_unit(piece) for piece in pieces]
-        for tail, piece, unit in zip(split.tails, pieces, units, strict=True):
-            # Alpha, excess and both rows in units of the losses, so that every currency is scaled alike.
+        # Objective, levels and scenario rows in units of the losses: some solvers judge by absolute sizes.
+        weight = max(units, default=1.0)
+        levels = [cp.Variable() for _ in split.tails]
+        scaled = {id(tail.level): unit * t for tail, unit, t in zip(split.tails, units, levels, strict=True)}
+        constraints: list[cp.Constraint] = [rebuild(c, scaled) for c in base.constraints]
+        for piece, unit, t in zip(pieces, units, levels, strict=True):
             value = piece.constant / unit + ((piece.gradient / unit) @ y if y is not None else 0)
             beyond = None
             if len(piece.caps):
@@ -65,34 +68,40 @@ class ConicMaster:
                 beyond = rows - alpha <= excess
                 value = value + (1.0 - piece.mass) * alpha + piece.caps @ excess
                 constraints.append(beyond)
-            level = piece.scale * value <= tail.level / unit
+            level = piece.scale * value <= t
             parts.append((beyond, level))
             constraints.append(level)
         if self.box is not None and y is not None:
             constraints += [y <= self.box, y >= -self.box]
-        reduced = cp.Problem(base.objective, constraints)
+        objective = rebuild(base.objective, scaled).args[0] / weight
+        reduced = cp.Problem(type(base.objective)(objective), constraints)
         answer = call(reduced, self.name, self.options, tolerance, self.remaining())
         status, self.reason = answer.status, answer.reason
         if status != "optimal" or reduced.value is None or not np.isfinite(reduced.value):
             return no_point("failed" if status == "optimal" else status, width, len(pieces))
+        for tail, unit, t in zip(split.tails, units, levels, strict=True):
+            tail.level.save_value(unit * np.asarray(t.value))
+        violation = self._violation()
+        if not answer.usable(violation):
+            return no_point("failed" if self.remaining() is None else "late", width, len(pieces))
         q, multipliers = [], np.zeros(len(pieces))
         for k, ((beyond, level), piece) in enumerate(zip(parts, pieces, strict=True)):
             if level.dual_value is not None:
-                multipliers[k] = abs(float(level.dual_value)) * piece.scale / units[k]
+                multipliers[k] = weight * abs(float(level.dual_value)) * piece.scale / units[k]
             duals = None if beyond is None else beyond.dual_value
             if duals is None:
                 q.append(np.zeros(len(piece.caps)))
                 continue
             total = multipliers[k] if multipliers[k] > 0 else 1.0
-            q.append(np.abs(np.asarray(duals, dtype=float)).ravel() / units[k] / total)
-        value = self.sense * float(reduced.value)
+            q.append(weight * np.abs(np.asarray(duals, dtype=float)).ravel() / units[k] / total)
+        value = self.sense * weight * float(reduced.value)
         yv = np.concatenate([np.asarray(v.value, dtype=float).ravel() for v in split.inner] or [np.zeros(0)])
-        levels = np.array([float(t.level.value) for t in split.tails])
-        state = {"solution": reduced.solution, "variables": [(v, v.value) for v in base.variables()]}
+        at = np.array([float(tail.level.value) for tail in split.tails])
+        state = {"solution": _weighted(reduced.solution, weight), "variables": [(v, v.value) for v in base.variables()]}
         size = sum(m * unit for m, unit in zip(multipliers, units, strict=True))
-        details = {"size": 1e-2 * size, "violation": self._violation()}
-        lower = proven(reduced, answer, value, tolerance)
-        return Point("optimal", yv, levels, value, lower, q, multipliers, 0, state, details)
+        details = {"size": 1e-2 * size, "violation": violation}
+        lower = weight * proven(reduced, answer, value / weight, tolerance) if violation <= NEAR else -np.inf
+        return Point("optimal", yv, at, value, lower, q, multipliers, 0, state, details)
 
     def _violation(self) -> float:
         """The largest relative violation of the base problem's constraints, at the variables' present values."""
@@ -127,6 +136,16 @@ class ConicMaster:
         found = point.state["solution"]
         primal = dict(found.primal_vars) | {v.id: value for v, value in point.state["variables"]}
         return Solution(found.status, found.opt_val, primal, found.dual_vars, found.attr)
+
+
+def _weighted(solution: Solution, weight: float) -> Solution:
+    """Value and duals of an objective that was divided by ``weight``."""
+    duals = {key: _times(value, weight) for key, value in (solution.dual_vars or {}).items()}
+    return Solution(solution.status, solution.opt_val * weight, solution.primal_vars, duals, solution.attr)
+
+
+def _times(value: Any, weight: float) -> Any:
+    return [_times(part, weight) for part in value] if isinstance(value, list | tuple) else weight * np.asarray(value)
 
 
 def _unit(piece: Piece) -> float:

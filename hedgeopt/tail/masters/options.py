@@ -56,9 +56,9 @@ def _accuracy(name: str, tolerance: float, integer: bool) -> dict[str, Any]:
     """The first-order solvers stop far from the optimum by default; the bound is proven by the caller in any case."""
     fine = min(max(0.01 * tolerance, 1e-10), 1e-8)
     if name == "OSQP":
-        return {"eps_abs": fine, "eps_rel": fine, "max_iter": 50_000, "polishing": True}
+        return {"eps_abs": fine, "eps_rel": fine, "max_iter": 20_000, "polishing": True}
     if name == "SCS":
-        return {"eps_abs": fine, "eps_rel": fine, "max_iters": 50_000}
+        return {"eps_abs": fine, "eps_rel": fine, "max_iters": 20_000}
     if name == "CLARABEL":
         return {"tol_gap_abs": fine, "tol_gap_rel": fine, "tol_feas": fine, "accept_unknown": True}
     if name == "HIGHS" and not integer:

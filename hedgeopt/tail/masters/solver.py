@@ -51,9 +51,11 @@ class SolverMaster(InteriorMaster):
         with np.errstate(all="ignore"):
             p = self.layout.scaled(pieces)
         v, tails, constraints, named = self._program(p)
-        # Costs of order one: an objective without a linear part has none to be scaled by.
-        top = 0.0 if p.P is None else float(abs(p.P).max())
-        weight = max(float(np.abs(p.c).max(initial=0.0)), float(p.price.max(initial=0.0)), top) or 1.0
+        # Linear costs are of order one already; an objective without any is scaled by its quadratic term.
+        weight = max(float(np.abs(p.c).max(initial=0.0)), float(p.price.max(initial=0.0)))
+        if weight < 1e-3:
+            weight = float(abs(p.P).max()) if p.P is not None else weight
+        weight = weight or 1.0
         objective = (p.c / weight) @ v
         if p.P is not None:
             objective += 0.5 * cp.quad_form(v, p.P / weight, assume_PSD=True)
@@ -65,7 +67,10 @@ class SolverMaster(InteriorMaster):
         status, self.reason = answer.status, answer.reason
         if status != "optimal" or v.value is None or not np.all(np.isfinite(v.value)):
             return no_point("failed" if status == "optimal" else status, width, K)
-        return self._point(p, np.asarray(v.value, dtype=float).ravel(), named, problem, weight)
+        point = self._point(p, np.asarray(v.value, dtype=float).ravel(), named, problem, weight)
+        if not answer.usable(float(point.details["violation"])):
+            return no_point("failed" if self.remaining() is None else "late", width, K)
+        return point
 
     def _program(self, p: Any) -> tuple[cp.Variable, list[Any], list[cp.Constraint], dict[str, Any]]:
         v = cp.Variable(p.n)

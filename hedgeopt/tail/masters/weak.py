@@ -33,13 +33,20 @@ def proven(problem: cp.Problem, answer: Answer, value: float, tolerance: float) 
             return value - tolerance * abs(value)
         # Both of HiGHS' numbers lack the constant that cvxpy keeps outside.
         return value - max(float(info.objective_function_value) - float(bound), 0.0)
-    if isinstance(answer.raw, dict) and {"x", "y", "s", "info"} <= answer.raw.keys():
-        x, z = answer.raw["x"], answer.raw["y"]
-    elif type(answer.raw).__module__.startswith("clarabel") or type(answer.raw).__name__ == "DefaultSolution":
-        x, z = answer.raw.x, answer.raw.z
+    data, raw = answer.data, answer.raw
+    if answer.solver == cp.CLARABEL:
+        found = bound_of(data, np.array(raw.x), np.array(raw.z))
+    elif answer.solver == cp.SCS:
+        found = bound_of(data, raw["x"], raw["y"])
+    elif answer.solver == cp.ECOS:
+        stacked = {"A": [data["A"], data["G"]], "b": [data["b"], data["h"]], "z": [raw["y"], raw["z"]]}
+        kept = {key: [part for part in parts if part is not None] for key, parts in stacked.items()}
+        z = np.concatenate(kept["z"][-len(kept["b"]) :])
+        A, b = sp.vstack([sp.csr_array(part) for part in kept["A"]]), np.concatenate(kept["b"])
+        found = bound_of({"A": A, "b": b, "c": data["c"], "dims": data["dims"]}, raw["x"], z)
     else:
         return value - _ASSUMED * abs(value) - _slackness(problem)
-    return bound_of(answer.data, np.asarray(x, dtype=float), np.asarray(z, dtype=float)) + answer.offset
+    return found + answer.offset
 
 
 def _slackness(problem: cp.Problem) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from hedgeopt.tail.active import ActiveSet
-from hedgeopt.tail.masters.base import Master, Point
+from hedgeopt.tail.masters.base import Master, Point, blendable
 from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.source import Index, Vector
 
@@ -27,7 +27,7 @@ class Judge:
         self.dual: Point | None = None
         self.losses: list[Vector] = []
         self.values = self.var = np.zeros(len(active))
-        self.violation = np.inf
+        self.violation = self.gap = np.inf
         self.growth = 1.0
         self.dual_weights: list[Vector] = []
 
@@ -61,8 +61,8 @@ class Judge:
             if self.final:
                 self.dual_weights = [a.weights(q) for a, q in zip(self.active, point.q, strict=True)]
         share = 1.0
-        same = master is self.master or isinstance(master, type(self.master))
-        if self.best is not None and same and self.active and not getattr(master, "integer", False):
+        mixed = self.best is not None and blendable(self.best, point) and not getattr(master, "integer", False)
+        if mixed and self.active:
             share = self._search(point, losses, master, upper, feasible)
         if share == 1.0:
             if (feasible and upper <= self.upper) or not np.isfinite(self.upper):
@@ -121,15 +121,23 @@ class Judge:
         return min(shares, key=lambda s: (shares[s], -s))
 
     def store(self, out: Outcome) -> None:
-        """Write the final level's answer."""
+        """Write the final level's answer: the point with the best objective, the duals of the best bound."""
         assert self.best is not None
         assert self.master is not None
-        assert self.dual is not None
-        # Duals come from the master solve with the best bound, the primal point from the best objective.
-        blend = self.dual if self.best is self.dual else self.master.blend(self.dual, self.best, 1.0)
-        out.point, out.master, out.active = blend, self.master, self.active
-        out.point = replace(out.point, multipliers=self.dual.multipliers)
-        out.values, out.var, out.weights = self.values, self.var, self.dual_weights
-        out.losses, out.q = self.losses, self.dual.q
+        out.point, out.master, out.active, out.dual = self.best, self.master, self.active, self.dual
+        out.values, out.var, out.losses = self.values, self.var, self.losses
+        if self.contradicted():
+            # A bound above a feasible value is none: a gap of zero would be a lie.
+            self.lower, self.gap = -np.inf, np.inf
         out.lower, out.upper, out.gap = self.lower, self.upper, self.gap
         out.status = "optimal" if self.gap <= 10 * self.options.tolerance else "optimal_inaccurate"
+        if self.dual is None:
+            # No round of this level: the weights that attain the CVaR of the point, and no bound.
+            out.weights = [a.model.worst(L) for a, L in zip(self.active, self.losses, strict=True)]
+            return
+        out.weights, out.q = self.dual_weights, self.dual.q
+        out.point = replace(self.best, multipliers=self.dual.multipliers)
+        if blendable(self.best, self.dual):
+            # One point of both; where masters changed in between, result.store reads them one by one.
+            primal = {key: self.best.state[key] for key in ("z", "variables") if key in self.best.state}
+            out.point = out.dual = replace(out.point, state=self.dual.state | primal)

@@ -122,9 +122,11 @@ class Loop:
         judge = Judge(options, active, final)
         judge.growth = self.growth
         if entry is not None and kept is None:
-            judge.enter(entry, losses, self.master(self.chosen))
+            judge.enter(entry, losses, entry.master)
         point = entry
         for _ in range(options.max_rounds):
+            if options.late():
+                break
             t = time.perf_counter()
             point = self._solve([a.piece() for a in active], accuracy, point)
             out.master_seconds += time.perf_counter() - t
@@ -132,6 +134,8 @@ class Loop:
             out.iterations += point.iterations
             if point.status == "unbounded" and self._bound(active):
                 continue
+            if point.status == "late":
+                break
             if point.status != "optimal":
                 if final:
                     out.status, out.point, out.master = point.status, point, self.master(self.chosen)
@@ -149,7 +153,7 @@ class Loop:
                 self._report(active, wrong, judge.lower, gap, point)
             nothing = not any(len(x) for x in wrong)
             stop = gap <= goal or (nothing and accuracy <= 0.1 * goal)
-            late = options.time_limit is not None and time.perf_counter() - self.started > options.time_limit
+            late = options.late()
             if stop or late:
                 if final:
                     judge.store(out)
@@ -164,10 +168,11 @@ class Loop:
             out.pass_seconds += time.perf_counter() - t
             few = sum(len(x) for x in wrong) <= width
             accuracy = 0.1 * goal if nothing or few else max(0.1 * goal, min(1e-2, 0.1 * gap))
-        if final:
+        if final and judge.best is not None:
             judge.store(out)
-            out.status = "user_limit"
-        return judge.best or point
+        if final:
+            out.status = "user_limit" if judge.best is not None else "late"
+        return judge.best
 
     def _solve(self, pieces: list[Piece], accuracy: float, start: Point | None) -> Point:
         master = self.master(self.chosen)
@@ -183,6 +188,7 @@ class Loop:
             point = master.solve(pieces, accuracy, start)
             if point.status == "failed" and start is not None and master.retry:
                 point = master.solve(pieces, accuracy, None)
+        point.master = master
         return point
 
     def _bound(self, active: list[ActiveSet]) -> bool:

@@ -104,6 +104,14 @@ class LossModel:
         last = int(np.flatnonzero(weight)[-1])
         return float(weight @ losses[order] / weight.sum()), float(losses[order[last]])
 
+    def worst(self, losses: Vector) -> Vector:
+        """Weights of the risk envelope that attain the CVaR of a loss vector."""
+        order = np.argsort(-losses, kind="stable")
+        before = np.concatenate(([0.0], np.cumsum(self.caps[order])[:-1]))
+        q = np.zeros(len(losses))
+        q[order] = np.clip(1.0 - before, 0.0, self.caps[order])
+        return q
+
 
 def build_models(tails: list[Tail], slices: list[slice], width: int) -> list[LossModel]:
     """Loss models with the current parameter values; equal matrices are read once and shared."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +10,11 @@ import numpy as np
 from hedgeopt.tail.active import ActiveSet
 from hedgeopt.tail.masters.base import Master, Point
 from hedgeopt.tail.source import Vector
+
+
+def clock() -> float:
+    """Wall-clock seconds."""
+    return time.perf_counter()
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,16 @@ class Options:
     time_limit: float | None = None
     threads: int = 1
     verbose: bool = False
+    started: float = field(default_factory=lambda: clock())
+
+    def remaining(self) -> float | None:
+        """Seconds until the time limit; None without one."""
+        return None if self.time_limit is None else self.time_limit - (clock() - self.started)
+
+    def late(self) -> bool:
+        """Whether the time limit has passed."""
+        left = self.remaining()
+        return left is not None and left <= 0
 
 
 @dataclass
@@ -43,3 +59,5 @@ class Outcome:
     iterations: int = 0
     losses: list[Vector] = field(default_factory=list)
     q: list[Vector] = field(default_factory=list)
+    dual: Point | None = None
+    """The master solve that proved the bound (``point`` has the best objective); None when none did."""

@@ -17,6 +17,7 @@ from hedgeopt.tail.compiled import compile_base, is_polyhedral
 from hedgeopt.tail.loop import Loop
 from hedgeopt.tail.masters.base import Master
 from hedgeopt.tail.masters.conic import ConicMaster
+from hedgeopt.tail.masters.solver import SolverMaster
 from hedgeopt.tail.model import build_models
 from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.result import store
@@ -54,7 +55,9 @@ def solve(
         ``"SIMPLEX"`` (LP), ``"INTERIOR"`` (LP and convex QP) or the name of a cvxpy solver. Default by problem class:
         SIMPLEX that gives way to INTERIOR, INTERIOR for QP, HIGHS with integers, CLARABEL with cones.
     max_rounds, time_limit
-        Rounds per level, wall-clock seconds; beyond either the best point is returned with status ``user_limit``.
+        Rounds per level, wall-clock seconds; beyond either the best point is returned with status ``user_limit`` and
+        the gap that is proven for it (infinite where no round over all scenarios has finished). A cvxpy master is given
+        the seconds that remain.
     threads
         Threads of the scenario pass; default: all cores.
     verbose
@@ -74,9 +77,18 @@ def solve(
     ------
     UnsupportedForm
         A CVaR stands where it is not convex, or its losses are not affine; the message names the expression.
+    InputError
+        An option is wrong: the message names it.
+    cvxpy.SolverError
+        No master found a solution, or a limit ended the solve before there was a point.
     """
     if not tolerance > 0:
         raise InputError("tolerance must be positive", field="tolerance", value=tolerance)
+    if max_rounds < 1:
+        raise InputError("at least one round is needed", field="max_rounds", value=max_rounds)
+    if time_limit is not None and not time_limit > 0:
+        raise InputError("the time limit must be positive seconds", field="time_limit", value=time_limit)
+    options = Options(tolerance, max_rounds, time_limit, threads or os.cpu_count() or 1, verbose)
     parts = _splits.get(problem)
     if parts is None:
         parts = split(problem)
@@ -88,19 +100,22 @@ def solve(
         slices.append(slice(width, width + v.size))
         width += v.size
     models = build_models(parts.tails, slices, width)
-    options = Options(tolerance, max_rounds, time_limit, threads or os.cpu_count() or 1, verbose)
     kept = parts.memory.get("kept") if warm_start and master is None else None
     if kept is not None and [len(k[0]) for k in kept] != [m.size for m in models]:
         kept = None
     small = sum(m.size for m in models) * width <= _SMALL
-    masters = _masters(parts, master, solver_options, small)
+    masters = _masters(parts, master, solver_options, small, options.remaining)
     loop = Loop(models, masters, options)
     start = parts.memory.get("y") if warm_start else None
     with blas_threads(1):
         # Small dense factorisations lose time to BLAS threads; the pass has its own.
         outcome = loop.run(start if start is not None and len(start) == width else None, kept)
     if outcome.status == "failed":
-        raise SolverError(f"The tail solver failed: master {outcome.master.name} found no solution.")
+        reason = getattr(outcome.master, "reason", "") or "it found no solution"
+        raise SolverError(f"The tail solver failed: master {outcome.master.name}: {reason}")
+    if outcome.status == "late":
+        limit = f"time_limit={time_limit:g} s" if options.late() else f"max_rounds={max_rounds}"
+        raise SolverError(f"The tail solver has no point: {limit} ended it before the first round did.")
     if outcome.status in (s.OPTIMAL, s.OPTIMAL_INACCURATE, s.USER_LIMIT):
         parts.memory["y"] = outcome.point.y
         _keep(parts, outcome, width)
@@ -113,24 +128,34 @@ def solve(
 _SMALL = 200_000
 
 
-def _masters(parts: Split, name: str | None, options: dict[str, Any], small: bool) -> list[Callable[[], Master]]:
+def _masters(
+    parts: Split, name: str | None, options: dict[str, Any], small: bool, remaining: Callable[[], float | None]
+) -> list[Callable[[], Master]]:
     """Masters in the order they are tried; the later ones decide when the first cannot."""
     name = None if name is None else name.upper()
-    if name is None and not is_polyhedral(parts):
-        name = "HIGHS" if parts.base.is_mixed_integer() else "CLARABEL"
-    if name is not None and name not in ("INTERIOR", "SIMPLEX"):
-        chosen = name
-        return [lambda: ConicMaster(parts, chosen, options)]
+    own = name in ("INTERIOR", "SIMPLEX")
+    if name is not None and not own and name not in cp.installed_solvers():
+        known = ", ".join(["SIMPLEX", "INTERIOR", *cp.installed_solvers()])
+        raise InputError("no such master", field="master", value=name, fix=f"choose one of {known}")
     if not is_polyhedral(parts):
-        raise InputError("the INTERIOR master takes linear and convex quadratic problems only", field="master", value=name)
+        if own:
+            problem = f"the {name} master takes linear and convex quadratic problems only"
+            raise InputError(problem, field="master", value=name, fix="leave it out, or name a solver of cones or integers")
+        chosen = name or ("HIGHS" if parts.base.is_mixed_integer() and not _quadratic(parts) else "CLARABEL")
+        return [lambda: ConicMaster(parts, chosen, options, remaining)]
+    if name is not None and not own:
+        return [lambda: SolverMaster(compile_base(parts), name, options, remaining)]
     if options:
-        raise InputError("unknown options for the INTERIOR master", field="options", value=", ".join(options))
+        raise InputError("options of a cvxpy solver need master=", field="options", value=", ".join(options))
     if _quadratic(parts):
-        return [lambda: _interior(parts), lambda: ConicMaster(parts, "CLARABEL")]
+        if name == "SIMPLEX":
+            raise InputError("the SIMPLEX master takes linear problems only", field="master", value=name)
+        return [lambda: _interior(parts), lambda: SolverMaster(compile_base(parts), "CLARABEL", None, remaining)]
+    last = [lambda: SolverMaster(compile_base(parts), "HIGHS", None, remaining)]
     if name == "SIMPLEX":
-        return [lambda: _simplex(parts, False), lambda: ConicMaster(parts, "HIGHS")]
+        return [lambda: _simplex(parts, False), *last]
     first = [] if name == "INTERIOR" else [lambda: _simplex(parts, not small)]
-    return [*first, lambda: _interior(parts), lambda: ConicMaster(parts, "HIGHS")]
+    return [*first, lambda: _interior(parts), *last]
 
 
 def _interior(parts: Split) -> Master:

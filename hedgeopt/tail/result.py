@@ -58,11 +58,18 @@ def store(problem: cp.Problem, parts: Split, outcome: Outcome) -> float:
     else:
         scale = np.array([a.model.scale for a in outcome.active])
         solution = outcome.master.solution(outcome.point, outcome.values * scale)
+        duals = {} if outcome.dual is None else solution.dual_vars
+        if outcome.dual is not None and outcome.dual is not outcome.point:
+            # Another master proved the bound than found the point: each reads its own.
+            duals = outcome.dual.master.solution(outcome.dual, outcome.values * scale).dual_vars
         for variable in problem.variables():
             variable.save_value(solution.primal_vars[variable.id])
         for constraint in problem.constraints:
-            if constraint.id in solution.dual_vars:
-                constraint.save_dual_value(solution.dual_vars[constraint.id])
+            if constraint.id in (duals or {}):
+                constraint.save_dual_value(duals[constraint.id])
+            else:
+                for dual in constraint.dual_variables:
+                    dual.save_value(None)
         value = sense * (outcome.upper if np.isfinite(outcome.upper) else outcome.point.value)
         extra["tails"] = [
             TailRecord(tail.atom, outcome.weights[k], float(outcome.point.multipliers[k]),

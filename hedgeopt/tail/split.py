@@ -64,7 +64,7 @@ def split(problem: cp.Problem) -> Split:
             positions.append(list(inner).index(name))
         tails.append(Tail(atom, levels[key], losses, tuple(positions)))
     objective = problem.objective.copy([_replace(problem.objective.args[0], levels)])
-    constraints = [_rebuild(c, levels) for c in problem.constraints]
+    constraints = [rebuild(c, levels) for c in problem.constraints]
     return Split(cp.Problem(objective, constraints + definitions), tails, list(inner.values()))
 
 
@@ -125,7 +125,7 @@ def _check_convex(problem: cp.Problem, levels: dict[int, cp.Variable]) -> None:
     """Raise where a tail stands in a place cvxpy's rules do not allow a convex expression."""
     stand_ins = {key: _Convex(level) for key, level in levels.items()}
     for part in (problem.objective, *problem.constraints):
-        if _holds_tail(part) and not _rebuild(part, stand_ins).is_dcp():
+        if _holds_tail(part) and not rebuild(part, stand_ins).is_dcp():
             if isinstance(part, cp.Minimize | cp.Maximize):
                 where = "a CVaR may be minimised with a non-negative weight (or maximised with a negative one)"
             else:
@@ -144,7 +144,7 @@ def _replace(e: Any, new: dict[int, Any]) -> Any:
     return e if all(a is b for a, b in zip(args, e.args, strict=True)) else e.copy(args)
 
 
-def _rebuild(part: Any, new: dict[int, Any]) -> Any:
+def rebuild(part: Any, new: dict[int, Any]) -> Any:
     """An objective or constraint with tails replaced; untouched parts stay the same object, copies keep their id."""
     args = [_replace(arg, new) for arg in part.args]
     return part if all(a is b for a, b in zip(args, part.args, strict=True)) else part.copy(args)

@@ -50,6 +50,8 @@ class Point:
     iterations: int = 0
     state: Any = None
     details: dict[str, Any] = field(default_factory=dict)
+    master: Any = None
+    """Who can read ``state`` (set by the loop): masters may change between rounds."""
 
 
 class Master(Protocol):
@@ -60,7 +62,8 @@ class Master(Protocol):
     """Whether a solve that failed from a start is worth another from nothing."""
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
-        """Solve to the relative gap ``tolerance``; ``status`` is optimal, infeasible, unbounded or failed."""
+        """Solve to the relative gap ``tolerance``; ``status`` is optimal, infeasible, unbounded, failed
+        or late (the time limit ended the solve before it had a point)."""
         ...
 
     def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
@@ -74,6 +77,11 @@ class Master(Protocol):
     def solution(self, point: Point, levels: Vector) -> Solution:
         """The point as a cvxpy Solution of the original problem."""
         ...
+
+
+def blendable(a: Point, b: Point) -> bool:
+    """Whether two points describe the same variables, so that one master can mix them."""
+    return isinstance(a.state, dict) and isinstance(b.state, dict) and a.state.keys() == b.state.keys()
 
 
 def no_point(status: str, width: int, tails: int) -> Point:

@@ -41,7 +41,7 @@ class Basis:
             part[k] = [x for x, yes in zip(part[k], stays.tolist(), strict=True) if yes]
 
     def start(self, p: Any, kinds: Any) -> highspy.HighsBasis | None:
-        """For the program ``kinds`` of ``p``; scenarios from outside have their slack basic, from the aggregate their excess.
+        """For the program ``kinds`` of ``p``; what joins from outside has its slack basic, from the aggregate its excess.
 
         Both keep the basis dual feasible. None where the boundaries are others: a basis guessed from the losses took
         longer than starting from nothing.

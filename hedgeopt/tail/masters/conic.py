@@ -1,37 +1,29 @@
-"""Master for everything else: the reduced problem as a cvxpy problem, solved by an ordinary solver.
+"""Master for cones and integers: the reduced problem as a cvxpy problem, solved by an ordinary solver.
 
-Cones, integers and solvers of the user's choice go this way; the problem is the user's base problem plus one
-linear block of boundary scenarios, so statuses and duals are cvxpy's own.
+The problem is the user's base problem plus one linear block of boundary scenarios, so statuses and duals are cvxpy's
+own. The bound is weak duality on the arrays the solver was given, where its dual point can be read (see
+:func:`hedgeopt.tail.masters.weak.proven`), and the solver's own bound with integers.
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
-from cvxpy import settings as s
-from cvxpy.error import SolverError
 from cvxpy.reductions.solution import Solution
 
 from hedgeopt.tail.masters.base import Piece, Point, no_point
+from hedgeopt.tail.masters.call import NEAR, call
+from hedgeopt.tail.masters.weak import proven
 from hedgeopt.tail.source import Vector
-from hedgeopt.tail.split import Split
+from hedgeopt.tail.split import Split, rebuild
 
-_STATUS = {
-    s.OPTIMAL: "optimal",
-    s.OPTIMAL_INACCURATE: "optimal",
-    s.USER_LIMIT: "optimal",
-    s.INFEASIBLE: "infeasible",
-    s.INFEASIBLE_INACCURATE: "infeasible",
-    s.UNBOUNDED: "unbounded",
-    s.UNBOUNDED_INACCURATE: "unbounded",
-    s.INFEASIBLE_OR_UNBOUNDED: "unbounded",
-}
-# Slack between what a solver calls its value and a bound: its own default relative accuracy.
-_ACCURACY = 1e-9
+# As in masters/solver.py: what violations of the base problem count against those of a tail's row, and the size below
+# which a constraint is measured against the problem's largest value instead of its own.
+_ROWS, _FLOOR = 0.01, 1e-3
 
 
 class ConicMaster:
@@ -39,94 +31,105 @@ class ConicMaster:
 
     retry = False
 
-    def __init__(self, split: Split, solver: str, options: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        split: Split,
+        solver: str,
+        options: dict[str, Any] | None = None,
+        remaining: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self.split, self.name = split, solver
-        self.options = options or {}
+        self.options, self.remaining = options or {}, remaining
         self.sense = -1.0 if isinstance(split.base.objective, cp.Maximize) else 1.0
         self.box: float | None = None
+        self.reason = ""
         self.integer = split.base.is_mixed_integer()
+        self.hosts = {tail.level.id for tail in split.tails}
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
-        """Solve the reduced problem; accuracy is the solver's own (for integers, ``tolerance`` is its gap)."""
+        """Solve the reduced problem as accurately as the solver can (for integers, ``tolerance`` is its gap)."""
         split = self.split
         base = split.base
         width = sum(v.size for v in split.inner)
-        constraints: list[cp.Constraint] = list(base.constraints)
         y = cp.hstack(split.inner) if split.inner else None
         parts: list[tuple[cp.Constraint | None, cp.Constraint]] = []
-        for tail, piece in zip(split.tails, pieces, strict=True):
-            if len(piece.caps) == 0:
-                value = piece.constant + (piece.gradient @ y if y is not None else 0)
-                level = piece.scale * value <= tail.level
-                parts.append((None, level))
-                constraints.append(level)
-                continue
-            alpha, excess = cp.Variable(), cp.Variable(len(piece.caps), nonneg=True)
-            # Losses in units of their own size keep the rows well scaled.
-            unit = float(np.abs(piece.rows).max(initial=0.0)) or 1.0
-            rows = (piece.rows @ y if y is not None else 0) + piece.offset
-            beyond = (rows - alpha) / unit <= excess / unit
-            value = (1.0 - piece.mass) * alpha + piece.constant + piece.caps @ excess
-            value = value + (piece.gradient @ y if y is not None else 0)
-            level = piece.scale * value <= tail.level
+        units = [_unit(piece) for piece in pieces]
+        # Objective, levels and scenario rows in units of the losses: some solvers judge by absolute sizes.
+        weight = max(units, default=1.0)
+        levels = [cp.Variable() for _ in split.tails]
+        scaled = {id(tail.level): unit * t for tail, unit, t in zip(split.tails, units, levels, strict=True)}
+        constraints: list[cp.Constraint] = [rebuild(c, scaled) for c in base.constraints]
+        for piece, unit, t in zip(pieces, units, levels, strict=True):
+            value = piece.constant / unit + ((piece.gradient / unit) @ y if y is not None else 0)
+            beyond = None
+            if len(piece.caps):
+                alpha, excess = cp.Variable(), cp.Variable(len(piece.caps), nonneg=True)
+                rows = ((piece.rows / unit) @ y if y is not None else 0) + piece.offset / unit
+                beyond = rows - alpha <= excess
+                value = value + (1.0 - piece.mass) * alpha + piece.caps @ excess
+                constraints.append(beyond)
+            level = piece.scale * value <= t
             parts.append((beyond, level))
-            constraints += [beyond, level]
+            constraints.append(level)
         if self.box is not None and y is not None:
             constraints += [y <= self.box, y >= -self.box]
-        reduced = cp.Problem(base.objective, constraints)
-        options = dict(self.options)
-        if self.integer and self.name == "HIGHS":
-            options.setdefault("mip_rel_gap", tolerance)
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*DPP.*")
-                warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-                warnings.filterwarnings("ignore", category=UserWarning, module="cvxpy")
-                reduced.solve(solver=self.name, **options)
-        except SolverError:
-            return no_point("failed", width, len(pieces))
-        status = _STATUS.get(reduced.status, "failed")
-        if status != "optimal" or reduced.value is None:
-            return no_point(status if status != "optimal" else "failed", width, len(pieces))
-        value = self.sense * float(reduced.value)
-        loss = tolerance if self.integer else _ACCURACY
+        objective = rebuild(base.objective, scaled).args[0] / weight
+        reduced = cp.Problem(type(base.objective)(objective), constraints)
+        answer = call(reduced, self.name, self.options, tolerance, self.remaining())
+        status, self.reason = answer.status, answer.reason
+        if status != "optimal" or reduced.value is None or not np.isfinite(reduced.value):
+            return no_point("failed" if status == "optimal" else status, width, len(pieces))
+        for tail, unit, t in zip(split.tails, units, levels, strict=True):
+            tail.level.save_value(unit * np.asarray(t.value))
+        violation = self._violation()
+        if not answer.usable(violation):
+            return no_point("failed" if self.remaining() is None else "late", width, len(pieces))
         q, multipliers = [], np.zeros(len(pieces))
         for k, ((beyond, level), piece) in enumerate(zip(parts, pieces, strict=True)):
             if level.dual_value is not None:
-                multipliers[k] = abs(float(level.dual_value)) * piece.scale
+                multipliers[k] = weight * abs(float(level.dual_value)) * piece.scale / units[k]
             duals = None if beyond is None else beyond.dual_value
             if duals is None:
                 q.append(np.zeros(len(piece.caps)))
                 continue
-            unit = float(np.abs(piece.rows).max(initial=0.0)) or 1.0
             total = multipliers[k] if multipliers[k] > 0 else 1.0
-            q.append(np.abs(np.asarray(duals, dtype=float)).ravel() / unit / total)
+            q.append(weight * np.abs(np.asarray(duals, dtype=float)).ravel() / units[k] / total)
+        value = self.sense * weight * float(reduced.value)
         yv = np.concatenate([np.asarray(v.value, dtype=float).ravel() for v in split.inner] or [np.zeros(0)])
-        levels = np.array([float(t.level.value) for t in split.tails])
-        state = {"solution": reduced.solution, "variables": [(v, v.value) for v in base.variables()]}
-        size = sum(m * float(np.abs(p.rows).max(initial=0.0)) for m, p in zip(multipliers, pieces, strict=True))
-        return Point(
-            "optimal", yv, levels, value, value - loss * abs(value), q, multipliers, 0, state, {"size": 1e-2 * size}
-        )  # fmt: skip
+        at = np.array([float(tail.level.value) for tail in split.tails])
+        state = {"solution": _weighted(reduced.solution, weight), "variables": [(v, v.value) for v in base.variables()]}
+        size = sum(m * unit for m, unit in zip(multipliers, units, strict=True))
+        details = {"size": 1e-2 * size, "violation": violation}
+        lower = weight * proven(reduced, answer, value / weight, tolerance) if violation <= NEAR else -np.inf
+        return Point("optimal", yv, at, value, lower, q, multipliers, 0, state, details)
+
+    def _violation(self) -> float:
+        """The largest relative violation of the base problem's constraints, at the variables' present values."""
+        base = self.split.base
+        floor = _FLOOR * max([float(np.max(np.abs(v.value), initial=0.0)) for v in base.variables()], default=0.0)
+        own = [c for c in base.constraints if not any(v.id in self.hosts for v in c.variables())]
+        return max([_relative(c, floor) for c in own], default=0.0)
 
     def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
         """Objective with the true levels and the relative violation of the constraints that hold them."""
-        self._restore(point)
+        for variable, value in point.state["variables"]:
+            variable.save_value(value)
         for tail, level in zip(self.split.tails, levels, strict=True):
             tail.level.save_value(np.array(level))
-        ids = {tail.level.id for tail in self.split.tails}
-        worst = 0.0
-        for constraint in self.split.base.constraints:
-            if any(v.id in ids for v in constraint.variables()):
-                size = max((float(np.max(np.abs(a.value), initial=0.0)) for a in constraint.args), default=1.0)
-                worst = max(worst, float(np.max(constraint.violation(), initial=0.0)) / max(size, 1e-12))
-        return self.sense * float(self.split.base.objective.value), worst
+        hosts = [c for c in self.split.base.constraints if any(v.id in self.hosts for v in c.variables())]
+        worst = max([_relative(c, 1e-12) for c in hosts], default=0.0)
+        own = _ROWS * float(point.details.get("violation", 0.0))
+        return self.sense * float(self.split.base.objective.value), max(worst, own)
 
     def blend(self, a: Point, b: Point, share: float) -> Point:
         """A point on the segment; feasible because the base problem is convex."""
         pairs = zip(a.state["variables"], b.state["variables"], strict=True)
         values = [(v, (1 - share) * np.asarray(p) + share * np.asarray(q)) for (v, p), (_, q) in pairs]
-        return replace(b, y=(1 - share) * a.y + share * b.y, state=b.state | {"variables": values})
+        worst = max(float(x.details.get("violation", 0.0)) for x in ((b,) if share == 1.0 else (a, b)))
+        return replace(
+            b, y=(1 - share) * a.y + share * b.y, state=b.state | {"variables": values},
+            details=b.details | {"violation": worst},
+        )  # fmt: skip
 
     def solution(self, point: Point, levels: Vector) -> Solution:
         """The reduced problem's own cvxpy solution; ids are those of the original problem."""
@@ -134,7 +137,23 @@ class ConicMaster:
         primal = dict(found.primal_vars) | {v.id: value for v, value in point.state["variables"]}
         return Solution(found.status, found.opt_val, primal, found.dual_vars, found.attr)
 
-    @staticmethod
-    def _restore(point: Point) -> None:
-        for variable, value in point.state["variables"]:
-            variable.save_value(value)
+
+def _weighted(solution: Solution, weight: float) -> Solution:
+    """Value and duals of an objective that was divided by ``weight``."""
+    duals = {key: _times(value, weight) for key, value in (solution.dual_vars or {}).items()}
+    return Solution(solution.status, solution.opt_val * weight, solution.primal_vars, duals, solution.attr)
+
+
+def _times(value: Any, weight: float) -> Any:
+    return [_times(part, weight) for part in value] if isinstance(value, list | tuple) else weight * np.asarray(value)
+
+
+def _unit(piece: Piece) -> float:
+    """The size of a loss: the largest coefficient of a boundary row, else of the aggregate."""
+    largest = float(np.abs(piece.rows).max(initial=0.0)) or float(np.abs(piece.gradient).max(initial=0.0))
+    return largest or 1.0
+
+
+def _relative(constraint: cp.Constraint, floor: float) -> float:
+    size = max((float(np.max(np.abs(a.value), initial=0.0)) for a in constraint.args), default=1.0)
+    return float(np.max(constraint.violation(), initial=0.0)) / max(size, floor, 1e-12)

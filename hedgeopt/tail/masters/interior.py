@@ -125,7 +125,7 @@ class _Iteration:
             dual += self.nu @ r_e + self.lam @ (p.A @ self.v - p.b)
             comp = self.s @ self.lam + sum(x @ r + w @ q for x, r, w, q in zip(self.xi, self.r, self.w, self.q, strict=True))
             mu = comp / max(complementary, 1)
-            size = max(abs(primal), 1e-6 * (np.abs(p.c) @ np.abs(self.v) + p.spread), 1e-12)
+            size = max(abs(float(primal)), 1e-6 * (float(np.abs(p.c) @ np.abs(self.v)) + p.spread), 1e-12)
             infeasible = max(_top(r_e) / (1 + _top(p.b_eq)), _top(r_i) / (1 + _top(p.b)))
             infeasible = max([infeasible, *[_top(x) / p.spread for x in r_w]])
             dual_residual = max([_top(r_d), _top(r_a), *[_top(x) for x in r_x]])

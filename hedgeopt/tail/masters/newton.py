@@ -11,7 +11,6 @@ from scipy.linalg import lapack
 
 from hedgeopt.tail.source import Vector
 
-
 # Smallest pivot of the matrix with unit diagonal that single precision may have.
 _PIVOT = 0.03
 

@@ -71,7 +71,8 @@ class Scaled(Structure):
         self.offset = [x / self.unit for x in raw]
         gradient = layout.c * self.D
         prices = layout.price * np.array([p.scale for p in pieces]) if pieces else np.zeros(0)
-        curve = 0.0 if self.scaled_P is None else self.unit * float(np.abs(self.scaled_P.data).max(initial=0.0))
+        # An objective without linear part is measured by its curvature.
+        curve = 0.0 if self.scaled_P is None else 1e-6 * self.unit * float(np.abs(self.scaled_P.data).max(initial=0.0))
         self.weight = max(float(np.abs(gradient).max(initial=0.0)), float(prices.max(initial=0.0)), curve, 1e-12)
         self.c = gradient / self.weight
         self.price = prices / self.weight

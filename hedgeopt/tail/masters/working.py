@@ -8,18 +8,15 @@ The bound is always that of the whole program.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
-from cvxpy.reductions.solution import Solution
 from numpy.typing import NDArray
 
-from hedgeopt.tail.compiled import Compiled
+from hedgeopt.tail.masters.arrays import ArrayMaster
 from hedgeopt.tail.masters.base import Piece, Point, no_point
 from hedgeopt.tail.masters.bound import Repaired, repaired
-from hedgeopt.tail.masters.layout import Layout
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
 from hedgeopt.tail.source import Vector
 
@@ -43,17 +40,8 @@ class Raw:
     """Whether ``proof`` is weak duality; else the solver's own dual value."""
 
 
-class WorkingMaster(ABC):
-    """Masters on scaled arrays; subclasses implement the core."""
-
-    name = ""
-    retry = False
-
-    def __init__(self, compiled: Compiled, memory: dict[str, Any] | None = None) -> None:
-        self.compiled = compiled
-        self.memory = {} if memory is None else memory
-        known = self.memory.get("layout")
-        self.layout = self.memory["layout"] = Layout(compiled) if known is None else known.renewed(compiled)
+class WorkingMaster(ArrayMaster, ABC):
+    """Solves in the working columns; subclasses implement the core."""
 
     @abstractmethod
     def core(
@@ -144,20 +132,3 @@ class WorkingMaster(ABC):
     def _point(self, p: Scaled, raw: Raw, v: Vector, proof: Repaired, loose: float, iterations: int) -> Point:
         it = SimpleNamespace(v=v, nu=raw.nu, lam=proof.lam, q=proof.q)
         return p.point(it, raw.primal, proof.value - loose, raw.tails, proof.m, iterations)
-
-    def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
-        """Objective and violation at the point's z with the true levels."""
-        return self.layout.upper(point.state["z"], levels)
-
-    def blend(self, a: Point, b: Point, share: float) -> Point:
-        """A point on the segment; feasible because the base problem is convex."""
-        z = (1 - share) * a.state["z"] + share * b.state["z"]
-        return replace(b, y=(1 - share) * a.y + share * b.y, state=b.state | {"z": z})
-
-    def solution(self, point: Point, levels: Vector) -> Solution:
-        """The point in cvxpy's terms."""
-        z = point.state["z"].copy()
-        for host, level in zip(self.compiled.hosts, levels, strict=True):
-            z[host.column] = level
-        state = point.state
-        return self.compiled.solution("optimal", z, point.y, state["dual_eq"], state["dual_in"], state["value"])

@@ -1,0 +1,88 @@
+"""One call of a cvxpy solver: its options, its quirks, and its verdict in the masters' words."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import cvxpy as cp
+from cvxpy import settings as s
+from cvxpy.error import SolverError
+
+from hedgeopt.tail.masters.options import solver_options
+
+_STATUS = {
+    s.OPTIMAL: "optimal",
+    s.OPTIMAL_INACCURATE: "optimal",
+    s.USER_LIMIT: "optimal",
+    s.INFEASIBLE: "infeasible",
+    s.INFEASIBLE_INACCURATE: "infeasible",
+    s.UNBOUNDED: "unbounded",
+    s.UNBOUNDED_INACCURATE: "unbounded",
+}
+# HiGHS' word for a solution within its feasibility tolerance.
+_FEASIBLE = 2
+# Relative violation up to which a solver that was cut off has a point, and residuals are charged at the point.
+NEAR = 1e-5
+
+
+@dataclass
+class Answer:
+    """A verdict (optimal, infeasible, unbounded, late or failed), why, and what the solver was given and gave.
+
+    "optimal" means that a point came back, at whatever accuracy: what it is worth the caller computes.
+    """
+
+    status: str
+    reason: str = ""
+    solver: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    raw: Any = None
+    offset: float = 0.0
+    cut: bool = False
+    """Whether a limit ended the solver: its point may be anything."""
+
+    def usable(self, violation: float) -> bool:
+        """Whether the point is near the constraints; a solver that was cut off is given no benefit of the doubt."""
+        return not self.cut or violation <= NEAR
+
+
+def call(problem: cp.Problem, name: str, given: dict[str, Any], tolerance: float, seconds: float | None) -> Answer:
+    """Solve ``problem`` within ``seconds``, as near to ``tolerance`` as the solver can be asked."""
+    if seconds is not None and seconds <= 0:
+        return Answer("late")
+    options = solver_options(name, given, tolerance, problem.is_mixed_integer(), seconds)
+    try:
+        answer = _solve(problem, name, options)
+        if problem.status == s.INFEASIBLE_OR_UNBOUNDED:
+            # Presolve does not say which: with nothing to minimise only one of the two is left.
+            probe = cp.Problem(cp.Minimize(0), problem.constraints)
+            _solve(probe, name, options)
+            answer.status = "infeasible" if probe.status in (s.INFEASIBLE, s.INFEASIBLE_INACCURATE) else "unbounded"
+            return answer
+    except SolverError as error:
+        return Answer("failed", str(error))
+    answer.status, answer.reason = _STATUS.get(problem.status, "failed"), f"{name} ended with status {problem.status}"
+    answer.cut = problem.status == s.USER_LIMIT
+    if answer.cut and not _has_point(problem):
+        answer.status = "failed" if seconds is None else "late"
+    return answer
+
+
+def _has_point(problem: cp.Problem) -> bool:
+    info = problem.solver_stats.extra_stats if problem.solver_stats is not None else None
+    found = getattr(info, "primal_solution_status", _FEASIBLE)
+    return int(found) == _FEASIBLE and problem.value is not None
+
+
+def _solve(problem: cp.Problem, name: str, options: dict[str, Any]) -> Answer:
+    """``problem.solve(solver=name, **options)``, keeping the solver's arrays and its own answer."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*DPP.*")
+        warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+        warnings.filterwarnings("ignore", category=UserWarning, module="cvxpy")
+        data, chain, inverse = problem.get_problem_data(name, solver_opts=dict(options))
+        raw = chain.solve_via_data(problem, data, False, False, dict(options))
+        problem.unpack_results(raw, chain, inverse)
+    return Answer("optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)))

@@ -11,34 +11,40 @@ from numpy.typing import NDArray
 
 _STATUS = highspy.HighsBasisStatus
 LOWER, BASIC, UPPER, ZERO = _STATUS.kLower, _STATUS.kBasic, _STATUS.kUpper, _STATUS.kZero
+Mask = NDArray[np.bool_]
+# By whether a variable is basic: excesses rest on zero, scenario rows and inequalities on their right-hand side.
+_EXCESS = np.array([LOWER, BASIC], dtype=object)
+_ROW = np.array([UPPER, BASIC], dtype=object)
 
 
 @dataclass
 class Basis:
-    """Statuses by meaning: columns and rows of the whole program, levels, and per tail the scenarios'."""
+    """Basic or not, by meaning: columns and rows of the whole program, levels, and per tail the scenarios."""
 
-    columns: list[Any]
-    levels: list[Any]
-    equalities: list[Any]
-    rows: list[Any]
-    excess: list[list[Any]]
-    slack: list[list[Any]]
+    columns: NDArray[Any]
+    """Statuses of the variables."""
+    levels: Mask
+    equalities: Mask
+    rows: Mask
+    excess: list[Mask]
+    slack: list[Mask]
     boundaries: list[object]
-    """Which boundaries the statuses belong to (:attr:`Piece.boundary`)."""
+    """Which boundaries the masks belong to (:attr:`Piece.boundary`)."""
 
     @property
-    def at_level(self) -> list[NDArray[np.bool_]]:
-        """Scenarios that sit at the level: neither slack nor excess is basic."""
-        return [
-            np.array([e != BASIC and s != BASIC for e, s in zip(*pair, strict=True)], dtype=bool)
-            for pair in zip(self.excess, self.slack, strict=True)
-        ]
+    def basic_columns(self) -> Mask:
+        """Which variables are basic."""
+        return np.asarray(self.columns == BASIC, dtype=bool)
 
-    def keep(self, k: int, stays: NDArray[np.bool_], boundary: object) -> None:
+    @property
+    def at_level(self) -> list[Mask]:
+        """Scenarios that sit at the level: neither slack nor excess is basic."""
+        return [~(e | s) for e, s in zip(self.excess, self.slack, strict=True)]
+
+    def keep(self, k: int, stays: Mask, boundary: object) -> None:
         """Forget the scenarios of tail ``k`` that do not stay; what stays is called ``boundary``."""
         self.boundaries[k] = boundary
-        for part in (self.excess, self.slack):
-            part[k] = [x for x, yes in zip(part[k], stays.tolist(), strict=True) if yes]
+        self.excess[k], self.slack[k] = self.excess[k][stays], self.slack[k][stays]
 
     def start(self, p: Any, kinds: Any) -> highspy.HighsBasis | None:
         """For the program ``kinds`` of ``p``; what joins from outside has its slack basic, from the aggregate its excess.
@@ -48,40 +54,48 @@ class Basis:
         """
         if len(self.columns) != kinds.parent.n or len(self.levels) != kinds.K or len(self.rows) != len(kinds.parent.b):
             return None
-        columns = [*(self.columns[j] for j in kinds.work.tolist()), *self.levels]
-        rows = [*self.equalities, *(self.rows[i] for i in kinds.wide_rows.tolist())]
         if len(self.equalities) + len(kinds.wide_rows) != kinds.base:
             return None
+        # A level is free: off the basis it rests at zero.
+        levels = [BASIC if x else ZERO for x in self.levels.tolist()]
+        equalities = [BASIC if x else LOWER for x in self.equalities.tolist()]
+        columns = [self.columns[kinds.work], levels]
+        rows = [equalities, _ROW[self.rows[kinds.wide_rows].astype(int)]]
         for k, piece in enumerate(p.pieces):
-            excess, slack = self.excess[k], self.slack[k]
             if self.boundaries[k] is not piece.boundary:
                 return None
-            new = (
-                np.zeros(len(piece.caps) - len(excess), dtype=bool) if piece.summed is None else piece.summed[len(excess) :]
-            )
-            columns += [*excess, *(BASIC if x else LOWER for x in new.tolist())]
-            rows += [*slack, *(UPPER if x else BASIC for x in new.tolist())]
+            known, count = len(self.excess[k]), len(piece.caps)
+            new = np.zeros(count - known, dtype=bool) if piece.summed is None else piece.summed[known:]
+            columns.append(_EXCESS[np.concatenate((self.excess[k], new)).astype(int)])
+            rows.append(_ROW[np.concatenate((self.slack[k], ~new)).astype(int)])
         basis = highspy.HighsBasis()
-        basis.col_status, basis.row_status, basis.valid = columns, rows, True
+        col_status, row_status = np.concatenate(columns), np.concatenate(rows)
+        basis.col_status, basis.row_status, basis.valid = col_status.tolist(), row_status.tolist(), True
         # HiGHS looks for dependent columns in a basis it does not trust, which costs more than the solve.
-        basis.alien = columns.count(BASIC) + rows.count(BASIC) != len(rows)
+        basis.alien = int((col_status == BASIC).sum() + (row_status == BASIC).sum()) != len(row_status)
         return basis
 
 
-def read(basis: Any, p: Any, kinds: Any) -> Basis:
+def read(h: Any, value: NDArray[np.float64], p: Any, kinds: Any) -> Basis:
     """What HiGHS ended with; resting columns sit at zero, on the bound that is there, and dropped rows are slack."""
     parent, n, K, base, first = kinds.parent, p.n, kinds.K, kinds.base, kinds.first
-    found, found_rows = list(basis.col_status), list(basis.row_status)
-    columns = [LOWER if lo == 0 else UPPER if up == 0 else ZERO for lo, up in zip(parent.lower, parent.upper, strict=True)]
-    for j, status in zip(kinds.work.tolist(), found[:n], strict=True):
-        columns[j] = status
-    rows = [BASIC] * len(parent.b)
+    _, basic = h.getBasicVariables()
+    basic = np.asarray(basic)
+    in_columns, in_rows = np.zeros(len(value), dtype=bool), np.zeros(base + int(first[-1]), dtype=bool)
+    in_columns[basic[basic >= 0]] = True
+    in_rows[-1 - basic[basic < 0]] = True
+    at = np.zeros(parent.n)
+    at[kinds.work] = value[:n]
+    columns = np.full(parent.n, ZERO, dtype=object)
+    columns[np.abs(at - parent.lower) <= 1e-9 * (1 + np.abs(at))] = LOWER
+    columns[np.abs(at - parent.upper) <= 1e-9 * (1 + np.abs(at))] = UPPER
+    columns[kinds.work[in_columns[:n]]] = BASIC
+    rows = np.ones(len(parent.b), dtype=bool)
     equalities = base - len(kinds.wide_rows)
-    for i, status in zip(kinds.wide_rows.tolist(), found_rows[equalities:base], strict=True):
-        rows[i] = status
+    rows[kinds.wide_rows] = in_rows[equalities:base]
     return Basis(
-        columns, found[n : n + K], found_rows[:equalities], rows,
-        [found[n + K + first[k] : n + K + first[k + 1]] for k in range(K)],
-        [found_rows[base + first[k] : base + first[k + 1]] for k in range(K)],
+        columns, in_columns[n : n + K], in_rows[:equalities], rows,
+        [in_columns[n + K + first[k] : n + K + first[k + 1]] for k in range(K)],
+        [in_rows[base + first[k] : base + first[k + 1]] for k in range(K)],
         [piece.boundary for piece in p.pieces],
     )  # fmt: skip

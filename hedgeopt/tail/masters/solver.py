@@ -51,7 +51,7 @@ class SolverMaster(ArrayMaster):
         v, tails, constraints, named = self._program(p)
         # Linear costs are of order one already; an objective without any is scaled by its quadratic term.
         weight = max(float(np.abs(p.c).max(initial=0.0)), float(p.price.max(initial=0.0)))
-        if weight < 1e-3:
+        if weight < 1e-7:
             weight = float(abs(p.P).max()) if p.P is not None else weight
         weight = weight or 1.0
         objective = (p.c / weight) @ v

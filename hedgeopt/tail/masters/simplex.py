@@ -83,7 +83,7 @@ class SimplexMaster(WorkingMaster):
                 self.memory["sparse"] = False
             return "failed"
         if self.box is None:
-            found = self.memory["basis"] = bases.read(h, np.asarray(h.getSolution().col_value), part, kinds)
+            found = self.memory["basis"] = bases.read(h.getBasis(), part, kinds)
             self.memory["sparse"] = sum(int(x.sum()) for x in found.at_level) <= _DENSE
         return self._raw(h, part, kinds)
 
@@ -92,7 +92,7 @@ class SimplexMaster(WorkingMaster):
         known = self.memory.get("basis")
         if known is None:
             return np.ones(len(raw.v), dtype=bool)
-        return np.asarray(known.basic_columns[self._columns] | (raw.v != 0))
+        return np.asarray(known.basic_columns | (raw.v != 0))
 
     def _patience(self, p: Scaled | Restricted) -> int:
         """Iteration limit: short until the first solve has shown how many scenarios sit at the level."""

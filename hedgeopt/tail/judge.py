@@ -28,6 +28,7 @@ class Judge:
         self.losses: list[Vector] = []
         self.values = self.var = np.zeros(len(active))
         self.violation = self.gap = np.inf
+        self.growth = 1.0
         self.dual_weights: list[Vector] = []
 
     def _evaluate(self, losses: list[Vector]) -> tuple[Vector, Vector]:
@@ -52,7 +53,9 @@ class Judge:
         wrong = []
         for a, L in zip(self.active, losses, strict=True):
             _, level = a.reduced(L)
-            wrong.append(a.misplaced(L, level, 1e-12 * abs(level), a.model.band(max(ADD * a.model.width, 300))))
+            wrong.append(
+                a.misplaced(L, level, 1e-12 * abs(level), a.model.band(int(self.growth * max(ADD * a.model.width, 300))))
+            )
         if point.lower > self.lower:
             self.lower, self.dual = point.lower, point
             if self.final:
@@ -105,7 +108,7 @@ class Judge:
             value, violation = master.upper(master.blend(self.best, point, share), values * self.scale)
             return (value if violation <= 0.01 * self.options.tolerance else np.inf), violation
 
-        if not np.isfinite(self.upper):
+        if not np.isfinite(self.upper) or (feasible and upper < self.upper):
             return 1.0
         shares = {0.0: self.upper, 1.0: at(1.0)[0] if feasible else np.inf}
         lo, hi = 0.0, 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,10 @@ from hedgeopt.tail.source import Index, ScenarioSource, Vector
 
 # First boundary of a level in units of the number of instruments, gap at which a coarse level hands over, and the box
 # that replaces an unbounded relaxation.
-BAND, COARSE, BOX = 10, 3e-3, 1e6
+BAND, COARSE, BOX = 10, 1e-2, 1e6
+# Most times the scenarios of one level to the next; and scenarios beyond which a level's boundary starts larger, in
+# units of its size over the root of its sample's.
+RATIO, SPREAD = 24.0, 632.0
 
 
 class Loop:
@@ -44,7 +48,12 @@ class Loop:
         out, point = self.out, None
         sizes = self._schedule() if start is None else [1.0]
         rng = np.random.default_rng(20000)
+        before = 1.0
         for share in sizes:
+            # A sample of m scenarios misplaces the plan by 1/sqrt(m): so many more stand between the two.
+            size = max((m.size for m in self.models), default=1)
+            self.growth = max(1.0, share * size / (before * size) ** 0.5 / SPREAD) if before < 1.0 else 1.0
+            before = share
             final = share == sizes[-1]
             # A coarse level is not worth the last resort; the whole set is.
             self.fallbacks = len(self._makers) if final else max(1, len(self._makers) - 1)
@@ -56,16 +65,16 @@ class Loop:
         return out
 
     def _schedule(self) -> list[float]:
-        """Shares of the scenarios per level, coarse to fine."""
+        """Shares of the scenarios per level, coarse to fine, in equal ratios."""
         if not self.models:
             return [1.0]
         size = max(m.size for m in self.models)
         width = self.models[0].width
         first = max(1500.0, max(min(1.0 * width * float(m.size * m.caps.max()), 8 * width) for m in self.models))
-        shares = [1.0]
-        while shares[-1] * size > 3 * first:
-            shares.append(max(first / size, shares[-1] / 8))
-        return shares[::-1]
+        if size <= 3 * first:
+            return [1.0]
+        levels = max(1, math.ceil(math.log(size / first) / math.log(RATIO)))
+        return [float((first / size) ** (i / levels)) for i in range(levels, -1, -1)]
 
     def _samples(self, share: float, rng: np.random.Generator) -> list[LossModel]:
         chosen: dict[int, np.ndarray] = {}
@@ -106,11 +115,12 @@ class Loop:
                 continue
             if not losses:
                 losses = self._pass(models, begin if begin is not None else np.zeros(width), share)
-            a.rebuild(losses[k], a.model.size if whole else a.model.band(BAND * width + 200))
+            a.rebuild(losses[k], a.model.size if whole else a.model.band(int(self.growth * (BAND * width + 200))))
         out.pass_seconds += time.perf_counter() - t
         goal = options.tolerance if final else max(options.tolerance, COARSE)
         accuracy = 0.1 * goal if whole or not models else max(0.1 * goal, 1e-2)
         judge = Judge(options, active, final)
+        judge.growth = self.growth
         if entry is not None and kept is None:
             judge.enter(entry, losses, entry.master)
         point = entry

@@ -163,7 +163,7 @@ def _masters(
 def _interior(parts: Split) -> Master:
     from hedgeopt.tail.masters.interior import InteriorMaster
 
-    return InteriorMaster(compile_base(parts))
+    return InteriorMaster(compile_base(parts), parts.memory)
 
 
 def _simplex(parts: Split, limited: bool) -> Master:

@@ -27,6 +27,8 @@ class Repaired:
     lam: Vector
     q: list[Vector]
     m: Vector
+    reduced: Vector
+    """Reduced costs ``d`` of the variables."""
 
 
 def multipliers(p: Any, lam: Vector) -> Vector:
@@ -53,7 +55,7 @@ def envelope(q: Vector, caps: Vector, total: float) -> Vector:
 
 
 def repaired(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector]) -> Repaired:
-    """Make the dual point feasible and evaluate its bound (``p`` is :class:`~hedgeopt.tail.masters.layout.Scaled`)."""
+    """Make the dual point feasible and evaluate its bound (``p`` is :class:`~hedgeopt.tail.masters.scaled.Scaled`)."""
     lam = np.maximum(lam, 0.0)
     lam[p.single_rows] = 0.0
     m = multipliers(p, lam)
@@ -64,7 +66,7 @@ def repaired(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector]) -> Rep
         new.append(qk)
         force += m[k] * p.G[k] + qk @ p.R[k]
         value += m[k] * p.C[k] + float(qk @ p.offset[k])
-    d = p.c + p.A_eqT @ nu + p.AT @ lam + p.ET @ force
+    d = p.c + p.A_eqT @ nu + p.AT @ lam + p.forces(force)
     value -= float(nu @ p.b_eq) + float(lam @ p.b)
     if p.P is not None:
         Pv = p.P @ v
@@ -77,4 +79,4 @@ def repaired(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector]) -> Rep
     rows = np.where(d > 0, p.lower_row, p.upper_row)
     use = held & (rows >= 0) & (d != 0)
     lam[rows[use]] = np.abs(d[use] / p.single_entry[rows[use]])
-    return Repaired(value + float(terms.sum()), loose, lam, new, m)
+    return Repaired(value + float(terms.sum()), loose, lam, new, m, d)

@@ -8,77 +8,54 @@ one symmetric product ``R' diag(h) R`` in BLAS.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import scipy.linalg as la
-from cvxpy.reductions.solution import Solution
+from numpy.typing import NDArray
 
-from hedgeopt.tail.compiled import Compiled
-from hedgeopt.tail.masters.base import Piece, Point, no_point
 from hedgeopt.tail.masters.bound import Repaired, multipliers, repaired
-from hedgeopt.tail.masters.layout import Layout
 from hedgeopt.tail.masters.newton import Newton, Step
+from hedgeopt.tail.masters.scaled import Restricted, Scaled
+from hedgeopt.tail.masters.working import Raw, WorkingMaster
 from hedgeopt.tail.source import Vector
 
 # Gondzio's correctors: one per so many variables, as a factorisation costs more, and at most three; the step that needs
 # none, the gain that pays for one; and the merit from which a bound is worth proving.
 _VARIABLES, _CORRECTORS, _LONG, _GAIN, _PROVE = 200, 3, 0.9, 0.05, 1e-2
+# Tolerance from which steps may be taken in single precision.
+_SINGLE = 1e-3
 # A warm point keeps its place; slacks and duals start this far inside the cone.
 _WARM_SLACK, _WARM_DUAL, _WARM_SPREAD, _STEP = 0.01, 0.01, 0.1, 0.99
 # Scaled values are of order one: beyond this the iterates run off along a ray (infeasible or unbounded).
 _DIVERGED = 1e11
 
 
-class InteriorMaster:
+class InteriorMaster(WorkingMaster):
     """See the module's text; raises nothing, a failure is ``Point.status == "failed"``."""
 
     name = "INTERIOR"
     retry = True
+    max_iterations = 150
 
-    def __init__(self, compiled: Compiled, max_iterations: int = 150, layout: Layout | None = None) -> None:
-        self.compiled = compiled
-        self.layout = Layout(compiled) if layout is None else layout
-        self.max_iterations = max_iterations
-
-    def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
-        """Solve the reduced problem to a relative gap and relative residuals of ``tolerance``."""
-        with np.errstate(all="ignore"):
-            try:
-                return _Iteration(self, pieces, start).run(tolerance)
-            except (la.LinAlgError, ValueError, FloatingPointError):
-                return no_point("failed", self.compiled.E.shape[0], len(pieces))
-
-    def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
-        """Objective and violation at the point's z with the true levels."""
-        return self.layout.upper(point.state["z"], levels)
-
-    def blend(self, a: Point, b: Point, share: float) -> Point:
-        """A point on the segment; feasible because the base problem is convex."""
-        z = (1 - share) * a.state["z"] + share * b.state["z"]
-        return replace(b, y=(1 - share) * a.y + share * b.y, state=b.state | {"z": z})
-
-    def solution(self, point: Point, levels: Vector) -> Solution:
-        """The point in cvxpy's terms."""
-        z = point.state["z"].copy()
-        for host, level in zip(self.compiled.hosts, levels, strict=True):
-            z[host.column] = level
-        state = point.state
-        return self.compiled.solution("optimal", z, point.y, state["dual_eq"], state["dual_in"], state["value"])
+    def core(
+        self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, v: Vector | None
+    ) -> Raw | str:
+        """Interior-point iterations to a relative gap and relative residuals of ``tolerance``."""
+        try:
+            return _Iteration(part, None if v is None else v[work], self.max_iterations).run(tolerance)
+        except (la.LinAlgError, ValueError, FloatingPointError):
+            return "failed"
 
 
 class _Iteration:
     """One solve: scaled data, iterate and steps."""
 
-    def __init__(self, master: InteriorMaster, pieces: list[Piece], start: Point | None) -> None:
-        self.master, self.pieces = master, pieces
-        self.problem = p = master.layout.scaled(pieces)
+    def __init__(self, problem: Scaled | Restricted, z0: Vector | None, max_iterations: int) -> None:
+        self.problem = p = problem
+        self.pieces = pieces = p.pieces
+        self.max_iterations = max_iterations
         K = len(pieces)
-        z0 = None
-        if start is not None and start.state is not None and "z" in start.state:
-            z0 = start.state["z"][master.layout.columns] / (p.D * p.unit)
         self.v = np.zeros(p.n) if z0 is None else z0.copy()
         self.nu = np.zeros(p.A_eq.shape[0])
         slack = p.b - p.A @ self.v
@@ -90,7 +67,7 @@ class _Iteration:
         self.q: list[Vector] = []
         self.r: list[Vector] = []
         self.alpha = np.zeros(K)
-        y = p.E @ self.v
+        y = p.arguments(self.v)
         m = self.m()
         for k, piece in enumerate(pieces):
             L = p.R[k] @ y + p.offset[k]
@@ -113,16 +90,16 @@ class _Iteration:
         """Multipliers of the tails."""
         return multipliers(self.problem, self.lam)
 
-    def run(self, tolerance: float) -> Point:
+    def run(self, tolerance: float) -> Raw | str:
         """Iterate until the gap and the residuals are small."""
         p, K = self.problem, len(self.pieces)
         complementary = len(self.s) + 2 * sum(len(q) for q in self.q)
-        newton = Newton(p)
+        newton = Newton(p, tolerance >= _SINGLE)
         best, stalled = np.inf, 0
         proof: Repaired | None = None
         proof_nu = self.nu
-        for iteration in range(self.master.max_iterations):
-            y = p.E @ self.v
+        for iteration in range(self.max_iterations):
+            y = p.arguments(self.v)
             m = self.m()
             Pv = p.P @ self.v if p.P is not None else 0.0
             r_d = p.c + Pv + p.A_eqT @ self.nu + p.AT @ self.lam
@@ -143,12 +120,12 @@ class _Iteration:
                 r_x.append(m[k] * piece.caps - self.q[k] - self.r[k])
                 primal += p.price[k] * tails[k]
                 dual += m[k] * (p.G[k] @ y + p.C[k]) + self.q[k] @ L
-            r_d = r_d + p.ET @ y_force
+            r_d = r_d + p.forces(y_force)
             r_e = p.A_eq @ self.v - p.b_eq
             dual += self.nu @ r_e + self.lam @ (p.A @ self.v - p.b)
             comp = self.s @ self.lam + sum(x @ r + w @ q for x, r, w, q in zip(self.xi, self.r, self.w, self.q, strict=True))
             mu = comp / max(complementary, 1)
-            size = max(abs(primal), 1e-6 * (np.abs(p.c) @ np.abs(self.v) + p.spread), 1e-12)
+            size = max(abs(float(primal)), 1e-6 * (float(np.abs(p.c) @ np.abs(self.v)) + p.spread), 1e-12)
             infeasible = max(_top(r_e) / (1 + _top(p.b_eq)), _top(r_i) / (1 + _top(p.b)))
             infeasible = max([infeasible, *[_top(x) / p.spread for x in r_w]])
             dual_residual = max([_top(r_d), _top(r_a), *[_top(x) for x in r_x]])
@@ -160,7 +137,7 @@ class _Iteration:
                 or not np.isfinite(total)
                 or not np.isfinite(infeasible + dual_residual)
             ):
-                return no_point("failed", p.E.shape[0], K)
+                return "failed"
             feasible = infeasible <= min(tolerance, 1e-8) * 10
             merit = max(total, infeasible, dual_residual)
             if merit < _PROVE:
@@ -169,13 +146,13 @@ class _Iteration:
                 if found.loose <= 0.1 * tolerance * size and (proof is None or found.value > proof.value):
                     proof, proof_nu = found, self.nu.copy()
                 if proof is not None and feasible and primal - proof.value <= tolerance * size:
-                    return self._point(float(primal), proof, proof_nu, tails, iteration)
+                    return Raw("optimal", self.v, proof_nu, tails, float(primal), proof, iteration)
             stalled = 0 if merit < 0.9 * best else stalled + 1
             best = min(best, merit)
             done = total <= tolerance and feasible and dual_residual <= tolerance
             if done or (stalled > 8 and merit < min(30 * tolerance, 1e-4)):
-                found = Repaired(float(dual), 0.0, self.lam, self.q, m)
-                return self._point(float(primal), found, self.nu, tails, iteration)
+                found = Repaired(float(dual), 0.0, self.lam, self.q, m, r_d)
+                return Raw("optimal", self.v, self.nu, tails, float(primal), found, iteration, proven=False)
             if stalled > 25:
                 break
             newton.factor(self.lam, self.s, self.xi, self.w, self.q, self.r)
@@ -196,7 +173,7 @@ class _Iteration:
             if p.P is not None:
                 a_p = a_d = min(a_p, a_d)
             self._move(step, a_p, a_d)
-        return no_point("failed", p.E.shape[0], K)
+        return "failed"
 
     def _centred(self, newton: Newton, residuals: Any, step: Step, kappas: Any, target: float) -> Step:
         """Gondzio's correctors: pull outlying complementarity products towards the target while steps get longer."""
@@ -246,10 +223,6 @@ class _Iteration:
             self.w[k] += a_p * step.w[k]
             self.q[k] += a_d * step.q[k]
             self.r[k] += a_d * step.r[k]
-
-    def _point(self, primal: float, proof: Repaired, nu: Vector, tails: Vector, iterations: int) -> Point:
-        it = SimpleNamespace(v=self.v, nu=nu, lam=proof.lam, q=proof.q)
-        return self.problem.point(it, primal, proof.value, tails, proof.m, iterations)
 
 
 def _longest(pairs: list[tuple[Vector, Vector]]) -> float:

@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg as la
+from scipy.linalg import lapack
 
 from hedgeopt.tail.source import Vector
+
+# Smallest pivot of the matrix with unit diagonal that single precision may have.
+_PIVOT = 0.03
 
 
 @dataclass
@@ -29,8 +33,12 @@ class Step:
 class Newton:
     """Factor once per iterate, then solve for predictor and corrector."""
 
-    def __init__(self, problem: Any) -> None:
+    def __init__(self, problem: Any, single: bool = False) -> None:
         self.p = problem
+        # Steps towards a loose tolerance need the scenarios' product in single precision only, where it is well
+        # conditioned; residuals stay exact.
+        self.R = [R.astype(np.float32) for R in problem.R] if single else problem.R
+        self.single = single
 
     def factor(self, lam: Vector, s: Vector, xi: list[Vector], w: list[Vector], q: list[Vector], r: list[Vector]) -> None:
         """Form and factorise the reduced matrix at an iterate."""
@@ -53,14 +61,14 @@ class Newton:
             self.rho.append(rho)
             self.ratio.append(ratio)
             R = p.R[k]
-            scaled = R * np.sqrt(h)[:, None]
+            scaled = self.R[k] * np.sqrt(h).astype(self.R[k].dtype)[:, None]
             Hy += scaled.T @ scaled
-            H[:n, n + k] = H[n + k, :n] = -(p.ET @ (R.T @ h))
+            H[:n, n + k] = H[n + k, :n] = -p.forces(h @ R)
             H[n + k, n + k] = h.sum()
             row = p.host_row[k]
             if row >= 0:
                 a, u = p.host_coef[k], p.caps[k]
-                g[row][:n] += a * (p.ET @ (p.G[k] + R.T @ (rho * u)))
+                g[row][:n] += a * p.forces(p.G[k] + (rho * u) @ R)
                 g[row][n + k] += a * (1 - p.mass[k] - rho @ u)
                 sigma[row] += a * a * float((u * u * ratio) @ (1 - rho))
         H[:n, :n] += p.lift(Hy)
@@ -83,25 +91,20 @@ class Newton:
         H *= self.scale[None, :]
         self.H = H
         size = len(H)
-        for regular in (1e-14, 1e-12, 1e-10, 1e-8, 1e-6):
-            M = H.copy()
-            M.flat[:: size + 1] += regular
-            try:
-                self.L = la.cholesky(M, lower=True, overwrite_a=True, check_finite=False)
-                break
-            except la.LinAlgError:
-                continue
-        else:
-            raise la.LinAlgError("not positive definite")
+        self.L = _regularised(H)
+        if self.single and self.L.diagonal().min() < _PIVOT:
+            self.single, self.R = False, p.R
+            self.factor(lam, s, xi, w, q, r)
+            return
         if p.A_eq.shape[0]:
             B = np.zeros((size, p.A_eq.shape[0]))
             B[:n] = p.A_eq_dense.T
             B *= self.scale[:, None]
             self.B = B
-            self.X = la.solve_triangular(self.L, B, lower=True, check_finite=False)
+            self.X = _forward(self.L, B)
             S = self.X.T @ self.X
             S.flat[:: len(S) + 1] += 1e-13 * max(float(np.trace(S)) / len(S), 1e-300)
-            self.S = la.cho_factor(S, lower=True, check_finite=False)
+            self.S = _cholesky(S)
 
     def _solve(self, right: Vector, right_eq: Vector) -> tuple[Vector, Vector]:
         """``H x + A_eq' nu = right``, ``A_eq x = right_eq`` with iterative refinement."""
@@ -111,12 +114,12 @@ class Newton:
         res, res_eq = b, right_eq
         for _ in range(3):
             if m:
-                half = la.solve_triangular(self.L, res, lower=True, check_finite=False)
-                dnu = la.cho_solve(self.S, self.X.T @ half - res_eq, check_finite=False)
-                dx = la.solve_triangular(self.L, half - self.X @ dnu, lower=True, trans=1, check_finite=False)
+                half = _forward(self.L, res)
+                dnu = _both(self.S, self.X.T @ half - res_eq)
+                dx = _back(self.L, half - self.X @ dnu)
                 nu = nu + dnu
             else:
-                dx = la.cho_solve((self.L, True), res, check_finite=False)
+                dx = _both(self.L, res)
             x = x + dx
             res = b - self.H @ x
             if m:
@@ -144,7 +147,7 @@ class Newton:
             ek = self.ratio[k] * r_x[k] + kappa_r[k] / self.r[k] - kappa_q[k] / self.q[k] + r_w[k]
             e.append(ek)
             he = self.h[k] * ek
-            right[:n] -= p.ET @ (p.R[k].T @ he)
+            right[:n] -= p.forces(he @ p.R[k])
             right[n + k] += he.sum()
             row = p.host_row[k]
             if row >= 0:
@@ -162,7 +165,7 @@ class Newton:
         for row, vector in self.g.items():
             dlam[row] = (vector @ x + host_shift[row]) / self.sigma[row]
         ds = (-kappa - self.s * dlam) / self.lam
-        dy = p.E @ dv
+        dy = p.arguments(dv)
         dxi, dw, dq, dr = [], [], [], []
         for k in range(K):
             row = p.host_row[k]
@@ -174,3 +177,34 @@ class Newton:
             dxi.append((-kappa_r[k] - self.xi[k] * drk) / self.r[k])
             dw.append((-kappa_q[k] - self.w[k] * dqk) / self.q[k])
         return Step(dv, dalpha, dnu, ds, dlam, dxi, dw, dq, dr)
+
+
+# LAPACK without scipy's checks and batching, which cost more than the small systems themselves.
+def _regularised(H: Any) -> Any:
+    for regular in (1e-14, 1e-12, 1e-10, 1e-8, 1e-6):
+        M = H.copy()
+        M.flat[:: len(H) + 1] += regular
+        try:
+            return _cholesky(M)
+        except la.LinAlgError:
+            continue
+    raise la.LinAlgError("not positive definite")
+
+
+def _cholesky(M: Any) -> Any:
+    L, info = lapack.dpotrf(M, lower=1, clean=0, overwrite_a=0)
+    if info:
+        raise la.LinAlgError("not positive definite")
+    return L
+
+
+def _forward(L: Any, b: Any) -> Any:
+    return lapack.dtrtrs(L, b, lower=1)[0]
+
+
+def _back(L: Any, b: Any) -> Any:
+    return lapack.dtrtrs(L, b, lower=1, trans=1)[0]
+
+
+def _both(L: Any, b: Any) -> Any:
+    return lapack.dpotrs(L, b, lower=1)[0]

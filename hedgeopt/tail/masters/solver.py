@@ -11,10 +11,10 @@ import cvxpy as cp
 import numpy as np
 
 from hedgeopt.tail.compiled import Compiled
+from hedgeopt.tail.masters.arrays import ArrayMaster
 from hedgeopt.tail.masters.base import Piece, Point, no_point
 from hedgeopt.tail.masters.bound import repaired
 from hedgeopt.tail.masters.call import call
-from hedgeopt.tail.masters.interior import InteriorMaster
 from hedgeopt.tail.source import Vector
 
 # Violations of the base problem's rows count a hundredth of those of a tail's row (see Judge): the first are the
@@ -24,14 +24,12 @@ _ROWS = 0.01
 _FLOOR = 1e-3
 
 
-class SolverMaster(InteriorMaster):
-    """Shares points, blends and solutions with the interior-point master; ``solve`` asks a cvxpy solver.
+class SolverMaster(ArrayMaster):
+    """The reduced problem as arrays, handed to a cvxpy solver.
 
     A solver's own value is not a bound: one that stops early, or mistakes the units, is off by more than it says.
     Its point is clipped to the variables' bounds and evaluated anew, its duals prove the bound.
     """
-
-    retry = False
 
     def __init__(
         self,
@@ -53,7 +51,7 @@ class SolverMaster(InteriorMaster):
         v, tails, constraints, named = self._program(p)
         # Linear costs are of order one already; an objective without any is scaled by its quadratic term.
         weight = max(float(np.abs(p.c).max(initial=0.0)), float(p.price.max(initial=0.0)))
-        if weight < 1e-3:
+        if weight < 1e-7:
             weight = float(abs(p.P).max()) if p.P is not None else weight
         weight = weight or 1.0
         objective = (p.c / weight) @ v
@@ -128,7 +126,7 @@ class SolverMaster(InteriorMaster):
         return replace(point, details=point.details | {"violation": _violation(p, v, named["plain"])})
 
     def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
-        """As the interior-point master's, with what the solver left of the base problem's own rows."""
+        """As every master's, with what the solver left of the base problem's own rows."""
         value, worst = super().upper(point, levels)
         return value, max(worst, _ROWS * float(point.details.get("violation", 0.0)))
 

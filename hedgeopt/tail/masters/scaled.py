@@ -1,0 +1,191 @@
+"""The scaling the masters work in, and the program in some of its columns.
+
+Columns are divided by the size of the losses they cause (option chains mix columns of 1e-3 and 1e5), rows by their
+largest entry, the objective by its largest gradient, and losses by one common unit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from hedgeopt.tail.masters.base import Piece, Point
+from hedgeopt.tail.masters.structure import Structure
+from hedgeopt.tail.source import Vector
+
+if TYPE_CHECKING:
+    from hedgeopt.tail.masters.layout import Layout
+
+# Loss sizes may change by this factor before the scales are computed anew.
+_RESCALE = 10.0
+
+
+class Scaled(Structure):
+    """Scaled data of one solve; ``z[columns] = D * unit * v``."""
+
+    def __init__(self, layout: Layout, pieces: list[Piece], sizes: Vector) -> None:
+        self.layout, self.sizes = layout, sizes
+        self.D = D = _columns(layout, sizes)
+        host_size = np.zeros(len(layout.b))
+        for k, piece in enumerate(pieces):
+            if layout.row[k] >= 0:
+                host_size[layout.row[k]] = max(host_size[layout.row[k]], abs(layout.coef[k]) * piece.scale)
+        A = layout.A @ sp.diags_array(D)
+        self.row_scale = 1.0 / np.maximum(np.maximum(_row_top(A), host_size), 1e-300)
+        self.row_scale[self.row_scale > 1e200] = 1.0
+        A_eq = layout.A_eq @ sp.diags_array(D)
+        self.eq_scale = 1.0 / np.maximum(_row_top(A_eq), 1e-300)
+        self.eq_scale[self.eq_scale > 1e200] = 1.0
+        P = None if layout.P is None else sp.csr_array(sp.diags_array(D) @ layout.P @ sp.diags_array(D))
+        is_host = np.zeros(len(layout.b), dtype=bool)
+        is_host[layout.row[layout.row >= 0]] = True
+        self.host_row = layout.row
+        super().__init__(
+            sp.diags_array(self.row_scale) @ A,
+            sp.diags_array(self.eq_scale) @ A_eq,
+            layout.E @ sp.diags_array(D),
+            P,
+            is_host,
+        )
+        self._part: tuple[NDArray[np.bool_], Restricted] | None = None
+
+    def fits(self, sizes: Vector) -> bool:
+        """Whether these scales still serve: no loss column is ten times larger or smaller than it was."""
+        if len(sizes) != len(self.sizes) or np.any((sizes > 0) != (self.sizes > 0)):
+            return False
+        ratio = sizes[sizes > 0] / self.sizes[sizes > 0]
+        return not len(ratio) or bool(ratio.max() < _RESCALE and ratio.min() > 1 / _RESCALE)
+
+    def load(self, pieces: list[Piece]) -> None:
+        """The numbers of one solve."""
+        layout, c = self.layout, self.layout.compiled
+        self.pieces = pieces
+        self.R = [p.rows for p in pieces]
+        raw = [p.rows @ c.f + p.offset if c.f.any() else p.offset for p in pieces]
+        b, b_eq = layout.b * self.row_scale, c.b_eq * self.eq_scale
+        self.unit = _unit(b, b_eq, raw)
+        self.b, self.b_eq = b / self.unit, b_eq / self.unit
+        self.offset = [x / self.unit for x in raw]
+        gradient = layout.c * self.D
+        prices = layout.price * np.array([p.scale for p in pieces]) if pieces else np.zeros(0)
+        # An objective without linear part is measured by its curvature.
+        curve = 0.0 if self.scaled_P is None else 1e-6 * self.unit * float(np.abs(self.scaled_P.data).max(initial=0.0))
+        self.weight = max(float(np.abs(gradient).max(initial=0.0)), float(prices.max(initial=0.0)), curve, 1e-12)
+        self.c = gradient / self.weight
+        self.price = prices / self.weight
+        self.P = None if self.scaled_P is None else self.scaled_P * (self.unit / self.weight)
+        self.P_dense = None if self.P is None else self.P.toarray()
+        self.G = [p.gradient for p in pieces]
+        self.C = [(p.gradient @ c.f + p.constant) / self.unit for p in pieces]
+        self.caps = [p.caps for p in pieces]
+        self.mass = [p.mass for p in pieces]
+        self.host_coef = np.array(
+            [layout.coef[k] * p.scale * self.row_scale[layout.row[k]] if layout.row[k] >= 0 else 0.0
+             for k, p in enumerate(pieces)]
+        )  # fmt: skip
+        self.spread = 1.0 + max([float(np.abs(x).max(initial=0.0)) for x in self.offset], default=0.0)
+        self.lower, self.upper, self.lower_row, self.upper_row = self.bounds(self.b)
+
+    def restricted(self, work: NDArray[np.bool_]) -> Scaled | Restricted:
+        """The program in the columns ``work``, the others at zero."""
+        if work.all():
+            return self
+        if self._part is None or not np.array_equal(self._part[0], work):
+            self._part = (work.copy(), Restricted(self, work))
+        self._part[1].load(self)
+        return self._part[1]
+
+    def point(self, it: Any, primal: float, dual: float, tails: Vector, m: Vector, iterations: int) -> Point:
+        """Unscale an iterate."""
+        layout, c = self.layout, self.layout.compiled
+        value_unit = self.unit * self.weight
+        z = np.zeros(len(c.c))
+        z[layout.columns] = self.D * self.unit * it.v
+        levels = np.array([t * self.unit * p.scale for t, p in zip(tails, self.pieces, strict=True)])
+        for k, host in enumerate(c.hosts):
+            z[host.column] = levels[k]
+        dual_in = it.lam * self.weight * self.row_scale
+        dual_in = dual_in[: len(c.b_in)]
+        dual_eq = it.nu * self.weight * self.eq_scale
+        q = [qk / mk if mk > 0 else np.zeros_like(qk) for qk, mk in zip(it.q, m, strict=True)]
+        y = c.E @ z + c.f
+        state = {"z": z, "dual_in": dual_in, "dual_eq": dual_eq, "value": primal * value_unit + c.offset}
+        return Point(
+            "optimal", y, levels, primal * value_unit + c.offset, dual * value_unit + c.offset, q,
+            m * self.weight, iterations, state, {"size": value_unit},
+        )  # fmt: skip
+
+
+class Restricted(Structure):
+    """Columns ``work`` of a scaled program, with the rows and loss arguments they touch."""
+
+    def __init__(self, parent: Scaled, work: NDArray[np.bool_]) -> None:
+        self.columns = np.flatnonzero(work)
+        A = sp.csc_array(parent.A)[:, self.columns]
+        E = sp.csr_array(sp.csc_array(parent.E)[:, self.columns])
+        self.rows = np.flatnonzero((np.diff(sp.csr_array(A).indptr) > 0) | parent.is_host)
+        self.arguments_kept = np.flatnonzero(np.diff(E.indptr))
+        P = None if parent.scaled_P is None else parent.scaled_P[self.columns][:, self.columns]
+        place = np.cumsum(np.isin(np.arange(parent.A.shape[0]), self.rows)) - 1
+        self.host_row = np.where(parent.host_row >= 0, place[np.maximum(parent.host_row, 0)], -1)
+        super().__init__(
+            sp.csr_array(A)[self.rows], sp.csc_array(parent.A_eq)[:, self.columns], E[self.arguments_kept], P,
+            parent.is_host[self.rows],
+        )  # fmt: skip
+
+    def load(self, parent: Scaled) -> None:
+        """The numbers of one solve."""
+        self.pieces, self.unit, self.weight, self.spread = parent.pieces, parent.unit, parent.weight, parent.spread
+        self.R = [np.ascontiguousarray(R[:, self.arguments_kept]) for R in parent.R]
+        self.G = [G[self.arguments_kept] for G in parent.G]
+        self.b, self.b_eq, self.c = parent.b[self.rows], parent.b_eq, parent.c[self.columns]
+        self.offset, self.C, self.caps, self.mass = parent.offset, parent.C, parent.caps, parent.mass
+        self.price, self.host_coef = parent.price, parent.host_coef
+        self.P = None if parent.P is None else parent.P[self.columns][:, self.columns]
+        self.P_dense = None if self.P is None else self.P.toarray()
+        self.lower, self.upper, self.lower_row, self.upper_row = self.bounds(self.b)
+
+    def whole(self, parent: Scaled, v: Vector, lam: Vector) -> tuple[Vector, Vector]:
+        """Variables and row duals of the parent."""
+        all_v, all_lam = np.zeros(parent.n), np.zeros(len(parent.b))
+        all_v[self.columns], all_lam[self.rows] = v, lam
+        return all_v, all_lam
+
+
+def loss_sizes(pieces: list[Piece], width: int) -> Vector:
+    """Root mean square of each loss gradient over the boundary scenarios."""
+    square, count = np.zeros(width), 0
+    for piece in pieces:
+        square += np.einsum("ij,ij->j", piece.rows, piece.rows)
+        count += len(piece.rows)
+    return np.asarray(np.sqrt(square / max(count, 1)))
+
+
+def _columns(layout: Layout, size: Vector) -> Vector:
+    """Column scales: one over the largest loss, or the largest row entry where there is no loss."""
+    n = len(layout.columns)
+    loss = _row_top(sp.csr_array((sp.diags_array(size) @ abs(layout.E)).T)) if layout.E.shape[0] else np.zeros(n)
+    other = _row_top(sp.csr_array(abs(layout.A).T)) if layout.A.shape[0] else np.zeros(n)
+    if layout.A_eq.shape[0]:
+        other = np.maximum(other, _row_top(sp.csr_array(abs(layout.A_eq).T)))
+    size = np.where(loss > 0, loss, other)
+    return np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 1.0)
+
+
+def _row_top(A: Any) -> Vector:
+    if A.shape[0] == 0 or A.shape[1] == 0:
+        return np.zeros(A.shape[0])
+    return np.asarray(abs(A).max(axis=1).toarray()).ravel()
+
+
+def _unit(b: Vector, b_eq: Vector, raw: list[Vector]) -> float:
+    """A typical loss: the constants' spread, else the size of the equality or inequality right-hand sides."""
+    sizes = [float(x.std()) for x in raw if len(x)] + [float(np.abs(b_eq).max(initial=0.0))]
+    largest = max(sizes, default=0.0)
+    if largest <= 0:
+        nonzero = np.abs(b[b != 0])
+        largest = float(np.median(nonzero)) if len(nonzero) else 1.0
+    return largest if largest > 0 and np.isfinite(largest) else 1.0

@@ -86,6 +86,8 @@ def solve(
         raise InputError("tolerance must be positive", field="tolerance", value=tolerance)
     if max_rounds < 1:
         raise InputError("at least one round is needed", field="max_rounds", value=max_rounds)
+    if threads is not None and threads < 1:
+        raise InputError("at least one thread is needed", field="threads", value=threads)
     if time_limit is not None and not time_limit > 0:
         raise InputError("the time limit must be positive seconds", field="time_limit", value=time_limit)
     options = Options(tolerance, max_rounds, time_limit, threads or os.cpu_count() or 1, verbose)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -34,11 +35,13 @@ def tail(case: Case) -> Answer:
     import hedgeopt.tail  # noqa: F401
 
     problem, x = program(case, cp.cvar)
+    began = time.process_time()
     problem.solve(method="tail", threads=1)
+    spent = time.process_time() - began
     stats = dict(problem.solver_stats.extra_stats)
     weights = stats.pop("tails")[0].weights
     stats = {k: v if isinstance(v, str) else float(v) for k, v in stats.items()}
-    return x.value, {"bound": bound(case, weights), "status": problem.status, **stats}
+    return x.value, {"bound": bound(case, weights), "solve_cpu_seconds": spent, "status": problem.status, **stats}
 
 
 def cvxpy_default(case: Case) -> Answer:

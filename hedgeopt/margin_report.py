@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -160,40 +161,47 @@ def _state(e: Exposures, account: int, x: np.ndarray, stress: int | None) -> Mar
     )
 
 
-def _distance(e: Exposures, account: int, x: np.ndarray) -> tuple[float | None, float | None]:
-    """First uniform move down and up at which equity falls below maintenance, interpolated between grid points."""
+@lru_cache(maxsize=2)
+def _ladder(e: Exposures) -> tuple[ScenarioSet, np.ndarray]:
+    """Uniform moves of every coin, and the P&L (K, M) of each row in them; shared by accounts and by before and after."""
     movable = [name for name in e.margins.stress.assets if name not in dollar_assets() and not is_peg(name)]
-    steps = np.concatenate([[0.0], _MOVES])
     ladder = ScenarioSet(
         name="uniform moves",
         assets=tuple(movable),
-        spot_factor=np.repeat(1.0 + steps[:, None], len(movable), axis=1),
-        log_vol_shift=np.zeros((len(steps), len(movable))),
+        spot_factor=np.repeat(1.0 + _MOVES[:, None], len(movable), axis=1),
+        log_vol_shift=np.zeros((len(_MOVES), len(movable))),
         horizon_days=0.0,
     )
+    return ladder, e.margins.revalue(ladder)
+
+
+def _distance(e: Exposures, account: int, x: np.ndarray) -> tuple[float | None, float | None]:
+    """First uniform move down and up at which equity falls below maintenance, interpolated between grid points."""
+    ladder, unit_pnl = _ladder(e)
     rows, z, posted = e.margins.rows[account], e.positions(x), account_collateral(e, account, x)
-    pnl = e.margins.revalue(ladder)[:, rows]
     start, model = equity_after(e, account, x), e.margins.models[account]
-    room = np.empty(len(steps))
-    for k in range(len(steps)):
-        state = moved(e.margins.states[account], ladder, k, pnl[k])
-        moves = state.prices - e.prices
-        equity = start + float(pnl[k] @ z[rows]) + float(moves @ posted)
-        room[k] = equity - model.requirement(state, z[rows], posted).maintenance
-    if room[0] < 0:
+
+    def room(k: int) -> float:
+        state = moved(e.margins.states[account], ladder, k, unit_pnl[k, rows])
+        equity = start + float(unit_pnl[k, rows] @ z[rows]) + float((state.prices - e.prices) @ posted)
+        return equity - float(model.requirement(state, z[rows], posted).maintenance)
+
+    still = equity_after(e, account, x) - float(model.requirement(e.margins.states[account], z[rows], posted).maintenance)
+    if still < 0:
         return 0.0, 0.0
-    down = np.flatnonzero(steps <= 0)[np.argsort(-steps[steps <= 0])]
-    up = np.flatnonzero(steps >= 0)
-    return _crossing(steps[down], room[down]), _crossing(steps[up], room[up])
+    down = np.flatnonzero(_MOVES < 0)[np.argsort(-_MOVES[_MOVES < 0])]
+    return _crossing(still, down, room), _crossing(still, np.flatnonzero(_MOVES > 0), room)
 
 
-def _crossing(steps: np.ndarray, room: np.ndarray) -> float | None:
-    short = np.flatnonzero(room < 0)
-    if not len(short):
-        return None
-    k = int(short[0])
-    share = room[k - 1] / (room[k - 1] - room[k])
-    return float(steps[k - 1] + share * (steps[k] - steps[k - 1]))
+def _crossing(still: float, order: np.ndarray, room: Callable[[int], float]) -> float | None:
+    """Walk outwards from no move until nothing is left over; most of the ladder is never priced."""
+    last, before = 0.0, still
+    for k in order.tolist():
+        left = room(k)
+        if left < 0:
+            return float(last + before / (before - left) * (_MOVES[k] - last))
+        last, before = float(_MOVES[k]), left
+    return None
 
 
 def margin_tables(report: MarginReport) -> RenderableType:

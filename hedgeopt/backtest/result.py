@@ -51,7 +51,8 @@ LEDGER_COLUMNS = {
     "entry": "number of the entry; its postings in one currency add up to zero",
     "account": "account of the book",
     "currency": "asset of the posting",
-    "side": "cash, positions, transfers; deposits, trading, settlement, funding, interest, spread, fees, penalties, insurance",
+    "side": "cash, positions, transfers; deposits, trading, settlement, funding, interest, spread, fees, penalties, "
+    "insurance",
     "amount": "units of the currency: assets (the first three sides) are positive when they grow, other sides balance them",
     "price": "USD per unit of the currency at booking",
     "memo": "what it was for",

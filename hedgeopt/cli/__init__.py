@@ -1,4 +1,4 @@
-"""The command line: ``hedgeopt solve | risk | margin | check | scenarios | schema | demo | backtest``.
+"""The command line: ``hedgeopt solve | risk | margin | check | scenarios | schema | demo | backtest | sweep``.
 
 Only light modules load with this one, so that ``hedgeopt --help`` is immediate.
 """

@@ -45,6 +45,13 @@ class SchemaKind(StrEnum):
     policy = "policy"
 
 
+class EngineKind(StrEnum):
+    """Where a sweep's cells run."""
+
+    local = "local"
+    dask = "dask"
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         import hedgeopt
@@ -184,3 +191,29 @@ def backtest(
     from hedgeopt.cli.backtest import backtest as command
 
     command(config, out, json)
+
+
+@app.command(epilog=EXIT_CODES)
+def sweep(
+    config: Annotated[
+        Path, typer.Argument(help="What to vary, over which backtest, TOML.", metavar="CONFIG.toml", show_default=False)
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for finished cells and the result; give it again to resume.", metavar="DIR")
+    ],
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Processes, default one per core; with dask, most cells submitted at once.", min=1),
+    ] = None,
+    engine: Annotated[
+        EngineKind, typer.Option("--engine", help="Where cells run: local (processes of this machine) or dask (a cluster).")
+    ] = EngineKind.local,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="Address of the Dask scheduler, tcp://HOST:8786.", metavar="ADDRESS")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run a backtest over a grid or random draws of its fields, resumably, and deflate the winner for the search."""
+    from hedgeopt.cli import sweep as sweeps
+
+    sweeps.sweep(config, out, workers, engine.value, scheduler, json)

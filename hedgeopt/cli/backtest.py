@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json as json_text
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["backtest"]
 
 _WIDTH = 120
+_FEWEST_STEPS = 8
 _COLUMNS = ("book", "policy", "steps", "P&L", "cost", "fees", "funding", "worst step", "drawdown", "liquidations", "events")
 
 
@@ -73,10 +73,12 @@ def _write(results: Sequence[BacktestResult], out: Path) -> None:
             said = {"config": result.config, "events": result.events}
             files[folder / "run.json"] = json_text.dumps(finite(said), indent=2, default=str) + "\n"
         write_atomically(files)
-        if importlib.util.find_spec("hedgeopt.backtest.results") is not None:
-            from hedgeopt.backtest.results.page import write_pages
+        if min(len(result.steps) for result in of_book) < _FEWEST_STEPS:
+            say(f"{book}: no tear sheet, a comparison needs at least {_FEWEST_STEPS} steps")
+            continue
+        from hedgeopt.backtest.results.page import write_pages
 
-            write_pages(of_book, out / _slug(book))
+        write_pages(of_book, out / _slug(book))
 
 
 def _slug(name: str) -> str:

@@ -51,8 +51,8 @@ def solve(
     tolerance
         Relative gap between the true objective of the returned point and the proven bound.
     master
-        ``"INTERIOR"`` (ours, LP and convex QP) or the name of a cvxpy solver. Default by problem class: INTERIOR,
-        HIGHS with integers, CLARABEL with cones.
+        ``"SIMPLEX"`` (LP), ``"INTERIOR"`` (LP and convex QP) or the name of a cvxpy solver. Default by problem class:
+        SIMPLEX that gives way to INTERIOR, INTERIOR for QP, HIGHS with integers, CLARABEL with cones.
     max_rounds, time_limit
         Rounds per level, wall-clock seconds; beyond either the best point is returned with status ``user_limit``.
     threads

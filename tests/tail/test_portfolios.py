@@ -41,7 +41,7 @@ def test_skfolio(returns: pd.DataFrame, ours: float) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = optimization.MeanRisk(risk_measure=RiskMeasure.CVAR, cvar_beta=BETA).fit(returns)
-    assert risk(returns, model.weights_) == pytest.approx(ours, rel=1e-4)
+    assert risk(returns, model.weights_) == pytest.approx(ours, rel=1e-6)
 
 
 def test_riskfolio(returns: pd.DataFrame, ours: float) -> None:
@@ -51,7 +51,7 @@ def test_riskfolio(returns: pd.DataFrame, ours: float) -> None:
         portfolio = riskfolio.Portfolio(returns=returns, alpha=1 - BETA)
         portfolio.assets_stats(method_mu="hist", method_cov="hist")
         weights = portfolio.optimization(model="Classic", rm="CVaR", obj="MinRisk", hist=True)
-    assert risk(returns, weights.to_numpy().ravel()) == pytest.approx(ours, rel=1e-4)
+    assert risk(returns, weights.to_numpy().ravel()) == pytest.approx(ours, rel=1e-6)
 
 
 def test_pyportfolioopt(returns: pd.DataFrame, ours: float) -> None:
@@ -61,4 +61,4 @@ def test_pyportfolioopt(returns: pd.DataFrame, ours: float) -> None:
         found = frontier.EfficientCVaR(returns.mean(), returns, beta=BETA)
         found.min_cvar()
     weights = np.array([found.clean_weights(cutoff=0, rounding=None)[name] for name in NAMES])
-    assert risk(returns, weights) == pytest.approx(ours, rel=1e-4)
+    assert risk(returns, weights) == pytest.approx(ours, rel=1e-6)

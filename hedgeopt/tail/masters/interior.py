@@ -38,9 +38,9 @@ class InteriorMaster:
     name = "INTERIOR"
     retry = True
 
-    def __init__(self, compiled: Compiled, max_iterations: int = 150) -> None:
+    def __init__(self, compiled: Compiled, max_iterations: int = 150, layout: Layout | None = None) -> None:
         self.compiled = compiled
-        self.layout = Layout(compiled)
+        self.layout = Layout(compiled) if layout is None else layout
         self.max_iterations = max_iterations
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:

@@ -18,6 +18,8 @@ from hedgeopt.tail.source import Vector
 
 # Rows of up to so many entries are kept sparse, and dense copies of rows up to so many entries in all.
 _THIN, _ENTRIES = 8, 4_000_000
+# Loss sizes may change by this factor before the scales are computed anew.
+_RESCALE = 10.0
 
 
 class Layout:
@@ -54,10 +56,28 @@ class Layout:
         self.E = sp.csr_array(sp.csc_array(c.E)[:, self.columns])
         self.c = c.c[self.columns]
         self.P = None if c.P is None else sp.csr_array(sp.csc_array(c.P)[:, self.columns])[self.columns]
+        self._scaled: Scaled | None = None
 
-    def scaled(self, pieces: list[Piece], z: Vector | None = None) -> Scaled:
-        """The data of one solve."""
-        return Scaled(self, pieces, z)
+    def renewed(self, compiled: Compiled) -> Layout:
+        """This layout with new right-hand sides and costs, where the matrices are the same objects; else a new one."""
+        old = self.compiled
+        priced = [(host.weight > 0) == (was.weight > 0) for host, was in zip(compiled.hosts, old.hosts, strict=True)]
+        if compiled.A_in is not old.A_in or compiled.E is not old.E or compiled.P is not old.P or not all(priced):
+            return Layout(compiled)
+        self.compiled = compiled
+        self.price = np.where(self.price > 0, [host.weight for host in compiled.hosts], self.price)
+        self.b = np.concatenate((compiled.b_in, np.zeros(self.extra)))
+        self.c = compiled.c[self.columns]
+        return self
+
+    def scaled(self, pieces: list[Piece]) -> Scaled:
+        """The data of one solve; scales stay while the losses' sizes do."""
+        sizes = _loss_sizes(pieces, self.E.shape[0])
+        known = self._scaled
+        if known is None or not known.fits(sizes):
+            known = self._scaled = Scaled(self, pieces, sizes)
+        known.load(pieces)
+        return known
 
     def upper(self, z: Vector, levels: Vector) -> tuple[float, float]:
         """Objective at ``z`` with the true tail levels; the largest violation relative to the row's terms."""
@@ -82,14 +102,10 @@ class Layout:
 class Scaled:
     """Scaled data of one solve; ``z[columns] = D * unit * v``."""
 
-    def __init__(self, layout: Layout, pieces: list[Piece], z: Vector | None) -> None:
-        self.layout, self.pieces = layout, pieces
-        c = layout.compiled
+    def __init__(self, layout: Layout, pieces: list[Piece], sizes: Vector) -> None:
+        self.layout, self.sizes = layout, sizes
         self.n = len(layout.columns)
-        D = self._columns(pieces)
-        self.D = D
-        self.R = [p.rows for p in pieces]
-        raw = [p.rows @ c.f + p.offset for p in pieces]
+        self.D = D = self._columns(sizes)
         host_size = np.zeros(len(layout.b))
         for k, piece in enumerate(pieces):
             if layout.row[k] >= 0:
@@ -102,41 +118,71 @@ class Scaled:
         self.eq_scale[self.eq_scale > 1e200] = 1.0
         self.A = sp.csr_array(sp.diags_array(self.row_scale) @ A)
         self.A_eq = sp.csr_array(sp.diags_array(self.eq_scale) @ A_eq)
-        b, b_eq = layout.b * self.row_scale, layout.compiled.b_eq * self.eq_scale
+        self.E = sp.csr_array(layout.E @ sp.diags_array(D))
+        self.ET = sp.csr_array(self.E.T)
+        self.AT, self.A_eqT = sp.csr_array(self.A.T), sp.csr_array(self.A_eq.T)
+        self.scaled_P = None if layout.P is None else sp.csr_array(sp.diags_array(D) @ layout.P @ sp.diags_array(D))
+        self.host_row = layout.row
+        self.is_host = np.zeros(len(layout.b), dtype=bool)
+        self.is_host[layout.row[layout.row >= 0]] = True
+        self._split_rows()
+        by_column = sp.csc_array(self.E)
+        counts = np.diff(by_column.indptr)
+        self.used = np.flatnonzero(counts)
+        """Variables that carry losses; and where each carries one argument only, which, and its scale."""
+        single = bool(np.all(counts <= 1))
+        self.single_argument = by_column.indices if single else None
+        self.argument_scale = by_column.data
+
+    @cached_property
+    def several(self) -> Any:
+        """Rows that are not bounds."""
+        return np.setdiff1d(np.arange(self.A.shape[0]), self.single_rows)
+
+    @cached_property
+    def top(self) -> Any:
+        """Equalities and the rows that are not bounds."""
+        return sp.csr_array(sp.vstack([self.A_eq, self.A[self.several]]))
+
+    def fits(self, sizes: Vector) -> bool:
+        """Whether these scales still serve: no loss column is ten times larger or smaller than it was."""
+        if len(sizes) != len(self.sizes) or np.any((sizes > 0) != (self.sizes > 0)):
+            return False
+        ratio = sizes[sizes > 0] / self.sizes[sizes > 0]
+        return not len(ratio) or bool(ratio.max() < _RESCALE and ratio.min() > 1 / _RESCALE)
+
+    def load(self, pieces: list[Piece]) -> None:
+        """The numbers of one solve."""
+        layout, c = self.layout, self.layout.compiled
+        self.pieces = pieces
+        self.R = [p.rows for p in pieces]
+        raw = [p.rows @ c.f + p.offset for p in pieces]
+        b, b_eq = layout.b * self.row_scale, c.b_eq * self.eq_scale
         self.unit = _unit(b, b_eq, raw)
         self.b, self.b_eq = b / self.unit, b_eq / self.unit
         self.offset = [x / self.unit for x in raw]
-        self.E = sp.csr_array(layout.E @ sp.diags_array(D))
-        self.ET = sp.csr_array(self.E.T)
-        gradient = layout.c * D
+        gradient = layout.c * self.D
         prices = layout.price * np.array([p.scale for p in pieces]) if pieces else np.zeros(0)
         self.weight = max(float(np.abs(gradient).max(initial=0.0)), float(prices.max(initial=0.0)), 1e-12)
         self.c = gradient / self.weight
         self.price = prices / self.weight
-        self.P = None
-        if layout.P is not None:
-            self.P = sp.csr_array(sp.diags_array(D) @ layout.P @ sp.diags_array(D) * (self.unit / self.weight))
+        self.P = None if self.scaled_P is None else self.scaled_P * (self.unit / self.weight)
         self.G = [p.gradient for p in pieces]
         self.C = [(p.gradient @ c.f + p.constant) / self.unit for p in pieces]
         self.caps = [p.caps for p in pieces]
         self.mass = [p.mass for p in pieces]
-        self.host_row = layout.row
         self.host_coef = np.array(
             [layout.coef[k] * p.scale * self.row_scale[layout.row[k]] if layout.row[k] >= 0 else 0.0
              for k, p in enumerate(pieces)]
         )  # fmt: skip
-        self.is_host = np.zeros(len(self.b), dtype=bool)
-        self.is_host[layout.row[layout.row >= 0]] = True
         self.spread = 1.0 + max([float(np.abs(x).max(initial=0.0)) for x in self.offset], default=0.0)
-        self.AT, self.A_eqT = sp.csr_array(self.A.T), sp.csr_array(self.A_eq.T)
-        self._split_rows()
+        self._bounds()
 
     # Dense forms only the interior-point master needs.
-    @cached_property
+    @property
     def P_dense(self) -> Any:  # noqa: N802
         """The quadratic term."""
-        assert self.P is not None
-        return self.P.toarray()
+        return None if self.P is None else self.P.toarray()
 
     @cached_property
     def A_eq_dense(self) -> Any:  # noqa: N802
@@ -154,14 +200,9 @@ class Scaled:
         pattern = np.diff(self.E.indptr)
         return bool(np.all(pattern == 1)) and len(np.unique(self.E.indices)) == self.E.shape[0]
 
-    def _columns(self, pieces: list[Piece]) -> Vector:
+    def _columns(self, size: Vector) -> Vector:
         layout = self.layout
         width = layout.E.shape[0]
-        square, count = np.zeros(width), 0
-        for piece in pieces:
-            square += np.einsum("ij,ij->j", piece.rows, piece.rows)
-            count += len(piece.rows)
-        size = np.sqrt(square / max(count, 1))
         loss = _row_top(sp.csr_array((sp.diags_array(size) @ abs(layout.E)).T)) if width else np.zeros(self.n)
         other = _row_top(sp.csr_array(abs(layout.A).T)) if layout.A.shape[0] else np.zeros(self.n)
         if layout.A_eq.shape[0]:
@@ -180,14 +221,13 @@ class Scaled:
         self.full_rows, self.thin_rows = np.flatnonzero(dense), np.flatnonzero(wide & ~dense)
         self.full = self.A[self.full_rows].toarray() if len(self.full_rows) * self.n <= _ENTRIES else self.A[self.full_rows]
         self.thin = self.A[self.thin_rows]
-        self._bounds()
+        entry = np.zeros(len(counts))
+        entry[self.single_rows] = self.A.data[self.A.indptr[self.single_rows]]
+        self.single_entry = entry
 
     def _bounds(self) -> None:
         """The tightest single-variable rows as bounds ``lower <= v <= upper``, and the rows they come from."""
-        n, rows, columns = self.n, self.single_rows, self.single_columns
-        entry = np.zeros(len(self.b))
-        entry[rows] = self.A.data[self.A.indptr[rows]]
-        self.single_entry = entry
+        n, rows, columns, entry = self.n, self.single_rows, self.single_columns, self.single_entry
         self.lower, self.upper = np.full(n, -np.inf), np.full(n, np.inf)
         self.lower_row, self.upper_row = np.full(n, -1), np.full(n, -1)
         value = self.b[rows] / entry[rows]
@@ -247,6 +287,15 @@ class Scaled:
             "optimal", y, levels, primal * value_unit + c.offset, dual * value_unit + c.offset, q,
             m * self.weight, iterations, state, {"size": value_unit},
         )  # fmt: skip
+
+
+def _loss_sizes(pieces: list[Piece], width: int) -> Vector:
+    """Root mean square of each loss gradient over the boundary scenarios."""
+    square, count = np.zeros(width), 0
+    for piece in pieces:
+        square += np.einsum("ij,ij->j", piece.rows, piece.rows)
+        count += len(piece.rows)
+    return np.asarray(np.sqrt(square / max(count, 1)))
 
 
 def _row_top(A: Any) -> Vector:

@@ -70,8 +70,10 @@ class SimplexMaster(InteriorMaster):
     retry = False
 
     def __init__(self, compiled: Compiled, memory: dict[str, Any] | None = None, limited: bool = False) -> None:
-        super().__init__(compiled)
         self.memory = {} if memory is None else memory
+        known = self.memory.get("layout")
+        super().__init__(compiled, layout=None if known is None else known.renewed(compiled))
+        self.memory["layout"] = self.layout
         self.limited = limited
         self.box: float | None = None
 
@@ -123,7 +125,7 @@ class SimplexMaster(InteriorMaster):
         sizes = [len(u) for u in p.caps]
         first = np.concatenate(([0], np.cumsum(sizes))).astype(int)
         columns = n + K + first[-1]
-        wide = np.setdiff1d(np.arange(len(p.b)), p.single_rows)
+        wide = p.several
         lift = 1.0 / np.sqrt(max([float(np.median(u)) for u in p.caps if len(u)], default=1.0))
         cost = np.zeros(columns)
         cost[:n] = p.c
@@ -149,21 +151,19 @@ class SimplexMaster(InteriorMaster):
             for row, gradient in dense.items():
                 extra[row] = gradient
             A = A + extra.tocsr()
-        parts = [sp.csr_array(p.A_eq), sp.csr_array(A)[wide]]
-        if self.box is not None:
+        top = p.top
+        if dense or self.box is not None:
             # y in loss units is the box that replaces an unbounded relaxation.
-            parts.append(p.E)
-        top = sp.csr_array(sp.vstack(parts))
-        top.resize((top.shape[0], columns))
+            top = sp.csr_array(sp.vstack([p.A_eq, A[wide], *([] if self.box is None else [p.E])]))
         if hosted is not None:
             right = sp.vstack([sp.csr_array((p.A_eq.shape[0], hosted.shape[1])), hosted.tocsr()[wide]])
             right = sp.csr_array(right)
             right.resize((top.shape[0], right.shape[1]))
-            top = sp.csr_array(sp.hstack([top[:, :n], right]))
+            top = sp.csr_array(sp.hstack([top, right]))
         box = np.full(p.E.shape[0], (self.box or 0.0) / p.unit) if self.box is not None else np.zeros(0)
         lower = [p.b_eq, np.full(len(wide), -highspy.kHighsInf), -box]
         upper = [p.b_eq, p.b[wide] - shift[wide], box]
-        used = np.flatnonzero(np.diff(sp.csc_array(p.E).indptr))
+        used = p.used
         each = len(used) + 2
         rows, begin = top.shape[0] + int(first[-1]), int(top.indptr[-1])
         starts = np.empty(rows + 1, dtype=np.int32)
@@ -192,12 +192,11 @@ class SimplexMaster(InteriorMaster):
     @staticmethod
     def _scenarios(p: Any, k: int, used: NDArray[np.intp], out: Vector) -> None:
         """Loss gradients of the boundary in the variables that carry losses."""
-        part = sp.csc_array(p.E)[:, used]
-        if np.all(np.diff(part.indptr) == 1):
+        if p.single_argument is not None:
             # Each variable belongs to one loss argument: scaled columns, no product.
-            np.multiply(p.R[k][:, part.indices], part.data, out=out)
+            np.multiply(p.R[k][:, p.single_argument], p.argument_scale, out=out)
         else:
-            out[:] = (part.T @ p.R[k].T).T
+            out[:] = (p.ET[used] @ p.R[k].T).T
 
     def _start(self, p: Any, kinds: Any, start: Point | None) -> Any:
         """The known basis, completed for the present scenarios."""
@@ -251,4 +250,4 @@ class SimplexMaster(InteriorMaster):
              + p.caps[k] @ value[n + K + first[k] : n + K + first[k + 1]] for k in range(K)]
         )  # fmt: skip
         it = SimpleNamespace(v=v, nu=nu, lam=proof.lam, q=proof.q)
-        return p.point(it, primal, proof.value, tails, proof.m, int(h.getInfo().simplex_iteration_count))
+        return p.point(it, primal, proof.value - proof.loose, tails, proof.m, int(h.getInfo().simplex_iteration_count))

@@ -1,0 +1,6 @@
+"""What a backtest says, and how sure one may be of it.
+
+:func:`~hedgeopt.backtest.results.summary.summarize` turns a :class:`~hedgeopt.backtest.result.BacktestResult` into figures,
+:func:`~hedgeopt.backtest.results.compare.compare` sets policies side by side with bootstrap intervals, and
+:func:`~hedgeopt.backtest.results.page.write_pages` draws them.
+"""

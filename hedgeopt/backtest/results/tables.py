@@ -1,0 +1,133 @@
+"""Formatted tables of the backtest pages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from hedgeopt.backtest.results.template import Cell, Table
+from hedgeopt.summary import number
+
+if TYPE_CHECKING:
+    from hedgeopt.backtest.results.summary import Summary
+
+__all__ = ["attribution_rows", "comparison_rows", "figure_rows", "percent", "probability", "tail_rows", "trading_rows"]
+
+_FIGURES = (
+    ("P&L, USD", "total_pnl"),
+    ("return", "return"),
+    ("volatility/year, USD", "volatility_per_year"),
+    ("Sharpe/year", "sharpe_per_year"),
+    ("CVaR 95 %, USD", "cvar_95"),
+    ("worst step, USD", "worst_step"),
+    ("drawdown, USD", "max_drawdown"),
+)
+_TRADING = (
+    ("liquidations", "liquidations"),
+    ("margin usage", "mean_margin_usage"),
+    ("at most", "max_margin_usage"),
+    ("fills", "trades"),
+    ("turnover, USD", "turnover"),
+    ("cost, USD", "cost"),
+    ("fees, USD", "fees"),
+    ("funding, USD", "funding"),
+)
+_SHARES = ("return", "mean_margin_usage", "max_margin_usage")
+_WORDS = {
+    "total_pnl": "P&L",
+    "volatility": "volatility per step",
+    "cvar_95": "CVaR 95 % per step",
+    "max_drawdown": "drawdown",
+}
+
+
+def figure_rows(summaries: Sequence[Summary]) -> Table:
+    """What was earned and at what risk, one row per policy."""
+    return _measured(summaries, _FIGURES)
+
+
+def trading_rows(summaries: Sequence[Summary]) -> Table:
+    """Margin and trading, one row per policy."""
+    return _measured(summaries, _TRADING)
+
+
+def _measured(summaries: Sequence[Summary], shown: Sequence[tuple[str, str]]) -> Table:
+    rows: list[list[str | Cell]] = []
+    for one in summaries:
+        row: list[str | Cell] = [one.policy]
+        for _, name in shown:
+            value = one.measures[name]
+            text = percent(value) if name in _SHARES else number(value)
+            row.append(Cell(text, "bad-text") if name == "liquidations" and value > 0 else text)
+        rows.append(row)
+    return Table([("policy", False), *((title, True) for title, _ in shown)], rows)
+
+
+def attribution_rows(summaries: Sequence[Summary]) -> Table:
+    """P&L by source, one row per policy."""
+    sources = list(summaries[0].attribution)
+    rows = [
+        [one.policy, *(number(one.attribution[name]) for name in sources), number(one.measures["total_pnl"])]
+        for one in summaries
+    ]
+    return Table([("policy", False), *((f"{name}, USD", True) for name in sources), ("P&L, USD", True)], rows)
+
+
+def tail_rows(summaries: Sequence[Summary]) -> Table:
+    """Promise against outcome, one row per policy."""
+    columns = [("policy", False), ("horizon", True), ("decisions", True), ("hits", True), ("expected", True)]
+    columns += [(name, True) for name in ("Kupiec p", "independence p", "conditional p", "Z1", "p", "Z2", "p")]
+    columns += [("kept", False)]
+    rows: list[list[str | Cell]] = []
+    for one in summaries:
+        tail = one.tail
+        hours = f"{tail.horizon / pd.Timedelta(hours=1):g} h"
+        row: list[str | Cell] = [one.policy, hours, str(len(tail.pairs)), str(tail.hits), number(tail.expected_hits, 3)]
+        if tail.note:
+            rows.append([*row, *([""] * 7), Cell(tail.note, "text")])
+            continue
+        row += [probability(test.p) for test in tail.coverage]
+        for test in tail.shortfall:
+            row += [number(test.statistic, 3), probability(test.p_value)]
+        verdict = Cell("kept", "good-text") if tail.kept else Cell("broken", "bad-text")
+        rows.append([*row, verdict])
+    return Table(columns, rows)
+
+
+def comparison_rows(comparison: pd.DataFrame) -> Table:
+    """Differences with their intervals."""
+    tones = {"noise": "", "better": "good-text", "worse": "bad-text"}
+    columns = [("measure", False), ("policy", False), ("against", False), ("difference, USD", True)]
+    columns += [("95 % interval", True), ("p", True), ("verdict", False)]
+    rows = [
+        [
+            _WORDS[row["statistic"]],
+            row["first"],
+            row["second"],
+            number(row["difference"]),
+            f"{number(row['low'])} … {number(row['high'])}",
+            probability(row["p_value"]),
+            Cell(row["verdict"], tones[row["verdict"]]),
+        ]
+        for row in comparison.to_dict(orient="records")
+    ]
+    if not rows:
+        return Table(columns, rows)
+    caption = (
+        f"Stationary bootstrap of all policies together, mean block {comparison['block'].iloc[0]:.1f} steps. "
+        "p is adjusted for the number of pairs (Holm); noise: not below 5 %."
+    )
+    return Table(columns, rows, caption)
+
+
+def percent(share: float) -> str:
+    """A share as per cent."""
+    return number(100.0 * share, 3) + (" %" if math.isfinite(share) else "")
+
+
+def probability(p: float) -> str:
+    """A p-value."""
+    return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.registry import load
 
-NAMES = {"end_to_end", "tail", "tail_out_of_core", "tail_resolve", "valuation"}
+NAMES = {"end_to_end", "margin", "tail", "tail_out_of_core", "tail_resolve", "valuation"}
 
 
 def smoke(name: str, path) -> list[dict]:
@@ -82,3 +82,7 @@ def test_end_to_end(tmp_path) -> None:
         assert record["feasible"]
         assert record["gap"] <= 1e-6
         assert all(math.isfinite(seconds) for seconds in record["stage_seconds"].values())
+
+
+def test_margin(tmp_path) -> None:
+    assert smoke("margin", tmp_path)

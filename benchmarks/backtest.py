@@ -180,7 +180,7 @@ def synthetic(steps: int, options: int) -> list[Any]:
 
 
 def spot_case(steps: int, smoke: bool) -> Iterator[dict[str, Any]]:
-    """Twenty assets, no options, daily: cvxportfolio's own problem (mean-variance with a cost) and ours (variance with a cost)."""
+    """Twenty assets, no options, daily: cvxportfolio's own problem (mean-variance and cost), ours (variance and cost)."""
     assets = [f"A{k:02d}" for k in range(6 if smoke else 20)]
     rng = np.random.default_rng(5)
     history = 250

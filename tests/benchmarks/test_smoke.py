@@ -11,7 +11,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.registry import load
 
-NAMES = {"end_to_end", "margin", "tail", "tail_out_of_core", "tail_resolve", "valuation"}
+NAMES = {"backtest", "end_to_end", "margin", "tail", "tail_out_of_core", "tail_resolve", "valuation"}
 
 
 def smoke(name: str, path) -> list[dict]:
@@ -86,3 +86,13 @@ def test_end_to_end(tmp_path) -> None:
 
 def test_margin(tmp_path) -> None:
     assert smoke("margin", tmp_path)
+
+
+def test_backtest(tmp_path) -> None:
+    records = smoke("backtest", tmp_path)
+    chain = [record for record in records if record["case"] == "synthetic chain"]
+    assert len(chain) == 3
+    # the naive rival is the same policy: its trades end with the same money
+    complete = [record["pnl"] for record in chain if record["steps"] == chain[0]["steps"]]
+    assert complete == pytest.approx([chain[0]["pnl"]] * len(complete), rel=1e-4)
+    assert {record["case"] for record in records} >= {"memory", "6 spot assets"}

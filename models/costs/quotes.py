@@ -49,7 +49,7 @@ def unit_cost(
     ids = [item.id for item in instruments]
     bid, ask, mark = (market.quoted(field, ids) for field in ("bid_price", "ask_price", "mark_price"))
     if mark_half_spread is not None:
-        assumed = np.isnan(bid) & np.isnan(ask) & np.array([item.kind != "option" for item in instruments])
+        assumed = np.isnan(bid) & np.isnan(ask) & np.array([item.kind != "option" for item in instruments], bool)
         bid = np.where(assumed, mark * (1.0 - mark_half_spread), bid)
         ask = np.where(assumed, mark * (1.0 + mark_half_spread), ask)
     else:

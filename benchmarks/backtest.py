@@ -1,8 +1,8 @@
 """Backtest steps per second: the optimizer in the loop, the same policy rebuilt with cvxpy at every step, and cvxportfolio.
 
-Seconds are CPU seconds of this process, single-threaded, rivals taking turns in one run; ``decision`` is the policy's own part of
-a step. Recorded chains are used where there are some (every day has other candidates), and a synthetic chain whose candidates
-stay. ``python -m benchmarks backtest_sweep`` measures sweeps.
+Seconds are CPU seconds of this process, single-threaded, rivals taking turns in one run; ``decisions_per_second`` counts the
+policy's own part of a step. Recorded chains are used where there are some (every day has other candidates), and a synthetic
+chain whose candidates stay. Memory over time and sweeps in two processes follow.
 """
 
 from __future__ import annotations

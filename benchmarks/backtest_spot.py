@@ -1,7 +1,7 @@
 """cvxportfolio's own problem, solved by it and by hedgeopt's engine: twenty assets, daily, mean-variance with costs.
 
-From an equal-weighted start both lower five times the variance plus a cost of a basis point, long only and without borrowing,
-on the same returns: cvxportfolio with the covariance of the past and its simulator, hedgeopt with a sample of 500 moves, its
+From an equal-weighted start both lower five times the variance plus a cost of a basis point, long only, without borrowing, on
+the same returns: cvxportfolio with the covariance of the past and its simulator, hedgeopt with a sample of 500 moves, its
 ledger, margin check and certificate. Neither forecasts returns.
 """
 
@@ -32,7 +32,11 @@ def spot_case(steps: int, assets: int) -> Iterator[dict[str, Any]]:
     try:
         found["cvxportfolio"] = cvxportfolio_spot(returns, steps)
     except ImportError:
-        yield {"case": f"{assets} spot assets", "method": "cvxportfolio", "skipped": "not installed: pip install cvxportfolio"}
+        yield {
+            "case": f"{assets} spot assets",
+            "method": "cvxportfolio",
+            "skipped": "not installed: pip install cvxportfolio",
+        }
     for name, (rate, gained) in found.items():
         row = {"case": f"{assets} spot assets", "method": name, "steps": steps, "steps_per_second": round(rate, 2)}
         row["return"] = round(gained, 5)
@@ -46,7 +50,10 @@ def cvxportfolio_spot(returns: pd.DataFrame, steps: int) -> tuple[float, float]:
     import cvxportfolio as cvx
 
     simulator = cvx.MarketSimulator(
-        returns=returns.assign(cash=0.0), cash_key="cash", costs=[cvx.TransactionCost(a=COST, b=None)], min_history=pd.Timedelta("100d")
+        returns=returns.assign(cash=0.0),
+        cash_key="cash",
+        costs=[cvx.TransactionCost(a=COST, b=None)],
+        min_history=pd.Timedelta("100d"),
     )
 
     def backtest(first: int, last: int) -> Any:

@@ -1,8 +1,8 @@
 """Sweep efficiency: the same cells in one process and in two.
 
-Two figures, because a machine may be busy with something else. ``cpu_efficiency`` is the CPU seconds of the cells alone over
-all CPU seconds that the sweep in two processes took (start-up, imports and coordination included; slower cores show as well):
-what is left of it when nobody disturbs. ``wall_efficiency`` is the plain half of the speed-up by the clock, and
+Several figures, because a machine may be busy with something else. ``cpu_efficiency`` is the CPU seconds of the sweep in one
+process over those of the sweep in two (start-up, imports and coordination included; cores that slow each other down show as
+well): what the speed-up comes to when nobody disturbs. ``wall_efficiency`` is half of the speed-up by the clock, and
 ``wall_efficiency_of_available`` relates it to the cores that others left free meanwhile (from /proc/stat).
 """
 
@@ -61,7 +61,10 @@ def config() -> dict[str, Any]:
             {
                 "kind": "optimizer",
                 "policy": {
-                    "minimize": [{"term": {"kind": "transaction_cost"}}, {"weight": 0.2, "term": {"kind": "cvar", "beta": 0.95}}],
+                    "minimize": [
+                        {"term": {"kind": "transaction_cost"}},
+                        {"weight": 0.2, "term": {"kind": "cvar", "beta": 0.95}},
+                    ],
                     "scenarios": {"kind": "parametric", "count": 500, "seed": 0},
                     "candidates": {"mark_half_spread": 1e-4, "max_relative_spread": 10.0},
                 },

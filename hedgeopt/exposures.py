@@ -131,9 +131,7 @@ def build_exposures(
         [price * stress.price_factor(asset) for asset, price in zip(assets, prices, strict=True)]
     )
     paused = np.array([items[row].venue in paused_venues for row in bought], bool)
-    unwind_sell, unwind_buy = (
-        (None, None) if same else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
-    )
+    unwind_sell, unwind_buy = (None, None) if same else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
     notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
     return Exposures(
         timestamp=market.timestamp,

@@ -121,7 +121,7 @@ def test_expiry_settles_on_the_nearest_index_and_charges_delivery(toys: object) 
 
 
 def test_linear_options_and_futures_settle_in_dollars(toys: object) -> None:
-    """A dollar-settled call pays 90,000 - 80,000 a contract, the put nothing; delivery .015 % of the index each, the put's 0."""
+    """A dollar-settled call pays 90,000 - 80,000 a contract, the put nothing; delivery .015 % of the index, the put none."""
     moments = [toys.EXPIRY - timedelta(hours=6), toys.EXPIRY + timedelta(hours=1)]
     later = toys.EXPIRY + timedelta(days=7)
     markets = [

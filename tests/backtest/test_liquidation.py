@@ -95,7 +95,7 @@ def test_deribit_portfolio_margin_takes_two_parts(toys: Any) -> None:
 
 
 def test_derive_closes_a_quarter(toys: Any) -> None:
-    """Maintenance .8 * .18 P + .015 P of a perpetual: at 83,000 it is 13,197 against 13,000; a quarter pays .03 % and 1 %."""
+    """Maintenance .8 * .18 P + .015 P of a perpetual: 13,197 at 83,000 against 13,000; a quarter pays .03 % and 1 %."""
     result = fall(toys, "derive", 1.0, 30_000.0, 83_000.0)
     event = next(e for e in result.events if e["kind"] == "liquidation")
     assert event["maintenance_margin"] == pytest.approx(13_197.0)

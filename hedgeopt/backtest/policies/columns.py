@@ -4,9 +4,9 @@ A hedge of hundreds of candidates trades a handful. The program is compiled for 
 candidates that stand in them; the Lagrangian of the whole problem, which the certificate minimises over the trade box
 anyway, then says of every other candidate by how much the objective could fall at most if it were traded too (column
 generation: Gilmore and Gomory 1961). Those that could help take the place of those that do not, until the gap over all
-candidates is within the policy's tolerance. What this module returns carries the same certificate as a solve over everything;
-where it finds none it returns None, and the caller solves the whole. As the program does not depend on which candidates
-stand in its slots, it serves every step of a replay whose candidates change from day to day.
+candidates is within the policy's tolerance. What this module returns carries the same certificate as a solve over
+everything; where it finds none it returns None, and the caller solves the whole. As the program does not depend on which
+candidates stand in its slots, it serves every step of a replay whose candidates change from day to day.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from hedgeopt.backtest.policies.smooth import solve_smooth
 from hedgeopt.certificate import Certificate, certify
 from hedgeopt.constraints.constraint import BoxConstraint
 from hedgeopt.constraints.limit import Limit
-from hedgeopt.backtest.policies.smooth import solve_smooth
 from hedgeopt.errors import CertificateError, InfeasibleError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.carry import Carry
@@ -41,11 +41,11 @@ __all__ = ["Columns", "gains", "restricted"]
 
 _SLOTS, _ROUNDS, _NEW, _KEPT = 24, 8, 12, 4
 _FREE_OF_NAMES = (
-    TransactionCost, Carry, CVaR, Variance, StressLoss, Delta, Gamma, Vega, Theta, Rho, Vanna, Volga, VegaBucket, GammaBucket,
-    Concentration, TrueLeverage, NetLeverage,
+    TransactionCost, Carry, CVaR, Variance, StressLoss, Delta, Gamma, Vega, Theta, Rho, Vanna, Volga, VegaBucket,
+    GammaBucket, Concentration, TrueLeverage, NetLeverage,
 )  # fmt: skip
-"""Terms that are nothing but parameters with one entry per candidate once bound; others (margin, gross leverage) are bound to
-the instruments themselves, and policies with them are solved whole."""
+"""Terms that are nothing but parameters with one entry per candidate once bound; others (margin, gross leverage) are bound
+to the instruments themselves, and policies with them are solved whole."""
 
 
 class _Slots(Program):
@@ -61,8 +61,8 @@ class Columns:
     """The solver of one policy.
 
     ``compiled`` counts its programs, ``slots`` the candidates solved over at a time; ``program`` is the last one used, whose
-    terms and limits evaluate any exposures. ``fits``: this module may try; ``stressed``: the policy looks at stress scenarios;
-    ``smooth``: it has a variance and no tail.
+    terms and limits evaluate any exposures. ``fits``: this module may try; ``stressed``: the policy looks at stress
+    scenarios; ``smooth``: it has a variance and no tail.
     """
 
     def __init__(self, rules: Rules, slots: int = _SLOTS) -> None:
@@ -189,7 +189,5 @@ def _scale(box: Box) -> np.ndarray:
     return np.where(scale == 0.0, 1.0, scale)
 
 
-def _solution(
-    x: np.ndarray, certificate: Certificate, sides: Any, box: Box, program: Program, part: Solution
-) -> Solution:
+def _solution(x: np.ndarray, certificate: Certificate, sides: Any, box: Box, program: Program, part: Solution) -> Solution:
     return Solution(x, certificate, tuple(sides), box, box.binding(x, program.scale), part.statistics)

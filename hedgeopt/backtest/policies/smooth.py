@@ -16,7 +16,8 @@ _ATTEMPTS, _HOLDS = 3, 1e-12
 
 def solve_smooth(program: Program, e: Exposures) -> Solution | None:
     """Certified trades, or None where this solver finds none. What it overshoots by rounding is tightened by as much."""
-    box, tighten = trade_box(program.policy, e), {}
+    box = trade_box(program.policy, e)
+    tighten: dict[str, float] = {}
     for _ in range(_ATTEMPTS):
         program.update(e, box, tighten)
         try:

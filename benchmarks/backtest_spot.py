@@ -1,7 +1,7 @@
 """cvxportfolio's own problem, solved by it and by hedgeopt's engine: twenty assets, daily, mean-variance with costs.
 
-From an equal-weighted start both lower five times the variance plus a cost of a basis point, long only, without borrowing, on
-the same returns: cvxportfolio with the covariance of the past and its simulator, hedgeopt with a sample of 500 moves, its
+From an equal-weighted start both lower five times the variance plus a cost of a basis point, long only, without borrowing,
+on the same returns: cvxportfolio with the covariance of the past and its simulator, hedgeopt with a sample of 500 moves, its
 ledger, margin check and certificate. Neither forecasts returns.
 """
 

@@ -15,7 +15,7 @@ __all__ = ["Snapshot"]
 
 
 class Snapshot(Market):
-    """A :class:`~hedgeopt.market.Market` with the same answers; :meth:`quoted` and :meth:`require_fresh` are much quicker."""
+    """A :class:`~hedgeopt.market.Market` with the same answers; looking up quotes and their ages is much quicker."""
 
     @classmethod
     def of(cls, market: Market) -> Snapshot:

@@ -62,7 +62,7 @@ class Columns:
 
     ``compiled`` counts its programs, ``slots`` the candidates solved over at a time; ``program`` is the last one used, whose
     terms and limits evaluate any exposures. ``fits``: this module may try; ``stressed``: the policy looks at stress
-    scenarios; ``smooth``: it has a variance and no tail.
+    scenarios; ``smooth``: it has a variance, no tail, and names no other solver.
     """
 
     def __init__(self, rules: Rules, slots: int = _SLOTS) -> None:
@@ -71,7 +71,8 @@ class Columns:
         terms += [limit.term for limit in rules.subject_to if isinstance(limit, Limit)]
         known = all(isinstance(limit, Limit | BoxConstraint) for limit in rules.subject_to)
         self.fits = known and all(type(term) in _FREE_OF_NAMES for term in terms)
-        self.smooth = any(type(term) is Variance for term in terms) and not any(type(term) is CVaR for term in terms)
+        curved = any(type(term) is Variance for term in terms) and not any(type(term) is CVaR for term in terms)
+        self.smooth = curved and rules.solver in ("auto", "CLARABEL")
         self.stressed = not self.fits or any(type(term) is StressLoss for term in terms)
         self._programs: OrderedDict[Any, _Slots] = OrderedDict()
         self.program: Program | None = None

@@ -60,6 +60,7 @@ class Optimizer:
         self.rules, self.no_trade, self.infeasible = rules, no_trade, infeasible
         self.name = name or rules.name
         self.horizon_days = rules.scenarios.horizon_days
+        rules.stress.chosen()  # an unknown name is refused even where nothing looks at it
         self._columns = Columns(rules)
         self.solution: Solution | None = None
         self._compiled = 0

@@ -118,6 +118,7 @@ def test_a_variance_without_a_tail_is_solved_to_the_same_optimum(toys: Any) -> N
     columns = Columns(policy, slots=100)
     found, whole = columns.solve(e), solve_program(Program(policy, e), e)
     assert columns.smooth
+    assert not Columns(policy.model_copy(update={"solver": "OSQP"})).smooth  # a named solver is the one that solves
     assert found is not None
     assert found.certificate.valid
     assert found.certificate.objective == pytest.approx(whole.certificate.objective, rel=2e-6)

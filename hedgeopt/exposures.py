@@ -124,13 +124,14 @@ def build_exposures(
     np.add.at(equity, rows.account, rows.quantity * rows.value)
 
     where = _Place(tuple(account.venue for account in book.accounts), equity)
-    sample = _revalue(table, market, scenarios, assets, collateral, prices, risk, where)
-    shock = _revalue(table, market, stress, assets, collateral, prices, risk, where, keep_units=True)
+    same = stress is scenarios  # a book valued where nothing moves
+    sample = _revalue(table, market, scenarios, assets, collateral, prices, risk, where, keep_units=same)
+    shock = sample if same else _revalue(table, market, stress, assets, collateral, prices, risk, where, keep_units=True)
     stress_prices = np.column_stack(
         [price * stress.price_factor(asset) for asset, price in zip(assets, prices, strict=True)]
     )
     paused = np.array([items[row].venue in paused_venues for row in bought], bool)
-    unwind_sell, unwind_buy = _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
+    unwind_sell, unwind_buy = (None, None) if same else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
     notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
     return Exposures(
         timestamp=market.timestamp,

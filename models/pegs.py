@@ -8,6 +8,7 @@ moves it to 0.92 takes 8 % off the ratio.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from hedgeopt.models.data import pegged_assets, wraps
 
@@ -38,11 +39,13 @@ def is_directional(name: str) -> bool:
     return not is_peg(name) and name not in pegged_assets() and name not in wraps()
 
 
+@lru_cache(maxsize=1024)
 def claim(asset: str) -> str:
     """The asset whose price moves this one: what a redeemable wrapper holds, else itself."""
     return wraps().get(asset, asset)
 
 
+@lru_cache(maxsize=1024)
 def moved_by(asset: str) -> tuple[str, ...]:
     """Columns that move the price of ``asset``: itself, or underlying and peg factor where it is a claim on another."""
     held = claim(asset)

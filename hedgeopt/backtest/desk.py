@@ -40,20 +40,16 @@ class Desk:
 
     def remember(self, market: Market, held: Mapping[str, Any], stale: frozenset[str]) -> None:
         """Keep the marks of what is held now, except those that were already carried forward; forget the rest."""
+        ids = list(held)
+        names = ("mark_iv", "underlying_price", "mark_price", "open_interest")
+        vol, forward, mark, interest = (market.quoted(name, ids) for name in names)
         kept = {}
-        for key, item in held.items():
+        for k, (key, item) in enumerate(held.items()):
             if key in stale:
                 kept[key] = self._last[key]
                 continue
-            row = market.quotes.loc[key]
             index = market.price(item.assets[0])
-            kept[key] = _Last(
-                market.timestamp,
-                float(row["mark_iv"]),
-                float(row["underlying_price"]) / index,
-                float(row["mark_price"]) / index,
-                float(row["open_interest"]),
-            )
+            kept[key] = _Last(market.timestamp, vol[k], forward[k] / index, mark[k] / index, interest[k])
         self._last = kept
 
     def view(self, market: Market, held: Mapping[str, Any]) -> tuple[Market, list[dict[str, Any]]]:

@@ -31,6 +31,7 @@ from hedgeopt.backtest.valuation import Valuation, moved_assets, value
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.market import Market
 from hedgeopt.models.scenarios.config import ParametricScenarios, draw
+from hedgeopt.policy import Policy as Rules
 
 __all__ = ["Halt", "Settings", "run", "simulate"]
 
@@ -70,7 +71,7 @@ class Settings:
 def simulate(
     markets: Iterable[Market],
     book: BookSource,
-    policy: Policy,
+    policy: Policy | Rules,
     settings: Settings | None = None,
     *,
     config: dict[str, Any] | None = None,
@@ -78,12 +79,18 @@ def simulate(
 ) -> BacktestResult:
     """Run one policy on one book over the snapshots.
 
+    ``policy`` is any object with ``decide(state)``, or a :class:`hedgeopt.Policy`: the myopic optimizer.
+
     Raises
     ------
     InputError
         For snapshots out of order, an empty period, a book that its collateral does not carry at the start, or a held
         instrument that was never quoted.
     """
+    if isinstance(policy, Rules):
+        from hedgeopt.backtest.policies.optimizer import Optimizer
+
+        policy = Optimizer(policy)
     going = _Run(book, policy, settings or Settings())
     for market in in_order(markets):
         going.step(market)
@@ -91,7 +98,8 @@ def simulate(
             progress(market)
     horizon = getattr(policy, "horizon_days", going.settings.scenarios.horizon_days)
     said = {"horizon_days": horizon, **(config or {})}
-    return going.recorder.result(going.portfolio.ledger.frame(), said, policy.name, going.portfolio.name)
+    name = getattr(policy, "name", type(policy).__name__)
+    return going.recorder.result(going.portfolio.ledger.frame(), said, name, going.portfolio.name)
 
 
 def run(config: Any) -> BacktestResult:

@@ -101,7 +101,7 @@ class Recorder:
         """The tables."""
         steps = pd.DataFrame(self.steps).set_index("timestamp")
         greeks = [column for column in steps.columns if column.split("_")[0] in _GREEKS]
-        steps[greeks] = steps[greeks].fillna(0.0)
+        steps = steps.fillna(dict.fromkeys(greeks, 0.0))
         trades = pd.DataFrame(
             [{name: getattr(fill, name) for name in TRADE_COLUMNS} for fill in self.trades], columns=list(TRADE_COLUMNS)
         )

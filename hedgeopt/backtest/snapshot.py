@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,7 @@ __all__ = ["Snapshot"]
 
 
 class Snapshot(Market):
-    """A :class:`~hedgeopt.market.Market` with the same answers; only :meth:`quoted` is much quicker."""
+    """A :class:`~hedgeopt.market.Market` with the same answers; looking up quotes and their ages is much quicker."""
 
     @classmethod
     def of(cls, market: Market) -> Snapshot:
@@ -29,6 +31,18 @@ class Snapshot(Market):
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
         return {}
+
+    @cached_property
+    def _ages(self) -> tuple[Any, Any]:
+        """Oldest and newest time of all quotes."""
+        stamps = self.quotes["timestamp"]
+        return stamps.min(), stamps.max()
+
+    def require_fresh(self, ids: Sequence[str], as_of: datetime, max_age: timedelta) -> None:
+        """Nothing to refuse where every quote is fresh; otherwise as the market says."""
+        oldest, newest = self._ages
+        if not (as_of - oldest <= max_age and newest - as_of <= max_age):
+            super().require_fresh(ids, as_of, max_age)
 
     def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
         """Column ``field`` for the given ids as floats; NaN where the market has no such instrument."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -50,13 +51,14 @@ class Valuation:
 
     def greeks(self) -> dict[str, dict[str, float]]:
         """By asset and Greek; delta counts posted coins."""
+        return self._greeks
+
+    @cached_property
+    def _greeks(self) -> dict[str, dict[str, float]]:
         e = self.exposures
-        found = {}
-        for a, asset in enumerate(e.assets):
-            held = e.rows.greeks[:, :, a] @ e.rows.quantity
-            held[greek("delta")] += e.coin_delta[:, a].sum()
-            found[asset] = dict(zip(GREEKS, held.tolist(), strict=True))
-        return found
+        held = np.tensordot(e.rows.quantity, e.rows.greeks, axes=(0, 1))
+        held[greek("delta")] += e.coin_delta.sum(axis=0)
+        return {asset: dict(zip(GREEKS, held[:, a].tolist(), strict=True)) for a, asset in enumerate(e.assets)}
 
     def promise(self, beta: float) -> Promise:
         """From the scenarios the book was valued in."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -49,6 +49,12 @@ class Instrument(BaseModel):
     def assets(self) -> tuple[str, ...]:
         """Assets whose USD price moves this instrument's value, and peg factors such as ``stETH/ETH``."""
         raise NotImplementedError
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # pydantic's own builds a message in microseconds; families are told apart by what they lack thousands of times
+            raise AttributeError(f"{type(self).__name__} has no {name}")
 
     @property
     def quoted_parts(self) -> tuple[Instrument, ...]:

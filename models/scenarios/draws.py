@@ -8,10 +8,12 @@ set (an asset, a peg, an event) leaves every other draw as it was, and a longer 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["chi_square", "normals", "uniforms"]
+__all__ = ["chi_square", "kept", "normals", "uniforms"]
 
 
 def uniforms(seed: int, stream: str, count: int, columns: int = 1) -> np.ndarray:
@@ -26,14 +28,38 @@ def uniforms(seed: int, stream: str, count: int, columns: int = 1) -> np.ndarray
 
 
 def normals(seed: int, stream: str, count: int, columns: int = 1) -> np.ndarray:
-    """(count, columns) independent standard normals."""
+    """(count, columns) independent standard normals; read-only."""
+    return kept(_normals, count * columns, seed, stream, count, columns)
+
+
+def chi_square(seed: int, stream: str, count: int, degrees: float) -> np.ndarray:
+    """(count,) chi-square draws with ``degrees`` of freedom, by inversion (about a microsecond each); read-only."""
+    return kept(_chi_square, count, seed, stream, count, degrees)
+
+
+def _normals(seed: int, stream: str, count: int, columns: int) -> np.ndarray:
     from scipy.special import ndtri
 
     return np.asarray(ndtri(uniforms(seed, stream, count, columns)))
 
 
-def chi_square(seed: int, stream: str, count: int, degrees: float) -> np.ndarray:
-    """(count,) chi-square draws with ``degrees`` of freedom, by inversion (about a microsecond each)."""
+def _chi_square(seed: int, stream: str, count: int, degrees: float) -> np.ndarray:
     from scipy.special import gammaincinv
 
     return 2.0 * np.asarray(gammaincinv(0.5 * degrees, uniforms(seed, stream, count)[:, 0]))
+
+
+_SMALL = 100_000
+"""Draws of this many numbers at most are remembered: a backtest asks for the same ones at every step."""
+
+
+def kept(make: Callable[..., np.ndarray], size: int, *arguments: object) -> np.ndarray:
+    """``make(*arguments)``, remembered and read-only when its ``size`` is small; for functions of their arguments alone."""
+    return _remembered(make, *arguments) if size <= _SMALL else make(*arguments)
+
+
+@lru_cache(maxsize=32)
+def _remembered(make: Callable[..., np.ndarray], *arguments: object) -> np.ndarray:
+    draws = make(*arguments)
+    draws.setflags(write=False)
+    return draws

@@ -8,7 +8,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.scenarios.config import ParametricScenarios, RegimeScenarios, VolMarket
-from hedgeopt.models.scenarios.draws import chi_square, normals
+from hedgeopt.models.scenarios.draws import chi_square, kept, normals
 from hedgeopt.models.scenarios.response import responses
 from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -29,9 +29,9 @@ def parametric(settings: ParametricScenarios, assets: Sequence[str], market: Vol
     """
     years = settings.horizon_days / 365.0
     sigma = np.array([annual_vol(settings, asset, market) for asset in assets])
-    normal = normals(settings.seed, "spot", settings.count, len(assets))
-    mixing = np.sqrt((settings.degrees - 2.0) / chi_square(settings.seed, "mixing", settings.count, settings.degrees))
-    moves = correlated(normal, settings.correlation, "correlation") * mixing[:, None] * sigma * np.sqrt(years)
+    size = settings.count * len(assets)
+    unit = kept(_unit, size, settings.seed, settings.count, len(assets), settings.correlation, settings.degrees)
+    moves = unit * sigma * np.sqrt(years)
     return ScenarioSet(
         name=f"Student-t({settings.degrees:g}), {settings.count} draws, seed {settings.seed}",
         assets=tuple(assets),
@@ -39,6 +39,13 @@ def parametric(settings: ParametricScenarios, assets: Sequence[str], market: Vol
         horizon_days=settings.horizon_days,
         **responses(settings, moves),
     )
+
+
+def _unit(seed: int, count: int, n: int, correlation: float, degrees: float) -> np.ndarray:
+    """(count, n) multivariate t draws of unit variance."""
+    normal = normals(seed, "spot", count, n)
+    mixing = np.sqrt((degrees - 2.0) / chi_square(seed, "mixing", count, degrees))
+    return np.asarray(correlated(normal, correlation, "correlation") * mixing[:, None])
 
 
 def correlated(normal: np.ndarray, correlation: float, field: str) -> np.ndarray:

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hedgeopt.backtest.books.config import Flow, RollingSeller
 from hedgeopt.backtest.chains import ChainReplay
 from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.backtest.policies.simple import DeltaBand
 from hedgeopt.backtest.recorded import index_history
@@ -181,6 +183,54 @@ def test_poison_in_the_future_changes_nothing_before_it(chain: Path, tmp_path: P
     pd.testing.assert_frame_equal(trades, bad_trades)
     pd.testing.assert_frame_equal(parts, bad_parts)
     assert lasts[1] == pytest.approx(3.0 * lasts[0])  # the poison was there
+
+
+def test_poison_in_marks_funding_and_vols_waits_for_its_time(chain: Path, tmp_path: Path, toys: Any) -> None:
+    """What comes from files beside the chain: snapshots before the poison stay, and scenarios never read past now."""
+    times = [toys.START + timedelta(days=d) for d in range(8)]
+    replays = []
+    for name, wrong in (("good", 1.0), ("bad", 7.0)):
+        factor = np.where(np.arange(8) > 4, wrong, 1.0)
+        marks = {"coin": "BTC", "instrument_name": "BTC-PERPETUAL", "perp_futures_mark_price": 80_000.0 * factor}
+        pd.DataFrame({"obs_datetime": times, **marks}).to_csv(tmp_path / f"{name}-marks.csv", index=False)
+        pd.DataFrame({"time": times, "funding_pct": 0.01 * factor}).to_csv(tmp_path / f"{name}-funding.csv", index=False)
+        pd.DataFrame({"time": times, "BTC": 0.5 * factor}).to_csv(tmp_path / f"{name}-vol.csv", index=False)
+        funding = {"BTC": str(tmp_path / f"{name}-funding.csv")}
+        replays.append(list(ChainReplay((chain,), marks=(tmp_path / f"{name}-marks.csv",), funding=funding)))
+    for k, (good, bad) in enumerate(zip(*replays, strict=True)):
+        assert good.quotes.equals(bad.quotes) is (k <= 4)
+    settings = HistoricalScenarios(
+        prices="replay", vols={"BTC": str(tmp_path / "bad-vol.csv")}, funding={"BTC": str(tmp_path / "bad-funding.csv")}
+    )
+    seen = pd.DataFrame({"BTC": [80_000.0] * 5}, index=pd.DatetimeIndex(times[:5]))
+    with as_known(settings, times[4], lambda: seen) as known:
+        for path in (known.prices, known.vols["BTC"], known.funding["BTC"]):
+            frame = pd.read_csv(path)
+            assert len(frame) == 5
+            assert pd.to_datetime(frame.iloc[:, 0]).max() == times[4]
+
+
+@pytest.mark.realdata
+def test_the_ledger_adds_up_to_a_cent_over_five_months(shared_data: Path) -> None:
+    """Every recorded day, a seller with clients, weekly expiries and funding: equity is the sum of its parts."""
+    folder = shared_data / "deribit-chains"
+    replay = ChainReplay(
+        (folder / "daily_allstrikes_dev_20251230_20260531.parquet",),
+        marks=(folder / "perp_prices_6h_to_20260415.csv",),
+        funding={"BTC": 1e-4},
+        synthetic_perpetuals=True,
+        assets=("BTC",),
+    )
+    book = RollingSeller(every_days=2.0, collateral={"BTC": 30.0}, quantity={"BTC": 2.0}, clients=Flow(seed=1, per_day=1.0))
+    result = simulate(replay, book, DeltaBand({"BTC": 0.5}), FEW)
+    steps, ledger = result.steps, result.ledger
+    assert len(steps) > 140
+    assert (steps.index[-1] - steps.index[0]).days > 145
+    parts = steps["deposits"] + steps["realised"] + steps["unrealised"] - steps["costs"]
+    assert (parts - steps["equity"]).abs().max() < 0.01
+    assert ledger.groupby(["entry", "currency"])["amount"].sum().abs().max() < 1e-9
+    assert {"cash", "positions", "deposits", "trading", "settlement", "funding", "spread", "fees"} <= set(ledger["side"])
+    assert np.allclose(result.attribution.sum(axis=1), steps["pnl"], atol=1e-6)
 
 
 def test_a_replay_is_read_only_as_far_as_it_is_used(chain: Path) -> None:

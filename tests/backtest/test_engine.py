@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
+import weakref
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -9,11 +13,14 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+import hedgeopt as ho
 from hedgeopt.backtest.engine import Halt, Settings, simulate
+from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.backtest.policies.protocol import Decision, Order, Transfer
 from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
 from hedgeopt.book import Account, Collateral, Link
 from hedgeopt.errors import InfeasibleError, InputError
+from hedgeopt.models.pricing.future import Future
 from hedgeopt.models.scenarios.config import ParametricScenarios
 
 FEW = Settings(scenarios=ParametricScenarios(count=64, vol={"BTC": 0.6}))
@@ -113,6 +120,42 @@ def test_expiry_settles_on_the_nearest_index_and_charges_delivery(toys: object) 
     assert cash["amount"].sum() == pytest.approx(2.0 * 10_000.0 / 90_000.0)
 
 
+def test_linear_options_and_futures_settle_in_dollars(toys: object) -> None:
+    """A dollar-settled call pays 90,000 - 80,000 a contract, the put nothing; delivery .015 % of the index, the put none."""
+    moments = [toys.EXPIRY - timedelta(hours=6), toys.EXPIRY + timedelta(hours=1)]
+    later = toys.EXPIRY + timedelta(days=7)
+    markets = [
+        toys.market(m, p, settlement="USDC", expiries=(toys.EXPIRY, later))
+        for m, p in zip(moments, (82_000.0, 90_000.0), strict=True)
+    ]
+    book = toys.Given(collateral={"USDC": 200_000.0}, positions={CALL: -2.0, PUT: 3.0})
+    result = simulate(markets, book, DoNothing(), FEW)
+    cash = result.ledger[(result.ledger["side"] == "cash") & result.ledger["memo"].str.startswith("expiry")]
+    assert cash["amount"].sum() == pytest.approx(-2.0 * 10_000.0)
+    assert set(cash["currency"]) == {"USDC"}
+    assert total(result, "fees") == pytest.approx(2.0 * 0.00015 * 90_000.0)
+    assert result.steps["equity"].iloc[1] == pytest.approx(200_000.0 - 20_000.0 - 27.0)
+
+
+def test_a_future_settles_its_last_move_into_cash(toys: object) -> None:
+    """Inverse, 82,000 USD bought at 82,000, settled on 90,000: 82,000 (1/82,000 - 1/90,000) coins less .025 %."""
+    item = Future(name="BTC-27MAR26", venue="deribit", underlying="BTC", settlement="BTC", expiry=toys.EXPIRY)
+    markets = []
+    for moment, price in ((toys.EXPIRY - timedelta(hours=6), 82_000.0), (toys.EXPIRY + timedelta(hours=1), 90_000.0)):
+        now = toys.market(moment, price, expiries=(toys.EXPIRY + timedelta(days=7),))
+        if moment < toys.EXPIRY:
+            row = pd.DataFrame({"mark_price": price, "timestamp": pd.Timestamp(moment)}, index=[item.id])
+            quotes = pd.concat([now.quotes, row.reindex(columns=now.quotes.columns)])
+            now = replace(now, instruments={**now.instruments, item.id: item}, quotes=quotes)
+        markets.append(now)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # pandas, about the empty columns above
+        result = simulate(markets, toys.Given(positions={item.name: 82_000.0}), DoNothing(), FEW)
+    gain = 82_000.0 * (1 / 82_000.0 - 1 / 90_000.0)
+    fee = 0.00025 * 82_000.0 / 90_000.0
+    assert result.steps["equity"].iloc[1] == pytest.approx((20.0 + gain - fee) * 90_000.0)
+
+
 def test_a_recorded_index_nearer_to_expiry_decides(toys: object) -> None:
     moments = [toys.EXPIRY - timedelta(hours=6), toys.EXPIRY + timedelta(hours=4)]
     markets = [toys.market(m, 82_000.0, expiries=(toys.EXPIRY, toys.EXPIRY + timedelta(days=7))) for m in moments]
@@ -133,6 +176,21 @@ def test_a_held_option_without_quotes_is_revalued_at_its_last_vol(toys: object) 
     assert [(e["instrument"], e["age_hours"]) for e in stale] == [(CALL, 24.0)]
     assert any(e["kind"] == "missing_quote" for e in result.events)  # the order in it was not filled
     assert result.trades.empty
+
+
+def test_a_perpetual_without_a_mark_keeps_its_ratio_to_the_index(toys: object) -> None:
+    """Marked 1 % above the index, then not at all while the index rises to 88,000: carried at 88,880, with its age."""
+    first = toys.market(toys.START, 80_000.0, perpetual=80_800.0)
+    bare = toys.market(toys.START + timedelta(hours=6), 88_000.0)
+    key = f"deribit:{PERPETUAL}"
+    bare = replace(
+        bare, instruments={k: i for k, i in bare.instruments.items() if k != key}, quotes=bare.quotes.drop(index=key)
+    )
+    result = simulate([first, bare], toys.Given(positions={PERPETUAL: 80_000.0}), DoNothing(), FEW)
+    gain = 80_000.0 * (1 / 80_800.0 - 1 / 88_880.0)
+    assert result.steps["equity"].iloc[1] == pytest.approx((20.0 + gain) * 88_000.0)
+    (event,) = (e for e in result.events if e["kind"] == "stale_mark")
+    assert (event["instrument"], event["age_hours"]) == (PERPETUAL, 6.0)
 
 
 def Scripted(toys: object, name: str) -> object:  # noqa: N802
@@ -165,6 +223,47 @@ def test_an_order_without_margin_is_refused_whole(toys: object) -> None:
     event = next(e for e in result.events if e["kind"] == "order_refused")
     assert event["reason"] == "initial margin"
     assert result.steps["equity"].iloc[0] == pytest.approx(80_000.0)
+
+
+class Watcher:
+    """A policy of one method, without even a name."""
+
+    def __init__(self) -> None:
+        self.seen: list = []
+
+    def decide(self, state: object) -> list:
+        self.seen.append((state.market.timestamp, state.history.index.max()))
+        return []
+
+
+def test_the_next_snapshot_is_asked_for_after_the_decision_and_few_are_kept(toys: object) -> None:
+    """Streaming: when a snapshot is made, the policy has decided on the one before, and only two older ones are alive."""
+    alive: list = []
+    policy, counts = Watcher(), []
+
+    def stream() -> object:
+        for k in range(6):
+            assert len(policy.seen) == k
+            gc.collect()
+            counts.append(sum(ref() is not None for ref in alive))
+            market = toys.market(toys.START + timedelta(days=k), 80_000.0 + k)
+            alive.append(weakref.ref(market))
+            yield market
+            del market
+
+    simulate(stream(), toys.Given(positions={CALL: -1.0}), policy, FEW)
+    assert max(counts) <= 2
+    assert all(now == last for now, last in policy.seen)
+
+
+def test_the_policy_object_of_live_use_is_a_policy(toys: object) -> None:
+    rules = ho.Policy(
+        minimize=ho.TransactionCost() + ho.CVaR(0.95), scenarios=ParametricScenarios(count=100, vol={"BTC": 0.6})
+    )
+    direct = simulate(toys.path([80_000.0, 82_000.0]), toys.Given(positions={CALL: -3.0}), rules, FEW)
+    wrapped = simulate(toys.path([80_000.0, 82_000.0]), toys.Given(positions={CALL: -3.0}), Optimizer(rules), FEW)
+    assert not direct.trades.empty
+    pd.testing.assert_frame_equal(direct.ledger, wrapped.ledger)
 
 
 class Infeasible:

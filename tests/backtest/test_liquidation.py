@@ -77,6 +77,33 @@ def test_dydx_closes_a_tenth_at_a_time(toys: Any) -> None:
     assert result.steps["equity"].iloc[1] == pytest.approx(2_900.0 - (0.0005 + 0.015) * 9_690.0)
 
 
+def test_deribit_portfolio_margin_takes_two_parts(toys: Any) -> None:
+    """Maintenance .8 (N (1/.84 - 1) + .01 N) of a long inverse perpetual of N = 1,000,000 USD bought at 100,000.
+
+    At 85,000 the 3 coins posted are 21/17: 105,000 USD against 160,380.95. After a fifth of N, and a fifth of what is left,
+    at .05 % fee and .5 % penalty, 103,020 stand against 102,643.81.
+    """
+    markets = toys.path([100_000.0, 85_000.0], hours=1.0, half=0.0, expiries=())
+    book = toys.Given(collateral={"BTC": 3.0}, positions={PERPETUAL: 1_000_000.0}, margin="portfolio")
+    result = simulate(markets, book, DoNothing(), FEW)
+    event = next(e for e in result.events if e["kind"] == "liquidation")
+    assert event["equity"] == pytest.approx(105_000.0)
+    assert event["maintenance_margin"] == pytest.approx(0.8 * 1e6 * (1 / 0.84 - 1 + 0.01))
+    assert result.trades["quantity"].tolist() == pytest.approx([-200_000.0, -160_000.0])
+    assert result.steps["equity"].iloc[1] == pytest.approx(105_000.0 - 0.0055 * 360_000.0)
+    assert result.steps["maintenance_margin"].iloc[1] == pytest.approx(0.8 * 640_000.0 * (1 / 0.84 - 1 + 0.01))
+
+
+def test_derive_closes_a_quarter(toys: Any) -> None:
+    """Maintenance .8 * .18 P + .015 P of a perpetual: 13,197 at 83,000 against 13,000; a quarter pays .03 % and 1 %."""
+    result = fall(toys, "derive", 1.0, 30_000.0, 83_000.0)
+    event = next(e for e in result.events if e["kind"] == "liquidation")
+    assert event["maintenance_margin"] == pytest.approx(13_197.0)
+    assert result.trades["quantity"].tolist() == pytest.approx([-0.25])
+    assert result.steps["equity"].iloc[1] == pytest.approx(13_000.0 - (0.0003 + 0.01) * 20_750.0)
+    assert result.steps["maintenance_margin"].iloc[1] == pytest.approx(0.75 * 13_197.0)
+
+
 def test_a_short_option_without_an_ask_is_bought_back_at_a_worse_mark(toys: Any) -> None:
     """Deribit standard margin of a short call; nobody offers it, so the venue pays the mark plus a tenth."""
     call = "BTC-27MAR26-80000-C"

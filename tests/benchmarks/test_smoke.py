@@ -11,7 +11,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.registry import load
 
-NAMES = {"end_to_end", "margin", "tail", "tail_out_of_core", "tail_resolve", "valuation"}
+NAMES = {"backtest", "end_to_end", "margin", "tail", "tail_out_of_core", "tail_resolve", "valuation"}
 
 
 def smoke(name: str, path) -> list[dict]:
@@ -86,3 +86,16 @@ def test_end_to_end(tmp_path) -> None:
 
 def test_margin(tmp_path) -> None:
     assert smoke("margin", tmp_path)
+
+
+def test_backtest(tmp_path) -> None:
+    records = smoke("backtest", tmp_path)
+    own, *naive = [record for record in records if record["case"] == "synthetic chain"]
+    assert len(naive) == 4
+    # the naive rival is the same policy: the same optimum, and its trades end with the same money
+    assert all(abs(record["objective_difference"]) <= 1e-6 for record in naive)
+    assert [record["pnl"] for record in naive] == pytest.approx([own["pnl"]] * 4, rel=1e-4)
+    by_case = {record["case"]: record for record in records}
+    assert by_case["memory"]["kilobytes_per_step"] < 100
+    assert by_case["sweep"]["same_result"]
+    assert "6 spot assets" in by_case

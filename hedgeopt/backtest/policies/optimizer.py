@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.backtest.past import as_known
+from hedgeopt.backtest.policies.columns import Columns
 from hedgeopt.backtest.policies.protocol import Decision, Order, State, Transfer
 from hedgeopt.backtest.valuation import Promise
 from hedgeopt.certificate import relative_violation
@@ -17,6 +18,7 @@ from hedgeopt.errors import InfeasibleError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
+from hedgeopt.models.scenarios.stress_table import StressSettings, packaged_events
 from hedgeopt.policy import Policy as Rules
 from hedgeopt.program import Program, trade_box
 from hedgeopt.solve import Solution, expose, solve_program
@@ -57,8 +59,11 @@ class Optimizer:
             rules = rules.model_copy(update={"subject_to": (*rules.subject_to, TransactionCost() <= budget)})
         self.rules, self.no_trade, self.infeasible = rules, no_trade, infeasible
         self.name = name or rules.name
-        self.compiled = 0
         self.horizon_days = rules.scenarios.horizon_days
+        rules.stress.chosen()  # an unknown name is refused even where nothing looks at it
+        self._columns = Columns(rules)
+        self.solution: Solution | None = None
+        self._compiled = 0
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         terms = [part.term for part in rules.minimize] + [getattr(limit, "term", None) for limit in rules.subject_to]
         self._beta = next((term.beta for term in terms if isinstance(term, CVaR)), 0.99)
@@ -70,17 +75,23 @@ class Optimizer:
             chosen = rules.candidates.model_copy(update={"mark_half_spread": state.mark_half_spread})
             rules = rules.model_copy(update={"candidates": chosen})
         with as_known(rules.scenarios, state.market.timestamp, lambda: state.history) as known:
-            e = expose(state.book, state.market, rules.model_copy(update={"scenarios": known}))
-        program = self._program(e)
-        if self.no_trade > 0 and self._may_hold(program, e):
+            update = {"scenarios": known}
+            if not self._columns.stressed:  # nothing in the policy looks at them
+                update["stress"] = StressSettings(names=(packaged_events()[0].name,))
+            e = expose(state.book, state.market, rules.model_copy(update=update))
+        self.solution = self._quick(e)
+        if self.no_trade > 0 and self._may_hold(e):
             nothing = np.zeros(e.n_candidates)
-            solution = _solve(program, e)
-            gain = program.objective_value(e, nothing) - solution.certificate.objective
+            self.solution = self.solution or _solve(self._program(e), e)
+            gain = self._judge(e).objective_value(e, nothing) - self.solution.certificate.objective
             if gain < self.no_trade:
                 return self._decision(e, nothing, [{"kind": "no_trade", "gain": gain}])
-            return self._decision(e, solution.trades, [])
+        if self.solution is not None:
+            return self._decision(e, self.solution.trades, [])
+        program = self._program(e)
         try:
-            return self._decision(e, _solve(program, e).trades, [])
+            self.solution = _solve(program, e)
+            return self._decision(e, self.solution.trades, [])
         except InfeasibleError as error:
             if self.infeasible == "hold" or not error.violations:
                 raise
@@ -88,22 +99,37 @@ class Optimizer:
             event = {"kind": "infeasible", "message": str(error), "action": "minimise violation"}
             return self._decision(e, x, [event])
 
+    @property
+    def compiled(self) -> int:
+        """Programs compiled so far."""
+        return self._compiled + self._columns.compiled
+
+    def _quick(self, e: Exposures) -> Solution | None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return self._columns.solve(e)
+
     def _program(self, e: Exposures) -> Program:
         key = e.structure()
         program = self._programs.get(key)
         if program is None:
             program = Program(self.rules, e)
-            self.compiled += 1
+            self._compiled += 1
             self._programs[key] = program
             if len(self._programs) > _KEPT:
                 self._programs.popitem(last=False)
         self._programs.move_to_end(key)
         return program
 
-    @staticmethod
-    def _may_hold(program: Program, e: Exposures) -> bool:
-        program.update(e, trade_box(program.policy, e))
-        return all(relative_violation(side) <= _HOLDS for side in program.sides(e, np.zeros(e.n_candidates)))
+    def _judge(self, e: Exposures) -> Program:
+        """A program that evaluates objective and limits on these exposures."""
+        return self._columns.program or self._program(e)
+
+    def _may_hold(self, e: Exposures) -> bool:
+        judge = self._judge(e)
+        if judge is not self._columns.program:
+            judge.update(e, trade_box(judge.policy, e))
+        return all(relative_violation(side) <= _HOLDS for side in judge.sides(e, np.zeros(e.n_candidates)))
 
     @staticmethod
     def _closest(program: Program, e: Exposures, error: InfeasibleError) -> np.ndarray:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
-from hedgeopt.backtest.books.config import Flow, LiquidityBook, LoopBook, RollingSeller, ShortGamma
+from hedgeopt.backtest.books.config import AnyBook, Flow, LiquidityBook, LoopBook, RollingSeller, ShortGamma
 from hedgeopt.backtest.engine import Settings, simulate
 from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
 from hedgeopt.errors import InputError
@@ -87,6 +91,33 @@ def test_flow_is_the_same_for_every_policy_and_pays_the_edge(toys: Any) -> None:
         FEW,
     )
     assert not other.trades.equals(came[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'kind = "short_gamma"\ndays = [7.0, 21.0]\nquantity = { BTC = 2.0 }\nclients = { seed = 4, per_day = 3.0 }',
+        'kind = "rolling_seller"\nevery_days = 2.0\nrights = ["put"]\ncollateral = { BTC = 5.0, USDC = 10000.0 }',
+        'kind = "amm_lp"\nbase = "BTC"\nvalue = 250000.0\nwidth = 0.1',
+        'kind = "looped_staking"\ntoken = "WBTC"\nunderlying = "BTC"\ndeposit = 3.0\nltv = 0.7\ncollateral = { BTC = 1.0 }',
+        'kind = "fixed"\nfile = "book.json"',
+    ],
+)
+def test_every_kind_of_book_is_read_from_toml_and_opens(
+    text: str, toys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("book.json").write_text(ShortGamma().open(markets(toys, [80_000.0])[0]).model_dump_json())
+    source = TypeAdapter(AnyBook).validate_python(tomllib.loads(text))
+    assert TypeAdapter(AnyBook).validate_python(source.model_dump(mode="json")) == source
+    now = markets(toys, [80_000.0])[0]
+    now = replace(now, prices={**now.prices, "WBTC": 79_900.0})
+    book = source.open(now)
+    assert book.accounts
+    assert any(account.collateral for account in book.accounts)
+    flows = [source.flow(now, book, step, 1.0) for step in (1, 1, 2)]
+    assert flows[0] == flows[1]
+    assert (flows[0] != flows[2]) is ("clients" in text)  # chance, by the seed and the step
 
 
 def test_a_market_without_options_is_refused(toys: Any) -> None:

@@ -53,3 +53,17 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr("hedgeopt.backtest.sweep.engines._PATIENCE", 1.0)
     with pytest.raises(InputError, match="no Dask scheduler answers"):
         open_engine("dask", scheduler="tcp://127.0.0.1:1")
+
+
+def test_the_command_line_takes_engine_and_scheduler(tmp_path, monkeypatch, capsys):
+    """One option and an address; the sweep reaches for the cluster, which is not there."""
+    from hedgeopt.cli import main
+
+    monkeypatch.setattr("hedgeopt.backtest.sweep.engines._PATIENCE", 1.0)
+    monkeypatch.setattr("hedgeopt.backtest.sweep.drive.RUNNER", RUNNER)
+    (tmp_path / "sweep.toml").write_text('[backtest.policy]\nkind = "band"\n[vary]\n"policy.band" = [0.0, 0.2]\n')
+    arguments = ["sweep", str(tmp_path / "sweep.toml"), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--engine", "dask", "--scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert "no Dask scheduler answers" in capsys.readouterr().err
+    assert main([*arguments, "--engine", "dask"]) == 2
+    assert "needs the address of a scheduler" in capsys.readouterr().err

@@ -195,6 +195,15 @@ def test_engines_say_what_they_need():
         open_engine("local", workers=0)
 
 
+def test_workers_have_one_thread_each():
+    engine = open_engine("local", workers=1)
+    try:
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+        assert list(engine.executor().map(os.getenv, names)) == ["1"] * 4
+    finally:
+        engine.close()
+
+
 def test_the_command_line_writes_everything_and_resumes(tmp_path, capsys, monkeypatch, runs):
     from hedgeopt.cli import main
 

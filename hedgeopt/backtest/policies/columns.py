@@ -1,0 +1,194 @@
+"""Solve over a few candidates at a time, and prove the answer over all of them.
+
+A hedge of hundreds of candidates trades a handful. The program is compiled for a fixed number of slots and solved over the
+candidates that stand in them; the Lagrangian of the whole problem, which the certificate minimises over the trade box
+anyway, then says of every other candidate by how much the objective could fall at most if it were traded too (column
+generation: Gilmore and Gomory 1961). Those that could help take the place of those that do not, until the gap over all
+candidates is within the policy's tolerance. What this module returns carries the same certificate as a solve over
+everything; where it finds none it returns None, and the caller solves the whole. As the program does not depend on which
+candidates stand in its slots, it serves every step of a replay whose candidates change from day to day.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.backtest.policies.smooth import solve_smooth
+from hedgeopt.certificate import Certificate, certify
+from hedgeopt.constraints.constraint import BoxConstraint
+from hedgeopt.constraints.limit import Limit
+from hedgeopt.errors import CertificateError, InfeasibleError
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.costs.carry import Carry
+from hedgeopt.models.costs.transaction import TransactionCost
+from hedgeopt.models.risk.concentration import Concentration
+from hedgeopt.models.risk.cvar import CVaR
+from hedgeopt.models.risk.greeks import Delta, Gamma, Rho, Theta, Vanna, Vega, Volga
+from hedgeopt.models.risk.stress import StressLoss
+from hedgeopt.models.risk.tenor_buckets import GammaBucket, VegaBucket
+from hedgeopt.models.risk.true_leverage import NetLeverage, TrueLeverage
+from hedgeopt.models.risk.variance import Variance
+from hedgeopt.models.separable import Separable
+from hedgeopt.policy import Policy as Rules
+from hedgeopt.program import Box, Program, trade_box
+from hedgeopt.solve import Solution, solve_program
+
+__all__ = ["Columns", "gains", "restricted"]
+
+_SLOTS, _ROUNDS, _NEW, _KEPT = 24, 8, 12, 4
+_FREE_OF_NAMES = (
+    TransactionCost, Carry, CVaR, Variance, StressLoss, Delta, Gamma, Vega, Theta, Rho, Vanna, Volga, VegaBucket,
+    GammaBucket, Concentration, TrueLeverage, NetLeverage,
+)  # fmt: skip
+"""Terms that are nothing but parameters with one entry per candidate once bound; others (margin, gross leverage) are bound
+to the instruments themselves, and policies with them are solved whole."""
+
+
+class _Slots(Program):
+    """A program for any candidates, as many as it has slots."""
+
+    def update(self, e: Exposures, box: Box, tighten: Any = None) -> None:
+        """Load data of as many candidates; which ones does not matter."""
+        self.structure = e.structure()
+        super().update(e, box, tighten)
+
+
+class Columns:
+    """The solver of one policy.
+
+    ``compiled`` counts its programs, ``slots`` the candidates solved over at a time; ``program`` is the last one used, whose
+    terms and limits evaluate any exposures. ``fits``: this module may try; ``stressed``: the policy looks at stress
+    scenarios; ``smooth``: it has a variance, no tail, and names no other solver.
+    """
+
+    def __init__(self, rules: Rules, slots: int = _SLOTS) -> None:
+        self.rules, self.slots, self.compiled = rules, slots, 0
+        terms = [part.term for part in rules.minimize]
+        terms += [limit.term for limit in rules.subject_to if isinstance(limit, Limit)]
+        known = all(isinstance(limit, Limit | BoxConstraint) for limit in rules.subject_to)
+        self.fits = known and all(type(term) in _FREE_OF_NAMES for term in terms)
+        curved = any(type(term) is Variance for term in terms) and not any(type(term) is CVaR for term in terms)
+        self.smooth = curved and rules.solver in ("auto", "CLARABEL")
+        self.stressed = not self.fits or any(type(term) is StressLoss for term in terms)
+        self._programs: OrderedDict[Any, _Slots] = OrderedDict()
+        self.program: Program | None = None
+        self._places: list[str] = []
+        self._traded: set[str] = set()
+
+    def solve(self, e: Exposures) -> Solution | None:
+        """Trades certified over all candidates; None where a solve over everything has to decide."""
+        if not self.fits or not e.n_candidates or len(e.links):
+            return None
+        slots = self.slots if e.n_candidates > 2 * self.slots else e.n_candidates
+        program, box = self._program(e, slots), trade_box(self.rules, e)
+        if slots == e.n_candidates:
+            return self._everything(program, e)
+        names = [f"{e.accounts[e.rows.account[row]]} {e.rows.instruments[row].id}" for row in e.candidate]
+        chosen = self._first(program, e, box, names)
+        for _ in range(_ROUNDS):
+            try:
+                part = solve_program(program, restricted(e, chosen))
+            except (InfeasibleError, CertificateError):
+                return None
+            x = np.zeros(e.n_candidates)
+            x[chosen] = part.trades
+            tails = {id(record.atom): record.weights for record in part.statistics.get("tails", ())}
+            program.scale = _scale(box)
+            certificate, sides = certify(program, e, box, x, tails)
+            if certificate.valid:
+                self._traded = {names[n] for n in np.flatnonzero(x)}
+                return _solution(x, certificate, sides, box, program, part)
+            gain = gains(program.lagrangian(e, x, tails), x, box)
+            chosen = self._exchange(chosen, x, gain, names)
+        return None
+
+    def _everything(self, program: Program, e: Exposures) -> Solution | None:
+        if self.smooth:
+            solution = solve_smooth(program, e)
+            if solution is not None:
+                return solution
+        try:
+            return solve_program(program, e)
+        except (InfeasibleError, CertificateError):
+            return None
+
+    def _program(self, e: Exposures, slots: int) -> _Slots:
+        key = (slots, e.assets, e.accounts, e.venues, len(e.base_pnl), e.probabilities is None, e.stress)
+        if key not in self._programs:
+            self._programs[key] = _Slots(self.rules, restricted(e, np.arange(slots)))
+            self.compiled += 1
+            if len(self._programs) > _KEPT:
+                self._programs.popitem(last=False)
+        self._programs.move_to_end(key)
+        self.program = self._programs[key]
+        return self._programs[key]
+
+    def _first(self, program: Program, e: Exposures, box: Box, names: list[str]) -> np.ndarray:
+        """What was traded last, what is no option, and what helps most at the last shadow prices."""
+        nothing = np.zeros(e.n_candidates)
+        gain = gains(program.lagrangian(e, nothing, {}), nothing, box)
+        linear = np.array([e.rows.instruments[row].kind != "option" for row in e.candidate])
+        before = np.array([name in self._traded for name in names])
+        order = np.lexsort((-gain, ~linear, ~before))
+        return self._placed(order[: self.slots], names)
+
+    def _exchange(self, chosen: np.ndarray, x: np.ndarray, gain: np.ndarray, names: list[str]) -> np.ndarray:
+        """The candidates that would help most, in place of those that stand idle."""
+        outside = np.ones(len(x), bool)
+        outside[chosen] = False
+        order = np.argsort(-np.where(outside, gain, 0.0), kind="stable")
+        new = [int(n) for n in order[:_NEW] if outside[n] and gain[n] > 0.0]
+        busy = [int(n) for n in chosen if x[n] != 0.0]
+        idle = [int(n) for n in chosen if x[n] == 0.0]
+        return self._placed(np.array([*busy, *new, *idle][: self.slots]), names)
+
+    def _placed(self, wanted: np.ndarray, names: list[str]) -> np.ndarray:
+        """In the slots they had before, as far as they had one: the last solution is the start of the next solve."""
+        at = {names[n]: int(n) for n in wanted}
+        places: list[int | None] = [at.pop(name, None) for name in self._places] or [None] * len(wanted)
+        rest = iter(at.values())
+        chosen = [next(rest) if n is None else n for n in places]
+        self._places = [names[n] for n in chosen]
+        return np.array(chosen)
+
+
+def restricted(e: Exposures, chosen: np.ndarray) -> Exposures:
+    """The same book with the candidates ``chosen`` (k,) alone; no transfers among them."""
+    return replace(
+        e,
+        candidate=e.candidate[chosen],
+        lower=e.lower[chosen],
+        upper=e.upper[chosen],
+        cost_buy=e.cost_buy[chosen],
+        cost_sell=e.cost_sell[chosen],
+        fee=e.fee[chosen],
+        trade_greeks=e.trade_greeks[:, chosen],
+        open_interest=e.open_interest[chosen],
+        pnl=e.pnl[:, chosen],
+        stress_pnl=e.stress_pnl[:, chosen],
+    )
+
+
+def gains(f: Separable, x: np.ndarray, box: Box) -> np.ndarray:
+    """(N,) by how much each coordinate of x alone could lower f inside the box; they add up to ``f(x) - min f``."""
+    points = [x, box.lower, box.upper]
+    if f.kinks is not None:
+        points += list(np.clip(f.kinks, box.lower, box.upper))
+    values = np.array(points) * f.slope
+    if f.weights is not None and f.kinks is not None:
+        for weight, kink in zip(f.weights, f.kinks, strict=True):
+            values += weight * np.maximum(np.array(points) - kink, 0.0)
+    return values[0] - values.min(axis=0)
+
+
+def _scale(box: Box) -> np.ndarray:
+    scale = np.maximum(np.maximum(-box.lower, box.upper), 0.0)
+    return np.where(scale == 0.0, 1.0, scale)
+
+
+def _solution(x: np.ndarray, certificate: Certificate, sides: Any, box: Box, program: Program, part: Solution) -> Solution:
+    return Solution(x, certificate, tuple(sides), box, box.binding(x, program.scale), part.statistics)

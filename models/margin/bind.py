@@ -1,6 +1,6 @@
 """A margin requirement inside a program: cvxpy expression, plain evaluation, and lower bound.
 
-Weights stand inside convex functions, because a parameter times another would not be DPP. The worst of scenarios is written
+The worst of scenarios is written
 with the encoder's own epigraph rows, so that their duals are at hand: they are the weights of the scenarios, from which the
 lower bound is made.
 """
@@ -35,7 +35,7 @@ def put(parameter: cp.Parameter, value: np.ndarray | float) -> None:
 
 
 class BoundEncoding:
-    """``factor * encoding(positions, collateral)`` of one account as a function of scaled trades.
+    """``encoding(positions, collateral)`` in USD of one account as a function of scaled trades.
 
     The part that grows with the square of a futures position enters as chords of the convex curve between nodes: exact
     at the
@@ -82,6 +82,7 @@ class BoundEncoding:
         net = trades.net[self._candidates]
         stepped = (first.slopes[at] != first.slopes[at, :1]).any(axis=1)
         self._centre: np.ndarray | None = None
+        self._unit = np.zeros(0)
         self._even, self._stepped = np.flatnonzero(~stepped & (first.slopes[at, 0] > 0)), np.flatnonzero(stepped)
         held = e.held[self._candidates]
         self._shorts = np.flatnonzero((first.short[at] > 0) & held)
@@ -108,22 +109,13 @@ class BoundEncoding:
                 self.expression += cp.sum(cp.max(cp.reshape(lines, (len(rows), 2 * width), order="C"), axis=1))
                 self._lines.append((rows, width, slopes, offsets))
 
-    def update(self, e: Exposures, scale: np.ndarray, factor: float = 1.0) -> None:
-        """Load new data; ``factor`` >= 0 multiplies the whole."""
-        encoding = self._encoding(e).scaled(factor)
+    def update(self, e: Exposures, scale: np.ndarray) -> None:
+        """Load new data."""
+        encoding = self._encoding(e)
         held, at = e.rows.quantity[self._mine], self._in_rows
         rest = held.copy()
         rest[at] = 0.0
-        bare = Encoding(
-            encoding.slopes,
-            encoding.deductions,
-            encoding.quadratic,
-            encoding.short,
-            encoding.n_assets,
-            (),
-            encoding.constant,
-        )
-        put(self._constant, bare(rest, np.zeros(encoding.n_assets)))
+        put(self._constant, self._bare(encoding)(rest, np.zeros(encoding.n_assets)))
         if len(self._candidates):
             self._update_positions(encoding, held[at], scale[self._candidates])
         for block in self._blocks:
@@ -147,6 +139,7 @@ class BoundEncoding:
                 rates = encoding.slopes[at][rows] * unit[:, None]
                 drops = encoding.deductions[at][rows]
             else:
+                self._unit = unit
                 nodes = self._nodes(np.abs(start) + 1.0)
                 k = (encoding.quadratic[at][rows] * unit**2)[:, None]
                 rates, drops = k * (nodes[:, 1:] + nodes[:, :-1]), k * nodes[:, 1:] * nodes[:, :-1]
@@ -161,10 +154,13 @@ class BoundEncoding:
         """
         if self._centre is None:
             return np.asarray(largest * np.linspace(0.0, 1.0, _CHORDS + 1))
-        reach = largest * _CROWD
-        around = np.hstack([self._centre[:, None] - reach, self._centre[:, None], self._centre[:, None] + reach])
-        ends = np.hstack([0.0 * largest, largest])
-        return np.sort(np.clip(np.hstack([around, ends]), 0.0, largest), axis=1)
+        return np.sort(np.clip(self._around(self._centre, largest[:, 0]), 0.0, largest), axis=1)
+
+    @staticmethod
+    def _around(centre: np.ndarray, largest: np.ndarray) -> np.ndarray:
+        """(rows, chords + 1) sizes crowded around ``centre``, with 0 and, last, ``largest``."""
+        reach, middle = largest[:, None] * _CROWD, centre[:, None]
+        return np.hstack([np.maximum(middle - reach, 0.0), middle, middle + reach, 0.0 * middle, largest[:, None]])
 
     def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
         """Move the nodes of the squares to the positions of trades x; says whether they were not there already."""
@@ -185,7 +181,7 @@ class BoundEncoding:
         return encoding(after, account_collateral(e, self.account, x) if reads else e.collateral[self.account])
 
     def minorant(self, e: Exposures, x: np.ndarray) -> Separable:
-        """Nowhere above the requirement (USD): exact in tiers and short charges, a tangent in the square, and in blocks the
+        """Nowhere above the requirement (USD): exact in tiers and short charges, tangents in the square, and in blocks the
         scenarios weighted by their duals."""
         encoding, held, n = self._encoding(e), e.rows.quantity[self._mine], e.n_candidates
         chosen, at = self._candidates, self._in_rows
@@ -196,16 +192,15 @@ class BoundEncoding:
         steps = np.diff(slopes, axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             nodes = np.where(steps > 0, np.diff(drops, axis=1) / np.where(steps > 0, steps, 1.0), 0.0)
-        tangent = encoding.quadratic[at] * np.abs(z)  # k z^2 >= 2 k |z*| |z| - k z*^2
         total = Separable(np.zeros(n), self._bare(encoding)(rest, np.zeros(encoding.n_assets)))
         # a rising line is -last slope from the far left, one kink per node on either side, and one at zero
         slope, constant = np.zeros(n), -float(drops[:, -1].sum()) if len(at) else 0.0
-        steep = slopes[:, -1] + 2.0 * tangent + encoding.short[at] if len(at) else np.zeros(0)
+        steep = slopes[:, -1] + encoding.short[at] if len(at) else np.zeros(0)
         slope[chosen] = -steep
-        constant -= float(steep @ h + (tangent * np.abs(z)).sum())
+        constant -= float(steep @ h)
         kinks, weights = [np.zeros(n)], [np.zeros(n)]
         kinks[0][chosen] = -h
-        weights[0][chosen] = (2.0 * slopes[:, 0] + 4.0 * tangent + encoding.short[at]) if len(at) else 0.0
+        weights[0][chosen] = (2.0 * slopes[:, 0] + encoding.short[at]) if len(at) else 0.0
         for column in range(steps.shape[1] if len(at) else 0):
             for sign in (-1.0, 1.0):
                 kink, weight = np.zeros(n), np.zeros(n)
@@ -213,9 +208,26 @@ class BoundEncoding:
                 kinks.append(kink)
                 weights.append(weight)
         total += Separable(slope, constant, np.array(weights), np.array(kinks))
+        if len(at) and len(self._ramped):
+            total += self._squares(n, h[self._ramped], z[self._ramped], encoding.quadratic[at][self._ramped])
         for bound, block in zip(self._blocks, encoding.blocks, strict=True):
             total += bound.minorant(e, x, block, held)
         return total
+
+    def _squares(self, n: int, h: np.ndarray, z: np.ndarray, k: np.ndarray) -> Separable:
+        """Nowhere above ``sum k (h + x)^2``: the upper envelope of tangents at z, around it, and at 0.
+
+        One tangent alone would not do: shadow prices from chords are off by the turn at a node, and a bound that is flat
+        beyond z loses that much times the width of the box.
+        """
+        points = np.sort(self._around(np.abs(z), np.abs(h) + np.abs(z) + self._unit)[:, :-1], axis=1)  # (rows, P), from 0
+        middle, turn = 0.5 * (points[:, 1:] + points[:, :-1]), 2.0 * k[:, None] * np.diff(points, axis=1)
+        chosen, last = self._candidates[self._ramped], points[:, -1]
+        slope, kinks, weights = np.zeros(n), np.zeros((2 * middle.shape[1], n)), np.zeros((2 * middle.shape[1], n))
+        slope[chosen] = -2.0 * k * last
+        kinks[:, chosen] = np.hstack([-middle, middle]).T - h
+        weights[:, chosen] = np.hstack([turn, turn]).T
+        return Separable(slope, -float((2.0 * k * last * h + k * last**2).sum()), weights, kinks)
 
     @staticmethod
     def _bare(encoding: Encoding) -> Encoding:

@@ -96,8 +96,10 @@ class Margin(Term):
     """Margin required at a venue over equity there: 0.6 means that 60 % of equity is tied up.
 
     With several accounts at the venue the worst one counts, unless ``account`` names one. Rules: the account's margin model
-    (:mod:`hedgeopt.models.margin.table`). Equity is that before trading and transfers: where those should count, limit
-    margin by the ``margin_utilisation`` constraint instead.
+    (:mod:`hedgeopt.models.margin.table`). As a number and in the objective, equity is that before trading and transfers: the
+    ratio to equity after them is not convex. Limited (``Margin("deribit") <= 0.6``) it is the ``margin_utilisation``
+    constraint, whose equity counts trades, transfers, costs and haircuts. Either way accounts on portfolio margin keep their
+    delta below the threshold of the delta shock.
     """
 
     unit: ClassVar[str] = "share of equity"

@@ -10,7 +10,8 @@ import numpy as np
 
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.margin.bind import BoundEncoding, put
+from hedgeopt.models.margin.bind import BoundEncoding
+from hedgeopt.models.margin.bind_blocks import put
 from hedgeopt.models.margin.effects import account_cost, candidates_of, equity_effect
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable

@@ -1,37 +1,31 @@
 """A margin requirement inside a program: cvxpy expression, plain evaluation, and lower bound.
 
-The worst of scenarios is written
-with the encoder's own epigraph rows, so that their duals are at hand: they are the weights of the scenarios, from which the
-lower bound is made.
+Positions one at a time (tiers, squares, short charges) are here; scenario grids are in
+:mod:`hedgeopt.models.margin.bind_blocks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.margin.effects import account_collateral, candidates_of, collateral_effect
-from hedgeopt.models.margin.encoding import Block, Encoding, Group
+from hedgeopt.models.margin.bind_blocks import BoundBlocks, put
+from hedgeopt.models.margin.effects import account_collateral, candidates_of
+from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import TradeVariables
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
-__all__ = ["BoundEncoding", "put"]
+__all__ = ["BoundEncoding"]
 
 _CHORDS = 24
 _CROWD = 0.3 ** np.arange(1, 12)[None, :]
 _NEAR = 1e-7
-
-
-def put(parameter: cp.Parameter, value: np.ndarray | float) -> None:
-    """Set a parameter without cvxpy's checks, which cost more than the margin itself."""
-    parameter.save_value(np.asarray(value, float))
 
 
 class BoundEncoding:
@@ -63,10 +57,11 @@ class BoundEncoding:
         self.expression: cp.Expression = self._constant
         if len(self._candidates):
             self._bind_positions(trades, e, first)
-        self._blocks = [_BoundBlock(trades, e, self, block, k) for k, block in enumerate(first.blocks)]
-        for block in self._blocks:
-            self.expression += block.expression
-            self.constraints += block.constraints
+        self._blocks: BoundBlocks | None = None
+        if first.blocks:
+            self._blocks = BoundBlocks(trades, e, account, (self._candidates, self._in_rows), first.blocks)
+            self.expression += self._blocks.expression
+            self.constraints += self._blocks.constraints
 
     def _locate(self, e: Exposures) -> None:
         """Rows of the account, which of them candidates trade, and which candidates those are."""
@@ -118,8 +113,8 @@ class BoundEncoding:
         put(self._constant, self._bare(encoding)(rest, np.zeros(encoding.n_assets)))
         if len(self._candidates):
             self._update_positions(encoding, held[at], scale[self._candidates])
-        for block in self._blocks:
-            block.update(e, scale, encoding, held)
+        if self._blocks is not None:
+            self._blocks.update(e, scale, encoding.blocks, held)
 
     def _update_positions(self, encoding: Encoding, held: np.ndarray, s: np.ndarray) -> None:
         at = self._in_rows
@@ -210,8 +205,8 @@ class BoundEncoding:
         total += Separable(slope, constant, np.array(weights), np.array(kinks))
         if len(at) and len(self._ramped):
             total += self._squares(n, h[self._ramped], z[self._ramped], encoding.quadratic[at][self._ramped])
-        for bound, block in zip(self._blocks, encoding.blocks, strict=True):
-            total += bound.minorant(e, x, block, held)
+        if self._blocks is not None:
+            total += self._blocks.minorant(e, x, encoding.blocks, held)
         return total
 
     def _squares(self, n: int, h: np.ndarray, z: np.ndarray, k: np.ndarray) -> Separable:
@@ -240,134 +235,3 @@ class BoundEncoding:
             (),
             encoding.constant,
         )
-
-
-@dataclass
-class _Piece:
-    """A group's parameters: one (K, n) matrix and one (K,) vector per line."""
-
-    columns: np.ndarray
-    support: np.ndarray
-    matrices: list[cp.Parameter]
-    vectors: list[cp.Parameter]
-    rows: list[cp.Constraint]
-
-
-class _BoundBlock:
-    """``max_k sum_g max_l`` with a variable per scenario and group where there are several lines."""
-
-    def __init__(self, trades: TradeVariables, e: Exposures, owner: BoundEncoding, block: Block, index: int) -> None:
-        import cvxpy as cp
-
-        self.owner, self.index, self.pieces = owner, index, []
-        self.constraints: list[cp.Constraint] = []
-        count = block.groups[0].lines.shape[0]
-        total: cp.Expression = cp.Constant(np.zeros(count))
-        for group in block.groups:
-            support = self._support(e, group)
-            matrices, vectors, lines, rows = [], [], [], []
-            for _ in range(group.lines.shape[1]):
-                vector = cp.Parameter(count)
-                matrix = cp.Parameter((count, len(support))) if len(support) else None
-                lines.append(vector if matrix is None else matrix @ trades.net[support] + vector)
-                vectors.append(vector)
-                matrices.append(matrix)
-            if len(lines) == 1:
-                total = total + lines[0]
-            elif matrices[0] is None:
-                total = total + cp.max(cp.vstack(lines), axis=0)
-            else:
-                level = cp.Variable(count)
-                rows = [line <= level for line in lines]
-                total = total + level
-            self.constraints += rows
-            self.pieces.append(_Piece(group.columns, support, matrices, vectors, rows))
-        self.worst: cp.Constraint | None = None
-        if count == 1:
-            self.expression = cp.sum(total)
-        else:
-            self.expression = cp.Variable()
-            self.worst = total <= self.expression
-            self.constraints.append(self.worst)
-
-    def _support(self, e: Exposures, group: Group) -> np.ndarray:
-        """Candidates that move the group's coordinates."""
-        owner = self.owner
-        rows = group.columns[group.columns < len(owner._mine)]
-        moved = set(owner._candidates[np.isin(owner._in_rows, rows)].tolist())
-        for a in group.columns[group.columns >= len(owner._mine)] - len(owner._mine):
-            links = e.links
-            moved |= set(
-                links.candidate[
-                    (links.asset == a) & ((links.source == owner.account) | (links.target == owner.account))
-                ].tolist()
-            )
-            for i in owner._candidates.tolist():
-                item = e.rows.instruments[e.candidate[i]]
-                if item.kind not in ("perpetual", "future") and getattr(item, "settlement", None) == e.assets[a]:
-                    moved.add(i)
-        return np.array(sorted(moved), dtype=np.int64)
-
-    def _slopes(self, e: Exposures, group: Group, support: np.ndarray) -> np.ndarray:
-        """(K, L, n) per unit of the supporting candidates."""
-        owner, n_rows = self.owner, len(self.owner._mine)
-        out = np.zeros((*group.lines.shape[:2], len(support)))
-        column_of = {int(c): j for j, c in enumerate(group.columns)}
-        row_of = dict(zip(owner._candidates.tolist(), owner._in_rows.tolist(), strict=True))
-        pairs = [(j, column_of[row_of[i]]) for j, i in enumerate(support.tolist()) if row_of.get(i, -1) in column_of]
-        if pairs:
-            to, source = np.array(pairs).T
-            out[:, :, to] += group.lines[:, :, source]
-        for c in group.columns[group.columns >= n_rows]:
-            effect = collateral_effect(e, owner.account, int(c) - n_rows, support)
-            out += group.lines[:, :, [column_of[int(c)]]] * effect
-        return out
-
-    def _start(self, e: Exposures, group: Group, held: np.ndarray) -> np.ndarray:
-        """(K, L) values without trades."""
-        return group.values(np.concatenate([held, e.collateral[self.owner.account]]))
-
-    def update(self, e: Exposures, scale: np.ndarray, encoding: Encoding, held: np.ndarray) -> None:
-        for piece, group in zip(self.pieces, encoding.blocks[self.index].groups, strict=True):
-            start = self._start(e, group, held)
-            slopes = self._slopes(e, group, piece.support) * scale[piece.support]
-            for line, (matrix, vector) in enumerate(zip(piece.matrices, piece.vectors, strict=True)):
-                put(vector, start[:, line])
-                if matrix is not None:
-                    put(matrix, slopes[:, line])
-
-    def minorant(self, e: Exposures, x: np.ndarray, block: Block, held: np.ndarray) -> Separable:
-        starts = [self._start(e, group, held) for group in block.groups]
-        slopes = [self._slopes(e, group, piece.support) for group, piece in zip(block.groups, self.pieces, strict=True)]
-        values = [s + m @ x[piece.support] for s, m, piece in zip(starts, slopes, self.pieces, strict=True)]
-        scenario = _normal(None if self.worst is None else self.worst.dual_value)
-        if scenario is None:
-            scenario = np.zeros(len(values[0]))
-            scenario[int(np.argmax(sum(v.max(axis=1) for v in values)))] = 1.0
-        slope, constant = np.zeros(e.n_candidates), 0.0
-        for piece, start, matrix, value in zip(self.pieces, starts, slopes, values, strict=True):
-            weights = np.zeros_like(start)
-            for k in np.flatnonzero(scenario > 0):
-                duals = None
-                if piece.rows:
-                    duals = _normal(np.array([_dual(row, int(k)) for row in piece.rows]))
-                if duals is None:
-                    duals = np.zeros(start.shape[1])
-                    duals[int(np.argmax(value[k]))] = 1.0
-                weights[k] = scenario[k] * duals
-            slope[piece.support] += np.einsum("kl,kln->n", weights, matrix)
-            constant += float((weights * start).sum())
-        return Separable(slope, constant)
-
-
-def _dual(row: cp.Constraint, k: int) -> float:
-    return 0.0 if row.dual_value is None else float(np.atleast_1d(row.dual_value)[k])
-
-
-def _normal(duals: np.ndarray | None) -> np.ndarray | None:
-    """Non-negative weights that sum to one, or None where there is nothing to normalise."""
-    if duals is None:
-        return None
-    weights = np.maximum(np.atleast_1d(np.asarray(duals, float)), 0.0)
-    total = weights.sum()
-    return weights / total if np.isfinite(total) and total > 1e-14 else None

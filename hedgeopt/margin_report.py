@@ -215,15 +215,14 @@ def margin_tables(report: MarginReport) -> RenderableType:
 
 def _overview(accounts: Sequence[AccountMargin]) -> RenderableType:
     table = _table(
-        "Margin now (USD) and distance to liquidation",
-        ("account", "left"), ("model", "left"), ("equity", "right"), ("initial", "right"), ("maintenance", "right"),
-        ("used", "right"), ("liquidated at", "right"), ("worst stress", "left"), ("left over", "right"),
+        "Margin now (USD), and the move of every coin at which the account is liquidated",
+        ("account", "left"), ("equity", "right"), ("initial", "right"), ("maint.", "right"), ("used", "right"),
+        ("at move", "right"), ("worst stress", "left"), ("left over", "right"),
     )  # fmt: skip
     for item in accounts:
         now, worst = item.now, item.worst
         table.add_row(
             f"{item.venue}/{item.account}",
-            item.model,
             f"{now.equity:,.0f}",
             f"{now.initial:,.0f}",
             f"{now.maintenance:,.0f}",
@@ -238,7 +237,7 @@ def _overview(accounts: Sequence[AccountMargin]) -> RenderableType:
 
 def _account(item: AccountMargin) -> RenderableType:
     parts = ", ".join(f"{name} {value:,.0f}" for name, value in item.breakdown.items() if abs(value) >= 0.5) or "nothing"
-    title = f"{item.venue}/{item.account}: initial margin from {parts}"
+    title = f"{item.venue}/{item.account} ({item.model}): initial margin from {parts}"
     columns = [("state", "left"), ("equity", "right"), ("maintenance", "right"), ("used", "right"), ("left over", "right")]
     lends = item.now.health_factor is not None
     table = _table(title, *columns, *([("health factor", "right")] if lends else []))
@@ -265,6 +264,6 @@ def _table(title: str, *columns: tuple[str, str]) -> Any:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name, justify in columns:
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for name, justify in columns:  # numbers stay whole, names fold where the terminal is narrow
+        table.add_column(name, justify=justify, no_wrap=justify == "right", overflow="fold")  # type: ignore[arg-type]
     return table

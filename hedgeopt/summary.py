@@ -244,9 +244,12 @@ def margin_rows(proposal: Proposal) -> list[MarginRow]:
         states = (before, after)
         rows.append(
             MarginRow(
-                f"{after.venue}/{after.account}",
-                *(_pair(states, what) for what in (_used, _room, _worst, _liquidated)),
-                tuple(
+                account=f"{after.venue}/{after.account}",
+                used=_pair(states, _used),
+                room=_pair(states, _room),
+                worst=_pair(states, _worst),
+                liquidated=_pair(states, _liquidated),
+                stresses=tuple(
                     (now.scenario, _left(was), _left(now), now.covered)
                     for was, now in zip(before.stresses, after.stresses, strict=True)
                 ),

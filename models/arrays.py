@@ -189,7 +189,7 @@ class Exposures:
         """(N,) column of the asset that each candidate's premium is paid in; -1 without a premium or such an asset."""
         column = {name: a for a, name in enumerate(self.assets)}
         items = (self.rows.instruments[row] for row in self.candidate.tolist())
-        found = np.array([column.get(getattr(item, "settlement", None), -1) for item in items], np.int64)
+        found = np.array([column.get(getattr(item, "settlement", ""), -1) for item in items], np.int64)
         return np.where(self.rows.premium[self.candidate] != 0.0, found, -1)
 
     def positions(self, trades: np.ndarray) -> np.ndarray:

@@ -91,8 +91,10 @@ class BoundBlocks:
         parcels = [*wide, *([crowd] if crowd else []), *[[(b, g) for g in members] for b, members in alone.items()]]
         self._n_several = len(wide) + bool(crowd)
         self._places: list[_Place] = []
-        self._supports, self._sizes = [], []
-        level, slots = [], []
+        self._supports: list[np.ndarray] = []
+        self._sizes: list[int] = []
+        level: list[np.ndarray] = []
+        slots: list[int] = []
         for p, members in enumerate(parcels):
             supports = [self._support(e, blocks[b].groups[g]) for b, g in members]
             support = np.unique(np.concatenate(supports)).astype(np.int64)

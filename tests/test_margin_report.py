@@ -96,3 +96,26 @@ def test_proposal_shows_transfers_and_margin_before_and_after(toy_book: ho.Book,
     assert "internal" not in " ".join(answer.trades.instrument)
     json.loads(answer.to_json())
     assert np.isfinite(answer.certificate.objective)
+
+
+def test_a_lending_account_under_water_shows_what_a_liquidator_would_take(toy_market: ho.Market) -> None:
+    import io
+
+    from rich.console import Console
+
+    # 100 ETH at 2,500, LT .83: debt of 200,000 is HF 1.0375 now and below one after most stresses
+    coins = [{"asset": "ETH", "amount": 100.0}, {"asset": "USDC", "amount": -200_000.0}]
+    report = margin_report(ho.Book(accounts=[{"name": "loan", "venue": "aave", "collateral": coins}]), toy_market)
+    (item,) = report.accounts
+    assert item.now.liquidation is None
+    for state in item.stresses:
+        assert (state.liquidation is None) == (state.health_factor >= 1.0)
+    called = [state.liquidation for state in item.stresses if state.liquidation is not None]
+    assert called
+    assert all(call.loss == pytest.approx(call.seized - call.repaid) and call.loss > 0 for call in called)
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(margin_tables(report))
+    text = console.export_text()
+    assert "liquidator repays" in text
+    assert f"{called[0].loss:,.0f}" in text
+    json.dumps(report.to_dict())

@@ -37,8 +37,9 @@ class State:
         Units outstanding; NaN where the market gives none.
     assets, prices
         A collateral assets and their USD prices (A,).
-    ltv, threshold : (R,)
-        Share of a deposit's value that may be borrowed, and at which debt is liquidated (e-mode decided); 0 elsewhere.
+    ltv, threshold, bonus : (R,)
+        Share of a deposit's value that may be borrowed, at which debt is liquidated, and what a liquidator gains (e-mode
+        decided); 0 elsewhere.
     """
 
     venue: str
@@ -62,6 +63,7 @@ class State:
     prices: np.ndarray = field(default_factory=lambda: np.zeros(0))
     ltv: np.ndarray = field(default_factory=lambda: np.zeros(0))
     threshold: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    bonus: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -219,9 +219,9 @@ def margin_tables(report: MarginReport) -> RenderableType:
 
 def _overview(accounts: Sequence[AccountMargin]) -> RenderableType:
     table = _table(
-        "Margin now (USD), and the move of every coin at which the account is liquidated",
+        "Margin now in USD (liquidated at: move of every coin)",
         ("account", "left"), ("equity", "right"), ("initial", "right"), ("maint.", "right"), ("used", "right"),
-        ("at move", "right"), ("worst stress", "left"), ("left over", "right"),
+        ("liquidated", "right"), ("worst stress", "left"), ("left over", "right"),
     )  # fmt: skip
     for item in accounts:
         now, worst = item.now, item.worst

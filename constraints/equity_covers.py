@@ -10,7 +10,8 @@ import numpy as np
 
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.margin.bind import BoundEncoding, put
+from hedgeopt.models.margin.bind import BoundEncoding
+from hedgeopt.models.margin.bind_blocks import put
 from hedgeopt.models.margin.effects import account_cost, candidates_of, equity_effect
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
@@ -104,21 +105,25 @@ class _BoundCover:
     buy: cp.Parameter
     sell: cp.Parameter
     limit: cp.Parameter
+    eased_by: cp.Parameter | None = None
 
     def update(self, e: Exposures, scale: np.ndarray, tighten: float) -> None:
-        unit, at = self.size(e), self.touching
+        # rows stay in USD like the variables of the requirement: divided by equity, a trade's entries would be so much
+        # smaller than theirs that solvers drop them (HiGHS below 1e-9 of the largest) and overshoot the limit
+        at, share = self.touching, self.form.share
         for one in self.bound:
-            one.update(e, scale, 1.0 / unit)
-        share = self.form.share / unit
+            one.update(e, scale)
         buy, sell = self.form.costs(e)
         if len(at):
             put(self.gain, share * self.form.effect(e)[at] * scale[at])
             put(self.buy, share * buy[at] * scale[at])
             put(self.sell, share * sell[at] * scale[at])
-        put(self.limit, (self.form.limit(e) - tighten) / unit)
+        put(self.limit, self.form.limit(e) - tighten)
+        if self.eased_by is not None:
+            put(self.eased_by, self.size(e))
 
     def size(self, e: Exposures) -> float:
-        """USD that one unit of the scaled row stands for."""
+        """USD that one unit of slack stands for."""
         return max(1.0, abs(self.form.start(e)), float(sum(abs(e.equity[c]) for c in self.form.accounts)))
 
     def value(self, e: Exposures, x: np.ndarray) -> float:
@@ -176,19 +181,14 @@ class BoundSides:
 
         self._parts: list[_BoundCover | _BoundCap] = []
         for form in self.forms:
-            ease: cp.Expression | float = 0.0
-            if self.slack:
-                amount = cp.Variable(nonneg=True)
+            amount = cp.Variable(nonneg=True) if self.slack else None
+            if amount is not None:
                 self.slacks.append(amount)
-                ease = amount
-            if isinstance(form, Cover):
-                self._parts.append(self._cover(form, ease))
-            else:
-                self._parts.append(self._cap(form, ease))
+            self._parts.append(self._cover(form, amount) if isinstance(form, Cover) else self._cap(form, amount))
         if self.slack:
             self.slack_cost = cp.sum(cp.hstack(self.slacks)) if self.slacks else cp.Constant(0.0)
 
-    def _cover(self, form: Cover, ease: cp.Expression | float) -> _BoundCover:
+    def _cover(self, form: Cover, amount: cp.Variable | None) -> _BoundCover:
         import cvxpy as cp
 
         at = form.touching(self.e)
@@ -202,15 +202,17 @@ class BoundSides:
         need = sum((one.expression for one in bound), start=cp.Constant(0.0))
         if n:
             need = need + buy @ self.trades.buy[at] + sell @ self.trades.sell[at] - gain @ self.trades.net[at]
-        self.constraints.append(need - ease <= limit)
+        eased_by = None if amount is None else cp.Parameter(nonneg=True)
+        self.constraints.append((need if eased_by is None else need - eased_by * amount) <= limit)
         self.auxiliary += [row for one in bound for row in one.constraints]
-        return _BoundCover(form, at, bound, gain, buy, sell, limit)
+        return _BoundCover(form, at, bound, gain, buy, sell, limit, eased_by)
 
-    def _cap(self, form: DeltaCap, ease: cp.Expression | float) -> _BoundCap:
+    def _cap(self, form: DeltaCap, amount: cp.Variable | None) -> _BoundCap:
         import cvxpy as cp
 
         row, start, limit = cp.Parameter(self.e.n_candidates), cp.Parameter(), cp.Parameter()
         value = row @ self.trades.net + start
+        ease: cp.Expression | float = 0.0 if amount is None else amount
         self.constraints += [value - ease <= limit, -value - ease <= limit]
         return _BoundCap(form, row, start, limit)
 
@@ -233,7 +235,7 @@ class BoundSides:
         for part in self._parts:
             form = part.form
             if isinstance(part, _BoundCover):
-                dual = _dual(next(rows)) / part.size(e)
+                dual = _dual(next(rows))
                 found.append(Side(form.name, form.unit, part.value(e, x), part.form.limit(e), 1, dual))
             else:
                 row, start, limit = part.form.row(e)
@@ -249,7 +251,7 @@ class BoundSides:
         rows = iter(self.constraints)
         for part in self._parts:
             if isinstance(part, _BoundCover):
-                dual = _dual(next(rows)) / part.size(e)
+                dual = _dual(next(rows))
                 if dual > 0:
                     total += (part.minorant(e, x) + Separable(np.zeros(n), -part.form.limit(e))).scaled(dual)
             else:

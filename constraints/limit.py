@@ -9,8 +9,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from hedgeopt.constraints.constraint import Constraint, Side
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side
+from hedgeopt.constraints.margin_utilisation import MarginUtilisation
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.margin.term import Margin
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.table import AnyTerm
 from hedgeopt.models.term import BoundTerm, Term, TradeVariables
@@ -21,7 +23,8 @@ __all__ = ["Limit"]
 class Limit(Constraint):
     """``lower <= term <= upper``, either side optional; only affine terms may have a lower limit.
 
-    Written ``Delta("BTC").within(-1, 1)``, ``CVaR(0.99) <= 250_000``, ``Gamma("BTC") >= 0``.
+    Written ``Delta("BTC").within(-1, 1)``, ``CVaR(0.99) <= 250_000``, ``Gamma("BTC") >= 0``. ``Margin("deribit") <= 0.6``
+    is ``MarginUtilisation(venue="deribit", limit=0.6)``: requirement against equity after trades, transfers and costs.
     """
 
     source: ClassVar[str] = "the term's own"
@@ -39,6 +42,8 @@ class Limit(Constraint):
             raise ValueError(f"{self.term.name} is convex: a lower limit would not be, give only an upper one")
         if self.lower is not None and self.upper is not None and self.lower > self.upper:
             raise ValueError(f"the limit on {self.term.name} has lower {self.lower:g} above upper {self.upper:g}")
+        if isinstance(self.term, Margin) and self.upper is not None and self.upper <= 0:
+            raise ValueError(f"the limit on {self.term.name} is a share of equity: it must be above 0, not {self.upper:g}")
         return self
 
     @property
@@ -48,9 +53,16 @@ class Limit(Constraint):
 
     def bind(
         self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
-    ) -> BoundLimit:
-        """At most two scalar inequalities."""
+    ) -> BoundConstraint:
+        """At most two scalar inequalities; one per account for margin."""
+        if isinstance(self.term, Margin):
+            return self.margin_utilisation(self.term).bind(trades, e, term, slack=slack)
         return BoundLimit(self, term(self.term), slack=slack)
+
+    def margin_utilisation(self, term: Margin) -> MarginUtilisation:
+        """The constraint that a limit on margin stands for: a ratio to equity after trades is not convex, this is."""
+        assert self.upper is not None
+        return MarginUtilisation(venue=term.venue, account=term.account, requirement=term.requirement, limit=self.upper)
 
 
 class BoundLimit:

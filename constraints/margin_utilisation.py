@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -14,7 +14,7 @@ from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.term import matching_accounts
 from hedgeopt.models.term import BoundTerm, Term, TradeVariables
 
-__all__ = ["MarginUtilisation"]
+__all__ = ["DeltaCaps", "MarginUtilisation"]
 
 
 class MarginUtilisation(Constraint):
@@ -24,7 +24,7 @@ class MarginUtilisation(Constraint):
     trading
     and transfer costs, plus what transfers bring in time. Negative equity before trading is allowed: the program finds the
     cheapest way back, or says which account cannot be saved. Accounts on portfolio margin also keep their delta below the
-    threshold of the delta shock, which is not convex.
+    threshold of the delta shock, which is not convex. ``Margin("deribit") <= 0.6`` says the same.
     """
 
     source: ClassVar[str] = "the account's margin model, models/data/*.toml"
@@ -56,13 +56,43 @@ class MarginUtilisation(Constraint):
         for group in groups:
             label = self.name if self.portfolio else f"{self.requirement} margin {e.accounts[group[0]]}"
             forms.append(Cover(label, group, encoding, None, self.limit, self.buffer))
-        for c in found:
-            for k, cap in enumerate(e.margins.encoding(c, "maintenance").caps):
-                forms.append(DeltaCap(f"{cap.name} cap {e.accounts[c]}", c, k, None))
-        return forms
+        return forms + delta_caps(e, found)
 
     def bind(
         self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
     ) -> BoundConstraint:
         """One inequality per account, convex in trades and transfers."""
         return BoundSides(trades, e, self.forms(e), slack)
+
+
+def delta_caps(e: Exposures, accounts: Sequence[int]) -> list[SideForm]:
+    """The caps under which the accounts' encodings are exact; empty but for portfolio margin."""
+    return [
+        DeltaCap(f"{cap.name} cap {e.accounts[c]}", c, k, None)
+        for c in accounts
+        for k, cap in enumerate(e.margins.encoding(c, "maintenance").caps)
+    ]
+
+
+class DeltaCaps(Constraint):
+    """The delta of portfolio-margin accounts stays where their delta shock is zero: beyond, their margin is not convex.
+
+    Added to every program that minimises a margin term; limits on margin bring it themselves.
+    """
+
+    source: ClassVar[str] = "the account's margin model, models/data/*.toml"
+
+    kind: Literal["delta_caps"] = "delta_caps"
+    venue: str | None = None
+    account: str | None = None
+
+    @property
+    def name(self) -> str:
+        """``delta caps`` and where."""
+        return " ".join(part for part in ("delta caps", self.venue, self.account) if part)
+
+    def bind(
+        self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
+    ) -> BoundConstraint:
+        """Two linear inequalities per account and coin."""
+        return BoundSides(trades, e, delta_caps(e, matching_accounts(e, self.venue, self.account, "margin")), slack)

@@ -11,7 +11,7 @@ import numpy as np
 
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.margin.aave_v3 import AaveV3
+from hedgeopt.models.margin.aave_v3 import AaveV3, Liquidation
 from hedgeopt.models.margin.collateral import lost_value
 from hedgeopt.models.margin.effects import account_collateral, equity_after
 from hedgeopt.models.margin.margins import moved
@@ -34,7 +34,8 @@ _MOVES = np.concatenate([np.arange(-0.98, 0.0, 0.02), np.arange(0.02, 1.0, 0.02)
 class MarginState:
     """One account in one state of the market, USD.
 
-    ``scenario`` is "now" or a stress; ``haircut`` the collateral value that does not count for initial margin.
+    ``scenario`` is "now" or a stress; ``haircut`` the collateral value that does not count for initial margin;
+    ``liquidation`` what the first liquidation call on a lending account would do there.
     """
 
     scenario: str
@@ -43,6 +44,7 @@ class MarginState:
     initial: float
     maintenance: float
     health_factor: float | None = None
+    liquidation: Liquidation | None = None
 
     @property
     def covered(self) -> bool:
@@ -148,9 +150,10 @@ def _state(e: Exposures, account: int, x: np.ndarray, stress: int | None) -> Mar
     need = e.margins.requirement(account, z, posted, stress)
     state = e.margins.state(account, stress)
     model, _ = e.margins.rule(account, stress)
-    health = None
+    health = liquidation = None
     if isinstance(model, AaveV3):
         health = model.health_factor(state, z[e.margins.rows[account]], posted)
+        liquidation = model.liquidation(state, z[e.margins.rows[account]], posted)
     return MarginState(
         scenario="now" if stress is None else e.stress[stress],
         equity=equity_after(e, account, x, stress),
@@ -158,6 +161,7 @@ def _state(e: Exposures, account: int, x: np.ndarray, stress: int | None) -> Mar
         initial=float(need.initial),
         maintenance=float(need.maintenance),
         health_factor=health if health is None or np.isfinite(health) else None,
+        liquidation=liquidation,
     )
 
 
@@ -215,15 +219,14 @@ def margin_tables(report: MarginReport) -> RenderableType:
 
 def _overview(accounts: Sequence[AccountMargin]) -> RenderableType:
     table = _table(
-        "Margin now (USD) and distance to liquidation",
-        ("account", "left"), ("model", "left"), ("equity", "right"), ("initial", "right"), ("maintenance", "right"),
-        ("used", "right"), ("liquidated at", "right"), ("worst stress", "left"), ("left over", "right"),
+        "Margin now in USD (liquidated at: move of every coin)",
+        ("account", "left"), ("equity", "right"), ("initial", "right"), ("maint.", "right"), ("used", "right"),
+        ("liquidated", "right"), ("worst stress", "left"), ("left over", "right"),
     )  # fmt: skip
     for item in accounts:
         now, worst = item.now, item.worst
         table.add_row(
             f"{item.venue}/{item.account}",
-            item.model,
             f"{now.equity:,.0f}",
             f"{now.initial:,.0f}",
             f"{now.maintenance:,.0f}",
@@ -238,11 +241,15 @@ def _overview(accounts: Sequence[AccountMargin]) -> RenderableType:
 
 def _account(item: AccountMargin) -> RenderableType:
     parts = ", ".join(f"{name} {value:,.0f}" for name, value in item.breakdown.items() if abs(value) >= 0.5) or "nothing"
-    title = f"{item.venue}/{item.account}: initial margin from {parts}"
+    title = f"{item.venue}/{item.account} ({item.model}): initial margin from {parts}"
     columns = [("state", "left"), ("equity", "right"), ("maintenance", "right"), ("used", "right"), ("left over", "right")]
     lends = item.now.health_factor is not None
-    table = _table(title, *columns, *([("health factor", "right")] if lends else []))
-    for state in (item.now, *sorted(item.stresses, key=lambda s: s.equity - s.maintenance)):
+    states = (item.now, *sorted(item.stresses, key=lambda s: s.equity - s.maintenance))
+    called = any(state.liquidation is not None for state in states)
+    columns += [("health", "right")] if lends else []
+    columns += [("liquidator repays", "right"), ("owner loses", "right")] if called else []
+    table = _table(title, *columns)
+    for state in states:
         row = [
             state.scenario,
             f"{state.equity:,.0f}",
@@ -252,6 +259,8 @@ def _account(item: AccountMargin) -> RenderableType:
         ]
         if lends:
             row.append("no debt" if state.health_factor is None else f"{state.health_factor:.3f}")
+        if state.liquidation is not None:
+            row += [f"{state.liquidation.repaid:,.0f}", f"{state.liquidation.loss:,.0f}"]
         table.add_row(*row, style="" if state.covered else "bold red")
     return table
 
@@ -265,6 +274,6 @@ def _table(title: str, *columns: tuple[str, str]) -> Any:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name, justify in columns:
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for name, justify in columns:  # numbers stay whole, names fold where the terminal is narrow
+        table.add_column(name, justify=justify, no_wrap=justify == "right", overflow="fold")  # type: ignore[arg-type]
     return table

@@ -74,13 +74,13 @@ def _state(
 
 
 def _lending(items: list[Any], quantity: np.ndarray) -> dict[str, np.ndarray]:
-    """Loan-to-value and liquidation threshold of deposits; e-mode where every debt of the account is of its category."""
+    """Loan-to-value, threshold and bonus of deposits; e-mode where every debt of the account is of its category."""
     debts = {
         item.emode_category for item, q in zip(items, quantity, strict=True) if item.kind == "lending_borrow" and q != 0
     }
-    found = np.zeros((2, len(items)))
+    found = np.zeros((3, len(items)))
     for at, item in enumerate(items):
         if item.kind == "lending_supply" and item.collateral:
             rule = item.emode if item.emode is not None and debts <= {item.emode.category} else item
-            found[:, at] = rule.ltv, rule.liquidation_threshold
-    return {"ltv": found[0], "threshold": found[1]}
+            found[:, at] = rule.ltv, rule.liquidation_threshold, rule.liquidation_bonus
+    return {"ltv": found[0], "threshold": found[1], "bonus": found[2]}

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import cvxpy as cp
 
@@ -38,10 +39,20 @@ class Attempt:
         return asdict(self)
 
 
+_KNOWN: WeakKeyDictionary[cp.Problem, tuple[str, ...]] = WeakKeyDictionary()
+"""Orders found before: walking a problem's atoms takes a tenth of solving it again."""
+
+
 def solver_order(problem: cp.Problem, chosen: str) -> tuple[str, ...]:
     """Solvers to try for ``problem``; ``chosen`` is the policy's, ``auto`` for the table above."""
     if chosen != "auto":
         return (chosen,)
+    if problem not in _KNOWN:
+        _KNOWN[problem] = _order(problem)
+    return _KNOWN[problem]
+
+
+def _order(problem: cp.Problem) -> tuple[str, ...]:
     if problem.is_mixed_integer():
         return ("HIGHS",)
     quadratic = any(atom.__name__ in ("quad_over_lin", "QuadForm", "SymbolicQuadForm") for atom in problem.atoms())

@@ -11,8 +11,10 @@ import numpy as np
 
 from hedgeopt.constraints.collateral_balance import CollateralBalance, Withdrawals
 from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Constraint, Side
+from hedgeopt.constraints.margin_utilisation import DeltaCaps
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.margin.term import Margin
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import BoundTerm, Term, TradeVariables
 from hedgeopt.policy import Policy
@@ -60,9 +62,11 @@ def trade_box(policy: Policy, e: Exposures) -> Box:
 
 
 def limits_of(policy: Policy, e: Exposures) -> list[Constraint]:
-    """The policy's limits, and where collateral may move also those that make transfers possible ones."""
+    """The policy's limits, where collateral may move those that make transfers possible ones, and what margin needs."""
     network: list[Constraint] = [CollateralBalance(), Withdrawals()] if len(e.links) else []
-    return [spec for spec in policy.subject_to if not isinstance(spec, BoxConstraint)] + network
+    margins = [part.term for part in policy.minimize if isinstance(part.term, Margin)]
+    caps: list[Constraint] = [DeltaCaps(venue=term.venue, account=term.account) for term in dict.fromkeys(margins)]
+    return [spec for spec in policy.subject_to if not isinstance(spec, BoxConstraint)] + network + caps
 
 
 class Program:

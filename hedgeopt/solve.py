@@ -34,6 +34,7 @@ __all__ = ["Solution", "Stages", "expose", "propose", "solve_program"]
 _RESTORATIONS = 3
 _REFINEMENTS = 6
 _HOLDS = 1e-12
+_ROOM = 0.02
 _CONFLICT = 1e-6
 _DUST = 1.0  # USD of notional
 
@@ -157,10 +158,12 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
     """One solver's best answer with its certificate.
 
     A limit that the solver overshoots by rounding is tightened by as much and the program solved again, so that returned
-    trades meet every limit. Where a term is approximated from above (the size ramp of futures margin) and the certificate
-    says that this cost too much, it is sharpened around the solution and solved again.
+    trades meet every limit; what was tightened too far is eased again. Where a term is approximated from above (the size
+    ramp of futures margin) and the certificate says that this cost too much, it is sharpened around the solution and
+    solved again.
     """
     tighten: dict[str, float] = {}
+    spare: Solution | None = None
     for attempt in range(_RESTORATIONS + _REFINEMENTS + 1):
         with stages("solve"):
             statistics = _run(program, e, box, solver)
@@ -169,12 +172,18 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
             tails = {id(record.atom): record.weights for record in statistics.get("tails", ())}
             certificate, sides = certify(program, e, box, x, tails)
         over = {side.name: side.violation for side in sides if relative_violation(side) > _HOLDS}
-        if not over and (certificate.optimal or attempt == _RESTORATIONS + _REFINEMENTS or not program.refine(e, x)):
+        done = not over and certificate.optimal
+        if certificate.valid and not done:  # holds to rounding: kept in case that more exact is not to be had
+            spare = Solution(x, certificate, tuple(sides), box, box.binding(x, program.scale), statistics)
+        if done or attempt == _RESTORATIONS + _REFINEMENTS:
             break
-        for name, amount in over.items():
-            tighten[name] = tighten.get(name, 0.0) + 1.5 * amount
+        sharper = program.refine(e, x)
+        if not _retighten(tighten, sides, over) and not sharper:
+            break
         with stages("build"):
             program.update(e, box, tighten)
+    if not certificate.valid and spare is not None:
+        return spare
     with stages("certify"):
         swept = np.where(np.abs(x) * e.rows.notional[e.candidate] < _DUST, 0.0, x)
         if (swept != x).any():  # trades below a dollar are a solver's rounding: dropped if the proof survives it
@@ -182,6 +191,22 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
             if clean.valid:
                 x, certificate, sides = swept, clean, clean_sides
     return Solution(x, certificate, tuple(sides), box, box.binding(x, program.scale), statistics)
+
+
+def _retighten(tighten: dict[str, float], sides: Sequence[Side], over: Mapping[str, float]) -> bool:
+    """Tighten what is overshot, ease what was tightened and has room left; says whether anything moved."""
+    moved = False
+    for side in sides:
+        if side.name in over:
+            # a little more than the excess; twice as much again where that was not enough
+            tighten[side.name] = max(tighten.get(side.name, 0.0), 0.0) * 2.0 + 1.05 * over[side.name]
+            moved = True
+        elif not over and tighten.get(side.name, 0.0) > 0.0 and side.dual > 0.0:
+            room = min(-side.violation, tighten[side.name])
+            if room > _ROOM * tighten[side.name]:
+                tighten[side.name] -= 0.9 * room
+                moved = True
+    return moved
 
 
 def propose(

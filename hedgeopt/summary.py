@@ -13,7 +13,7 @@ from hedgeopt.models.pricing.family import GREEK_UNITS
 from hedgeopt.risk import RiskReport
 
 if TYPE_CHECKING:
-    from hedgeopt.margin_report import AccountMargin
+    from hedgeopt.margin_report import AccountMargin, MarginState
     from hedgeopt.proposal import Proposal
 
 __all__ = [
@@ -224,24 +224,35 @@ def _many(count: int, noun: str) -> str:
 
 @dataclass(frozen=True)
 class MarginRow:
-    """One account before and after, as text: margin used, room over maintenance now and in the worst stress, liquidation."""
+    """One account before and after, as text: margin used, room over maintenance now and in the worst stress, liquidation.
+
+    ``stresses`` has each scenario's name, room before and after in it, and whether maintenance is covered after.
+    """
 
     account: str
     used: tuple[str, str]
     room: tuple[str, str]
     worst: tuple[str, str]
     liquidated: tuple[str, str]
+    stresses: tuple[tuple[str, str, str, bool], ...]
 
 
 def margin_rows(proposal: Proposal) -> list[MarginRow]:
-    """Margin per account before → after → after its worst stress, USD; distance to liquidation as a move of the market."""
+    """Margin per account before → after → after each stress, USD; distance to liquidation as a move of the market."""
     rows = []
     for before, after in proposal.margins:
         states = (before, after)
         rows.append(
             MarginRow(
-                f"{after.venue}/{after.account}",
-                *(_pair(states, what) for what in (_used, _room, _worst, _liquidated)),
+                account=f"{after.venue}/{after.account}",
+                used=_pair(states, _used),
+                room=_pair(states, _room),
+                worst=_pair(states, _worst),
+                liquidated=_pair(states, _liquidated),
+                stresses=tuple(
+                    (now.scenario, _left(was), _left(now), now.covered)
+                    for was, now in zip(before.stresses, after.stresses, strict=True)
+                ),
             )
         )
     return rows
@@ -256,11 +267,15 @@ def _used(item: AccountMargin) -> str:
 
 
 def _room(item: AccountMargin) -> str:
-    return number(item.now.equity - item.now.maintenance)
+    return _left(item.now)
+
+
+def _left(state: MarginState) -> str:
+    return number(state.equity - state.maintenance)
 
 
 def _worst(item: AccountMargin) -> str:
-    return f"{number(item.worst.equity - item.worst.maintenance)} ({item.worst.scenario})"
+    return f"{_left(item.worst)} ({item.worst.scenario})"
 
 
 def _liquidated(item: AccountMargin) -> str:

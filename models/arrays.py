@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -182,6 +183,14 @@ class Exposures:
     def held(self) -> np.ndarray:
         """(N,) bool: candidates in which a position is held now."""
         return self.rows.quantity[self.candidate] != 0.0
+
+    @cached_property
+    def paid_in(self) -> np.ndarray:
+        """(N,) column of the asset that each candidate's premium is paid in; -1 without a premium or such an asset."""
+        column = {name: a for a, name in enumerate(self.assets)}
+        items = (self.rows.instruments[row] for row in self.candidate.tolist())
+        found = np.array([column.get(getattr(item, "settlement", ""), -1) for item in items], np.int64)
+        return np.where(self.rows.premium[self.candidate] != 0.0, found, -1)
 
     def positions(self, trades: np.ndarray) -> np.ndarray:
         """(M,) quantities after trading x."""

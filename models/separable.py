@@ -54,15 +54,16 @@ class Separable:
         return total
 
     def minimum(self, lower: np.ndarray, upper: np.ndarray) -> float:
-        """Exact minimum over the finite box ``lower <= x <= upper``: each coordinate at a bound or a kink."""
-        points = np.vstack([lower, upper])
-        if self.kinks is not None:
-            points = np.vstack([points, np.clip(self.kinks, lower, upper)])
-        values = points * self.slope
-        if self.weights is not None and self.kinks is not None:
-            for weight, kink in zip(self.weights, self.kinks, strict=True):
-                values += weight * np.maximum(points - kink, 0.0)
-        return self.constant + float(values.min(axis=0).sum())
+        """Exact minimum over the finite box ``lower <= x <= upper``: where each coordinate's slope turns, clipped to it."""
+        if self.weights is None or self.kinks is None:
+            return self(np.where(self.slope > 0, lower, upper))
+        order = np.argsort(self.kinks, axis=0)
+        kinks = np.take_along_axis(self.kinks, order, axis=0)
+        slopes = self.slope + np.cumsum(np.take_along_axis(self.weights, order, axis=0), axis=0)
+        turned = slopes >= 0.0
+        turn = np.take_along_axis(kinks, turned.argmax(axis=0)[None, :], axis=0)[0]
+        turn = np.where(turned.any(axis=0), turn, upper)
+        return self(np.clip(np.where(self.slope >= 0, lower, turn), lower, upper))
 
 
 def _stack(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:

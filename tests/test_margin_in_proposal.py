@@ -38,6 +38,16 @@ def test_margin_rows_are_the_proposals_own_numbers(proposal: ho.Proposal) -> Non
     assert after.worst.scenario in main.worst[1]
 
 
+def test_every_stress_is_shown_before_and_after(proposal: ho.Proposal) -> None:
+    page = proposal.to_html()
+    for row, (_, after) in zip(margin_rows(proposal), proposal.margins, strict=True):
+        assert [stress[0] for stress in row.stresses] == list(proposal.exposures.stress)
+        for (_, before, now, covered), state in zip(row.stresses, after.stresses, strict=True):
+            assert covered == (state.equity >= state.maintenance)
+            assert f"{before} → {now}" in page
+    assert "Left over after each stress" in page
+
+
 def test_coins_are_sent_and_shown_in_both_forms(proposal: ho.Proposal) -> None:
     (sent,) = proposal.transfers.to_dict(orient="records")
     assert sent["source"] == "cold"

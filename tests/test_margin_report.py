@@ -45,15 +45,30 @@ def test_states_after_stress_and_json(toy_book: ho.Book, toy_market: ho.Market) 
     assert item.worst in item.stresses
 
 
-def test_tables_fit_a_terminal(toy_book: ho.Book, toy_market: ho.Market) -> None:
+def test_tables_fit_a_hundred_columns(toy_book: ho.Book, toy_market: ho.Market) -> None:
+    """Long names fold and no number of a large account is cut."""
+    import io
+
     from rich.console import Console
 
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(margin_tables(margin_report(toy_book, toy_market)))
+    main = toy_book.accounts[0]
+    large = main.model_copy(
+        update={
+            "name": "market-making-subaccount-7",
+            "margin": "portfolio",
+            "collateral": (ho.Collateral(asset="BTC", amount=123_456.0),),
+        }
+    )
+    report = margin_report(toy_book.model_copy(update={"accounts": (main, large)}), toy_market)
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(margin_tables(report))
     text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 100
+    for item in report.accounts:
+        for amount in (item.now.equity, item.now.initial, item.now.maintenance, item.worst.equity - item.worst.maintenance):
+            assert f"{amount:,.0f}" in text
     assert "deribit/main" in text
     assert "2020-03-12" in text
-    console.file.close()
 
 
 def test_proposal_shows_transfers_and_margin_before_and_after(toy_book: ho.Book, toy_market: ho.Market) -> None:
@@ -81,3 +96,26 @@ def test_proposal_shows_transfers_and_margin_before_and_after(toy_book: ho.Book,
     assert "internal" not in " ".join(answer.trades.instrument)
     json.loads(answer.to_json())
     assert np.isfinite(answer.certificate.objective)
+
+
+def test_a_lending_account_under_water_shows_what_a_liquidator_would_take(toy_market: ho.Market) -> None:
+    import io
+
+    from rich.console import Console
+
+    # 100 ETH at 2,500, LT .83: debt of 200,000 is HF 1.0375 now and below one after most stresses
+    coins = [{"asset": "ETH", "amount": 100.0}, {"asset": "USDC", "amount": -200_000.0}]
+    report = margin_report(ho.Book(accounts=[{"name": "loan", "venue": "aave", "collateral": coins}]), toy_market)
+    (item,) = report.accounts
+    assert item.now.liquidation is None
+    for state in item.stresses:
+        assert (state.liquidation is None) == (state.health_factor >= 1.0)
+    called = [state.liquidation for state in item.stresses if state.liquidation is not None]
+    assert called
+    assert all(call.loss == pytest.approx(call.seized - call.repaid) and call.loss > 0 for call in called)
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(margin_tables(report))
+    text = console.export_text()
+    assert "liquidator repays" in text
+    assert f"{called[0].loss:,.0f}" in text
+    json.dumps(report.to_dict())

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "demo", "margin", "risk", "schema", "solve"]
 
-_MARGIN_WIDTH = 130  # nine columns of dollars
-
 
 def solve(
     book: Path,
@@ -102,7 +100,7 @@ def margin(book: Path, market: MarketOptions, policy: Path | None, as_of: str | 
     if json:
         print_json(report.to_dict())
     else:
-        print_report(margin_tables(report), width=_MARGIN_WIDTH)
+        print_report(margin_tables(report))
 
 
 def check(book: Path | None, market: MarketOptions, policy: Path | None, as_of: str | None = None) -> None:

@@ -170,6 +170,30 @@ class AaveV3:
             np.append(state.prices, np.ones(len(state))),
         )
 
+    def liquidation(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Liquidation | None:
+        """The one call that earns its caller most, over all pairs of a reserve supplied and one owed; None while HF >= 1."""
+        supplied: list[tuple[float, float, float]] = []
+        owed: list[float] = []
+        for asset, price, amount in zip(state.assets, state.prices, collateral, strict=True):
+            if amount > 0:
+                _, threshold, bonus = self.parameters(asset)
+                supplied.append((float(amount * price), threshold, bonus))
+            elif amount < 0:
+                owed.append(float(-amount * price))
+        for at in np.flatnonzero(quantity * state.value).tolist():
+            worth = float(quantity[at] * state.value[at])
+            if worth < 0:
+                owed.append(-worth)
+            elif state.threshold[at] > 0:
+                supplied.append((worth, self.relative * float(state.threshold[at]), float(state.bonus[at])))
+        backing, debts = sum(c * t for c, t, _ in supplied), sum(owed)
+        calls = [
+            liquidate(c, d, threshold, bonus, other_backing=backing - c * threshold, other_debt=debts - d)
+            for c, threshold, bonus in supplied
+            for d in owed
+        ]
+        return max((call for call in calls if call is not None), key=lambda call: call.loss, default=None)
+
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Initial by LTV, maintenance by liquidation threshold; against equity (supplied less owed)."""
         refuse_unknown_rows(state, self.name, _KINDS, quantity)

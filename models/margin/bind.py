@@ -1,41 +1,35 @@
 """A margin requirement inside a program: cvxpy expression, plain evaluation, and lower bound.
 
-Weights stand inside convex functions, because a parameter times another would not be DPP. The worst of scenarios is written
-with the encoder's own epigraph rows, so that their duals are at hand: they are the weights of the scenarios, from which the
-lower bound is made.
+Positions one at a time (tiers, squares, short charges) are here; scenario grids are in
+:mod:`hedgeopt.models.margin.bind_blocks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.margin.effects import account_collateral, candidates_of, collateral_effect
-from hedgeopt.models.margin.encoding import Block, Encoding, Group
+from hedgeopt.models.margin.bind_blocks import BoundBlocks, put
+from hedgeopt.models.margin.effects import account_collateral, candidates_of
+from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import TradeVariables
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
-__all__ = ["BoundEncoding", "put"]
+__all__ = ["BoundEncoding"]
 
 _CHORDS = 24
 _CROWD = 0.3 ** np.arange(1, 12)[None, :]
 _NEAR = 1e-7
 
 
-def put(parameter: cp.Parameter, value: np.ndarray | float) -> None:
-    """Set a parameter without cvxpy's checks, which cost more than the margin itself."""
-    parameter.save_value(np.asarray(value, float))
-
-
 class BoundEncoding:
-    """``factor * encoding(positions, collateral)`` of one account as a function of scaled trades.
+    """``encoding(positions, collateral)`` in USD of one account as a function of scaled trades.
 
     The part that grows with the square of a futures position enters as chords of the convex curve between nodes: exact
     at the
@@ -63,10 +57,11 @@ class BoundEncoding:
         self.expression: cp.Expression = self._constant
         if len(self._candidates):
             self._bind_positions(trades, e, first)
-        self._blocks = [_BoundBlock(trades, e, self, block, k) for k, block in enumerate(first.blocks)]
-        for block in self._blocks:
-            self.expression += block.expression
-            self.constraints += block.constraints
+        self._blocks: BoundBlocks | None = None
+        if first.blocks:
+            self._blocks = BoundBlocks(trades, e, account, (self._candidates, self._in_rows), first.blocks)
+            self.expression += self._blocks.expression
+            self.constraints += self._blocks.constraints
 
     def _locate(self, e: Exposures) -> None:
         """Rows of the account, which of them candidates trade, and which candidates those are."""
@@ -82,6 +77,7 @@ class BoundEncoding:
         net = trades.net[self._candidates]
         stepped = (first.slopes[at] != first.slopes[at, :1]).any(axis=1)
         self._centre: np.ndarray | None = None
+        self._unit = np.zeros(0)
         self._even, self._stepped = np.flatnonzero(~stepped & (first.slopes[at, 0] > 0)), np.flatnonzero(stepped)
         held = e.held[self._candidates]
         self._shorts = np.flatnonzero((first.short[at] > 0) & held)
@@ -108,26 +104,17 @@ class BoundEncoding:
                 self.expression += cp.sum(cp.max(cp.reshape(lines, (len(rows), 2 * width), order="C"), axis=1))
                 self._lines.append((rows, width, slopes, offsets))
 
-    def update(self, e: Exposures, scale: np.ndarray, factor: float = 1.0) -> None:
-        """Load new data; ``factor`` >= 0 multiplies the whole."""
-        encoding = self._encoding(e).scaled(factor)
+    def update(self, e: Exposures, scale: np.ndarray) -> None:
+        """Load new data."""
+        encoding = self._encoding(e)
         held, at = e.rows.quantity[self._mine], self._in_rows
         rest = held.copy()
         rest[at] = 0.0
-        bare = Encoding(
-            encoding.slopes,
-            encoding.deductions,
-            encoding.quadratic,
-            encoding.short,
-            encoding.n_assets,
-            (),
-            encoding.constant,
-        )
-        put(self._constant, bare(rest, np.zeros(encoding.n_assets)))
+        put(self._constant, self._bare(encoding)(rest, np.zeros(encoding.n_assets)))
         if len(self._candidates):
             self._update_positions(encoding, held[at], scale[self._candidates])
-        for block in self._blocks:
-            block.update(e, scale, encoding, held)
+        if self._blocks is not None:
+            self._blocks.update(e, scale, encoding.blocks, held)
 
     def _update_positions(self, encoding: Encoding, held: np.ndarray, s: np.ndarray) -> None:
         at = self._in_rows
@@ -147,6 +134,7 @@ class BoundEncoding:
                 rates = encoding.slopes[at][rows] * unit[:, None]
                 drops = encoding.deductions[at][rows]
             else:
+                self._unit = unit
                 nodes = self._nodes(np.abs(start) + 1.0)
                 k = (encoding.quadratic[at][rows] * unit**2)[:, None]
                 rates, drops = k * (nodes[:, 1:] + nodes[:, :-1]), k * nodes[:, 1:] * nodes[:, :-1]
@@ -161,10 +149,13 @@ class BoundEncoding:
         """
         if self._centre is None:
             return np.asarray(largest * np.linspace(0.0, 1.0, _CHORDS + 1))
-        reach = largest * _CROWD
-        around = np.hstack([self._centre[:, None] - reach, self._centre[:, None], self._centre[:, None] + reach])
-        ends = np.hstack([0.0 * largest, largest])
-        return np.sort(np.clip(np.hstack([around, ends]), 0.0, largest), axis=1)
+        return np.sort(np.clip(self._around(self._centre, largest[:, 0]), 0.0, largest), axis=1)
+
+    @staticmethod
+    def _around(centre: np.ndarray, largest: np.ndarray) -> np.ndarray:
+        """(rows, chords + 1) sizes crowded around ``centre``, with 0 and, last, ``largest``."""
+        reach, middle = largest[:, None] * _CROWD, centre[:, None]
+        return np.hstack([np.maximum(middle - reach, 0.0), middle, middle + reach, 0.0 * middle, largest[:, None]])
 
     def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
         """Move the nodes of the squares to the positions of trades x; says whether they were not there already."""
@@ -185,7 +176,7 @@ class BoundEncoding:
         return encoding(after, account_collateral(e, self.account, x) if reads else e.collateral[self.account])
 
     def minorant(self, e: Exposures, x: np.ndarray) -> Separable:
-        """Nowhere above the requirement (USD): exact in tiers and short charges, a tangent in the square, and in blocks the
+        """Nowhere above the requirement (USD): exact in tiers and short charges, tangents in the square, and in blocks the
         scenarios weighted by their duals."""
         encoding, held, n = self._encoding(e), e.rows.quantity[self._mine], e.n_candidates
         chosen, at = self._candidates, self._in_rows
@@ -196,16 +187,15 @@ class BoundEncoding:
         steps = np.diff(slopes, axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             nodes = np.where(steps > 0, np.diff(drops, axis=1) / np.where(steps > 0, steps, 1.0), 0.0)
-        tangent = encoding.quadratic[at] * np.abs(z)  # k z^2 >= 2 k |z*| |z| - k z*^2
         total = Separable(np.zeros(n), self._bare(encoding)(rest, np.zeros(encoding.n_assets)))
         # a rising line is -last slope from the far left, one kink per node on either side, and one at zero
         slope, constant = np.zeros(n), -float(drops[:, -1].sum()) if len(at) else 0.0
-        steep = slopes[:, -1] + 2.0 * tangent + encoding.short[at] if len(at) else np.zeros(0)
+        steep = slopes[:, -1] + encoding.short[at] if len(at) else np.zeros(0)
         slope[chosen] = -steep
-        constant -= float(steep @ h + (tangent * np.abs(z)).sum())
+        constant -= float(steep @ h)
         kinks, weights = [np.zeros(n)], [np.zeros(n)]
         kinks[0][chosen] = -h
-        weights[0][chosen] = (2.0 * slopes[:, 0] + 4.0 * tangent + encoding.short[at]) if len(at) else 0.0
+        weights[0][chosen] = (2.0 * slopes[:, 0] + encoding.short[at]) if len(at) else 0.0
         for column in range(steps.shape[1] if len(at) else 0):
             for sign in (-1.0, 1.0):
                 kink, weight = np.zeros(n), np.zeros(n)
@@ -213,9 +203,26 @@ class BoundEncoding:
                 kinks.append(kink)
                 weights.append(weight)
         total += Separable(slope, constant, np.array(weights), np.array(kinks))
-        for bound, block in zip(self._blocks, encoding.blocks, strict=True):
-            total += bound.minorant(e, x, block, held)
+        if len(at) and len(self._ramped):
+            total += self._squares(n, h[self._ramped], z[self._ramped], encoding.quadratic[at][self._ramped])
+        if self._blocks is not None:
+            total += self._blocks.minorant(e, x, encoding.blocks, held)
         return total
+
+    def _squares(self, n: int, h: np.ndarray, z: np.ndarray, k: np.ndarray) -> Separable:
+        """Nowhere above ``sum k (h + x)^2``: the upper envelope of tangents at z, around it, and at 0.
+
+        One tangent alone would not do: shadow prices from chords are off by the turn at a node, and a bound that is flat
+        beyond z loses that much times the width of the box.
+        """
+        points = np.sort(self._around(np.abs(z), np.abs(h) + np.abs(z) + self._unit)[:, :-1], axis=1)  # (rows, P), from 0
+        middle, turn = 0.5 * (points[:, 1:] + points[:, :-1]), 2.0 * k[:, None] * np.diff(points, axis=1)
+        chosen, last = self._candidates[self._ramped], points[:, -1]
+        slope, kinks, weights = np.zeros(n), np.zeros((2 * middle.shape[1], n)), np.zeros((2 * middle.shape[1], n))
+        slope[chosen] = -2.0 * k * last
+        kinks[:, chosen] = np.hstack([-middle, middle]).T - h
+        weights[:, chosen] = np.hstack([turn, turn]).T
+        return Separable(slope, -float((2.0 * k * last * h + k * last**2).sum()), weights, kinks)
 
     @staticmethod
     def _bare(encoding: Encoding) -> Encoding:
@@ -228,134 +235,3 @@ class BoundEncoding:
             (),
             encoding.constant,
         )
-
-
-@dataclass
-class _Piece:
-    """A group's parameters: one (K, n) matrix and one (K,) vector per line."""
-
-    columns: np.ndarray
-    support: np.ndarray
-    matrices: list[cp.Parameter]
-    vectors: list[cp.Parameter]
-    rows: list[cp.Constraint]
-
-
-class _BoundBlock:
-    """``max_k sum_g max_l`` with a variable per scenario and group where there are several lines."""
-
-    def __init__(self, trades: TradeVariables, e: Exposures, owner: BoundEncoding, block: Block, index: int) -> None:
-        import cvxpy as cp
-
-        self.owner, self.index, self.pieces = owner, index, []
-        self.constraints: list[cp.Constraint] = []
-        count = block.groups[0].lines.shape[0]
-        total: cp.Expression = cp.Constant(np.zeros(count))
-        for group in block.groups:
-            support = self._support(e, group)
-            matrices, vectors, lines, rows = [], [], [], []
-            for _ in range(group.lines.shape[1]):
-                vector = cp.Parameter(count)
-                matrix = cp.Parameter((count, len(support))) if len(support) else None
-                lines.append(vector if matrix is None else matrix @ trades.net[support] + vector)
-                vectors.append(vector)
-                matrices.append(matrix)
-            if len(lines) == 1:
-                total = total + lines[0]
-            elif matrices[0] is None:
-                total = total + cp.max(cp.vstack(lines), axis=0)
-            else:
-                level = cp.Variable(count)
-                rows = [line <= level for line in lines]
-                total = total + level
-            self.constraints += rows
-            self.pieces.append(_Piece(group.columns, support, matrices, vectors, rows))
-        self.worst: cp.Constraint | None = None
-        if count == 1:
-            self.expression = cp.sum(total)
-        else:
-            self.expression = cp.Variable()
-            self.worst = total <= self.expression
-            self.constraints.append(self.worst)
-
-    def _support(self, e: Exposures, group: Group) -> np.ndarray:
-        """Candidates that move the group's coordinates."""
-        owner = self.owner
-        rows = group.columns[group.columns < len(owner._mine)]
-        moved = set(owner._candidates[np.isin(owner._in_rows, rows)].tolist())
-        for a in group.columns[group.columns >= len(owner._mine)] - len(owner._mine):
-            links = e.links
-            moved |= set(
-                links.candidate[
-                    (links.asset == a) & ((links.source == owner.account) | (links.target == owner.account))
-                ].tolist()
-            )
-            for i in owner._candidates.tolist():
-                item = e.rows.instruments[e.candidate[i]]
-                if item.kind not in ("perpetual", "future") and getattr(item, "settlement", None) == e.assets[a]:
-                    moved.add(i)
-        return np.array(sorted(moved), dtype=np.int64)
-
-    def _slopes(self, e: Exposures, group: Group, support: np.ndarray) -> np.ndarray:
-        """(K, L, n) per unit of the supporting candidates."""
-        owner, n_rows = self.owner, len(self.owner._mine)
-        out = np.zeros((*group.lines.shape[:2], len(support)))
-        column_of = {int(c): j for j, c in enumerate(group.columns)}
-        row_of = dict(zip(owner._candidates.tolist(), owner._in_rows.tolist(), strict=True))
-        pairs = [(j, column_of[row_of[i]]) for j, i in enumerate(support.tolist()) if row_of.get(i, -1) in column_of]
-        if pairs:
-            to, source = np.array(pairs).T
-            out[:, :, to] += group.lines[:, :, source]
-        for c in group.columns[group.columns >= n_rows]:
-            effect = collateral_effect(e, owner.account, int(c) - n_rows, support)
-            out += group.lines[:, :, [column_of[int(c)]]] * effect
-        return out
-
-    def _start(self, e: Exposures, group: Group, held: np.ndarray) -> np.ndarray:
-        """(K, L) values without trades."""
-        return group.values(np.concatenate([held, e.collateral[self.owner.account]]))
-
-    def update(self, e: Exposures, scale: np.ndarray, encoding: Encoding, held: np.ndarray) -> None:
-        for piece, group in zip(self.pieces, encoding.blocks[self.index].groups, strict=True):
-            start = self._start(e, group, held)
-            slopes = self._slopes(e, group, piece.support) * scale[piece.support]
-            for line, (matrix, vector) in enumerate(zip(piece.matrices, piece.vectors, strict=True)):
-                put(vector, start[:, line])
-                if matrix is not None:
-                    put(matrix, slopes[:, line])
-
-    def minorant(self, e: Exposures, x: np.ndarray, block: Block, held: np.ndarray) -> Separable:
-        starts = [self._start(e, group, held) for group in block.groups]
-        slopes = [self._slopes(e, group, piece.support) for group, piece in zip(block.groups, self.pieces, strict=True)]
-        values = [s + m @ x[piece.support] for s, m, piece in zip(starts, slopes, self.pieces, strict=True)]
-        scenario = _normal(None if self.worst is None else self.worst.dual_value)
-        if scenario is None:
-            scenario = np.zeros(len(values[0]))
-            scenario[int(np.argmax(sum(v.max(axis=1) for v in values)))] = 1.0
-        slope, constant = np.zeros(e.n_candidates), 0.0
-        for piece, start, matrix, value in zip(self.pieces, starts, slopes, values, strict=True):
-            weights = np.zeros_like(start)
-            for k in np.flatnonzero(scenario > 0):
-                duals = None
-                if piece.rows:
-                    duals = _normal(np.array([_dual(row, int(k)) for row in piece.rows]))
-                if duals is None:
-                    duals = np.zeros(start.shape[1])
-                    duals[int(np.argmax(value[k]))] = 1.0
-                weights[k] = scenario[k] * duals
-            slope[piece.support] += np.einsum("kl,kln->n", weights, matrix)
-            constant += float((weights * start).sum())
-        return Separable(slope, constant)
-
-
-def _dual(row: cp.Constraint, k: int) -> float:
-    return 0.0 if row.dual_value is None else float(np.atleast_1d(row.dual_value)[k])
-
-
-def _normal(duals: np.ndarray | None) -> np.ndarray | None:
-    """Non-negative weights that sum to one, or None where there is nothing to normalise."""
-    if duals is None:
-        return None
-    weights = np.maximum(np.atleast_1d(np.asarray(duals, float)), 0.0)
-    total = weights.sum()
-    return weights / total if np.isfinite(total) and total > 1e-14 else None

@@ -64,16 +64,17 @@ class DeribitStandard:
         """Position by position, as the venue states it."""
         refuse_unknown_rows(state, self.name, _KINDS)
         futures, options = {"initial": 0.0, "maintenance": 0.0}, {"initial": 0.0, "maintenance": 0.0}
-        for at in np.flatnonzero(quantity):
-            for kind in ("initial", "maintenance"):
-                if state.linear[at]:
-                    coins = quantity[at] * state.coins[at]
-                    price = state.notional[at] / state.coins[at]
-                    futures[kind] += futures_margin(state.underlying[at], kind, coins, price)
-                elif state.option[at] and quantity[at] < 0:
-                    coin_mark = state.mark[at] if state.inverse[at] else state.mark[at] / state.index[at]
-                    per_contract = short_option_margin(kind, state.is_call[at], state.strike[at], state.index[at], coin_mark)
-                    options[kind] += float(-quantity[at] * per_contract * state.index[at])
+        sold = np.flatnonzero(state.option & (quantity < 0))
+        for kind in ("initial", "maintenance"):
+            for at in np.flatnonzero(state.linear & (quantity != 0)):
+                coins = quantity[at] * state.coins[at]
+                price = state.notional[at] / state.coins[at]
+                futures[kind] += futures_margin(state.underlying[at], kind, coins, price)
+            if len(sold):
+                index = state.index[sold]
+                mark = np.where(state.inverse[sold], state.mark[sold], state.mark[sold] / index)
+                per_contract = short_option_margin(kind, state.is_call[sold], state.strike[sold], index, mark)
+                options[kind] = float(-quantity[sold] @ (per_contract * index))
         total = {kind: futures[kind] + options[kind] for kind in futures}
         return Requirement(
             total["initial"],

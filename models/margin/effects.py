@@ -22,13 +22,8 @@ def collateral_effect(e: Exposures, account: int, asset: int, chosen: np.ndarray
     Buying pays its premium in the settlement asset; a transfer leaves its source at once and counts at its target only if it
     arrives in time.
     """
-    effect = np.zeros(e.n_candidates)
-    name = e.assets[asset]
-    own = np.flatnonzero(e.rows.account[e.candidate] == account)
-    for i in own:
-        row = e.candidate[i]
-        if e.rows.premium[row] != 0.0 and getattr(e.rows.instruments[row], "settlement", None) == name:
-            effect[i] = -e.rows.premium[row]
+    pays = (e.rows.account[e.candidate] == account) & (e.paid_in == asset)
+    effect = np.where(pays, -e.rows.premium[e.candidate], 0.0)
     links = e.links
     moves = links.asset == asset
     effect[links.candidate[moves & (links.source == account)]] = -1.0

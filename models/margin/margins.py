@@ -23,10 +23,12 @@ _VOL_FLOOR, _VOL_CAP = 0.01, 5.0  # those of scenario_values, which priced the P
 def moved(state: State, scenarios: ScenarioSet, k: int, pnl: np.ndarray) -> State:
     """The state after scenario ``k``; ``pnl`` (R,) is each unit's USD change of value by full revaluation."""
     factor = {
-        asset: float(scenarios.price_factor(asset)[k]) for asset in {*state.assets, *state.underlying, *state.settlement}
+        asset: float(scenarios.price_factor(asset)[k])
+        for asset in {*state.assets, *state.by_underlying[0], *state.by_settlement[0]}
     }
-    by_underlying = np.array([factor[name] for name in state.underlying])
-    by_settlement = np.array([factor[name] for name in state.settlement])
+    (underlyings, underlying), (settlements, settled) = state.by_underlying, state.by_settlement
+    by_underlying = np.array([factor[name] for name in underlyings])[underlying]
+    by_settlement = np.array([factor[name] for name in settlements])[settled]
     years = np.maximum(state.years - scenarios.years, 0.0)
     shift, basis, skew, term, perpetual = (
         _shift(state, scenarios, k, name)
@@ -42,7 +44,7 @@ def moved(state: State, scenarios: ScenarioSet, k: int, pnl: np.ndarray) -> Stat
     vol = np.clip(state.vol * np.exp(shift * weight + tenor) + np.where(state.option, slope, 0.0), _VOL_FLOOR, _VOL_CAP)
     value = np.where(state.linear, 0.0, state.value + pnl)
     unit = np.where(state.inverse, index, settlement)
-    carried *= np.exp(np.where([kind == "perpetual" for kind in state.kind], perpetual, 0.0))
+    carried *= np.exp(np.where(state.perpetual, perpetual, 0.0))
     mark = np.where(state.linear, state.mark * carried, np.where(state.option, value / unit, state.mark * by_underlying))
     prices = np.array([price * factor[asset] for asset, price in zip(state.assets, state.prices, strict=True)])
     return state.with_prices(
@@ -59,12 +61,11 @@ def moved(state: State, scenarios: ScenarioSet, k: int, pnl: np.ndarray) -> Stat
 
 def _shift(state: State, scenarios: ScenarioSet, k: int, name: str) -> np.ndarray:
     """(R,) the field of scenario ``k`` for each row's underlying; 0 where the set has none."""
-    table, found = getattr(scenarios, name), np.zeros(len(state))
-    for at, underlying in enumerate(state.underlying):
-        column = scenarios.column(underlying)
-        if table is not None and column is not None:
-            found[at] = table[k, column]
-    return found
+    names, code = state.by_underlying
+    table = getattr(scenarios, name)
+    columns = [scenarios.column(underlying) for underlying in names]
+    values = [0.0 if table is None or column is None else table[k, column] for column in columns]
+    return np.array(values, float)[code]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 __all__ = ["State"]
+
+_LASTING = ("option", "linear", "perpetual", "owned", "underlyings", "by_underlying", "by_settlement", "_of")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +37,9 @@ class State:
         Units outstanding; NaN where the market gives none.
     assets, prices
         A collateral assets and their USD prices (A,).
-    ltv, threshold : (R,)
-        Share of a deposit's value that may be borrowed, and at which debt is liquidated (e-mode decided); 0 elsewhere.
+    ltv, threshold, bonus : (R,)
+        Share of a deposit's value that may be borrowed, at which debt is liquidated, and what a liquidator gains (e-mode
+        decided); 0 elsewhere.
     """
 
     venue: str
@@ -58,31 +63,47 @@ class State:
     prices: np.ndarray = field(default_factory=lambda: np.zeros(0))
     ltv: np.ndarray = field(default_factory=lambda: np.zeros(0))
     threshold: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    bonus: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.names)
 
-    @property
+    @cached_property
     def option(self) -> np.ndarray:
         """(R,) bool: options."""
         return np.array([kind == "option" for kind in self.kind], bool)
 
-    @property
+    @cached_property
+    def perpetual(self) -> np.ndarray:
+        """(R,) bool: perpetuals."""
+        return np.array([kind == "perpetual" for kind in self.kind], bool)
+
+    @cached_property
     def linear(self) -> np.ndarray:
         """(R,) bool: perpetuals and dated futures."""
-        return np.array([kind in ("perpetual", "future") for kind in self.kind], bool)
+        return self.perpetual | np.array([kind == "future" for kind in self.kind], bool)
 
-    @property
+    @cached_property
     def owned(self) -> np.ndarray:
         """(R,) bool: anything else, which is paid for in full and cannot be owed (spot, pool shares)."""
         return ~(self.option | self.linear)
 
-    @property
+    @cached_property
+    def by_underlying(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Every underlying once, and (R,) which of them each row has."""
+        return _codes(self.underlying)
+
+    @cached_property
+    def by_settlement(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Every settlement asset once, and (R,) which of them each row has."""
+        return _codes(self.settlement)
+
+    @cached_property
     def coins(self) -> np.ndarray:
         """(R,) coins of underlying in one unit of a perpetual or future; 1 elsewhere."""
         return np.where(self.linear & self.inverse, 1.0 / np.where(self.mark > 0, self.mark, 1.0), 1.0)
 
-    @property
+    @cached_property
     def notional(self) -> np.ndarray:
         """(R,) USD value of the underlying of one unit at the mark: what tiers and rates apply to; 0 for options."""
         usd = np.where(self.inverse, self.index * self.coins, self.mark * self.settlement_price)
@@ -90,14 +111,20 @@ class State:
 
     def of(self, underlying: str) -> np.ndarray:
         """Rows of derivatives on one underlying."""
-        mine = np.array([name == underlying for name in self.underlying], bool)
-        return np.flatnonzero(mine & ~self.owned)
+        if underlying not in self._of:
+            names, code = self.by_underlying
+            mine = code == names.index(underlying) if underlying in names else np.zeros(len(self), bool)
+            self._of[underlying] = np.flatnonzero(mine & ~self.owned)
+        return self._of[underlying]
 
-    @property
+    @cached_property
+    def _of(self) -> dict[str, np.ndarray]:
+        return {}
+
+    @cached_property
     def underlyings(self) -> tuple[str, ...]:
         """Underlyings of the derivatives, in order of first use."""
-        owned = self.owned
-        return tuple(dict.fromkeys(u for u, mine in zip(self.underlying, owned, strict=True) if not mine))
+        return tuple(dict.fromkeys(u for u, mine in zip(self.underlying, self.owned.tolist(), strict=True) if not mine))
 
     @property
     def days(self) -> np.ndarray:
@@ -116,8 +143,8 @@ class State:
         years: np.ndarray,
         prices: np.ndarray,
     ) -> State:
-        """The same instruments in another market."""
-        return replace(
+        """The same instruments in another market; what does not depend on it is worked out once for all of them."""
+        found = replace(
             self,
             index=index,
             settlement_price=settlement_price,
@@ -128,3 +155,11 @@ class State:
             years=years,
             prices=prices,
         )
+        for name in _LASTING:
+            found.__dict__[name] = getattr(self, name)
+        return found
+
+
+def _codes(names: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    once = {name: k for k, name in enumerate(dict.fromkeys(names))}
+    return tuple(once), np.array([once[name] for name in names], np.int64)

@@ -50,9 +50,13 @@ class _BoundMargin:
         self._accounts = matching_accounts(e, spec.venue, spec.account, "margin")
         self._kind = spec.requirement
         self._bound = [BoundEncoding(trades, e, c, self._getter(c)) for c in self._accounts]
-        parts = [bound.expression for bound in self._bound]
-        self.expression = parts[0] if len(parts) == 1 else cp.maximum(*parts)
+        # one variable in USD per account, times a parameter: a parameter times the whole requirement would not be DPP
+        self._need = cp.Variable(len(self._bound))
+        self._share = cp.Parameter(len(self._bound), nonneg=True)
+        ratios = cp.multiply(self._share, self._need)
+        self.expression = cp.sum(ratios) if len(self._bound) == 1 else cp.max(ratios)
         self.auxiliary = [row for bound in self._bound for row in bound.constraints]
+        self.auxiliary += [bound.expression <= self._need[k] for k, bound in enumerate(self._bound)]
 
     def _getter(self, account: int) -> Callable[[Exposures], Encoding]:
         return lambda e: e.margins.encoding(account, self._kind)
@@ -70,8 +74,9 @@ class _BoundMargin:
         return equity
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
-        for account, bound in zip(self._accounts, self._bound, strict=True):
-            bound.update(e, scale, 1.0 / self._equity(e, account))
+        for bound in self._bound:
+            bound.update(e, scale)
+        self._share.value = 1.0 / np.array([self._equity(e, account) for account in self._accounts])
 
     def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
         changed = [bound.refine(e, x, scale) for bound in self._bound]  # every one, not only until the first
@@ -91,8 +96,10 @@ class Margin(Term):
     """Margin required at a venue over equity there: 0.6 means that 60 % of equity is tied up.
 
     With several accounts at the venue the worst one counts, unless ``account`` names one. Rules: the account's margin model
-    (:mod:`hedgeopt.models.margin.table`). Equity is that before trading and transfers: where those should count, limit
-    margin by the ``margin_utilisation`` constraint instead.
+    (:mod:`hedgeopt.models.margin.table`). As a number and in the objective, equity is that before trading and transfers: the
+    ratio to equity after them is not convex. Limited (``Margin("deribit") <= 0.6``) it is the ``margin_utilisation``
+    constraint, whose equity counts trades, transfers, costs and haircuts. Either way accounts on portfolio margin keep their
+    delta below the threshold of the delta shock.
     """
 
     unit: ClassVar[str] = "share of equity"

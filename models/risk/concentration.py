@@ -1,4 +1,4 @@
-"""How much of the book stands in one place: a venue, a chain, a counterparty, a stablecoin."""
+"""How much of the book stands in one place: a venue, a chain, a counterparty, a stablecoin, a bridge."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ class _BoundConcentration(LinearTerm):
             column, everything = e.asset(spec.of), np.arange(e.n_candidates)
             effects = (collateral_effect(e, c, column, everything) for c in range(len(e.accounts)))
             return np.asarray(sum(effects)) * e.prices[column] / total
+        if spec.by == "bridge":
+            return spec.crossing(e) / total
         return np.asarray(sum(equity_effect(e, c) for c in spec.accounts(e))) / total
 
     def constant(self, e: Exposures) -> float:
@@ -45,6 +47,8 @@ class _BoundConcentration(LinearTerm):
         if spec.by == "asset":
             column = e.asset(spec.of)
             return float(e.collateral[:, column].sum() * e.prices[column]) / total
+        if spec.by == "bridge":
+            return 0.0
         return float(e.equity[spec.accounts(e)].sum()) / total
 
 
@@ -53,7 +57,7 @@ class Concentration(Term):
 
     ``by`` "venue", "chain" and "counterparty" take the equity of the accounts that match; "asset" takes the collateral
     posted
-    in one asset, such as a stablecoin, net of debt in it.
+    in one asset, such as a stablecoin, net of debt in it; "bridge" what the trade list sends through it.
     """
 
     unit: ClassVar[str] = "share of equity"
@@ -61,8 +65,8 @@ class Concentration(Term):
     source: ClassVar[str] = "the desk's own limit"
 
     kind: Literal["concentration"] = "concentration"
-    by: Literal["venue", "chain", "counterparty", "asset"] = "venue"
-    of: str = Field(min_length=1, description="the venue, chain, counterparty or asset")
+    by: Literal["venue", "chain", "counterparty", "asset", "bridge"] = "venue"
+    of: str = Field(min_length=1, description="the venue, chain, counterparty, asset or bridge")
 
     @property
     def name(self) -> str:
@@ -78,6 +82,9 @@ class Concentration(Term):
                     fix=f"held: {', '.join(e.assets)}",
                 )  # fmt: skip
             return []
+        if self.by == "bridge":
+            self.crossing(e)
+            return []
         places = {"venue": e.venues, "chain": e.chains, "counterparty": e.counterparties}[self.by]
         found = [c for c, place in enumerate(places) if place == self.of]
         if not found:
@@ -86,6 +93,21 @@ class Concentration(Term):
                 f"names a {self.by} that the book does not hold", file="policy", field="concentration", value=self.of,
                 fix=f"known: {known or 'none'}",
             )  # fmt: skip
+        return found
+
+    def crossing(self, e: Exposures) -> np.ndarray:
+        """(N,) USD per unit of the transfers through the bridge."""
+        rows = e.candidate[e.links.candidate]
+        bridges = [e.rows.instruments[row].bridge for row in rows.tolist()]
+        if self.of not in bridges:
+            known = ", ".join(sorted({bridge for bridge in bridges if bridge}))
+            raise InputError(
+                "names a bridge that the book does not hold", file="policy", field="concentration", value=self.of,
+                fix=f"known: {known or 'none'}",
+            )  # fmt: skip
+        found = np.zeros(e.n_candidates)
+        through = np.array([bridge == self.of for bridge in bridges])
+        found[e.links.candidate[through]] = e.rows.notional[rows[through]]
         return found
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundConcentration:

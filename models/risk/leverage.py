@@ -18,21 +18,34 @@ from hedgeopt.models.term import Term, TradeVariables
 __all__ = ["GrossLeverage", "row_exposure"]
 
 
-def row_exposure(e: Exposures, basis: str) -> np.ndarray:
-    """(M,) non-negative USD exposure of one unit: ``|delta| * price`` summed over assets, or full notional."""
+def row_exposure(e: Exposures, basis: str, underlying: str | None = None) -> np.ndarray:
+    """(M,) non-negative USD exposure of one unit: ``|delta| * price`` summed over assets, or full notional.
+
+    With ``underlying`` only that asset's delta, or the notional of what is written on it.
+    """
+    if underlying is not None and underlying not in e.assets:
+        raise InputError(
+            "names an asset that the book does not hold", file="policy", field="underlying", value=underlying,
+            fix=f"held: {', '.join(e.assets)}",
+        )  # fmt: skip
     if basis == "notional":
-        moves = np.array([item.kind == "transfer" for item in e.rows.instruments], bool)
-        return np.where(moves, 0.0, e.rows.notional)
-    outright = np.array([not is_peg(asset) for asset in e.assets])  # a peg moves what its underlying moves already
+        out = [
+            item.kind == "transfer" or underlying not in (None, getattr(item, "underlying", item.assets[0]))
+            for item in e.rows.instruments
+        ]
+        return np.where(np.array(out, bool), 0.0, e.rows.notional)
+    # a peg moves what its underlying moves already
+    outright = np.array([not is_peg(asset) and underlying in (None, asset) for asset in e.assets])
     return np.abs(e.rows.greeks[greek("delta")]) @ np.where(outright, e.prices, 0.0)
 
 
 class _BoundGrossLeverage:
-    def __init__(self, trades: TradeVariables, e: Exposures, basis: str) -> None:
+    def __init__(self, trades: TradeVariables, e: Exposures, basis: str, underlying: str | None) -> None:
         import cvxpy as cp
 
         n = e.n_candidates
-        self._basis = basis
+        self._basis, self._underlying = basis, underlying
+        row_exposure(e, basis, underlying)  # refuses an unknown one at once
         self._rest = cp.Parameter(nonneg=True)
         self._exposure = cp.Parameter(n, nonneg=True)
         # without a position |x| is buy + sell; only held candidates need an absolute value and its extra variables
@@ -55,7 +68,7 @@ class _BoundGrossLeverage:
                 value=f"{equity:,.0f} USD",
                 fix="post collateral, or limit exposures in USD instead",
             )
-        unit = row_exposure(e, self._basis) / equity
+        unit = row_exposure(e, self._basis, self._underlying) / equity
         gross = unit * np.abs(e.rows.quantity)
         rest = float(gross.sum() - gross[e.candidate].sum())
         return unit[e.candidate], e.rows.quantity[e.candidate], max(rest, 0.0)
@@ -89,12 +102,14 @@ class GrossLeverage(Term):
 
     kind: Literal["gross_leverage"] = "gross_leverage"
     basis: Literal["delta", "notional"] = Field(default="delta", description="exposure of one unit")
+    underlying: str | None = Field(default=None, description="one asset; none: all of them")
 
     @property
     def name(self) -> str:
-        """``gross leverage``, with the basis unless it is delta."""
-        return "gross leverage" if self.basis == "delta" else "gross notional leverage"
+        """``gross leverage``, with the basis unless it is delta, and of what."""
+        what = "gross leverage" if self.basis == "delta" else "gross notional leverage"
+        return what + (f" {self.underlying}" if self.underlying else "")
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundGrossLeverage:
         """Weighted absolute values."""
-        return _BoundGrossLeverage(trades, e, self.basis)
+        return _BoundGrossLeverage(trades, e, self.basis, self.underlying)

@@ -103,3 +103,25 @@ def test_unknown_reserve(state_of) -> None:
     state = state_of([], index={}, collateral={"PEPE": 1e-5}, venue="aave")
     with pytest.raises(InputError, match="PEPE is no known reserve"):
         AaveV3().requirement(state, np.zeros(0), np.array([1.0]))
+
+
+def test_the_call_that_earns_most_is_simulated(state_of) -> None:
+    """Two reserves supplied, one owed."""
+    from hedgeopt.models.data import table
+
+    prices = {"ETH": 2_000.0, "WBTC": 50_000.0, "USDC": 1.0}
+    state = state_of([], index={}, collateral=prices, venue="aave")
+    reserve = table("aave")["reserve"]
+    backing = 100 * 2_000 * reserve["ETH"]["threshold"] + 4 * 50_000 * reserve["WBTC"]["threshold"]
+    model, nothing = AaveV3(), np.zeros(0)
+    assert model.liquidation(state, nothing, np.array([100.0, 4.0, -0.99 * backing])) is None
+    debt = backing / 0.97  # HF .97: half of the debt may be repaid, with the reserve that pays the larger bonus
+    out = model.liquidation(state, nothing, np.array([100.0, 4.0, -debt]))
+    assert out is not None
+    assert out.health_before == pytest.approx(0.97)
+    best = 0.0
+    for asset, amount in (("ETH", 100.0), ("WBTC", 4.0)):
+        bonus, held = reserve[asset]["bonus"], amount * prices[asset]
+        best = max(best, bonus * min(0.5 * debt, held / (1 + bonus)))
+    assert out.loss == pytest.approx(best)
+    assert out.debt == pytest.approx(debt - out.repaid)

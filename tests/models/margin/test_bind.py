@@ -9,6 +9,7 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.bind import BoundEncoding
+from hedgeopt.models.margin.effects import equity_after
 from hedgeopt.models.term import TradeVariables
 from hedgeopt.program import trade_box
 from hedgeopt.solve import expose
@@ -85,9 +86,9 @@ def test_margin_term_binds_on_a_portfolio_margin_account(toy_book: ho.Book, toy_
     policy = free.policy.model_copy(update={"subject_to": (*free.policy.subject_to, ho.Margin("deribit") <= 0.5 * used)})
     answer = policy.propose(book, toy_market)
     assert answer.certificate.valid
-    row = answer.limits[answer.limits.limit == "margin deribit"].iloc[0]
+    row = answer.limits[answer.limits.limit == "initial margin main"].iloc[0]
     assert row.binding
     assert row.shadow_price > 0
     e = answer.exposures
-    plain = e.margins.requirement(0, e.positions(answer.x), e.collateral[0]).initial / float(e.equity[0])
+    plain = e.margins.requirement(0, e.positions(answer.x), e.collateral[0]).initial / equity_after(e, 0, answer.x)
     assert plain == pytest.approx(0.5 * used, rel=1e-6)

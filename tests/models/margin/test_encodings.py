@@ -184,6 +184,28 @@ def test_midpoint_convexity(name: str, mixed: State, linear_mixed: State) -> Non
         assert encoding(0.5 * (a + b), nothing) <= ends + 1e-9 * max(1.0, ends)
 
 
+@pytest.mark.parametrize("name", list(PERPETUALS))
+def test_midpoint_convexity_of_tiers(name: str, perpetuals: State) -> None:
+    for kind in ("initial", "maintenance"):
+        _midpoints(PERPETUALS[name]().encode(perpetuals, kind), perpetuals, np.zeros(len(perpetuals.assets)))
+
+
+def _midpoints(encoding: Encoding, state: State, collateral: np.ndarray) -> None:
+    for a, b in zip(_portfolios(state, 800, seed=8), _portfolios(state, 800, seed=9), strict=True):
+        ends = 0.5 * (encoding(a, collateral) + encoding(b, collateral))
+        assert encoding(0.5 * (a + b), collateral) <= ends + 1e-9 * max(1.0, ends)
+
+
+def test_midpoint_convexity_of_reserves(state_of: Callable[..., State]) -> None:
+    state = state_of([], index={}, collateral={"wstETH": 2_300.0, "ETH": 2_000.0, "USDC": 1.0}, venue="aave")
+    rng = np.random.default_rng(10)
+    for kind in ("initial", "maintenance"):
+        encoding = AaveV3(health=1.2).encode(state, kind)
+        for a, b in rng.standard_normal((1_000, 2, 3)) * 1e5 / state.prices:
+            ends = 0.5 * (encoding(np.zeros(0), a) + encoding(np.zeros(0), b))
+            assert encoding(np.zeros(0), 0.5 * (a + b)) <= ends + 1e-9 * max(1.0, abs(ends))
+
+
 def test_the_delta_shock_is_not_convex_which_is_why_it_is_capped(state_of: Callable[..., State]) -> None:
     state = state_of([{"kind": "perpetual", "underlying": "BTC", "mark": 5e4, "inverse": True}], index={"BTC": 5e4})
     model = DeribitPortfolio()

@@ -23,7 +23,8 @@ _COLUMNS = [
     "underlying_price", "index_price", "open_interest", "volume",
 ]  # fmt: skip
 _NUMBERS = ("bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "open_interest", "volume")
-_NEAR = pd.Timedelta(minutes=5)
+# Marks of the same observation: up to five minutes old; chains carry whole seconds, so the same second counts.
+_NEAR, _SECOND = pd.Timedelta(minutes=5), pd.Timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class ChainReplay:
         Parquet files (or folders of them) with one row per instrument and moment; columns of
         :mod:`hedgeopt.market_reader`.
     marks
-        Files of perpetual and dated futures marks; rows within five minutes of a snapshot count.
+        Files of perpetual and dated futures marks; rows of the five minutes up to a snapshot (and its own second)
+        count.
     funding
         Rate per 8 hours by asset: a number, ``premium`` (the venue's formula on the recorded mark and index) or a CSV of
         rates in time (the last one known counts). Assets left out have no rate.
@@ -191,7 +193,7 @@ class ChainReplay:
         parsed: dict[str, Any], notes: list[str],
     ) -> list[tuple[Any, dict[str, float]]]:  # fmt: skip
         """Perpetuals and futures with a mark near the snapshot: mark alone, no quotes."""
-        low, high = marks["time"].searchsorted([stamp - _NEAR, stamp + _NEAR])
+        low, high = marks["time"].searchsorted([stamp - _NEAR, stamp + _SECOND])
         near = marks.iloc[low:high]
         near = near.assign(gap=(near["time"] - stamp).abs()).sort_values("gap", kind="stable").drop_duplicates("name")
         found = {str(row.name_): float(row.mark) for row in near.rename(columns={"name": "name_"}).itertuples()

@@ -72,10 +72,11 @@ def test_a_row_twice_and_a_missing_column_are_refused(chain: Path, tmp_path: Pat
 def test_marks_near_the_snapshot_count_and_others_do_not(chain: Path, tmp_path: Path, toys: Any) -> None:
     marks = pd.DataFrame(
         {
-            "obs_datetime": [toys.START + timedelta(minutes=m) for m in (-3, 1, 24 * 60 + 30)],
+            # three minutes before, in the snapshot's own second, and a minute after it: the last was not known yet
+            "obs_datetime": [toys.START + timedelta(minutes=m) for m in (-3, 0.9 / 60, 1, 24 * 60 + 30)],
             "coin": "BTC",
             "instrument_name": "BTC-PERPETUAL",
-            "perp_futures_mark_price": [1.0, 81_000.0, 99.0],
+            "perp_futures_mark_price": [1.0, 81_000.0, 7.0, 99.0],
         }
     )
     marks.to_csv(tmp_path / "perp.csv", index=False)

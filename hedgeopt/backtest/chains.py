@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from hedgeopt.backtest.one_clock import forwards, spot
 from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
 from hedgeopt.errors import InputError
 from hedgeopt.market import QUOTE_FIELDS, Market
@@ -52,6 +53,11 @@ class ChainReplay:
         Currencies to read; empty: all.
     window
         Snapshots per read.
+    clock
+        ``recorded``: index and marks as the files give them, however many minutes from the option quotes. ``quotes``: all at
+        the moment of the quotes. The index is read off their forwards (:func:`~hedgeopt.backtest.one_clock.spot`), a
+        perpetual stands at the index, a dated future at the forward of the options that expire with it; recorded marks then
+        only say what is listed. Else a hedge gains and loses the market's move between two clocks at every step.
     """
 
     chains: tuple[Path, ...]
@@ -64,6 +70,7 @@ class ChainReplay:
     assets: tuple[str, ...] = ()
     venue: str = "deribit"
     window: int = 24
+    clock: Literal["recorded", "quotes"] = "recorded"
 
     def __iter__(self) -> Iterator[Market]:
         stamps = self._stamps()
@@ -158,7 +165,11 @@ class ChainReplay:
         quotes = pd.DataFrame(
             {name: numbers[name][kept] for name in _NUMBERS}, index=pd.Index(list(instruments), dtype=object)
         )
-        more = self._linear(stamp, index, marks, funding, parsed, notes)
+        curves: dict[str, pd.Series] | None = None
+        if self.clock == "quotes":
+            curves = forwards([items[i] for i in kept], numbers["underlying_price"][kept], stamp)
+            index |= {asset: spot(curve) for asset, curve in curves.items() if asset in index}
+        more = self._linear(stamp, index, marks, funding, parsed, notes, curves)
         instruments |= {item.id: item for item, _ in more}
         if more:
             quotes = pd.concat([quotes, pd.DataFrame([row for _, row in more], index=[item.id for item, _ in more])])
@@ -188,7 +199,7 @@ class ChainReplay:
 
     def _linear(
         self, stamp: pd.Timestamp, index: dict[str, float], marks: pd.DataFrame, funding: dict[str, FundingRate],
-        parsed: dict[str, Any], notes: list[str],
+        parsed: dict[str, Any], notes: list[str], curves: dict[str, pd.Series] | None = None,
     ) -> list[tuple[Any, dict[str, float]]]:  # fmt: skip
         """Perpetuals and futures with a mark near the snapshot: mark alone, no quotes."""
         low, high = marks["time"].searchsorted([stamp - _NEAR, stamp + _NEAR])
@@ -206,8 +217,21 @@ class ChainReplay:
             item = self._instrument(name, parsed)
             if getattr(item, "expiry", None) is not None and item.expiry <= stamp:
                 continue
+            if curves is not None:
+                at_quotes = _at_quotes(item, stamp, index, curves)
+                if at_quotes is None:
+                    continue
+                mark = at_quotes
             row = {"mark_price": mark}
             if item.kind == "perpetual" and item.underlying in funding:
                 row["funding_8h"] = funding[item.underlying].at(stamp, mark, index[item.underlying])
             rows.append((item, row))
         return rows
+
+
+def _at_quotes(item: Any, stamp: pd.Timestamp, index: Mapping[str, float], curves: Mapping[str, pd.Series]) -> float | None:
+    """Mark of a perpetual or future at the moment of the quotes; None for a future that no option expires with."""
+    if item.kind == "perpetual":
+        return index[item.underlying]
+    curve, days = curves.get(item.underlying), (item.expiry - stamp) / pd.Timedelta(days=1)
+    return None if curve is None or days not in curve.index else float(curve[days])

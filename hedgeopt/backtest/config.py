@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -47,6 +47,9 @@ class ReplayConfig(_Strict):
     assets: tuple[str, ...] = ()
     venue: str = "deribit"
     window: int = Field(default=24, ge=1, description="snapshots in memory")
+    clock: Literal["recorded", "quotes"] = Field(
+        default="recorded", description="quotes: index, perpetuals and futures at the moment of the option quotes"
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> ReplayConfig:
@@ -67,6 +70,7 @@ class ReplayConfig(_Strict):
             assets=self.assets,
             venue=self.venue,
             window=self.window,
+            clock=self.clock,
         )
 
     def index_prices(self) -> pd.DataFrame | None:

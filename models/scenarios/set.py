@@ -79,6 +79,9 @@ class ScenarioSet:
         Share of equity that the venue can still pay out, in [0, 1]; 1 when absent.
     notes
         What a reader of results should know, such as the effective number of a tilted sample.
+    path_seed
+        For the way to the horizon (:mod:`hedgeopt.models.scenarios.bridge`); None: what expires on the way is settled at the
+        price of the horizon's end.
     """
 
     name: str
@@ -97,6 +100,7 @@ class ScenarioSet:
     events: tuple[Occurrence, ...] = ()
     recovery: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    path_seed: int | None = None
 
     def __post_init__(self) -> None:
         shape = (self.spot_factor.shape[0], len(self.assets))

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from hedgeopt.backtest.one_clock import forwards, spot
+from hedgeopt.backtest.one_clock import Curve, forwards, spot
 from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
 from hedgeopt.errors import InputError
 from hedgeopt.market import QUOTE_FIELDS, Market
@@ -165,10 +165,10 @@ class ChainReplay:
         quotes = pd.DataFrame(
             {name: numbers[name][kept] for name in _NUMBERS}, index=pd.Index(list(instruments), dtype=object)
         )
-        curves: dict[str, pd.Series] | None = None
+        curves: dict[str, Curve] | None = None
         if self.clock == "quotes":
             curves = forwards([items[i] for i in kept], numbers["underlying_price"][kept], stamp)
-            index |= {asset: spot(curve) for asset, curve in curves.items() if asset in index}
+            index |= {asset: spot(curve, stamp) for asset, curve in curves.items() if asset in index}
         more = self._linear(stamp, index, marks, funding, parsed, notes, curves)
         instruments |= {item.id: item for item, _ in more}
         if more:
@@ -199,7 +199,7 @@ class ChainReplay:
 
     def _linear(
         self, stamp: pd.Timestamp, index: dict[str, float], marks: pd.DataFrame, funding: dict[str, FundingRate],
-        parsed: dict[str, Any], notes: list[str], curves: dict[str, pd.Series] | None = None,
+        parsed: dict[str, Any], notes: list[str], curves: dict[str, Curve] | None = None,
     ) -> list[tuple[Any, dict[str, float]]]:  # fmt: skip
         """Perpetuals and futures with a mark near the snapshot: mark alone, no quotes."""
         low, high = marks["time"].searchsorted([stamp - _NEAR, stamp + _NEAR])
@@ -218,20 +218,14 @@ class ChainReplay:
             if getattr(item, "expiry", None) is not None and item.expiry <= stamp:
                 continue
             if curves is not None:
-                at_quotes = _at_quotes(item, stamp, index, curves)
-                if at_quotes is None:
+                if item.kind == "perpetual":
+                    mark = index[item.underlying]
+                elif item.expiry in curves.get(item.underlying, {}):
+                    mark = curves[item.underlying][item.expiry]
+                else:  # no option expires with it: nothing says where it stood then
                     continue
-                mark = at_quotes
             row = {"mark_price": mark}
             if item.kind == "perpetual" and item.underlying in funding:
                 row["funding_8h"] = funding[item.underlying].at(stamp, mark, index[item.underlying])
             rows.append((item, row))
         return rows
-
-
-def _at_quotes(item: Any, stamp: pd.Timestamp, index: Mapping[str, float], curves: Mapping[str, pd.Series]) -> float | None:
-    """Mark of a perpetual or future at the moment of the quotes; None for a future that no option expires with."""
-    if item.kind == "perpetual":
-        return index[item.underlying]
-    curve, days = curves.get(item.underlying), (item.expiry - stamp) / pd.Timedelta(days=1)
-    return None if curve is None or days not in curve.index else float(curve[days])

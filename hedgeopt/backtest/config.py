@@ -83,6 +83,9 @@ class RiskConfig(_Strict):
 
     beta: float = Field(default=0.99, gt=0, lt=1)
     scenarios: AnyScenarios = ParametricScenarios(count=1000)
+    promise: Literal["policy", "engine"] = Field(
+        default="policy", description="engine: judge every policy by this sample, in place of the tail it states itself"
+    )
 
 
 class CostConfig(_Strict):
@@ -135,6 +138,7 @@ class BacktestConfig(_Strict):
         return Settings(
             scenarios=self.risk.scenarios,
             beta=self.risk.beta,
+            promise=self.risk.promise,
             mark_half_spread=self.costs.mark_half_spread,
             halts=tuple(Halt(h.venue, h.start, h.end) for h in self.halts),
             index=self.replay.index_prices() if index is None else index,

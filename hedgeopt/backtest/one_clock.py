@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-__all__ = ["forwards", "spot"]
+__all__ = ["Curve", "forwards", "spot"]
 
-_LEAST_DAYS = 1.0 / 24.0
-_DAY = timedelta(days=1)
+Curve = dict[datetime, float]
+"""Forward by expiry, nearest first."""
 
-
-def forwards(items: list[Any], underlying_price: np.ndarray, stamp: pd.Timestamp) -> dict[str, pd.Series]:
-    """By asset, the median forward of each expiry more than an hour away (index: days), nearest first."""
-    table = pd.DataFrame(
-        {
-            "asset": [item.underlying for item in items],
-            "days": [(item.expiry - stamp) / _DAY for item in items],
-            "forward": underlying_price,
-        }
-    )
-    table = table[(table["days"] > _LEAST_DAYS) & (table["forward"] > 0)]
-    return {str(asset): group.groupby("days")["forward"].median().sort_index() for asset, group in table.groupby("asset")}
+_LEAST_SECONDS = 3_600.0
 
 
-def spot(curve: pd.Series) -> float:
-    """The straight line through the two nearest forwards, at zero days: ``F1 - t1 (F2 - F1) / (t2 - t1)``.
+def forwards(items: Sequence[Any], underlying_price: np.ndarray, stamp: datetime) -> dict[str, Curve]:
+    """By asset, the median forward of each expiry more than an hour away."""
+    found: dict[tuple[str, datetime], list[float]] = defaultdict(list)
+    for item, price in zip(items, underlying_price.tolist(), strict=True):
+        if price > 0:
+            found[item.underlying, item.expiry].append(price)
+    curves: dict[str, Curve] = defaultdict(dict)
+    for asset, expiry in sorted(found):
+        if (expiry - stamp).total_seconds() > _LEAST_SECONDS:
+            curves[asset][expiry] = float(np.median(found[asset, expiry]))
+    return dict(curves)
+
+
+def spot(curve: Curve, stamp: datetime) -> float:
+    """The straight line through the two nearest forwards, now: ``F1 - t1 (F2 - F1) / (t2 - t1)``.
 
     Deribit itself draws that line: the forward of an expiry without a future lies between the index and the nearest future.
     With one expiry only, its forward.
     """
-    days, forward = curve.index.to_numpy(float), curve.to_numpy(float)
-    if len(days) == 1:
-        return float(forward[0])
-    return float(forward[0] - days[0] * (forward[1] - forward[0]) / (days[1] - days[0]))
+    (first, near), *rest = list(curve.items())[:2]
+    if not rest:
+        return near
+    second, far = rest[0]
+    return near - (first - stamp).total_seconds() * (far - near) / (second - first).total_seconds()

@@ -73,6 +73,11 @@ class ChainReplay:
     clock: Literal["recorded", "quotes"] = "recorded"
 
     def __iter__(self) -> Iterator[Market]:
+        if self.clock == "quotes" and "premium" in self.funding.values():
+            fix = 'give a rate, or clock = "recorded"'
+            raise InputError(
+                "needs recorded marks, and one clock has none", field="replay.funding", value="premium", fix=fix
+            )
         stamps = self._stamps()
         marks = mark_table(self.marks)
         funding = {asset: FundingRate.of(how, self.venue, asset) for asset, how in self.funding.items()}

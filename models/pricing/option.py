@@ -148,7 +148,7 @@ class OptionFamily:
     def scenario_pnl(
         self, instruments: Sequence[Option], market: MarketView, scenarios: ScenarioSet, out: np.ndarray
     ) -> None:
-        """Full revaluation at the horizon; what expires before it pays its intrinsic value at the price on the way there, and
+        """Full revaluation at the horizon. What expires before it pays its intrinsic value at the price on the way there;
         coins paid out then are worth what coins are worth at the horizon."""
         from hedgeopt.models.pricing.black76 import price, scenario_values
 

@@ -13,10 +13,9 @@ __all__ = ["spot_on_the_way"]
 def spot_on_the_way(scenarios: ScenarioSet, asset: np.ndarray, years: np.ndarray) -> np.ndarray:
     """(S, n) spot factor of asset column ``asset`` (n,) at ``years`` (n,) from now, where these lie inside the horizon.
 
-    With ``w = years / horizon`` a Brownian bridge to the scenario's own move: ``ln S_w = w ln S_1 + s sqrt(w (1 - w)) z``, s
-    the sample's standard deviation of ``ln S_1`` and z one normal per asset and expiry. Times beyond the horizon, and sets
-    without ``path_seed``, keep the move at the end. What the price does between expiry and horizon is a risk that no hedge of
-    today takes away.
+    With ``w = years / horizon`` a Brownian bridge to the scenario's own move: ``ln S_w = w ln S_1 + s sqrt(w (1 - w)) z``,
+    s the sample's standard deviation of ``ln S_1`` and z one normal per asset and expiry. Times beyond the horizon, and sets
+    without ``path_seed``, keep the move at the end. What the price does between expiry and horizon no hedge of today takes away.
     """
     end = np.log(scenarios.spot_factor)
     moves = end[:, asset]

@@ -79,4 +79,5 @@ def responses(settings: ScenarioSettings, log_return: np.ndarray) -> dict[str, A
         "funding": follow(settings, log_return, "funding", settings.funding_beta, settings.funding_noise),
         "liquidity": liquidity,
         "path_seed": settings.seed,
+        "expiry_noise": settings.expiry_noise,
     }

@@ -82,6 +82,8 @@ class ScenarioSet:
     path_seed
         For the way to the horizon (:mod:`hedgeopt.models.scenarios.bridge`); None: what expires on the way is settled at the
         price of the horizon's end.
+    expiry_noise
+        Annual standard deviation of what the log vol of each expiry does alone, at 30 days; drawn from ``path_seed``.
     """
 
     name: str
@@ -101,6 +103,7 @@ class ScenarioSet:
     recovery: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     path_seed: int | None = None
+    expiry_noise: float = 0.0
 
     def __post_init__(self) -> None:
         shape = (self.spot_factor.shape[0], len(self.assets))

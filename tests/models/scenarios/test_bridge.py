@@ -12,9 +12,12 @@ import pytest
 from hedgeopt.models.pricing.option import OPTION, Option
 from hedgeopt.models.scenarios.bridge import spot_on_the_way
 from hedgeopt.models.scenarios.config import ParametricScenarios, draw
+from hedgeopt.models.scenarios.option_moves import option_moves
 from hedgeopt.models.scenarios.set import ScenarioSet
 
-NORMAL = ParametricScenarios(count=60_000, degrees=1_000.0, vol={"BTC": 0.6}, horizon_days=1.0, vol_of_vol=0.0, vol_beta=0.0)
+NORMAL = ParametricScenarios(
+    count=60_000, degrees=1_000.0, vol={"BTC": 0.6}, horizon_days=1.0, vol_of_vol=0.0, vol_beta=0.0, vol_beta_up=0.0
+)
 
 
 def sample(**changes: Any) -> ScenarioSet:
@@ -64,3 +67,16 @@ def test_an_option_that_dies_on_the_way_no_longer_hedges_the_end(toy_market: Any
     sign = 1.0 if short.right == "call" else -1.0
     now, at_the_end = (np.corrcoef(sign * s.spot_factor[:, 0], x[:, 0])[0, 1] for x in (pnl, forward))
     assert now == pytest.approx(at_the_end * np.sqrt(16 / 24), rel=0.03)
+
+
+def test_each_expiry_has_a_vol_of_its_own() -> None:
+    """Beside the common level: standard deviation ``noise sqrt(h) (30 / days)^.3``, independent of the next expiry's."""
+    s = sample(expiry_noise=0.5)
+    years = np.array([30.0, 90.0, 30.0]) / 365.0
+    m = option_moves(s, np.zeros(3, int), years)
+    moved = m.log_vol_shift[:, m.column] * m.weight
+    at_30, at_90 = moved[:, 0], moved[:, 1]
+    np.testing.assert_array_equal(at_30, moved[:, 2])
+    assert at_30.std() == pytest.approx(0.5 / np.sqrt(365.0), rel=0.02)
+    assert at_90.std() == pytest.approx(0.5 / np.sqrt(365.0) / 3.0**0.3, rel=0.02)
+    assert abs(np.corrcoef(at_30, at_90)[0, 1]) < 0.02

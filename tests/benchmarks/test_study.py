@@ -20,7 +20,7 @@ from hedgeopt.backtest.sweep.plan import read_plan
 @pytest.mark.parametrize("name", PLANS)
 def test_every_cell_is_a_backtest(name: str) -> None:
     cells = read_plan(FOLDER / f"{name}.toml").cells(FOLDER)
-    assert len(cells) == {"daily": 35, "six_hourly": 35, "models": 20}[name]
+    assert len(cells) == {"daily": 35, "six_hourly": 35, "models": 10}[name]
     assert len({tuple(label(cell).values()) for cell in cells}) == len(cells)
     for cell in cells:
         config = BacktestConfig(**cell.config)

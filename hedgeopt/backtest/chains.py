@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from hedgeopt.backtest.one_clock import Curve, forwards, spot
 from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
 from hedgeopt.errors import InputError
 from hedgeopt.market import QUOTE_FIELDS, Market
@@ -54,6 +55,11 @@ class ChainReplay:
         Currencies to read; empty: all.
     window
         Snapshots per read.
+    clock
+        ``recorded``: index and marks as the files give them, however many minutes from the option quotes. ``quotes``: all at
+        the moment of the quotes. The index is read off their forwards (:func:`~hedgeopt.backtest.one_clock.spot`), a
+        perpetual stands at the index, a dated future at the forward of the options that expire with it; recorded marks then
+        only say what is listed. Else a hedge gains and loses the market's move between two clocks at every step.
     """
 
     chains: tuple[Path, ...]
@@ -66,8 +72,14 @@ class ChainReplay:
     assets: tuple[str, ...] = ()
     venue: str = "deribit"
     window: int = 24
+    clock: Literal["recorded", "quotes"] = "recorded"
 
     def __iter__(self) -> Iterator[Market]:
+        if self.clock == "quotes" and "premium" in self.funding.values():
+            fix = 'give a rate, or clock = "recorded"'
+            raise InputError(
+                "needs recorded marks, and one clock has none", field="replay.funding", value="premium", fix=fix
+            )
         stamps = self._stamps()
         marks = mark_table(self.marks)
         funding = {asset: FundingRate.of(how, self.venue, asset) for asset, how in self.funding.items()}
@@ -160,7 +172,11 @@ class ChainReplay:
         quotes = pd.DataFrame(
             {name: numbers[name][kept] for name in _NUMBERS}, index=pd.Index(list(instruments), dtype=object)
         )
-        more = self._linear(stamp, index, marks, funding, parsed, notes)
+        curves: dict[str, Curve] | None = None
+        if self.clock == "quotes":
+            curves = forwards([items[i] for i in kept], numbers["underlying_price"][kept], stamp)
+            index |= {asset: spot(curve, stamp) for asset, curve in curves.items() if asset in index}
+        more = self._linear(stamp, index, marks, funding, parsed, notes, curves)
         instruments |= {item.id: item for item, _ in more}
         if more:
             quotes = pd.concat([quotes, pd.DataFrame([row for _, row in more], index=[item.id for item, _ in more])])
@@ -190,7 +206,7 @@ class ChainReplay:
 
     def _linear(
         self, stamp: pd.Timestamp, index: dict[str, float], marks: pd.DataFrame, funding: dict[str, FundingRate],
-        parsed: dict[str, Any], notes: list[str],
+        parsed: dict[str, Any], notes: list[str], curves: dict[str, Curve] | None = None,
     ) -> list[tuple[Any, dict[str, float]]]:  # fmt: skip
         """Perpetuals and futures with a mark near the snapshot: mark alone, no quotes."""
         low, high = marks["time"].searchsorted([stamp - _NEAR, stamp + _SECOND])
@@ -208,6 +224,13 @@ class ChainReplay:
             item = self._instrument(name, parsed)
             if getattr(item, "expiry", None) is not None and item.expiry <= stamp:
                 continue
+            if curves is not None:
+                if item.kind == "perpetual":
+                    mark = index[item.underlying]
+                elif item.expiry in curves.get(item.underlying, {}):
+                    mark = curves[item.underlying][item.expiry]
+                else:  # no option expires with it: nothing says where it stood then
+                    continue
             row = {"mark_price": mark}
             if item.kind == "perpetual" and item.underlying in funding:
                 row["funding_8h"] = funding[item.underlying].at(stamp, mark, index[item.underlying])

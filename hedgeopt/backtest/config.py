@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -47,6 +47,9 @@ class ReplayConfig(_Strict):
     assets: tuple[str, ...] = ()
     venue: str = "deribit"
     window: int = Field(default=24, ge=1, description="snapshots in memory")
+    clock: Literal["recorded", "quotes"] = Field(
+        default="recorded", description="quotes: index, perpetuals and futures at the moment of the option quotes"
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> ReplayConfig:
@@ -67,6 +70,7 @@ class ReplayConfig(_Strict):
             assets=self.assets,
             venue=self.venue,
             window=self.window,
+            clock=self.clock,
         )
 
     def index_prices(self) -> pd.DataFrame | None:
@@ -79,6 +83,9 @@ class RiskConfig(_Strict):
 
     beta: float = Field(default=0.99, gt=0, lt=1)
     scenarios: AnyScenarios = ParametricScenarios(count=1000)
+    promise: Literal["policy", "engine"] = Field(
+        default="policy", description="engine: judge every policy by this sample, in place of the tail it states itself"
+    )
 
 
 class CostConfig(_Strict):
@@ -131,6 +138,7 @@ class BacktestConfig(_Strict):
         return Settings(
             scenarios=self.risk.scenarios,
             beta=self.risk.beta,
+            promise=self.risk.promise,
             mark_half_spread=self.costs.mark_half_spread,
             halts=tuple(Halt(h.venue, h.start, h.end) for h in self.halts),
             index=self.replay.index_prices() if index is None else index,

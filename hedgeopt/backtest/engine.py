@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -53,6 +53,8 @@ class Settings:
     ----------
     scenarios, beta
         For the tail promised by policies that state none, and from the book after trading.
+    promise
+        ``engine``: so for every policy, in place of its own word: a sample that nobody optimised against, the same for all.
     mark_half_spread
         Share of price around the mark of futures and perpetuals that carry no quotes; None: they cannot be traded.
     halts
@@ -63,6 +65,7 @@ class Settings:
 
     scenarios: Any = field(default_factory=lambda: ParametricScenarios(count=1000))
     beta: float = 0.99
+    promise: Literal["policy", "engine"] = "policy"
     mark_half_spread: float | None = 0.0001
     halts: Sequence[Halt] = ()
     index: pd.DataFrame | None = None
@@ -96,7 +99,9 @@ def simulate(
         going.step(market)
         if progress is not None:
             progress(market)
-    horizon = getattr(policy, "horizon_days", going.settings.scenarios.horizon_days)
+    horizon = going.settings.scenarios.horizon_days
+    if going.settings.promise == "policy":
+        horizon = getattr(policy, "horizon_days", horizon)
     said = {"horizon_days": horizon, **(config or {})}
     name = getattr(policy, "name", type(policy).__name__)
     return going.recorder.result(going.portfolio.ledger.frame(), said, name, going.portfolio.name)
@@ -157,15 +162,16 @@ class _Run:
         began = time.perf_counter()
         decision = self._decide(market, valuation)
         seconds = time.perf_counter() - began
-        after = self._worth if decision.promise is not None else self._promised
+        promise = decision.promise if self.settings.promise == "policy" else None
+        after = self._worth if promise is not None else self._promised
         done, events, valuation = execute(
             self.portfolio, market, decision.orders, valuation, after, self.settings.mark_half_spread
         )
         self.events += [*decision.events, *events, *send(self.portfolio, market, decision.transfers)]
         fills += done
-        if decision.transfers or (decision.promise is None and not done):
+        if decision.transfers or (promise is None and not done):
             valuation = after()
-        promise = decision.promise or valuation.promise(self.settings.beta)
+        promise = promise or valuation.promise(self.settings.beta)
         self.recorder.record(
             market, self.before, self.portfolio, valuation, fills, promise, start, seconds, liquidated,
             [{"timestamp": market.timestamp, **event} for event in self.events],

@@ -148,7 +148,8 @@ class OptionFamily:
     def scenario_pnl(
         self, instruments: Sequence[Option], market: MarketView, scenarios: ScenarioSet, out: np.ndarray
     ) -> None:
-        """Full revaluation at the horizon: intrinsic value when expiry falls before it."""
+        """Full revaluation at the horizon. What expires before it pays its intrinsic value at the price on the way there;
+        coins paid out then are worth what coins are worth at the horizon."""
         from hedgeopt.models.pricing.black76 import price, scenario_values
 
         c = _columns(instruments, market)
@@ -177,6 +178,10 @@ class OptionFamily:
             at = scenarios.columns([item.underlying for item in instruments])
             for i in np.flatnonzero(c.inverse).tolist():
                 out[:, i] *= np.exp(-scenarios.basis_shift[:, at[i]] * aged[i])
+        if scenarios.path_seed is not None:
+            for i in np.flatnonzero(c.inverse & (c.years < scenarios.years)).tolist():
+                end = scenarios.price_factor(instruments[i].underlying)
+                out[:, i] *= end / moves.spot_factor[:, moves.column[i]]
         for i in np.flatnonzero(c.inverse & (c.share < 1.0)).tolist():  # coins at E, which moves less than the index
             factor = scenarios.price_factor(instruments[i].underlying)
             out[:, i] *= factor * c.delivery[i] / (c.delivery[i] + c.forward[i] * (factor - 1.0))

@@ -69,6 +69,12 @@ class Response(BaseModel):
         default=0.0, ge=-10, le=10, description="slope of the log-vol term slope (per ln(30/days)) on the log return"
     )
     term_noise: float = Field(default=0.0, ge=0, le=10, description="annual standard deviation of the term slope's own part")
+    expiry_noise: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="annual standard deviation of what each expiry's log vol does alone, at 30 days",
+    )
     basis_beta: float = Field(
         default=0.0, ge=-10, le=10, description="slope of the annualised log futures basis on the log spot return"
     )

@@ -78,4 +78,6 @@ def responses(settings: ScenarioSettings, log_return: np.ndarray) -> dict[str, A
         "perpetual_shift": follow(settings, log_return, "perpetual", settings.perpetual_beta, 0.0),
         "funding": follow(settings, log_return, "funding", settings.funding_beta, settings.funding_noise),
         "liquidity": liquidity,
+        "path_seed": settings.seed,
+        "expiry_noise": settings.expiry_noise,
     }

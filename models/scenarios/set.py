@@ -79,6 +79,11 @@ class ScenarioSet:
         Share of equity that the venue can still pay out, in [0, 1]; 1 when absent.
     notes
         What a reader of results should know, such as the effective number of a tilted sample.
+    path_seed
+        For the way to the horizon (:mod:`hedgeopt.models.scenarios.bridge`); None: what expires on the way is settled at the
+        price of the horizon's end.
+    expiry_noise
+        Annual standard deviation of what the log vol of each expiry does alone, at 30 days; drawn from ``path_seed``.
     """
 
     name: str
@@ -97,6 +102,8 @@ class ScenarioSet:
     events: tuple[Occurrence, ...] = ()
     recovery: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    path_seed: int | None = None
+    expiry_noise: float = 0.0
 
     def __post_init__(self) -> None:
         shape = (self.spot_factor.shape[0], len(self.assets))

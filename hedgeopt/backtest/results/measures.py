@@ -108,7 +108,16 @@ def measures(steps: pd.DataFrame) -> dict[str, float]:
         "max_maintenance_usage": _usage(maintenance, equity, np.max),
         "least_equity": float(equity.min()),
         "liquidations": float(steps["liquidated"].sum()),
+        "identity_gap": _identity_gap(steps),
     }
+
+
+def _identity_gap(steps: pd.DataFrame) -> float:
+    """Largest distance of equity from deposits + realised + unrealised - costs; NaN where these were not recorded."""
+    if not {"deposits", "realised", "unrealised", "costs"} <= set(steps.columns):
+        return math.nan
+    booked = steps["deposits"] + steps["realised"] + steps["unrealised"] - steps["costs"]
+    return float((booked - steps["equity"]).abs().max())
 
 
 def _usage(margin: np.ndarray, equity: np.ndarray, how: object) -> float:

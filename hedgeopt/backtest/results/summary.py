@@ -13,6 +13,7 @@ import pandas as pd
 from hedgeopt.backtest.results.measures import Drawdown, checked, drawdown, measures
 from hedgeopt.backtest.results.plain import plain
 from hedgeopt.backtest.results.promise import TailReport, tail_report
+from hedgeopt.models.risk.cvar import tail_loss
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.result import BacktestResult
@@ -66,6 +67,8 @@ class Summary:
                 "decisions": len(tail.pairs),
                 "hits": tail.hits,
                 "expected_hits": tail.expected_hits,
+                "mean_promised_cvar": float(tail.pairs["cvar"].mean()) if len(tail.pairs) else None,
+                "realised_cvar": _realised(tail),
                 "no_promise": tail.no_promise,
                 "gaps": tail.gaps,
                 "horizon_hours": tail.horizon / pd.Timedelta(hours=1),
@@ -110,6 +113,12 @@ def summarize(result: BacktestResult, horizon: pd.Timedelta | None = None, *, se
         events=dict(sorted(Counter(str(event["kind"]) for event in result.events).items())),
         solve_seconds=float(np.nansum(steps["solve_seconds"].to_numpy(dtype=float))),
     )
+
+
+def _realised(tail: TailReport) -> float | None:
+    """CVaR of the outcomes at the level promised, USD; None without one level."""
+    levels = tail.pairs["beta"].unique()
+    return float(tail_loss(tail.pairs["loss"].to_numpy(float), float(levels[0]))) if len(levels) == 1 else None
 
 
 def summary_table(summaries: list[Summary]) -> pd.DataFrame:

@@ -71,7 +71,8 @@ class _BoundCVaR:
         self.expression = cvar(-(self._pnl @ trades.net) - self._base, beta, probabilities=self._p)
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
-        self._pnl.value = e.pnl * scale
+        # Exposures are finite by construction; cvxpy's own check of a matrix this large costs more than the solve.
+        self._pnl.save_value(e.pnl * scale)
         self._base.value = e.base_pnl
         if self._p is not None:
             self._p.value = e.probabilities

@@ -152,24 +152,24 @@ def _masters(
     if _quadratic(parts):
         if name == "SIMPLEX":
             raise InputError("the SIMPLEX master takes linear problems only", field="master", value=name)
-        return [lambda: _interior(parts), lambda: SolverMaster(compile_base(parts), "CLARABEL", None, remaining)]
+        return [lambda: _interior(parts, remaining), lambda: SolverMaster(compile_base(parts), "CLARABEL", None, remaining)]
     last = [lambda: SolverMaster(compile_base(parts), "HIGHS", None, remaining)]
     if name == "SIMPLEX":
-        return [lambda: _simplex(parts, False), *last]
-    first = [] if name == "INTERIOR" else [lambda: _simplex(parts, not small)]
-    return [*first, lambda: _interior(parts), *last]
+        return [lambda: _simplex(parts, False, remaining), *last]
+    first = [] if name == "INTERIOR" else [lambda: _simplex(parts, not small, remaining)]
+    return [*first, lambda: _interior(parts, remaining), *last]
 
 
-def _interior(parts: Split) -> Master:
+def _interior(parts: Split, remaining: Callable[[], float | None]) -> Master:
     from hedgeopt.tail.masters.interior import InteriorMaster
 
-    return InteriorMaster(compile_base(parts), parts.memory)
+    return InteriorMaster(compile_base(parts), parts.memory, remaining)
 
 
-def _simplex(parts: Split, limited: bool) -> Master:
+def _simplex(parts: Split, limited: bool, remaining: Callable[[], float | None]) -> Master:
     from hedgeopt.tail.masters.simplex import SimplexMaster
 
-    return SimplexMaster(compile_base(parts), parts.memory, limited)
+    return SimplexMaster(compile_base(parts), parts.memory, limited, remaining)
 
 
 def _keep(parts: Split, outcome: Outcome, width: int) -> None:

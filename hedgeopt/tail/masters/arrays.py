@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,13 +15,18 @@ from hedgeopt.tail.source import Vector
 
 
 class ArrayMaster:
-    """Linear and convex quadratic programs; ``memory`` outlives the solve."""
+    """Linear and convex quadratic programs; ``memory`` outlives the solve, ``remaining`` are the seconds until its limit."""
 
     name = ""
     retry = False
 
-    def __init__(self, compiled: Compiled, memory: dict[str, Any] | None = None) -> None:
-        self.compiled = compiled
+    def __init__(
+        self,
+        compiled: Compiled,
+        memory: dict[str, Any] | None = None,
+        remaining: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        self.compiled, self.remaining = compiled, remaining
         self.memory = {} if memory is None else memory
         known = self.memory.get("layout")
         self.layout = self.memory["layout"] = Layout(compiled) if known is None else known.renewed(compiled)

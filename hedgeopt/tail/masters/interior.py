@@ -8,6 +8,7 @@ one symmetric product ``R' diag(h) R`` in BLAS.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class InteriorMaster(WorkingMaster):
     ) -> Raw | str:
         """Interior-point iterations to a relative gap and relative residuals of ``tolerance``."""
         try:
-            return _Iteration(part, None if v is None else v[work], self.max_iterations).run(tolerance)
+            return _Iteration(part, None if v is None else v[work], self.max_iterations, self.remaining).run(tolerance)
         except (la.LinAlgError, ValueError, FloatingPointError):
             return "failed"
 
@@ -51,8 +52,15 @@ class InteriorMaster(WorkingMaster):
 class _Iteration:
     """One solve: scaled data, iterate and steps."""
 
-    def __init__(self, problem: Scaled | Restricted, z0: Vector | None, max_iterations: int) -> None:
-        self.problem = p = problem
+    def __init__(
+        self,
+        problem: Scaled | Restricted,
+        z0: Vector | None,
+        max_iterations: int,
+        remaining: Callable[[], float | None],
+    ) -> None:
+        self.problem, self.remaining = problem, remaining
+        p = problem
         self.pieces = pieces = p.pieces
         self.max_iterations = max_iterations
         K = len(pieces)
@@ -99,6 +107,9 @@ class _Iteration:
         proof: Repaired | None = None
         proof_nu = self.nu
         for iteration in range(self.max_iterations):
+            left = self.remaining()
+            if left is not None and left <= 0:
+                return "late"
             y = p.arguments(self.v)
             m = self.m()
             Pv = p.P @ self.v if p.P is not None else 0.0

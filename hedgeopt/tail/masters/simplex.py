@@ -7,6 +7,7 @@ factorised part stays as small as the number of scenarios and limits that bind.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,8 @@ from hedgeopt.tail.source import Vector
 
 _OPTIONS = (
     ("output_flag", False), ("threads", 1), ("presolve", "off"), ("solver", "simplex"), ("simplex_scale_strategy", 0),
+    # Entries of scaled rows may be tiny and still count: HiGHS drops those below 1e-9 otherwise.
+    ("small_matrix_value", 1e-12),
     ("primal_feasibility_tolerance", 1e-10), ("dual_feasibility_tolerance", 1e-9),
 )  # fmt: skip
 _DUAL, _PRIMAL = 1, 4
@@ -41,8 +44,14 @@ class SimplexMaster(WorkingMaster):
 
     name = "SIMPLEX"
 
-    def __init__(self, compiled: Compiled, memory: dict[str, Any] | None = None, limited: bool = False) -> None:
-        super().__init__(compiled, memory)
+    def __init__(
+        self,
+        compiled: Compiled,
+        memory: dict[str, Any] | None = None,
+        limited: bool = False,
+        remaining: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        super().__init__(compiled, memory, remaining)
         self.limited = limited
         self.box: float | None = None
 
@@ -72,9 +81,14 @@ class SimplexMaster(WorkingMaster):
             h.setBasis(basis)
         h.setOptionValue("simplex_strategy", _PRIMAL if self._primal and basis is not None else _DUAL)
         h.setOptionValue("simplex_iteration_limit", self._patience(part))
+        left = self.remaining()
+        # HiGHS counts the seconds of all runs of an instance.
+        h.setOptionValue("time_limit", highspy.kHighsInf if left is None else h.getRunTime() + max(left, 0.0))
         h.run()
         self._primal = True
         status = h.getModelStatus()
+        if status == highspy.HighsModelStatus.kTimeLimit:
+            return "late"
         if status == highspy.HighsModelStatus.kUnbounded:
             return "unbounded"
         if status != highspy.HighsModelStatus.kOptimal:

@@ -38,8 +38,8 @@ class SolverMaster(ArrayMaster):
         options: dict[str, Any] | None = None,
         remaining: Callable[[], float | None] = lambda: None,
     ) -> None:
-        super().__init__(compiled)
-        self.name, self.options, self.remaining = solver, options or {}, remaining
+        super().__init__(compiled, None, remaining)
+        self.name, self.options = solver, options or {}
         self.box: float | None = None
         self.reason = ""
 

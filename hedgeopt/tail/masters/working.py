@@ -65,7 +65,7 @@ class WorkingMaster(ArrayMaster, ABC):
                 part = p.restricted(work)
                 raw = self.core(p, part, work, tolerance, v)
                 if isinstance(raw, str):
-                    if work.all() or raw == "unbounded":
+                    if work.all() or raw in ("unbounded", "late"):
                         return no_point(raw, width, K)
                     # Infeasible or hard in these columns says nothing about all of them.
                     work = np.ones(p.n, dtype=bool)
@@ -113,7 +113,10 @@ class WorkingMaster(ArrayMaster, ABC):
         known = self.memory.get("work")
         if known is None or len(known) != p.n or p.n < _FEW:
             return np.ones(p.n, dtype=bool)
-        return known | (p.lower > 0) | (p.upper < 0)
+        work = np.asarray(known | (p.lower > 0) | (p.upper < 0))
+        # A plan that uses nothing still needs a program.
+        work[0] |= not work.any()
+        return work
 
     def _remember(self, p: Scaled, raw: Raw, work: NDArray[np.bool_], pieces: list[Piece]) -> None:
         """Working columns of the next solve: those in use where many rest idle, else the same."""

@@ -11,8 +11,8 @@ from hedgeopt.tail.masters.base import Master, Point, blendable
 from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.source import Index, Vector
 
-# Scenarios added per round and side in units of the number of instruments; trisections of the line search.
-ADD, SEARCH = 3, 4
+# Scenarios added per round and side in units of the number of instruments; steps of the line search.
+ADD, SEARCH, GOLDEN = 3, 3, 0.5 * (5**0.5 - 1)
 
 
 class Judge:
@@ -111,13 +111,19 @@ class Judge:
         if not np.isfinite(self.upper) or (feasible and upper < self.upper):
             return 1.0
         shares = {0.0: self.upper, 1.0: at(1.0)[0] if feasible else np.inf}
+        # Golden section: one evaluation narrows the interval by 0.618.
         lo, hi = 0.0, 1.0
+        left, right = hi - GOLDEN, lo + GOLDEN
+        shares[left], shares[right] = at(left)[0], at(right)[0]
         for _ in range(SEARCH):
-            third = (hi - lo) / 3
-            for s in (lo + third, hi - third):
-                shares[s] = at(s)[0]
-            best = min(shares, key=lambda s: (shares[s], s))
-            lo, hi = max(0.0, best - third), min(1.0, best + third)
+            if shares[left] <= shares[right]:
+                hi, right = right, left
+                left = hi - GOLDEN * (hi - lo)
+                shares[left] = at(left)[0]
+            else:
+                lo, left = left, right
+                right = lo + GOLDEN * (hi - lo)
+                shares[right] = at(right)[0]
         return min(shares, key=lambda s: (shares[s], -s))
 
     def store(self, out: Outcome) -> None:

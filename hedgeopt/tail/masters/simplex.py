@@ -57,8 +57,9 @@ class SimplexMaster(WorkingMaster):
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
         """Solve to ``tolerance``; a known basis is the start."""
-        many = self.limited and (self.memory.get("sparse") is False or sum(len(x.caps) for x in pieces) > _MANY)
-        if self.compiled.P is not None or many:
+        # Without costs on trading a plan holds many columns.
+        dense = self.memory.get("sparse") is False or not self.layout.c.any()
+        if self.compiled.P is not None or (self.limited and (dense or sum(len(x.caps) for x in pieces) > _MANY)):
             return no_point("failed", self.compiled.E.shape[0], len(pieces))
         self._primal = False
         return super().solve(pieces, tolerance, start)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.pages import render
 from hedgeopt.summary import headline, limit_rows, margin_rows, number, objective_rows, quantity, risk_rows
 
 if TYPE_CHECKING:
-    import jinja2
-
     from hedgeopt.proposal import Proposal
 
 __all__ = ["proposal_page"]
@@ -21,7 +18,8 @@ _LEVEL = 0.99
 
 def proposal_page(proposal: Proposal) -> str:
     """HTML text: headline, trades, plots, before and after, limits, costs, certificate, assumptions."""
-    return _template().render(
+    return render(
+        "proposal.html",
         proposal=proposal,
         words=headline(proposal),
         risk=risk_rows(proposal.before, proposal.after),
@@ -45,13 +43,3 @@ def _plots(proposal: Proposal) -> dict[str, Any]:
         "losses": loss_plot(proposal.losses, e.probabilities, _LEVEL),
         "greeks": greeks_plot(proposal.before, proposal.after),
     }
-
-
-@lru_cache
-def _template() -> jinja2.Template:
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=None
-    )
-    return environment.from_string((files("hedgeopt") / "templates" / "proposal.html").read_text(encoding="utf-8"))

@@ -10,8 +10,9 @@ import pandas as pd
 
 from hedgeopt.backtest.results.figures import pnl_plot
 from hedgeopt.backtest.results.tables import percent
-from hedgeopt.backtest.results.template import Cell, Table, render
+from hedgeopt.backtest.results.template import Cell, Table
 from hedgeopt.errors import InputError
+from hedgeopt.pages import render
 from hedgeopt.summary import number
 
 if TYPE_CHECKING:

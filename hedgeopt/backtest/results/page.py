@@ -16,9 +16,10 @@ from hedgeopt.backtest.results.figures import attribution_plot, margin_plot, pnl
 from hedgeopt.backtest.results.plain import plain
 from hedgeopt.backtest.results.summary import Summary, summarize, summary_table
 from hedgeopt.backtest.results.tables import attribution_rows, comparison_rows, figure_rows, tail_rows, trading_rows
-from hedgeopt.backtest.results.template import Table, render
+from hedgeopt.backtest.results.template import Table
 from hedgeopt.backtest.results.words import event_lines, words
 from hedgeopt.errors import InputError
+from hedgeopt.pages import render
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.result import BacktestResult

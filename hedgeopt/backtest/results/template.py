@@ -1,17 +1,11 @@
-"""Rendering of the backtest pages: self-contained HTML, no scripts, nothing loaded from elsewhere."""
+"""What the tables of the backtest pages are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import jinja2
-
-__all__ = ["Cell", "Table", "render"]
+__all__ = ["Cell", "Table"]
 
 
 @dataclass(frozen=True)
@@ -30,22 +24,3 @@ class Table:
     rows: Sequence[Sequence[str | Cell]]
     caption: str = ""
     links: Sequence[tuple[str, str]] = field(default_factory=tuple)
-
-
-def render(template: str, **values: Any) -> str:
-    """The page."""
-    return _environment().get_template(template).render(**values)
-
-
-@lru_cache
-def _environment() -> jinja2.Environment:
-    import jinja2
-
-    folder = files("hedgeopt") / "templates"
-    return jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8")),
-    )

@@ -69,7 +69,12 @@ def test_the_wheel_holds_all_of_it(wheel, repository):
     for package, folder in package_folders(repository).items():
         for path in folder.glob("*.py"):
             assert f"{package.replace('.', '/')}/{path.name}" in names
-    assert {"hedgeopt/py.typed", "hedgeopt/templates/proposal.html", "hedgeopt/example/policy.toml"} <= names
+    assert {
+        "hedgeopt/py.typed",
+        "hedgeopt/templates/proposal.html",
+        "hedgeopt/templates/page.css",
+        "hedgeopt/example/policy.toml",
+    } <= names
     assert {f"hedgeopt/models/data/{path.name}" for path in (repository / "models" / "data").glob("*.toml")} <= names
     assert not [name for name in names if name.startswith(("models/", "constraints/", "tests/"))]
 
@@ -83,7 +88,7 @@ def test_an_installed_wheel_finds_its_data(wheel, tmp_path):
         "from hedgeopt.models.data import table\n"
         "from hedgeopt.example import example_files\n"
         "assert table('stress')['event'] and table('deribit')['fees']\n"
-        "assert '<html' in (files('hedgeopt') / 'templates' / 'proposal.html').read_text()\n"
+        "assert '<html' in (files('hedgeopt') / 'templates' / 'page.html').read_text()\n"
         "assert set(example_files()) == {'market.csv', 'book.json', 'policy.toml'}\n"
         "for name in hedgeopt.__all__: getattr(hedgeopt, name)\n"
     )

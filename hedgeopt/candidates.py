@@ -19,7 +19,8 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
     """Quoted instruments that pass the policy's rules, in the market's order.
 
     An instrument without any quote is kept only where ``mark_half_spread`` allows it. Options are screened by Black-76
-    delta from the mark vol.
+    delta from the mark vol. What the book holds passes the screens of days, delta and spread unless ``held`` is off: a
+    position that has drifted out of them must still be closable.
 
     Raises
     ------
@@ -35,6 +36,8 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
     assumed = none & ~option if rules.mark_half_spread is not None else np.zeros(len(items), bool)
     days = np.array([365.0 * item.years_from(market.timestamp) if hasattr(item, "expiry") else np.nan for item in items])
     spread = np.where(both, (ask - bid) / np.maximum(0.5 * (ask + bid), 1e-300), 0.0)
+    held = _held(book, market) if rules.held else set()
+    own = np.array([item.id in held for item in items], bool)
     venues = {account.venue for account in book.accounts if account.tradable and not account.paused}
     tests = {
         "kinds": np.array([item.kind in rules.kinds for item in items], bool),
@@ -42,9 +45,9 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
         "names": np.array([not rules.names or any(fnmatchcase(item.name, n) for n in rules.names) for item in items], bool),
         "venues with a tradable account": np.array([item.venue in venues for item in items], bool),
         "two_sided": both | assumed if rules.two_sided else ~none | assumed,
-        "min_days, max_days": np.isnan(days) | ((days >= rules.min_days) & (days <= rules.max_days)),
-        "max_relative_spread": ~option | (spread <= rules.max_relative_spread),
-        "min_delta": ~option | _delta_inside(items, market, option, rules.min_delta),
+        "min_days, max_days": own | np.isnan(days) | ((days >= rules.min_days) & (days <= rules.max_days)),
+        "max_relative_spread": own | ~option | (spread <= rules.max_relative_spread),
+        "min_delta": own | ~option | _delta_inside(items, market, option, rules.min_delta),
     }
     keep = np.logical_and.reduce(list(tests.values()))
     if not keep.any():
@@ -56,6 +59,16 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
             fix=f"loosen {harshest} ({int(tests[harshest].sum())} of {len(items)} pass it)",
         )
     return [item for item, kept in zip(items, keep, strict=True) if kept]
+
+
+def _held(book: Book, market: Market) -> set[str]:
+    """Ids of the instruments with a position."""
+    found = set()
+    for account in book.accounts:
+        for position in account.positions:
+            item = position.instrument
+            found.add((market.instrument(account.venue, item) if isinstance(item, str) else item).id)
+    return found
 
 
 def _underlyings(book: Book, market: Market) -> set[str]:

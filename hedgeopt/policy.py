@@ -43,6 +43,10 @@ class Candidates(_Strict):
     max_days: float = Field(default=400.0, gt=0, description="longest time to expiry")
     min_delta: float = Field(default=0.02, ge=0, lt=0.5, description="options between this and one minus it, absolute")
     max_relative_spread: float = Field(default=0.5, gt=0, description="largest (ask - bid) / mid of an option")
+    held: bool = Field(
+        default=True,
+        description="what the book holds may be closed whatever its days, delta or spread: those three rules choose new hedges",
+    )
     max_order_notional: float = Field(
         default=25_000_000.0,
         gt=0,

@@ -66,7 +66,7 @@ def repaired(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector]) -> Rep
         new.append(qk)
         force += m[k] * p.G[k] + qk @ p.R[k]
         value += m[k] * p.C[k] + float(qk @ p.offset[k])
-    d = p.c + p.A_eqT @ nu + p.AT @ lam + p.forces(force)
+    d = p.c + p.equalities.pull(nu) + p.inequalities.pull(lam) + p.forces(force)
     value -= float(nu @ p.b_eq) + float(lam @ p.b)
     if p.P is not None:
         Pv = p.P @ v

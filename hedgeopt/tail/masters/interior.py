@@ -66,7 +66,7 @@ class _Iteration:
         K = len(pieces)
         self.v = np.zeros(p.n) if z0 is None else z0.copy()
         self.nu = np.zeros(p.A_eq.shape[0])
-        slack = p.b - p.A @ self.v
+        slack = p.b - p.inequalities.times(self.v)
         self.s = np.maximum(slack, 1.0 if z0 is None else _WARM_SLACK)
         # Equal products of slack and dual: bounds far away start with the small dual they deserve.
         self.lam = (1.0 if z0 is None else _WARM_DUAL) / np.maximum(self.s, 1.0)
@@ -113,12 +113,13 @@ class _Iteration:
             y = p.arguments(self.v)
             m = self.m()
             Pv = p.P @ self.v if p.P is not None else 0.0
-            r_d = p.c + Pv + p.A_eqT @ self.nu + p.AT @ self.lam
+            r_d = p.c + Pv + p.equalities.pull(self.nu) + p.inequalities.pull(self.lam)
             y_force = np.zeros(p.E.shape[0])
-            r_i = p.A @ self.v + self.s - p.b
+            over = p.inequalities.times(self.v) - p.b
+            r_i = over + self.s
             r_a, r_w, r_x = np.zeros(K), [], []
             tails = np.zeros(K)
-            primal = p.c @ self.v + 0.5 * (self.v @ Pv if p.P is not None else 0.0)
+            primal: float = float(p.c @ self.v) + (0.5 * float(self.v @ Pv) if p.P is not None else 0.0)
             dual = primal
             for k, piece in enumerate(self.pieces):
                 L = p.R[k] @ y + p.offset[k]
@@ -129,12 +130,13 @@ class _Iteration:
                 r_a[k] = m[k] * (1 - piece.mass) - self.q[k].sum()
                 r_w.append(L - self.alpha[k] - self.xi[k] + self.w[k])
                 r_x.append(m[k] * piece.caps - self.q[k] - self.r[k])
-                primal += p.price[k] * tails[k]
-                dual += m[k] * (p.G[k] @ y + p.C[k]) + self.q[k] @ L
+                primal += float(p.price[k] * tails[k])
+                dual += float(m[k] * (p.G[k] @ y + p.C[k]) + self.q[k] @ L)
             r_d = r_d + p.forces(y_force)
-            r_e = p.A_eq @ self.v - p.b_eq
-            dual += self.nu @ r_e + self.lam @ (p.A @ self.v - p.b)
-            comp = self.s @ self.lam + sum(x @ r + w @ q for x, r, w, q in zip(self.xi, self.r, self.w, self.q, strict=True))
+            r_e = p.equalities.times(self.v) - p.b_eq
+            dual += float(self.nu @ r_e) + float(self.lam @ over)
+            pairs = zip(self.xi, self.r, self.w, self.q, strict=True)
+            comp = float(self.s @ self.lam) + sum(float(x @ r + w @ q) for x, r, w, q in pairs)
             mu = comp / max(complementary, 1)
             size = max(abs(float(primal)), 1e-6 * (float(np.abs(p.c) @ np.abs(self.v)) + p.spread), 1e-12)
             infeasible = max(_top(r_e) / (1 + _top(p.b_eq)), _top(r_i) / (1 + _top(p.b)))
@@ -168,7 +170,7 @@ class _Iteration:
                 break
             newton.factor(self.lam, self.s, self.xi, self.w, self.q, self.r)
             residuals = (r_d, r_e, r_i, r_a, r_w, r_x)
-            zero = [self.s * self.lam, [x * r for x, r in zip(self.xi, self.r, strict=True)],
+            zero: Any = [self.s * self.lam, [x * r for x, r in zip(self.xi, self.r, strict=True)],
                     [w * q for w, q in zip(self.w, self.q, strict=True)]]  # fmt: skip
             step = newton.step(residuals, zero[0], zero[1], zero[2])
             a_p, a_d = self._lengths(step, 1.0)

@@ -81,7 +81,7 @@ class Newton:
         self.g, self.sigma = g, sigma
         self.d = d
         if p.A_eq.shape[0]:
-            gamma = max(float(np.median(np.diag(H)[:n])), 1e-8)
+            gamma = max(float(np.diag(H)[:n].mean()), 1e-8)
             H[:n, :n] += gamma * p.AtA_eq
             self.gamma = gamma
         diagonal = np.diag(H).copy()
@@ -140,7 +140,7 @@ class Newton:
         # Plain rows: dlam = d (A dv + r_i - kappa/lam).
         shift = r_i - kappa / self.lam
         plain = np.where(p.is_host, 0.0, self.d * shift)
-        right[:n] -= p.AT @ plain
+        right[:n] -= p.inequalities.pull(plain)
         host_shift = {row: shift[row] for row in self.g}
         e = []
         for k in range(K):
@@ -158,10 +158,10 @@ class Newton:
             right -= vector * (host_shift[row] / self.sigma[row])
         if len(r_e):
             # The augmentation gamma A_eq'A_eq is exact when its right-hand side is carried along.
-            right[:n] -= self.gamma * (p.A_eqT @ r_e)
+            right[:n] -= self.gamma * p.equalities.pull(r_e)
         x, dnu = self._solve(right, -r_e)
         dv, dalpha = x[:n], x[n:]
-        dlam = self.d * (p.A @ dv + shift)
+        dlam = self.d * (p.inequalities.times(dv) + shift)
         for row, vector in self.g.items():
             dlam[row] = (vector @ x + host_shift[row]) / self.sigma[row]
         ds = (-kappa - self.s * dlam) / self.lam

@@ -88,6 +88,10 @@ class Market:
         """Column ``field`` for the given ``venue:name`` ids as floats; NaN where the market has no such instrument."""
         return self.quotes[field].reindex(pd.Index(ids)).to_numpy(dtype=float)
 
+    def quote(self, field: str, key: str) -> float:
+        """:meth:`quoted` of one instrument."""
+        return float(self.quoted(field, [key])[0])
+
     def instrument(self, venue: str, name: str) -> Any:
         """The instrument ``name`` of ``venue``; raises InputError with near names when there is none."""
         try:

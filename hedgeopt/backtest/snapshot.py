@@ -46,9 +46,19 @@ class Snapshot(Market):
 
     def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
         """Column ``field`` for the given ids as floats; NaN where the market has no such instrument."""
+        if not len(ids):
+            return np.zeros(0)
+        row = self._row
+        return self._column(field)[[row.get(key, -1) for key in ids]]
+
+    def quote(self, field: str, key: str) -> float:
+        """The same for one id."""
+        return float(self._column(field)[self._row.get(key, -1)])
+
+    def _column(self, field: str) -> np.ndarray:
+        """The quotes of one field, and NaN at the end."""
         values = self._columns.get(field)
         if values is None:
             values = np.append(self.quotes[field].to_numpy(dtype=float), np.nan)
             self._columns[field] = values
-        row = self._row
-        return values[[row.get(key, -1) for key in ids]] if len(ids) else np.zeros(0)
+        return values

@@ -13,7 +13,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import LinearTerm, Term, TradeVariables
+from hedgeopt.models.term import LinearTerm, Term, TradeVariables, put
 
 __all__ = ["NetLeverage", "TrueLeverage"]
 
@@ -67,7 +67,9 @@ class _BoundTrueLeverage:
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         unit, held, rest = self._parts(e)
-        self._exposure.value, self._held.value, self._rest.value = unit * scale, unit * held, rest
+        put(self._exposure, unit * scale)
+        put(self._held, unit * held)
+        put(self._rest, rest)
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         unit, held, rest = self._parts(e)

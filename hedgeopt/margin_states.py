@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,31 +47,39 @@ def _state(
 ) -> State:
     items = [rows.instruments[row] for row in mine]
     ids = [item.id for item in items]
-    settlement = tuple(getattr(item, "settlement", item.assets[0]) for item in items)
+    types = [type(item) for item in items]
+    settlement = tuple(i.settlement if _has(t, "settlement") else i.assets[0] for i, t in zip(items, types, strict=True))
     return State(
         venue=book.accounts[c].venue,
         account=book.accounts[c].name,
         names=tuple(item.name for item in items),
         kind=tuple(item.kind for item in items),
-        underlying=tuple(getattr(item, "underlying", item.assets[0]) for item in items),
+        underlying=tuple(i.underlying if _has(t, "underlying") else i.assets[0] for i, t in zip(items, types, strict=True)),
         settlement=settlement,
-        inverse=np.array([getattr(item, "inverse", False) for item in items], bool),
+        inverse=np.array([_has(t, "inverse") and i.inverse for i, t in zip(items, types, strict=True)], bool),
         index=rows.index[mine],
         settlement_price=np.array([market.price(asset) for asset in settlement]),
         mark=rows.mark[mine],
         value=rows.value[mine],
         forward=market.quoted("underlying_price", ids),
-        strike=np.array([getattr(item, "strike", np.nan) for item in items], float),
+        strike=np.array([i.strike if _has(t, "strike") else np.nan for i, t in zip(items, types, strict=True)], float),
         years=np.array(
-            [item.years_from(market.timestamp) if hasattr(item, "years_from") else np.nan for item in items], float
+            [i.years_from(market.timestamp) if _has(t, "years_from") else np.nan for i, t in zip(items, types, strict=True)],
+            float,
         ),
         vol=market.quoted("mark_iv", ids),
-        is_call=np.array([getattr(item, "right", "call") == "call" for item in items], bool),
+        is_call=np.array([not _has(t, "right") or i.right == "call" for i, t in zip(items, types, strict=True)], bool),
         open_interest=market.quoted("open_interest", ids),
         assets=assets,
         prices=prices,
         **_lending(items, rows.quantity[mine]),
     )
+
+
+@lru_cache(maxsize=1024)
+def _has(kind: type, name: str) -> bool:
+    """Whether instruments of a type have an attribute: asking the type once is quicker than each of them."""
+    return name in getattr(kind, "model_fields", ()) or hasattr(kind, name)
 
 
 def _lending(items: list[Any], quantity: np.ndarray) -> dict[str, np.ndarray]:

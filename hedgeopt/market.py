@@ -71,6 +71,11 @@ class Market:
     def __len__(self) -> int:
         return len(self.instruments)
 
+    @property
+    def memory(self) -> dict[str, Any] | None:
+        """Where what was found at this moment may be kept; none here, as somebody may edit the quotes."""
+        return None
+
     def price(self, asset: str) -> float:
         """USD price of ``asset``; dollar assets without a quoted price are worth 1, and peg factors are relative: 1 now."""
         if asset in self.prices:

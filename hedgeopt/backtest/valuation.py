@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from hedgeopt.exposures import build_exposures
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.margin.term import account_requirement
 from hedgeopt.models.pegs import moved_by, tokens
 from hedgeopt.models.pricing.family import GREEKS, greek
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
@@ -81,20 +80,18 @@ def moved_assets(book: Book, market: Market) -> list[str]:
 
 def value(book: Book, market: Market, scenarios: ScenarioSet | None = None) -> Valuation:
     """Price a book; without ``scenarios`` in one that moves nothing."""
-    still = _still(moved_assets(book, market))
+    still = _still(tuple(moved_assets(book, market)))
     e = build_exposures(book, market, (), scenarios or still, still, trades=False)
-    margins = [
-        [account_requirement(e, c, e.rows.quantity, kind) for c in range(len(e.accounts))]
-        for kind in ("initial", "maintenance")
-    ]
-    return Valuation(e, np.array(margins[0]), np.array(margins[1]))
+    needs = [e.margins.requirement(c, e.rows.quantity, e.collateral[c]) for c in range(len(e.accounts))]
+    return Valuation(e, np.array([need.initial for need in needs]), np.array([need.maintenance for need in needs]))
 
 
-def _still(assets: list[str]) -> ScenarioSet:
+@lru_cache(maxsize=64)
+def _still(assets: tuple[str, ...]) -> ScenarioSet:
     ones = np.ones((1, len(assets)))
     return ScenarioSet(
         name="nothing moves",
-        assets=tuple(assets),
+        assets=assets,
         spot_factor=ones,
         log_vol_shift=0.0 * ones,
         horizon_days=0.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -151,6 +152,13 @@ class ScenarioSet:
         """Number of equally likely scenarios as informative as these: ``exp(-sum p ln p)`` (Meucci 2012); S when equal."""
         p = self.weights[self.weights > 0]
         return float(np.exp(-(p * np.log(p)).sum()))
+
+    @cached_property
+    def still(self) -> bool:
+        """Nothing moves, no time passes and nothing happens: no instrument changes its value."""
+        if self.horizon_days or self.events or self.recovery or (self.spot_factor != 1.0).any():
+            return False
+        return not any((values := getattr(self, name)) is not None and values.any() for name in TABLES[1:])
 
     def column(self, asset: str) -> int | None:
         """Column of ``asset``; None for a dollar asset or peg factor without a scenario (it keeps its price).

@@ -30,7 +30,7 @@ from hedgeopt.models.pricing.transfer import TRANSFER, Transfer
 from hedgeopt.models.scenarios.effects import as_seen_by, misled_venues, unwind_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet
 
-__all__ = ["build_exposures"]
+__all__ = ["build_exposures", "known_premium"]
 
 _LEAST_TRANSFER_COST = 1e-6
 """Share of the amount that a transfer costs at least: where moving is free, nothing should move without reason."""
@@ -287,14 +287,17 @@ def _unit_risk(instruments: Sequence[Any], market: Market, assets: tuple[str, ..
     memory = market.memory
     if memory is None:
         return _priced(instruments, market, assets)
-    known = memory.get("unit risk")
+    known = memory.get(_UNIT_RISK)
     if known is not None and known.assets == assets:
         rows = [known.row.get(id(item)) for item in instruments]
         if None not in rows:
             return known.risk.take(np.array(rows, np.int64))
     risk = _priced(instruments, market, assets)
-    memory["unit risk"] = _Known(tuple(instruments), {id(item): i for i, item in enumerate(instruments)}, assets, risk)
+    memory[_UNIT_RISK] = _Known(tuple(instruments), {id(item): i for i, item in enumerate(instruments)}, assets, risk)
     return risk
+
+
+_UNIT_RISK = "unit risk"
 
 
 @dataclass(frozen=True)
@@ -305,6 +308,13 @@ class _Known:
     row: dict[int, int]
     assets: tuple[str, ...]
     risk: UnitRisk
+
+
+def known_premium(item: Any, market: Market) -> float | None:
+    """Units of the settlement asset that one unit is worth at its mark, where the market's memory has priced it."""
+    known = None if market.memory is None else market.memory.get(_UNIT_RISK)
+    row = None if known is None else known.row.get(id(item))
+    return None if row is None else float(known.risk.premium[row])
 
 
 def _priced(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:

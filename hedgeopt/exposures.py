@@ -132,7 +132,7 @@ def build_exposures(
         for a, asset in enumerate(assets):
             stress_prices[:, a] *= stress.price_factor(asset)
     paused = np.array([items[row].venue in paused_venues for row in bought], bool)
-    unwind_sell, unwind_buy = (None, None) if same else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
+    unwind_sell, unwind_buy = (None, None) if stress.still else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
     notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
     return Exposures(
         timestamp=market.timestamp,
@@ -258,11 +258,13 @@ def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:
     """Assets by first use; dollar assets last, so that reports lead with what moves."""
     found: dict[str, None] = {}
     for item in instruments:
-        found.update(dict.fromkeys(item.assets))
+        for asset in item.assets:
+            found[asset] = None
     for account in book.accounts:
         for item in account.collateral:
             found.update(dict.fromkeys((item.asset, *moved_by(item.asset))))
-    return tuple(sorted(found, key=lambda asset: asset in dollar_assets()))
+    dollars = dollar_assets()
+    return tuple(sorted(found, key=lambda asset: asset in dollars))
 
 
 def _peg_notes(assets: Sequence[str], scenarios: ScenarioSet) -> list[str]:
@@ -335,7 +337,9 @@ def _known_carry(instruments: Sequence[Any], risk: UnitRisk, notes: list[str]) -
     if len(unknown):
         names = ", ".join(instruments[i].name for i in unknown[:3]) + (", …" if len(unknown) > 3 else "")
         notes.append(f"no funding rate given for {names}: carry counted as 0")
-    return np.nan_to_num(risk.carry, nan=0.0)
+    carry = risk.carry.copy()
+    carry[unknown] = 0.0
+    return carry
 
 
 def _paid_in(instruments: Sequence[Any], risk: UnitRisk, assets: tuple[str, ...]) -> np.ndarray:
@@ -416,9 +420,10 @@ def _revalue(
 
     at = table.instrument[table.candidate]
     traded = pnl[:, at]
-    for column in range(len(assets)):
-        paid = np.flatnonzero(where.paid_in[at] == column)
-        if len(paid):  # the coins paid away no longer move with the market
+    paid_in = where.paid_in[at]
+    for column in np.unique(paid_in[paid_in >= 0]).tolist():
+        if moves[:, column].any():  # the coins paid away no longer move with the market
+            paid = np.flatnonzero(paid_in == column)
             traded[:, paid] -= moves[:, [column]] * risk.premium[at[paid]]
     for c, venue in enumerate(where.venues):
         if venue in scenarios.recovery:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from hedgeopt.models.arrays import Rows
 from hedgeopt.models.margin.margins import Margins
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.table import margin_model
+from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["account_margins"]
@@ -48,38 +48,32 @@ def _state(
     items = [rows.instruments[row] for row in mine]
     ids = [item.id for item in items]
     types = [type(item) for item in items]
-    settlement = tuple(i.settlement if _has(t, "settlement") else i.assets[0] for i, t in zip(items, types, strict=True))
+    settlement = tuple(i.settlement if has(t, "settlement") else i.assets[0] for i, t in zip(items, types, strict=True))
     return State(
         venue=book.accounts[c].venue,
         account=book.accounts[c].name,
         names=tuple(item.name for item in items),
         kind=tuple(item.kind for item in items),
-        underlying=tuple(i.underlying if _has(t, "underlying") else i.assets[0] for i, t in zip(items, types, strict=True)),
+        underlying=tuple(i.underlying if has(t, "underlying") else i.assets[0] for i, t in zip(items, types, strict=True)),
         settlement=settlement,
-        inverse=np.array([_has(t, "inverse") and i.inverse for i, t in zip(items, types, strict=True)], bool),
+        inverse=np.array([has(t, "inverse") and i.inverse for i, t in zip(items, types, strict=True)], bool),
         index=rows.index[mine],
         settlement_price=np.array([market.price(asset) for asset in settlement]),
         mark=rows.mark[mine],
         value=rows.value[mine],
         forward=market.quoted("underlying_price", ids),
-        strike=np.array([i.strike if _has(t, "strike") else np.nan for i, t in zip(items, types, strict=True)], float),
+        strike=np.array([i.strike if has(t, "strike") else np.nan for i, t in zip(items, types, strict=True)], float),
         years=np.array(
-            [i.years_from(market.timestamp) if _has(t, "years_from") else np.nan for i, t in zip(items, types, strict=True)],
+            [i.years_from(market.timestamp) if has(t, "years_from") else np.nan for i, t in zip(items, types, strict=True)],
             float,
         ),
         vol=market.quoted("mark_iv", ids),
-        is_call=np.array([not _has(t, "right") or i.right == "call" for i, t in zip(items, types, strict=True)], bool),
+        is_call=np.array([not has(t, "right") or i.right == "call" for i, t in zip(items, types, strict=True)], bool),
         open_interest=market.quoted("open_interest", ids),
         assets=assets,
         prices=prices,
         **_lending(items, rows.quantity[mine]),
     )
-
-
-@lru_cache(maxsize=1024)
-def _has(kind: type, name: str) -> bool:
-    """Whether instruments of a type have an attribute: asking the type once is quicker than each of them."""
-    return name in getattr(kind, "model_fields", ()) or hasattr(kind, name)
 
 
 def _lending(items: list[Any], quantity: np.ndarray) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,7 +63,7 @@ class Market:
         if self.timestamp.tzinfo is None:
             raise InputError("needs a time zone", file=self.source, field="timestamp", value=self.timestamp)
         for asset, price in self.prices.items():
-            if not (np.isfinite(price) and price > 0):
+            if not (math.isfinite(price) and price > 0):
                 raise InputError("must be positive", file=self.source, field=f"price of {asset}", value=price)
         missing = [column for column in QUOTE_FIELDS if column not in self.quotes.columns]
         if missing:

@@ -8,6 +8,7 @@ from hedgeopt.backtest.valuation import Valuation
 from hedgeopt.market import Market
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import greek
+from hedgeopt.models.pricing.instrument import has
 
 __all__ = ["attribute"]
 
@@ -33,7 +34,7 @@ def attribute(start: Valuation, before: Market, now: Market, pnl: float, carry: 
     per_row = e.rows.greeks.sum(axis=2) * e.rows.quantity
     left = np.array(
         [
-            max(365.0 * i.years_from(before.timestamp), 0.0) if hasattr(i, "years_from") else np.inf
+            max(365.0 * i.years_from(before.timestamp), 0.0) if has(type(i), "years_from") else np.inf
             for i in e.rows.instruments
         ]
     )

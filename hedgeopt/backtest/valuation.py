@@ -15,7 +15,7 @@ from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import moved_by, tokens
 from hedgeopt.models.pricing.family import GREEKS, greek
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
-from hedgeopt.models.scenarios.set import ScenarioSet
+from hedgeopt.models.scenarios.set import ScenarioSet, unmoved
 
 __all__ = ["Promise", "Valuation", "moved_assets", "value"]
 
@@ -74,26 +74,19 @@ def moved_assets(book: Book, market: Market) -> list[str]:
         for position in account.positions:
             item = position.instrument
             item = market.instrument(account.venue, item) if isinstance(item, str) else item
-            found.update(dict.fromkeys(item.assets))
-    return [asset for asset in tokens(found) if asset not in dollar_assets()]
+            for asset in item.assets:
+                found[asset] = None
+    return list(_moved(tuple(found)))
+
+
+@lru_cache(maxsize=64)
+def _moved(columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(asset for asset in tokens(columns) if asset not in dollar_assets())
 
 
 def value(book: Book, market: Market, scenarios: ScenarioSet | None = None) -> Valuation:
     """Price a book; without ``scenarios`` in one that moves nothing."""
-    still = _still(tuple(moved_assets(book, market)))
+    still = unmoved(tuple(moved_assets(book, market)))
     e = build_exposures(book, market, (), scenarios or still, still, trades=False)
     needs = [e.margins.requirement(c, e.rows.quantity, e.collateral[c]) for c in range(len(e.accounts))]
     return Valuation(e, np.array([need.initial for need in needs]), np.array([need.maintenance for need in needs]))
-
-
-@lru_cache(maxsize=64)
-def _still(assets: tuple[str, ...]) -> ScenarioSet:
-    ones = np.ones((1, len(assets)))
-    return ScenarioSet(
-        name="nothing moves",
-        assets=assets,
-        spot_factor=ones,
-        log_vol_shift=0.0 * ones,
-        horizon_days=0.0,
-        labels=("still",),
-    )

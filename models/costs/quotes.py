@@ -46,6 +46,9 @@ def unit_cost(
     mark_half_spread
         Half-spread as a share of price assumed for instruments that carry a mark and no quote at all; None: not tradable.
     """
+    if not len(instruments):
+        nothing, none = np.zeros(0), np.zeros(0, bool)
+        return UnitCost(nothing, nothing, nothing, none, none, none)
     ids = [item.id for item in instruments]
     bid, ask, mark = (market.quoted(field, ids) for field in ("bid_price", "ask_price", "mark_price"))
     if mark_half_spread is not None:

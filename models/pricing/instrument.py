@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from hedgeopt.models.data import dollar_assets
 
-__all__ = ["Asset", "Derivative", "Dollars", "Expiring", "Instrument", "Positive"]
+__all__ = ["Asset", "Derivative", "Dollars", "Expiring", "Instrument", "Positive", "has"]
 
 
 def _asset_code(code: str) -> str:
@@ -23,6 +24,12 @@ Asset = Annotated[str, AfterValidator(_asset_code)]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Dollars = Annotated[float, Field(allow_inf_nan=False, description="US dollars")]
+
+
+@lru_cache(maxsize=1024)
+def has(kind: type, name: str) -> bool:
+    """Whether instruments of a type have an attribute: families are told apart by what they lack thousands of times."""
+    return name in getattr(kind, "model_fields", ()) or hasattr(kind, name)
 
 
 class Instrument(BaseModel):

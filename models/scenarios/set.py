@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from hedgeopt.models.pegs import claim, is_peg, peg_factor
 if TYPE_CHECKING:
     from hedgeopt.models.scenarios.events import Occurrence
 
-__all__ = ["TABLES", "ScenarioSet", "vol_term_weight"]
+__all__ = ["TABLES", "ScenarioSet", "unmoved", "vol_term_weight"]
 
 TABLES = (
     "spot_factor",
@@ -205,3 +205,10 @@ class ScenarioSet:
         if missing:
             raise InputError(f"no scenario moves {missing[0]}", field=f"scenarios {self.name!r}")
         return np.array(found, dtype=np.int64)
+
+
+@lru_cache(maxsize=64)
+def unmoved(assets: tuple[str, ...]) -> ScenarioSet:
+    """One scenario, ``still``, in which nothing moves and no time passes."""
+    ones = np.ones((1, len(assets)))
+    return ScenarioSet("nothing moves", assets, ones, 0.0 * ones, horizon_days=0.0, labels=("still",))

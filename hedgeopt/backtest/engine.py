@@ -122,6 +122,7 @@ class _Run:
         self.desk, self.recorder = Desk(), Recorder()
         self.history = IndexHistory(settings.index)
         self.before: Market | None = None
+        self.valued: tuple[Market, Valuation] | None = None
         self.number = 0
 
     def step(self, snapshot: Market) -> None:
@@ -182,7 +183,11 @@ class _Run:
         self.number += 1
 
     def _worth(self) -> Valuation:
-        return value(self.portfolio.book(self.market.timestamp), self.market)
+        market, before = self.market, self.valued
+        known = before[1] if before is not None and before[0] is market else None
+        valuation = value(self.portfolio.book(market.timestamp), market, before=known)
+        self.valued = market, valuation
+        return valuation
 
     def _promised(self) -> Valuation:
         """With the scenarios of the promise."""

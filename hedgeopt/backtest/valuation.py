@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -14,6 +14,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import moved_by, tokens
 from hedgeopt.models.pricing.family import GREEKS, greek
+from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
 from hedgeopt.models.scenarios.set import ScenarioSet, unmoved
 
@@ -84,9 +85,45 @@ def _moved(columns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(asset for asset in tokens(columns) if asset not in dollar_assets())
 
 
-def value(book: Book, market: Market, scenarios: ScenarioSet | None = None) -> Valuation:
-    """Price a book; without ``scenarios`` in one that moves nothing."""
-    still = unmoved(tuple(moved_assets(book, market)))
-    e = build_exposures(book, market, (), scenarios or still, still, trades=False)
+def value(
+    book: Book, market: Market, scenarios: ScenarioSet | None = None, *, before: Valuation | None = None
+) -> Valuation:
+    """Price a book; without ``scenarios`` in one that moves nothing.
+
+    ``before`` is a valuation at the same market: where the book still holds the same instruments and no scenarios are given,
+    only quantities and cash are new.
+    """
+    e = None if before is None or scenarios is not None else _again(before.exposures, book, market)
+    if e is None:
+        still = unmoved(tuple(moved_assets(book, market)))
+        e = build_exposures(book, market, (), scenarios or still, still, trades=False)
     needs = [e.margins.requirement(c, e.rows.quantity, e.collateral[c]) for c in range(len(e.accounts))]
     return Valuation(e, np.array([need.initial for need in needs]), np.array([need.maintenance for need in needs]))
+
+
+def _again(e: Exposures, book: Book, market: Market) -> Exposures | None:
+    """The exposures with the book's quantities and cash; None unless it holds the same quoted instruments in the same order."""
+    rows, quantity = e.rows, []
+    if len(e.base_pnl) != 1 or e.n_candidates or e.accounts != tuple(account.name for account in book.accounts):
+        return None
+    accounts = rows.account.tolist()
+    collateral, slopes = np.zeros_like(e.collateral), np.zeros_like(e.collateral)
+    column = {asset: a for a, asset in enumerate(e.assets)}
+    for c, account in enumerate(book.accounts):
+        for position in account.positions:
+            k, name = len(quantity), position.instrument
+            if not isinstance(name, str) or k == len(rows) or accounts[k] != c or rows.instruments[k].name != name:
+                return None
+            quantity.append(position.quantity)
+        for posted in account.collateral:
+            if posted.asset not in column:
+                return None
+            collateral[c, column[posted.asset]] += posted.amount
+            for asset, slope in price_slopes(posted.asset, market).items():
+                slopes[c, column[asset]] += posted.amount * slope
+    if len(quantity) != len(rows):
+        return None
+    held = np.array(quantity, float)
+    equity = collateral @ e.prices
+    np.add.at(equity, rows.account, held * rows.value)
+    return replace(e, equity=equity, collateral=collateral, collateral_delta=slopes, rows=replace(rows, quantity=held))

@@ -35,7 +35,7 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
     option = np.array([item.kind == "option" for item in items], bool)
     assumed = none & ~option if rules.mark_half_spread is not None else np.zeros(len(items), bool)
     now = market.timestamp
-    days = np.array([365.0 * item.years_from(now) if has(type(item), "expiry") else np.nan for item in items])
+    days = np.array([365.0 * item.years_from(now) if has(item, "expiry") else np.nan for item in items])
     spread = np.where(both, (ask - bid) / np.maximum(0.5 * (ask + bid), 1e-300), 0.0)
     venues = {account.venue for account in book.accounts if account.tradable and not account.paused}
     tests = {
@@ -72,7 +72,7 @@ def _underlyings(book: Book, market: Market) -> set[str]:
 
 
 def _underlying(item: Any) -> str:
-    return str(item.underlying if has(type(item), "underlying") else item.assets[0])
+    return str(item.underlying if has(item, "underlying") else item.assets[0])
 
 
 def _delta_inside(items: list[Any], market: Market, option: np.ndarray, least: float) -> np.ndarray:

@@ -132,7 +132,9 @@ def build_exposures(
         for a, asset in enumerate(assets):
             stress_prices[:, a] *= stress.price_factor(asset)
     paused = np.array([items[row].venue in paused_venues for row in bought], bool)
-    unwind_sell, unwind_buy = (None, None) if stress.still else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
+    unwind_sell, unwind_buy = (
+        (None, None) if stress.still else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
+    )
     notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
     return Exposures(
         timestamp=market.timestamp,
@@ -201,7 +203,9 @@ def _rows(book: Book, market: Market, candidates: Sequence[Any], transfers: Sequ
         at = unique.get(key)
         known = market.instruments.get(key, item) if at is None else instruments[at]
         if known is not item and known != item:
-            raise InputError("two different instruments share this name", field="book", value=key, fix="give each its own name")
+            raise InputError(
+                "two different instruments share this name", field="book", value=key, fix="give each its own name"
+            )
         if at is None:
             at = unique[key] = len(instruments)
             instruments.append(item)
@@ -315,7 +319,9 @@ class _Known:
 def known_premium(item: Any, market: Market) -> float | None:
     """Units of the settlement asset that one unit is worth at its mark, where the market's memory has priced it."""
     known = None if market.memory is None else market.memory.get(_UNIT_RISK)
-    row = None if known is None else known.row.get(id(item))
+    if known is None:
+        return None
+    row = known.row.get(id(item))
     return None if row is None else float(known.risk.premium[row])
 
 

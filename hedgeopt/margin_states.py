@@ -47,28 +47,27 @@ def _state(
 ) -> State:
     items = [rows.instruments[row] for row in mine]
     ids = [item.id for item in items]
-    types = [type(item) for item in items]
-    settlement = tuple(i.settlement if has(t, "settlement") else i.assets[0] for i, t in zip(items, types, strict=True))
+    settlement = tuple(i.settlement if has(i, "settlement") else i.assets[0] for i in items)
     return State(
         venue=book.accounts[c].venue,
         account=book.accounts[c].name,
         names=tuple(item.name for item in items),
         kind=tuple(item.kind for item in items),
-        underlying=tuple(i.underlying if has(t, "underlying") else i.assets[0] for i, t in zip(items, types, strict=True)),
+        underlying=tuple(i.underlying if has(i, "underlying") else i.assets[0] for i in items),
         settlement=settlement,
-        inverse=np.array([has(t, "inverse") and i.inverse for i, t in zip(items, types, strict=True)], bool),
+        inverse=np.array([has(i, "inverse") and i.inverse for i in items], bool),
         index=rows.index[mine],
         settlement_price=np.array([market.price(asset) for asset in settlement]),
         mark=rows.mark[mine],
         value=rows.value[mine],
         forward=market.quoted("underlying_price", ids),
-        strike=np.array([i.strike if has(t, "strike") else np.nan for i, t in zip(items, types, strict=True)], float),
+        strike=np.array([i.strike if has(i, "strike") else np.nan for i in items], float),
         years=np.array(
-            [i.years_from(market.timestamp) if has(t, "years_from") else np.nan for i, t in zip(items, types, strict=True)],
+            [i.years_from(market.timestamp) if has(i, "years_from") else np.nan for i in items],
             float,
         ),
         vol=market.quoted("mark_iv", ids),
-        is_call=np.array([not has(t, "right") or i.right == "call" for i, t in zip(items, types, strict=True)], bool),
+        is_call=np.array([not has(i, "right") or i.right == "call" for i in items], bool),
         open_interest=market.quoted("open_interest", ids),
         assets=assets,
         prices=prices,

@@ -28,7 +28,7 @@ __all__ = ["BoundTerm", "LinearTerm", "Objective", "Term", "TradeVariables", "We
 
 
 def put(parameter: cp.Parameter, value: np.ndarray | float) -> None:
-    """Set a parameter without cvxpy's check of shape and sign: exposures are checked, and the check costs more than the value."""
+    """Set a parameter without cvxpy's check of shape and sign, which costs more than the value; exposures are checked."""
     parameter.save_value(np.asarray(value, float))
 
 

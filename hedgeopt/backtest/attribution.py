@@ -33,10 +33,7 @@ def attribute(start: Valuation, before: Market, now: Market, pnl: float, carry: 
     change = np.where(np.isfinite(change), change, 0.0)
     per_row = e.rows.greeks.sum(axis=2) * e.rows.quantity
     left = np.array(
-        [
-            max(365.0 * i.years_from(before.timestamp), 0.0) if has(type(i), "years_from") else np.inf
-            for i in e.rows.instruments
-        ]
+        [max(365.0 * i.years_from(before.timestamp), 0.0) if has(i, "years_from") else np.inf for i in e.rows.instruments]
     )
     parts = {
         "delta": float(delta),

@@ -28,6 +28,7 @@ from hedgeopt.backtest.result import BacktestResult
 from hedgeopt.backtest.settlement import IndexHistory, settle
 from hedgeopt.backtest.snapshot import Snapshot
 from hedgeopt.backtest.valuation import Valuation, moved_assets, value
+from hedgeopt.book import Book
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.market import Market
 from hedgeopt.models.scenarios.config import ParametricScenarios, draw
@@ -116,6 +117,7 @@ def run(config: Any) -> BacktestResult:
 
 class _Run:
     portfolio: Portfolio
+    book: Book
 
     def __init__(self, book: BookSource, policy: Policy, settings: Settings) -> None:
         self.source, self.policy, self.settings = book, policy, settings
@@ -183,9 +185,11 @@ class _Run:
         self.number += 1
 
     def _worth(self) -> Valuation:
+        """The book as it stands, kept with its value until something changes it."""
         market, before = self.market, self.valued
         known = before[1] if before is not None and before[0] is market else None
-        valuation = value(self.portfolio.book(market.timestamp), market, before=known)
+        self.book = self.portfolio.book(market.timestamp)
+        valuation = value(self.book, market, before=known)
         self.valued = market, valuation
         return valuation
 
@@ -224,7 +228,7 @@ class _Run:
 
     def _flow(self, market: Market, days: float) -> list[Fill]:
         fills = []
-        for trade in self.source.flow(market, self.portfolio.book(market.timestamp), self.number, days):
+        for trade in self.source.flow(market, self.book, self.number, days):
             if self.portfolio.accounts[trade.account].venue in self.portfolio.paused:
                 continue
             try:
@@ -241,7 +245,7 @@ class _Run:
     def _decide(self, market: Market, valuation: Valuation) -> Decision:
         """The policy's answer; where it has none the engine holds, and says so."""
         state = State(
-            self.portfolio.book(market.timestamp),
+            self.book,
             market,
             valuation,
             self.number,

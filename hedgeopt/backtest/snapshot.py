@@ -69,6 +69,7 @@ class Snapshot(Market):
         """The quotes of one field, and NaN at the end."""
         values = self._columns.get(field)
         if values is None:
-            values = np.append(self.quotes[field].to_numpy(dtype=float), np.nan)
+            values = np.full(len(self.quotes) + 1, np.nan)
+            values[:-1] = self.quotes[field].to_numpy(dtype=float)
             self._columns[field] = values
         return values

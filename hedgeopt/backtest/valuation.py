@@ -85,9 +85,7 @@ def _moved(columns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(asset for asset in tokens(columns) if asset not in dollar_assets())
 
 
-def value(
-    book: Book, market: Market, scenarios: ScenarioSet | None = None, *, before: Valuation | None = None
-) -> Valuation:
+def value(book: Book, market: Market, scenarios: ScenarioSet | None = None, *, before: Valuation | None = None) -> Valuation:
     """Price a book; without ``scenarios`` in one that moves nothing.
 
     ``before`` is a valuation at the same market: where the book still holds the same instruments and no scenarios are given,
@@ -102,8 +100,9 @@ def value(
 
 
 def _again(e: Exposures, book: Book, market: Market) -> Exposures | None:
-    """The exposures with the book's quantities and cash; None unless it holds the same quoted instruments in the same order."""
-    rows, quantity = e.rows, []
+    """The exposures with the book's quantities and cash; None unless it holds the same quoted instruments in their order."""
+    rows = e.rows
+    quantity: list[float] = []
     if len(e.base_pnl) != 1 or e.n_candidates or e.accounts != tuple(account.name for account in book.accounts):
         return None
     accounts = rows.account.tolist()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -26,10 +25,15 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Dollars = Annotated[float, Field(allow_inf_nan=False, description="US dollars")]
 
 
-@lru_cache(maxsize=1024)
-def has(kind: type, name: str) -> bool:
-    """Whether instruments of a type have an attribute: families are told apart by what they lack thousands of times."""
-    return name in getattr(kind, "model_fields", ()) or hasattr(kind, name)
+_HAS: dict[tuple[type, str], bool] = {}
+
+
+def has(item: Any, name: str) -> bool:
+    """Whether an instrument's type has an attribute; found once per type, as families are told apart by what they lack."""
+    key = type(item), name
+    if key not in _HAS:
+        _HAS[key] = name in getattr(key[0], "model_fields", ()) or hasattr(key[0], name)
+    return _HAS[key]
 
 
 class Instrument(BaseModel):

@@ -55,9 +55,16 @@ class _BoundTrueLeverage:
         n = e.n_candidates
         self._exposure, self._held, self._rest = cp.Parameter(n, nonneg=True), cp.Parameter(n), cp.Parameter(nonneg=True)
         self.expression = cp.norm1(cp.multiply(self._exposure, trades.net) + self._held) + self._rest
+        self._known: tuple[Exposures, tuple[np.ndarray, np.ndarray, float]] | None = None
         self._parts(e)
 
     def _parts(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
+        """Weights and holdings (N,) of the candidates, and what trades do not change; kept for the last exposures."""
+        if self._known is None or self._known[0] is not e:
+            self._known = e, self._find(e)
+        return self._known[1]
+
+    def _find(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
         equity, columns = _equity(e), _columns(e, self._spec.underlying)
         unit = np.abs(e.rows.greeks[greek("delta")][:, columns]) @ e.prices[columns] / equity
         gross = unit * np.abs(e.rows.quantity)

@@ -1,8 +1,9 @@
 """One compiled program solved again and again: cvxpy's map from parameters to numbers, applied without its chain.
 
 A small quadratic program is solved in a millisecond; cvxpy's own way from new parameter values to the solver and back takes
-several. What cvxpy compiled is a linear map from parameter values to the entries of P, q, A and b, whose places never change;
-here it is applied by one sparse product each and handed to Clarabel, and the answer is put back into variables and duals.
+several. What cvxpy compiled is a linear map from parameter values to the entries of P, q, A and b, whose places never
+change; here it is applied by one sparse product each and handed to Clarabel, and the answer is put back into variables and
+duals.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class Replayed:
     def __init__(self, prog: Any, dims: Any, back: list[_Place]) -> None:
         prog.reduced_A.cache()
         prog.reduced_P.cache()
-        self._parameters = [(prog.id_to_param[key], at) for key, at in prog.param_id_to_col.items() if key in prog.id_to_param]
+        self._parameters = [
+            (prog.id_to_param[key], at) for key, at in prog.param_id_to_col.items() if key in prog.id_to_param
+        ]
         self._values = np.ones(prog.total_param_size + 1)  # the last one multiplies what is constant
         self._q, self._A, self._P = sp.csr_array(prog.q), prog.reduced_A.reduced_mat, prog.reduced_P.reduced_mat
         rows, starts, shape = prog.reduced_A.problem_data_index
@@ -81,7 +84,7 @@ class Replayed:
         data, chain, inverse = problem.get_problem_data(cp.CLARABEL)
         prog = data["param_prob"]
         own = {parameter.id for parameter in problem.parameters()}
-        if prog.P is None or prog.lb_tensor is not None or prog.ub_tensor is not None or not own >= set(prog.id_to_param):
+        if prog.P is None or getattr(prog, "lb_tensor", None) is not None or getattr(prog, "ub_tensor", None) is not None or not own >= set(prog.id_to_param):
             return None
         back = _way_back(problem, chain, inverse, *data["A"].shape[::-1])
         if back is None:
@@ -91,7 +94,7 @@ class Replayed:
 
     def solve(self) -> bool:
         """Solve at the present parameter values; whether variables and duals now hold an answer."""
-        import clarabel
+        import clarabel  # type: ignore[import-untyped]
 
         P, q, A, b = self.numbers()
         try:

@@ -84,7 +84,12 @@ class Replayed:
         data, chain, inverse = problem.get_problem_data(cp.CLARABEL)
         prog = data["param_prob"]
         own = {parameter.id for parameter in problem.parameters()}
-        if prog.P is None or getattr(prog, "lb_tensor", None) is not None or getattr(prog, "ub_tensor", None) is not None or not own >= set(prog.id_to_param):
+        if (
+            prog.P is None
+            or getattr(prog, "lb_tensor", None) is not None
+            or getattr(prog, "ub_tensor", None) is not None
+            or not own >= set(prog.id_to_param)
+        ):
             return None
         back = _way_back(problem, chain, inverse, *data["A"].shape[::-1])
         if back is None:

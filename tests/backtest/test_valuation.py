@@ -51,7 +51,8 @@ def test_nothing_changes_its_value_where_nothing_moves(toys: ModuleType) -> None
     # a factor that is not quite one is revalued in full: the limit of what stands still
     nearly = ScenarioSet("nearly", ("BTC",), np.full((1, 1), 1.0 + 1e-12), np.zeros((1, 1)), horizon_days=0.0, labels=("n",))
     still = unmoved(("BTC",))
-    assert still.still and not nearly.still
+    assert still.still
+    assert not nearly.still
     moved, resting = value(book, market, nearly).exposures, value(book, market, still).exposures
     np.testing.assert_allclose(resting.base_pnl, 0.0)
     np.testing.assert_allclose(moved.base_pnl, resting.base_pnl, atol=1e-5)

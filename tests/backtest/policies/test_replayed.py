@@ -46,7 +46,8 @@ def test_the_same_points_and_duals_as_cvxpy_for_other_values() -> None:
         ours.draw(seed)
         theirs.draw(seed)
         compiled = replayed(ours.problem)
-        assert compiled is not None and compiled is replayed(ours.problem)
+        assert compiled is not None
+        assert compiled is replayed(ours.problem)
         assert compiled.solve()
         theirs.problem.solve(solver=cp.CLARABEL)
         assert theirs.problem.status == cp.OPTIMAL
@@ -88,5 +89,6 @@ def test_what_it_does_not_reach_is_left_to_cvxpy() -> None:
     for problem in (linear, twice, mixed):
         assert Replayed.of(problem) is None
     compiled = Replayed.of(cone)  # the dual of a norm bounded by a number is that of an inequality: in reach
-    assert compiled is not None and compiled.solve()
+    assert compiled is not None
+    assert compiled.solve()
     assert float(np.linalg.norm(x.value)) == pytest.approx(1.0, abs=1e-6)

@@ -15,7 +15,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.term import Margin
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.table import AnyTerm
-from hedgeopt.models.term import BoundTerm, Term, TradeVariables
+from hedgeopt.models.term import BoundTerm, Term, TradeVariables, put
 
 __all__ = ["Limit"]
 
@@ -94,7 +94,7 @@ class BoundLimit:
         """Set the limits; the term's own parameters are set by the program, once per term."""
         for sign, parameter in self._limits.items():
             limit = self._limit(sign)
-            parameter.value = limit - sign * tighten.get(self._name(sign), 0.0)
+            put(parameter, limit - sign * tighten.get(self._name(sign), 0.0))
         if self.slacks:
             self._unit.value = max(1e-6, *(abs(self._limit(sign)) for sign in self._limits))
 

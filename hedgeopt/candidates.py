@@ -10,6 +10,7 @@ import numpy as np
 from hedgeopt.book import Book
 from hedgeopt.errors import InputError
 from hedgeopt.market import Market
+from hedgeopt.models.pricing.instrument import has
 from hedgeopt.policy import Candidates
 
 __all__ = ["choose_candidates"]
@@ -34,14 +35,15 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
     both, none = ~np.isnan(bid) & ~np.isnan(ask), np.isnan(bid) & np.isnan(ask)
     option = np.array([item.kind == "option" for item in items], bool)
     assumed = none & ~option if rules.mark_half_spread is not None else np.zeros(len(items), bool)
-    days = np.array([365.0 * item.years_from(market.timestamp) if hasattr(item, "expiry") else np.nan for item in items])
+    now = market.timestamp
+    days = np.array([365.0 * item.years_from(now) if has(item, "expiry") else np.nan for item in items])
     spread = np.where(both, (ask - bid) / np.maximum(0.5 * (ask + bid), 1e-300), 0.0)
     held = _held(book, market) if rules.held else set()
     own = np.array([item.id in held for item in items], bool)
     venues = {account.venue for account in book.accounts if account.tradable and not account.paused}
     tests = {
         "kinds": np.array([item.kind in rules.kinds for item in items], bool),
-        "underlyings": np.array([getattr(item, "underlying", item.assets[0]) in underlyings for item in items], bool),
+        "underlyings": np.array([_underlying(item) in underlyings for item in items], bool),
         "names": np.array([not rules.names or any(fnmatchcase(item.name, n) for n in rules.names) for item in items], bool),
         "venues with a tradable account": np.array([item.venue in venues for item in items], bool),
         "two_sided": both | assumed if rules.two_sided else ~none | assumed,
@@ -78,8 +80,12 @@ def _underlyings(book: Book, market: Market) -> set[str]:
             item = position.instrument
             if isinstance(item, str):
                 item = market.instrument(account.venue, item)
-            found.add(getattr(item, "underlying", item.assets[0]))
+            found.add(_underlying(item))
     return found
+
+
+def _underlying(item: Any) -> str:
+    return str(item.underlying if has(item, "underlying") else item.assets[0])
 
 
 def _delta_inside(items: list[Any], market: Market, option: np.ndarray, least: float) -> np.ndarray:

@@ -30,7 +30,7 @@ from hedgeopt.models.pricing.transfer import TRANSFER, Transfer
 from hedgeopt.models.scenarios.effects import as_seen_by, misled_venues, unwind_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet
 
-__all__ = ["build_exposures"]
+__all__ = ["build_exposures", "known_premium"]
 
 _LEAST_TRANSFER_COST = 1e-6
 """Share of the amount that a transfer costs at least: where moving is free, nothing should move without reason."""
@@ -123,15 +123,18 @@ def build_exposures(
     equity = collateral @ prices
     np.add.at(equity, rows.account, rows.quantity * rows.value)
 
-    where = _Place(tuple(account.venue for account in book.accounts), equity)
+    where = _Place(tuple(account.venue for account in book.accounts), equity, _paid_in(table.unique, risk, assets))
     same = stress is scenarios  # a book valued where nothing moves
     sample = _revalue(table, market, scenarios, assets, collateral, prices, risk, where, keep_units=same)
     shock = sample if same else _revalue(table, market, stress, assets, collateral, prices, risk, where, keep_units=True)
-    stress_prices = np.column_stack(
-        [price * stress.price_factor(asset) for asset, price in zip(assets, prices, strict=True)]
-    )
+    stress_prices = np.tile(prices, (len(stress), 1))
+    if not stress.still:
+        for a, asset in enumerate(assets):
+            stress_prices[:, a] *= stress.price_factor(asset)
     paused = np.array([items[row].venue in paused_venues for row in bought], bool)
-    unwind_sell, unwind_buy = (None, None) if same else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
+    unwind_sell, unwind_buy = (
+        (None, None) if stress.still else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
+    )
     notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
     return Exposures(
         timestamp=market.timestamp,
@@ -151,7 +154,7 @@ def build_exposures(
         cost_buy=np.append(cost.buy, sending),
         cost_sell=np.append(cost.sell, np.zeros(len(sent))),
         fee=np.append(cost.fee, sending),
-        trade_greeks=_trade_greeks(items, table.candidate, rows, assets),
+        trade_greeks=_trade_greeks(table.candidate, rows, where.paid_in[at[table.candidate]]),
         open_interest=market.quoted("open_interest", [ids[i] for i in table.candidate]),
         base_pnl=sample.account_pnl.sum(axis=1),
         pnl=sample.pnl,
@@ -196,15 +199,17 @@ def _rows(book: Book, market: Market, candidates: Sequence[Any], transfers: Sequ
     instruments: list[Any] = []
 
     def place(item: Any) -> int:
-        known = instruments[unique[item.id]] if item.id in unique else market.instruments.get(item.id, item)
+        key = item.id
+        at = unique.get(key)
+        known = market.instruments.get(key, item) if at is None else instruments[at]
         if known is not item and known != item:
             raise InputError(
-                "two different instruments share this name", field="book", value=item.id, fix="give each its own name"
+                "two different instruments share this name", field="book", value=key, fix="give each its own name"
             )
-        if item.id not in unique:
-            unique[item.id] = len(instruments)
+        if at is None:
+            at = unique[key] = len(instruments)
             instruments.append(item)
-        return unique[item.id]
+        return at
 
     pairs: dict[tuple[int, int], float] = defaultdict(float)
     for c, account in enumerate(book.accounts):
@@ -257,11 +262,13 @@ def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:
     """Assets by first use; dollar assets last, so that reports lead with what moves."""
     found: dict[str, None] = {}
     for item in instruments:
-        found.update(dict.fromkeys(item.assets))
+        for asset in item.assets:
+            found[asset] = None
     for account in book.accounts:
         for item in account.collateral:
             found.update(dict.fromkeys((item.asset, *moved_by(item.asset))))
-    return tuple(sorted(found, key=lambda asset: asset in dollar_assets()))
+    dollars = dollar_assets()
+    return tuple(sorted(found, key=lambda asset: asset in dollars))
 
 
 def _peg_notes(assets: Sequence[str], scenarios: ScenarioSet) -> list[str]:
@@ -282,6 +289,43 @@ def _by_family(instruments: Sequence[Any]) -> dict[str, list[int]]:
 
 
 def _unit_risk(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:
+    """Value and Greeks of each instrument; taken from the market's memory where that has priced them all before."""
+    memory = market.memory
+    if memory is None:
+        return _priced(instruments, market, assets)
+    known = memory.get(_UNIT_RISK)
+    if known is not None and known.assets == assets:
+        rows = [known.row.get(id(item)) for item in instruments]
+        if None not in rows:
+            return known.risk.take(np.array(rows, np.int64))
+    risk = _priced(instruments, market, assets)
+    memory[_UNIT_RISK] = _Known(tuple(instruments), {id(item): i for i, item in enumerate(instruments)}, assets, risk)
+    return risk
+
+
+_UNIT_RISK = "unit risk"
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Instruments priced before, and the row of each by its identity (they are kept, so that it stays theirs)."""
+
+    instruments: tuple[Any, ...]
+    row: dict[int, int]
+    assets: tuple[str, ...]
+    risk: UnitRisk
+
+
+def known_premium(item: Any, market: Market) -> float | None:
+    """Units of the settlement asset that one unit is worth at its mark, where the market's memory has priced it."""
+    known = None if market.memory is None else market.memory.get(_UNIT_RISK)
+    if known is None:
+        return None
+    row = known.row.get(id(item))
+    return None if row is None else float(known.risk.premium[row])
+
+
+def _priced(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:
     total = UnitRisk.zeros(len(instruments), len(assets))
     for kind, members in _by_family(instruments).items():
         part = _FAMILIES[kind].unit_risk([instruments[i] for i in members], market, assets)
@@ -299,24 +343,35 @@ def _known_carry(instruments: Sequence[Any], risk: UnitRisk, notes: list[str]) -
     if len(unknown):
         names = ", ".join(instruments[i].name for i in unknown[:3]) + (", …" if len(unknown) > 3 else "")
         notes.append(f"no funding rate given for {names}: carry counted as 0")
-    return np.nan_to_num(risk.carry, nan=0.0)
+    carry = risk.carry.copy()
+    carry[unknown] = 0.0
+    return carry
 
 
-def _trade_greeks(items: Sequence[Any], candidate: np.ndarray, rows: Rows, assets: tuple[str, ...]) -> np.ndarray:
+def _paid_in(instruments: Sequence[Any], risk: UnitRisk, assets: tuple[str, ...]) -> np.ndarray:
+    """(U,) column of the asset that each instrument's premium is paid in; -1 without a premium or such an asset."""
+    column = {asset: a for a, asset in enumerate(assets)}
+    found = np.full(len(instruments), -1)
+    for i in np.flatnonzero(risk.premium).tolist():
+        found[i] = column.get(instruments[i].settlement, -1)
+    return found
+
+
+def _trade_greeks(candidate: np.ndarray, rows: Rows, paid_in: np.ndarray) -> np.ndarray:
     """Greeks per unit traded: what is bought is paid for in its settlement asset, whose delta leaves the book."""
     result = rows.greeks[:, candidate].copy()
-    for n, row in enumerate(candidate):
-        if rows.premium[row] != 0.0 and items[row].settlement in assets:
-            result[greek("delta"), n, assets.index(items[row].settlement)] -= rows.premium[row]
+    paid = np.flatnonzero(paid_in >= 0)
+    result[greek("delta"), paid, paid_in[paid]] -= rows.premium[candidate[paid]]
     return result
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Venue of each of C accounts, and their equity (C,) in USD today."""
+    """Venue of each of C accounts, and their equity (C,) in USD today; ``paid_in`` (U,) as of :func:`_paid_in`."""
 
     venues: tuple[str, ...]
     equity: np.ndarray
+    paid_in: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -355,20 +410,27 @@ def _revalue(
     A venue whose oracle errs settles its derivatives at the prices it sees. Where a venue pays out only a share r of equity,
     what counts is ``r (equity + P&L) - equity``: linear in trades, and exact while equity stays positive.
     """
+    if scenarios.still:
+        n, units = len(scenarios), len(table.instrument) if keep_units else 0
+        zero = np.zeros((n, len(table.candidate))), np.zeros((n, len(collateral))), np.zeros((n if keep_units else 0, units))
+        return _Revalued(*zero)
     pnl = _unit_pnl(table.unique, market, scenarios)
-    moves = np.column_stack([prices[a] * (scenarios.price_factor(asset) - 1.0) for a, asset in enumerate(assets)])
+    moves = np.empty((len(scenarios), len(assets)), order="F")
+    for a, asset in enumerate(assets):
+        moves[:, a] = prices[a] * (scenarios.price_factor(asset) - 1.0)
     account_pnl = moves @ collateral.T
     held = np.flatnonzero(table.quantity)
     for c in range(collateral.shape[0]):
         mine = held[table.account[held] == c]
         account_pnl[:, c] += pnl[:, table.instrument[mine]] @ table.quantity[mine]
 
-    traded = pnl[:, table.instrument[table.candidate]]
-    for n, row in enumerate(table.candidate):
-        item = table.unique[table.instrument[row]]
-        premium = risk.premium[table.instrument[row]]
-        if premium != 0.0 and item.settlement in assets:  # the coins paid away no longer move with the market
-            traded[:, n] -= premium * moves[:, assets.index(item.settlement)]
+    at = table.instrument[table.candidate]
+    traded = pnl[:, at]
+    paid_in = where.paid_in[at]
+    for column in np.unique(paid_in[paid_in >= 0]).tolist():
+        if moves[:, column].any():  # the coins paid away no longer move with the market
+            paid = np.flatnonzero(paid_in == column)
+            traded[:, paid] -= moves[:, [column]] * risk.premium[at[paid]]
     for c, venue in enumerate(where.venues):
         if venue in scenarios.recovery:
             kept = scenarios.recovery[venue]

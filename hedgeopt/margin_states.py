@@ -13,6 +13,7 @@ from hedgeopt.models.arrays import Rows
 from hedgeopt.models.margin.margins import Margins
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.table import margin_model
+from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["account_margins"]
@@ -46,26 +47,27 @@ def _state(
 ) -> State:
     items = [rows.instruments[row] for row in mine]
     ids = [item.id for item in items]
-    settlement = tuple(getattr(item, "settlement", item.assets[0]) for item in items)
+    settlement = tuple(i.settlement if has(i, "settlement") else i.assets[0] for i in items)
     return State(
         venue=book.accounts[c].venue,
         account=book.accounts[c].name,
         names=tuple(item.name for item in items),
         kind=tuple(item.kind for item in items),
-        underlying=tuple(getattr(item, "underlying", item.assets[0]) for item in items),
+        underlying=tuple(i.underlying if has(i, "underlying") else i.assets[0] for i in items),
         settlement=settlement,
-        inverse=np.array([getattr(item, "inverse", False) for item in items], bool),
+        inverse=np.array([has(i, "inverse") and i.inverse for i in items], bool),
         index=rows.index[mine],
         settlement_price=np.array([market.price(asset) for asset in settlement]),
         mark=rows.mark[mine],
         value=rows.value[mine],
         forward=market.quoted("underlying_price", ids),
-        strike=np.array([getattr(item, "strike", np.nan) for item in items], float),
+        strike=np.array([i.strike if has(i, "strike") else np.nan for i in items], float),
         years=np.array(
-            [item.years_from(market.timestamp) if hasattr(item, "years_from") else np.nan for item in items], float
+            [i.years_from(market.timestamp) if has(i, "years_from") else np.nan for i in items],
+            float,
         ),
         vol=market.quoted("mark_iv", ids),
-        is_call=np.array([getattr(item, "right", "call") == "call" for item in items], bool),
+        is_call=np.array([not has(i, "right") or i.right == "call" for i in items], bool),
         open_interest=market.quoted("open_interest", ids),
         assets=assets,
         prices=prices,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,7 +63,7 @@ class Market:
         if self.timestamp.tzinfo is None:
             raise InputError("needs a time zone", file=self.source, field="timestamp", value=self.timestamp)
         for asset, price in self.prices.items():
-            if not (np.isfinite(price) and price > 0):
+            if not (math.isfinite(price) and price > 0):
                 raise InputError("must be positive", file=self.source, field=f"price of {asset}", value=price)
         missing = [column for column in QUOTE_FIELDS if column not in self.quotes.columns]
         if missing:
@@ -70,6 +71,11 @@ class Market:
 
     def __len__(self) -> int:
         return len(self.instruments)
+
+    @property
+    def memory(self) -> dict[str, Any] | None:
+        """Where what was found at this moment may be kept; none here, as somebody may edit the quotes."""
+        return None
 
     def price(self, asset: str) -> float:
         """USD price of ``asset``; dollar assets without a quoted price are worth 1, and peg factors are relative: 1 now."""
@@ -87,6 +93,10 @@ class Market:
     def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
         """Column ``field`` for the given ``venue:name`` ids as floats; NaN where the market has no such instrument."""
         return self.quotes[field].reindex(pd.Index(ids)).to_numpy(dtype=float)
+
+    def quote(self, field: str, key: str) -> float:
+        """:meth:`quoted` of one instrument."""
+        return float(self.quoted(field, [key])[0])
 
     def instrument(self, venue: str, name: str) -> Any:
         """The instrument ``name`` of ``venue``; raises InputError with near names when there is none."""

@@ -16,7 +16,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.term import Margin
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import BoundTerm, Term, TradeVariables
+from hedgeopt.models.term import BoundTerm, Term, TradeVariables, put
 from hedgeopt.policy import Policy
 
 __all__ = ["Box", "Program"]
@@ -118,9 +118,9 @@ class Program:
             raise InputError("the exposures have another structure than the program", fix="compile a new program")
         self.scale = np.maximum(np.maximum(-box.lower, box.upper), 0.0)
         self.scale[self.scale == 0.0] = 1.0
-        self._scale.value = self.scale
-        self._buy_cap.value = np.maximum(box.upper, 0.0) / self.scale
-        self._sell_cap.value = np.maximum(-box.lower, 0.0) / self.scale
+        put(self._scale, self.scale)
+        put(self._buy_cap, np.maximum(box.upper, 0.0) / self.scale)
+        put(self._sell_cap, np.maximum(-box.lower, 0.0) / self.scale)
         for bound in self._bound.values():
             bound.update(e, self.scale)
         for limit in self.limits:

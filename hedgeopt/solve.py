@@ -24,6 +24,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import moved_by, tokens
 from hedgeopt.models.scenarios.config import draw
+from hedgeopt.models.scenarios.set import unmoved
 from hedgeopt.models.scenarios.stress import stress_scenarios
 from hedgeopt.policy import Policy
 from hedgeopt.program import Box, Program, trade_box
@@ -86,9 +87,17 @@ class Solution:
 
 
 def expose(
-    book: Book, market: Market, policy: Policy, *, trades: bool = True, candidates: Sequence[Any] | None = None
+    book: Book,
+    market: Market,
+    policy: Policy,
+    *,
+    trades: bool = True,
+    candidates: Sequence[Any] | None = None,
+    stressed: bool = True,
 ) -> Exposures:
     """Check freshness, choose candidates, draw scenarios and price everything.
+
+    Without ``stressed`` one scenario in which nothing moves stands in place of the policy's stress scenarios.
 
     Raises
     ------
@@ -117,7 +126,7 @@ def expose(
         market,
         candidates,
         draw(policy.scenarios, moved, market),
-        stress_scenarios(assets, policy.stress),
+        stress_scenarios(assets, policy.stress) if stressed else unmoved(tuple(moved)),
         transfers=book.transfers() if policy.candidates.transfers else (),
         mark_half_spread=policy.candidates.mark_half_spread,
         paused_venues=policy.candidates.paused_venues,

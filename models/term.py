@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
     from hedgeopt.constraints.limit import Limit
 
-__all__ = ["BoundTerm", "LinearTerm", "Objective", "Term", "TradeVariables", "Weighted"]
+__all__ = ["BoundTerm", "LinearTerm", "Objective", "Term", "TradeVariables", "Weighted", "put"]
+
+
+def put(parameter: cp.Parameter, value: np.ndarray | float) -> None:
+    """Set a parameter without cvxpy's check of shape and sign, which costs more than the value; exposures are checked."""
+    parameter.save_value(np.asarray(value, float))
 
 
 @dataclass(frozen=True)
@@ -170,8 +175,8 @@ class LinearTerm:
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         """Set slope and constant."""
-        self._slope.value = self.coefficients(e) * scale
-        self._constant.value = self.constant(e)
+        put(self._slope, self.coefficients(e) * scale)
+        put(self._constant, self.constant(e))
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         """``constant + coefficients @ x``."""

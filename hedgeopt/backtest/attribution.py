@@ -8,6 +8,7 @@ from hedgeopt.backtest.valuation import Valuation
 from hedgeopt.market import Market
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import greek
+from hedgeopt.models.pricing.instrument import has
 
 __all__ = ["attribute"]
 
@@ -32,10 +33,7 @@ def attribute(start: Valuation, before: Market, now: Market, pnl: float, carry: 
     change = np.where(np.isfinite(change), change, 0.0)
     per_row = e.rows.greeks.sum(axis=2) * e.rows.quantity
     left = np.array(
-        [
-            max(365.0 * i.years_from(before.timestamp), 0.0) if hasattr(i, "years_from") else np.inf
-            for i in e.rows.instruments
-        ]
+        [max(365.0 * i.years_from(before.timestamp), 0.0) if has(i, "years_from") else np.inf for i in e.rows.instruments]
     )
     parts = {
         "delta": float(delta),

@@ -28,6 +28,7 @@ from hedgeopt.backtest.result import BacktestResult
 from hedgeopt.backtest.settlement import IndexHistory, settle
 from hedgeopt.backtest.snapshot import Snapshot
 from hedgeopt.backtest.valuation import Valuation, moved_assets, value
+from hedgeopt.book import Book
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.market import Market
 from hedgeopt.models.scenarios.config import ParametricScenarios, draw
@@ -116,12 +117,14 @@ def run(config: Any) -> BacktestResult:
 
 class _Run:
     portfolio: Portfolio
+    book: Book
 
     def __init__(self, book: BookSource, policy: Policy, settings: Settings) -> None:
         self.source, self.policy, self.settings = book, policy, settings
         self.desk, self.recorder = Desk(), Recorder()
         self.history = IndexHistory(settings.index)
         self.before: Market | None = None
+        self.valued: tuple[Market, Valuation] | None = None
         self.number = 0
 
     def step(self, snapshot: Market) -> None:
@@ -182,7 +185,13 @@ class _Run:
         self.number += 1
 
     def _worth(self) -> Valuation:
-        return value(self.portfolio.book(self.market.timestamp), self.market)
+        """The book as it stands, kept with its value until something changes it."""
+        market, before = self.market, self.valued
+        known = before[1] if before is not None and before[0] is market else None
+        self.book = self.portfolio.book(market.timestamp)
+        valuation = value(self.book, market, before=known)
+        self.valued = market, valuation
+        return valuation
 
     def _promised(self) -> Valuation:
         """With the scenarios of the promise."""
@@ -219,7 +228,7 @@ class _Run:
 
     def _flow(self, market: Market, days: float) -> list[Fill]:
         fills = []
-        for trade in self.source.flow(market, self.portfolio.book(market.timestamp), self.number, days):
+        for trade in self.source.flow(market, self.book, self.number, days):
             if self.portfolio.accounts[trade.account].venue in self.portfolio.paused:
                 continue
             try:
@@ -236,7 +245,7 @@ class _Run:
     def _decide(self, market: Market, valuation: Valuation) -> Decision:
         """The policy's answer; where it has none the engine holds, and says so."""
         state = State(
-            self.portfolio.book(market.timestamp),
+            self.book,
             market,
             valuation,
             self.number,

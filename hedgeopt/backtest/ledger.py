@@ -73,11 +73,13 @@ class Ledger:
         InputError
             When the postings do not balance, name an unknown side, or hold a number that is not finite.
         """
-        kept = [(side, amount) for side, amount in postings if amount != 0.0]
-        unknown = [side for side, _ in kept if side not in SIDES]
-        if unknown:
-            raise InputError("unknown side", file="ledger", field=memo, value=unknown[0], fix=f"known: {', '.join(SIDES)}")
-        total, size = sum(amount for _, amount in kept), sum(abs(amount) for _, amount in kept)
+        kept = [posting for posting in postings if posting[1] != 0.0]
+        total = size = 0.0
+        for side, amount in kept:
+            if side not in SIDES:
+                raise InputError("unknown side", file="ledger", field=memo, value=side, fix=f"known: {', '.join(SIDES)}")
+            total += amount
+            size += abs(amount)
         if not (abs(total) <= 1e-9 * max(size, 1.0) and price > 0):
             raise InputError(
                 "an entry does not balance", file="ledger", field=memo, value=f"{total:g} {currency} at {price:g}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,9 @@ import numpy as np
 from hedgeopt.backtest.ledger import Identity, Ledger
 from hedgeopt.book import Account, Book, Collateral, Link, Position
 from hedgeopt.errors import InputError
+from hedgeopt.exposures import known_premium
 from hedgeopt.market import Market
-from hedgeopt.models.costs.quotes import fees
+from hedgeopt.models.costs.quotes import unit_fee
 from hedgeopt.models.pricing.table import family_of
 
 __all__ = ["Fill", "Holding", "NoQuote", "Portfolio"]
@@ -32,6 +35,12 @@ class Holding:
     quantity: float
     cost: float = 0.0
     mark: float = 0.0
+
+    @cached_property
+    def position(self) -> Position:
+        """As a book states it; quoted instruments by name."""
+        item = self.instrument
+        return Position.model_construct(instrument=item if whole(item) else item.name, quantity=self.quantity)
 
 
 @dataclass(frozen=True)
@@ -89,14 +98,11 @@ class Portfolio:
     def book(self, timestamp: datetime) -> Book:
         """The holdings as a :class:`~hedgeopt.book.Book`; quoted instruments by name."""
         accounts = []
+        mine: dict[str, list[Position]] = {name: [] for name in self.accounts}
+        for (owner, _), holding in self.holdings.items():
+            mine[owner].append(holding.position)
         for name, account in self.accounts.items():
-            positions = tuple(
-                Position.model_construct(
-                    instrument=h.instrument if whole(h.instrument) else h.instrument.name, quantity=h.quantity
-                )
-                for (owner, _), h in self.holdings.items()
-                if owner == name
-            )
+            positions = tuple(mine[name])
             collateral = tuple(
                 Collateral.model_construct(asset=asset, amount=self.ledger.balance(name, asset))
                 for asset in self.ledger.currencies(name)
@@ -143,10 +149,10 @@ class Portfolio:
         where = self.accounts[account]
         held = self.holdings.get((account, f"{where.venue}:{instrument}"))
         item = held.instrument if held is not None else market.instrument(where.venue, instrument)
-        price = _fill_price(item, market, quantity, half_spread, edge, worse)
+        mark = _mark(item, market)
+        price = _fill_price(item, market, quantity, mark, half_spread, edge, worse)
         currency = item.settlement
         dollars = market.price(currency)
-        mark = _mark(item, market)
         if held is not None and abs(held.quantity + quantity) <= _DUST * abs(held.quantity):
             quantity = -held.quantity
         if item.kind in ("perpetual", "future"):
@@ -163,7 +169,7 @@ class Portfolio:
         notional = _notional(item, market)
         if charged:
             unit = mark * dollars if item.kind == "option" else 0.0
-            fee = abs(quantity) * float(fees([item], market, np.array([notional]), np.array([unit]))[0])
+            fee = abs(quantity) * unit_fee(item, market, notional, unit)
             self._cash(market.timestamp, account, currency, dollars, -fee / dollars, "fees", f"fee {instrument}")
         return Fill(
             market.timestamp, account, instrument, quantity, price, lost * dollars, fee, reason, abs(quantity) * notional
@@ -262,12 +268,15 @@ def whole(item: Any) -> bool:
 
 def unit_premium(item: Any, market: Market) -> float:
     """Units of the settlement asset that one unit is worth at its mark."""
+    known = known_premium(item, market)
+    if known is not None:
+        return known
     assets = tuple(dict.fromkeys((*item.assets, item.settlement)))
     return float(family_of(item).unit_risk([item], market, assets).premium[0])
 
 
 def _mark(item: Any, market: Market) -> float:
-    return float(market.quoted("mark_price", [item.id])[0]) if not whole(item) else 0.0
+    return market.quote("mark_price", item.id) if not whole(item) else 0.0
 
 
 def _notional(item: Any, market: Market) -> float:
@@ -277,20 +286,17 @@ def _notional(item: Any, market: Market) -> float:
 
 
 def _fill_price(
-    item: Any, market: Market, quantity: float, half_spread: float | None, edge: float | None, worse: float
+    item: Any, market: Market, quantity: float, mark: float, half_spread: float | None, edge: float | None, worse: float
 ) -> float:
     if whole(item):
         raise InputError(f"{item.name} ({item.kind}) is not traded at a quote", field="backtest")
-    mark = float(market.quoted("mark_price", [item.id])[0])
     if edge is not None:
         return mark * (1.0 - np.sign(quantity) * edge)
-    side = "ask_price" if quantity > 0 else "bid_price"
-    quote, other = (
-        float(market.quoted(name, [item.id])[0]) for name in (side, "bid_price" if quantity > 0 else "ask_price")
-    )
-    if np.isfinite(quote):
+    side, other_side = ("ask_price", "bid_price") if quantity > 0 else ("bid_price", "ask_price")
+    quote = market.quote(side, item.id)
+    if math.isfinite(quote):
         return quote
-    if half_spread is not None and not np.isfinite(other) and item.kind != "option":
+    if half_spread is not None and not math.isfinite(market.quote(other_side, item.id)) and item.kind != "option":
         return mark * (1.0 + np.sign(quantity) * half_spread)
     if worse > 0:
         if item.kind == "option":

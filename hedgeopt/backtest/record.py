@@ -15,6 +15,7 @@ from hedgeopt.backtest.valuation import Promise, Valuation
 from hedgeopt.errors import HedgeoptError
 from hedgeopt.market import Market
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.pricing.family import GREEKS
 
 __all__ = ["Recorder"]
 
@@ -100,13 +101,11 @@ class Recorder:
     def result(self, ledger: pd.DataFrame, config: dict[str, Any], policy: str, book: str) -> BacktestResult:
         """The tables."""
         steps = pd.DataFrame(self.steps).set_index("timestamp")
-        greeks = [column for column in steps.columns if column.split("_")[0] in _GREEKS]
-        steps = steps.fillna(dict.fromkeys(greeks, 0.0))
+        greeks = steps.columns[[column.split("_")[0] in GREEKS for column in steps.columns]]
+        unknown = greeks[steps[greeks].isna().any()]  # an asset counts from the step that first knew it
+        steps = steps.fillna(dict.fromkeys(unknown, 0.0))
         trades = pd.DataFrame(
             [{name: getattr(fill, name) for name in TRADE_COLUMNS} for fill in self.trades], columns=list(TRADE_COLUMNS)
         )
         attribution = pd.DataFrame(self.attribution, index=steps.index, columns=list(ATTRIBUTION_COLUMNS))
         return BacktestResult(steps, trades, attribution, ledger, config, self.events, policy, book)
-
-
-_GREEKS = ("delta", "gamma", "vega", "theta", "rho", "vanna", "volga")

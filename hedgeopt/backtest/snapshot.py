@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from hedgeopt.market import Market
 
@@ -25,8 +26,14 @@ class Snapshot(Market):
         return cls(market.timestamp, market.prices, market.instruments, market.quotes, market.source, market.notes)
 
     @cached_property
+    def memory(self) -> dict[str, Any]:  # type: ignore[override]
+        """Snapshots do not change: the book is priced before a decision, with its candidates, and after it."""
+        return {}
+
+    @cached_property
     def _row(self) -> dict[str, int]:
-        return {key: row for row, key in enumerate(self.quotes.index)}
+        keys = self.quotes.index.tolist()
+        return dict(zip(keys, range(len(keys)), strict=True))
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
@@ -36,6 +43,9 @@ class Snapshot(Market):
     def _ages(self) -> tuple[Any, Any]:
         """Oldest and newest time of all quotes."""
         stamps = self.quotes["timestamp"]
+        if isinstance(stamps.dtype, pd.DatetimeTZDtype):
+            plain = np.asarray(stamps, dtype="datetime64[ns]")  # in UTC; one that is missing makes both missing
+            return pd.Timestamp(plain.min(), tz="UTC"), pd.Timestamp(plain.max(), tz="UTC")
         return stamps.min(), stamps.max()
 
     def require_fresh(self, ids: Sequence[str], as_of: datetime, max_age: timedelta) -> None:
@@ -46,9 +56,20 @@ class Snapshot(Market):
 
     def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
         """Column ``field`` for the given ids as floats; NaN where the market has no such instrument."""
+        if not len(ids):
+            return np.zeros(0)
+        row = self._row
+        return self._column(field)[[row.get(key, -1) for key in ids]]
+
+    def quote(self, field: str, key: str) -> float:
+        """The same for one id."""
+        return float(self._column(field)[self._row.get(key, -1)])
+
+    def _column(self, field: str) -> np.ndarray:
+        """The quotes of one field, and NaN at the end."""
         values = self._columns.get(field)
         if values is None:
-            values = np.append(self.quotes[field].to_numpy(dtype=float), np.nan)
+            values = np.full(len(self.quotes) + 1, np.nan)
+            values[:-1] = self.quotes[field].to_numpy(dtype=float)
             self._columns[field] = values
-        row = self._row
-        return values[[row.get(key, -1) for key in ids]] if len(ids) else np.zeros(0)
+        return values

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from hedgeopt.exposures import build_exposures
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.margin.term import account_requirement
 from hedgeopt.models.pegs import moved_by, tokens
 from hedgeopt.models.pricing.family import GREEKS, greek
+from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
-from hedgeopt.models.scenarios.set import ScenarioSet
+from hedgeopt.models.scenarios.set import ScenarioSet, unmoved
 
 __all__ = ["Promise", "Valuation", "moved_assets", "value"]
 
@@ -75,28 +75,54 @@ def moved_assets(book: Book, market: Market) -> list[str]:
         for position in account.positions:
             item = position.instrument
             item = market.instrument(account.venue, item) if isinstance(item, str) else item
-            found.update(dict.fromkeys(item.assets))
-    return [asset for asset in tokens(found) if asset not in dollar_assets()]
+            for asset in item.assets:
+                found[asset] = None
+    return list(_moved(tuple(found)))
 
 
-def value(book: Book, market: Market, scenarios: ScenarioSet | None = None) -> Valuation:
-    """Price a book; without ``scenarios`` in one that moves nothing."""
-    still = _still(moved_assets(book, market))
-    e = build_exposures(book, market, (), scenarios or still, still, trades=False)
-    margins = [
-        [account_requirement(e, c, e.rows.quantity, kind) for c in range(len(e.accounts))]
-        for kind in ("initial", "maintenance")
-    ]
-    return Valuation(e, np.array(margins[0]), np.array(margins[1]))
+@lru_cache(maxsize=64)
+def _moved(columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(asset for asset in tokens(columns) if asset not in dollar_assets())
 
 
-def _still(assets: list[str]) -> ScenarioSet:
-    ones = np.ones((1, len(assets)))
-    return ScenarioSet(
-        name="nothing moves",
-        assets=tuple(assets),
-        spot_factor=ones,
-        log_vol_shift=0.0 * ones,
-        horizon_days=0.0,
-        labels=("still",),
-    )
+def value(book: Book, market: Market, scenarios: ScenarioSet | None = None, *, before: Valuation | None = None) -> Valuation:
+    """Price a book; without ``scenarios`` in one that moves nothing.
+
+    ``before`` is a valuation at the same market: where the book still holds the same instruments and no scenarios are given,
+    only quantities and cash are new.
+    """
+    e = None if before is None or scenarios is not None else _again(before.exposures, book, market)
+    if e is None:
+        still = unmoved(tuple(moved_assets(book, market)))
+        e = build_exposures(book, market, (), scenarios or still, still, trades=False)
+    needs = [e.margins.requirement(c, e.rows.quantity, e.collateral[c]) for c in range(len(e.accounts))]
+    return Valuation(e, np.array([need.initial for need in needs]), np.array([need.maintenance for need in needs]))
+
+
+def _again(e: Exposures, book: Book, market: Market) -> Exposures | None:
+    """The exposures with the book's quantities and cash; None unless it holds the same quoted instruments in their order."""
+    rows = e.rows
+    quantity: list[float] = []
+    if len(e.base_pnl) != 1 or e.n_candidates or e.accounts != tuple(account.name for account in book.accounts):
+        return None
+    accounts = rows.account.tolist()
+    collateral, slopes = np.zeros_like(e.collateral), np.zeros_like(e.collateral)
+    column = {asset: a for a, asset in enumerate(e.assets)}
+    for c, account in enumerate(book.accounts):
+        for position in account.positions:
+            k, name = len(quantity), position.instrument
+            if not isinstance(name, str) or k == len(rows) or accounts[k] != c or rows.instruments[k].name != name:
+                return None
+            quantity.append(position.quantity)
+        for posted in account.collateral:
+            if posted.asset not in column:
+                return None
+            collateral[c, column[posted.asset]] += posted.amount
+            for asset, slope in price_slopes(posted.asset, market).items():
+                slopes[c, column[asset]] += posted.amount * slope
+    if len(quantity) != len(rows):
+        return None
+    held = np.array(quantity, float)
+    equity = collateral @ e.prices
+    np.add.at(equity, rows.account, held * rows.value)
+    return replace(e, equity=equity, collateral=collateral, collateral_delta=slopes, rows=replace(rows, quantity=held))

@@ -12,7 +12,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
 from hedgeopt.models.pricing.family import MarketView
 
-__all__ = ["UnitCost", "fees", "unit_cost"]
+__all__ = ["UnitCost", "fees", "unit_cost", "unit_fee"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,9 @@ def unit_cost(
     mark_half_spread
         Half-spread as a share of price assumed for instruments that carry a mark and no quote at all; None: not tradable.
     """
+    if not len(instruments):
+        nothing, none = np.zeros(0), np.zeros(0, bool)
+        return UnitCost(nothing, nothing, nothing, none, none, none)
     ids = [item.id for item in instruments]
     bid, ask, mark = (market.quoted(field, ids) for field in ("bid_price", "ask_price", "mark_price"))
     if mark_half_spread is not None:
@@ -83,14 +86,16 @@ def fees(instruments: Sequence[Any], market: MarketView, notional: np.ndarray, o
 
     Vectors (coins): price .0001 pays .0000125; .0024 pays .0003; .05 pays .0003.
     """
-    result = np.empty(len(instruments))
-    for i, item in enumerate(instruments):
-        rates = _rates(item.venue)
-        if item.kind == "option":
-            result[i] = min(rates["option_rate"] * market.price(item.underlying), rates["option_cap"] * option_price[i])
-        else:
-            result[i] = rates[f"{item.kind}_taker"] * notional[i]
-    return result
+    each = zip(instruments, notional.tolist(), option_price.tolist(), strict=True)
+    return np.array([unit_fee(item, market, usd, price) for item, usd, price in each], float)
+
+
+def unit_fee(item: Any, market: MarketView, notional: float, option_price: float) -> float:
+    """:func:`fees` of one instrument."""
+    rates = _rates(item.venue)
+    if item.kind == "option":
+        return min(rates["option_rate"] * market.price(item.underlying), rates["option_cap"] * option_price)
+    return rates[f"{item.kind}_taker"] * notional
 
 
 def _rates(venue: str) -> dict[str, float]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import Term, TradeVariables
+from hedgeopt.models.term import Term, TradeVariables, put
 
 __all__ = ["TransactionCost"]
 
@@ -23,7 +23,8 @@ class _BoundCost:
         self.expression = self._buy @ trades.buy + self._sell @ trades.sell
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
-        self._buy.value, self._sell.value = e.cost_buy * scale, e.cost_sell * scale
+        put(self._buy, e.cost_buy * scale)
+        put(self._sell, e.cost_sell * scale)
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         return float(e.cost_buy @ np.maximum(x, 0.0) + e.cost_sell @ np.maximum(-x, 0.0))

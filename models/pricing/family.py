@@ -80,6 +80,10 @@ class UnitRisk:
         """All zero, to be filled by a family."""
         return cls(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros((len(GREEKS), n, assets)), np.zeros(n))
 
+    def take(self, rows: np.ndarray) -> UnitRisk:
+        """Those of some instruments, copied."""
+        return UnitRisk(self.value[rows], self.notional[rows], self.premium[rows], self.greeks[:, rows], self.carry[rows])
+
 
 class Family(Protocol):
     """One kind of instrument: its type, its value and Greeks, and its revaluation in scenarios.

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from hedgeopt.models.data import dollar_assets
 
-__all__ = ["Asset", "Derivative", "Dollars", "Expiring", "Instrument", "Positive"]
+__all__ = ["Asset", "Derivative", "Dollars", "Expiring", "Instrument", "Positive", "has"]
 
 
 def _asset_code(code: str) -> str:
@@ -23,6 +23,17 @@ Asset = Annotated[str, AfterValidator(_asset_code)]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Dollars = Annotated[float, Field(allow_inf_nan=False, description="US dollars")]
+
+
+_HAS: dict[tuple[type, str], bool] = {}
+
+
+def has(item: Any, name: str) -> bool:
+    """Whether an instrument's type has an attribute; found once per type, as families are told apart by what they lack."""
+    key = type(item), name
+    if key not in _HAS:
+        _HAS[key] = name in getattr(key[0], "model_fields", ()) or hasattr(key[0], name)
+    return _HAS[key]
 
 
 class Instrument(BaseModel):

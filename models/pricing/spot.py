@@ -33,6 +33,9 @@ def price_slopes(
 
 def add_delta(risk: UnitRisk, row: int, assets: tuple[str, ...], asset: str, units: float, market: MarketView) -> None:
     """Add the delta of ``units`` of an asset to one row, by underlying and peg factor where the asset is pegged."""
+    if moved_by(asset) == (asset,):
+        risk.greeks[greek("delta"), row, assets.index(asset)] += units
+        return
     for column, slope in price_slopes(asset, market).items():
         risk.greeks[greek("delta"), row, assets.index(column)] += units * slope
 

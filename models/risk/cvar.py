@@ -10,7 +10,7 @@ from pydantic import Field
 
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import Term, TradeVariables
+from hedgeopt.models.term import Term, TradeVariables, put
 
 __all__ = ["CVaR", "feasible_weights", "tail_loss", "value_at_risk"]
 
@@ -71,11 +71,10 @@ class _BoundCVaR:
         self.expression = cvar(-(self._pnl @ trades.net) - self._base, beta, probabilities=self._p)
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
-        # Exposures are finite by construction; cvxpy's own check of a matrix this large costs more than the solve.
-        self._pnl.save_value(e.pnl * scale)
-        self._base.value = e.base_pnl
-        if self._p is not None:
-            self._p.value = e.probabilities
+        put(self._pnl, e.pnl * scale)
+        put(self._base, e.base_pnl)
+        if self._p is not None and e.probabilities is not None:
+            put(self._p, e.probabilities)
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         return tail_loss(-(e.base_pnl + e.pnl @ x), self.beta, e.probabilities)

@@ -11,7 +11,7 @@ from pydantic import Field
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import LinearTerm, Term, TradeVariables
+from hedgeopt.models.term import LinearTerm, Term, TradeVariables, put
 
 __all__ = ["StressLoss"]
 
@@ -75,9 +75,11 @@ class _BoundUnwind(_BoundStress):
         super().update(e, scale)
         sell, buy = (unit[e.candidate] for unit in self._unit(e))
         held = e.rows.quantity[e.candidate]
-        self._sell.value, self._buy.value = sell * scale, buy * scale
-        self._long.value, self._short.value = sell * held, buy * held
-        self._held.value = self._resting(e)
+        put(self._sell, sell * scale)
+        put(self._buy, buy * scale)
+        put(self._long, sell * held)
+        put(self._short, buy * held)
+        put(self._held, self._resting(e))
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         sell, buy = self._unit(e)

@@ -13,7 +13,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import LinearTerm, Term, TradeVariables
+from hedgeopt.models.term import LinearTerm, Term, TradeVariables, put
 
 __all__ = ["NetLeverage", "TrueLeverage"]
 
@@ -55,9 +55,16 @@ class _BoundTrueLeverage:
         n = e.n_candidates
         self._exposure, self._held, self._rest = cp.Parameter(n, nonneg=True), cp.Parameter(n), cp.Parameter(nonneg=True)
         self.expression = cp.norm1(cp.multiply(self._exposure, trades.net) + self._held) + self._rest
+        self._known: tuple[Exposures, tuple[np.ndarray, np.ndarray, float]] | None = None
         self._parts(e)
 
     def _parts(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
+        """Weights and holdings (N,) of the candidates, and what trades do not change; kept for the last exposures."""
+        if self._known is None or self._known[0] is not e:
+            self._known = e, self._find(e)
+        return self._known[1]
+
+    def _find(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
         equity, columns = _equity(e), _columns(e, self._spec.underlying)
         unit = np.abs(e.rows.greeks[greek("delta")][:, columns]) @ e.prices[columns] / equity
         gross = unit * np.abs(e.rows.quantity)
@@ -67,7 +74,9 @@ class _BoundTrueLeverage:
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         unit, held, rest = self._parts(e)
-        self._exposure.value, self._held.value, self._rest.value = unit * scale, unit * held, rest
+        put(self._exposure, unit * scale)
+        put(self._held, unit * held)
+        put(self._rest, rest)
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         unit, held, rest = self._parts(e)

@@ -9,7 +9,7 @@ import numpy as np
 
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import Term, TradeVariables
+from hedgeopt.models.term import Term, TradeVariables, put
 
 __all__ = ["Variance"]
 
@@ -39,7 +39,9 @@ class _BoundVariance:
         r = np.linalg.qr(matrix, mode="r") if len(matrix) > n else matrix
         square = np.zeros((n + 1, n + 1))
         square[: len(r)] = r
-        self._factor.value, self._offset.value = square[:, :n] / self._size, square[:, n] / self._size
+        square /= self._size
+        put(self._factor, square[:, :n])
+        put(self._offset, square[:, n])
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         pnl = e.base_pnl + e.pnl @ x

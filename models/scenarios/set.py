@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from hedgeopt.models.pegs import claim, is_peg, peg_factor
 if TYPE_CHECKING:
     from hedgeopt.models.scenarios.events import Occurrence
 
-__all__ = ["TABLES", "ScenarioSet", "vol_term_weight"]
+__all__ = ["TABLES", "ScenarioSet", "unmoved", "vol_term_weight"]
 
 TABLES = (
     "spot_factor",
@@ -152,6 +153,13 @@ class ScenarioSet:
         p = self.weights[self.weights > 0]
         return float(np.exp(-(p * np.log(p)).sum()))
 
+    @cached_property
+    def still(self) -> bool:
+        """Nothing moves, no time passes and nothing happens: no instrument changes its value."""
+        if self.horizon_days or self.events or self.recovery or (self.spot_factor != 1.0).any():
+            return False
+        return not any((values := getattr(self, name)) is not None and values.any() for name in TABLES[1:])
+
     def column(self, asset: str) -> int | None:
         """Column of ``asset``; None for a dollar asset or peg factor without a scenario (it keeps its price).
 
@@ -197,3 +205,10 @@ class ScenarioSet:
         if missing:
             raise InputError(f"no scenario moves {missing[0]}", field=f"scenarios {self.name!r}")
         return np.array(found, dtype=np.int64)
+
+
+@lru_cache(maxsize=64)
+def unmoved(assets: tuple[str, ...]) -> ScenarioSet:
+    """One scenario, ``still``, in which nothing moves and no time passes."""
+    ones = np.ones((1, len(assets)))
+    return ScenarioSet("nothing moves", assets, ones, 0.0 * ones, horizon_days=0.0, labels=("still",))

@@ -18,7 +18,6 @@ from hedgeopt.errors import InfeasibleError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
-from hedgeopt.models.scenarios.stress_table import StressSettings, packaged_events
 from hedgeopt.policy import Policy as Rules
 from hedgeopt.program import Program, trade_box
 from hedgeopt.solve import Solution, expose, solve_program
@@ -75,10 +74,9 @@ class Optimizer:
             chosen = rules.candidates.model_copy(update={"mark_half_spread": state.mark_half_spread})
             rules = rules.model_copy(update={"candidates": chosen})
         with as_known(rules.scenarios, state.market.timestamp, lambda: state.history) as known:
-            update = {"scenarios": known}
-            if not self._columns.stressed:  # nothing in the policy looks at them
-                update["stress"] = StressSettings(names=(packaged_events()[0].name,))
-            e = expose(state.book, state.market, rules.model_copy(update=update))
+            if known is not rules.scenarios:
+                rules = rules.model_copy(update={"scenarios": known})
+            e = expose(state.book, state.market, rules, stressed=self._columns.stressed)
         self.solution = self._quick(e)
         if self.no_trade > 0 and self._may_hold(e):
             nothing = np.zeros(e.n_candidates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cvxpy as cp
 
+from hedgeopt.backtest.policies.replayed import replayed
 from hedgeopt.certificate import certify, relative_violation
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program import Program, trade_box
@@ -20,11 +21,7 @@ def solve_smooth(program: Program, e: Exposures) -> Solution | None:
     tighten: dict[str, float] = {}
     for _ in range(_ATTEMPTS):
         program.update(e, box, tighten)
-        try:
-            program.problem.solve(solver=cp.CLARABEL)
-        except cp.SolverError:
-            return None
-        if program.variables.buy.value is None:
+        if not _solve(program.problem):
             return None
         x = program.x()
         certificate, sides = certify(program, e, box, x, {})
@@ -34,3 +31,15 @@ def solve_smooth(program: Program, e: Exposures) -> Solution | None:
         for name, amount in over.items():
             tighten[name] = tighten.get(name, 0.0) + 1.5 * amount
     return None
+
+
+def _solve(problem: cp.Problem) -> bool:
+    """Whether there is a point."""
+    compiled = replayed(problem)
+    if compiled is not None:
+        return compiled.solve()
+    try:
+        problem.solve(solver=cp.CLARABEL)
+    except cp.SolverError:
+        return False
+    return all(variable.value is not None for variable in problem.variables())

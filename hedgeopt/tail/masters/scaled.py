@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Loss sizes may change by this factor before the scales are computed anew.
 _RESCALE = 10.0
+# A right-hand side beyond this bounds nothing.
+_FAR = 1e15
 
 
 class Scaled(Structure):
@@ -182,10 +184,10 @@ def _row_top(A: Any) -> Vector:
 
 
 def _unit(b: Vector, b_eq: Vector, raw: list[Vector]) -> float:
-    """A typical loss: the constants' spread, else the size of the equality or inequality right-hand sides."""
+    """A typical loss: the constants' spread, else the equalities' size, else the middle of the bounds' orders of magnitude."""
     sizes = [float(x.std()) for x in raw if len(x)] + [float(np.abs(b_eq).max(initial=0.0))]
     largest = max(sizes, default=0.0)
     if largest <= 0:
-        nonzero = np.abs(b[b != 0])
-        largest = float(np.median(nonzero)) if len(nonzero) else 1.0
+        nonzero = np.abs(b[(b != 0) & (np.abs(b) < _FAR)])
+        largest = float(np.sqrt(nonzero.min()) * np.sqrt(nonzero.max())) if len(nonzero) else 1.0
     return largest if largest > 0 and np.isfinite(largest) else 1.0

@@ -30,7 +30,8 @@ def memory_case(scenarios: int, instruments: int, kind: str, plain: bool = False
     with Measure() as measure:
         problem.solve(method="tail", threads=1)
     return {
-        "case": "memory", "scenarios": scenarios, "instruments": instruments, "dtype": kind, "as": "array" if plain else "source",
+        "case": "memory", "scenarios": scenarios, "instruments": instruments, "dtype": kind,
+        "as": "array" if plain else "source",
         "matrix_bytes": matrix.nbytes, **measure.record(),
         "extra_share_of_matrix": measure.resident_bytes / matrix.nbytes,
         "scenario_vectors_worth": measure.resident_bytes / (8 * scenarios),

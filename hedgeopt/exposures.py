@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,31 +21,18 @@ from hedgeopt.models.costs.quotes import unit_cost
 from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import is_peg, moved_by
-from hedgeopt.models.pricing.family import Family, UnitRisk, greek
-from hedgeopt.models.pricing.instrument import Derivative
+from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.pricing.spot import price_slopes
-from hedgeopt.models.pricing.table import FAMILIES
 from hedgeopt.models.pricing.transfer import TRANSFER, Transfer
-from hedgeopt.models.scenarios.effects import as_seen_by, misled_venues, unwind_multiplier
+from hedgeopt.models.scenarios.effects import unwind_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet
+from hedgeopt.revaluation import Place, Revaluer, Table, revalue
+from hedgeopt.unit_risk import known_carry, paid_in_column, unit_risk
 
-__all__ = ["build_exposures", "known_premium"]
+__all__ = ["build_exposures"]
 
 _LEAST_TRANSFER_COST = 1e-6
 """Share of the amount that a transfer costs at least: where moving is free, nothing should move without reason."""
-
-_FAMILIES: dict[str, Family] = {**FAMILIES, TRANSFER.kind: TRANSFER}
-
-
-@dataclass(frozen=True)
-class _Table:
-    """The rows before pricing: instruments once each, and (account, instrument) pairs that point to them."""
-
-    unique: list[Any]
-    instrument: np.ndarray
-    account: np.ndarray
-    quantity: np.ndarray
-    candidate: np.ndarray
 
 
 def build_exposures(
@@ -83,7 +69,7 @@ def build_exposures(
     table = _rows(book, market, candidates if trades else (), transfers if trades else ())
     assets = _assets(book, table.unique)
     prices = np.array([market.price(asset) for asset in assets])
-    risk = _unit_risk(table.unique, market, assets)
+    risk = unit_risk(table.unique, market, assets)
     collateral = np.zeros((len(book.accounts), len(assets)))
     collateral_delta = np.zeros_like(collateral)
     for c, account in enumerate(book.accounts):
@@ -93,7 +79,7 @@ def build_exposures(
                 collateral_delta[c, assets.index(column)] += item.amount * slope
 
     notes = [*market.notes, *_peg_notes(assets, scenarios)]
-    carry = _known_carry(table.unique, risk, notes)
+    carry = known_carry(table.unique, risk, notes)
     at = table.instrument
     items = tuple(table.unique[i] for i in at)
     ids = [item.id for item in items]
@@ -123,10 +109,10 @@ def build_exposures(
     equity = collateral @ prices
     np.add.at(equity, rows.account, rows.quantity * rows.value)
 
-    where = _Place(tuple(account.venue for account in book.accounts), equity, _paid_in(table.unique, risk, assets))
+    where = Place(tuple(account.venue for account in book.accounts), equity, paid_in_column(table.unique, risk, assets))
     same = stress is scenarios  # a book valued where nothing moves
-    sample = _revalue(table, market, scenarios, assets, collateral, prices, risk, where, keep_units=same)
-    shock = sample if same else _revalue(table, market, stress, assets, collateral, prices, risk, where, keep_units=True)
+    sample = revalue(table, market, scenarios, assets, collateral, prices, risk, where, keep_units=same)
+    shock = sample if same else revalue(table, market, stress, assets, collateral, prices, risk, where, keep_units=True)
     stress_prices = np.tile(prices, (len(stress), 1))
     if not stress.still:
         for a, asset in enumerate(assets):
@@ -166,7 +152,7 @@ def build_exposures(
         stress_prices=stress_prices,
         links=links,
         margins=account_margins(
-            book, market, rows, assets, prices, stress, shock.unit_pnl, _Revaluer(tuple(table.unique), at, market)
+            book, market, rows, assets, prices, stress, shock.unit_pnl, Revaluer(tuple(table.unique), at, market)
         ),
         notes=tuple(notes),
         collateral_delta=collateral_delta,
@@ -194,7 +180,7 @@ def _stress_unwind(
     return times * cost.sell + fee, times * cost.buy + fee
 
 
-def _rows(book: Book, market: Market, candidates: Sequence[Any], transfers: Sequence[Transfer]) -> _Table:
+def _rows(book: Book, market: Market, candidates: Sequence[Any], transfers: Sequence[Transfer]) -> Table:
     unique: dict[str, int] = {}
     instruments: list[Any] = []
 
@@ -228,7 +214,7 @@ def _rows(book: Book, market: Market, candidates: Sequence[Any], transfers: Sequ
     for pair in tradable:
         pairs.setdefault(pair, 0.0)
     order = {pair: row for row, pair in enumerate(pairs)}
-    return _Table(
+    return Table(
         unique=instruments,
         instrument=np.array([i for _, i in pairs], dtype=np.int64),
         account=np.array([c for c, _ in pairs], dtype=np.int64),
@@ -281,180 +267,9 @@ def _peg_notes(assets: Sequence[str], scenarios: ScenarioSet) -> list[str]:
     return [f"no scenario of {scenarios.name} moves the peg of {', '.join(held)}: give it under pegs"] if held else []
 
 
-def _by_family(instruments: Sequence[Any]) -> dict[str, list[int]]:
-    groups: dict[str, list[int]] = defaultdict(list)
-    for i, item in enumerate(instruments):
-        groups[item.kind].append(i)
-    return groups
-
-
-def _unit_risk(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:
-    """Value and Greeks of each instrument; taken from the market's memory where that has priced them all before."""
-    memory = market.memory
-    if memory is None:
-        return _priced(instruments, market, assets)
-    known = memory.get(_UNIT_RISK)
-    if known is not None and known.assets == assets:
-        rows = [known.row.get(id(item)) for item in instruments]
-        if None not in rows:
-            return known.risk.take(np.array(rows, np.int64))
-    risk = _priced(instruments, market, assets)
-    memory[_UNIT_RISK] = _Known(tuple(instruments), {id(item): i for i, item in enumerate(instruments)}, assets, risk)
-    return risk
-
-
-_UNIT_RISK = "unit risk"
-
-
-@dataclass(frozen=True)
-class _Known:
-    """Instruments priced before, and the row of each by its identity (they are kept, so that it stays theirs)."""
-
-    instruments: tuple[Any, ...]
-    row: dict[int, int]
-    assets: tuple[str, ...]
-    risk: UnitRisk
-
-
-def known_premium(item: Any, market: Market) -> float | None:
-    """Units of the settlement asset that one unit is worth at its mark, where the market's memory has priced it."""
-    known = None if market.memory is None else market.memory.get(_UNIT_RISK)
-    if known is None:
-        return None
-    row = known.row.get(id(item))
-    return None if row is None else float(known.risk.premium[row])
-
-
-def _priced(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:
-    total = UnitRisk.zeros(len(instruments), len(assets))
-    for kind, members in _by_family(instruments).items():
-        part = _FAMILIES[kind].unit_risk([instruments[i] for i in members], market, assets)
-        for name in ("value", "notional", "premium", "carry"):
-            getattr(total, name)[members] = getattr(part, name)
-        total.greeks[:, members] = part.greeks
-    bad = ~np.isfinite(total.greeks).all(axis=(0, 2)) | ~np.isfinite(total.value)
-    if bad.any():
-        raise InputError(f"{instruments[int(np.flatnonzero(bad)[0])].id} has a value or Greek that is not finite")
-    return total
-
-
-def _known_carry(instruments: Sequence[Any], risk: UnitRisk, notes: list[str]) -> np.ndarray:
-    unknown = np.flatnonzero(np.isnan(risk.carry))
-    if len(unknown):
-        names = ", ".join(instruments[i].name for i in unknown[:3]) + (", …" if len(unknown) > 3 else "")
-        notes.append(f"no funding rate given for {names}: carry counted as 0")
-    carry = risk.carry.copy()
-    carry[unknown] = 0.0
-    return carry
-
-
-def _paid_in(instruments: Sequence[Any], risk: UnitRisk, assets: tuple[str, ...]) -> np.ndarray:
-    """(U,) column of the asset that each instrument's premium is paid in; -1 without a premium or such an asset."""
-    column = {asset: a for a, asset in enumerate(assets)}
-    found = np.full(len(instruments), -1)
-    for i in np.flatnonzero(risk.premium).tolist():
-        found[i] = column.get(instruments[i].settlement, -1)
-    return found
-
-
 def _trade_greeks(candidate: np.ndarray, rows: Rows, paid_in: np.ndarray) -> np.ndarray:
     """Greeks per unit traded: what is bought is paid for in its settlement asset, whose delta leaves the book."""
     result = rows.greeks[:, candidate].copy()
     paid = np.flatnonzero(paid_in >= 0)
     result[greek("delta"), paid, paid_in[paid]] -= rows.premium[candidate[paid]]
     return result
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Venue of each of C accounts, and their equity (C,) in USD today; ``paid_in`` (U,) as of :func:`_paid_in`."""
-
-    venues: tuple[str, ...]
-    equity: np.ndarray
-    paid_in: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Revalued:
-    pnl: np.ndarray
-    account_pnl: np.ndarray
-    unit_pnl: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Revaluer:
-    """USD change of value per unit held (S, M) of every row in any scenario set."""
-
-    unique: tuple[Any, ...]
-    instrument: np.ndarray
-    market: Market
-
-    def __call__(self, scenarios: ScenarioSet) -> np.ndarray:
-        return _unit_pnl(self.unique, self.market, scenarios)[:, self.instrument]
-
-
-def _revalue(
-    table: _Table,
-    market: Market,
-    scenarios: ScenarioSet,
-    assets: tuple[str, ...],
-    collateral: np.ndarray,
-    prices: np.ndarray,
-    risk: UnitRisk,
-    where: _Place,
-    *,
-    keep_units: bool = False,
-) -> _Revalued:
-    """P&L (S, N) per unit traded and (S, C) of each account's present holdings.
-
-    A venue whose oracle errs settles its derivatives at the prices it sees. Where a venue pays out only a share r of equity,
-    what counts is ``r (equity + P&L) - equity``: linear in trades, and exact while equity stays positive.
-    """
-    if scenarios.still:
-        n, units = len(scenarios), len(table.instrument) if keep_units else 0
-        zero = np.zeros((n, len(table.candidate))), np.zeros((n, len(collateral))), np.zeros((n if keep_units else 0, units))
-        return _Revalued(*zero)
-    pnl = _unit_pnl(table.unique, market, scenarios)
-    moves = np.empty((len(scenarios), len(assets)), order="F")
-    for a, asset in enumerate(assets):
-        moves[:, a] = prices[a] * (scenarios.price_factor(asset) - 1.0)
-    account_pnl = moves @ collateral.T
-    held = np.flatnonzero(table.quantity)
-    for c in range(collateral.shape[0]):
-        mine = held[table.account[held] == c]
-        account_pnl[:, c] += pnl[:, table.instrument[mine]] @ table.quantity[mine]
-
-    at = table.instrument[table.candidate]
-    traded = pnl[:, at]
-    paid_in = where.paid_in[at]
-    for column in np.unique(paid_in[paid_in >= 0]).tolist():
-        if moves[:, column].any():  # the coins paid away no longer move with the market
-            paid = np.flatnonzero(paid_in == column)
-            traded[:, paid] -= moves[:, [column]] * risk.premium[at[paid]]
-    for c, venue in enumerate(where.venues):
-        if venue in scenarios.recovery:
-            kept = scenarios.recovery[venue]
-            account_pnl[:, c] = kept * account_pnl[:, c] - (1.0 - kept) * max(where.equity[c], 0.0)
-            traded[:, table.account[table.candidate] == c] *= kept[:, None]
-    return _Revalued(traded, account_pnl, pnl[:, table.instrument] if keep_units else np.zeros((0, 0)))
-
-
-def _unit_pnl(unique: Sequence[Any], market: Market, scenarios: ScenarioSet) -> np.ndarray:
-    """(S, U) USD P&L per unit held of each instrument; derivatives at the prices that their venue sees."""
-    n_scenarios = len(scenarios)
-    pnl = np.empty((n_scenarios, len(unique)), order="F")
-    misled = misled_venues(scenarios)
-    for kind, members in _by_family(unique).items():
-        by_view: dict[str | None, list[int]] = defaultdict(list)
-        for i in members:
-            wrong = isinstance(unique[i], Derivative) and unique[i].venue in misled
-            by_view[unique[i].venue if wrong else None].append(i)
-        for venue, mine in by_view.items():
-            out = np.empty((n_scenarios, len(mine)), order="F")
-            seen = scenarios if venue is None else as_seen_by(scenarios, venue)
-            _FAMILIES[kind].scenario_pnl([unique[i] for i in mine], market, seen, out)
-            pnl[:, mine] = out
-    if not np.isfinite(pnl).all():
-        at = int(np.flatnonzero(~np.isfinite(pnl).all(axis=0))[0])
-        raise InputError(f"{unique[at].id} has a scenario value that is not finite", field=scenarios.name)
-    return pnl

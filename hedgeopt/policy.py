@@ -45,7 +45,7 @@ class Candidates(_Strict):
     max_relative_spread: float = Field(default=0.5, gt=0, description="largest (ask - bid) / mid of an option")
     held: bool = Field(
         default=True,
-        description="what the book holds may be closed whatever its days, delta or spread: those three rules choose new hedges",
+        description="what the book holds may be closed whatever its days, delta or spread: those rules choose new hedges",
     )
     max_order_notional: float = Field(
         default=25_000_000.0,

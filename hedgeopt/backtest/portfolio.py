@@ -13,10 +13,10 @@ import numpy as np
 from hedgeopt.backtest.ledger import Identity, Ledger
 from hedgeopt.book import Account, Book, Collateral, Link, Position
 from hedgeopt.errors import InputError
-from hedgeopt.exposures import known_premium
 from hedgeopt.market import Market
 from hedgeopt.models.costs.quotes import unit_fee
 from hedgeopt.models.pricing.table import family_of
+from hedgeopt.unit_risk import known_premium
 
 __all__ = ["Fill", "Holding", "NoQuote", "Portfolio"]
 

@@ -184,7 +184,7 @@ def _row_top(A: Any) -> Vector:
 
 
 def _unit(b: Vector, b_eq: Vector, raw: list[Vector]) -> float:
-    """A typical loss: the constants' spread, else the equalities' size, else the middle of the bounds' orders of magnitude."""
+    """A typical loss: the constants' spread, else the equalities' size, else the middle of the bounds' magnitudes."""
     sizes = [float(x.std()) for x in raw if len(x)] + [float(np.abs(b_eq).max(initial=0.0))]
     largest = max(sizes, default=0.0)
     if largest <= 0:

@@ -1,0 +1,99 @@
+"""Value, Greeks, premium and carry of one unit of every instrument, by its family."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.market import Market
+from hedgeopt.models.pricing.family import Family, UnitRisk
+from hedgeopt.models.pricing.table import FAMILIES
+from hedgeopt.models.pricing.transfer import TRANSFER
+
+__all__ = ["EVERY_FAMILY", "by_family", "known_carry", "known_premium", "paid_in_column", "unit_risk"]
+
+EVERY_FAMILY: dict[str, Family] = {**FAMILIES, TRANSFER.kind: TRANSFER}
+"""Instrument families by kind, with transfers of collateral, which are priced like trades."""
+
+
+def by_family(instruments: Sequence[Any]) -> dict[str, list[int]]:
+    """Positions of the instruments of each kind."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, item in enumerate(instruments):
+        groups[item.kind].append(i)
+    return groups
+
+
+def unit_risk(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:
+    """Value and Greeks of each instrument; taken from the market's memory where that has priced them all before."""
+    memory = market.memory
+    if memory is None:
+        return _priced(instruments, market, assets)
+    known = memory.get(_UNIT_RISK)
+    if known is not None and known.assets == assets:
+        rows = [known.row.get(id(item)) for item in instruments]
+        if None not in rows:
+            return known.risk.take(np.array(rows, np.int64))
+    risk = _priced(instruments, market, assets)
+    memory[_UNIT_RISK] = _Known(tuple(instruments), {id(item): i for i, item in enumerate(instruments)}, assets, risk)
+    return risk
+
+
+_UNIT_RISK = "unit risk"
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Instruments priced before, and the row of each by its identity (they are kept, so that it stays theirs)."""
+
+    instruments: tuple[Any, ...]
+    row: dict[int, int]
+    assets: tuple[str, ...]
+    risk: UnitRisk
+
+
+def known_premium(item: Any, market: Market) -> float | None:
+    """Units of the settlement asset that one unit is worth at its mark, where the market's memory has priced it."""
+    known = None if market.memory is None else market.memory.get(_UNIT_RISK)
+    if known is None:
+        return None
+    row = known.row.get(id(item))
+    return None if row is None else float(known.risk.premium[row])
+
+
+def _priced(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:
+    total = UnitRisk.zeros(len(instruments), len(assets))
+    for kind, members in by_family(instruments).items():
+        part = EVERY_FAMILY[kind].unit_risk([instruments[i] for i in members], market, assets)
+        for name in ("value", "notional", "premium", "carry"):
+            getattr(total, name)[members] = getattr(part, name)
+        total.greeks[:, members] = part.greeks
+    bad = ~np.isfinite(total.greeks).all(axis=(0, 2)) | ~np.isfinite(total.value)
+    if bad.any():
+        raise InputError(f"{instruments[int(np.flatnonzero(bad)[0])].id} has a value or Greek that is not finite")
+    return total
+
+
+def known_carry(instruments: Sequence[Any], risk: UnitRisk, notes: list[str]) -> np.ndarray:
+    """(U,) USD of carry per unit; where no rate is given it counts as zero, and ``notes`` says so."""
+    unknown = np.flatnonzero(np.isnan(risk.carry))
+    if len(unknown):
+        names = ", ".join(instruments[i].name for i in unknown[:3]) + (", …" if len(unknown) > 3 else "")
+        notes.append(f"no funding rate given for {names}: carry counted as 0")
+    carry = risk.carry.copy()
+    carry[unknown] = 0.0
+    return carry
+
+
+def paid_in_column(instruments: Sequence[Any], risk: UnitRisk, assets: tuple[str, ...]) -> np.ndarray:
+    """(U,) column of the asset that each instrument's premium is paid in; -1 without a premium or such an asset."""
+    column = {asset: a for a, asset in enumerate(assets)}
+    found = np.full(len(instruments), -1)
+    for i in np.flatnonzero(risk.premium).tolist():
+        found[i] = column.get(instruments[i].settlement, -1)
+    return found

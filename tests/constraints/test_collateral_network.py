@@ -123,6 +123,15 @@ def test_a_paused_venue_neither_trades_nor_sends(venues_market: ho.Market) -> No
     assert "bn" not in {e.accounts[e.rows.account[row]] for row in e.candidate}
 
 
+def test_nothing_arrives_at_a_paused_venue(venues_market: ho.Market) -> None:
+    """It cannot be saved, and the refusal names it; what stands there still counts against it."""
+    book = short_of_cash(links=[{"source": "bn", "target": "hl", "asset": "USDC"}])
+    accounts = tuple(a.model_copy(update={"paused": a.name == "hl"}) for a in book.accounts)
+    halted = book.model_copy(update={"accounts": accounts})
+    with pytest.raises(InfeasibleError, match="initial margin hl"):
+        policy(MarginUtilisation(), max_order_notional=1e-3).propose(halted, venues_market)
+
+
 def test_negative_equity_is_brought_back_or_named(venues_market: ho.Market) -> None:
     accounts = [
         account("hl", "hyperliquid", -30_000.0, [("BTC-hyperliquid", 10.0)]),

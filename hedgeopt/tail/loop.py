@@ -118,7 +118,7 @@ class Loop:
             a.rebuild(losses[k], a.model.size if whole else a.model.band(int(self.growth * (BAND * width + 200))))
         out.pass_seconds += time.perf_counter() - t
         goal = options.tolerance if final else max(options.tolerance, COARSE)
-        accuracy = 0.1 * goal if whole or not models else max(0.1 * goal, 1e-2)
+        accuracy = 0.1 * goal if (whole and final) or not models else max(0.1 * goal, 1e-2)
         judge = Judge(options, active, final)
         judge.growth = self.growth
         if entry is not None and kept is None:

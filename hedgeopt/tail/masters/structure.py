@@ -64,6 +64,13 @@ class Structure:
         return sp.csr_array(sp.vstack([self.A_eq, self.A[self.several]]))
 
     @cached_property
+    def _pairs(self) -> tuple[Any, Any]:
+        """Where the arguments' matrix goes among the variables (None: they are in order), and the product of scales."""
+        index = self.E.indices
+        ordered = np.array_equal(index, np.arange(self.n))
+        return (None if ordered else np.ix_(index, index)), np.outer(self.E.data, self.E.data)
+
+    @cached_property
     def A_eq_dense(self) -> Any:  # noqa: N802
         """Equality rows."""
         return self.A_eq.toarray()
@@ -123,8 +130,10 @@ class Structure:
     def lift(self, Hy: Any) -> Any:
         """``E' Hy E``."""
         if self.simple:
+            places, scale = self._pairs
+            if places is None:
+                return Hy * scale
             out = np.zeros((self.n, self.n))
-            index = self.E.indices
-            out[np.ix_(index, index)] = Hy * np.outer(self.E.data, self.E.data)
+            out[places] = Hy * scale
             return out
         return (self.ET @ (self.ET @ Hy).T).T

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,14 +13,11 @@ from hedgeopt.tail.judge import Judge
 from hedgeopt.tail.masters.base import Master, Piece, Point
 from hedgeopt.tail.model import LossModel
 from hedgeopt.tail.outcome import Options, Outcome
-from hedgeopt.tail.source import Index, ScenarioSource, Vector
+from hedgeopt.tail.schedule import Level, Schedule
+from hedgeopt.tail.source import Index, Vector
 
-# First boundary of a level in units of the number of instruments, gap at which a coarse level hands over, and the box
-# that replaces an unbounded relaxation.
-BAND, COARSE, BOX = 10, 1e-2, 1e6
-# Most times the scenarios of one level to the next; and scenarios beyond which a level's boundary starts larger, in
-# units of its size over the root of its sample's.
-RATIO, SPREAD = 24.0, 632.0
+# Gap at which a coarse level hands over, and the box that replaces an unbounded relaxation.
+COARSE, BOX = 1e-2, 1e6
 
 
 class Loop:
@@ -45,49 +41,22 @@ class Loop:
     def run(self, start: Vector | None = None, kept: list[Any] | None = None) -> Outcome:
         """Solve; ``start`` is an earlier y to begin from, ``kept`` an earlier partition per tail."""
         self.kept = kept
-        out, point = self.out, None
-        sizes = self._schedule() if start is None else [1.0]
-        rng = np.random.default_rng(20000)
-        before = 1.0
-        for share in sizes:
-            # A sample of m scenarios misplaces the plan by 1/sqrt(m): so many more stand between the two.
-            size = max((m.size for m in self.models), default=1)
-            self.growth = max(1.0, share * size / (before * size) ** 0.5 / SPREAD) if before < 1.0 else 1.0
-            before = share
-            final = share == sizes[-1]
+        schedule = Schedule(self.models, bool(getattr(self.master(0), "dense", False)))
+        point = None
+        t = time.perf_counter()
+        for level in schedule.levels(start is not None):
+            if not level.final:
+                self.out.pass_seconds += time.perf_counter() - t
+                self.out.passes += level.share
             # A coarse level is not worth the last resort; the whole set is.
-            self.fallbacks = len(self._makers) if final else max(1, len(self._makers) - 1)
-            models = self.models if final else self._samples(share, rng)
-            point = self._level(models, point, start, final, share)
-            if not final and (point is None or point.status != "optimal"):
+            self.fallbacks = len(self._makers) if level.final else max(1, len(self._makers) - 1)
+            point, active = self._level(level, point, start)
+            schedule.boundary = max((len(a.boundary) for a in active), default=0)
+            if not level.final and (point is None or point.status != "optimal"):
                 # A coarse sample can be infeasible or unbounded where the whole is not: go on without it.
                 point = None
-        return out
-
-    def _schedule(self) -> list[float]:
-        """Shares of the scenarios per level, coarse to fine, in equal ratios."""
-        if not self.models:
-            return [1.0]
-        size = max(m.size for m in self.models)
-        width = self.models[0].width
-        first = max(1500.0, max(min(1.0 * width * float(m.size * m.caps.max()), 8 * width) for m in self.models))
-        if size <= 3 * first:
-            return [1.0]
-        levels = max(1, math.ceil(math.log(size / first) / math.log(RATIO)))
-        return [float((first / size) ** (i / levels)) for i in range(levels, -1, -1)]
-
-    def _samples(self, share: float, rng: np.random.Generator) -> list[LossModel]:
-        chosen: dict[int, np.ndarray] = {}
-        for model in self.models:
-            if model.size not in chosen:
-                count = max(1, round(share * model.size))
-                chosen[model.size] = np.sort(rng.choice(model.size, count, replace=False))
-        t = time.perf_counter()
-        rows: dict[int, dict[int, ScenarioSource]] = {m.size: {} for m in self.models}
-        samples = [m.subset(chosen[m.size], rows[m.size]) for m in self.models]
-        self.out.pass_seconds += time.perf_counter() - t
-        self.out.passes += share
-        return samples
+            t = time.perf_counter()
+        return self.out
 
     def _pass(self, models: list[LossModel], y: Vector, share: float) -> list[Vector]:
         t = time.perf_counter()
@@ -96,33 +65,35 @@ class Loop:
         self.out.passes += share
         return losses
 
-    def _level(
-        self, models: list[LossModel], entry: Point | None, y: Vector | None, final: bool, share: float
-    ) -> Point | None:
-        """One level of the schedule: rounds of master, pass, line search, growth."""
-        out, options = self.out, self.options
+    def _level(self, level: Level, entry: Point | None, y: Vector | None) -> tuple[Point | None, list[ActiveSet]]:
+        """Start the active sets of a level, and run its rounds."""
+        out, models = self.out, level.models
         active = [ActiveSet(m) for m in models]
-        width = models[0].width if models else 0
         begin = entry.y if entry is not None else y
-        whole = all(m.size <= max(1500, m.band(8 * width)) for m in models) and begin is None
-        kept = self.kept if final else None
-        losses: list[Vector] = []
-        if kept is None:
-            losses = self._pass(models, begin if begin is not None else np.zeros(width), share)
+        if begin is None:
+            begin = np.zeros(models[0].width if models else 0)
+        kept = self.kept if level.final else None
+        losses = self._pass(models, begin, level.share) if kept is None else []
         t = time.perf_counter()
         for k, a in enumerate(active):
             if kept is not None and a.restore(*kept[k]):
                 continue
             if not losses:
-                losses = self._pass(models, begin if begin is not None else np.zeros(width), share)
-            a.rebuild(losses[k], a.model.size if whole else a.model.band(int(self.growth * (BAND * width + 200))))
+                losses = self._pass(models, begin, level.share)
+            a.rebuild(losses[k], a.model.size if level.whole else level.band(a.model))
         out.pass_seconds += time.perf_counter() - t
-        goal = options.tolerance if final else max(options.tolerance, COARSE)
-        accuracy = 0.1 * goal if (whole and final) or not models else max(0.1 * goal, 1e-2)
-        judge = Judge(options, active, final)
-        judge.growth = self.growth
+        judge = Judge(self.options, active, level.final)
+        judge.growth = level.growth
         if entry is not None and kept is None:
             judge.enter(entry, losses, entry.master)
+        return self._rounds(level, active, judge, entry), active
+
+    def _rounds(self, level: Level, active: list[ActiveSet], judge: Judge, entry: Point | None) -> Point | None:
+        """Rounds of master, pass, line search, growth."""
+        out, options, models, final = self.out, self.options, level.models, level.final
+        width = models[0].width if models else 0
+        goal = options.tolerance if final else max(options.tolerance, COARSE)
+        accuracy = 0.1 * goal if (level.whole and final) or not models else max(0.1 * goal, 1e-2)
         point = entry
         for _ in range(options.max_rounds):
             if options.late():
@@ -132,17 +103,18 @@ class Loop:
             out.master_seconds += time.perf_counter() - t
             out.rounds += 1
             out.iterations += point.iterations
-            if point.status == "unbounded" and self._bound(active):
+            if point.status == "unbounded" and self._bound(point.master, active):
                 continue
             if point.status == "late":
                 break
             if point.status != "optimal":
                 if final:
-                    out.status, out.point, out.master = point.status, point, self.master(self.chosen)
+                    out.status, out.point, out.master = point.status, point, point.master
                 return point
-            losses = self._pass(models, point.y, share)
+            losses = self._pass(models, point.y, level.share)
             t = time.perf_counter()
-            gap, wrong = judge.look(point, losses, self.master(self.chosen))
+            gap, wrong = judge.look(point, losses, point.master)
+            point.gap = gap
             if judge.contradicted() and self.chosen + 1 < len(self._makers):
                 # A bound above a feasible value disproves the master, whatever it says.
                 self.chosen += 1
@@ -157,7 +129,7 @@ class Loop:
             if stop or late:
                 if final:
                     judge.store(out)
-                    box = getattr(self.master(self.chosen), "box", None)
+                    box = getattr(point.master, "box", None)
                     if box is not None and np.abs(point.y).max(initial=0.0) > 0.99 * box:
                         out.status = "unbounded"
                     out.status = "user_limit" if late and not stop else out.status
@@ -175,29 +147,28 @@ class Loop:
         return judge.best
 
     def _solve(self, pieces: list[Piece], accuracy: float, start: Point | None) -> Point:
-        master = self.master(self.chosen)
-        point = master.solve(pieces, accuracy, start)
-        if point.status == "failed" and start is not None and master.retry:
-            # A warm point can sit too close to the wrong corner: once more from the middle.
-            point = master.solve(pieces, accuracy, None)
-        while point.status == "failed" and self.chosen + 1 < self.fallbacks:
-            self.chosen += 1
-            if self.options.verbose:
-                print(f"tail: {master.name} gives way to {self.master(self.chosen).name}", flush=True)
-            master = self.master(self.chosen)
+        """The first master that answers; the last resort answers for one round only."""
+        for i in range(self.chosen, max(self.fallbacks, self.chosen + 1)):
+            master = self.master(i)
             point = master.solve(pieces, accuracy, start)
             if point.status == "failed" and start is not None and master.retry:
+                # A warm point can sit too close to the wrong corner: once more from the middle.
                 point = master.solve(pieces, accuracy, None)
-        point.master = master
+            point.master = master
+            if point.status != "failed":
+                break
+            if self.options.verbose and i + 1 < self.fallbacks:
+                print(f"tail: {master.name} gives way to {self.master(i + 1).name}", flush=True)
+        self.chosen = i if i + 1 < len(self._makers) else self.chosen
         return point
 
-    def _bound(self, active: list[ActiveSet]) -> bool:
+    @staticmethod
+    def _bound(master: Any, active: list[ActiveSet]) -> bool:
         """A relaxation may be unbounded where the whole is not: look at scenarios inside a large box first."""
-        master = self.master(self.chosen)
         covered = all((a.state[a.model.caps > 0] == BOUNDARY).all() or a.mass == 1.0 for a in active)
         if covered or getattr(master, "box", BOX) is not None:
             return False
-        master.box = BOX  # type: ignore[attr-defined]
+        master.box = BOX
         return True
 
     def _report(self, active: list[ActiveSet], wrong: list[Index], lower: float, gap: float, point: Point) -> None:

@@ -10,8 +10,13 @@ from numpy.typing import NDArray
 from hedgeopt.errors import InputError
 from hedgeopt.tail.atom import CVaR
 from hedgeopt.tail.recognise import factor_value, offset_value
-from hedgeopt.tail.source import ArraySource, Index, ScenarioSource, Vector
+from hedgeopt.tail.source import Index, ScenarioSource, Vector
 from hedgeopt.tail.split import Tail
+
+# Scenarios worth looking at around the level, per instrument at least and per scenario beyond it.
+_FEW, _TAILS = 3, 5
+# Entries read at a time while looking for the scenario that is not finite.
+_CHUNK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -43,19 +48,25 @@ class LossModel:
         return len(self.offset)
 
     def band(self, most: int) -> int:
-        """Scenarios worth looking at around the level: three times the tail's count, 300 at least, ``most`` at most."""
+        """Scenarios worth looking at around the level: some times the tail's count, ``most`` at most."""
         beyond = self.size * float(np.mean(self.caps))
-        return min(most, max(300, int(3 * self.size / max(beyond, 1.0))))
+        return min(most, max(300, _FEW * self.width, int(_TAILS * self.size / max(beyond, 1.0))))
 
     def losses(self, y: Vector, threads: int = 1) -> Vector:
-        """One pass over every source."""
+        """One pass over every source; InputError names the first scenario whose losses are not finite."""
         total = None
         for block in self.blocks:
-            part = block.source.losses(y[block.columns], threads)
+            with np.errstate(invalid="ignore", over="ignore"):
+                part = block.source.losses(y[block.columns], threads)
             if np.ndim(block.factor) or block.factor != 1.0:
                 part *= block.factor
             total = part if total is None else np.add(total, part, out=total)
-        return self.offset.copy() if total is None else np.add(total, self.offset, out=total)
+        if total is None:
+            return self.offset.copy()
+        total = np.add(total, self.offset, out=total)
+        if not np.isfinite(total.sum()) and np.isfinite(y).all():
+            _refuse(np.flatnonzero(~np.isfinite(total)))
+        return total
 
     def rows(self, index: Index) -> Vector:
         """Gradients of the indexed losses in y, shape (len(index), width)."""
@@ -64,6 +75,8 @@ class LossModel:
             part = block.source.rows(index)
             factor = block.factor[index, None] if isinstance(block.factor, np.ndarray) else block.factor
             out[:, block.columns] += part if isinstance(factor, float) and factor == 1.0 else part * factor
+        if not np.isfinite(out.sum()):
+            _refuse(index[~np.isfinite(out).all(axis=1)])
         return out
 
     def weighted_sum(self, index: Index, weight: Vector) -> tuple[Vector, float]:
@@ -72,22 +85,24 @@ class LossModel:
         for block in self.blocks:
             scaled = weight * (block.factor[index] if isinstance(block.factor, np.ndarray) else block.factor)
             gradient[block.columns] += block.source.weighted_sum(index, scaled)
+        if not np.isfinite(gradient.sum()):
+            for part in np.array_split(index, 1 + len(index) * self.width // _CHUNK):
+                self.rows(part)
         return gradient, float(weight @ self.offset[index])
 
-    def subset(self, index: Index, shared: dict[int, ScenarioSource]) -> LossModel:
-        """The model of a subsample, its rows in memory (once per source) and its probabilities scaled to sum to one."""
+    def subset(self, rows: slice, shared: dict[int, ScenarioSource]) -> LossModel:
+        """The model of every so many scenarios (sources read once), its probabilities scaled to sum to one."""
         blocks = []
         for block in self.blocks:
             source = shared.get(id(block.source))
             if source is None:
-                source = shared.setdefault(id(block.source), ArraySource(block.source.rows(index)))
-            factor = block.factor[index] if isinstance(block.factor, np.ndarray) else block.factor
+                source = shared.setdefault(id(block.source), block.source.every(rows))
+            factor = block.factor[rows] if isinstance(block.factor, np.ndarray) else block.factor
             blocks.append(Block(source, block.columns, factor))
-        caps = self.caps[index]
-        total = caps.sum()
-        if not total > 0:
-            raise InputError("a scenario subsample has no probability")
-        return LossModel(blocks, self.offset[index], caps * (self.caps.sum() / total), self.width, self.scale, self.uniform)
+        caps = self.caps[rows]
+        return LossModel(
+            blocks, self.offset[rows], caps * (self.caps.sum() / caps.sum()), self.width, self.scale, self.uniform
+        )
 
     def tail(self, losses: Vector) -> tuple[float, float]:
         """CVaR and VaR level of a loss vector."""
@@ -111,6 +126,17 @@ class LossModel:
         q = np.zeros(len(losses))
         q[order] = np.clip(1.0 - before, 0.0, self.caps[order])
         return q
+
+
+def _refuse(scenarios: Index) -> None:
+    """InputError for scenarios whose losses are not numbers (none: the sum of large numbers overflowed, which is none)."""
+    if len(scenarios):
+        raise InputError(
+            "the losses of every scenario must be finite",
+            field="scenario matrix",
+            value=f"row {scenarios[0]}" + (f" and {len(scenarios) - 1} more" if len(scenarios) > 1 else ""),
+            fix="repair or drop these rows",
+        )
 
 
 def build_models(tails: list[Tail], slices: list[slice], width: int) -> list[LossModel]:

@@ -56,6 +56,10 @@ class ScenarioSource(ABC):
                 out[lo:hi] = block[index[lo:hi] - first]
         return out
 
+    def every(self, rows: slice) -> ScenarioSource:
+        """Rows ``A[rows]`` as a source of their own, in memory."""
+        return ArraySource(self.rows(np.arange(self.shape[0])[rows]))
+
     def weighted_sum(self, index: Index, weight: Vector) -> Vector:
         """``weight @ A[index]`` for sorted, distinct ``index``, shape (n,)."""
         total = np.zeros(self.shape[1])
@@ -103,6 +107,12 @@ class ArraySource(ScenarioSource):
         if self._map is not None:
             return super().rows(index)
         return np.asarray(self.array[index], dtype=np.float64)
+
+    def every(self, rows: slice) -> ScenarioSource:
+        """A view of the rows, which costs no memory; a copy where a product would not read rows of the view as such."""
+        if self._map is not None or not self.array.flags.c_contiguous:
+            return super().every(rows)
+        return ArraySource(self.array[rows])
 
 
 class SparseSource(ScenarioSource):

@@ -130,7 +130,7 @@ def test_a_limit_before_the_first_round_ends_is_named(monkeypatch, clock) -> Non
 
 
 def test_max_rounds(monkeypatch) -> None:
-    P = heavy()
+    P = heavy(12_000)
     problem, x = portfolio(P)
     exact = problem.solve(method="tail")
     problem.solve(method="tail", warm_start=False, max_rounds=1)

@@ -31,6 +31,11 @@ class ArrayMaster:
         known = self.memory.get("layout")
         self.layout = self.memory["layout"] = Layout(compiled) if known is None else known.renewed(compiled)
 
+    @property
+    def dense(self) -> bool:
+        """Whether nothing costs anything to hold: then a plan holds many columns."""
+        return not self.layout.c.any()
+
     def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
         """Objective and violation at the point's z with the true levels."""
         return self.layout.upper(point.state["z"], levels)

@@ -52,6 +52,8 @@ class Point:
     details: dict[str, Any] = field(default_factory=dict)
     master: Any = None
     """Who can read ``state`` (set by the loop): masters may change between rounds."""
+    gap: float = np.inf
+    """Relative gap judged over all scenarios: how far from the optimum a start may be."""
 
 
 class Master(Protocol):

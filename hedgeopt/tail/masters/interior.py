@@ -9,25 +9,27 @@ one symmetric product ``R' diag(h) R`` in BLAS.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg as la
 from numpy.typing import NDArray
 
 from hedgeopt.tail.masters.bound import Repaired, multipliers, repaired
-from hedgeopt.tail.masters.newton import Newton, Step
+from hedgeopt.tail.masters.newton import Newton, Residuals
+from hedgeopt.tail.masters.pairs import Places, longest, outliers
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
+from hedgeopt.tail.masters.start import Iterate, Warm, begin
 from hedgeopt.tail.masters.working import Raw, WorkingMaster
 from hedgeopt.tail.source import Vector
 
-# Gondzio's correctors: one per so many variables, as a factorisation costs more, and at most three; the step that needs
-# none, the gain that pays for one; and the merit from which a bound is worth proving.
-_VARIABLES, _CORRECTORS, _LONG, _GAIN, _PROVE = 200, 3, 0.9, 0.05, 1e-2
-# Tolerance from which steps may be taken in single precision.
-_SINGLE = 1e-3
-# A warm point keeps its place; slacks and duals start this far inside the cone.
-_WARM_SLACK, _WARM_DUAL, _WARM_SPREAD, _STEP = 0.01, 0.01, 0.1, 0.99
+# Gondzio's correctors at most, the step that needs none, the gain that pays for one, and the shortest step of which
+# second-order terms say something.
+_CORRECTORS, _LONG, _GAIN, _TINY = 2, 0.9, 0.05, 0.1
+# Merit from which a bound is worth proving, and how many tolerances away.
+_PROVE, _CLOSE, _FAR_ENOUGH = 1e-2, 10.0, 1e-3
+# Tolerance from which steps may be taken in single precision, and the longest step towards the boundary.
+_SINGLE, _STEP = 1e-3, 0.99
 # Scaled values are of order one: beyond this the iterates run off along a ray (infeasible or unbounded).
 _DIVERGED = 1e11
 
@@ -40,11 +42,12 @@ class InteriorMaster(WorkingMaster):
     max_iterations = 150
 
     def core(
-        self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, v: Vector | None
+        self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, warm: Warm | None
     ) -> Raw | str:
         """Interior-point iterations to a relative gap and relative residuals of ``tolerance``."""
         try:
-            return _Iteration(part, None if v is None else v[work], self.max_iterations, self.remaining).run(tolerance)
+            start = None if warm is None else warm.within(work)
+            return _Iteration(part, start, self.max_iterations, self.remaining).run(tolerance)
         except (la.LinAlgError, ValueError, FloatingPointError):
             return "failed"
 
@@ -55,197 +58,150 @@ class _Iteration:
     def __init__(
         self,
         problem: Scaled | Restricted,
-        z0: Vector | None,
+        warm: Warm | None,
         max_iterations: int,
         remaining: Callable[[], float | None],
     ) -> None:
-        self.problem, self.remaining = problem, remaining
-        p = problem
-        self.pieces = pieces = p.pieces
-        self.max_iterations = max_iterations
-        K = len(pieces)
-        self.v = np.zeros(p.n) if z0 is None else z0.copy()
-        self.nu = np.zeros(p.A_eq.shape[0])
-        slack = p.b - p.inequalities.times(self.v)
-        self.s = np.maximum(slack, 1.0 if z0 is None else _WARM_SLACK)
-        # Equal products of slack and dual: bounds far away start with the small dual they deserve.
-        self.lam = (1.0 if z0 is None else _WARM_DUAL) / np.maximum(self.s, 1.0)
-        self.xi: list[Vector] = []
-        self.w: list[Vector] = []
-        self.q: list[Vector] = []
-        self.r: list[Vector] = []
-        self.alpha = np.zeros(K)
-        y = p.arguments(self.v)
-        m = self.m()
-        for k, piece in enumerate(pieces):
-            L = p.R[k] @ y + p.offset[k]
-            if len(L) == 0:
-                for part in (self.xi, self.w, self.q, self.r):
-                    part.append(np.zeros(0))
-                continue
-            share = (1.0 - piece.mass) / piece.caps.sum()
-            order = np.argsort(-L)
-            cut = min(int(np.searchsorted(np.cumsum(piece.caps[order]), 1.0 - piece.mass)), len(L) - 1)
-            self.alpha[k] = L[order[cut]]
-            excess = L - self.alpha[k]
-            delta = max(float(np.abs(excess).mean()), 1e-3) * (1 if z0 is None else _WARM_SPREAD)
-            self.xi.append(np.maximum(excess, 0.0) + delta)
-            self.w.append(np.maximum(-excess, 0.0) + delta)
-            self.q.append(m[k] * piece.caps * share)
-            self.r.append(m[k] * piece.caps * (1 - share))
-
-    def m(self) -> Vector:
-        """Multipliers of the tails."""
-        return multipliers(self.problem, self.lam)
+        self.problem, self.remaining, self.max_iterations = problem, remaining, max_iterations
+        self.pieces = problem.pieces
+        self.places = Places(problem.A.shape[0], [len(piece.caps) for piece in self.pieces])
+        self.at = begin(problem, self.places, warm)
+        self.path: list[Iterate] = []
 
     def run(self, tolerance: float) -> Raw | str:
         """Iterate until the gap and the residuals are small."""
-        p, K = self.problem, len(self.pieces)
-        complementary = len(self.s) + 2 * sum(len(q) for q in self.q)
-        newton = Newton(p, tolerance >= _SINGLE)
-        best, stalled = np.inf, 0
+        p, at, places = self.problem, self.at, self.places
+        newton = Newton(p, places, tolerance >= _SINGLE)
+        best = np.inf, np.inf, np.inf
+        stalled = 0
         proof: Repaired | None = None
-        proof_nu = self.nu
+        proof_nu = at.nu
         for iteration in range(self.max_iterations):
             left = self.remaining()
             if left is not None and left <= 0:
                 return "late"
-            y = p.arguments(self.v)
-            m = self.m()
-            Pv = p.P @ self.v if p.P is not None else 0.0
-            r_d = p.c + Pv + p.equalities.pull(self.nu) + p.inequalities.pull(self.lam)
-            y_force = np.zeros(p.E.shape[0])
-            over = p.inequalities.times(self.v) - p.b
-            r_i = over + self.s
-            r_a, r_w, r_x = np.zeros(K), [], []
-            tails = np.zeros(K)
-            primal: float = float(p.c @ self.v) + (0.5 * float(self.v @ Pv) if p.P is not None else 0.0)
-            dual = primal
-            for k, piece in enumerate(self.pieces):
-                L = p.R[k] @ y + p.offset[k]
-                y_force += m[k] * p.G[k] + p.R[k].T @ self.q[k]
-                tails[k] = (1 - piece.mass) * self.alpha[k] + p.G[k] @ y + p.C[k] + piece.caps @ self.xi[k]
-                if p.host_row[k] >= 0:
-                    r_i[p.host_row[k]] += p.host_coef[k] * tails[k]
-                r_a[k] = m[k] * (1 - piece.mass) - self.q[k].sum()
-                r_w.append(L - self.alpha[k] - self.xi[k] + self.w[k])
-                r_x.append(m[k] * piece.caps - self.q[k] - self.r[k])
-                primal += float(p.price[k] * tails[k])
-                dual += float(m[k] * (p.G[k] @ y + p.C[k]) + self.q[k] @ L)
-            r_d = r_d + p.forces(y_force)
-            r_e = p.equalities.times(self.v) - p.b_eq
-            dual += float(self.nu @ r_e) + float(self.lam @ over)
-            pairs = zip(self.xi, self.r, self.w, self.q, strict=True)
-            comp = float(self.s @ self.lam) + sum(float(x @ r + w @ q) for x, r, w, q in pairs)
-            mu = comp / max(complementary, 1)
-            size = max(abs(float(primal)), 1e-6 * (float(np.abs(p.c) @ np.abs(self.v)) + p.spread), 1e-12)
-            infeasible = max(_top(r_e) / (1 + _top(p.b_eq)), _top(r_i) / (1 + _top(p.b)))
-            infeasible = max([infeasible, *[_top(x) / p.spread for x in r_w]])
-            dual_residual = max([_top(r_d), _top(r_a), *[_top(x) for x in r_x]])
-            gap = abs(primal - dual) / size
-            total = max(gap, comp / size)
-            if (
-                abs(primal) > _DIVERGED
-                or mu > _DIVERGED
-                or not np.isfinite(total)
-                or not np.isfinite(infeasible + dual_residual)
-            ):
+            now = self._look()
+            if now is None:
                 return "failed"
-            feasible = infeasible <= min(tolerance, 1e-8) * 10
-            merit = max(total, infeasible, dual_residual)
-            if merit < _PROVE:
+            self.path.append(Iterate(at.v.copy(), at.nu.copy(), now.share))
+            feasible = now.infeasible <= min(tolerance, 1e-8) * 10
+            merit = max(now.total, now.infeasible, now.dual_residual)
+            if merit < _PROVE and now.total <= _CLOSE * tolerance:
                 # The bound is proven from the data: what is left of the dual residual costs what the bounds say.
-                found = repaired(p, self.v, self.nu, self.lam, self.q)
-                if found.loose <= 0.1 * tolerance * size and (proof is None or found.value > proof.value):
-                    proof, proof_nu = found, self.nu.copy()
-                if proof is not None and feasible and primal - proof.value <= tolerance * size:
-                    return Raw("optimal", self.v, proof_nu, tails, float(primal), proof, iteration)
-            stalled = 0 if merit < 0.9 * best else stalled + 1
-            best = min(best, merit)
-            done = total <= tolerance and feasible and dual_residual <= tolerance
+                q = [at.z[part] for part in places.slack]
+                found = repaired(p, at.v, at.nu, at.z[places.rows], q)
+                if found.loose <= 0.1 * tolerance * now.size and (proof is None or found.value > proof.value):
+                    proof, proof_nu = found, at.nu.copy()
+                if proof is not None and feasible and now.primal - proof.value <= tolerance * now.size:
+                    return Raw("optimal", at.v, proof_nu, now.tails, now.primal, proof, iteration, path=self.path)
+            ahead = now.mu < 0.9 * best[0] or now.dual_residual < 0.9 * best[1] or merit < 0.9 * best[2]
+            stalled = 0 if ahead else stalled + 1
+            best = min(best[0], now.mu), min(best[1], now.dual_residual), min(best[2], merit)
+            # A bound that costs more than the tolerance asks for smaller residuals, not for another program.
+            done = now.total <= _FAR_ENOUGH * tolerance and feasible and now.dual_residual <= _FAR_ENOUGH * tolerance
             if done or (stalled > 8 and merit < min(30 * tolerance, 1e-4)):
-                found = Repaired(float(dual), 0.0, self.lam, self.q, m, r_d)
-                return Raw("optimal", self.v, self.nu, tails, float(primal), found, iteration, proven=False)
+                q = [at.z[part].copy() for part in places.slack]
+                found = Repaired(now.dual, 0.0, at.z[places.rows].copy(), q, now.m, now.left.d)
+                return Raw("optimal", at.v, at.nu, now.tails, now.primal, found, iteration, False, self.path)
             if stalled > 25:
                 break
-            newton.factor(self.lam, self.s, self.xi, self.w, self.q, self.r)
-            residuals = (r_d, r_e, r_i, r_a, r_w, r_x)
-            zero: Any = [self.s * self.lam, [x * r for x, r in zip(self.xi, self.r, strict=True)],
-                    [w * q for w, q in zip(self.w, self.q, strict=True)]]  # fmt: skip
-            step = newton.step(residuals, zero[0], zero[1], zero[2])
-            a_p, a_d = self._lengths(step, 1.0)
-            mu_affine = self._mu_after(step, a_p, a_d) / max(complementary, 1)
-            sigma = (mu_affine / mu) ** 3
-            target = sigma * mu
-            kappa = zero[0] + step.s * step.lam - target
-            kappa_r = [z + dx * dr - target for z, dx, dr in zip(zero[1], step.xi, step.r, strict=True)]
-            kappa_q = [z + dw * dq - target for z, dw, dq in zip(zero[2], step.w, step.q, strict=True)]
-            step = newton.step(residuals, kappa, kappa_r, kappa_q)
-            step = self._centred(newton, residuals, step, (kappa, kappa_r, kappa_q), target)
-            a_p, a_d = self._lengths(step, _STEP)
-            if p.P is not None:
-                a_p = a_d = min(a_p, a_d)
-            self._move(step, a_p, a_d)
+            newton.factor(at.x, at.z, now.left)
+            self._advance(newton, now.mu)
         return "failed"
 
-    def _centred(self, newton: Newton, residuals: Any, step: Step, kappas: Any, target: float) -> Step:
-        """Gondzio's correctors: pull outlying complementarity products towards the target while steps get longer."""
-        for _ in range(min(_CORRECTORS, self.problem.n // _VARIABLES)):
-            a_p, a_d = self._lengths(step, 1.0)
+    def _look(self) -> _Look | None:
+        """Residuals and values of the iterate; None where it has run off."""
+        p, at, places, K = self.problem, self.at, self.places, len(self.pieces)
+        s, lam = at.x[places.rows], at.z[places.rows]
+        y, m = p.arguments(at.v), multipliers(p, lam)
+        Pv = p.P @ at.v if p.P is not None else None
+        force = np.zeros(p.E.shape[0])
+        over = p.inequalities.times(at.v) - p.b
+        rows = over + s
+        levels, slacks, caps = np.zeros(K), [], []
+        tails = np.zeros(K)
+        primal = float(p.c @ at.v) + (0.5 * float(at.v @ Pv) if Pv is not None else 0.0)
+        dual = primal
+        for k, piece in enumerate(self.pieces):
+            xi, r = at.x[places.excess[k]], at.z[places.excess[k]]
+            w, q = at.x[places.slack[k]], at.z[places.slack[k]]
+            losses = p.R[k] @ y + p.offset[k]
+            force += m[k] * p.G[k] + q @ p.R[k]
+            fixed = float(p.G[k] @ y) + p.C[k]
+            tails[k] = (1 - piece.mass) * at.alpha[k] + fixed + float(piece.caps @ xi)
+            if p.host_row[k] >= 0:
+                rows[p.host_row[k]] += p.host_coef[k] * tails[k]
+            levels[k] = m[k] * (1 - piece.mass) - q.sum()
+            slacks.append(losses - at.alpha[k] - xi + w)
+            caps.append(m[k] * piece.caps - q - r)
+            primal += float(p.price[k] * tails[k])
+            dual += float(m[k] * fixed) + float(q @ losses)
+        d = p.c + p.equalities.pull(at.nu) + p.inequalities.pull(lam) + p.forces(force)
+        if Pv is not None:
+            d = d + Pv
+        equalities = p.equalities.times(at.v) - p.b_eq
+        dual += float(at.nu @ equalities) + float(lam @ over)
+        comp = float(at.x @ at.z)
+        mu = comp / max(places.size, 1)
+        size = max(abs(primal), 1e-6 * (float(np.abs(p.c) @ np.abs(at.v)) + p.spread), 1e-12)
+        infeasible = max(_top(equalities) / (1 + _top(p.b_eq)), _top(rows) / (1 + _top(p.b)))
+        infeasible = max([infeasible, *[_top(x) / p.spread for x in slacks]])
+        dual_residual = max([_top(d), _top(levels), *[_top(x) for x in caps]])
+        total = max(abs(primal - dual), comp) / size
+        if abs(primal) > _DIVERGED or mu > _DIVERGED or not np.isfinite(total + infeasible + dual_residual):
+            return None
+        left = Residuals(d, equalities, rows, levels, slacks, caps)
+        return _Look(left, m, tails, primal, dual, size, mu, comp / size, total, infeasible, dual_residual)
+
+    def _advance(self, newton: Newton, mu: float) -> None:
+        """Predictor, corrector, centrality correctors, and the step."""
+        at = self.at
+        products = at.x * at.z
+        step = newton.step(products)
+        a_p, a_d = longest(at.x, step.x, 1.0), longest(at.z, step.z, 1.0)
+        after = float((at.x + a_p * step.x) @ (at.z + a_d * step.z)) / max(self.places.size, 1)
+        target = (after / mu) ** 3 * mu
+        kappa = products - target
+        if min(a_p, a_d) > _TINY:
+            # The second-order term describes a full step: of no use where the step is short.
+            kappa += step.x * step.z
+        step = newton.step(kappa)
+        for _ in range(_CORRECTORS):
+            a_p, a_d = longest(at.x, step.x, 1.0), longest(at.z, step.z, 1.0)
             if min(a_p, a_d) >= _LONG:
                 break
-            t_p, t_d = min(1.0, 1.08 * a_p + 0.08), min(1.0, 1.08 * a_d + 0.08)
-
-            def pull(kappa: Vector, x: Vector, dx: Vector, z: Vector, dz: Vector) -> Vector:
-                product = (x + t_p * dx) * (z + t_d * dz)  # noqa: B023
-                return kappa - np.maximum(np.clip(product, 0.1 * target, 10 * target) - product, -10 * target)
-
-            kappa, kappa_r, kappa_q = kappas
-            trial = (
-                pull(kappa, self.s, step.s, self.lam, step.lam),
-                [pull(*parts) for parts in zip(kappa_r, self.xi, step.xi, self.r, step.r, strict=True)],
-                [pull(*parts) for parts in zip(kappa_q, self.w, step.w, self.q, step.q, strict=True)],
-            )
-            better = newton.step(residuals, *trial)
-            b_p, b_d = self._lengths(better, 1.0)
+            reach = min(1.0, 1.08 * a_p + 0.08), min(1.0, 1.08 * a_d + 0.08)
+            trial = outliers(kappa, at.x, step.x, at.z, step.z, reach, target)
+            better = newton.step(trial)
+            b_p, b_d = longest(at.x, better.x, 1.0), longest(at.z, better.z, 1.0)
             if b_p + b_d < a_p + a_d + _GAIN:
                 break
-            step, kappas = better, trial
-        return step
-
-    def _lengths(self, step: Step, shrink: float) -> tuple[float, float]:
-        a_p = _longest([(self.s, step.s), *zip(self.xi, step.xi, strict=True), *zip(self.w, step.w, strict=True)])
-        a_d = _longest([(self.lam, step.lam), *zip(self.q, step.q, strict=True), *zip(self.r, step.r, strict=True)])
-        return min(1.0, shrink * a_p), min(1.0, shrink * a_d)
-
-    def _mu_after(self, step: Step, a_p: float, a_d: float) -> float:
-        total = (self.s + a_p * step.s) @ (self.lam + a_d * step.lam)
-        for k in range(len(self.pieces)):
-            total += (self.xi[k] + a_p * step.xi[k]) @ (self.r[k] + a_d * step.r[k])
-            total += (self.w[k] + a_p * step.w[k]) @ (self.q[k] + a_d * step.q[k])
-        return float(total)
-
-    def _move(self, step: Step, a_p: float, a_d: float) -> None:
-        self.v += a_p * step.v
-        self.alpha += a_p * step.alpha
-        self.s += a_p * step.s
-        self.nu += a_d * step.nu
-        self.lam += a_d * step.lam
-        for k in range(len(self.pieces)):
-            self.xi[k] += a_p * step.xi[k]
-            self.w[k] += a_p * step.w[k]
-            self.q[k] += a_d * step.q[k]
-            self.r[k] += a_d * step.r[k]
+            step, kappa = better, trial
+        a_p, a_d = longest(at.x, step.x, _STEP), longest(at.z, step.z, _STEP)
+        if self.problem.P is not None:
+            a_p = a_d = min(a_p, a_d)
+        at.v += a_p * step.v
+        at.alpha += a_p * step.alpha
+        at.x += a_p * step.x
+        at.nu += a_d * step.nu
+        at.z += a_d * step.z
 
 
-def _longest(pairs: list[tuple[Vector, Vector]]) -> float:
-    longest = 1e10
-    for x, dx in pairs:
-        if len(x):
-            worst = float((dx / x).min())
-            if worst < 0:
-                longest = min(longest, -1.0 / worst)
-    return longest
+@dataclass
+class _Look:
+    """Residuals, values and relative measures of an iterate."""
+
+    left: Residuals
+    m: Vector
+    tails: Vector
+    primal: float
+    dual: float
+    size: float
+    mu: float
+    share: float
+    total: float
+    infeasible: float
+    dual_residual: float
 
 
 def _top(x: Vector) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.linalg as la
 from scipy.linalg import lapack
 
+from hedgeopt.tail.masters.pairs import Places
 from hedgeopt.tail.source import Vector
 
 # Smallest pivot of the matrix with unit diagonal that single precision may have.
@@ -17,52 +18,64 @@ _PIVOT = 0.03
 
 @dataclass
 class Step:
-    """Directions of all variables."""
+    """Directions of all variables; ``x`` and ``z`` are the flat pairs of :mod:`~hedgeopt.tail.masters.pairs`."""
 
     v: Vector
     alpha: Vector
     nu: Vector
-    s: Vector
-    lam: Vector
-    xi: list[Vector]
+    x: Vector
+    z: Vector
+
+
+@dataclass
+class Residuals:
+    """What an iterate leaves of the optimality conditions: gradient, equalities, rows, levels, scenarios, caps."""
+
+    d: Vector
+    e: Vector
+    i: Vector
+    a: Vector
     w: list[Vector]
-    q: list[Vector]
-    r: list[Vector]
+    x: list[Vector]
 
 
 class Newton:
-    """Factor once per iterate, then solve for predictor and corrector."""
+    """Factor once per iterate, then solve for predictor and correctors."""
 
-    def __init__(self, problem: Any, single: bool = False) -> None:
-        self.p = problem
+    def __init__(self, problem: Any, places: Places, single: bool = False) -> None:
+        self.p, self.places = problem, places
         # Steps towards a loose tolerance need the scenarios' product in single precision only, where it is well
         # conditioned; residuals stay exact.
         self.R = [R.astype(np.float32) for R in problem.R] if single else problem.R
         self.single = single
+        # Fresh memory for the largest array of every factorisation would cost more than filling it.
+        self.scaled = [np.empty_like(R) for R in self.R]
 
-    def factor(self, lam: Vector, s: Vector, xi: list[Vector], w: list[Vector], q: list[Vector], r: list[Vector]) -> None:
+    def factor(self, x: Vector, z: Vector, left: Residuals) -> None:
         """Form and factorise the reduced matrix at an iterate."""
-        p, K = self.p, len(xi)
+        p, places, K = self.p, self.places, len(self.p.pieces)
         n = p.n
-        self.lam, self.s, self.xi, self.w, self.q, self.r = lam, s, xi, w, q, r
+        self.z, self.left = z, left
+        self.ratio = x / z
         H = np.zeros((n + K, n + K))
-        Hy = np.zeros((p.E.shape[0],) * 2)
-        self.h, self.rho, self.ratio = [], [], []
-        d = lam / s
+        self.h, self.rho, self.fixed = [], [], []
+        d = 1.0 / self.ratio[places.rows]
         sigma = {row: 1.0 / d[row] for row in p.host_row if row >= 0}
         g = {row: np.zeros(n + K) for row in sigma}
         for row in g:
             g[row][:n] = p.A_dense_row(row)
+        Hy = None
         for k in range(K):
-            ratio = xi[k] / r[k]
-            theta = ratio + w[k] / q[k]
-            h, rho = 1.0 / theta, ratio / theta
+            ratio = self.ratio[places.excess[k]]
+            h = 1.0 / (ratio + self.ratio[places.slack[k]])
+            rho = ratio * h
             self.h.append(h)
             self.rho.append(rho)
-            self.ratio.append(ratio)
+            self.fixed.append(ratio * left.x[k] + left.w[k])
             R = p.R[k]
-            scaled = self.R[k] * np.sqrt(h).astype(self.R[k].dtype)[:, None]
-            Hy += scaled.T @ scaled
+            scaled = np.multiply(self.R[k], np.sqrt(h).astype(self.R[k].dtype)[:, None], out=self.scaled[k])
+            product = scaled.T @ scaled
+            Hy = product.astype(float, copy=False) if Hy is None else Hy + product
             H[:n, n + k] = H[n + k, :n] = -p.forces(h @ R)
             H[n + k, n + k] = h.sum()
             row = p.host_row[k]
@@ -71,11 +84,12 @@ class Newton:
                 g[row][:n] += a * p.forces(p.G[k] + (rho * u) @ R)
                 g[row][n + k] += a * (1 - p.mass[k] - rho @ u)
                 sigma[row] += a * a * float((u * u * ratio) @ (1 - rho))
-        H[:n, :n] += p.lift(Hy)
+        if Hy is not None:
+            H[:n, :n] = p.lift(Hy)
         if p.P is not None:
             H[:n, :n] += p.P_dense
-        plain = np.where(p.is_host, 0.0, d)
-        p.add_rows(H, plain)
+        self.plain = np.where(p.is_host, 0.0, d) if g else d
+        p.add_rows(H, self.plain)
         for row, vector in g.items():
             H += np.outer(vector, vector / sigma[row])
         self.g, self.sigma = g, sigma
@@ -94,7 +108,8 @@ class Newton:
         self.L = _regularised(H)
         if self.single and self.L.diagonal().min() < _PIVOT:
             self.single, self.R = False, p.R
-            self.factor(lam, s, xi, w, q, r)
+            self.scaled = [np.empty_like(R) for R in self.R]
+            self.factor(x, z, left)
             return
         if p.A_eq.shape[0]:
             B = np.zeros((size, p.A_eq.shape[0]))
@@ -129,54 +144,52 @@ class Newton:
                 break
         return x * self.scale, nu
 
-    def step(self, residuals: Any, kappa: Vector, kappa_r: list[Vector], kappa_q: list[Vector]) -> Step:
-        """Directions for given residuals and complementarity targets (see docs/tail.md for the algebra)."""
-        p, K = self.p, len(self.xi)
-        r_d, r_e, r_i, r_a, r_w, r_x = residuals
-        n = p.n
-        right = np.zeros(n + K)
-        right[:n] = -r_d
-        right[n:] = -r_a
+    def step(self, kappa: Vector) -> Step:
+        """Directions towards complementarity residuals ``kappa`` (see docs/tail.md for the algebra)."""
+        p, places, left = self.p, self.places, self.left
+        n, K = p.n, len(self.h)
+        shift = kappa / self.z
+        right = np.empty(n + K)
+        right[:n] = -left.d
+        right[n:] = -left.a
         # Plain rows: dlam = d (A dv + r_i - kappa/lam).
-        shift = r_i - kappa / self.lam
-        plain = np.where(p.is_host, 0.0, self.d * shift)
-        right[:n] -= p.inequalities.pull(plain)
-        host_shift = {row: shift[row] for row in self.g}
+        rows = left.i - shift[places.rows]
+        right[:n] -= p.inequalities.pull(self.plain * rows)
+        hosted = {row: rows[row] for row in self.g}
         e = []
         for k in range(K):
-            ek = self.ratio[k] * r_x[k] + kappa_r[k] / self.r[k] - kappa_q[k] / self.q[k] + r_w[k]
+            ek = self.fixed[k] + shift[places.excess[k]] - shift[places.slack[k]]
             e.append(ek)
             he = self.h[k] * ek
             right[:n] -= p.forces(he @ p.R[k])
             right[n + k] += he.sum()
             row = p.host_row[k]
             if row >= 0:
-                u = p.caps[k]
-                k0 = u @ (-kappa_r[k] / self.r[k] - self.ratio[k] * r_x[k] + self.rho[k] * ek)
-                host_shift[row] += p.host_coef[k] * k0
+                held = self.rho[k] * ek - shift[places.excess[k]] - self.ratio[places.excess[k]] * left.x[k]
+                hosted[row] += p.host_coef[k] * float(p.caps[k] @ held)
         for row, vector in self.g.items():
-            right -= vector * (host_shift[row] / self.sigma[row])
-        if len(r_e):
+            right -= vector * (hosted[row] / self.sigma[row])
+        if len(left.e):
             # The augmentation gamma A_eq'A_eq is exact when its right-hand side is carried along.
-            right[:n] -= self.gamma * p.equalities.pull(r_e)
-        x, dnu = self._solve(right, -r_e)
-        dv, dalpha = x[:n], x[n:]
-        dlam = self.d * (p.inequalities.times(dv) + shift)
+            right[:n] -= self.gamma * p.equalities.pull(left.e)
+        found, dnu = self._solve(right, -left.e)
+        dv, dalpha = found[:n], found[n:]
+        dz = places.empty()
+        dlam = self.d * (p.inequalities.times(dv) + rows)
         for row, vector in self.g.items():
-            dlam[row] = (vector @ x + host_shift[row]) / self.sigma[row]
-        ds = (-kappa - self.s * dlam) / self.lam
+            dlam[row] = (vector @ found + hosted[row]) / self.sigma[row]
+        dz[places.rows] = dlam
         dy = p.arguments(dv)
-        dxi, dw, dq, dr = [], [], [], []
         for k in range(K):
             row = p.host_row[k]
-            dm = p.host_coef[k] * dlam[row] if row >= 0 else 0.0
-            dqk = self.h[k] * (p.R[k] @ dy - dalpha[k] + e[k]) + self.rho[k] * p.caps[k] * dm
-            drk = dm * p.caps[k] - dqk + r_x[k]
-            dq.append(dqk)
-            dr.append(drk)
-            dxi.append((-kappa_r[k] - self.xi[k] * drk) / self.r[k])
-            dw.append((-kappa_q[k] - self.w[k] * dqk) / self.q[k])
-        return Step(dv, dalpha, dnu, ds, dlam, dxi, dw, dq, dr)
+            dq = self.h[k] * (p.R[k] @ dy - dalpha[k] + e[k])
+            dr = left.x[k]
+            if row >= 0:
+                dm = p.host_coef[k] * dlam[row]
+                dq += self.rho[k] * p.caps[k] * dm
+                dr = dr + dm * p.caps[k]
+            dz[places.slack[k]], dz[places.excess[k]] = dq, dr - dq
+        return Step(dv, dalpha, dnu, -(shift + self.ratio * dz), dz)
 
 
 # LAPACK without scipy's checks and batching, which cost more than the small systems themselves.

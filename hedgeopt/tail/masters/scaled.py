@@ -6,6 +6,7 @@ largest entry, the objective by its largest gradient, and losses by one common u
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hedgeopt.tail.masters.base import Piece, Point
+from hedgeopt.tail.masters.start import Iterate, Warm
 from hedgeopt.tail.masters.structure import Structure
 from hedgeopt.tail.source import Vector
 
@@ -100,8 +102,18 @@ class Scaled(Structure):
         self._part[1].load(self)
         return self._part[1]
 
-    def point(self, it: Any, primal: float, dual: float, tails: Vector, m: Vector, iterations: int) -> Point:
-        """Unscale an iterate."""
+    def start(self, point: Point | None) -> Warm | None:
+        """An earlier point in this program's units; None where it has no variables."""
+        if point is None or not isinstance(point.state, dict) or "z" not in point.state:
+            return None
+        path = [Iterate(x.v / (self.D * self.unit), x.nu / (self.weight * self.eq_scale), x.share)
+                for x in point.details.get("path", [])]  # fmt: skip
+        return Warm(point.state["z"][self.layout.columns] / (self.D * self.unit), path, point.gap)
+
+    def point(
+        self, it: Any, primal: float, dual: float, tails: Vector, m: Vector, iterations: int, path: Sequence[Iterate] = ()
+    ) -> Point:
+        """Unscale an iterate, and the path that led to it."""
         layout, c = self.layout, self.layout.compiled
         value_unit = self.unit * self.weight
         z = np.zeros(len(c.c))
@@ -114,10 +126,11 @@ class Scaled(Structure):
         dual_eq = it.nu * self.weight * self.eq_scale
         q = [qk / mk if mk > 0 else np.zeros_like(qk) for qk, mk in zip(it.q, m, strict=True)]
         y = c.E @ z + c.f
+        path = [Iterate(x.v * self.D * self.unit, x.nu * self.weight * self.eq_scale, x.share) for x in path]
         state = {"z": z, "dual_in": dual_in, "dual_eq": dual_eq, "value": primal * value_unit + c.offset}
         return Point(
             "optimal", y, levels, primal * value_unit + c.offset, dual * value_unit + c.offset, q,
-            m * self.weight, iterations, state, {"size": value_unit},
+            m * self.weight, iterations, state, {"size": value_unit, "path": path},
         )  # fmt: skip
 
 

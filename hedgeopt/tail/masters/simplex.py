@@ -21,6 +21,7 @@ from hedgeopt.tail.masters import basis as bases
 from hedgeopt.tail.masters.base import Piece, Point, no_point
 from hedgeopt.tail.masters.bound import repaired
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
+from hedgeopt.tail.masters.start import Warm
 from hedgeopt.tail.masters.working import Raw, WorkingMaster
 from hedgeopt.tail.source import Vector
 
@@ -65,7 +66,7 @@ class SimplexMaster(WorkingMaster):
         return super().solve(pieces, tolerance, start)
 
     def core(
-        self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, v: Vector | None
+        self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, warm: Warm | None
     ) -> Raw | str:
         """Exact (to the simplex tolerances); columns that join a solved program are priced in by the primal simplex."""
         lp, kinds = self._program(parent, part, np.flatnonzero(work))

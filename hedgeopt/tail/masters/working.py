@@ -8,7 +8,7 @@ The bound is always that of the whole program.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,11 +18,12 @@ from hedgeopt.tail.masters.arrays import ArrayMaster
 from hedgeopt.tail.masters.base import Piece, Point, no_point
 from hedgeopt.tail.masters.bound import Repaired, repaired
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
+from hedgeopt.tail.masters.start import Iterate, Warm, spread
 from hedgeopt.tail.source import Vector
 
 # Programs of fewer variables keep them all; of the resting columns that would pay, how many join at a time; what share
 # of the tolerance they may cost together; and the share of working columns in use below which the others rest.
-_FEW, _JOIN_LEAST, _JOIN, _SHARE, _IDLE, _WEIGHT = 40, 16, 0.5, 0.3, 0.5, 0.1
+_FEW, _JOIN_LEAST, _JOIN, _SHARE, _IDLE, _WEIGHT, _NEAR = 40, 16, 0.5, 0.3, 0.5, 0.1, 0.1
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Raw:
     iterations: int
     proven: bool = True
     """Whether ``proof`` is weak duality; else the solver's own dual value."""
+    path: list[Iterate] = field(default_factory=list)
 
 
 class WorkingMaster(ArrayMaster, ABC):
@@ -45,9 +47,9 @@ class WorkingMaster(ArrayMaster, ABC):
 
     @abstractmethod
     def core(
-        self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, v: Vector | None
+        self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, warm: Warm | None
     ) -> Raw | str:
-        """Solve ``part`` (columns ``work`` of ``parent``) from ``v``; a string is a status without a point."""
+        """Solve ``part`` (columns ``work`` of ``parent``) from ``warm``; a string is a status without a point."""
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
         """Solve the reduced problem to a relative gap of ``tolerance``."""
@@ -56,15 +58,17 @@ class WorkingMaster(ArrayMaster, ABC):
             p = self.layout.scaled(pieces)
             if np.any(p.lower > p.upper):
                 return no_point("failed", width, K)
-            v = None
-            if start is not None and start.state is not None and "z" in start.state:
-                v = start.state["z"][self.layout.columns] / (p.D * p.unit)
+            warm = p.start(start)
             work = self._working(p)
             iterations = 0
             while True:
                 part = p.restricted(work)
-                raw = self.core(p, part, work, tolerance, v)
+                raw = self.core(p, part, work, tolerance, warm)
                 if isinstance(raw, str):
+                    if raw == "failed" and warm is not None and warm.path:
+                        # The path was another program's: from its point alone.
+                        warm = Warm(warm.v, [])
+                        continue
                     if work.all() or raw in ("unbounded", "late"):
                         return no_point(raw, width, K)
                     # Infeasible or hard in these columns says nothing about all of them.
@@ -72,25 +76,20 @@ class WorkingMaster(ArrayMaster, ABC):
                     continue
                 iterations += raw.iterations
                 if isinstance(part, Scaled):
-                    point = self._point(p, raw, raw.v, raw.proof, raw.proof.loose, iterations)
+                    point = self._point(p, raw, work, raw.v, raw.proof, raw.proof.loose, iterations)
                     break
                 v, lam = part.whole(p, raw.v, raw.proof.lam)
                 proof = repaired(p, v, raw.nu, lam, raw.proof.q)
                 cost = self._gain(p, proof.reduced, work, v)
                 size = max(abs(raw.primal), 1e-6 * (np.abs(p.c) @ np.abs(v) + p.spread), 1e-12)
                 if raw.proven and cost.sum() <= _SHARE * tolerance * size:
-                    point = self._point(
-                        p,
-                        raw,
-                        v,
-                        proof,
-                        proof.loose + float(cost[~np.isfinite(p.upper) | ~np.isfinite(p.lower)].sum()),
-                        iterations,
-                    )
+                    free = ~np.isfinite(p.upper) | ~np.isfinite(p.lower)
+                    point = self._point(p, raw, work, v, proof, proof.loose + float(cost[free].sum()), iterations)
                     break
                 if not raw.proven:
                     work = np.ones(p.n, dtype=bool)
                     continue
+                warm = Warm(v, spread(raw.path, work), _NEAR)
                 found = np.flatnonzero(cost > 0)
                 most = max(_JOIN_LEAST, int(_JOIN * len(found)))
                 work = work.copy()
@@ -132,6 +131,7 @@ class WorkingMaster(ArrayMaster, ABC):
         """Which working columns the plan needs: the position outweighs the reduced cost (scaled, complementary)."""
         return np.asarray(np.abs(raw.v) > _WEIGHT * np.abs(raw.proof.reduced))
 
-    def _point(self, p: Scaled, raw: Raw, v: Vector, proof: Repaired, loose: float, iterations: int) -> Point:
+    @staticmethod
+    def _point(p: Scaled, raw: Raw, work: NDArray[np.bool_], v: Vector, proof: Repaired, loose: float, count: int) -> Point:
         it = SimpleNamespace(v=v, nu=raw.nu, lam=proof.lam, q=proof.q)
-        return p.point(it, raw.primal, proof.value - loose, raw.tails, proof.m, iterations)
+        return p.point(it, raw.primal, proof.value - loose, raw.tails, proof.m, count, spread(raw.path, work))

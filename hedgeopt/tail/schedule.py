@@ -1,0 +1,88 @@
+"""From coarse to fine: which scenarios a level looks at, and how many its boundary starts with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hedgeopt.tail.model import LossModel
+from hedgeopt.tail.source import ScenarioSource
+
+# Least scenarios of the first level, and most in units of the number of instruments: without costs on trading a plan
+# holds many of them, and the sample must show as many scenarios beyond the level.
+_LEAST, _SPARSE, _DENSE = 1500.0, 8, 32
+# Most times the scenarios of one level to the next.
+_RATIO = 16.0
+# Up to so many scenarios the first level keeps all in its boundary.
+_WHOLE_SPARSE, _WHOLE_DENSE = 1000, 2500
+# First boundary of a level in units of the number of instruments, and per scenario of the boundary that the level below
+# ended with. A sample of m scenarios misplaces the plan by 1 / sqrt(m): where n / sqrt(m) passes this, both grow.
+_BAND, _BELOW, _SPREAD = 15, 0.7, 632.0
+
+
+@dataclass
+class Level:
+    """Models of one level, the share of the scenarios they hold, and how far the level below reached."""
+
+    models: list[LossModel]
+    share: float
+    final: bool
+    dense: bool
+    first: bool
+    growth: float
+    below: float
+    """Scenarios around the level that the boundary of the level below stands for."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether a start from nothing keeps every scenario in the boundary."""
+        most = _WHOLE_DENSE if self.dense else _WHOLE_SPARSE
+        return self.first and all(m.size <= max(most, m.band(8 * m.width)) for m in self.models)
+
+    def band(self, model: LossModel) -> int:
+        """Scenarios the boundary starts with."""
+        return model.band(int(max(self.growth * (_BAND * model.width + 200), _BELOW * self.below)))
+
+
+class Schedule:
+    """Levels for the loss models of a problem; ``dense`` expects a plan that holds many instruments."""
+
+    def __init__(self, models: list[LossModel], dense: bool) -> None:
+        self.models, self.dense = models, dense
+        self.size = max((m.size for m in models), default=1)
+        self.boundary = 0
+        """Set after each level: the scenarios its boundary ended with."""
+
+    def levels(self, begun: bool) -> Iterator[Level]:
+        """The levels in order; only the last where there is a point to begin from."""
+        before = None
+        for share in [1.0] if begun or not self.models else self._shares():
+            final = share == 1.0
+            models = self.models if final else self._sample(share)
+            if not models and not final:
+                continue
+            count = max((m.size for m in models), default=1)
+            growth = 1.0 if before is None else max(1.0, count / before**0.5 / _SPREAD)
+            below = 0.0 if before is None or not self.dense else self.boundary * (count / before) ** 0.5
+            yield Level(models, share, final, self.dense, before is None and not begun, growth, below)
+            before = count
+
+    def _shares(self) -> list[float]:
+        """Shares of the scenarios per level, in equal ratios."""
+        width = self.models[0].width
+        many = _DENSE if self.dense else _SPARSE
+        first = max(_LEAST, max(min(width * m.size * float(m.caps.max()), many * width) for m in self.models))
+        if self.size <= 3 * first:
+            return [1.0]
+        steps = max(1, math.ceil(math.log(self.size / first) / math.log(_RATIO)))
+        return [(first / self.size) ** (i / steps) for i in range(steps, 0, -1)] + [1.0]
+
+    def _sample(self, share: float) -> list[LossModel]:
+        """Every k-th scenario; k is odd, so that of scenarios that come in pairs both kinds are drawn."""
+        step = max(1, round(1.0 / share)) | 1
+        every = slice(step // 2, None, step)
+        if not all(m.caps[every].sum() > 0 for m in self.models):
+            return []
+        shared: dict[int, dict[int, ScenarioSource]] = {m.size: {} for m in self.models}
+        return [m.subset(every, shared[m.size]) for m in self.models]

@@ -105,8 +105,8 @@ def solve(
     kept = parts.memory.get("kept") if warm_start and master is None else None
     if kept is not None and [len(k[0]) for k in kept] != [m.size for m in models]:
         kept = None
-    small = sum(m.size for m in models) * width <= _SMALL
-    masters = _masters(parts, master, solver_options, small, options.remaining)
+    entries = sum(m.size for m in models) * width
+    masters = _masters(parts, master, solver_options, entries, options.remaining)
     loop = Loop(models, masters, options)
     start = parts.memory.get("y") if warm_start else None
     with blas_threads(1):
@@ -126,12 +126,13 @@ def solve(
     return store(problem, parts, outcome)
 
 
-# Programs of this many entries stay with the simplex, whose basis serves the next solve.
-_SMALL = 200_000
+# Programs of up to this many entries are solved again by the simplex, whose basis serves the next solve; up to this
+# many it is the quicker one in the first solve, too.
+_SMALL, _TINY = 200_000, 10_000
 
 
 def _masters(
-    parts: Split, name: str | None, options: dict[str, Any], small: bool, remaining: Callable[[], float | None]
+    parts: Split, name: str | None, options: dict[str, Any], entries: int, remaining: Callable[[], float | None]
 ) -> list[Callable[[], Master]]:
     """Masters in the order they are tried; the later ones decide when the first cannot."""
     name = None if name is None else name.upper()
@@ -156,8 +157,12 @@ def _masters(
     last = [lambda: SolverMaster(compile_base(parts), "HIGHS", None, remaining)]
     if name == "SIMPLEX":
         return [lambda: _simplex(parts, False, remaining), *last]
-    first = [] if name == "INTERIOR" else [lambda: _simplex(parts, not small, remaining)]
-    return [*first, lambda: _interior(parts, remaining), *last]
+    interior = [lambda: _interior(parts, remaining)]
+    if name == "INTERIOR":
+        return [*interior, *last]
+    simplex = [lambda: _simplex(parts, entries > _SMALL, remaining)]
+    once = _TINY < entries <= _SMALL and "y" not in parts.memory
+    return [*interior, *simplex, *last] if once else [*simplex, *interior, *last]
 
 
 def _interior(parts: Split, remaining: Callable[[], float | None]) -> Master:

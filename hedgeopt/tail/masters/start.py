@@ -159,8 +159,11 @@ def quantile(losses: Vector, piece: Piece) -> float:
 def centred_scenarios(excess: Vector, total: Vector, mu: float) -> tuple[Vector, Vector, Vector, Vector]:
     """``xi, w, q, r`` with ``xi - w = excess``, ``q + r = total`` and both products ``mu``."""
     half = mu / total
-    root = np.sqrt(0.25 * excess * excess + half * half) + half
-    xi, w = root + 0.5 * excess, root - 0.5 * excess
+    large = np.sqrt(0.25 * excess * excess + half * half) + 0.5 * np.abs(excess)
+    # The difference of the root and half the excess, without cancellation.
+    small = half * half / large
+    over = excess > 0
+    xi, w = half + np.where(over, large, small), half + np.where(over, small, large)
     return xi, w, mu / w, mu / xi
 
 
@@ -170,14 +173,13 @@ def centred_level(losses: Vector, total: Vector, need: float, mu: float, alpha: 
     half = mu / total
     for _ in range(_ROOT):
         e = losses - alpha
-        root = np.sqrt(0.25 * e * e + half * half)
-        w = half + root - 0.5 * e
-        q = mu / w
+        xi, w, q, _ = centred_scenarios(e, total, mu)
         over = float(q.sum()) - need
         if abs(over) <= 1e-9 * need:
             break
         lo, hi = (alpha, hi) if over > 0 else (lo, alpha)
-        slope = float((q / w * (0.5 - 0.25 * e / root)).sum())
+        # With mu / xi + mu / (xi - e) = total: dq / d alpha = -mu / (xi^2 + w^2).
+        slope = float((mu / (xi * xi + w * w)).sum())
         step = alpha + over / slope if slope > 0 else np.nan
         if not lo < step < hi:
             # Outside the bracket: halve it, or walk on where it is open.

@@ -16,8 +16,9 @@ from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.schedule import Level, Schedule
 from hedgeopt.tail.source import Index, Vector
 
-# Gap at which a coarse level hands over, and the box that replaces an unbounded relaxation.
-COARSE, BOX = 1e-2, 1e6
+# Gap at which a coarse level hands over, the box that replaces an unbounded relaxation, and the share of the boundary up
+# to which misplaced scenarios are few: the next round may be the last.
+COARSE, BOX, FEW = 1e-2, 1e6, 0.05
 
 
 class Loop:
@@ -138,7 +139,7 @@ class Loop:
             for a, new in zip(active, wrong, strict=True):
                 a.grow(new)
             out.pass_seconds += time.perf_counter() - t
-            few = sum(len(x) for x in wrong) <= width
+            few = sum(map(len, wrong)) <= max(width, FEW * sum(len(a.boundary) for a in active))
             accuracy = 0.1 * goal if nothing or few else max(0.1 * goal, min(1e-2, 0.1 * gap))
         if final and judge.best is not None:
             judge.store(out)

@@ -26,10 +26,12 @@ from hedgeopt.tail.source import Vector
 # Gondzio's correctors at most, the step that needs none, the gain that pays for one, and the shortest step of which
 # second-order terms say something.
 _CORRECTORS, _LONG, _GAIN, _TINY = 2, 0.9, 0.05, 0.1
+# Iterates this feasible and of at most this complementarity are of use to the next solve.
+_ON_PATH, _WIDE = 1e-3, 3e3
 # Merit from which a bound is worth proving, and how many tolerances away.
 _PROVE, _CLOSE, _FAR_ENOUGH = 1e-2, 10.0, 1e-3
-# Tolerance from which steps may be taken in single precision, and the longest step towards the boundary.
-_SINGLE, _STEP = 1e-3, 0.99
+# Longest step towards the boundary.
+_STEP = 0.99
 # Scaled values are of order one: beyond this the iterates run off along a ray (infeasible or unbounded).
 _DIVERGED = 1e11
 
@@ -71,7 +73,7 @@ class _Iteration:
     def run(self, tolerance: float) -> Raw | str:
         """Iterate until the gap and the residuals are small."""
         p, at, places = self.problem, self.at, self.places
-        newton = Newton(p, places, tolerance >= _SINGLE)
+        newton = Newton(p, places)
         best = np.inf, np.inf, np.inf
         stalled = 0
         proof: Repaired | None = None
@@ -83,7 +85,8 @@ class _Iteration:
             now = self._look()
             if now is None:
                 return "failed"
-            self.path.append(Iterate(at.v.copy(), at.nu.copy(), now.share))
+            if max(now.infeasible, now.share / _WIDE) < _ON_PATH:
+                self.path.append(Iterate(at.v.copy(), at.nu.copy(), now.share))
             feasible = now.infeasible <= min(tolerance, 1e-8) * 10
             merit = max(now.total, now.infeasible, now.dual_residual)
             if merit < _PROVE and now.total <= _CLOSE * tolerance:
@@ -97,15 +100,17 @@ class _Iteration:
             ahead = now.mu < 0.9 * best[0] or now.dual_residual < 0.9 * best[1] or merit < 0.9 * best[2]
             stalled = 0 if ahead else stalled + 1
             best = min(best[0], now.mu), min(best[1], now.dual_residual), min(best[2], merit)
-            # A bound that costs more than the tolerance asks for smaller residuals, not for another program.
-            done = now.total <= _FAR_ENOUGH * tolerance and feasible and now.dual_residual <= _FAR_ENOUGH * tolerance
+            # A bound that costs more asks for smaller residuals, not for another program: on until nothing falls.
+            done = max(now.total, now.dual_residual) <= _FAR_ENOUGH * tolerance and feasible
             if done or (stalled > 8 and merit < min(30 * tolerance, 1e-4)):
+                if proof is not None:
+                    return Raw("optimal", at.v, proof_nu, now.tails, now.primal, proof, iteration, path=self.path)
                 q = [at.z[part].copy() for part in places.slack]
                 found = Repaired(now.dual, 0.0, at.z[places.rows].copy(), q, now.m, now.left.d)
                 return Raw("optimal", at.v, at.nu, now.tails, now.primal, found, iteration, False, self.path)
             if stalled > 25:
                 break
-            newton.factor(at.x, at.z, now.left)
+            newton.factor(at.x, at.z, now.left, now.share)
             self._advance(newton, now.mu)
         return "failed"
 

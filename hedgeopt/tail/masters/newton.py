@@ -12,8 +12,9 @@ from scipy.linalg import lapack
 from hedgeopt.tail.masters.pairs import Places
 from hedgeopt.tail.source import Vector
 
-# Smallest pivot of the matrix with unit diagonal that single precision may have.
-_PIVOT = 0.03
+# Smallest pivot of the matrix with unit diagonal that single precision may have, and the complementarity below which
+# what its steps leave would count.
+_PIVOT, _SHARE = 0.03, 1e-4
 
 
 @dataclass
@@ -42,19 +43,21 @@ class Residuals:
 class Newton:
     """Factor once per iterate, then solve for predictor and correctors."""
 
-    def __init__(self, problem: Any, places: Places, single: bool = False) -> None:
+    def __init__(self, problem: Any, places: Places) -> None:
         self.p, self.places = problem, places
-        # Steps towards a loose tolerance need the scenarios' product in single precision only, where it is well
-        # conditioned; residuals stay exact.
-        self.R = [R.astype(np.float32) for R in problem.R] if single else problem.R
-        self.single = single
+        # Products with the scenarios need single precision only, while the matrix is well conditioned: what a step leaves
+        # is part of the next one's residuals, and those are exact.
+        self.R = [R.astype(np.float32) for R in problem.R]
+        self.single = True
         # Fresh memory for the largest array of every factorisation would cost more than filling it.
         self.scaled = [np.empty_like(R) for R in self.R]
 
-    def factor(self, x: Vector, z: Vector, left: Residuals) -> None:
-        """Form and factorise the reduced matrix at an iterate."""
+    def factor(self, x: Vector, z: Vector, left: Residuals, share: float) -> None:
+        """Form and factorise the reduced matrix at an iterate whose complementarity is ``share`` of the objective."""
         p, places, K = self.p, self.places, len(self.p.pieces)
         n = p.n
+        if self.single and share < _SHARE:
+            self._double()
         self.z, self.left = z, left
         self.ratio = x / z
         H = np.zeros((n + K, n + K))
@@ -76,7 +79,7 @@ class Newton:
             scaled = np.multiply(self.R[k], np.sqrt(h).astype(self.R[k].dtype)[:, None], out=self.scaled[k])
             product = scaled.T @ scaled
             Hy = product.astype(float, copy=False) if Hy is None else Hy + product
-            H[:n, n + k] = H[n + k, :n] = -p.forces(h @ R)
+            H[:n, n + k] = H[n + k, :n] = -p.forces(_pull(self.R[k], h))
             H[n + k, n + k] = h.sum()
             row = p.host_row[k]
             if row >= 0:
@@ -105,11 +108,14 @@ class Newton:
         H *= self.scale[None, :]
         self.H = H
         size = len(H)
+        if self.single and not np.isfinite(np.diag(H)).all():
+            self._double()
+            self.factor(x, z, left, share)
+            return
         self.L = _regularised(H)
         if self.single and self.L.diagonal().min() < _PIVOT:
-            self.single, self.R = False, p.R
-            self.scaled = [np.empty_like(R) for R in self.R]
-            self.factor(x, z, left)
+            self._double()
+            self.factor(x, z, left, share)
             return
         if p.A_eq.shape[0]:
             B = np.zeros((size, p.A_eq.shape[0]))
@@ -120,6 +126,11 @@ class Newton:
             S = self.X.T @ self.X
             S.flat[:: len(S) + 1] += 1e-13 * max(float(np.trace(S)) / len(S), 1e-300)
             self.S = _cholesky(S)
+
+    def _double(self) -> None:
+        """From here on in double precision."""
+        self.single, self.R = False, self.p.R
+        self.scaled = [np.empty_like(R) for R in self.R]
 
     def _solve(self, right: Vector, right_eq: Vector) -> tuple[Vector, Vector]:
         """``H x + A_eq' nu = right``, ``A_eq x = right_eq`` with iterative refinement."""
@@ -161,7 +172,7 @@ class Newton:
             ek = self.fixed[k] + shift[places.excess[k]] - shift[places.slack[k]]
             e.append(ek)
             he = self.h[k] * ek
-            right[:n] -= p.forces(he @ p.R[k])
+            right[:n] -= p.forces(_pull(self.R[k], he))
             right[n + k] += he.sum()
             row = p.host_row[k]
             if row >= 0:
@@ -182,7 +193,7 @@ class Newton:
         dy = p.arguments(dv)
         for k in range(K):
             row = p.host_row[k]
-            dq = self.h[k] * (p.R[k] @ dy - dalpha[k] + e[k])
+            dq = self.h[k] * (_times(self.R[k], dy) - dalpha[k] + e[k])
             dr = left.x[k]
             if row >= 0:
                 dm = p.host_coef[k] * dlam[row]
@@ -190,6 +201,16 @@ class Newton:
                 dr = dr + dm * p.caps[k]
             dz[places.slack[k]], dz[places.excess[k]] = dq, dr - dq
         return Step(dv, dalpha, dnu, -(shift + self.ratio * dz), dz)
+
+
+def _times(R: Any, y: Vector) -> Vector:
+    """``R y`` in the precision of R."""
+    return np.asarray(R @ y.astype(R.dtype, copy=False), dtype=float)
+
+
+def _pull(R: Any, u: Vector) -> Vector:
+    """``u R`` in the precision of R."""
+    return np.asarray(u.astype(R.dtype, copy=False) @ R, dtype=float)
 
 
 # LAPACK without scipy's checks and batching, which cost more than the small systems themselves.

@@ -52,6 +52,8 @@ class Layout:
     def renewed(self, compiled: Compiled) -> Layout:
         """This layout with new right-hand sides and costs, where the matrices are the same objects; else a new one."""
         old = self.compiled
+        if compiled is old:
+            return self
         priced = [(host.weight > 0) == (was.weight > 0) for host, was in zip(compiled.hosts, old.hosts, strict=True)]
         if compiled.A_in is not old.A_in or compiled.E is not old.E or compiled.P is not old.P or not all(priced):
             return Layout(compiled)

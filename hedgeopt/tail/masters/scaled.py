@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from hedgeopt.tail.entries import column_top, rescaled, row_top, some_columns
 from hedgeopt.tail.masters.base import Piece, Point
 from hedgeopt.tail.masters.structure import Structure
 from hedgeopt.tail.source import Vector
@@ -35,22 +35,17 @@ class Scaled(Structure):
         for k, piece in enumerate(pieces):
             if layout.row[k] >= 0:
                 host_size[layout.row[k]] = max(host_size[layout.row[k]], abs(layout.coef[k]) * piece.scale)
-        A = layout.A @ sp.diags_array(D)
-        self.row_scale = 1.0 / np.maximum(np.maximum(_row_top(A), host_size), 1e-300)
+        A, A_eq = rescaled(layout.A, None, D), rescaled(layout.A_eq, None, D)
+        self.row_scale = 1.0 / np.maximum(np.maximum(row_top(A), host_size), 1e-300)
         self.row_scale[self.row_scale > 1e200] = 1.0
-        A_eq = layout.A_eq @ sp.diags_array(D)
-        self.eq_scale = 1.0 / np.maximum(_row_top(A_eq), 1e-300)
+        self.eq_scale = 1.0 / np.maximum(row_top(A_eq), 1e-300)
         self.eq_scale[self.eq_scale > 1e200] = 1.0
-        P = None if layout.P is None else sp.csr_array(sp.diags_array(D) @ layout.P @ sp.diags_array(D))
+        P = None if layout.P is None else rescaled(layout.P, D, D)
         is_host = np.zeros(len(layout.b), dtype=bool)
         is_host[layout.row[layout.row >= 0]] = True
         self.host_row = layout.row
         super().__init__(
-            sp.diags_array(self.row_scale) @ A,
-            sp.diags_array(self.eq_scale) @ A_eq,
-            layout.E @ sp.diags_array(D),
-            P,
-            is_host,
+            rescaled(A, self.row_scale, None), rescaled(A_eq, self.eq_scale, None), rescaled(layout.E, None, D), P, is_host
         )
         self._part: tuple[NDArray[np.bool_], Restricted] | None = None
         self._known: Vector | None = None
@@ -131,16 +126,15 @@ class Restricted(Structure):
 
     def __init__(self, parent: Scaled, work: NDArray[np.bool_]) -> None:
         self.columns = np.flatnonzero(work)
-        A = sp.csc_array(parent.A)[:, self.columns]
-        E = sp.csr_array(sp.csc_array(parent.E)[:, self.columns])
-        self.rows = np.flatnonzero((np.diff(sp.csr_array(A).indptr) > 0) | parent.is_host)
+        A, E = some_columns(parent.A, self.columns), some_columns(parent.E, self.columns)
+        self.rows = np.flatnonzero((np.diff(A.indptr) > 0) | parent.is_host)
         self.arguments_kept = np.flatnonzero(np.diff(E.indptr))
         P = None if parent.scaled_P is None else parent.scaled_P[self.columns][:, self.columns]
         place = np.full(parent.A.shape[0] + 1, -1)
         place[self.rows] = np.arange(len(self.rows))
         self.host_row = place[parent.host_row]
         super().__init__(
-            sp.csr_array(A)[self.rows], sp.csc_array(parent.A_eq)[:, self.columns], E[self.arguments_kept], P,
+            A[self.rows], some_columns(parent.A_eq, self.columns), E[self.arguments_kept], P,
             parent.is_host[self.rows],
         )  # fmt: skip
         self._known: Vector | None = None
@@ -180,19 +174,9 @@ def loss_sizes(pieces: list[Piece], width: int) -> Vector:
 
 def _columns(layout: Layout, size: Vector) -> Vector:
     """Column scales: one over the largest loss, or the largest row entry where there is no loss."""
-    n = len(layout.columns)
-    loss = _row_top(sp.csr_array((sp.diags_array(size) @ abs(layout.E)).T)) if layout.E.shape[0] else np.zeros(n)
-    other = _row_top(sp.csr_array(abs(layout.A).T)) if layout.A.shape[0] else np.zeros(n)
-    if layout.A_eq.shape[0]:
-        other = np.maximum(other, _row_top(sp.csr_array(abs(layout.A_eq).T)))
-    size = np.where(loss > 0, loss, other)
+    loss = column_top(layout.E, size)
+    size = np.where(loss > 0, loss, np.maximum(column_top(layout.A), column_top(layout.A_eq)))
     return np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 1.0)
-
-
-def _row_top(A: Any) -> Vector:
-    if A.shape[0] == 0 or A.shape[1] == 0:
-        return np.zeros(A.shape[0])
-    return np.asarray(abs(A).max(axis=1).toarray()).ravel()
 
 
 def _unit(b: Vector, b_eq: Vector, raw: list[Vector]) -> float:

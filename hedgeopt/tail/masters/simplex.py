@@ -58,8 +58,7 @@ class SimplexMaster(WorkingMaster):
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
         """Solve to ``tolerance``; a known basis is the start."""
-        # Without costs on trading a plan holds many columns.
-        dense = self.memory.get("sparse") is False or not self.layout.c.any()
+        dense = self.memory.get("sparse") is False or self._costless()
         if self.compiled.P is not None or (self.limited and (dense or sum(len(x.caps) for x in pieces) > _MANY)):
             return no_point("failed", self.compiled.E.shape[0], len(pieces))
         self._primal = False
@@ -74,10 +73,13 @@ class SimplexMaster(WorkingMaster):
         if h.passModel(*program.arguments(self.box)) == highspy.HighsStatus.kError:
             return "failed"
         known = self.memory.get("basis")
-        basis = None if known is None or self.box is not None else known.start(program)
+        warm = None if known is None or self.box is not None else known.start(program)
+        basis = warm
+        if known is None and v is None and self.box is None and self._costless():
+            basis = bases.guess(program).start(program)
         if basis is not None:
             h.setBasis(basis)
-        h.setOptionValue("simplex_dual_edge_weight_strategy", _CHOOSE if basis is None else _DEVEX)
+        h.setOptionValue("simplex_dual_edge_weight_strategy", _CHOOSE if warm is None else _DEVEX)
         h.setOptionValue("simplex_strategy", _PRIMAL if self._primal and basis is not None else _DUAL)
         h.setOptionValue("simplex_iteration_limit", self._patience(part))
         left = self.remaining()
@@ -109,6 +111,10 @@ class SimplexMaster(WorkingMaster):
         if known is None or self.box is not None:
             return np.ones(len(raw.v), dtype=bool)
         return np.asarray(known.columns[self.memory["program"].work] | (raw.v != 0))
+
+    def _costless(self) -> bool:
+        """Without costs on trading a plan holds many columns, and little is at zero."""
+        return not self.layout.c.any()
 
     def _patience(self, p: Scaled | Restricted) -> int:
         """Iteration limit: short until the first solve has shown how many scenarios sit at the level."""

@@ -182,12 +182,14 @@ def _keep(parts: Split, outcome: Outcome, width: int) -> None:
         parts.memory.pop("basis", None)
         return
     kept = []
+    # Scenarios of small moves; a solve that needed a second round keeps more.
+    most = (1 if outcome.rounds == 1 else 2) * width + 50
     for k, (a, losses, level) in enumerate(zip(outcome.active, outcome.losses, outcome.var, strict=True)):
         if len(a.boundary) != len(basis.at_level[k]):
             # The last round added scenarios the basis has not seen.
             parts.memory.pop("basis", None)
             return
-        state, boundary, stays = a.trimmed(losses, level, basis.at_level[k], 2 * width + 50)
+        state, boundary, stays = a.trimmed(losses, level, basis.at_level[k], most)
         kept.append((state, boundary, name := object()))
         basis.keep(k, stays, name)
     parts.memory["kept"] = kept

@@ -47,7 +47,8 @@ class Loop:
         self.kept = kept
         out, point = self.out, None
         sizes = self._schedule() if start is None else [1.0]
-        rng = np.random.default_rng(20000)
+        # Seeding takes a tenth of a millisecond: of no use to a re-solve.
+        rng = np.random.default_rng(20000) if len(sizes) > 1 else None
         before = 1.0
         for share in sizes:
             # A sample of m scenarios misplaces the plan by 1/sqrt(m): so many more stand between the two.
@@ -57,7 +58,7 @@ class Loop:
             final = share == sizes[-1]
             # A coarse level is not worth the last resort; the whole set is.
             self.fallbacks = len(self._makers) if final else max(1, len(self._makers) - 1)
-            models = self.models if final else self._samples(share, rng)
+            models = self.models if rng is None or final else self._samples(share, rng)
             point = self._level(models, point, start, final, share)
             if not final and (point is None or point.status != "optimal"):
                 # A coarse sample can be infeasible or unbounded where the whole is not: go on without it.
@@ -104,7 +105,7 @@ class Loop:
         active = [ActiveSet(m) for m in models]
         width = models[0].width if models else 0
         begin = entry.y if entry is not None else y
-        whole = all(m.size <= max(1500, m.band(8 * width)) for m in models) and begin is None
+        whole = begin is None and all(m.size <= max(1500, m.band(8 * width)) for m in models)
         kept = self.kept if final else None
         losses: list[Vector] = []
         if kept is None:

@@ -17,6 +17,7 @@ from hedgeopt.tail.masters.scaled import Restricted, Scaled
 from hedgeopt.tail.source import Vector
 
 _INFINITE = highspy.kHighsInf
+_ROWWISE, _MINIMIZE = int(highspy.MatrixFormat.kRowwise), int(highspy.ObjSense.kMinimize)
 
 
 class Program:
@@ -107,9 +108,8 @@ class Program:
         for k in range(K):
             self._row_upper[self.base + first[k] : self.base + first[k + 1]] = -p.offset[k]
         return (
-            self.columns, self.rows, len(self._data), int(highspy.MatrixFormat.kRowwise), int(highspy.ObjSense.kMinimize),
-            0.0, cost * self.lift, self._lower, self._upper, self._row_lower, self._row_upper, *self._pattern, self._data,
-            self._continuous,
+            self.columns, self.rows, len(self._data), _ROWWISE, _MINIMIZE, 0.0, cost * self.lift, self._lower, self._upper,
+            self._row_lower, self._row_upper, *self._pattern, self._data, self._continuous,
         )  # fmt: skip
 
     def _scenarios(self, k: int, out: Vector) -> None:

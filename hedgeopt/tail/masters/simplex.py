@@ -88,11 +88,11 @@ class SimplexMaster(WorkingMaster):
         h.run()
         self._primal = True
         status = h.getModelStatus()
-        if status == highspy.HighsModelStatus.kTimeLimit:
-            return "late"
-        if status == highspy.HighsModelStatus.kUnbounded:
-            return "unbounded"
         if status != highspy.HighsModelStatus.kOptimal:
+            if status == highspy.HighsModelStatus.kTimeLimit:
+                return "late"
+            if status == highspy.HighsModelStatus.kUnbounded:
+                return "unbounded"
             self.memory.pop("basis", None)
             if status == highspy.HighsModelStatus.kIterationLimit:
                 self.memory["sparse"] = False

@@ -128,6 +128,8 @@ def solve(
 
 # Programs of this many entries stay with the simplex, whose basis serves the next solve.
 _SMALL = 200_000
+# Solves that keep more scenarios after one that needed a second round.
+_WAIT = 8
 
 
 def _masters(
@@ -182,8 +184,11 @@ def _keep(parts: Split, outcome: Outcome, width: int) -> None:
         parts.memory.pop("basis", None)
         return
     kept = []
-    # Scenarios of small moves; a solve that needed a second round keeps more.
-    most = (1 if outcome.rounds == 1 else 2) * width + 50
+    # While the market moves little, few scenarios around the level are enough for a solve of one round.
+    calm = outcome.rounds == 1
+    in_a_row = parts.memory.get("in_a_row", 0) + 1 if calm else -_WAIT
+    parts.memory |= {"calm": calm, "in_a_row": in_a_row}
+    most = (1 if in_a_row > 1 else 2) * width + 50
     for k, (a, losses, level) in enumerate(zip(outcome.active, outcome.losses, outcome.var, strict=True)):
         if len(a.boundary) != len(basis.at_level[k]):
             # The last round added scenarios the basis has not seen.

@@ -119,6 +119,26 @@ def test_base_problem_is_compiled_again_only_when_its_parameters_move(monkeypatc
     assert counts == [1, 0, 0, 1, 0]
 
 
+def test_small_moves_keep_few_scenarios_and_a_large_one_more() -> None:
+    r = np.random.default_rng(3)
+    P0, N = r.standard_t(4, size=(900, 8)), 8
+    P, x = cp.Parameter(P0.shape), cp.Variable(N)
+    problem = cp.Problem(cp.Minimize(tail.cvar(-(P @ x), 0.9)), [cp.sum(x) == 1, x >= 0])
+    active = []
+    for noise in (0.0, 1e-5, 1e-5, 1e-5, 2.0, 0.0, 0.0):
+        P.value = P0 + noise * r.normal(size=P0.shape)
+        value = problem.solve(method="tail", threads=1)
+        stats = problem.solver_stats.extra_stats
+        assert stats["gap"] <= 1e-6
+        weights = stats["tails"][0].weights
+        # The proof from the numbers of this solve: the best single column under the returned weights.
+        assert -(weights @ P.value).max() == pytest.approx(value, rel=1e-6)
+        active.append(stats["active_scenarios"])
+    assert active[0] == 900
+    assert active[3] <= N + 50 + N + 1
+    assert active[-1] > active[3]
+
+
 def test_a_matrix_changed_in_place_counts() -> None:
     P = np.random.default_rng(0).normal(size=(80, 3))
     source = tail.ArraySource(P)

@@ -113,7 +113,7 @@ class Scaled(Structure):
         dual_in = dual_in[: len(c.b_in)]
         dual_eq = it.nu * self.weight * self.eq_scale
         q = [qk / mk if mk > 0 else np.zeros_like(qk) for qk, mk in zip(it.q, m, strict=True)]
-        y = c.E @ z + c.f
+        y = self.unit * self.arguments(it.v) + c.f
         state = {"z": z, "dual_in": dual_in, "dual_eq": dual_eq, "value": primal * value_unit + c.offset}
         return Point(
             "optimal", y, levels, primal * value_unit + c.offset, dual * value_unit + c.offset, q,

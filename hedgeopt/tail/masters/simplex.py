@@ -30,7 +30,8 @@ _OPTIONS = (
     ("primal_feasibility_tolerance", 1e-10), ("dual_feasibility_tolerance", 1e-9),
 )  # fmt: skip
 _DUAL, _PRIMAL = 1, 4
-# From a basis that is nearly optimal, exact steepest-edge weights cost more than the iterations they save.
+# From a basis that is nearly optimal, exact steepest-edge weights cost more than the iterations they save: the last
+# solve took one round.
 _CHOOSE, _DEVEX = -1, 1
 
 # A plan that holds many scenarios at the level fills the factors, and interior points are faster: more than this many
@@ -79,7 +80,8 @@ class SimplexMaster(WorkingMaster):
             basis = bases.guess(program).start(program)
         if basis is not None:
             h.setBasis(basis)
-        h.setOptionValue("simplex_dual_edge_weight_strategy", _CHOOSE if warm is None else _DEVEX)
+        near = warm is not None and self.memory.get("calm")
+        h.setOptionValue("simplex_dual_edge_weight_strategy", _DEVEX if near else _CHOOSE)
         h.setOptionValue("simplex_strategy", _PRIMAL if self._primal and basis is not None else _DUAL)
         h.setOptionValue("simplex_iteration_limit", self._patience(part))
         left = self.remaining()
@@ -102,7 +104,7 @@ class SimplexMaster(WorkingMaster):
         if self.box is None:
             found = bases.read(h, program, value[: part.n])
             self.memory["basis"] = found
-            self.memory["sparse"] = found is None or sum(int(x.sum()) for x in found.at_level) <= _DENSE
+            self.memory["sparse"] = found is None or sum(map(np.count_nonzero, found.at_level)) <= _DENSE
         return self._raw(h, program, value, np.asarray(solution.row_dual) / program.lift)
 
     def in_use(self, raw: Raw) -> NDArray[np.bool_]:

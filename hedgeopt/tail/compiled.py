@@ -18,6 +18,7 @@ from cvxpy.reductions.solution import Solution
 from cvxpy.reductions.solvers import utilities
 from cvxpy.reductions.solvers.conic_solvers.conic_solver import ConicSolver
 
+from hedgeopt.tail.entries import rescaled, some_columns
 from hedgeopt.tail.source import Vector
 from hedgeopt.tail.split import Split
 
@@ -87,8 +88,11 @@ def is_polyhedral(split: Split) -> bool:
         if split.base.is_mixed_integer():
             known = False
         else:
-            dims = _data(split)[0]["dims"]
+            found = _data(split)
+            dims = found[0]["dims"]
             known = not (dims.soc or dims.exp or dims.psd or dims.p3d or getattr(dims, "pnd", None))
+            # The first solve compiles once.
+            split.memory["found"] = _values(split), found
         split.memory["polyhedral"] = known
     return bool(known)
 
@@ -108,7 +112,8 @@ def compile_base(split: Split) -> Compiled:
     if known is not None and values is not None and values == split.memory.get("values"):
         return known[2]  # type: ignore[no-any-return]
     split.memory["values"] = values
-    data, chain, inverse = _data(split)
+    fresh, found = split.memory.pop("found", (None, None))
+    data, chain, inverse = found if found is not None and fresh is not None and fresh == values else _data(split)
     A, b, c = data["A"], np.asarray(data["b"], dtype=float), np.asarray(data["c"], dtype=float)
     columns, zero = A.shape[1], data["dims"].zero
     P = data.get("P")
@@ -117,10 +122,12 @@ def compile_base(split: Split) -> Compiled:
         if _same(A, old_A) and _same(P, old_P):
             # Only right-hand sides and costs moved, as with new market data in the scenario matrix.
             hosts = [replace(host, weight=float(c[old.kept[host.column]])) for host in old.hosts]
-            return replace(
+            moved = replace(
                 old, c=c[old.kept], b_eq=b[:zero][old.eq_kept], b_in=b[zero:], f=b[:zero][old.definition] / old.sign,
                 hosts=hosts, offset=float(inverse[-1][s.OFFSET]), chain=chain, inverse_data=inverse,
             )  # fmt: skip
+            split.memory["compiled"] = (old_A, old_P, moved)
+            return moved
     where = data["param_prob"].var_id_to_col
     y_columns = np.concatenate(
         [np.arange(where[v.id], where[v.id] + v.size) for v in split.inner] or [np.zeros(0, dtype=int)]
@@ -131,20 +138,21 @@ def compile_base(split: Split) -> Compiled:
     A_eq, A_in = rows[:zero], rows[zero:]
 
     # Each y stands in exactly one row, its definition, with coefficient +1 or -1.
-    Y = sp.coo_array(sp.csc_array(A_eq)[:, y_columns])
-    order = np.argsort(Y.coords[1])
-    definition, sign = Y.coords[0][order], Y.data[order]
-    if len(definition) != len(y_columns) or not np.array_equal(Y.coords[1][order], np.arange(len(y_columns))):
+    place = np.full(columns, -1)
+    place[y_columns] = np.arange(len(y_columns))
+    stored = np.flatnonzero(place[A_eq.indices] >= 0)
+    stored = stored[np.argsort(place[A_eq.indices[stored]])]
+    definition, sign = (np.searchsorted(A_eq.indptr, stored, side="right") - 1).astype(int), A_eq.data[stored]
+    if not np.array_equal(A_eq.indices[stored], y_columns):
         raise AssertionError("a loss argument is not defined by exactly one row of the compiled problem")
-    other = sp.csr_array(sp.csc_array(A_eq)[:, kept])
-    inverse_sign = sp.diags_array(1.0 / sign) if len(sign) else sp.csr_array((0, 0))
-    E = sp.csr_array(-(inverse_sign @ other[definition])) if len(sign) else sp.csr_array((0, len(kept)))
-    f = b[:zero][definition] / sign if len(sign) else np.zeros(0)
+    other = some_columns(A_eq, kept)
+    E = rescaled(other[definition], -1.0 / sign, None)
+    f = b[:zero][definition] / sign
     eq_kept = np.setdiff1d(np.arange(zero), definition)
-    A_in = sp.csr_array(sp.csc_array(A_in)[:, kept])
+    A_in = some_columns(A_in, kept)
     A_in.eliminate_zeros()
     P_given = P
-    P = None if P is None or P.nnz == 0 else sp.csr_array(sp.csc_array(P)[:, kept])[kept]
+    P = None if P is None or P.nnz == 0 else some_columns(sp.csr_array(P), kept)[kept]
     if P is not None:
         P = sp.csr_array(sp.triu(P) + sp.triu(P, 1).T)
 
@@ -167,9 +175,11 @@ def _values(split: Split) -> list[bytes] | None:
     """What the numbers of the base problem depend on; None where that is not known for sure."""
     found = []
     for p in split.base.parameters():
-        if p.attributes.get("sparsity") is not None or p.value is None:
+        # Of a parameter with a sparsity pattern cvxpy hands out a copy with a warning; it is compiled anew each time.
+        value = None if p.sparse_idx is not None else p.value
+        if value is None or np.asarray(value).dtype == object:
             return None
-        found.append(np.asarray(p.value).tobytes())
+        found.append(np.asarray(value).tobytes())
     for v in split.base.variables():
         if any(isinstance(bound, cp.Expression) for bound in v.attributes.get("bounds") or ()):
             return None

@@ -85,13 +85,13 @@ def _constant(expression: cp.Expression) -> object:
 
 
 def _walk(e: cp.Expression, factors: Factors, size: int, terms: list[Term], offsets: list[Offset]) -> None:
-    if not e.variables():
+    if isinstance(e, NegExpression):
+        _walk(e.args[0], (*factors, (-1.0, None)), size, terms, offsets)
+    elif not e.variables():
         offsets.append(Offset(lambda: np.asarray(_constant(e), dtype=float).ravel(), factors))
     elif isinstance(e, AddExpression) and all(a.size in (1, size) for a in e.args):
         for arg in e.args:
             _walk(arg, factors, size, terms, offsets)
-    elif isinstance(e, NegExpression):
-        _walk(e.args[0], (*factors, (-1.0, None)), size, terms, offsets)
     elif isinstance(e, DivExpression) and not e.args[1].variables() and _scales(e.args[1], size):
         _walk(e.args[0], (*factors, (1.0, 1.0 / e.args[1])), size, terms, offsets)
     elif isinstance(e, multiply | MulExpression) and (scaled := _scaling(e, size)) is not None:

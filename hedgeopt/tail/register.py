@@ -129,6 +129,8 @@ def solve(
 # Programs of up to this many entries are solved again by the simplex, whose basis serves the next solve; up to this
 # many it is the quicker one in the first solve, too.
 _SMALL, _TINY = 200_000, 10_000
+# Solves that keep more scenarios after one that needed a second round.
+_WAIT = 8
 
 
 def _masters(
@@ -187,12 +189,17 @@ def _keep(parts: Split, outcome: Outcome, width: int) -> None:
         parts.memory.pop("basis", None)
         return
     kept = []
+    # While the market moves little, few scenarios around the level are enough for a solve of one round.
+    calm = outcome.rounds == 1
+    in_a_row = parts.memory.get("in_a_row", 0) + 1 if calm else -_WAIT
+    parts.memory |= {"calm": calm, "in_a_row": in_a_row}
+    most = (1 if in_a_row > 1 else 2) * width + 50
     for k, (a, losses, level) in enumerate(zip(outcome.active, outcome.losses, outcome.var, strict=True)):
         if len(a.boundary) != len(basis.at_level[k]):
             # The last round added scenarios the basis has not seen.
             parts.memory.pop("basis", None)
             return
-        state, boundary, stays = a.trimmed(losses, level, basis.at_level[k], 2 * width + 50)
+        state, boundary, stays = a.trimmed(losses, level, basis.at_level[k], most)
         kept.append((state, boundary, name := object()))
         basis.keep(k, stays, name)
     parts.memory["kept"] = kept

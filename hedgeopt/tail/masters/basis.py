@@ -9,21 +9,23 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
+from hedgeopt.tail.masters.program import Program
+from hedgeopt.tail.source import Vector
+
+# Statuses are numbers here, HiGHS' enumeration (which is slow to compare) only on the way in.
 _STATUS = highspy.HighsBasisStatus
-LOWER, BASIC, UPPER, ZERO = _STATUS.kLower, _STATUS.kBasic, _STATUS.kUpper, _STATUS.kZero
+LOWER, BASIC, UPPER, ZERO = 0, 1, 2, 3
+_NAMES = np.array([_STATUS.kLower, _STATUS.kBasic, _STATUS.kUpper, _STATUS.kZero], dtype=object)
 Mask = NDArray[np.bool_]
-# By whether a variable is basic: excesses rest on zero, scenario rows and inequalities on their right-hand side.
-_EXCESS = np.array([LOWER, BASIC], dtype=object)
-_ROW = np.array([UPPER, BASIC], dtype=object)
 
 
 @dataclass
 class Basis:
     """Basic or not, by meaning: columns and rows of the whole program, levels, and per tail the scenarios."""
 
-    columns: NDArray[Any]
-    """Statuses of all variables, and which of those in the program were basic."""
-    basic_columns: Mask
+    columns: Mask
+    at_upper: Mask
+    """Whether a variable that is not basic rests on its upper bound."""
     levels: Mask
     equalities: Mask
     rows: Mask
@@ -42,56 +44,62 @@ class Basis:
         self.boundaries[k] = boundary
         self.excess[k], self.slack[k] = self.excess[k][stays], self.slack[k][stays]
 
-    def start(self, p: Any, kinds: Any) -> highspy.HighsBasis | None:
-        """For the program ``kinds`` of ``p``; what joins from outside has its slack basic, from the aggregate its excess.
+    def start(self, program: Program) -> highspy.HighsBasis | None:
+        """For ``program``; what joins from outside has its slack basic, from the aggregate its excess.
 
         Both keep the basis dual feasible. None where the boundaries are others: a basis guessed from the losses took
         longer than starting from nothing.
         """
-        if len(self.columns) != kinds.parent.n or len(self.levels) != kinds.K or len(self.rows) != len(kinds.parent.b):
+        p, parent = program.part, program.parent
+        if len(self.columns) != parent.n or len(self.levels) != program.K or len(self.rows) != len(parent.b):
             return None
-        if len(self.equalities) + len(kinds.wide_rows) != kinds.base:
+        if len(self.equalities) + len(program.wide) != program.base:
             return None
-        # A level is free: off the basis it rests at zero.
-        levels = [BASIC if x else ZERO for x in self.levels.tolist()]
-        equalities = [BASIC if x else LOWER for x in self.equalities.tolist()]
-        columns = [self.columns[kinds.work], levels]
-        rows = [equalities, _ROW[self.rows[kinds.wide_rows].astype(int)]]
+        resting = _resting(self.at_upper[program.work], p.lower, p.upper)
+        # A level is free: off the basis it rests at zero. Excesses rest on zero, inequalities on their right-hand side.
+        columns = [np.where(self.columns[program.work], BASIC, resting), np.where(self.levels, BASIC, ZERO)]
+        rows = [np.where(self.equalities, BASIC, LOWER), np.where(self.rows[program.wide_rows], BASIC, UPPER)]
         for k, piece in enumerate(p.pieces):
             if self.boundaries[k] is not piece.boundary:
                 return None
             known, count = len(self.excess[k]), len(piece.caps)
             new = np.zeros(count - known, dtype=bool) if piece.summed is None else piece.summed[known:]
-            columns.append(_EXCESS[np.concatenate((self.excess[k], new)).astype(int)])
-            rows.append(_ROW[np.concatenate((self.slack[k], ~new)).astype(int)])
-        basis = highspy.HighsBasis()
+            columns.append(np.where(np.concatenate((self.excess[k], new)), BASIC, LOWER))
+            rows.append(np.where(np.concatenate((self.slack[k], ~new)), BASIC, UPPER))
         col_status, row_status = np.concatenate(columns), np.concatenate(rows)
-        basis.col_status, basis.row_status, basis.valid = col_status.tolist(), row_status.tolist(), True
+        basis = highspy.HighsBasis()
+        basis.col_status, basis.row_status, basis.valid = _NAMES[col_status].tolist(), _NAMES[row_status].tolist(), True
         # HiGHS looks for dependent columns in a basis it does not trust, which costs more than the solve.
-        basis.alien = int((col_status == BASIC).sum() + (row_status == BASIC).sum()) != len(row_status)
+        basis.alien = np.count_nonzero(col_status == BASIC) + np.count_nonzero(row_status == BASIC) != program.rows
         return basis
 
 
-def read(basis: highspy.HighsBasis, p: Any, kinds: Any) -> Basis:
-    """What HiGHS ended with; resting columns sit at zero, on the bound that is there, and dropped rows are slack."""
-    parent, n, K, base, first = kinds.parent, p.n, kinds.K, kinds.base, kinds.first
-    found = basis.col_status
-    in_columns, in_rows = _basic(found), _basic(basis.row_status)
-    columns = np.full(parent.n, ZERO, dtype=object)
-    columns[parent.upper == 0] = UPPER
-    columns[parent.lower == 0] = LOWER
-    columns[kinds.work] = found[:n]
-    rows = np.ones(len(parent.b), dtype=bool)
-    equalities = base - len(kinds.wide_rows)
-    rows[kinds.wide_rows] = in_rows[equalities:base]
+def _resting(at_upper: Mask, lower: Vector, upper: Vector) -> NDArray[np.intp]:
+    """Where variables off the basis rest; bounds may have come and gone."""
+    low, high = np.isfinite(lower), np.isfinite(upper)
+    return np.where(high & (at_upper | ~low), UPPER, np.where(low, LOWER, ZERO))
+
+
+def read(h: Any, program: Program, v: Vector) -> Basis | None:
+    """What HiGHS ended with at ``v``; resting columns sit at zero, on the bound that is there, dropped rows are slack."""
+    if h.getNumNz() == 0:
+        # Solved without a factorisation: asking for the basis makes HiGHS 1.15 read memory it does not own.
+        return None
+    status, found = h.getBasicVariables()
+    if status != highspy.HighsStatus.kOk:
+        return None
+    p, parent, n, K, base, first = program.part, program.parent, program.part.n, program.K, program.base, program.first
+    # Rows count down from -1.
+    basic = np.zeros(program.columns + program.rows, dtype=bool)
+    basic[np.where(found < 0, program.columns - 1 - found, found)] = True
+    in_columns, in_rows = basic[: program.columns], basic[program.columns :]
+    columns, at_upper, rows = np.zeros(parent.n, dtype=bool), parent.upper == 0, np.ones(len(parent.b), dtype=bool)
+    columns[program.work], at_upper[program.work] = in_columns[:n], v - p.lower > p.upper - v
+    equalities = p.A_eq.shape[0]
+    rows[program.wide_rows] = in_rows[equalities:base]
     return Basis(
-        columns, in_columns[:n], in_columns[n : n + K], in_rows[:equalities], rows,
+        columns, at_upper, in_columns[n : n + K], in_rows[:equalities], rows,
         [in_columns[n + K + first[k] : n + K + first[k + 1]] for k in range(K)],
         [in_rows[base + first[k] : base + first[k + 1]] for k in range(K)],
         [piece.boundary for piece in p.pieces],
     )  # fmt: skip
-
-
-def _basic(statuses: list[Any]) -> Mask:
-    # Comparing the binding's enumeration costs five times as much as reading its number.
-    return np.array([x.value for x in statuses], dtype=int) == BASIC.value

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from hedgeopt.tail.compiled import Compiled
+from hedgeopt.tail.entries import column_counts, some_columns
 from hedgeopt.tail.masters.base import Piece
 from hedgeopt.tail.masters.scaled import Scaled, loss_sizes
 from hedgeopt.tail.source import Vector
@@ -19,9 +20,8 @@ class Layout:
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = c = compiled
         m, n = c.A_in.shape
-        eq_columns = np.diff(sp.csc_array(c.A_eq).indptr) if c.A_eq.shape[0] else np.zeros(n, dtype=int)
-        e_columns = np.diff(sp.csc_array(c.E).indptr) if c.E.shape[0] else np.zeros(n, dtype=int)
-        p_columns = np.diff(sp.csc_array(c.P).indptr) if c.P is not None else np.zeros(n, dtype=int)
+        eq_columns, e_columns = column_counts(c.A_eq), column_counts(c.E)
+        p_columns = column_counts(c.P) if c.P is not None else np.zeros(n, dtype=int)
         self.price = np.zeros(len(c.hosts))
         self.row = np.full(len(c.hosts), -1)
         self.coef = np.zeros(len(c.hosts))
@@ -39,19 +39,21 @@ class Layout:
                 self.row[k], self.coef[k] = m + len(extra), 1.0
                 extra.append(sp.csr_array(([-1.0], ([0], [host.column])), shape=(1, n)))
         self.columns = np.setdiff1d(np.arange(n), drop)
-        A = sp.vstack([c.A_in, *extra]) if extra else c.A_in
+        A = sp.csr_array(sp.vstack([c.A_in, *extra])) if extra else c.A_in
         self.extra = len(extra)
-        self.A = sp.csr_array(sp.csc_array(A)[:, self.columns])
+        self.A = some_columns(A, self.columns)
         self.b = np.concatenate((c.b_in, np.zeros(len(extra))))
-        self.A_eq = sp.csr_array(sp.csc_array(c.A_eq)[:, self.columns])
-        self.E = sp.csr_array(sp.csc_array(c.E)[:, self.columns])
+        self.A_eq = some_columns(c.A_eq, self.columns)
+        self.E = some_columns(c.E, self.columns)
         self.c = c.c[self.columns]
-        self.P = None if c.P is None else sp.csr_array(sp.csc_array(c.P)[:, self.columns])[self.columns]
+        self.P = None if c.P is None else some_columns(c.P, self.columns)[self.columns]
         self._scaled: Scaled | None = None
 
     def renewed(self, compiled: Compiled) -> Layout:
         """This layout with new right-hand sides and costs, where the matrices are the same objects; else a new one."""
         old = self.compiled
+        if compiled is old:
+            return self
         priced = [(host.weight > 0) == (was.weight > 0) for host, was in zip(compiled.hosts, old.hosts, strict=True)]
         if compiled.A_in is not old.A_in or compiled.E is not old.E or compiled.P is not old.P or not all(priced):
             return Layout(compiled)

@@ -8,18 +8,17 @@ factorised part stays as small as the number of scenarios and limits that bind.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import highspy
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters import basis as bases
 from hedgeopt.tail.masters.base import Piece, Point, no_point
-from hedgeopt.tail.masters.bound import repaired
+from hedgeopt.tail.masters.bound import Repaired, repaired
+from hedgeopt.tail.masters.program import Program
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
 from hedgeopt.tail.masters.start import Warm
 from hedgeopt.tail.masters.working import Raw, WorkingMaster
@@ -32,6 +31,9 @@ _OPTIONS = (
     ("primal_feasibility_tolerance", 1e-10), ("dual_feasibility_tolerance", 1e-9),
 )  # fmt: skip
 _DUAL, _PRIMAL = 1, 4
+# From a basis that is nearly optimal, exact steepest-edge weights cost more than the iterations they save: the last
+# solve took one round.
+_CHOOSE, _DEVEX = -1, 1
 
 # A plan that holds many scenarios at the level fills the factors, and interior points are faster: more than this many
 # scenarios, or more iterations per variable and scenario in the first solve, and the simplex gives way.
@@ -58,8 +60,7 @@ class SimplexMaster(WorkingMaster):
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
         """Solve to ``tolerance``; a known basis is the start."""
-        # Without costs on trading a plan holds many columns.
-        dense = self.memory.get("sparse") is False or not self.layout.c.any()
+        dense = self.memory.get("sparse") is False or self.dense
         if self.compiled.P is not None or (self.limited and (dense or sum(len(x.caps) for x in pieces) > _MANY)):
             return no_point("failed", self.compiled.E.shape[0], len(pieces))
         self._primal = False
@@ -69,18 +70,16 @@ class SimplexMaster(WorkingMaster):
         self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, warm: Warm | None
     ) -> Raw | str:
         """Exact (to the simplex tolerances); columns that join a solved program are priced in by the primal simplex."""
-        lp, kinds = self._program(parent, part, np.flatnonzero(work))
-        h = self.memory.get("highs")
-        if h is None:
-            h = self.memory["highs"] = highspy.Highs()
-            for name, value in _OPTIONS:
-                h.setOptionValue(name, value)
-        if h.passModel(*lp) == highspy.HighsStatus.kError:
+        program = self._program(parent, part, work)
+        h = self._highs()
+        if h.passModel(*program.arguments(self.box)) == highspy.HighsStatus.kError:
             return "failed"
         known = self.memory.get("basis")
-        basis = None if known is None or self.box is not None else known.start(part, kinds)
+        basis = None if known is None or self.box is not None else known.start(program)
         if basis is not None:
             h.setBasis(basis)
+        near = basis is not None and self.memory.get("calm")
+        h.setOptionValue("simplex_dual_edge_weight_strategy", _DEVEX if near else _CHOOSE)
         h.setOptionValue("simplex_strategy", _PRIMAL if self._primal and basis is not None else _DUAL)
         h.setOptionValue("simplex_iteration_limit", self._patience(part))
         left = self.remaining()
@@ -89,26 +88,29 @@ class SimplexMaster(WorkingMaster):
         h.run()
         self._primal = True
         status = h.getModelStatus()
-        if status == highspy.HighsModelStatus.kTimeLimit:
-            return "late"
-        if status == highspy.HighsModelStatus.kUnbounded:
-            return "unbounded"
         if status != highspy.HighsModelStatus.kOptimal:
+            if status == highspy.HighsModelStatus.kTimeLimit:
+                return "late"
+            if status == highspy.HighsModelStatus.kUnbounded:
+                return "unbounded"
             self.memory.pop("basis", None)
             if status == highspy.HighsModelStatus.kIterationLimit:
                 self.memory["sparse"] = False
             return "failed"
+        solution = h.getSolution()
+        value = np.asarray(solution.col_value)
         if self.box is None:
-            found = self.memory["basis"] = bases.read(h.getBasis(), part, kinds)
-            self.memory["sparse"] = sum(int(x.sum()) for x in found.at_level) <= _DENSE
-        return self._raw(h, part, kinds)
+            found = bases.read(h, program, value[: part.n])
+            self.memory["basis"] = found
+            self.memory["sparse"] = found is None or sum(map(np.count_nonzero, found.at_level)) <= _DENSE
+        return self._raw(h, program, value, np.asarray(solution.row_dual) / program.lift)
 
     def in_use(self, raw: Raw) -> NDArray[np.bool_]:
         """Columns in the basis or off zero."""
         known = self.memory.get("basis")
-        if known is None:
+        if known is None or self.box is not None:
             return np.ones(len(raw.v), dtype=bool)
-        return np.asarray(known.basic_columns | (raw.v != 0))
+        return np.asarray(known.columns[self.memory["program"].work] | (raw.v != 0))
 
     def _patience(self, p: Scaled | Restricted) -> int:
         """Iteration limit: short until the first solve has shown how many scenarios sit at the level."""
@@ -119,104 +121,34 @@ class SimplexMaster(WorkingMaster):
             return int(_SAFETY * (p.n + scenarios))
         return int(_VARIABLES * p.n + _SCENARIOS * scenarios)
 
-    def _program(self, parent: Scaled, p: Scaled | Restricted, work: NDArray[np.intp]) -> tuple[Any, Any]:
-        """The LP in columns (v, alpha, xi of each tail) and rows (equalities, wide, boxes, scenarios of each tail)."""
-        self._columns = work
-        n, K = p.n, len(p.pieces)
-        sizes = [len(u) for u in p.caps]
-        first = np.concatenate(([0], np.cumsum(sizes))).astype(int)
-        columns = n + K + first[-1]
-        wide = p.several
-        lift = 1.0 / np.sqrt(max([float(np.median(u)) for u in p.caps if len(u)], default=1.0))
-        cost = np.zeros(columns)
-        cost[:n] = p.c
-        hosted = sp.lil_array((len(p.b), K + first[-1])) if np.any(p.host_row >= 0) else None
-        dense: dict[int, Vector] = {}
-        shift = np.zeros(len(p.b))
-        for k in range(K):
-            xi = slice(n + K + first[k], n + K + first[k + 1])
-            gradient = p.forces(p.G[k])
-            cost[:n] += p.price[k] * gradient
-            cost[n + k] += p.price[k] * (1.0 - p.mass[k])
-            cost[xi] += p.price[k] * p.caps[k]
-            row = int(p.host_row[k])
-            if row >= 0 and hosted is not None:
-                a = p.host_coef[k]
-                shift[row] += a * p.C[k]
-                dense[row] = dense.get(row, 0.0) + a * gradient
-                hosted[row, k] = a * (1.0 - p.mass[k])
-                hosted[row, K + first[k] : K + first[k + 1]] = a * p.caps[k]
-        A = p.A
-        if dense:
-            extra = sp.lil_array((len(p.b), n))
-            for row, gradient in dense.items():
-                extra[row] = gradient
-            A = A + extra.tocsr()
-        top = p.top
-        if dense or self.box is not None:
-            # y in loss units is the box that replaces an unbounded relaxation.
-            top = sp.csr_array(sp.vstack([p.A_eq, A[wide], *([] if self.box is None else [p.E])]))
-        if hosted is not None:
-            right = sp.vstack([sp.csr_array((p.A_eq.shape[0], hosted.shape[1])), hosted.tocsr()[wide]])
-            right = sp.csr_array(right)
-            right.resize((top.shape[0], right.shape[1]))
-            top = sp.csr_array(sp.hstack([top, right]))
-        box = np.full(p.E.shape[0], (self.box or 0.0) / p.unit) if self.box is not None else np.zeros(0)
-        lower = [p.b_eq, np.full(len(wide), -highspy.kHighsInf), -box]
-        upper = [p.b_eq, p.b[wide] - shift[wide], box]
-        used = p.used
-        each = len(used) + 2
-        rows, begin = top.shape[0] + int(first[-1]), int(top.indptr[-1])
-        starts = np.empty(rows + 1, dtype=np.int32)
-        starts[: top.shape[0] + 1] = top.indptr
-        starts[top.shape[0] :] = begin + each * np.arange(first[-1] + 1)
-        index, data = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1])
-        index[:begin], data[:begin] = top.indices, top.data
-        where, entry = index[begin:].reshape(-1, each), data[begin:].reshape(-1, each)
-        where[:, :-2], where[:, -1] = used, n + K + np.arange(first[-1])
-        entry[:, -2:] = -1.0
-        for k in range(K):
-            part = slice(first[k], first[k + 1])
-            self._scenarios(p, k, used, entry[part, :-2])
-            where[part, -2] = n + k
-            lower.append(np.full(sizes[k], -highspy.kHighsInf))
-            upper.append(-p.offset[k])
-        infinite = np.full(K, highspy.kHighsInf)
-        arguments = (
-            columns, rows, len(data), int(highspy.MatrixFormat.kRowwise), int(highspy.ObjSense.kMinimize), 0.0, cost * lift,
-            np.concatenate((p.lower, -infinite, np.zeros(first[-1]))),
-            np.concatenate((p.upper, infinite, np.full(first[-1], highspy.kHighsInf))),
-            np.concatenate(lower), np.concatenate(upper), starts, index, data, np.zeros(columns, dtype=np.int32),
-        )  # fmt: skip
-        wide_rows = p.rows[wide] if isinstance(p, Restricted) else wide
-        kinds = SimpleNamespace(
-            parent=parent, work=work, K=K, first=first, wide=wide, wide_rows=wide_rows, base=top.shape[0], lift=lift
-        )
-        return arguments, kinds
+    def _highs(self) -> Any:
+        """The solver of this problem, kept from solve to solve."""
+        h = self.memory.get("highs")
+        if h is None:
+            h = self.memory["highs"] = highspy.Highs()
+            for name, value in _OPTIONS:
+                h.setOptionValue(name, value)
+        return h
 
-    @staticmethod
-    def _scenarios(p: Scaled | Restricted, k: int, used: NDArray[np.intp], out: Vector) -> None:
-        """Loss gradients of the boundary in the variables that carry losses."""
-        if p.single_argument is not None:
-            # Each variable belongs to one loss argument: scaled columns, no product.
-            np.multiply(p.R[k][:, p.single_argument], p.argument_scale, out=out)
-        else:
-            out[:] = (p.ET[used] @ p.R[k].T).T
+    def _program(self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_]) -> Program:
+        known, sizes, boxed = self.memory.get("program"), [len(u) for u in part.caps], self.box is not None
+        if known is None or not known.serves(part, sizes, boxed):
+            known = self.memory["program"] = Program(parent, part, work, sizes, boxed)
+        return known  # type: ignore[no-any-return]
 
-    def _raw(self, h: Any, p: Scaled | Restricted, kinds: Any) -> Raw:
-        n, K, base, first = p.n, kinds.K, kinds.base, kinds.first
-        solution = h.getSolution()
-        value, dual = np.asarray(solution.col_value), np.asarray(solution.row_dual) / kinds.lift
-        v, equalities = value[:n], p.A_eq.shape[0]
-        v = np.clip(v, p.lower, p.upper)
+    def _raw(self, h: Any, program: Program, value: Vector, dual: Vector) -> Raw:
+        """The point HiGHS found and its multipliers; in working columns the caller proves the bound, of all columns."""
+        p, n, K, base, first = program.part, program.part.n, program.K, program.base, program.first
+        v, equalities = np.minimum(np.maximum(value[:n], p.lower), p.upper), p.A_eq.shape[0]
         nu, lam = -dual[:equalities], np.zeros(len(p.b))
-        lam[kinds.wide] = -dual[equalities : equalities + len(kinds.wide)]
+        lam[program.wide] = -dual[equalities : equalities + len(program.wide)]
         q = [-dual[base + first[k] : base + first[k + 1]] for k in range(K)]
-        proof = repaired(p, v, nu, lam, q)
-        primal = float(h.getInfo().objective_function_value) / kinds.lift + float(p.price @ np.array(p.C))
+        nothing = np.zeros(0)
+        proof = repaired(p, v, nu, lam, q) if p is program.parent else Repaired(-np.inf, 0.0, lam, q, nothing, nothing)
+        primal = h.getObjectiveValue() / program.lift + float(p.price @ np.array(p.C))
         y = p.arguments(v)
         tails = np.array(
             [(1 - p.mass[k]) * value[n + k] + p.G[k] @ y + p.C[k]
              + p.caps[k] @ value[n + K + first[k] : n + K + first[k + 1]] for k in range(K)]
         )  # fmt: skip
-        return Raw("optimal", v, nu, tails, primal, proof, int(h.getInfo().simplex_iteration_count))
+        return Raw("optimal", v, nu, tails, primal, proof, int(h.getInfoValue("simplex_iteration_count")[1]))

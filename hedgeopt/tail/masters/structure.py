@@ -86,14 +86,20 @@ class Structure:
 
     def arguments(self, v: Vector) -> Vector:
         """Loss arguments ``E v``."""
-        return self.E.data * v[self.E.indices] if self.simple else np.asarray(self.E @ v)
+        if self.simple:
+            return np.asarray(self.E.data * v[self.E.indices])
+        if self.single_argument is None:
+            return np.asarray(self.E @ v)
+        return np.bincount(self.single_argument, self.argument_scale * v[self.used], self.E.shape[0]).astype(
+            float, copy=False
+        )
 
     def forces(self, f: Vector) -> Vector:
         """``E' f``."""
-        if not self.simple:
+        if self.single_argument is None:
             return np.asarray(self.ET @ f)
         out = np.zeros(self.n)
-        out[self.E.indices] = self.E.data * f
+        out[self.used] = self.argument_scale * f[self.single_argument]
         return out
 
     def bounds(self, b: Vector) -> tuple[Vector, Vector, NDArray[np.intp], NDArray[np.intp]]:

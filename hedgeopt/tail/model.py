@@ -70,11 +70,19 @@ class LossModel:
 
     def rows(self, index: Index) -> Vector:
         """Gradients of the indexed losses in y, shape (len(index), width)."""
-        out = np.zeros((len(index), self.width))
+        out = None
         for block in self.blocks:
             part = block.source.rows(index)
             factor = block.factor[index, None] if isinstance(block.factor, np.ndarray) else block.factor
-            out[:, block.columns] += part if isinstance(factor, float) and factor == 1.0 else part * factor
+            if not (isinstance(factor, float) and factor == 1.0):
+                part *= factor
+            if out is None and part.shape[1] == self.width:
+                out = part
+                continue
+            out = np.zeros((len(index), self.width)) if out is None else out
+            out[:, block.columns] += part
+        if out is None:
+            return np.zeros((len(index), self.width))
         if not np.isfinite(out.sum()):
             _refuse(index[~np.isfinite(out).all(axis=1)])
         return out

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from hedgeopt.tail.model import LossModel
 from hedgeopt.tail.source import ScenarioSource
 
-# Least scenarios of the first level, and most in units of the number of instruments: without costs on trading a plan
-# holds many of them, and the sample must show as many scenarios beyond the level.
-_LEAST, _SPARSE, _DENSE = 1500.0, 8, 32
+# Scenarios of the first level: so many beyond the level per instrument, this many at least, and at most in units of the
+# number of instruments (without costs on trading a plan holds many of them).
+_BEYOND, _LEAST, _SPARSE, _DENSE = 0.5, 1000.0, 8, 32
 # Most times the scenarios of one level to the next.
 _RATIO = 16.0
 # Up to so many scenarios the first level keeps all in its boundary.
@@ -72,7 +72,7 @@ class Schedule:
         """Shares of the scenarios per level, in equal ratios."""
         width = self.models[0].width
         many = _DENSE if self.dense else _SPARSE
-        first = max(_LEAST, max(min(width * m.size * float(m.caps.max()), many * width) for m in self.models))
+        first = max(_LEAST, max(min(_BEYOND * width * m.size * float(m.caps.max()), many * width) for m in self.models))
         if self.size <= 3 * first:
             return [1.0]
         steps = max(1, math.ceil(math.log(self.size / first) / math.log(_RATIO)))

@@ -15,6 +15,9 @@ def _libraries() -> list[Any]:
         from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
     except ImportError:
         return []
+    # scipy brings a BLAS of its own, which the masters load later.
+    import scipy.linalg  # noqa: F401
+
     return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 

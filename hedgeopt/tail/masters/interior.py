@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg as la
 from numpy.typing import NDArray
 
 from hedgeopt.tail.masters.bound import Repaired, multipliers, repaired
-from hedgeopt.tail.masters.newton import Newton, Residuals
+from hedgeopt.tail.masters.newton import Newton, Residuals, Scratch
 from hedgeopt.tail.masters.pairs import Places, longest, outliers
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
 from hedgeopt.tail.masters.start import Iterate, Warm, begin
@@ -43,13 +44,18 @@ class InteriorMaster(WorkingMaster):
     retry = True
     max_iterations = 150
 
+    @cached_property
+    def scratch(self) -> Scratch:
+        """Memory that serves every round."""
+        return Scratch()
+
     def core(
         self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, warm: Warm | None
     ) -> Raw | str:
         """Interior-point iterations to a relative gap and relative residuals of ``tolerance``."""
         try:
             start = None if warm is None else warm.within(work)
-            return _Iteration(part, start, self.max_iterations, self.remaining).run(tolerance)
+            return _Iteration(part, start, self.max_iterations, self.remaining, self.scratch).run(tolerance)
         except (la.LinAlgError, ValueError, FloatingPointError):
             return "failed"
 
@@ -63,8 +69,9 @@ class _Iteration:
         warm: Warm | None,
         max_iterations: int,
         remaining: Callable[[], float | None],
+        scratch: Scratch,
     ) -> None:
-        self.problem, self.remaining, self.max_iterations = problem, remaining, max_iterations
+        self.problem, self.remaining, self.max_iterations, self.scratch = problem, remaining, max_iterations, scratch
         self.pieces = problem.pieces
         self.places = Places(problem.A.shape[0], [len(piece.caps) for piece in self.pieces])
         self.at = begin(problem, self.places, warm)
@@ -73,7 +80,7 @@ class _Iteration:
     def run(self, tolerance: float) -> Raw | str:
         """Iterate until the gap and the residuals are small."""
         p, at, places = self.problem, self.at, self.places
-        newton = Newton(p, places)
+        newton = Newton(p, places, self.scratch)
         best = np.inf, np.inf, np.inf
         stalled = 0
         proof: Repaired | None = None
@@ -165,7 +172,7 @@ class _Iteration:
         step = newton.step(products)
         a_p, a_d = longest(at.x, step.x, 1.0), longest(at.z, step.z, 1.0)
         after = float((at.x + a_p * step.x) @ (at.z + a_d * step.z)) / max(self.places.size, 1)
-        target = (after / mu) ** 3 * mu
+        target = (after / mu) ** 3 * mu if mu > 0 else 0.0
         kappa = products - target
         if min(a_p, a_d) > _TINY:
             # The second-order term describes a full step: of no use where the step is short.

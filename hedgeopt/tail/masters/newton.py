@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.linalg as la
+from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from hedgeopt.tail.masters.pairs import Places
@@ -40,17 +42,37 @@ class Residuals:
     x: list[Vector]
 
 
+class Scratch:
+    """Large arrays that serve solve after solve: fresh memory costs more than what is computed in it."""
+
+    def __init__(self) -> None:
+        self._held: dict[object, NDArray[np.uint8]] = {}
+
+    def take(self, name: object, shape: tuple[int, ...], kind: type) -> NDArray[Any]:
+        """An array with any content, until the name is taken again."""
+        size = math.prod(shape) * np.dtype(kind).itemsize
+        held = self._held.get(name)
+        if held is None or len(held) < size:
+            held = self._held[name] = np.empty(size + size // 2, dtype=np.uint8)
+        return held[:size].view(kind).reshape(shape)
+
+    def copy(self, name: object, array: NDArray[Any], kind: type) -> NDArray[Any]:
+        """``array`` as another type."""
+        out = self.take(name, array.shape, kind)
+        np.copyto(out, array, casting="same_kind")
+        return out
+
+
 class Newton:
     """Factor once per iterate, then solve for predictor and correctors."""
 
-    def __init__(self, problem: Any, places: Places) -> None:
-        self.p, self.places = problem, places
+    def __init__(self, problem: Any, places: Places, scratch: Scratch) -> None:
+        self.p, self.places, self.scratch = problem, places, scratch
         # Products with the scenarios need single precision only, while the matrix is well conditioned: what a step leaves
         # is part of the next one's residuals, and those are exact.
-        self.R = [R.astype(np.float32) for R in problem.R]
         self.single = True
-        # Fresh memory for the largest array of every factorisation would cost more than filling it.
-        self.scaled = [np.empty_like(R) for R in self.R]
+        self.R = [scratch.copy(("single", k), R, np.float32) for k, R in enumerate(problem.R)]
+        self.scaled = [scratch.take(("scaled", k), R.shape, np.float32) for k, R in enumerate(problem.R)]
 
     def factor(self, x: Vector, z: Vector, left: Residuals, share: float) -> None:
         """Form and factorise the reduced matrix at an iterate whose complementarity is ``share`` of the objective."""
@@ -130,7 +152,7 @@ class Newton:
     def _double(self) -> None:
         """From here on in double precision."""
         self.single, self.R = False, self.p.R
-        self.scaled = [np.empty_like(R) for R in self.R]
+        self.scaled = [self.scratch.take(("scaled", k), R.shape, np.float64) for k, R in enumerate(self.R)]
 
     def _solve(self, right: Vector, right_eq: Vector) -> tuple[Vector, Vector]:
         """``H x + A_eq' nu = right``, ``A_eq x = right_eq`` with iterative refinement."""
@@ -138,7 +160,8 @@ class Newton:
         m = len(right_eq)
         b = right * self.scale
         res, res_eq = b, right_eq
-        for _ in range(3):
+        # What single precision leaves in H is more than refinement could take away.
+        for _ in range(1 if self.single else 3):
             if m:
                 half = _forward(self.L, res)
                 dnu = _both(self.S, self.X.T @ half - res_eq)

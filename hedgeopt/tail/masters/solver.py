@@ -22,6 +22,8 @@ from hedgeopt.tail.source import Vector
 _ROWS = 0.01
 # Scaled rows have terms of order one; smaller ones are measured against this.
 _FLOOR = 1e-3
+# Scaled values are of order one: a point beyond this lies on a ray.
+_FARTHEST = 1e11
 
 
 class SolverMaster(ArrayMaster):
@@ -65,6 +67,9 @@ class SolverMaster(ArrayMaster):
         status, self.reason = answer.status, answer.reason
         if status != "optimal" or v.value is None or not np.all(np.isfinite(v.value)):
             return no_point("failed" if status == "optimal" else status, width, K)
+        if np.abs(v.value).max(initial=0.0) > _FARTHEST:
+            # Without bounds some solvers stop somewhere along a ray and call it solved.
+            return no_point("unbounded", width, K)
         point = self._point(p, np.asarray(v.value, dtype=float).ravel(), named, problem, weight)
         if not answer.usable(float(point.details["violation"])):
             return no_point("failed" if self.remaining() is None else "late", width, K)

@@ -138,3 +138,14 @@ def test_any_dual_point_bounds_a_conic_program(seed: int, spread: float) -> None
     for size in data["dims"].soc:
         assert dual[at] >= np.linalg.norm(dual[at + 1 : at + size]) * (1 - 1e-12)
         at += size
+
+
+@pytest.mark.parametrize("total", [None, 1.0])
+@pytest.mark.parametrize("master", [None, "INTERIOR", "SIMPLEX", "HIGHS", "CLARABEL"])
+def test_a_plain_mean_without_bounds_is_unbounded(master: str | None, total: float | None) -> None:
+    # One scenario at beta 0 leaves no complementary pair at all, and CLARABEL calls a point on the ray solved.
+    x = cp.Variable(3)
+    region = [] if total is None else [cp.sum(x) == total]
+    problem = cp.Problem(cp.Minimize(tail.cvar(-(np.array([[0.3, 0.8, 0.4]]) @ x), 0.0)), region)
+    assert problem.solve(method="tail", master=master) == -np.inf
+    assert problem.status == "unbounded"

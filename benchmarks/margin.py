@@ -92,9 +92,10 @@ def _value_margin(e: Any, stresses: int) -> None:
 def run(smoke: bool) -> Iterator[dict[str, Any]]:
     """One record: CPU seconds of both programs and their ratio."""
     import hedgeopt as ho
+    from hedgeopt.exposing import expose
     from hedgeopt.models.risk.cvar import tail_loss
     from hedgeopt.program import Program
-    from hedgeopt.solve import expose, solve_program
+    from hedgeopt.solve import solve_program
 
     accounts, strikes, scenarios = (2, 4, 200) if smoke else (5, 20, 10_000)
     market = _market(strikes)

@@ -28,8 +28,11 @@ class Measure:
     """CPU and wall seconds, peak resident and peak private (anonymous) bytes above the start of the block.
 
     Resident memory counts pages of mapped files, private memory does not; the first is read from the kernel's own
-    high-water mark, the second sampled every 5 ms.
+    high-water mark, the second sampled every 5 ms where ``private`` asks for it (the sampler's CPU seconds count).
     """
+
+    def __init__(self, private: bool = False) -> None:
+        self.private = private
 
     def __enter__(self) -> Measure:
         try:
@@ -41,14 +44,16 @@ class Measure:
         self._resident, self._private = status_bytes("VmRSS"), status_bytes("RssAnon")
         self._top, self._done = self._private, threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
+        if self.private:
+            self._thread.start()
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.seconds, self.cpu_seconds = time.perf_counter() - self._wall, time.process_time() - self._cpu
         self._done.set()
-        self._thread.join()
+        if self.private:
+            self._thread.join()
         high = status_bytes("VmHWM") if self.exact else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         self.resident_bytes = max(0, high - self._resident)
         self.private_bytes = max(0, self._top - self._private)
@@ -58,11 +63,11 @@ class Measure:
             self._top = max(self._top, status_bytes("RssAnon"))
 
     def record(self) -> dict[str, float]:
-        """The four numbers by name."""
-        return {
-            "seconds": self.seconds, "cpu_seconds": self.cpu_seconds,
-            "extra_resident_bytes": self.resident_bytes, "extra_private_bytes": self.private_bytes,
+        """The numbers by name."""
+        found = {
+            "seconds": self.seconds, "cpu_seconds": self.cpu_seconds, "extra_resident_bytes": self.resident_bytes,
         }  # fmt: skip
+        return found | ({"extra_private_bytes": self.private_bytes} if self.private else {})
 
 
 def run(call: Callable[..., dict[str, Any]], *arguments: Any, cap: float, fork: bool = False) -> dict[str, Any]:

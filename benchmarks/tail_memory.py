@@ -27,7 +27,7 @@ def memory_case(scenarios: int, instruments: int, kind: str, plain: bool = False
     x = cp.Variable(instruments)
     source = matrix if plain else tail.ArraySource(matrix)
     problem = cp.Problem(cp.Minimize(tail.cvar(-(source @ x), 0.99)), [cp.sum(x) == 1, x >= 0])
-    with Measure() as measure:
+    with Measure(private=True) as measure:
         problem.solve(method="tail", threads=1)
     return {
         "case": "memory", "scenarios": scenarios, "instruments": instruments, "dtype": kind,

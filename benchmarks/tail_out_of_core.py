@@ -105,7 +105,7 @@ def _solve(source: Any, matrix_bytes: int) -> dict[str, Any]:
     for _ in range(2):  # the first pays for imports and a cold file
         with Measure() as one_pass:
             source.losses(np.full(n, 1.0 / n))
-    with Measure() as measure:
+    with Measure(private=True) as measure:
         problem.solve(method="tail", threads=1)
     stats = problem.solver_stats.extra_stats
     # From the dual weights alone: over the simplex the bound is the least loss under q.

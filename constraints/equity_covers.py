@@ -11,11 +11,10 @@ import numpy as np
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.bind import BoundEncoding
-from hedgeopt.models.margin.bind_blocks import put
 from hedgeopt.models.margin.effects import account_cost, candidates_of, equity_effect
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import TradeVariables
+from hedgeopt.models.term import TradeVariables, put
 
 if TYPE_CHECKING:
     import cvxpy as cp

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         StaleQuoteError,
         UnsupportedForm,
     )
+    from hedgeopt.exposing import expose
     from hedgeopt.exposures import build_exposures
     from hedgeopt.market import Market
     from hedgeopt.market_reader import read_market
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from hedgeopt.program import Program
     from hedgeopt.proposal import Proposal
     from hedgeopt.risk import RiskReport, risk_report
-    from hedgeopt.solve import expose, propose
+    from hedgeopt.solve import propose
     from hedgeopt.tail import cvar
 
 __version__ = "0.1.0"

@@ -116,9 +116,9 @@ def margin_report(book: Book, market: Market, policy: Policy | None = None) -> M
     InputError
         For a position that its account's margin model has no rule for, or collateral that the venue does not know.
     """
+    from hedgeopt.exposing import expose
     from hedgeopt.models.costs.transaction import TransactionCost
     from hedgeopt.policy import Policy
-    from hedgeopt.solve import expose
 
     rules = policy or Policy(minimize=TransactionCost())
     few = rules.scenarios.model_copy(update={"count": min(rules.scenarios.count, 100)})  # no tail is measured here

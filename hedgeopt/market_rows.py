@@ -53,7 +53,7 @@ def market_from_rows(
         instruments[item.id] = item
     for column in ("mark_iv", "underlying_price"):
         bad = is_option & ~(rows[column] > 0).to_numpy()
-        refuse(source, rows, pd.Series(bad, rows.index), column, "must be positive for an option")
+        refuse(source, rows, pd.Series(bad, rows.index), column, "must be positive for an option", FIX[column])
     quotes = rows[list(QUOTE_FIELDS)].set_axis(list(instruments), axis=0)
     if parity:
         notes += _agree_with_marks(quotes, instruments)
@@ -115,6 +115,13 @@ def _agrees(item: object, row: object, source: str) -> None:
         raise InputError(f"contradicts the name {item.name}", file=source, field="strike", value=row.strike)  # type: ignore[attr-defined]
 
 
+# What to do about an option without one of these.
+FIX = {
+    "mark_iv": "fill it in, drop the row, or let --invert-marks find it",
+    "underlying_price": "fill in the forward of the expiry or drop the row",
+}
+
+
 def refuse(source: object, rows: pd.DataFrame, bad: pd.Series, column: str, problem: str, fix: str | None = None) -> None:
     """Raise an InputError for the first row where ``bad`` holds, and say how many there are."""
     bad = np.asarray(bad, bool)
@@ -129,6 +136,6 @@ def refuse(source: object, rows: pd.DataFrame, bad: pd.Series, column: str, prob
         f"{problem} in the row of {name}{more}",
         file=source,
         field=column,
-        value=None if pd.isna(value) else value,
+        value="nothing" if pd.isna(value) else value,
         fix=fix,
     )

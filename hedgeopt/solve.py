@@ -6,31 +6,24 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
 
 from hedgeopt.book import Book
-from hedgeopt.candidates import choose_candidates
 from hedgeopt.certificate import Certificate, certify, relative_violation
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.errors import CertificateError, InfeasibleError
-from hedgeopt.exposures import build_exposures
+from hedgeopt.exposing import expose
 from hedgeopt.market import Market
 from hedgeopt.masters import OWN, Attempt, solver_order
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.pegs import moved_by, tokens
-from hedgeopt.models.scenarios.config import draw
-from hedgeopt.models.scenarios.set import unmoved
-from hedgeopt.models.scenarios.stress import stress_scenarios
 from hedgeopt.policy import Policy
 from hedgeopt.program import Box, Program, trade_box
 from hedgeopt.proposal import Proposal, assemble
 
-__all__ = ["Solution", "Stages", "expose", "propose", "solve_program"]
+__all__ = ["Solution", "Stages", "propose", "solve_program"]
 
 _RESTORATIONS = 3
 _REFINEMENTS = 6
@@ -84,54 +77,6 @@ class Solution:
     box: Box
     binding_sizes: Mapping[str, list[int]]
     statistics: Mapping[str, Any]
-
-
-def expose(
-    book: Book,
-    market: Market,
-    policy: Policy,
-    *,
-    trades: bool = True,
-    candidates: Sequence[Any] | None = None,
-    stressed: bool = True,
-) -> Exposures:
-    """Check freshness, choose candidates, draw scenarios and price everything.
-
-    Without ``stressed`` one scenario in which nothing moves stands in place of the policy's stress scenarios.
-
-    Raises
-    ------
-    StaleQuoteError
-        When a quote that a position or candidate needs is older than the policy allows.
-    InputError
-        When anything else in book, market and policy does not fit together.
-    """
-    if candidates is None:
-        candidates = choose_candidates(book, market, policy.candidates) if trades else []
-    held = [
-        market.instrument(account.venue, position.instrument)
-        for account in book.accounts
-        for position in account.positions
-        if isinstance(position.instrument, str)
-    ]
-    whole = [p.instrument for a in book.accounts for p in a.positions if not isinstance(p.instrument, str)]
-    needed = list(dict.fromkeys(item.id for item in [*held, *candidates, *(q for item in whole for q in item.quoted_parts)]))
-    market.require_fresh(needed, book.timestamp or market.timestamp, timedelta(seconds=policy.max_quote_age_seconds))
-    assets = tokens(_assets(book, [*held, *candidates]))
-    for asset in assets:
-        market.price(asset)  # an asset without a price is refused as that, not as one without scenarios
-    moved = [asset for asset in assets if asset not in dollar_assets()]
-    return build_exposures(
-        book,
-        market,
-        candidates,
-        draw(policy.scenarios, moved, market),
-        stress_scenarios(assets, policy.stress) if stressed else unmoved(tuple(moved)),
-        transfers=book.transfers() if policy.candidates.transfers else (),
-        mark_half_spread=policy.candidates.mark_half_spread,
-        paused_venues=policy.candidates.paused_venues,
-        trades=trades,
-    )
 
 
 def solve_program(program: Program, e: Exposures, stages: Stages | None = None) -> Solution:
@@ -294,15 +239,3 @@ def _why(certificate: Certificate) -> str:
     if not certificate.feasible:
         return f"breaks {certificate.worst_limit} by {certificate.worst_violation:.2e} of its size"
     return f"may be {certificate.gap:.2e} (relative) from optimal, the policy allows {certificate.tolerance:.0e}"
-
-
-def _assets(book: Book, instruments: Sequence[Any]) -> list[str]:
-    found: dict[str, None] = {}
-    for item in instruments:
-        found.update(dict.fromkeys(item.assets))
-    for account in book.accounts:
-        found.update(dict.fromkeys(column for item in account.collateral for column in moved_by(item.asset)))
-        for position in account.positions:
-            if not isinstance(position.instrument, str):
-                found.update(dict.fromkeys(position.instrument.assets))
-    return list(found)

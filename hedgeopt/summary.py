@@ -279,5 +279,5 @@ def _worst(item: AccountMargin) -> str:
 
 
 def _liquidated(item: AccountMargin) -> str:
-    moves = [f"{move:+.0%}" for move in (item.liquidation_down, item.liquidation_up) if move is not None]
+    moves = [f"{move:+.0%}".replace("-", "−") for move in (item.liquidation_down, item.liquidation_up) if move is not None]
     return " ".join(moves) or "never"

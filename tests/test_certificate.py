@@ -8,9 +8,10 @@ from scipy.optimize import linprog
 
 import hedgeopt as ho
 from hedgeopt.certificate import certify
+from hedgeopt.exposing import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program import Box, Program, trade_box
-from hedgeopt.solve import expose, solve_program
+from hedgeopt.solve import solve_program
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ import pytest
 from scipy.stats import norm
 
 import hedgeopt as ho
+from hedgeopt.exposing import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.scenarios.config import draw
 from hedgeopt.models.scenarios.set import vol_term_weight
 from hedgeopt.risk import risk_report
-from hedgeopt.solve import expose
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import pandas as pd
 from rich.console import Console
 
 import hedgeopt as ho
+from hedgeopt.exposing import expose
 from hedgeopt.exposures import build_exposures
 from hedgeopt.market import QUOTE_FIELDS
 from hedgeopt.models.scenarios.stress import stress_scenarios
 from hedgeopt.report import risk_report_table
-from hedgeopt.solve import expose
 
 
 def shown(report: ho.RiskReport) -> str:

@@ -10,10 +10,11 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.constraints.constraint import Constraint
 from hedgeopt.example import example_files
+from hedgeopt.exposing import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.term import account_requirement
 from hedgeopt.program import Program
-from hedgeopt.solve import Solution, expose, solve_program
+from hedgeopt.solve import Solution, solve_program
 
 
 @pytest.fixture(scope="module")

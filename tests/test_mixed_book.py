@@ -17,10 +17,10 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.book_reader import read_book
+from hedgeopt.exposing import expose
 from hedgeopt.market_reader import read_market
 from hedgeopt.models.data import table
 from hedgeopt.models.pricing.liquidity import fees_between
-from hedgeopt.solve import expose
 
 pytestmark = pytest.mark.realdata
 

@@ -11,12 +11,12 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.constraints.constraint import BoxConstraint
 from hedgeopt.constraints.table import CONSTRAINTS
+from hedgeopt.exposing import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.pricing.table import FAMILIES
 from hedgeopt.models.table import TERMS
 from hedgeopt.models.term import BoundTerm, Term
 from hedgeopt.program import Program, trade_box
-from hedgeopt.solve import expose
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "cvar": {"beta": 0.95},

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
+from hedgeopt.exposing import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.pricing.perpetual import PERPETUAL
 from hedgeopt.models.scenarios.describe import describe
@@ -14,7 +15,6 @@ from hedgeopt.models.scenarios.set import ScenarioSet, vol_term_weight
 from hedgeopt.program import Program, trade_box
 from hedgeopt.scenario_tables import correlation_table, describe_table, extra_lines, list_generators, list_sets, sample_table
 from hedgeopt.scenario_tables import stress_sources as sources
-from hedgeopt.solve import expose
 
 FALL = {"spot": {"*": -0.2}, "vol": {"*": 1.5}}
 STRESS = {

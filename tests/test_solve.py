@@ -11,9 +11,10 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt import solve as solving
+from hedgeopt.exposing import expose
 from hedgeopt.masters import solver_order
 from hedgeopt.program import Program
-from hedgeopt.solve import expose, solve_program
+from hedgeopt.solve import solve_program
 
 
 def small(**changes: object) -> ho.Policy:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hedgeopt.backtest.portfolio import Holding, Portfolio, unit_premium, whole
+from hedgeopt.backtest.portfolio import Holding, Portfolio
+from hedgeopt.backtest.quotes import unit_premium, whole
 from hedgeopt.market import Market
 from hedgeopt.models.pricing.lending_borrow import compounded_index
 from hedgeopt.models.pricing.lending_supply import linear_index

@@ -21,7 +21,8 @@ from hedgeopt.backtest.ledger import Ledger
 from hedgeopt.backtest.liquidation import breached, liquidate
 from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.protocol import Decision, Policy, State
-from hedgeopt.backtest.portfolio import Fill, NoQuote, Portfolio
+from hedgeopt.backtest.portfolio import Fill, Portfolio
+from hedgeopt.backtest.quotes import NoQuote
 from hedgeopt.backtest.record import Recorder
 from hedgeopt.backtest.replay import in_order
 from hedgeopt.backtest.result import BacktestResult

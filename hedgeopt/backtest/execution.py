@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from hedgeopt.backtest.policies.protocol import Order, Transfer
-from hedgeopt.backtest.portfolio import Fill, NoQuote, Portfolio
+from hedgeopt.backtest.portfolio import Fill, Portfolio
+from hedgeopt.backtest.quotes import NoQuote
 from hedgeopt.backtest.valuation import Valuation
 from hedgeopt.errors import InputError
 from hedgeopt.market import Market

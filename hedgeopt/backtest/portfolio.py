@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -11,20 +10,14 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.backtest.ledger import Identity, Ledger
+from hedgeopt.backtest.quotes import fill_price, mark_of, unit_notional, unit_premium, whole
 from hedgeopt.book import Account, Book, Collateral, Link, Position
-from hedgeopt.errors import InputError
 from hedgeopt.market import Market
 from hedgeopt.models.costs.quotes import unit_fee
-from hedgeopt.models.pricing.table import family_of
-from hedgeopt.unit_risk import known_premium
 
-__all__ = ["Fill", "Holding", "NoQuote", "Portfolio"]
+__all__ = ["Fill", "Holding", "Portfolio"]
 
 _DUST = 1e-9
-
-
-class NoQuote(Exception):
-    """The side that an order needs is not quoted."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +86,7 @@ class Portfolio:
             [("positions", paid), ("deposits", -paid)],
             f"opening {item.name}",
         )
-        self._change(account, item, quantity, paid, _mark(item, market))
+        self._change(account, item, quantity, paid, mark_of(item, market))
 
     def book(self, timestamp: datetime) -> Book:
         """The holdings as a :class:`~hedgeopt.book.Book`; quoted instruments by name."""
@@ -149,8 +142,8 @@ class Portfolio:
         where = self.accounts[account]
         held = self.holdings.get((account, f"{where.venue}:{instrument}"))
         item = held.instrument if held is not None else market.instrument(where.venue, instrument)
-        mark = _mark(item, market)
-        price = _fill_price(item, market, quantity, mark, half_spread, edge, worse)
+        mark = mark_of(item, market)
+        price = fill_price(item, market, quantity, mark, half_spread, edge, worse)
         currency = item.settlement
         dollars = market.price(currency)
         if held is not None and abs(held.quantity + quantity) <= _DUST * abs(held.quantity):
@@ -166,7 +159,7 @@ class Portfolio:
             paid, lost = quantity * price, quantity * (price - premium)
             self._buy(market, account, item, quantity, premium, lost, paid)
         fee = 0.0
-        notional = _notional(item, market)
+        notional = unit_notional(item, market)
         if charged:
             unit = mark * dollars if item.kind == "option" else 0.0
             fee = abs(quantity) * unit_fee(item, market, notional, unit)
@@ -259,48 +252,3 @@ class Portfolio:
             self.holdings.pop(key, None)
             return
         self.holdings[key] = Holding(item, total, cost + (old.cost if old else 0.0), mark or (old.mark if old else 0.0))
-
-
-def whole(item: Any) -> bool:
-    """Whether no market quotes it: pools, loans and the like are described in the book itself."""
-    return item.kind not in ("option", "perpetual", "future", "spot")
-
-
-def unit_premium(item: Any, market: Market) -> float:
-    """Units of the settlement asset that one unit is worth at its mark."""
-    known = known_premium(item, market)
-    if known is not None:
-        return known
-    assets = tuple(dict.fromkeys((*item.assets, item.settlement)))
-    return float(family_of(item).unit_risk([item], market, assets).premium[0])
-
-
-def _mark(item: Any, market: Market) -> float:
-    return market.quote("mark_price", item.id) if not whole(item) else 0.0
-
-
-def _notional(item: Any, market: Market) -> float:
-    if item.kind in ("perpetual", "future") and item.inverse:
-        return 1.0
-    return market.price(item.assets[0])
-
-
-def _fill_price(
-    item: Any, market: Market, quantity: float, mark: float, half_spread: float | None, edge: float | None, worse: float
-) -> float:
-    if whole(item):
-        raise InputError(f"{item.name} ({item.kind}) is not traded at a quote", field="backtest")
-    if edge is not None:
-        return mark * (1.0 - np.sign(quantity) * edge)
-    side, other_side = ("ask_price", "bid_price") if quantity > 0 else ("bid_price", "ask_price")
-    quote = market.quote(side, item.id)
-    if math.isfinite(quote):
-        return quote
-    if half_spread is not None and not math.isfinite(market.quote(other_side, item.id)) and item.kind != "option":
-        return mark * (1.0 + np.sign(quantity) * half_spread)
-    if worse > 0:
-        if item.kind == "option":
-            unit = 1.0 if item.inverse else market.price(item.underlying)
-            return max(mark + np.sign(quantity) * worse * min(mark, unit), 0.0)
-        return mark * (1.0 + np.sign(quantity) * worse)
-    raise NoQuote(f"{item.name} has no {side.split('_')[0]}")

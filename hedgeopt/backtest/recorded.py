@@ -115,7 +115,9 @@ def dataset(path: Path) -> Any:
     import pyarrow.dataset as ds
 
     if not path.exists():
-        raise InputError("chain file not found", file=path)
+        raise InputError(
+            "there is no such file or folder", file=path, field="replay.chains", fix="give the path of recorded chains"
+        )
     try:
         return ds.dataset(path, format="parquet")
     except (pa.ArrowInvalid, OSError) as error:

@@ -69,8 +69,8 @@ def risk(
 ) -> None:
     """Exposures of the book alone."""
     with progress() as stage:
+        from hedgeopt.exposing import expose
         from hedgeopt.risk import risk_report
-        from hedgeopt.solve import expose
 
         stage("read")
         rules = override(read_rules(policy), scenarios, seed)
@@ -151,8 +151,8 @@ def demo(out: Path, json: bool = False) -> None:
 
 
 def _fit(book: Book, market: Market, policy: Policy, stage: Callable[[str], None]) -> str:
+    from hedgeopt.exposing import expose
     from hedgeopt.program import Program, trade_box
-    from hedgeopt.solve import expose
 
     stage("value")
     exposures = expose(book, market, override(policy, min(policy.scenarios.count, 100), None))

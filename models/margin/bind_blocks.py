@@ -18,19 +18,14 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.effects import collateral_effect
 from hedgeopt.models.margin.encoding import Block, Group
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import TradeVariables
+from hedgeopt.models.term import TradeVariables, put
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
-__all__ = ["BoundBlocks", "put"]
+__all__ = ["BoundBlocks"]
 
 _NOTHING = 1e-14
-
-
-def put(parameter: cp.Parameter, value: np.ndarray | float) -> None:
-    """Set a parameter without cvxpy's checks, which cost more than the margin itself."""
-    parameter.save_value(np.asarray(value, float))
 
 
 @dataclass

@@ -65,7 +65,7 @@ def test_a_row_twice_and_a_missing_column_are_refused(chain: Path, tmp_path: Pat
     (tmp_path / "cut.parquet").write_bytes(chain.read_bytes()[:200])
     with pytest.raises(InputError, match="truncated"):
         list(ChainReplay((tmp_path / "cut.parquet",)))
-    with pytest.raises(InputError, match="not found"):
+    with pytest.raises(InputError, match="no such file or folder"):
         list(ChainReplay((tmp_path / "none.parquet",)))
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hedgeopt.backtest.accruals import accrue, mark_futures
 from hedgeopt.backtest.ledger import ASSET_SIDES, SIDES, Ledger
-from hedgeopt.backtest.portfolio import NoQuote, Portfolio
+from hedgeopt.backtest.portfolio import Portfolio
+from hedgeopt.backtest.quotes import NoQuote
 from hedgeopt.backtest.settlement import IndexHistory, settle
 from hedgeopt.backtest.valuation import value
 from hedgeopt.errors import InputError

@@ -84,7 +84,7 @@ def test_the_command_writes_tables_and_prints_json(folder: Path, capsys: pytest.
     [
         ('kind = "short_gamma"', 'kind = "long_gamma"', "books"),
         ('signal = "drawdown"', 'signal = "moon"', "unknown signal 'moon'"),
-        ('chains = ["chain.parquet"]', 'chains = ["none.parquet"]', "chain file not found"),
+        ('chains = ["chain.parquet"]', 'chains = ["none.parquet"]', "no such file or folder"),
         ("synthetic_perpetuals = true", "start = 2026-04-01T00:00:00Z\nend = 2026-03-01T00:00:00Z", "the period is empty"),
         ("synthetic_perpetuals = true", "start = 2027-04-01T00:00:00Z", "no snapshot in the period"),
         ("simple:DoNothing", "simple:Missing", "cannot be made"),

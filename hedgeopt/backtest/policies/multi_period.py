@@ -30,13 +30,13 @@ from hedgeopt.book import Book
 from hedgeopt.candidates import choose_candidates
 from hedgeopt.certificate import relative_violation
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
+from hedgeopt.exposing import expose
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
 from hedgeopt.policy import Policy as Rules
 from hedgeopt.program import Box, Program, trade_box
-from hedgeopt.solve import expose
 
 __all__ = ["MultiPeriod"]
 

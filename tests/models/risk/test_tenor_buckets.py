@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import hedgeopt as ho
+from hedgeopt.exposing import expose
 from hedgeopt.models.risk.tenor_buckets import KEY_DAYS, GammaBucket, VegaBucket, bucket_weights, row_days, tenor_profile
-from hedgeopt.solve import expose
 
 
 @given(days=st.lists(st.floats(0.01, 1000.0), min_size=1, max_size=20))

@@ -1,0 +1,73 @@
+"""Prices of a holding's trades and marks, as the market of a step quotes them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.market import Market
+from hedgeopt.models.pricing.table import family_of
+from hedgeopt.unit_risk import known_premium
+
+__all__ = ["NoQuote", "fill_price", "mark_of", "unit_notional", "unit_premium", "whole"]
+
+
+class NoQuote(Exception):
+    """The side that an order needs is not quoted."""
+
+
+def whole(item: Any) -> bool:
+    """Whether no market quotes it: pools, loans and the like are described in the book itself."""
+    return item.kind not in ("option", "perpetual", "future", "spot")
+
+
+def unit_premium(item: Any, market: Market) -> float:
+    """Units of the settlement asset that one unit is worth at its mark."""
+    known = known_premium(item, market)
+    if known is not None:
+        return known
+    assets = tuple(dict.fromkeys((*item.assets, item.settlement)))
+    return float(family_of(item).unit_risk([item], market, assets).premium[0])
+
+
+def mark_of(item: Any, market: Market) -> float:
+    """Mark price in the quote unit; 0 for what no market quotes."""
+    return market.quote("mark_price", item.id) if not whole(item) else 0.0
+
+
+def unit_notional(item: Any, market: Market) -> float:
+    """USD of underlying in one unit (an inverse contract is one dollar)."""
+    if item.kind in ("perpetual", "future") and item.inverse:
+        return 1.0
+    return market.price(item.assets[0])
+
+
+def fill_price(
+    item: Any, market: Market, quantity: float, mark: float, half_spread: float | None, edge: float | None, worse: float
+) -> float:
+    """What an order pays: mark and ``edge`` where that is given, else the quoted side, else ``half_spread`` or ``worse``.
+
+    Raises
+    ------
+    NoQuote
+        The side is not quoted and nothing stands in for it.
+    """
+    if whole(item):
+        raise InputError(f"{item.name} ({item.kind}) is not traded at a quote", field="backtest")
+    if edge is not None:
+        return mark * (1.0 - np.sign(quantity) * edge)
+    side, other_side = ("ask_price", "bid_price") if quantity > 0 else ("bid_price", "ask_price")
+    quote = market.quote(side, item.id)
+    if math.isfinite(quote):
+        return quote
+    if half_spread is not None and not math.isfinite(market.quote(other_side, item.id)) and item.kind != "option":
+        return mark * (1.0 + np.sign(quantity) * half_spread)
+    if worse > 0:
+        if item.kind == "option":
+            unit = 1.0 if item.inverse else market.price(item.underlying)
+            return max(mark + np.sign(quantity) * worse * min(mark, unit), 0.0)
+        return mark * (1.0 + np.sign(quantity) * worse)
+    raise NoQuote(f"{item.name} has no {side.split('_')[0]}")

@@ -110,7 +110,8 @@ _HOME = {
     "program": "Program",
     "proposal": "Proposal",
     "risk": "RiskReport risk_report",
-    "solve": "expose propose",
+    "exposing": "expose",
+    "solve": "propose",
     "tail": "cvar",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}

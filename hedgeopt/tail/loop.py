@@ -18,7 +18,7 @@ from hedgeopt.tail.source import Index, Vector
 
 # Gap at which a coarse level hands over, the box that replaces an unbounded relaxation, and the share of the boundary up
 # to which misplaced scenarios are few: the next round may be the last.
-COARSE, BOX, FEW = 1e-2, 1e6, 0.05
+COARSE, BOX, FEW = 1e-2, 1e6, 0.12
 
 
 class Loop:

@@ -16,9 +16,9 @@ from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.schedule import Level, Schedule
 from hedgeopt.tail.source import Index, Vector
 
-# Gap at which a coarse level hands over, the box that replaces an unbounded relaxation, and the share of the boundary up
-# to which misplaced scenarios are few: the next round may be the last.
-COARSE, BOX, FEW = 1e-2, 1e6, 0.12
+# Gap at which a coarse level hands over, the loosest accuracy of a master, the box that replaces an unbounded relaxation,
+# and the share of the boundary up to which misplaced scenarios are few: the next round may be the last.
+COARSE, ROUGH, BOX, FEW = 2e-2, 2e-2, 1e6, 0.12
 
 
 class Loop:
@@ -94,7 +94,7 @@ class Loop:
         out, options, models, final = self.out, self.options, level.models, level.final
         width = models[0].width if models else 0
         goal = options.tolerance if final else max(options.tolerance, COARSE)
-        accuracy = 0.1 * goal if (level.whole and final) or not models else max(0.1 * goal, 1e-2)
+        accuracy = 0.1 * goal if (level.whole and final) or not models else max(0.1 * goal, ROUGH)
         point = entry
         for _ in range(options.max_rounds):
             if options.late():
@@ -140,7 +140,7 @@ class Loop:
                 a.grow(new)
             out.pass_seconds += time.perf_counter() - t
             few = sum(map(len, wrong)) <= max(width, FEW * sum(len(a.boundary) for a in active))
-            accuracy = 0.1 * goal if nothing or few else max(0.1 * goal, min(1e-2, 0.1 * gap))
+            accuracy = 0.1 * goal if nothing or few else max(0.1 * goal, min(ROUGH, 0.1 * gap))
         if final and judge.best is not None:
             judge.store(out)
         if final:

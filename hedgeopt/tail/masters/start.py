@@ -76,10 +76,16 @@ class State:
 
 def begin(p: Any, places: Places, warm: Warm | None) -> State:
     """The start for a scaled program: the last iterate of the path that is near this program's path, else the point."""
+    least = 0.0
     for near in [] if warm is None else warm.iterates():
+        if near.share < least:
+            continue
         state = central(p, places, near)
-        if float(np.abs(gradient(p, places, state)).max(initial=0.0)) <= _NEAR * near.share:
+        left = float(np.abs(gradient(p, places, state)).max(initial=0.0))
+        if left <= _NEAR * near.share:
             return state
+        # Along the path the gradient changes little: on to where it would not matter.
+        least = left / _NEAR
     return cold(p, places, None if warm is None else warm.v)
 
 

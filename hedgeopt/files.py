@@ -75,12 +75,14 @@ def validation_line(error: ValidationError, file: object | None) -> InputError:
     """The first fault of a pydantic error as an :class:`InputError`."""
     faults = error.errors(include_url=False)
     first = _most_telling(faults)
-    more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
-    message = first["msg"].removeprefix("Value error, ")
+    more = f" (and {len(faults) - 1} more fault{'s' if len(faults) > 2 else ''})" if len(faults) > 1 else ""
+    message, fix = first["msg"].removeprefix("Value error, "), None
     shown = first.get("input")
     shown = None if first["type"] in ("value_error", "missing") or isinstance(shown, dict | list) else shown
     field = ".".join(str(part) for part in first["loc"]) or None
-    return InputError(message[0].lower() + message[1:] + more, file=file, field=field, value=shown)
+    if first["type"] in ("tuple_type", "list_type"):
+        message, fix = "must be a list", f"in TOML each entry begins with [[{field}]]"
+    return InputError(message[0].lower() + message[1:] + more, file=file, field=field, value=shown, fix=fix)
 
 
 def _most_telling(faults: list[Any]) -> Any:

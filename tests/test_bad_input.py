@@ -398,3 +398,9 @@ def test_parquet_with_broken_bytes(case, texts, seed):
     if code == 2:
         assert captured.err.count("\n") == 1
         assert "market.parquet" in captured.err
+
+
+@pytest.mark.parametrize("text", ['[minimize]\nkind = "cvar"\nbeta = 0.99\n', "minimize = 3\n"])
+def test_one_table_where_a_list_belongs(case, text):
+    case.policy(text)
+    case.refused("policy.toml", "minimize", "must be a list", "[[minimize]]")

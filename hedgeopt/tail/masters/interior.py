@@ -28,9 +28,9 @@ from hedgeopt.tail.source import Vector
 # second-order terms say something.
 _CORRECTORS, _LONG, _GAIN, _TINY = 2, 0.9, 0.05, 0.1
 # Iterates this feasible and of at most this complementarity are of use to the next solve.
-_ON_PATH, _WIDE = 1e-3, 3e3
-# Merit from which a bound is worth proving, and how many tolerances away.
-_PROVE, _CLOSE, _FAR_ENOUGH = 1e-2, 10.0, 1e-3
+_FEASIBLE, _WIDE = 1e-3, 3.0
+# Merit from which a bound is worth proving, how many tolerances from the optimum, and how near a worse one will do.
+_PROVE, _CLOSE, _ENOUGH = 1e-2, 10.0, 1e-3
 # Longest step towards the boundary.
 _STEP = 0.99
 # Scaled values are of order one: beyond this the iterates run off along a ray (infeasible or unbounded).
@@ -92,7 +92,7 @@ class _Iteration:
             now = self._look()
             if now is None:
                 return "failed"
-            if max(now.infeasible, now.share / _WIDE) < _ON_PATH:
+            if now.infeasible < _FEASIBLE and now.share < _WIDE:
                 self.path.append(Iterate(at.v.copy(), at.nu.copy(), now.share))
             feasible = now.infeasible <= min(tolerance, 1e-8) * 10
             merit = max(now.total, now.infeasible, now.dual_residual)
@@ -103,18 +103,14 @@ class _Iteration:
                 if found.loose <= 0.1 * tolerance * now.size and (proof is None or found.value > proof.value):
                     proof, proof_nu = found, at.nu.copy()
                 if proof is not None and feasible and now.primal - proof.value <= tolerance * now.size:
-                    return Raw("optimal", at.v, proof_nu, now.tails, now.primal, proof, iteration, path=self.path)
+                    return Raw("optimal", at.v, proof_nu, now.tails, now.primal, proof, iteration, self.path)
             ahead = now.mu < 0.9 * best[0] or now.dual_residual < 0.9 * best[1] or merit < 0.9 * best[2]
             stalled = 0 if ahead else stalled + 1
             best = min(best[0], now.mu), min(best[1], now.dual_residual), min(best[2], merit)
-            # A bound that costs more asks for smaller residuals, not for another program: on until nothing falls.
-            done = max(now.total, now.dual_residual) <= _FAR_ENOUGH * tolerance and feasible
-            if done or (stalled > 8 and merit < min(30 * tolerance, 1e-4)):
-                if proof is not None:
-                    return Raw("optimal", at.v, proof_nu, now.tails, now.primal, proof, iteration, path=self.path)
-                q = [at.z[part].copy() for part in places.slack]
-                found = Repaired(now.dual, 0.0, at.z[places.rows].copy(), q, now.m, now.left.d)
-                return Raw("optimal", at.v, at.nu, now.tails, now.primal, found, iteration, False, self.path)
+            # A bound that costs more asks for smaller residuals: on until nothing falls.
+            done = max(now.total, now.dual_residual) <= _ENOUGH * tolerance and feasible
+            if proof is not None and (done or (stalled > 8 and merit < min(30 * tolerance, 1e-4))):
+                return Raw("optimal", at.v, proof_nu, now.tails, now.primal, proof, iteration, self.path)
             if stalled > 25:
                 break
             newton.factor(at.x, at.z, now.left, now.share)
@@ -163,7 +159,7 @@ class _Iteration:
         if abs(primal) > _DIVERGED or mu > _DIVERGED or not np.isfinite(total + infeasible + dual_residual):
             return None
         left = Residuals(d, equalities, rows, levels, slacks, caps)
-        return _Look(left, m, tails, primal, dual, size, mu, comp / size, total, infeasible, dual_residual)
+        return _Look(left, tails, primal, size, mu, comp / size, total, infeasible, dual_residual)
 
     def _advance(self, newton: Newton, mu: float) -> None:
         """Predictor, corrector, centrality correctors, and the step."""
@@ -204,10 +200,8 @@ class _Look:
     """Residuals, values and relative measures of an iterate."""
 
     left: Residuals
-    m: Vector
     tails: Vector
     primal: float
-    dual: float
     size: float
     mu: float
     share: float

@@ -177,7 +177,7 @@ def centred_level(losses: Vector, total: Vector, need: float, mu: float, alpha: 
     """Level whose central weights sum to ``need``: they fall with the level, so Newton steps stay in a bracket."""
     lo, hi = -np.inf, np.inf
     half = mu / total
-    for _ in range(_ROOT):
+    for count in range(_ROOT):
         e = losses - alpha
         xi, w, q, _ = centred_scenarios(e, total, mu)
         over = float(q.sum()) - need
@@ -187,8 +187,8 @@ def centred_level(losses: Vector, total: Vector, need: float, mu: float, alpha: 
         # With mu / xi + mu / (xi - e) = total: dq / d alpha = -mu / (xi^2 + w^2).
         slope = float((mu / (xi * xi + w * w)).sum())
         step = alpha + over / slope if slope > 0 else np.nan
-        if not lo < step < hi:
-            # Outside the bracket: halve it, or walk on where it is open.
+        if not lo < step < hi or (count % 3 == 2 and np.isfinite(hi - lo)):
+            # Outside the bracket, or slow: halve it, or walk on where it is open.
             reach = float(np.abs(e).max()) + float(half.max())
             step = 0.5 * (lo + hi) if np.isfinite(hi - lo) else alpha + np.sign(over) * reach
         alpha = step

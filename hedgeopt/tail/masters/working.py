@@ -37,8 +37,6 @@ class Raw:
     primal: float
     proof: Repaired
     iterations: int
-    proven: bool = True
-    """Whether ``proof`` is weak duality; else the solver's own dual value."""
     path: list[Iterate] = field(default_factory=list)
 
 
@@ -82,13 +80,10 @@ class WorkingMaster(ArrayMaster, ABC):
                 proof = repaired(p, v, raw.nu, lam, raw.proof.q)
                 cost = self._gain(p, proof.reduced, work, v)
                 size = max(abs(raw.primal), 1e-6 * (np.abs(p.c) @ np.abs(v) + p.spread), 1e-12)
-                if raw.proven and cost.sum() <= _SHARE * tolerance * size:
+                if cost.sum() <= _SHARE * tolerance * size:
                     free = ~np.isfinite(p.upper) | ~np.isfinite(p.lower)
                     point = self._point(p, raw, work, v, proof, proof.loose + float(cost[free].sum()), iterations)
                     break
-                if not raw.proven:
-                    work = np.ones(p.n, dtype=bool)
-                    continue
                 warm = Warm(v, spread(raw.path, work), _NEAR)
                 found = np.flatnonzero(cost > 0)
                 most = max(_JOIN_LEAST, int(_JOIN * len(found)))

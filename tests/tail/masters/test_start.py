@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hedgeopt.tail.masters.pairs import Places, longest, outliers
@@ -25,6 +25,8 @@ def test_pairs_meet_their_four_conditions(excess: list[float], total: float, mu:
     np.testing.assert_allclose(q + r, u, rtol=1e-7)
 
 
+@settings(max_examples=300, deadline=None)
+@example(237, 0.01, 1e-8, -41.10760250566523)
 @given(st.integers(0, 10**6), st.floats(0.01, 0.99), st.floats(1e-8, 10.0), st.floats(-50, 50))
 def test_the_level_gives_the_weights_their_sum(seed: int, share: float, mu: float, begin: float) -> None:
     r = np.random.default_rng(seed)

@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from hedgeopt.tail.masters.base import Piece
 from hedgeopt.tail.masters.bound import multipliers
 from hedgeopt.tail.masters.pairs import Places
 from hedgeopt.tail.source import Vector
 
-# Relative gap assumed of a start nobody has judged, share of complementarity its gradient may leave, and steps of the
-# root search for the level.
-_GAP, _NEAR, _ROOT = 0.3, 0.3, 60
+# Relative gap assumed of a start nobody has judged, share of complementarity its gradient may leave, and Newton's steps
+# towards the level.
+_GAP, _NEAR, _STEPS = 0.3, 0.3, 12
 # Without a path a warm point keeps its place; slacks and duals start this far inside the cone.
 _SLACK, _SPREAD = 0.01, 0.1
 
@@ -174,22 +175,23 @@ def centred_scenarios(excess: Vector, total: Vector, mu: float) -> tuple[Vector,
 
 
 def centred_level(losses: Vector, total: Vector, need: float, mu: float, alpha: float) -> float:
-    """Level whose central weights sum to ``need``: they fall with the level, so Newton steps stay in a bracket."""
-    lo, hi = -np.inf, np.inf
-    half = mu / total
-    for count in range(_ROOT):
-        e = losses - alpha
-        xi, w, q, _ = centred_scenarios(e, total, mu)
-        over = float(q.sum()) - need
-        if abs(over) <= 1e-9 * need:
-            break
-        lo, hi = (alpha, hi) if over > 0 else (lo, alpha)
+    """Level whose central weights sum to ``need``: Newton's steps from ``alpha``, else the bracket."""
+
+    def over(level: float) -> float:
+        return float(centred_scenarios(losses - level, total, mu)[2].sum()) - need
+
+    if not 0.0 < need < float(total.sum()):
+        return alpha
+    # Below the first all weights are within (total - need) of their caps, above the second they sum to less than need.
+    least = float(losses.min()) - 2.0 * len(losses) * mu / (float(total.sum()) - need)
+    most = float(losses.max()) + 2.0 * len(losses) * mu / need
+    for _ in range(_STEPS):
+        xi, w, q, _ = centred_scenarios(losses - alpha, total, mu)
+        left = float(q.sum()) - need
+        if abs(left) <= 1e-7 * need:
+            return alpha
         # With mu / xi + mu / (xi - e) = total: dq / d alpha = -mu / (xi^2 + w^2).
-        slope = float((mu / (xi * xi + w * w)).sum())
-        step = alpha + over / slope if slope > 0 else np.nan
-        if not lo < step < hi or (count % 3 == 2 and np.isfinite(hi - lo)):
-            # Outside the bracket, or slow: halve it, or walk on where it is open.
-            reach = float(np.abs(e).max()) + float(half.max())
-            step = 0.5 * (lo + hi) if np.isfinite(hi - lo) else alpha + np.sign(over) * reach
-        alpha = step
-    return alpha
+        alpha += left / float((mu / (xi * xi + w * w)).sum())
+        if not least < alpha < most:
+            break
+    return float(brentq(over, least, most, rtol=1e-14, xtol=1e-300))

@@ -151,6 +151,8 @@ class Restricted(Structure):
             parent.is_host[self.rows],
         )  # fmt: skip
         self._known: Vector | None = None
+        self.turned = bool(len(np.setdiff1d(self.rows[self.single_rows], parent.single_rows)))
+        """Whether a row of several variables is a bound here: its multiplier is then a reduced cost."""
 
     def load(self, parent: Scaled) -> None:
         """The numbers of one solve."""

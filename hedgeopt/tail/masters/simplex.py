@@ -143,8 +143,10 @@ class SimplexMaster(WorkingMaster):
         nu, lam = -dual[:equalities], np.zeros(len(p.b))
         lam[program.wide] = -dual[equalities : equalities + len(program.wide)]
         q = [-dual[base + first[k] : base + first[k + 1]] for k in range(K)]
-        nothing = np.zeros(0)
-        proof = repaired(p, v, nu, lam, q) if p is program.parent else Repaired(-np.inf, 0.0, lam, q, nothing, nothing)
+        if isinstance(p, Restricted) and not p.turned:
+            proof = Repaired(-np.inf, 0.0, lam, q, np.zeros(0), np.zeros(0))
+        else:
+            proof = repaired(p, v, nu, lam, q)
         primal = h.getObjectiveValue() / program.lift + float(p.price @ np.array(p.C))
         y = p.arguments(v)
         tails = np.array(

@@ -121,3 +121,16 @@ def test_small_entries_of_scaled_rows_count() -> None:
     problem.solve(method="tail", master="SIMPLEX")
     assert float(limit.violation()) <= 1e-6 * 1e-7 * np.abs(P).mean()
     assert highspy.Highs().getOptionValue("small_matrix_value")[1] == 1e-9
+
+
+def test_a_row_that_is_a_bound_in_the_working_columns_keeps_its_multiplier() -> None:
+    # Many candidates, few in use; sum limits over pairs become bounds of one working column each.
+    r = np.random.default_rng(3)
+    n, cost = 120, np.linspace(1.0, 2.0, 120)
+    x, need = cp.Variable(n, nonneg=True), cp.Parameter()
+    problem = cp.Problem(cp.Minimize(cost @ x), [cp.sum(x) >= need, x[:60] + x[60:] <= 0.5, x <= 1])
+    for need.value in (0.4, 3.2, 4.1, 0.9, 7.0 + r.uniform()):
+        value = problem.solve(method="tail")
+        stats = problem.solver_stats.extra_stats
+        assert value == pytest.approx(cp.Problem(problem.objective, problem.constraints).solve(solver=cp.HIGHS), rel=1e-7)
+        assert stats["gap"] <= 1e-6

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hedgeopt.errors import InputError
-from hedgeopt.tail.source import Index, ScenarioSource, Vector, parallel, release
+from hedgeopt.tail.source import ArraySource, Index, ScenarioSource, Vector, parallel, release
 
 Columns: TypeAlias = list[NDArray[Any]]
 
@@ -166,6 +166,10 @@ class DaskSource(ScenarioSource):
     def rows(self, index: Index) -> Vector:
         """The chosen rows."""
         return np.asarray(self.array[index].compute(), dtype=np.float64)
+
+    def every(self, rows: slice) -> ScenarioSource:
+        """The rows alone come to this process."""
+        return ArraySource(np.asarray(self.array[rows].compute()))
 
     def weighted_sum(self, index: Index, weight: Vector) -> Vector:
         """Weighted sum of the chosen rows."""

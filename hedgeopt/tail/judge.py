@@ -72,7 +72,7 @@ class Judge:
         elif share > 0.0:
             assert self.best is not None
             self.best = master.blend(self.best, point, share)
-            self.losses = [(1 - share) * a + share * b for a, b in zip(self.losses, losses, strict=True)]
+            self.losses = [_mixed(a, b, share) for a, b in zip(self.losses, losses, strict=True)]
             self.values, self.var = self._evaluate(self.losses)
             self.upper, self.violation = master.upper(self.best, self.values * self.scale)
             self.master = master
@@ -102,7 +102,7 @@ class Judge:
                 return self.upper, self.violation
             if share == 1.0:
                 return upper, 0.0 if feasible else np.inf
-            mixed = [(1 - share) * a + share * b for a, b in zip(self.losses, losses, strict=True)]
+            mixed = [_mixed(a, b, share) for a, b in zip(self.losses, losses, strict=True)]
             values = self._evaluate(mixed)[0]
             assert self.best is not None
             value, violation = master.upper(master.blend(self.best, point, share), values * self.scale)
@@ -147,3 +147,11 @@ class Judge:
             # One point of both; where masters changed in between, result.store reads them one by one.
             primal = {key: self.best.state[key] for key in ("z", "variables") if key in self.best.state}
             out.point = out.dual = replace(out.point, state=self.dual.state | primal)
+
+
+def _mixed(a: Vector, b: Vector, share: float) -> Vector:
+    """``(1 - share) a + share b`` with no more memory than the result."""
+    out = np.subtract(b, a)
+    out *= share
+    out += a
+    return out

@@ -162,16 +162,20 @@ def build_models(tails: list[Tail], slices: list[slice], width: int) -> list[Los
             if source.shape != (size, columns.stop - columns.start):
                 raise InputError("scenario matrix of the wrong shape", value=source.shape)
             blocks.append(Block(source, columns, factor_value(term.factors)))
-        offset = np.zeros(size)
+        # What is the same for every scenario takes the memory of one number.
+        offset = np.broadcast_to(0.0, size)
         for part in tail.losses.offsets:
             offset = offset + offset_value(part, size)
         atom = tail.atom
-        if isinstance(atom, CVaR):
-            caps, scale = atom.weights() / (1.0 - atom.beta), 1.0
+        uniform = not isinstance(atom, CVaR) or atom.probabilities is None
+        scale = 1.0 if isinstance(atom, CVaR) else float(atom.k)
+        if not isinstance(atom, CVaR):
+            caps = np.broadcast_to(1.0 / min(atom.k, size), size)
+        elif uniform:
+            caps = np.broadcast_to(1.0 / ((1.0 - atom.beta) * size), size)
         else:
-            caps, scale = np.full(size, 1.0 / min(atom.k, size)), float(atom.k)
+            caps = atom.weights() / (1.0 - atom.beta)
         if not np.all(np.isfinite(offset)):
             raise InputError("losses must be finite", field=str(tail.atom.args[0]))
-        uniform = not isinstance(atom, CVaR) or atom.probabilities is None
         models.append(LossModel(blocks, offset, caps, width, scale, uniform))
     return models

@@ -109,10 +109,15 @@ class ArraySource(ScenarioSource):
         return np.asarray(self.array[index], dtype=np.float64)
 
     def every(self, rows: slice) -> ScenarioSource:
-        """A view of the rows, which costs no memory; a copy where a product would not read rows of the view as such."""
-        if self._map is not None or not self.array.flags.c_contiguous:
-            return super().every(rows)
-        return ArraySource(self.array[rows])
+        """A view of the rows, which costs no memory; a copy of a map's, and where products would not read a view as such."""
+        if self._map is None and self.array.flags.c_contiguous:
+            return ArraySource(self.array[rows])
+        index = np.arange(self.shape[0])[rows]
+        out = np.empty((len(index), self.shape[1]), dtype=self.array.dtype)
+        for first, block in self.blocks():
+            lo, hi = np.searchsorted(index, (first, first + len(block)))
+            out[lo:hi] = block[index[lo:hi] - first]
+        return ArraySource(out)
 
 
 class SparseSource(ScenarioSource):

@@ -45,6 +45,8 @@ class Certificate:
         The limit closest to or beyond breach, and its excess over the limit relative to the limit's scale; <= 0 holds.
     feasible, optimal
         Every limit holds (to 1e-9 of its scale); the gap is within tolerance.
+    notes
+        What a reader must know to judge the proof, such as a venue's number that nobody has verified.
     """
 
     objective: float
@@ -55,6 +57,7 @@ class Certificate:
     worst_violation: float
     feasible: bool
     optimal: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def valid(self) -> bool:

@@ -90,17 +90,19 @@ def estimate_vol_response(prices: pd.Series, vols: pd.Series, *, step_days: floa
 
 @dataclass(frozen=True)
 class SurfaceResponse:
-    """Fitted answer of the smile to spot: skew and term slopes, the exponent of the term structure, and their fits.
+    """Fitted answer of the smile to spot: skew and term slopes, the exponents of the term structure, and their fits.
 
-    ``term_exponent`` is p in ``(30 / days)^p``, the size of a vol move at a tenor over that at 30 days; scenario sets take
-    0.3 (:func:`~hedgeopt.models.scenarios.set.vol_term_weight`), so this one says whether the data agree.
+    ``short_exponent`` and ``long_exponent`` are p in ``(30 / days)^p`` below and above 30 days: the size of a vol move at a
+    tenor over that at 30 days, over all moves. Scenario sets take 0.35 and 0.6, measured in falls
+    (:func:`~hedgeopt.models.scenarios.set.vol_term_weight`), so these say whether the data agree.
     """
 
     skew_beta: float
     skew_noise: float
     term_beta: float
     term_noise: float
-    term_exponent: float
+    short_exponent: float
+    long_exponent: float
     skew_r_squared: float
     term_r_squared: float
     observations: int
@@ -155,8 +157,9 @@ def smile_points(chain: pd.DataFrame, tenors: tuple[float, ...] = (7.0, 30.0, 90
 def estimate_surface_response(points: pd.DataFrame, tenors: tuple[float, ...] = (7.0, 30.0, 90.0)) -> SurfaceResponse:
     """Fit skew and term structure moves on spot moves between consecutive snapshots of :func:`smile_points`.
 
-    The term slope is that of log vol on ``ln(30 / days)`` left over after ``(30 / max(days, 7))^0.3`` times the 30-day move,
-    by least squares over the tenors other than 30 days.
+    The term slope is that of log vol on ``ln(30 / days)`` left over after
+    :func:`~hedgeopt.models.scenarios.set.vol_term_weight` times the 30-day move, by least squares over the tenors other
+    than 30 days. There must be tenors below and above 30 days.
     """
     from hedgeopt.models.scenarios.set import vol_term_weight
 
@@ -185,11 +188,17 @@ def estimate_surface_response(points: pd.DataFrame, tenors: tuple[float, ...] = 
         skew_noise=fits["skew"][1],
         term_beta=fits["term"][0],
         term_noise=fits["term"][1],
-        term_exponent=float(sizes @ x / (x @ x)),
+        short_exponent=_exponent(sizes[x > 0], x[x > 0]),
+        long_exponent=_exponent(sizes[x < 0], x[x < 0]),
         skew_r_squared=fits["skew"][2],
         term_r_squared=fits["term"][2],
         observations=len(r),
     )
+
+
+def _exponent(sizes: np.ndarray, x: np.ndarray) -> float:
+    """Slope through the origin of log sizes on ``ln(30 / days)``."""
+    return float(sizes @ x / (x @ x))
 
 
 def _least_squares(design: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -169,6 +169,8 @@ def with_events(scenarios: ScenarioSet, events: Sequence[Any], seed: int = 0, ne
                     raise InputError("fails, and no scenario moves it", file="policy", field="events", value=event.asset)
                 continue
             scenarios = scaled_price(scenarios, event.asset, np.where(happens, event.recovery, 1.0))
+        elif event.kind == "oracle_fault" and not {event.asset} & {*scenarios.assets, *dollar_assets(), *needed}:
+            continue  # nobody holds what the venue misprices
         elif event.kind == "venue_pause" and event.recovery < 1.0:
             before = scenarios.recovery.get(event.venue, 1.0)
             kept = before * np.where(happens, event.recovery, 1.0)

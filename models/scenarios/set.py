@@ -31,15 +31,19 @@ TABLES = (
 
 _REFERENCE_DAYS = 30.0
 _SHORTEST_DAYS = 7.0
+_SHORT_EXPONENT, _LONG_EXPONENT = 0.35, 0.6
 
 
-def vol_term_weight(years: np.ndarray, exponent: float = 0.3) -> np.ndarray:
-    """How much of a 30-day vol move an option of this age feels: ``(30 / max(days, 7)) ** exponent``.
+def vol_term_weight(years: np.ndarray) -> np.ndarray:
+    """How much of a 30-day vol move an option of this age feels: ``(30 / max(days, 7)) ** p``.
 
-    The form is that of Deribit's portfolio margin (exponent 0.30 below 30 days); the floor of 7 days keeps a shock
-    that is stated in log-vol from exploding at the shortest expiries.
+    The exponent p is 0.35 below 30 days and 0.6 above. Measured on Deribit's BTC and ETH chains, January to May 2026, over
+    the worst 24 and 48 hour falls: 7 days move 1.5 to 1.8 times as much as 30 days, 60 days 0.67 to 0.75, 90 days 0.50 to
+    0.58 and 180 days 0.28 to 0.36. One exponent of 0.3 would let 180 days move 0.58. The floor of 7 days keeps a shock that
+    is stated in log vol from exploding at the shortest expiries.
     """
-    return (_REFERENCE_DAYS / np.maximum(np.asarray(years, float) * 365.0, _SHORTEST_DAYS)) ** exponent
+    ratio = _REFERENCE_DAYS / np.maximum(np.asarray(years, float) * 365.0, _SHORTEST_DAYS)
+    return np.asarray(ratio ** np.where(ratio > 1.0, _SHORT_EXPONENT, _LONG_EXPONENT))
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,8 @@ def test_smile_points_read_back_the_smile_they_were_drawn_from():
     fit = estimate_surface_response(points)
     assert fit.skew_beta == pytest.approx(0.25, abs=1e-6)
     assert fit.skew_r_squared == pytest.approx(1)
-    assert fit.term_exponent == pytest.approx(0, abs=1e-6)  # all tenors moved alike
+    assert fit.short_exponent == pytest.approx(0, abs=1e-6)  # all tenors moved alike
+    assert fit.long_exponent == pytest.approx(0, abs=1e-6)
     assert estimate_vol_response(points["forward"], points["atm_30"]).vol_beta == pytest.approx(-1.0, abs=1e-6)
 
 
@@ -136,5 +137,6 @@ def test_chain_skew_steepens_in_falls(shared_data):
     fit = estimate_surface_response(points)
     assert fit.observations > 140
     assert fit.skew_beta > 0  # a fall makes the (negative) skew more negative
-    assert 0.2 < fit.term_exponent < 0.8  # short tenors move more, near the 0.3 that scenario sets use
+    assert 0.2 < fit.short_exponent < 0.6  # short tenors move more, long ones less, near the 0.35 and 0.6 of scenario sets
+    assert 0.4 < fit.long_exponent < 0.9
     assert estimate_vol_response(points["forward"], points["atm_30"]).vol_beta < -1

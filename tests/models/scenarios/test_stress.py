@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from hedgeopt.errors import InputError
+from hedgeopt.models.scenarios.effects import as_seen_by
+from hedgeopt.models.scenarios.estimate import smile_points
 from hedgeopt.models.scenarios.set import vol_term_weight
 from hedgeopt.models.scenarios.stress import stress_scenarios
 from hedgeopt.models.scenarios.stress_table import StressGrid, StressSettings, packaged_events, read_stress
@@ -23,7 +25,7 @@ def test_every_packaged_number_says_where_it_comes_from(name):
 
 def test_table_holds_the_events_that_the_trade_remembers():
     assert set(EVENTS) >= {
-        "2020-03-12", "2021-05-19", "2022-05", "2022-06", "2022-11", "2023-03", "2024-08-05", "2025-10-10",
+        "2020-03-12", "2021-05-19", "2022-05", "2022-06", "2022-11", "2023-03", "2024-08-05", "2025-10-10", "2026-02-05",
     }  # fmt: skip
 
 
@@ -35,15 +37,17 @@ def test_set_takes_moves_by_asset_by_star_and_leaves_dollars_alone():
     np.testing.assert_allclose(s.spot_factor[at], [0.49, 0.49, 1, 1])
     np.testing.assert_allclose(np.exp(s.log_vol_shift[at]), [2.6, 2.6, 1, 1])
     assert s.funding[at, 0] < 0
-    assert s.skew_shift is None
+    np.testing.assert_array_equal(s.skew_shift[at], 0)
+    assert stress_scenarios(["BTC"], StressSettings(names=("2023-03",))).skew_shift is None
     assert s.liquidity["spread"][at] == 15
     assert s.horizon_days == 0
 
 
-def test_term_weight_explains_the_three_month_vol_of_march_2020():
-    """1m 184 % and 3m 140 % were quoted on 16 March (Skew); from a flat 70 % our ratio gives both within 3 points."""
-    up = np.log(EVENTS["2020-03-12"].vol["*"].value)
-    one, three = (0.70 * np.exp(up * vol_term_weight(np.array(days / 365))) for days in (30, 90))
+def test_term_structure_of_march_2020():
+    """1m 184 % and 3m 140 % were quoted on 16 March (Skew); from a flat 70 % vol and term give both within 3 points."""
+    event = EVENTS["2020-03-12"]
+    up, term = np.log(event.vol["*"].value), event.term["*"].value
+    one, three = (0.70 * np.exp(up * vol_term_weight(np.array(days / 365)) + term * np.log(30 / days)) for days in (30, 90))
     assert one == pytest.approx(1.84, abs=0.03)
     assert three == pytest.approx(1.40, abs=0.02)
 
@@ -154,3 +158,80 @@ def test_moves_that_cite_coinbase_are_those_of_coinbase(shared_data, name, asset
     fall = days["low"].min() / days[base].iloc[0] - 1
     assert EVENTS[name].spot[asset].value == pytest.approx(fall, abs=0.01)
     assert "Coinbase" in EVENTS[name].spot[asset].source
+
+
+def test_coins_with_a_known_move_do_not_take_that_of_the_others():
+    s = stress_scenarios(["SOL", "XRP", "BNB", "DOGE"], StressSettings(names=("2022-11", "2025-10-10")))
+    np.testing.assert_allclose(s.spot_factor, [[0.35, 0.6, 0.6, 0.6], [0.70, 0.53, 0.83, 0.4]])
+
+
+def test_a_venue_bound_peg_breaks_at_that_venue_alone():
+    """On 10 October 2025 Binance's own price of wBETH stood 88 % below ETH; elsewhere it kept its worth."""
+    s = stress_scenarios(["ETH", "wBETH"], StressSettings(names=("2025-10-10", "2026-02-05")))
+    at = s.assets.index("wBETH")
+    np.testing.assert_allclose(s.spot_factor[:, at], [0.795, 0.816])
+    np.testing.assert_allclose(as_seen_by(s, "binance").spot_factor[:, at], [0.795 * 0.12, 0.816])
+    assert as_seen_by(s, "deribit") is s
+
+
+def test_a_mispriced_token_that_nobody_holds_is_no_event():
+    s = stress_scenarios(["BTC"], StressSettings(names=("2025-10-10",)))
+    assert {o.event.asset for o in s.events} == {"USDE"}  # a dollar asset may be collateral anywhere
+    assert s.assets == ("BTC",)
+
+
+@pytest.mark.parametrize(
+    ("days", "low", "high"), [(7, 1.5, 1.85), (30, 1, 1), (60, 0.65, 0.76), (90, 0.5, 0.6), (180, 0.28, 0.36)]
+)
+def test_vol_moves_by_tenor_lie_in_the_measured_range(days, low, high):
+    assert low <= vol_term_weight(np.array(days / 365)) <= high
+
+
+def test_vol_moves_are_continuous_at_thirty_days_and_level_below_seven():
+    near = vol_term_weight(np.array([29.999, 30.0, 30.001, 1.0, 7.0]) / 365)
+    np.testing.assert_allclose(near[:3], 1, atol=1e-4)
+    assert near[3] == near[4]
+
+
+TENORS = (7.0, 30.0, 90.0, 180.0)
+
+
+@pytest.fixture(scope="module")
+def smiles(shared_data):
+    import pandas as pd
+
+    chain = pd.read_parquet(
+        shared_data / "deribit-chains" / "6h_liquid_dev_20251230_20260531.parquet",
+        columns=["timestamp", "currency", "strike", "expiry", "mark_iv", "underlying_price", "index_price"],
+    )
+    chain = chain[(chain["timestamp"] >= "2026-01-25") & (chain["timestamp"] < "2026-02-12")]
+    return {asset: (rows, smile_points(rows, TENORS)) for asset, rows in chain.groupby("currency", observed=True)}
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("asset", ["BTC", "ETH"])
+def test_february_2026_is_what_the_chains_recorded(smiles, asset):
+    event, (chain, points) = EVENTS["2026-02-05"], smiles[asset]
+    index = chain.groupby("timestamp")["index_price"].median()
+    start, end = index.loc["2026-02-03 15:58":"2026-02-03 15:59"].index[0], index.loc["2026-02-05 21:29":].index[0]
+    assert event.spot[asset].value == pytest.approx(index[end] / index[start] - 1, abs=0.002)
+    before, after = points.loc[start], points.loc[end]
+    assert event.vol[asset].value == pytest.approx(after["atm_30"] / before["atm_30"], rel=0.01)
+    assert event.skew[asset].value == pytest.approx(after["skew"] - before["skew"], abs=0.015)
+    term = event.term[asset].value if asset in event.term else 0.0
+    for days in (7.0, 90.0, 180.0):
+        moved = np.log(event.vol[asset].value) * vol_term_weight(np.array(days / 365)) + term * np.log(30 / days)
+        assert moved == pytest.approx(np.log(after[f"atm_{days:g}"] / before[f"atm_{days:g}"]), abs=0.11), days
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("asset", ["BTC", "ETH"])
+def test_two_exponents_fit_the_falls_better_than_the_one_of_the_venue(smiles, asset):
+    """Log vol moves against that of 30 days, over the falls of the two weeks around 5 February 2026."""
+    _, points = smiles[asset]
+    falls = np.diff(np.log(points["forward"])) < -0.02
+    moves = {days: np.diff(np.log(points[f"atm_{days:g}"]))[falls] for days in TENORS}
+    ratio = {days: moves[days] @ moves[30.0] / (moves[30.0] @ moves[30.0]) for days in TENORS}
+    for days in (90.0, 180.0):
+        ours, venue = float(vol_term_weight(np.array(days / 365))), (30 / days) ** 0.3
+        assert abs(ratio[days] - ours) < abs(ratio[days] - venue), days

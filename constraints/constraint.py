@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from hedgeopt.models.algebra import Word
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import BoundTerm, Term, TradeVariables
@@ -62,7 +63,7 @@ class BoundConstraint(Protocol):
         ...
 
 
-class Constraint(BaseModel):
+class Constraint(Word, BaseModel):
     """Base of all constraints; ``unit`` and ``source`` document the limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,7 +82,7 @@ class Constraint(BaseModel):
         raise NotImplementedError
 
 
-class BoxConstraint(BaseModel):
+class BoxConstraint(Word, BaseModel):
     """A limit on each trade alone: the program takes the tightest box of all such limits.
 
     ``box`` returns ``(lower, upper)`` (N,) with ``lower <= 0 <= upper`` wherever the present position allows it.

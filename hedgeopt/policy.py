@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 from hedgeopt.constraints.table import AnyConstraint
 from hedgeopt.errors import InputError
 from hedgeopt.files import parse_json, parse_toml, validation_line
+from hedgeopt.models.algebra import Word
 from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios
 from hedgeopt.models.scenarios.stress_table import StressSettings
 from hedgeopt.models.table import AnyTerm
@@ -99,7 +100,7 @@ class Policy(_Strict):
         if minimize is not None:
             data["minimize"] = minimize
         try:
-            data["subject_to"] = tuple(subject_to)
+            data["subject_to"] = _listed(subject_to)
             super().__init__(**data)
         except ValidationError as error:
             raise validation_line(error, "policy") from None
@@ -154,6 +155,23 @@ def read_policy(path: str | Path) -> Policy:
         return Policy(**data)
     except InputError as error:
         raise error.at(path) from None
+
+
+def _listed(limits: Any) -> tuple[Any, ...]:
+    """The entries of ``subject_to``; one limit without a list around it, or a comparison that came out as a truth value, is
+    refused by name."""
+    if not isinstance(limits, Iterable) or isinstance(limits, Word | Mapping | str | bytes):
+        shown = limits.called() if isinstance(limits, Word) else repr(limits)
+        fix = "put it in a list: subject_to=[...]; in TOML each limit begins with [[subject_to]]"
+        raise InputError("must be a list of limits", file="policy", field="subject_to", value=shown, fix=fix)
+    found = tuple(limits)
+    for k, limit in enumerate(found):
+        if isinstance(limit, Word | Mapping) and not isinstance(limit, Term | Objective):
+            continue
+        fix = "compare a term with a number: Delta('BTC') <= 5, .within(lower, upper), or a limit such as OrderLimit(...)"
+        shown = limit.called() if isinstance(limit, Word) else repr(limit)
+        raise InputError("is not a limit", file="policy", field=f"subject_to.{k}", value=shown, fix=fix)
+    return found
 
 
 def _without_none(value: Any) -> Any:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hedgeopt.errors import InputError
+from hedgeopt.models.algebra import Word, finite_number, is_number
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 
@@ -71,8 +73,12 @@ class BoundTerm(Protocol):
         ...
 
 
-class Term(BaseModel):
-    """Base of all terms. ``unit`` is the unit of its value; ``affine`` terms may be limited from below as well."""
+class Term(Word, BaseModel):
+    """Base of all terms. ``unit`` is the unit of its value; ``affine`` terms may be limited from below as well.
+
+    ``term <= u``, ``term >= l`` and ``term == v`` (affine terms) with a number are limits, whichever side the number stands
+    on; ``term == other`` is whether two terms are the same. Nothing else compares, and a term has no truth value.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -90,7 +96,7 @@ class Term(BaseModel):
         raise NotImplementedError
 
     def __mul__(self, weight: float) -> Objective:
-        return Objective((Weighted(weight=float(weight), term=self),))
+        return Objective((Weighted(weight=finite_number(weight, f"the weight of {self.name}"), term=self),))
 
     __rmul__ = __mul__
 
@@ -104,19 +110,40 @@ class Term(BaseModel):
         return self * 1.0 + other * -1.0
 
     def __le__(self, upper: float) -> Limit:
-        return self._limit(None, upper)
+        return self._limit(None, finite_number(upper, f"the limit on {self.name}"))
 
     def __ge__(self, lower: float) -> Limit:
-        return self._limit(lower, None)
+        return self._limit(finite_number(lower, f"the limit on {self.name}"), None)
+
+    def __eq__(self, other: object) -> Any:
+        if not is_number(other):
+            return BaseModel.__eq__(self, other)
+        value = finite_number(other, f"the limit on {self.name}")
+        return self._limit(value, value)
+
+    def __ne__(self, other: object) -> bool:
+        if is_number(other):
+            self._no_order("!=", other)
+        return not BaseModel.__eq__(self, other)
 
     def within(self, lower: float, upper: float) -> Limit:
         """Limit from both sides (affine terms only)."""
-        return self._limit(lower, upper)
+        what = f"the limit on {self.name}"
+        return self._limit(finite_number(lower, what), finite_number(upper, what))
+
+    def _no_order(self, sign: str, other: object) -> NoReturn:
+        what = "is no convex limit" if sign == "!=" else "is not how limits are written"
+        shown = other.called() if isinstance(other, Word) else other
+        raise InputError(f"{self.name} {sign} {shown} {what}", file="policy", fix="write <=, >= or .within(lower, upper)")
 
     def _limit(self, lower: float | None, upper: float | None) -> Limit:
         from hedgeopt.constraints.limit import Limit  # constraints build on models: imported when first compared
+        from hedgeopt.files import validation_line
 
-        return Limit(term=self, lower=lower, upper=upper)
+        try:
+            return Limit(term=self, lower=lower, upper=upper)
+        except ValidationError as error:
+            raise validation_line(error, "policy") from None
 
 
 class Weighted(BaseModel):
@@ -124,12 +151,12 @@ class Weighted(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    weight: float = 1.0
+    weight: float = Field(default=1.0, allow_inf_nan=False)
     term: Any
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(Word):
     """A weighted sum of terms, to be minimised: ``TransactionCost() + 0.5 * CVaR(0.99)``."""
 
     parts: tuple[Weighted, ...]
@@ -143,12 +170,28 @@ class Objective:
         return self + _objective(other) * -1.0
 
     def __mul__(self, factor: float) -> Objective:
-        return Objective(tuple(Weighted(weight=part.weight * float(factor), term=part.term) for part in self.parts))
+        by = finite_number(factor, "the weight of a sum of terms")
+        return Objective(tuple(Weighted(weight=part.weight * by, term=part.term) for part in self.parts))
 
     __rmul__ = __mul__
 
+    def __eq__(self, other: object) -> bool:
+        if is_number(other):
+            self._no_order("==", other)
+        return isinstance(other, Objective) and self.parts == other.parts
+
+    def _no_order(self, sign: str, other: object) -> NoReturn:
+        raise InputError(
+            f"a sum of terms cannot be compared by {sign}: a limit is on one term",
+            file="policy",
+            value=other,
+            fix="limit each term, and divide the bound instead of multiplying the term",
+        )
+
 
 def _objective(value: Term | Objective) -> Objective:
+    if not isinstance(value, Term | Objective):
+        raise InputError("only terms add up to an objective", file="policy", field="minimize", value=value)
     return value * 1.0
 
 

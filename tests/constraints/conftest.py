@@ -53,7 +53,7 @@ def account(
 def policy(*limits: Any, minimize: Any = None, **more: Any) -> ho.Policy:
     """Cheapest way to meet the limits, few scenarios."""
     return ho.Policy(
-        minimize=minimize or ho.TransactionCost(),
+        minimize=ho.TransactionCost() if minimize is None else minimize,
         subject_to=limits,
         scenarios=ho.ParametricScenarios(count=50, vol={"BTC": 0.6, "ETH": 0.8}),
         candidates=ho.Candidates(kinds=("perpetual",), underlyings=("BTC", "ETH"), **more),

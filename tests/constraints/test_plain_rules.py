@@ -217,7 +217,7 @@ def test_collateral_that_leaves_by_half_is_refused(
         f"{balance}.Withdrawals.bind",
         lambda self, trades, e, term, *, slack=False: ho.TransferLimit(usd=1e9).bind(trades, e, term, slack=slack),
     )
-    with pytest.raises(CertificateError, match="rich .by the venue's rule"):
+    with pytest.raises(CertificateError, match=r"rich .by the venue's rule"):
         solve_program(Program(rules, box), box)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from hedgeopt.models.algebra import Word
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.record import Record
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import BoundTerm, Term, TradeVariables
 
@@ -63,10 +63,8 @@ class BoundConstraint(Protocol):
         ...
 
 
-class Constraint(Word, BaseModel):
+class Constraint(Word, Record):
     """Base of all constraints; ``unit`` and ``source`` document the limit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: ClassVar[str] = ""
 
@@ -82,13 +80,11 @@ class Constraint(Word, BaseModel):
         raise NotImplementedError
 
 
-class BoxConstraint(Word, BaseModel):
+class BoxConstraint(Word, Record):
     """A limit on each trade alone: the program takes the tightest box of all such limits.
 
     ``box`` returns ``(lower, upper)`` (N,) with ``lower <= 0 <= upper`` wherever the present position allows it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     unit: ClassVar[str]
     source: ClassVar[str] = ""

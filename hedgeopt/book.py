@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AwareDatetime, Discriminator, Field, Tag, model_validator
 
 from hedgeopt.models.margin.table import margin_model
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.pricing.table import AnyInstrument
 from hedgeopt.models.pricing.transfer import Transfer
+from hedgeopt.models.record import Record
 
 __all__ = ["Account", "Book", "Collateral", "Link", "Position"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Collateral(_Strict):
+class Collateral(Record):
     """An asset posted at a venue."""
 
     asset: Asset
@@ -28,7 +25,7 @@ class Collateral(_Strict):
     )
 
 
-class Position(_Strict):
+class Position(Record):
     """A quantity of one instrument."""
 
     instrument: Annotated[
@@ -56,7 +53,7 @@ class Position(_Strict):
         return self.instrument if isinstance(self.instrument, str) else str(self.instrument.name)
 
 
-class Account(_Strict):
+class Account(Record):
     """Collateral and positions that share one margin at one venue."""
 
     name: str = Field(min_length=1, description="unique in the book")
@@ -107,7 +104,7 @@ class Account(_Strict):
         return self
 
 
-class Link(_Strict):
+class Link(Record):
     """A way to move one asset from one account to another: withdrawal, bridge, repayment of debt."""
 
     source: str = Field(min_length=1, description="account the asset leaves")
@@ -129,7 +126,7 @@ class Link(_Strict):
         return Transfer(name=f"{self.source} to {self.target} {self.asset}{route}", venue=venue, **dict(self))
 
 
-class Book(_Strict):
+class Book(Record):
     """Everything one desk holds.
 
     ``timestamp`` is the moment of decision: quotes older than the policy allows at that moment are refused. Without

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
+from pydantic import Field, ValidationError, field_serializer, field_validator
 
 from hedgeopt.constraints.table import AnyConstraint
 from hedgeopt.errors import InputError
 from hedgeopt.files import parse_json, parse_toml, validation_line
 from hedgeopt.models.algebra import Word
+from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios
 from hedgeopt.models.scenarios.stress_table import StressSettings
 from hedgeopt.models.table import AnyTerm
@@ -25,15 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["Candidates", "Policy", "read_policy"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class _WeightedTerm(Weighted):
     term: AnyTerm
 
 
-class Candidates(_Strict):
+class Candidates(Record):
     """Which quoted instruments may be traded."""
 
     kinds: tuple[str, ...] = Field(default=("option", "perpetual", "future"), description="instrument families")
@@ -67,7 +64,7 @@ class Candidates(_Strict):
     )
 
 
-class Policy(_Strict):
+class Policy(Record):
     """What the solver is asked.
 
     ``minimize`` takes a term or a weighted sum of terms, ``subject_to`` comparisons of terms and size limits::

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.algebra import Word, finite_number, is_number
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.record import Record
 from hedgeopt.models.separable import Separable
 
 if TYPE_CHECKING:
@@ -73,14 +74,12 @@ class BoundTerm(Protocol):
         ...
 
 
-class Term(Word, BaseModel):
+class Term(Word, Record):
     """Base of all terms. ``unit`` is the unit of its value; ``affine`` terms may be limited from below as well.
 
     ``term <= u``, ``term >= l`` and ``term == v`` (affine terms) with a number are limits, whichever side the number stands
     on; ``term == other`` is whether two terms are the same. Nothing else compares, and a term has no truth value.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     unit: ClassVar[str]
     affine: ClassVar[bool] = False
@@ -117,14 +116,14 @@ class Term(Word, BaseModel):
 
     def __eq__(self, other: object) -> Any:
         if not is_number(other):
-            return BaseModel.__eq__(self, other)
+            return Record.__eq__(self, other)
         value = finite_number(other, f"the limit on {self.name}")
         return self._limit(value, value)
 
     def __ne__(self, other: object) -> bool:
         if is_number(other):
             self._no_order("!=", other)
-        return not BaseModel.__eq__(self, other)
+        return not Record.__eq__(self, other)
 
     def within(self, lower: float, upper: float) -> Limit:
         """Limit from both sides (affine terms only)."""
@@ -146,12 +145,10 @@ class Term(Word, BaseModel):
             raise validation_line(error, "policy") from None
 
 
-class Weighted(BaseModel):
+class Weighted(Record):
     """A term and its weight in the objective."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    weight: float = Field(default=1.0, allow_inf_nan=False)
+    weight: float = 1.0
     term: Any
 
 

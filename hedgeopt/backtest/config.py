@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from hedgeopt.backtest.books.config import AnyBook
 from hedgeopt.backtest.chains import ChainReplay
@@ -15,6 +15,7 @@ from hedgeopt.backtest.policies.config import AnyPolicy
 from hedgeopt.backtest.recorded import index_history
 from hedgeopt.errors import InputError
 from hedgeopt.files import parse_toml, validation_line
+from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios
 
 __all__ = ["BacktestConfig", "read_config"]
@@ -22,18 +23,14 @@ __all__ = ["BacktestConfig", "read_config"]
 _PATHS = ("chains", "marks", "index")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Ratio(_Strict):
+class Ratio(Record):
     """A price as a multiple of another asset's."""
 
     of: str
     ratio: float = Field(default=1.0, gt=0)
 
 
-class ReplayConfig(_Strict):
+class ReplayConfig(Record):
     """:class:`~hedgeopt.backtest.chains.ChainReplay`; paths are relative to the file."""
 
     chains: tuple[str, ...] = Field(min_length=1, description="Parquet chains; the first one's moments are the steps")
@@ -78,7 +75,7 @@ class ReplayConfig(_Strict):
         return None if self.index is None else index_history(Path(self.index))
 
 
-class RiskConfig(_Strict):
+class RiskConfig(Record):
     """The tail that the engine promises for the book after each decision; the horizon should be the step's length."""
 
     beta: float = Field(default=0.99, gt=0, lt=1)
@@ -88,7 +85,7 @@ class RiskConfig(_Strict):
     )
 
 
-class CostConfig(_Strict):
+class CostConfig(Record):
     """What is charged where the data hold no quotes."""
 
     mark_half_spread: float | None = Field(
@@ -96,7 +93,7 @@ class CostConfig(_Strict):
     )
 
 
-class HaltConfig(_Strict):
+class HaltConfig(Record):
     """A venue that was paused."""
 
     venue: str
@@ -104,7 +101,7 @@ class HaltConfig(_Strict):
     end: AwareDatetime
 
 
-class BacktestConfig(_Strict):
+class BacktestConfig(Record):
     """Everything that decides a backtest; :meth:`cells` gives one per book and policy."""
 
     name: str = "backtest"

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hedgeopt.models.pricing.instrument import Positive
 from hedgeopt.models.pricing.liquidity import LiquidityFamily, LiquidityPosition
+from hedgeopt.models.record import Record
 
 __all__ = ["AMM_CONCENTRATED", "Concentrated", "Ticks"]
 
 _LAST_TICK = 887_272
 
 
-class Ticks(BaseModel):
+class Ticks(Record):
     """A position as the chain states it: ticks and raw liquidity, converted to prices of base in quote."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     lower: int = Field(ge=-_LAST_TICK, le=_LAST_TICK)
     upper: int = Field(ge=-_LAST_TICK, le=_LAST_TICK)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.record import Record
 
 __all__ = ["Asset", "Derivative", "Dollars", "Expiring", "Instrument", "Positive", "has"]
 
@@ -36,13 +37,11 @@ def has(item: Any, name: str) -> bool:
     return _HAS[key]
 
 
-class Instrument(BaseModel):
+class Instrument(Record):
     """Base of every instrument: frozen, strict, and linear in quantity.
 
     ``kind`` (set by each family) selects the family that prices it; ``quantity_unit`` says what one unit of quantity is.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     quantity_unit: ClassVar[str] = "unit"
     long_only: ClassVar[bool] = False

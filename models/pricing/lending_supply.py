@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hedgeopt.models.pegs import moved_by
 from hedgeopt.models.pricing.family import MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Asset, Instrument, Positive
 from hedgeopt.models.pricing.spot import add_delta
+from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["LENDING_SUPPLY", "EMode", "LendingReserve", "LendingSupply", "linear_index"]
@@ -27,10 +28,8 @@ def linear_index(index: float, rate: float, seconds: float) -> float:
     return index * (1.0 + rate * seconds / 31_536_000.0)
 
 
-class EMode(BaseModel):
+class EMode(Record):
     """Parameters that replace a reserve's own while the account's debts all belong to this category."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     category: int = Field(ge=1, le=255)
     ltv: float = Field(ge=0, le=1)

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hedgeopt.errors import InputError
+from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.edit import scaled_price
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["Cascade", "Loan", "Sales", "cascade_price", "read_loans", "with_cascade"]
 
 
-class Loan(BaseModel):
+class Loan(Record):
     """Loans of one kind, added up: collateral of the cascade's asset against dollar debt."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     collateral: float = Field(gt=0, allow_inf_nan=False, description="units of the asset")
     debt: float = Field(ge=0, allow_inf_nan=False, description="USD")
@@ -27,10 +26,8 @@ class Loan(BaseModel):
     close_factor: float = Field(default=0.5, gt=0, le=1, description="share of debt repaid while 0.95 < health < 1")
 
 
-class Cascade(BaseModel):
+class Cascade(Record):
     """Forced sales of one asset in every scenario of a base set."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     asset: str = Field(min_length=1, description="collateral that is sold")
     loans: tuple[Loan, ...] = Field(default=(), description="loans secured by the asset")

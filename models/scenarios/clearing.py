@@ -5,39 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hedgeopt.errors import InputError
+from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.edit import scaled_price
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["Clearing", "Liability", "Node", "clear", "clearing_vector", "with_clearing"]
 
 
-class Node(BaseModel):
+class Node(Record):
     """A venue, lender or desk with assets of its own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, description="a venue of the book, or any counterparty")
     cash: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="USD")
     holdings: dict[str, float] = Field(default_factory=dict, description="units of each asset held")
 
 
-class Liability(BaseModel):
+class Liability(Record):
     """What one node owes another, or the rest of the world."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     debtor: str
     creditor: str | None = Field(default=None, description="a node; none: outside the network, such as customers")
     amount: float = Field(gt=0, allow_inf_nan=False, description="USD")
 
 
-class Clearing(BaseModel):
+class Clearing(Record):
     """A network of liabilities, cleared in every scenario."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     nodes: tuple[Node, ...] = Field(min_length=1)
     liabilities: tuple[Liability, ...] = Field(min_length=1)

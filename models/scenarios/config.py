@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hedgeopt.models.data import pegged_assets
+from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.cascade import Cascade
 from hedgeopt.models.scenarios.clearing import Clearing
 from hedgeopt.models.scenarios.events import AnyEvent
@@ -41,14 +42,12 @@ class VolMarket(Protocol):
         ...
 
 
-class Response(BaseModel):
+class Response(Record):
     """How everything but spot answers a spot move; :mod:`hedgeopt.models.scenarios.estimate` fits these to data.
 
     Each ``*_beta`` is a slope on the log spot return of the horizon; each ``*_noise`` the annual standard deviation of what
     spot does not explain. All but vol are off unless set.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     vol_beta: float = Field(
         default=-0.8,

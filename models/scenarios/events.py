@@ -9,10 +9,11 @@ from operator import or_
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.edit import scaled_liquidity, scaled_price
 from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -31,10 +32,8 @@ __all__ = [
 _Probability = Annotated[float, Field(gt=0, le=1)]
 
 
-class _Event(BaseModel):
+class _Event(Record):
     """Happens with ``probability``, in scenarios where ``asset_fall`` has fallen by ``fall`` or more (if given)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     probability: _Probability = Field(default=1.0, description="that it happens within the horizon, given its trigger")
     asset_fall: str | None = Field(default=None, description="asset whose fall triggers the event")

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.edit import with_asset
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["Peg", "with_pegs"]
 
 
-class Peg(BaseModel):
+class Peg(Record):
     """A token worth a fixed amount of another asset, until it is not.
 
     Its price factor is that of ``follows`` (1 for a dollar) times ``exp(noise sqrt(h) z)`` times ``1 - loss``. It breaks
@@ -23,8 +24,6 @@ class Peg(BaseModel):
     joins the break to the rank of the driver's return. Given a break the loss is uniform between half and one and a half
     times ``depth``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     asset: str = Field(min_length=1, description="the pegged token, such as USDE or stETH")
     follows: str | None = Field(default=None, description="asset it is pegged to; none: one US dollar")

@@ -6,20 +6,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
+from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.events import AnyEvent
 
 __all__ = ["Number", "StressEvent", "StressGrid", "StressSettings", "packaged_events", "read_stress"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Number(_Strict):
+class Number(Record):
     """A number and where it comes from: ``source`` where it was read, ``unsourced`` with what it rests on otherwise."""
 
     value: float = Field(allow_inf_nan=False)
@@ -37,7 +34,7 @@ AnyNumber = Annotated[Number, BeforeValidator(lambda v: {"value": v} if isinstan
 _ByAsset = dict[str, AnyNumber]
 
 
-class StressEvent(_Strict):
+class StressEvent(Record):
     """One named scenario. Tables go by asset, with ``*`` for all others; units stand on top of models/data/stress.toml."""
 
     name: str = Field(min_length=1)
@@ -76,7 +73,7 @@ class StressEvent(_Strict):
         return [(name, asset, number) for name in tables for asset, number in getattr(self, name).items()]
 
 
-class StressGrid(_Strict):
+class StressGrid(Record):
     """Every combination of a spot return and a vol ratio, all assets (or some) together."""
 
     name: str = Field(default="grid", min_length=1)
@@ -105,7 +102,7 @@ class StressGrid(_Strict):
         ]
 
 
-class StressSettings(_Strict):
+class StressSettings(Record):
     """Which stress scenarios a policy looks at: packaged ones by name, grids, files of one's own, and events."""
 
     names: tuple[str, ...] | None = Field(

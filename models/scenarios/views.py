@@ -9,9 +9,10 @@ from operator import or_
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hedgeopt.errors import InputError
+from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["VIEWS", "AnyView", "Condition", "CorrelationView", "MeanView", "TailView", "VolView", "conditions"]
@@ -29,9 +30,7 @@ class Condition:
     sense: Sense = "equal"
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _View(Record):
     sense: Sense = Field(default="equal", description="how the sample's number relates to the view's")
 
     @property

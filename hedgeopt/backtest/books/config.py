@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hedgeopt.backtest.books.source import ClientTrade, nearest_option, options_of
 from hedgeopt.book import Account, Book, Collateral, Position
@@ -16,17 +16,14 @@ from hedgeopt.models.pricing.lending_borrow import LendingBorrow
 from hedgeopt.models.pricing.lending_supply import EMode, LendingSupply
 from hedgeopt.models.pricing.liquidity import amounts
 from hedgeopt.models.pricing.loop import Loop
+from hedgeopt.models.record import Record
 
 __all__ = ["AnyBook", "FixedBook", "Flow", "LiquidityBook", "LoopBook", "RollingSeller", "ShortGamma"]
 
 Amounts = dict[str, float]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Flow(_Strict):
+class Flow(Record):
     """Clients who come by chance: a Poisson number a day of trades in options chosen at random; the seed decides all."""
 
     account: str = "main"
@@ -58,7 +55,7 @@ class Flow(_Strict):
         return [trade for trade in found if trade.quantity]
 
 
-class _Base(_Strict):
+class _Base(Record):
     name: str = Field(default="", description="shown in results; default: the kind")
     clients: Flow | None = Field(default=None, description="seeded client flow")
 

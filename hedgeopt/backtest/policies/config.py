@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hedgeopt.backtest.policies.multi_period import MultiPeriod
 from hedgeopt.backtest.policies.optimizer import Optimizer
@@ -14,6 +14,7 @@ from hedgeopt.backtest.policies.protocol import Policy
 from hedgeopt.backtest.policies.regime import SIGNALS, RegimeSwitching
 from hedgeopt.backtest.policies.simple import DeltaBand, DeltaVegaMinVariance, DoNothing
 from hedgeopt.errors import InputError
+from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios
 from hedgeopt.policy import Policy as Rules
 from hedgeopt.policy import read_policy
@@ -21,9 +22,7 @@ from hedgeopt.policy import read_policy
 __all__ = ["AnyPolicy"]
 
 
-class _Base(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Base(Record):
     name: str = Field(default="", description="shown in results; default: what the policy calls itself")
 
     def build(self) -> Policy:

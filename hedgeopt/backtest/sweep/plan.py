@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from hedgeopt.backtest.sweep.content import cell_files, cell_key
 from hedgeopt.errors import InputError
 from hedgeopt.files import parse_toml, validated
+from hedgeopt.models.record import Record
 
 __all__ = ["Cell", "Range", "SweepPlan", "read_plan"]
 
@@ -25,7 +26,7 @@ Objective = Literal[
 _LARGEST = 1_000_000
 
 
-class Range(BaseModel):
+class Range(Record):
     """An interval to draw from in a random search."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,7 +75,7 @@ class Cell:
     config: dict[str, Any]
 
 
-class SweepPlan(BaseModel):
+class SweepPlan(Record):
     """A sweep as its TOML file describes it.
 
     A *trial* is one setting of the varied fields. It is run once for every combination of the fields the sweep goes across

@@ -1,11 +1,8 @@
-"""Reading and writing files: strict parsing with one-line errors, and output that is whole or absent."""
+"""Reading files: strict parsing with one-line errors."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from hedgeopt.errors import InputError
 
-__all__ = ["parse_json", "parse_toml", "read_text", "validated", "write_atomically"]
+__all__ = ["parse_json", "parse_toml", "read_text", "validated"]
 
 _LARGEST = 256 * 2**20
 
@@ -92,36 +89,6 @@ def _most_telling(faults: list[Any]) -> Any:
         beside = [fault for fault in faults[1:] if fault["loc"][: len(first["loc"]) - 1] == first["loc"][:-1]]
         return beside[0] if beside else first
     return first
-
-
-def write_atomically(files: dict[Path, str]) -> None:
-    """Write all ``files`` or none: each goes to a temporary name first, then all are renamed.
-
-    When a rename fails, those before it are undone, so that the files of two runs never stand side by side.
-    """
-    staged: list[tuple[Path, Path]] = []
-    undo: list[tuple[Path, bytes | None]] = []
-    target = Path()
-    try:
-        for target, text in files.items():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-            staged.append((Path(temporary), target))
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-        for source, target in staged:
-            undo.append((target, target.read_bytes() if target.exists() else None))
-            source.chmod(0o644)
-            source.replace(target)
-        undo.clear()
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror or error}", file=target, fix="choose another folder") from None
-    finally:
-        for path, old in undo:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True) if old is None else path.write_bytes(old)
-        for source, _ in staged:
-            source.unlink(missing_ok=True)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

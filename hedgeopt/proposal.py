@@ -14,12 +14,12 @@ import pandas as pd
 
 from hedgeopt.book import Book
 from hedgeopt.certificate import Certificate, relative_violation
-from hedgeopt.files import write_atomically
 from hedgeopt.margin_report import AccountMargin, account_margin
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.policy import Policy
 from hedgeopt.risk import RiskReport, risk_report, scenario_losses
+from hedgeopt.writing import write_atomically
 
 if TYPE_CHECKING:
     from hedgeopt.program import Program

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json as json_text
 import sys
 from collections.abc import Sequence
@@ -57,32 +58,37 @@ def _row(result: BacktestResult) -> dict[str, Any]:
 
 
 def _write(results: Sequence[BacktestResult], out: Path) -> None:
-    """A folder per book, with the tables of each policy and the tear sheet that compares them."""
-    from hedgeopt.files import write_atomically
+    """A folder per book, with the tables of each policy and the tear sheet that compares them: all of it or nothing."""
+    from hedgeopt.backtest.results.page import pages
     from hedgeopt.proposal import finite
+    from hedgeopt.writing import write_atomically
 
     books: dict[str, list[BacktestResult]] = {}
     for result in results:
         books.setdefault(result.book, []).append(result)
-    for book, of_book in books.items():
-        files = {}
-        for result in of_book:
-            folder = out / _slug(book) / _slug(result.policy)
+    files: dict[Path, str] = {}
+    for home, of_book in zip(_folders(list(books)), books.values(), strict=True):
+        for own, result in zip(_folders([one.policy for one in of_book]), of_book, strict=True):
+            folder = out / home / own
             for name in ("steps", "trades", "attribution", "ledger"):
                 files[folder / f"{name}.csv"] = getattr(result, name).to_csv(index=name in ("steps", "attribution"))
             said = {"config": result.config, "events": result.events}
             files[folder / "run.json"] = json_text.dumps(finite(said), indent=2, default=str) + "\n"
-        write_atomically(files)
         if min(len(result.steps) for result in of_book) < _FEWEST_STEPS:
-            say(f"{book}: no tear sheet, a comparison needs at least {_FEWEST_STEPS} steps")
+            say(f"{of_book[0].book}: no tear sheet, a comparison needs at least {_FEWEST_STEPS} steps")
             continue
-        from hedgeopt.backtest.results.page import write_pages
+        files |= pages(of_book, out / home)[0]
+    write_atomically(files)
 
-        write_pages(of_book, out / _slug(book))
 
-
-def _slug(name: str) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in name).split()).lower() or "unnamed"
+def _folders(names: Sequence[str]) -> list[str]:
+    """A folder name for each, no two alike: names that differ in signs alone get a number."""
+    found: list[str] = []
+    for name in names:
+        words = "-".join("".join(c if c.isalnum() else " " for c in name).split()).lower() or "unnamed"
+        numbered = (words if k == 1 else f"{words}-{k}" for k in itertools.count(1))
+        found.append(next(one for one in numbered if one not in found))
+    return found
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

@@ -141,7 +141,7 @@ def demo(out: Path, json: bool = False) -> None:
     """Write the example's inputs and solve them as anybody's."""
     with progress():
         from hedgeopt.example import example_files
-        from hedgeopt.files import write_atomically
+        from hedgeopt.writing import write_atomically
 
         inputs = {out / name: text for name, text in example_files().items()}
         write_atomically(inputs)

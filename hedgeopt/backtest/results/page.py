@@ -24,7 +24,7 @@ from hedgeopt.pages import render
 if TYPE_CHECKING:
     from hedgeopt.backtest.result import BacktestResult
 
-__all__ = ["compared", "tear_sheet", "write_pages"]
+__all__ = ["compared", "pages", "tear_sheet", "write_pages"]
 
 
 def compared(results: Sequence[BacktestResult]) -> pd.DataFrame:
@@ -77,17 +77,11 @@ def tear_sheet(
     )
 
 
-def write_pages(
-    results: Sequence[BacktestResult], out: str | Path, days: Sequence[date] | None = None
-) -> tuple[list[Summary], pd.DataFrame]:
-    """Write ``index.html``, ``events/YYYY-MM-DD.html``, ``summary.json``, ``summary.csv``, ``comparison.csv``: all or none.
-
-    ``days`` defaults to :func:`~hedgeopt.backtest.results.days.crash_days`. Returns the summaries and the comparison.
-    """
-    from hedgeopt.files import write_atomically
-
+def pages(
+    results: Sequence[BacktestResult], out: Path, days: Sequence[date] | None = None
+) -> tuple[dict[Path, str], list[Summary], pd.DataFrame]:
+    """The files of :func:`write_pages` by path, with the summaries and the comparison in them."""
     _one_book(results)
-    out = Path(out)
     summaries, comparison = [summarize(one) for one in results], compared(results)
     days = crash_days(results) if days is None else list(days)
     data = {
@@ -102,6 +96,19 @@ def write_pages(
         out / "comparison.csv": comparison.to_csv(index=False),
     }
     files |= {out / "events" / f"{day}.html": day_page(results, day) for day in days}
+    return files, summaries, comparison
+
+
+def write_pages(
+    results: Sequence[BacktestResult], out: str | Path, days: Sequence[date] | None = None
+) -> tuple[list[Summary], pd.DataFrame]:
+    """Write ``index.html``, ``events/YYYY-MM-DD.html``, ``summary.json``, ``summary.csv``, ``comparison.csv``: all or none.
+
+    ``days`` defaults to :func:`~hedgeopt.backtest.results.days.crash_days`. Returns the summaries and the comparison.
+    """
+    from hedgeopt.writing import write_atomically
+
+    files, summaries, comparison = pages(results, Path(out), days)
     write_atomically(files)
     return summaries, comparison
 

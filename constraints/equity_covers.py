@@ -69,13 +69,17 @@ class Withdrawal(Cover):
 
     def limit(self, e: Exposures) -> float:
         """Equity, or today's requirement where that is more."""
-        need = sum(self.encoding(e, c)(e.rows.quantity[e.margins.rows[c]], e.collateral[c]) for c in self.accounts)
+        held = {c: e.rows.quantity[e.margins.rows[c]] for c in self.accounts}
+        need = sum(self.encoding(e, c).at(held[c])(held[c], e.collateral[c]) for c in self.accounts)
         return max(super().limit(e), need)
 
 
 @dataclass(frozen=True)
 class DeltaCap:
-    """``|delta| <= limit`` in USD on the net delta of an account: the condition under which its encoding is exact."""
+    """``|delta| <= limit`` in USD on the net delta of an account, up to which its delta shock is convex.
+
+    An account that is beyond it already is not made to trade: it may not go further.
+    """
 
     name: str
     account: int
@@ -89,7 +93,8 @@ class DeltaCap:
         rows = e.margins.rows[self.account]
         per_row = np.zeros(len(e.rows))
         per_row[rows] = cap.row[: len(rows)]
-        return per_row[e.candidate], float(per_row @ e.rows.quantity), cap.limit
+        start = float(per_row @ e.rows.quantity)
+        return per_row[e.candidate], start, max(cap.limit, abs(start))
 
 
 SideForm = Cover | DeltaCap
@@ -223,9 +228,17 @@ class BoundSides:
 
     def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
         """Sharpen the requirements' approximations around trades x; see :meth:`BoundEncoding.refine`."""
-        covers = [one for part in self._parts if isinstance(part, _BoundCover) for one in part.bound]
-        changed = [one.refine(e, x, scale) for one in covers]  # every one, not only until the first
+        changed = [one.refine(e, x, scale) for one in self._encodings]  # every one, not only until the first
         return any(changed)
+
+    def anchor(self, e: Exposures, x: np.ndarray) -> bool:
+        """Make the requirements exact at trades x; see :meth:`BoundEncoding.anchor`."""
+        changed = [one.anchor(e, x) for one in self._encodings]
+        return any(changed)
+
+    @property
+    def _encodings(self) -> list[BoundEncoding]:
+        return [one for part in self._parts if isinstance(part, _BoundCover) for one in part.bound]
 
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """Requirement against equity per cover, delta against threshold per cap; duals per USD."""

@@ -24,7 +24,8 @@ class MarginUtilisation(Constraint):
     trading
     and transfer costs, plus what transfers bring in time. Negative equity before trading is allowed: the program finds the
     cheapest way back, or says which account cannot be saved. Accounts on portfolio margin also keep their delta below the
-    threshold of the delta shock, which is not convex. ``Margin("deribit") <= 0.6`` says the same.
+    kink of the delta shock, up to which it is convex (147.7m USD of BTC at 63,858). ``Margin("deribit") <= 0.6`` says the
+    same.
     """
 
     source: ClassVar[str] = "the account's margin model, models/data/*.toml"
@@ -66,7 +67,7 @@ class MarginUtilisation(Constraint):
 
 
 def delta_caps(e: Exposures, accounts: Sequence[int]) -> list[SideForm]:
-    """The caps under which the accounts' encodings are exact; empty but for portfolio margin."""
+    """The caps up to which the accounts' delta shocks are convex; empty but for portfolio margin."""
     return [
         DeltaCap(f"{cap.name} cap {e.accounts[c]}", c, k, None)
         for c in accounts
@@ -75,7 +76,7 @@ def delta_caps(e: Exposures, accounts: Sequence[int]) -> list[SideForm]:
 
 
 class DeltaCaps(Constraint):
-    """The delta of portfolio-margin accounts stays where their delta shock is zero: beyond, their margin is not convex.
+    """The delta of portfolio-margin accounts stays where their delta shock is convex.
 
     Added to every program that minimises a margin term; limits on margin bring it themselves.
     """

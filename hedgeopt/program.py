@@ -132,6 +132,15 @@ class Program:
         changed = [part.refine(e, x, self.scale) for part in parts]  # every one, not only until the first
         return any(changed)
 
+    def anchor(self, e: Exposures, x: np.ndarray) -> bool:
+        """Make margin rules that are not convex exact at trades x; whether they ask for less there than they did.
+
+        Trades x stay feasible, so that what the next solve finds is no worse.
+        """
+        parts = [part for part in (*self._bound.values(), *self.limits) if hasattr(part, "anchor")]
+        changed = [part.anchor(e, x) for part in parts]
+        return any(changed)
+
     def x(self) -> np.ndarray:
         """(N,) trades of the last solve, inside their box."""
         net = np.asarray(self.variables.buy.value - self.variables.sell.value)

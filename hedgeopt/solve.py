@@ -27,6 +27,7 @@ __all__ = ["Solution", "Stages", "propose", "solve_program"]
 
 _RESTORATIONS = 3
 _REFINEMENTS = 6
+_ANCHORS = 3
 _HOLDS = 1e-12
 _ROOM = 0.02
 _CONFLICT = 1e-6
@@ -114,24 +115,35 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
     A limit that the solver overshoots by rounding is tightened by as much and the program solved again, so that returned
     trades meet every limit; what was tightened too far is eased again. Where a term is approximated from above (the size
     ramp of futures margin) and the certificate says that this cost too much, it is sharpened around the solution and
-    solved again.
+    solved again. A margin rule that is not convex is encoded so that it is exact at one portfolio: where the solution is
+    another, it is made exact there and solved again, which cannot be worse.
     """
     tighten: dict[str, float] = {}
     spare: Solution | None = None
+    anchors = 0
     for attempt in range(_RESTORATIONS + _REFINEMENTS + 1):
         with stages("solve"):
-            statistics = _run(program, e, box, solver)
+            try:
+                statistics = _run(program, e, box, solver)
+            except (_NoAnswerError, InfeasibleError):
+                if spare is None:
+                    raise
+                return spare
         with stages("certify"):
             x = program.x()
             tails = {id(record.atom): record.weights for record in statistics.get("tails", ())}
             certificate, sides = certify(program, e, box, x, tails)
         over = {side.name: side.violation for side in sides if relative_violation(side) > _HOLDS}
         done = not over and certificate.optimal
-        if certificate.valid and not done:  # holds to rounding: kept in case that more exact is not to be had
+        if certificate.valid:  # holds to rounding: kept in case that more exact is not to be had
             spare = Solution(x, certificate, tuple(sides), box, box.binding(x, program.scale), statistics)
-        if done or attempt == _RESTORATIONS + _REFINEMENTS:
+        if attempt == _RESTORATIONS + _REFINEMENTS:
             break
-        sharper = program.refine(e, x)
+        if done:
+            anchors += 1
+            if anchors > _ANCHORS or not program.anchor(e, x):
+                break
+        sharper = program.refine(e, x) or done
         if not _retighten(tighten, sides, over) and not sharper:
             break
         with stages("build"):

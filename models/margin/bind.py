@@ -6,6 +6,7 @@ Positions one at a time (tiers, squares, short charges) are here; scenario grids
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.bind_blocks import BoundBlocks
+from hedgeopt.models.margin.bind_ramps import CHORDS, BoundRamps, crowded
 from hedgeopt.models.margin.effects import account_collateral, candidates_of
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
@@ -23,18 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["BoundEncoding"]
 
-_CHORDS = 24
-_CROWD = 0.3 ** np.arange(1, 12)[None, :]
 _NEAR = 1e-7
 
 
 class BoundEncoding:
     """``encoding(positions, collateral)`` in USD of one account as a function of scaled trades.
 
-    The part that grows with the square of a futures position enters as chords of the convex curve between nodes: exact
-    at the
-    nodes, above the curve between them, so a limit that holds here holds exactly. :meth:`refine` moves the nodes to where a
-    solution stands.
+    The part that grows with the square of a futures position or of a net delta enters as chords of the convex curve between
+    nodes: exact at the nodes, above the curve between them, so a limit that holds here holds exactly. :meth:`refine` moves
+    the nodes to where a solution stands. An encoding that is exact at one portfolio only (:meth:`Encoding.at`) starts at
+    the positions held; :meth:`anchor` moves it to a solution.
 
     Attributes
     ----------
@@ -49,10 +49,13 @@ class BoundEncoding:
     ) -> None:
         import cvxpy as cp
 
-        self.account, self._encoding = account, encoding
+        self.account, self._base = account, encoding
         self.constraints: list[cp.Constraint] = []
+        self._at: np.ndarray | None = None
+        self._seen: weakref.ref[Exposures] | None = None
+        self._found: tuple[Encoding, Encoding] | None = None
         self._locate(e)
-        first = encoding(e)
+        first = self._encoding(e)
         self._constant = cp.Parameter()
         self.expression: cp.Expression = self._constant
         if len(self._candidates):
@@ -62,6 +65,47 @@ class BoundEncoding:
             self._blocks = BoundBlocks(trades, e, account, (self._candidates, self._in_rows), first.blocks)
             self.expression += self._blocks.expression
             self.constraints += self._blocks.constraints
+
+        self._ramps: BoundRamps | None = None
+        if first.ramps and len(self._candidates):
+            self._ramps = BoundRamps(trades, self._candidates, self._in_rows, first.ramps)
+            self.expression += self._ramps.expression
+            self.constraints += self._ramps.constraints
+
+    def _encoding(self, e: Exposures) -> Encoding:
+        """The encoding that is exact at the anchor: the positions held until a solution moves it."""
+        if self._seen is None or self._seen() is not e:  # another moment: what the last one ended with says nothing here
+            self._seen, self._at, self._found = weakref.ref(e), None, None
+        base = self._base(e)
+        if not base.anchored:
+            return base
+        if self._found is None or self._found[0] is not base:
+            held = e.rows.quantity[self._mine]
+            self._found = base, base.at(held if self._at is None else self._at)
+        return self._found[1]
+
+    def anchor(self, e: Exposures, x: np.ndarray) -> bool:
+        """Make the encoding exact at trades x; says whether it asked for more there than it does now."""
+        base = self._base(e)
+        if not base.anchored:
+            return False
+        after, before = self._after(e, x), self.evaluate(e, x)
+        moved = base.at(after)
+        if not moved(after, self._posted(e, x, moved)) < before - _NEAR * max(1.0, abs(before)):
+            return False
+        self._at, self._found = after, (base, moved)
+        return True
+
+    def _posted(self, e: Exposures, x: np.ndarray, encoding: Encoding) -> np.ndarray:
+        """(A,) collateral after trades x where the encoding reads it; as it is now where not."""
+        rows = len(self._mine)
+        reads = any((group.columns >= rows).any() for block in encoding.blocks for group in block.groups)
+        return account_collateral(e, self.account, x) if reads else e.collateral[self.account]
+
+    def _after(self, e: Exposures, x: np.ndarray) -> np.ndarray:
+        after = e.rows.quantity[self._mine].copy()
+        after[self._in_rows] += x[self._candidates]
+        return np.asarray(after)
 
     def _locate(self, e: Exposures) -> None:
         """Rows of the account, which of them candidates trade, and which candidates those are."""
@@ -96,7 +140,7 @@ class BoundEncoding:
             self._short, self._short_held = cp.Parameter(k, nonneg=True), cp.Parameter(k)
             self.expression += cp.sum(cp.neg(cp.multiply(self._short, net[self._shorts]) + self._short_held))
         self._lines: list[tuple[np.ndarray, int, cp.Parameter, cp.Parameter]] = []
-        for rows, width in ((self._stepped, first.slopes.shape[1]), (self._ramped, _CHORDS)):
+        for rows, width in ((self._stepped, first.slopes.shape[1]), (self._ramped, CHORDS)):
             if len(rows):  # lines of either sign, side by side: fewer variables than absolute values
                 k = len(rows) * 2 * width
                 slopes, offsets = cp.Parameter(k), cp.Parameter(k)
@@ -110,9 +154,11 @@ class BoundEncoding:
         held, at = e.rows.quantity[self._mine], self._in_rows
         rest = held.copy()
         rest[at] = 0.0
-        put(self._constant, self._bare(encoding)(rest, np.zeros(encoding.n_assets)))
+        put(self._constant, self._apart(encoding, rest))
         if len(self._candidates):
             self._update_positions(encoding, held[at], scale[self._candidates])
+        if self._ramps is not None:
+            self._ramps.update(encoding.ramps, held, scale)
         if self._blocks is not None:
             self._blocks.update(e, scale, encoding.blocks, held)
 
@@ -148,32 +194,24 @@ class BoundEncoding:
         chords exact where it matters.
         """
         if self._centre is None:
-            return np.asarray(largest * np.linspace(0.0, 1.0, _CHORDS + 1))
-        return np.sort(np.clip(self._around(self._centre, largest[:, 0]), 0.0, largest), axis=1)
-
-    @staticmethod
-    def _around(centre: np.ndarray, largest: np.ndarray) -> np.ndarray:
-        """(rows, chords + 1) sizes crowded around ``centre``, with 0 and, last, ``largest``."""
-        reach, middle = largest[:, None] * _CROWD, centre[:, None]
-        return np.hstack([np.maximum(middle - reach, 0.0), middle, middle + reach, 0.0 * middle, largest[:, None]])
+            return np.asarray(largest * np.linspace(0.0, 1.0, CHORDS + 1))
+        return np.sort(np.clip(crowded(self._centre, largest[:, 0]), 0.0, largest), axis=1)
 
     def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
         """Move the nodes of the squares to the positions of trades x; says whether they were not there already."""
+        moved = self._ramps is not None and self._ramps.refine(self._encoding(e).ramps, self._after(e, x))
         if not len(self._candidates) or not len(self._ramped):
-            return False
+            return moved
         chosen = self._candidates[self._ramped]
         at = np.abs(e.rows.quantity[self._mine][self._in_rows][self._ramped] + x[chosen]) / scale[chosen]
         near = self._centre is not None and bool(np.all(np.abs(at - self._centre) <= _NEAR * (1.0 + at)))
         self._centre = at
-        return not near
+        return moved or not near
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         """USD in plain numpy at trades x (N,), the square in full."""
-        after = e.rows.quantity[self._mine].copy()
-        after[self._in_rows] += x[self._candidates]
-        encoding, rows = self._encoding(e), len(self._mine)
-        reads = any((group.columns >= rows).any() for block in encoding.blocks for group in block.groups)
-        return encoding(after, account_collateral(e, self.account, x) if reads else e.collateral[self.account])
+        encoding = self._encoding(e)
+        return encoding(self._after(e, x), self._posted(e, x, encoding))
 
     def minorant(self, e: Exposures, x: np.ndarray) -> Separable:
         """Nowhere above the requirement (USD): exact in tiers and short charges, tangents in the square, and in blocks the
@@ -187,7 +225,7 @@ class BoundEncoding:
         steps = np.diff(slopes, axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             nodes = np.where(steps > 0, np.diff(drops, axis=1) / np.where(steps > 0, steps, 1.0), 0.0)
-        total = Separable(np.zeros(n), self._bare(encoding)(rest, np.zeros(encoding.n_assets)))
+        total = Separable(np.zeros(n), self._apart(encoding, rest))
         # a rising line is -last slope from the far left, one kink per node on either side, and one at zero
         slope, constant = np.zeros(n), -float(drops[:, -1].sum()) if len(at) else 0.0
         steep = slopes[:, -1] + encoding.short[at] if len(at) else np.zeros(0)
@@ -207,6 +245,8 @@ class BoundEncoding:
             total += self._squares(n, h[self._ramped], z[self._ramped], encoding.quadratic[at][self._ramped])
         if self._blocks is not None:
             total += self._blocks.minorant(e, x, encoding.blocks, held)
+        if self._ramps is not None:
+            total += self._ramps.minorant(n, x, encoding.ramps, held)
         return total
 
     def _squares(self, n: int, h: np.ndarray, z: np.ndarray, k: np.ndarray) -> Separable:
@@ -215,7 +255,7 @@ class BoundEncoding:
         One tangent alone would not do: shadow prices from chords are off by the turn at a node, and a bound that is flat
         beyond z loses that much times the width of the box.
         """
-        points = np.sort(self._around(np.abs(z), np.abs(h) + np.abs(z) + self._unit)[:, :-1], axis=1)  # (rows, P), from 0
+        points = np.sort(crowded(np.abs(z), np.abs(h) + np.abs(z) + self._unit)[:, :-1], axis=1)  # (rows, P), from 0
         middle, turn = 0.5 * (points[:, 1:] + points[:, :-1]), 2.0 * k[:, None] * np.diff(points, axis=1)
         chosen, last = self._candidates[self._ramped], points[:, -1]
         slope, kinks, weights = np.zeros(n), np.zeros((2 * middle.shape[1], n)), np.zeros((2 * middle.shape[1], n))
@@ -224,14 +264,8 @@ class BoundEncoding:
         weights[:, chosen] = np.hstack([turn, turn]).T
         return Separable(slope, -float((2.0 * k * last * h + k * last**2).sum()), weights, kinks)
 
-    @staticmethod
-    def _bare(encoding: Encoding) -> Encoding:
-        return Encoding(
-            encoding.slopes,
-            encoding.deductions,
-            encoding.quadratic,
-            encoding.short,
-            encoding.n_assets,
-            (),
-            encoding.constant,
-        )
+    def _apart(self, encoding: Encoding, rest: np.ndarray) -> float:
+        """What no trade changes: positions without candidates, and ramps of accounts that trade nothing."""
+        y = np.concatenate([rest, np.zeros(encoding.n_assets)])
+        ramps = 0.0 if self._ramps is not None else sum(ramp.value(float(ramp.row @ y)) for ramp in encoding.ramps)
+        return encoding.positions_only()(rest, np.zeros(encoding.n_assets)) + ramps

@@ -6,17 +6,22 @@ Every venue's rule is a sum of two forms:
 * **blocks**, the worst of K scenarios of a sum over groups (expiries, currencies) of a maximum of L lines:
   ``max_k sum_g max_l (A_gkl . y + c_gkl)`` with ``y = (z, n)``, positions and collateral units.
 
-That covers scenario grids with offsets and discounts, roll and net-short charges (K = 1), haircuts and debt.
+That covers scenario grids with offsets and discounts, roll and net-short charges (K = 1), haircuts and debt. A third form,
+the **ramp**, is a charge on a net amount that grows with its square above a threshold.
+
+Where a rule is not convex an encoding is a convex function that is nowhere below it and meets it at one portfolio, the
+anchor: :meth:`Encoding.at` gives the one that is exact at a given portfolio. A program starts at the book as it stands and
+moves the anchor to its last solution, so that what it ends with is the rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-__all__ = ["Block", "Cap", "Encoding", "Group"]
+__all__ = ["Block", "Cap", "Encoding", "Group", "Ramp"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +81,47 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
+class Ramp:
+    """A charge on ``u = |row @ y|`` USD: the venue asks ``min(rate max(u - threshold, 0) u, flat_rate u)``.
+
+    That is convex up to the kink, where the two meet, and not beyond. Either of them alone is nowhere below their minimum:
+    the square (continued by its tangent at the kink) is exact up to the kink, the flat charge beyond it. ``flat`` says
+    which one counts.
+    """
+
+    name: str
+    row: np.ndarray
+    threshold: float
+    rate: float
+    flat_rate: float
+    flat: bool = False
+
+    @property
+    def kink(self) -> float:
+        """USD at which the two charges meet: ``threshold + flat_rate / rate``."""
+        return self.threshold + self.flat_rate / self.rate
+
+    def value(self, amount: float) -> float:
+        """USD charged on an amount of either sign."""
+        u, kink = abs(amount), self.kink
+        if self.flat:
+            return self.flat_rate * u
+        inside = min(u, kink)
+        square = self.rate * max(inside - self.threshold, 0.0) * inside
+        return square + self.rate * (2.0 * kink - self.threshold) * max(u - kink, 0.0)
+
+    def at(self, y: np.ndarray) -> Ramp:
+        """The charge that is exact at y."""
+        return replace(self, flat=abs(float(self.row @ y)) > self.kink)
+
+    def scaled(self, factor: float) -> Ramp:
+        """The charge times ``factor`` > 0; the kink stays."""
+        return replace(self, rate=self.rate * factor, flat_rate=self.flat_rate * factor)
+
+
+@dataclass(frozen=True, eq=False)
 class Cap:
-    """``|row @ y| <= limit``, under which the encoding is exact: beyond it the venue adds a charge that is not convex."""
+    """``|row @ y| <= limit``: beyond it the venue's charge is not convex, and the encoding asks for more than the rule."""
 
     name: str
     row: np.ndarray
@@ -97,6 +141,9 @@ class Encoding:
     blocks
     constant
     caps
+    ramps
+    anchor
+        Gives the encoding that is exact at positions (R,), where that depends on them; None where it does not.
     """
 
     slopes: np.ndarray
@@ -107,6 +154,8 @@ class Encoding:
     blocks: tuple[Block, ...] = ()
     constant: float = 0.0
     caps: tuple[Cap, ...] = field(default=())
+    ramps: tuple[Ramp, ...] = field(default=())
+    anchor: Callable[[np.ndarray], Encoding] | None = field(default=None)
 
     @classmethod
     def zero(cls, rows: int, assets: int) -> Encoding:
@@ -118,16 +167,33 @@ class Encoding:
         """R, the number of positions."""
         return len(self.short)
 
+    @property
+    def anchored(self) -> bool:
+        """Whether the encoding depends on where it is to be exact."""
+        return self.anchor is not None or bool(self.ramps)
+
+    def at(self, quantity: np.ndarray) -> Encoding:
+        """The encoding that is exact at positions (R,); nowhere below the rule, like every other."""
+        if not self.anchored:
+            return self
+        found = self if self.anchor is None else self.anchor(quantity)
+        if not found.ramps:
+            return found
+        y = np.concatenate([quantity, np.zeros(self.n_assets)])
+        return replace(found, ramps=tuple(ramp.at(y) for ramp in found.ramps))
+
     def __call__(self, quantity: np.ndarray, collateral: np.ndarray) -> float:
         """Value at positions (R,) and collateral (A,)."""
         size = np.abs(quantity)
         tiers = (self.slopes * size[:, None] - self.deductions).max(axis=1, initial=-np.inf) if len(size) else np.zeros(0)
         own = tiers.sum() + self.quadratic @ size**2 + self.short @ np.maximum(-quantity, 0.0)
         y = np.concatenate([quantity, collateral])
-        return float(own + self.constant + sum(block(y) for block in self.blocks))
+        ramps = sum(ramp.value(float(ramp.row @ y)) for ramp in self.ramps)
+        return float(own + self.constant + ramps + sum(block(y) for block in self.blocks))
 
     def scaled(self, factor: float) -> Encoding:
-        """The encoding times ``factor`` >= 0; caps stay."""
+        """The encoding times ``factor`` > 0; caps stay."""
+        anchor = self.anchor
         return Encoding(
             self.slopes * factor,
             self.deductions * factor,
@@ -137,17 +203,19 @@ class Encoding:
             tuple(block.scaled(factor) for block in self.blocks),
             self.constant * factor,
             self.caps,
+            tuple(ramp.scaled(factor) for ramp in self.ramps),
+            None if anchor is None else lambda quantity: anchor(quantity).scaled(factor),
         )
 
     def with_blocks(self, *blocks: Block) -> Encoding:
         """The sum with more blocks."""
-        return Encoding(
-            self.slopes,
-            self.deductions,
-            self.quadratic,
-            self.short,
-            self.n_assets,
-            self.blocks + blocks,
-            self.constant,
-            self.caps,
+        anchor = self.anchor
+        return replace(
+            self,
+            blocks=self.blocks + blocks,
+            anchor=None if anchor is None else lambda quantity: anchor(quantity).with_blocks(*blocks),
         )
+
+    def positions_only(self) -> Encoding:
+        """Tiers, squares, short charges and the constant: what is worked out one position at a time."""
+        return replace(self, blocks=(), ramps=(), anchor=None)

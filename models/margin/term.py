@@ -82,6 +82,10 @@ class _BoundMargin:
         changed = [bound.refine(e, x, scale) for bound in self._bound]  # every one, not only until the first
         return any(changed)
 
+    def anchor(self, e: Exposures, x: np.ndarray) -> bool:
+        changed = [bound.anchor(e, x) for bound in self._bound]
+        return any(changed)
+
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         ratios = [b.evaluate(e, x) / self._equity(e, c) for c, b in zip(self._accounts, self._bound, strict=True)]
         return max(ratios)
@@ -99,7 +103,7 @@ class Margin(Term):
     (:mod:`hedgeopt.models.margin.table`). As a number and in the objective, equity is that before trading and transfers: the
     ratio to equity after them is not convex. Limited (``Margin("deribit") <= 0.6``) it is the ``margin_utilisation``
     constraint, whose equity counts trades, transfers, costs and haircuts. Either way accounts on portfolio margin keep their
-    delta below the threshold of the delta shock.
+    delta below the kink of the delta shock, up to which it is convex.
     """
 
     unit: ClassVar[str] = "share of equity"

@@ -131,11 +131,40 @@ def test_delta_shock_starts_at_its_threshold_and_long_options_only_offset(state_
     assert shock(-500.0, 0.0) == pytest.approx(shock(500.0, 0.0))
     assert shock(500.0, 300.0) == pytest.approx(shock(500.0, 0.0))  # a long call adds nothing to a long perpetual
     assert shock(-500.0, 200.0) == 0.0  # and offsets a short one
-    (cap,) = model.encode(state, "initial").caps
-    for perpetual, calls in ((500.0, 300.0), (-500.0, 200.0), (-500.0, 900.0), (300.0, -900.0), (0.0, -450.0)):
+    encoding = model.encode(state, "initial")
+    (cap,) = encoding.caps
+    assert cap.limit == pytest.approx(20e6 + 0.1 * 50_000.0 / 5e-5)
+    for perpetual, calls in (
+        (500.0, 300.0),
+        (-500.0, 200.0),
+        (-500.0, 900.0),
+        (300.0, -900.0),
+        (0.0, -450.0),
+        (2_300.0, 0.0),
+    ):
         z = np.array([perpetual * 50_000.0, calls])
-        if abs(cap.row @ z) <= cap.limit:
-            assert shock(perpetual, calls) == 0.0  # the cap on whole delta rules the shock out
+        whole = encoding.ramps[0].value(float(cap.row @ z))
+        assert whole >= shock(perpetual, calls) * (1 - 1e-12)  # long options only offset: the whole delta is no less
+        if perpetual * calls >= 0.0 >= calls:
+            assert whole == pytest.approx(shock(perpetual, calls))
+
+
+@pytest.mark.parametrize(("coin", "index", "kink"), [("BTC", 63_858.0, 147.7e6), ("ETH", 1_874.0, 66.9e6)])
+def test_the_kink_of_the_delta_shock(state_of, coin: str, index: float, kink: float) -> None:
+    state = state_of([{"kind": "perpetual", "underlying": coin, "inverse": True}], index={coin: index})
+    model = DeribitPortfolio()
+    encoding = model.encode(state, "initial")
+    (cap,) = encoding.caps
+    assert cap.limit == pytest.approx(kink, rel=1e-3)
+    for dollars in (-0.999 * kink, -30e6, -20e6, 1e6, 30e6, 0.999 * kink):
+        plain = model.requirement(state, np.array([dollars]), np.zeros(0))
+        assert encoding(np.array([dollars]), np.zeros(0)) == pytest.approx(plain.initial, rel=1e-9)
+    beyond = np.array([3.0 * kink])
+    plain = model.requirement(state, beyond, np.zeros(0)).initial
+    assert encoding(beyond, np.zeros(0)) > 1.01 * plain
+    assert encoding.at(beyond)(beyond, np.zeros(0)) == pytest.approx(plain, rel=1e-9)
+    inside = np.array([30e6])
+    assert encoding.at(beyond)(inside, np.zeros(0)) >= model.requirement(state, inside, np.zeros(0)).initial
 
 
 def test_legacy_engine_contingencies_and_factor(state_of) -> None:

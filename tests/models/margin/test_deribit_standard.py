@@ -57,3 +57,12 @@ def test_unknown_underlying_and_unknown_kind_are_named(state_of) -> None:
         DeribitStandard().encode(state_of([{"kind": "perpetual", "underlying": "DOGE"}], index={"DOGE": 0.1}), "initial")
     with pytest.raises(InputError, match=r"loan.*no rule in the margin model"):
         DeribitStandard().encode(state_of([{"kind": "loan", "underlying": "BTC"}], index={"BTC": 1.0}), "initial")
+
+
+def test_eth_ramp_of_2022(state_of) -> None:
+    # support.deribit.com 25944826427293: 2 % + 0.0004 %/ETH initial, 1 % + 0.0004 %/ETH maintenance, inverse contracts too
+    assert futures_margin("ETH", "initial", 20_000, 2_000) == pytest.approx(4_000_000, rel=1e-12)
+    assert futures_margin("ETH", "maintenance", -20_000, 2_000) == pytest.approx(3_600_000, rel=1e-12)
+    state = state_of([{"kind": "perpetual", "underlying": "ETH", "inverse": True}], index={"ETH": 2_000.0})
+    need = DeribitStandard().requirement(state, np.array([40e6]), np.zeros(0))
+    assert (need.initial, need.maintenance) == pytest.approx((4_000_000, 3_600_000))

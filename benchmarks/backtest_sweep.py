@@ -77,7 +77,7 @@ def write_chain(markets: list[Any], path: Path) -> None:
     """Snapshots as a recorded chain."""
     frames = []
     for market in markets:
-        options = [item for item in market.instruments.values() if item.kind == "option"]
+        options = [item for item in market.instruments.values() if item.nature.option]
         quotes = market.quotes.loc[[item.id for item in options]].reset_index(drop=True)
         quotes = quotes[["bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "open_interest"]]
         frames.append(

@@ -54,7 +54,7 @@ def crash_book(files: Sequence[Path], per_coin: int = 33) -> dict[str, Any]:
         listed = [
             item.name
             for item in market.instruments.values()
-            if item.kind == "option"
+            if item.nature.option
             and item.underlying == coin
             and 3 < item.years_from(market.timestamp) * 365 < 200
             and 0.75 < item.strike / market.price(coin) < 1.35

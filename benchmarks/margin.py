@@ -61,7 +61,7 @@ def _book(market: Any, accounts: int) -> Any:
     import hedgeopt as ho
 
     rng = np.random.default_rng(5)
-    names = [item.name for item in market.instruments.values() if item.kind == "option"]
+    names = [item.name for item in market.instruments.values() if item.nature.option]
     return ho.Book(
         accounts=[
             ho.Account(

@@ -25,7 +25,7 @@ def selected(only: Selection, e: Exposures) -> np.ndarray:
     """
     items = [e.rows.instruments[row] for row in e.candidate]
     if not only:
-        return np.array([item.kind != "transfer" for item in items], bool)
+        return np.array([not item.nature.transfer for item in items], bool)
     hit = np.zeros(len(items), bool)
     for pattern in only:
         match = np.array([item.kind == pattern or fnmatchcase(item.name, pattern) for item in items], bool)

@@ -40,7 +40,7 @@ class Position(Record):
 
     @model_validator(mode="after")
     def _not_short(self) -> Position:
-        if self.quantity < 0 and not isinstance(self.instrument, str) and self.instrument.long_only:
+        if self.quantity < 0 and not isinstance(self.instrument, str) and self.instrument.nature.short == "never":
             raise ValueError(
                 f"quantity {self.quantity:g} of {self.instrument.name}: a {self.instrument.kind} cannot be short; "
                 "give the amount held (or owed) as a positive quantity"

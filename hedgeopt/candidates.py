@@ -33,7 +33,7 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
     ids = [item.id for item in items]
     bid, ask = market.quoted("bid_price", ids), market.quoted("ask_price", ids)
     both, none = ~np.isnan(bid) & ~np.isnan(ask), np.isnan(bid) & np.isnan(ask)
-    option = np.array([item.kind == "option" for item in items], bool)
+    option = np.array([item.nature.option for item in items], bool)
     assumed = none & ~option if rules.mark_half_spread is not None else np.zeros(len(items), bool)
     now = market.timestamp
     days = np.array([365.0 * item.years_from(now) if has(item, "expiry") else np.nan for item in items])

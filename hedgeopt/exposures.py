@@ -20,10 +20,11 @@ from hedgeopt.models.arrays import Exposures, Links, Rows
 from hedgeopt.models.costs.quotes import unit_cost
 from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.margin.table import margin_model, may_be_short
 from hedgeopt.models.pegs import is_peg, moved_by
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.pricing.spot import price_slopes
-from hedgeopt.models.pricing.transfer import TRANSFER, Transfer
+from hedgeopt.models.pricing.transfer import Transfer
 from hedgeopt.models.scenarios.effects import unwind_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.revaluation import Place, Revaluer, Table, revalue
@@ -95,7 +96,8 @@ def build_exposures(
         index=np.array([market.price(item.assets[0]) for item in items]),
         mark=market.quoted("mark_price", ids),
     )
-    moves = np.array([items[i].kind == TRANSFER.kind for i in table.candidate], bool)
+    _refuse_debts(book, rows)
+    moves = np.array([items[i].nature.transfer for i in table.candidate], bool)
     bought = table.candidate[~moves]
     cost = unit_cost([items[i] for i in bought], market, rows.notional[bought], mark_half_spread=mark_half_spread)
     sent = [items[i] for i in table.candidate[moves]]
@@ -135,7 +137,7 @@ def build_exposures(
         collateral=collateral,
         rows=rows,
         candidate=table.candidate,
-        lower=np.append(np.where(cost.sellable & ~paused, -np.inf, 0.0), np.zeros(len(sent))),
+        lower=np.append(np.where(cost.sellable & ~paused, _most_sold(book, rows, bought), 0.0), np.zeros(len(sent))),
         upper=np.append(np.where(cost.buyable & ~paused, np.inf, 0.0), _capacity(links, sent, collateral)),
         cost_buy=np.append(cost.buy, sending),
         cost_sell=np.append(cost.sell, np.zeros(len(sent))),
@@ -159,6 +161,32 @@ def build_exposures(
         stress_unwind_sell=unwind_sell,
         stress_unwind_buy=unwind_buy,
     )
+
+
+def _most_sold(book: Book, rows: Rows, bought: np.ndarray) -> np.ndarray:
+    """(n,) the largest sale, negative: what is held of an instrument that may not be short there, any amount of others."""
+    models = [margin_model(account.margin, account.venue) for account in book.accounts]
+    short = [may_be_short(models[rows.account[row]], rows.instruments[row].nature) for row in bought.tolist()]
+    return np.where(np.array(short, bool), -np.inf, -np.maximum(rows.quantity[bought], 0.0))
+
+
+def _refuse_debts(book: Book, rows: Rows) -> None:
+    """No negative quantity of what is owned or owed: a debt is a loan of its own, from somebody who lends."""
+    for row in np.flatnonzero(rows.quantity < 0).tolist():
+        item, account = rows.instruments[row], book.accounts[rows.account[row]]
+        if item.nature.short == "margin":
+            continue
+        debt = item.nature.short == "lender"
+        raise InputError(
+            f"{item.name} cannot be short: " + (f"margin {account.margin!r} lends none" if debt else f"it is {item.kind}"),
+            file="book",
+            field=f"account {account.name!r}: position {item.name!r}",
+            value=float(rows.quantity[row]),
+            fix="sell a perpetual or future instead, or owe the asset where it is lent: a lending_borrow, or a negative "
+            "amount of collateral, in an account with margin 'aave'"
+            if debt
+            else "give the amount held (or owed) as a positive quantity",
+        )
 
 
 def _stress_unwind(

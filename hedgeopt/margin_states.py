@@ -30,7 +30,7 @@ def account_margins(
     revalue: Callable[[ScenarioSet], np.ndarray],
 ) -> Margins:
     """Every account's instruments (transfers left out) with what its margin model needs to know of the market."""
-    moves = np.array([item.kind == "transfer" for item in rows.instruments], bool)
+    moves = np.array([item.nature.transfer for item in rows.instruments], bool)
     members = [np.flatnonzero((rows.account == c) & ~moves) for c in range(len(book.accounts))]
     return Margins(
         models=tuple(margin_model(account.margin, account.venue) for account in book.accounts),
@@ -52,10 +52,10 @@ def _state(
         venue=book.accounts[c].venue,
         account=book.accounts[c].name,
         names=tuple(item.name for item in items),
-        kind=tuple(item.kind for item in items),
+        nature=tuple(item.nature for item in items),
         underlying=tuple(i.underlying if has(i, "underlying") else i.assets[0] for i in items),
         settlement=settlement,
-        inverse=np.array([has(i, "inverse") and i.inverse for i in items], bool),
+        inverse=np.array([i.nature.inverse and i.inverse for i in items], bool),
         index=rows.index[mine],
         settlement_price=np.array([market.price(asset) for asset in settlement]),
         mark=rows.mark[mine],
@@ -77,12 +77,10 @@ def _state(
 
 def _lending(items: list[Any], quantity: np.ndarray) -> dict[str, np.ndarray]:
     """Loan-to-value, threshold and bonus of deposits; e-mode where every debt of the account is of its category."""
-    debts = {
-        item.emode_category for item, q in zip(items, quantity, strict=True) if item.kind == "lending_borrow" and q != 0
-    }
+    debts = {item.emode_category for item, q in zip(items, quantity, strict=True) if item.nature.loan == "debt" and q != 0}
     found = np.zeros((3, len(items)))
     for at, item in enumerate(items):
-        if item.kind == "lending_supply" and item.collateral:
+        if item.nature.loan == "deposit" and item.collateral:
             rule = item.emode if item.emode is not None and debts <= {item.emode.category} else item
             found[:, at] = rule.ltv, rule.liquidation_threshold, rule.liquidation_bonus
     return {"ltv": found[0], "threshold": found[1], "bonus": found[2]}

@@ -112,7 +112,7 @@ class Market:
 
         Flat beyond the first and last expiry; None when no option on the asset is quoted.
         """
-        items = [i for i in self.instruments.values() if i.kind == "option" and i.underlying == asset]
+        items = [i for i in self.instruments.values() if i.nature.option and i.underlying == asset]
         if not items:
             return None
         ids = [item.id for item in items]

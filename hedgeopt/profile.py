@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,8 @@ import numpy as np
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.pricing.table import FAMILIES
 from hedgeopt.models.scenarios.set import ScenarioSet
+from hedgeopt.unit_risk import by_family
 
 __all__ = ["MOVES", "SpotProfile", "spot_profile"]
 
@@ -47,14 +46,15 @@ def spot_profile(e: Exposures, market: Market, x: np.ndarray, asset: str, moves:
     coins = np.full(len(moves), e.collateral[:, column].sum())
     before = coins * price_change
     after = before.copy()
-    groups: dict[str, list[int]] = defaultdict(list)
-    for row in np.flatnonzero((held != 0) | (traded != 0)).tolist():
-        item = e.rows.instruments[row]
-        if asset in item.assets and item.kind in FAMILIES:  # a transfer moves coins within the book: no profit or loss
-            groups[item.kind].append(row)
-    for kind, rows in groups.items():
+    moved = [  # a transfer moves coins within the book: no profit or loss
+        row
+        for row in np.flatnonzero((held != 0) | (traded != 0)).tolist()
+        if asset in e.rows.instruments[row].assets and not e.rows.instruments[row].nature.transfer
+    ]
+    for family, members in by_family([e.rows.instruments[row] for row in moved]):
+        rows = [moved[k] for k in members]
         unit = np.empty((len(moves), len(rows)), order="F")
-        FAMILIES[kind].scenario_pnl([e.rows.instruments[row] for row in rows], market, grid, unit)
+        family.scenario_pnl([e.rows.instruments[row] for row in rows], market, grid, unit)
         before += unit @ held[rows]
         after += unit @ (held + traded)[rows]
         for row in rows:  # coins paid away for what was bought no longer move with the price

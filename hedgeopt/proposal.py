@@ -210,9 +210,11 @@ def _trades(market: Market, e: Exposures, program: Program, x: np.ndarray) -> pd
 
 def _unit(item: Any) -> str:
     """What one unit of quantity is, in a word: the family's text covers inverse and linear contracts alike."""
-    if item.kind == "option":
+    if item.nature.option:
         return "contract"
-    return "USD" if getattr(item, "inverse", False) else str(item.assets[0])
+    if item.nature.payoff != "linear":
+        return str(item.nature.unit)
+    return "USD" if item.nature.inverse and item.inverse else str(item.assets[0])
 
 
 def _transfers(e: Exposures, program: Program, x: np.ndarray) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from hedgeopt.models.pricing.family import UnitRisk
 from hedgeopt.models.pricing.instrument import Derivative
 from hedgeopt.models.scenarios.effects import as_seen_by, misled_venues
 from hedgeopt.models.scenarios.set import ScenarioSet
-from hedgeopt.unit_risk import EVERY_FAMILY, by_family
+from hedgeopt.unit_risk import by_family
 
 __all__ = ["Place", "Revalued", "Revaluer", "Table", "revalue", "unit_pnl"]
 
@@ -113,7 +113,7 @@ def unit_pnl(unique: Sequence[Any], market: Market, scenarios: ScenarioSet) -> n
     n_scenarios = len(scenarios)
     pnl = np.empty((n_scenarios, len(unique)), order="F")
     misled = misled_venues(scenarios)
-    for kind, members in by_family(unique).items():
+    for family, members in by_family(unique):
         by_view: dict[str | None, list[int]] = defaultdict(list)
         for i in members:
             wrong = isinstance(unique[i], Derivative) and unique[i].venue in misled
@@ -121,7 +121,7 @@ def unit_pnl(unique: Sequence[Any], market: Market, scenarios: ScenarioSet) -> n
         for venue, mine in by_view.items():
             out = np.empty((n_scenarios, len(mine)), order="F")
             seen = scenarios if venue is None else as_seen_by(scenarios, venue)
-            EVERY_FAMILY[kind].scenario_pnl([unique[i] for i in mine], market, seen, out)
+            family.scenario_pnl([unique[i] for i in mine], market, seen, out)
             pnl[:, mine] = out
     if not np.isfinite(pnl).all():
         at = int(np.flatnonzero(~np.isfinite(pnl).all(axis=0))[0])

@@ -154,7 +154,7 @@ def _asset_greeks(e: Exposures, asset: int, x: np.ndarray) -> dict[str, float]:
 
 def _paid_in(item: Any, asset: str) -> bool:
     """Whether its mark was paid in this coin; Deribit's definition is of derivatives, deposits keep their delta."""
-    return item.kind == "option" and item.settlement == asset
+    return item.nature.paid == "premium" and item.settlement == asset
 
 
 def _account(e: Exposures, account: int, x: np.ndarray, z: np.ndarray) -> AccountRisk:

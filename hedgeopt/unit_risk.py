@@ -12,21 +12,17 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.market import Market
 from hedgeopt.models.pricing.family import Family, UnitRisk
-from hedgeopt.models.pricing.table import FAMILIES
-from hedgeopt.models.pricing.transfer import TRANSFER
+from hedgeopt.models.pricing.table import family_of
 
-__all__ = ["EVERY_FAMILY", "by_family", "known_carry", "known_premium", "paid_in_column", "unit_risk"]
-
-EVERY_FAMILY: dict[str, Family] = {**FAMILIES, TRANSFER.kind: TRANSFER}
-"""Instrument families by kind, with transfers of collateral, which are priced like trades."""
+__all__ = ["by_family", "known_carry", "known_unit", "paid_in_column", "unit_risk"]
 
 
-def by_family(instruments: Sequence[Any]) -> dict[str, list[int]]:
-    """Positions of the instruments of each kind."""
+def by_family(instruments: Sequence[Any]) -> list[tuple[Family, list[int]]]:
+    """Each family with the positions of its instruments; transfers of collateral are priced like trades."""
     groups: dict[str, list[int]] = defaultdict(list)
     for i, item in enumerate(instruments):
         groups[item.kind].append(i)
-    return groups
+    return [(family_of(instruments[members[0]]), members) for members in groups.values()]
 
 
 def unit_risk(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:
@@ -57,19 +53,19 @@ class _Known:
     risk: UnitRisk
 
 
-def known_premium(item: Any, market: Market) -> float | None:
-    """Units of the settlement asset that one unit is worth at its mark, where the market's memory has priced it."""
+def known_unit(item: Any, market: Market) -> tuple[float, float] | None:
+    """Premium (units of the settlement asset) and notional (USD) of one unit, where the market's memory has priced it."""
     known = None if market.memory is None else market.memory.get(_UNIT_RISK)
     if known is None:
         return None
     row = known.row.get(id(item))
-    return None if row is None else float(known.risk.premium[row])
+    return None if row is None else (float(known.risk.premium[row]), float(known.risk.notional[row]))
 
 
 def _priced(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:
     total = UnitRisk.zeros(len(instruments), len(assets))
-    for kind, members in by_family(instruments).items():
-        part = EVERY_FAMILY[kind].unit_risk([instruments[i] for i in members], market, assets)
+    for family, members in by_family(instruments):
+        part = family.unit_risk([instruments[i] for i in members], market, assets)
         for name in ("value", "notional", "premium", "carry"):
             getattr(total, name)[members] = getattr(part, name)
         total.greeks[:, members] = part.greeks

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import assert_never
+
 import numpy as np
 
 from hedgeopt.backtest.portfolio import Holding, Portfolio
-from hedgeopt.backtest.quotes import unit_premium, whole
+from hedgeopt.backtest.quotes import unit_premium
 from hedgeopt.market import Market
 from hedgeopt.models.pricing.lending_borrow import compounded_index
 from hedgeopt.models.pricing.lending_supply import linear_index
@@ -27,7 +30,7 @@ def mark_futures(portfolio: Portfolio, market: Market) -> None:
     """Settle the P&L of perpetuals and futures since their last mark into cash."""
     for (account, _), holding in list(portfolio.holdings.items()):
         item = holding.instrument
-        if item.kind not in ("perpetual", "future"):
+        if not item.nature.margined:
             continue
         mark = float(market.quoted("mark_price", [item.id])[0])
         gain = variation(holding, mark)
@@ -45,23 +48,38 @@ def accrue(portfolio: Portfolio, before: Market, now: Market) -> None:
     """
     seconds = (now.timestamp - before.timestamp).total_seconds()
     for (account, _), holding in list(portfolio.holdings.items()):
-        item, q = holding.instrument, holding.quantity
-        if item.kind == "perpetual":
-            rate = float(before.quoted("funding_8h", [item.id])[0])
-            if np.isfinite(rate) and rate != 0.0:
-                index = before.price(item.underlying)
-                paid = q * rate * seconds / (8.0 * 3_600.0) * (1.0 / index if item.inverse else index)
-                dollars = now.price(item.settlement)
-                portfolio.cash(now.timestamp, account, item.settlement, dollars, -paid, "funding", f"funding {item.name}")
-        elif item.kind in ("lending_supply", "lending_borrow"):
-            _interest(portfolio, account, holding, now, seconds)
-        elif whole(item):
+        accrual = holding.instrument.nature.accrues
+        if accrual == "funding":
+            _funding(portfolio, account, holding, before, now, seconds)
+        elif accrual == "deposit interest":
+            _interest(portfolio, account, holding, now, seconds, linear_index)
+        elif accrual == "loan interest":
+            _interest(portfolio, account, holding, now, seconds, compounded_index)
+        elif accrual == "carry":
             _income(portfolio, account, holding, before, now, seconds)
+        elif accrual != "nothing":
+            assert_never(accrual)
 
 
-def _interest(portfolio: Portfolio, account: str, holding: Holding, now: Market, seconds: float) -> None:
+def _funding(portfolio: Portfolio, account: str, holding: Holding, before: Market, now: Market, seconds: float) -> None:
+    item = holding.instrument
+    rate = float(before.quoted("funding_8h", [item.id])[0])
+    if np.isfinite(rate) and rate != 0.0:
+        index = before.price(item.underlying)
+        paid = holding.quantity * rate * seconds / (8.0 * 3_600.0) * (1.0 / index if item.inverse else index)
+        dollars = now.price(item.settlement)
+        portfolio.cash(now.timestamp, account, item.settlement, dollars, -paid, "funding", f"funding {item.name}")
+
+
+def _interest(
+    portfolio: Portfolio,
+    account: str,
+    holding: Holding,
+    now: Market,
+    seconds: float,
+    grow: Callable[[float, float, float], float],
+) -> None:
     item, q = holding.instrument, holding.quantity
-    grow = linear_index if item.kind == "lending_supply" else compounded_index
     grown = item.model_copy(update={"index": grow(item.index, item.rate, seconds)})
     earned = q * (unit_premium(grown, now) - unit_premium(item, now))
     dollars = now.price(item.asset)

@@ -225,14 +225,14 @@ class ChainReplay:
             if getattr(item, "expiry", None) is not None and item.expiry <= stamp:
                 continue
             if curves is not None:
-                if item.kind == "perpetual":
+                if not item.nature.expires:
                     mark = index[item.underlying]
                 elif item.expiry in curves.get(item.underlying, {}):
                     mark = curves[item.underlying][item.expiry]
                 else:  # no option expires with it: nothing says where it stood then
                     continue
             row = {"mark_price": mark}
-            if item.kind == "perpetual" and item.underlying in funding:
+            if item.nature.accrues == "funding" and item.underlying in funding:
                 row["funding_8h"] = funding[item.underlying].at(stamp, mark, index[item.underlying])
             rows.append((item, row))
         return rows

@@ -82,7 +82,7 @@ class Desk:
                     "instrument": item.name,
                     "age_hours": round(age, 3),
                     "note": "revalued with its last vol at the current forward"
-                    if item.kind == "option"
+                    if item.nature.option
                     else "carried at its last ratio to the index",
                 }
             )
@@ -94,8 +94,16 @@ class Desk:
 
     def _row(self, item: Any, last: _Last, market: Market) -> dict[str, float]:
         index = market.price(item.assets[0])
-        if item.kind != "option":
+        if item.nature.payoff == "linear":
             return {"mark_price": last.mark_ratio * index, "open_interest": last.open_interest}
+        if not item.nature.option:
+            raise InputError(
+                f"{item.name} ({item.kind}) is held and has no quote now",
+                file=market.source,
+                field="book",
+                fix="options are revalued from their last vol and linear contracts from their last ratio to the index: "
+                "replay a file that quotes it at every step, or leave it out",
+            )
         from hedgeopt.models.pricing.black76 import price
 
         forward = self._forward(item, market)
@@ -115,6 +123,6 @@ class Desk:
     @staticmethod
     def _forward(item: Any, market: Market) -> float | None:
         for key, other in market.instruments.items():
-            if other.kind == "option" and other.underlying == item.underlying and other.expiry == item.expiry:
+            if other.nature.option and other.underlying == item.underlying and other.expiry == item.expiry:
                 return float(market.quoted("underlying_price", [key])[0])
         return None

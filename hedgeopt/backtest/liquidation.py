@@ -18,14 +18,12 @@ from hedgeopt.backtest.valuation import Valuation
 from hedgeopt.errors import InputError
 from hedgeopt.market import Market
 from hedgeopt.models.margin.aave_v3 import liquidate as liquidation_call
-from hedgeopt.models.pricing.lending_supply import LendingSupply
 
 __all__ = ["breached", "liquidate"]
 
 _ROUNDS = 200
 _SMALLEST = 1_000.0
 """USD of notional below which a position is closed whole."""
-_CLOSED = ("perpetual", "future", "option")
 
 
 def breached(portfolio: Portfolio, valuation: Valuation) -> list[str]:
@@ -65,7 +63,7 @@ def liquidate(
         equity, need = float(e.equity[c]), float(valuation.maintenance[c])
         if need == 0.0 or equity >= rule["target"] * need:
             break
-        if any(e.rows.instruments[i].kind == "lending_borrow" for i in _mine(e, c)):
+        if any(e.rows.instruments[i].nature.loan == "debt" for i in _mine(e, c)):
             done = _lending(portfolio, account, c, market, valuation)
             if done is None:
                 break
@@ -94,15 +92,21 @@ def liquidate(
 
 
 def _mine(e: Any, c: int) -> list[int]:
-    return [
-        int(i)
-        for i in np.flatnonzero((e.rows.account == c) & (e.rows.quantity != 0.0))
-        if e.rows.instruments[i].kind != "spot"
-    ]
+    """Positions that may be closed or seized: derivatives, deposits and loans."""
+    held = np.flatnonzero((e.rows.account == c) & (e.rows.quantity != 0.0)).tolist()
+    natures = {i: e.rows.instruments[i].nature for i in held}
+    return [i for i in held if natures[i].derivative or natures[i].loan != "none"]
 
 
 def _penalty(rule: dict[str, Any], item: Any) -> float:
-    table = rule.get(f"penalty_{item.kind}", {})
+    table = rule.get(f"penalty_{item.nature.fee}")
+    if table is None or not {item.underlying, "default"} & set(table):
+        raise InputError(
+            f"no liquidation penalty of {item.name} ({item.kind})",
+            file="hedgeopt/backtest/data/rules.toml",
+            field=f"liquidation.{item.venue}.penalty_{item.nature.fee}",
+            fix="add it; default = 0.0 where the venue takes none",
+        )
     return float(table.get(item.underlying, table.get("default", 0.0)))
 
 
@@ -112,7 +116,7 @@ def _choice(portfolio: Portfolio, valuation: Valuation, c: int, rule: dict[str, 
     best, chosen = np.inf, (-1, 0.0)
     for row in _mine(e, c):
         item = e.rows.instruments[row]
-        if item.kind not in _CLOSED:
+        if not item.nature.derivative:
             continue
         q, notional = e.rows.quantity[row], e.rows.notional[row]
         small = abs(q) * notional < max(_SMALLEST, rule.get("whole_below", 0.0))
@@ -123,7 +127,7 @@ def _choice(portfolio: Portfolio, valuation: Valuation, c: int, rule: dict[str, 
         closing = -part * q
         quote = float(market.quoted("ask_price" if closing > 0 else "bid_price", [item.id])[0])
         slip = 0.0
-        if np.isfinite(quote) and item.kind == "option":
+        if np.isfinite(quote) and item.nature.paid == "premium":
             unit = market.price(item.settlement)
             slip = max(closing * (quote * unit - e.rows.value[row]), 0.0)
         paid = slip + _penalty(rule, item) * abs(closing) * notional
@@ -157,7 +161,7 @@ def _take_over(portfolio: Portfolio, account: str, market: Market) -> list[Fill]
     """The venue's backstop takes positions at their mark, and all collateral with them."""
     fills = []
     for (owner, _), holding in list(portfolio.holdings.items()):
-        if owner != account or holding.instrument.kind not in _CLOSED:
+        if owner != account or not holding.instrument.nature.derivative:
             continue
         fills.append(
             portfolio.trade(
@@ -181,8 +185,8 @@ def _lending(portfolio: Portfolio, account: str, c: int, market: Market, valuati
     """One liquidation call on the largest deposit and the largest loan."""
     e = valuation.exposures
     rows = _mine(e, c)
-    supplies = [i for i in rows if isinstance(e.rows.instruments[i], LendingSupply) and e.rows.instruments[i].collateral]
-    debts = [i for i in rows if e.rows.instruments[i].kind == "lending_borrow"]
+    supplies = [i for i in rows if e.rows.instruments[i].nature.loan == "deposit" and e.rows.instruments[i].collateral]
+    debts = [i for i in rows if e.rows.instruments[i].nature.loan == "debt"]
     if not supplies or not debts:
         return None
     worth = {i: float(e.rows.quantity[i] * e.rows.value[i]) for i in rows}

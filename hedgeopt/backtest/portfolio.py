@@ -12,8 +12,10 @@ import numpy as np
 from hedgeopt.backtest.ledger import Identity, Ledger
 from hedgeopt.backtest.quotes import fill_price, mark_of, unit_notional, unit_premium, whole
 from hedgeopt.book import Account, Book, Collateral, Link, Position
+from hedgeopt.errors import InputError
 from hedgeopt.market import Market
 from hedgeopt.models.costs.quotes import unit_fee
+from hedgeopt.models.margin.table import margin_model, may_be_short
 
 __all__ = ["Fill", "Holding", "Portfolio"]
 
@@ -148,7 +150,16 @@ class Portfolio:
         dollars = market.price(currency)
         if held is not None and abs(held.quantity + quantity) <= _DUST * abs(held.quantity):
             quantity = -held.quantity
-        if item.kind in ("perpetual", "future"):
+        left = quantity + (held.quantity if held is not None else 0.0)
+        if left < 0.0 and not may_be_short(margin_model(where.margin, where.venue), item.nature):
+            raise InputError(
+                f"{item.name} would be short: margin {where.margin!r} lends none",
+                file="backtest",
+                field=f"account {account!r}: order in {item.name!r}",
+                value=float(quantity),
+                fix="sell at most what is held, or a perpetual or future instead",
+            )
+        if item.nature.margined:
             lost = quantity * (1.0 / mark - 1.0 / price if item.inverse else price - mark)
             self.ledger.book(
                 market.timestamp, account, currency, dollars, [("cash", -lost), ("spread", lost)], f"trade {instrument}"
@@ -161,7 +172,7 @@ class Portfolio:
         fee = 0.0
         notional = unit_notional(item, market)
         if charged:
-            unit = mark * dollars if item.kind == "option" else 0.0
+            unit = mark * dollars if item.nature.option else 0.0
             fee = abs(quantity) * unit_fee(item, market, notional, unit)
             self._cash(market.timestamp, account, currency, dollars, -fee / dollars, "fees", f"fee {instrument}")
         return Fill(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.errors import InputError
 from hedgeopt.market import Market
+from hedgeopt.models.costs.quotes import not_traded
 from hedgeopt.models.pricing.table import family_of
-from hedgeopt.unit_risk import known_premium
+from hedgeopt.unit_risk import known_unit
 
 __all__ = ["NoQuote", "fill_price", "mark_of", "unit_notional", "unit_premium", "whole"]
 
@@ -21,16 +21,21 @@ class NoQuote(Exception):
 
 def whole(item: Any) -> bool:
     """Whether no market quotes it: pools, loans and the like are described in the book itself."""
-    return item.kind not in ("option", "perpetual", "future", "spot")
+    return not item.nature.quoted
 
 
 def unit_premium(item: Any, market: Market) -> float:
     """Units of the settlement asset that one unit is worth at its mark."""
-    known = known_premium(item, market)
+    return _unit(item, market)[0]
+
+
+def _unit(item: Any, market: Market) -> tuple[float, float]:
+    known = known_unit(item, market)
     if known is not None:
         return known
     assets = tuple(dict.fromkeys((*item.assets, item.settlement)))
-    return float(family_of(item).unit_risk([item], market, assets).premium[0])
+    risk = family_of(item).unit_risk([item], market, assets)
+    return float(risk.premium[0]), float(risk.notional[0])
 
 
 def mark_of(item: Any, market: Market) -> float:
@@ -40,9 +45,7 @@ def mark_of(item: Any, market: Market) -> float:
 
 def unit_notional(item: Any, market: Market) -> float:
     """USD of underlying in one unit (an inverse contract is one dollar)."""
-    if item.kind in ("perpetual", "future") and item.inverse:
-        return 1.0
-    return market.price(item.assets[0])
+    return _unit(item, market)[1]
 
 
 def fill_price(
@@ -56,17 +59,17 @@ def fill_price(
         The side is not quoted and nothing stands in for it.
     """
     if whole(item):
-        raise InputError(f"{item.name} ({item.kind}) is not traded at a quote", field="backtest")
+        raise not_traded(item)
     if edge is not None:
         return mark * (1.0 - np.sign(quantity) * edge)
     side, other_side = ("ask_price", "bid_price") if quantity > 0 else ("bid_price", "ask_price")
     quote = market.quote(side, item.id)
     if math.isfinite(quote):
         return quote
-    if half_spread is not None and not math.isfinite(market.quote(other_side, item.id)) and item.kind != "option":
+    if half_spread is not None and not math.isfinite(market.quote(other_side, item.id)) and not item.nature.option:
         return mark * (1.0 + np.sign(quantity) * half_spread)
     if worse > 0:
-        if item.kind == "option":
+        if item.nature.option:
             unit = 1.0 if item.inverse else market.price(item.underlying)
             return max(mark + np.sign(quantity) * worse * min(mark, unit), 0.0)
         return mark * (1.0 + np.sign(quantity) * worse)

@@ -58,16 +58,16 @@ def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[
     events = []
     for (account, _), holding in list(portfolio.holdings.items()):
         item = holding.instrument
-        expiry = getattr(item, "expiry", None)
-        if expiry is None or expiry > market.timestamp:
+        if not item.nature.expires or item.expiry > market.timestamp:
             continue
+        expiry = item.expiry
         price, when = history.nearest(item.underlying, expiry, market.timestamp)
         dollars = price if item.inverse else market.price(item.settlement)
         coin = price if item.inverse else 1.0
         fee_rule = rules("delivery").get(item.venue, {})
         q, memo = holding.quantity, f"expiry {item.name}"
         portfolio.drop(account, item)
-        if item.kind == "option":
+        if item.nature.settles == "payoff":
             side = 1.0 if item.right == "call" else -1.0
             payoff = max(side * (price - item.strike), 0.0) / coin
             received = q * payoff

@@ -11,8 +11,9 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
 from hedgeopt.models.pricing.family import MarketView
+from hedgeopt.models.pricing.table import quoted_kinds
 
-__all__ = ["UnitCost", "fees", "unit_cost", "unit_fee"]
+__all__ = ["UnitCost", "fees", "not_traded", "unit_cost", "unit_fee"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def unit_cost(
     ids = [item.id for item in instruments]
     bid, ask, mark = (market.quoted(field, ids) for field in ("bid_price", "ask_price", "mark_price"))
     if mark_half_spread is not None:
-        assumed = np.isnan(bid) & np.isnan(ask) & np.array([item.kind != "option" for item in instruments], bool)
+        assumed = np.isnan(bid) & np.isnan(ask) & np.array([not item.nature.option for item in instruments], bool)
         bid = np.where(assumed, mark * (1.0 - mark_half_spread), bid)
         ask = np.where(assumed, mark * (1.0 + mark_half_spread), ask)
     else:
@@ -70,15 +71,26 @@ def _quote_value(instruments: Sequence[Any], market: MarketView, mark: np.ndarra
     """USD per unit of quantity per unit of quoted price."""
     value = np.empty(len(instruments))
     for i, item in enumerate(instruments):
-        if item.kind == "option":
-            value[i] = market.price(item.underlying if item.inverse else item.settlement)
-        elif getattr(item, "inverse", False):
+        quote = item.nature.quote
+        if quote == "contract" and item.inverse:
             value[i] = market.price(item.underlying) / mark[i] ** 2  # one USD of notional: d(N/P) = N dP / P^2 coins
-        elif item.kind == "spot":
+        elif quote in ("contract", "premium"):
+            value[i] = market.price(item.settlement)
+        elif quote == "dollars":
             value[i] = 1.0
         else:
-            value[i] = market.price(item.settlement)
+            raise not_traded(item)
     return value
+
+
+def not_traded(item: Any) -> InputError:
+    """The error for what no market quotes."""
+    return InputError(
+        f"{item.name} ({item.kind}) is not traded at quotes",
+        field="kind",
+        value=item.kind,
+        fix=f"kinds that are: {', '.join(quoted_kinds())}",
+    )
 
 
 def fees(instruments: Sequence[Any], market: MarketView, notional: np.ndarray, option_price: np.ndarray) -> np.ndarray:
@@ -92,10 +104,25 @@ def fees(instruments: Sequence[Any], market: MarketView, notional: np.ndarray, o
 
 def unit_fee(item: Any, market: MarketView, notional: float, option_price: float) -> float:
     """:func:`fees` of one instrument."""
+    nature = item.nature
+    if nature.fee is None:
+        raise not_traded(item)
+    if nature.option:
+        index = market.price(item.underlying)
+        return min(_rate(item, f"{nature.fee}_rate") * index, _rate(item, f"{nature.fee}_cap") * option_price)
+    return _rate(item, f"{nature.fee}_taker") * notional
+
+
+def _rate(item: Any, key: str) -> float:
     rates = _rates(item.venue)
-    if item.kind == "option":
-        return min(rates["option_rate"] * market.price(item.underlying), rates["option_cap"] * option_price)
-    return rates[f"{item.kind}_taker"] * notional
+    if key not in rates:
+        raise InputError(
+            f"{item.name} ({item.kind}) has no fee at {item.venue}",
+            file=f"models/data/{item.venue}.toml",
+            field=f"fees.{key}",
+            fix=f"add it; known: {', '.join(rates)}",
+        )
+    return float(rates[key])
 
 
 def _rates(venue: str) -> dict[str, float]:

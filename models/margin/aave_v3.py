@@ -196,7 +196,7 @@ class AaveV3:
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Initial by LTV, maintenance by liquidation threshold; against equity (supplied less owed)."""
-        refuse_unknown_rows(state, self.name, _KINDS, quantity)
+        refuse_unknown_rows(state, self.name, _KINDS, quantity, owed=quantity)
         self.check(state, collateral)
         initial, maintenance, parts = 0.0, 0.0, {}
         for asset, price, amount in zip(state.assets, state.prices, collateral, strict=True):

@@ -130,7 +130,7 @@ class BoundBlocks:
             moved += links.candidate[touching].tolist()
             for i in own.tolist():
                 item = e.rows.instruments[e.candidate[i]]
-                if item.kind not in ("perpetual", "future") and getattr(item, "settlement", None) == e.assets[a]:
+                if not item.nature.margined and getattr(item, "settlement", None) == e.assets[a]:
                     moved.append(i)
         return np.array(sorted(set(moved)), np.int64)
 

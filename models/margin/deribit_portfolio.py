@@ -164,7 +164,7 @@ class DeribitPortfolio:
         self, state: State, quantity: np.ndarray, collateral: np.ndarray, *, reserved: float = 0.0
     ) -> Requirement:
         """The venue's steps; ``reserved`` USD of open orders and market-maker protection, which add to initial margin."""
-        refuse_unknown_rows(state, self.name, _KINDS)
+        refuse_unknown_rows(state, self.name, _KINDS, owed=quantity)
         parts: dict[str, float] = {}
         matrices: list[np.ndarray] = []
         total = 0.0
@@ -202,7 +202,7 @@ class DeribitPortfolio:
         by_expiry: dict[float, float] = {}
         rate: dict[float, float] = {}
         for at, row in enumerate(grid.rows):
-            key = -1.0 if state.kind[row] == "perpetual" else float(state.years[row])
+            key = -1.0 if state.perpetual[row] else float(state.years[row])
             by_expiry[key] = by_expiry.get(key, 0.0) + grid.delta[at] * z[at]
             rate[key] = p["min_annual_move"] if key < 0 else float(roll[at])
         roll_shock = sum(abs(delta) * rate[key] for key, delta in by_expiry.items())
@@ -275,7 +275,7 @@ class DeribitPortfolio:
 
     def _roll_blocks(self, state: State, grid: Grid, p: dict[str, Any]) -> list[Block]:
         rates = self.roll_rates(state, grid.rows, p)
-        keys = np.array([-1.0 if state.kind[r] == "perpetual" else float(state.years[r]) for r in grid.rows])
+        keys = np.array([-1.0 if state.perpetual[r] else float(state.years[r]) for r in grid.rows])
         rates[keys < 0] = p["min_annual_move"]
         groups = []
         for key in np.unique(keys):

@@ -62,7 +62,7 @@ class DeribitStandard:
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Position by position, as the venue states it."""
-        refuse_unknown_rows(state, self.name, _KINDS)
+        refuse_unknown_rows(state, self.name, _KINDS, owed=quantity)
         futures, options = {"initial": 0.0, "maintenance": 0.0}, {"initial": 0.0, "maintenance": 0.0}
         sold = np.flatnonzero(state.option & (quantity < 0))
         for kind in ("initial", "maintenance"):

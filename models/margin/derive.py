@@ -114,7 +114,7 @@ class Derive:
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """By the venue's steps: every scenario, the contingencies, and what they add up to."""
-        refuse_unknown_rows(state, self.name, _KINDS)
+        refuse_unknown_rows(state, self.name, _KINDS, owed=quantity)
         total = {"initial": 0.0, "maintenance": 0.0}
         parts = {"worst scenario": 0.0, "perpetual contingency": 0.0, "short options": 0.0}
         for underlying in state.underlyings:

@@ -96,7 +96,7 @@ class Generic:
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Position by position (tiers), or scenario by scenario (grid)."""
-        refuse_unknown_rows(state, self.name, self._kinds)
+        refuse_unknown_rows(state, self.name, self._kinds, owed=quantity)
         if self.rules["type"] == "tiers":
             totals: dict[str, float] = {}
             for kind in ("initial", "maintenance"):

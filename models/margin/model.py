@@ -15,7 +15,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.state import State
 
-__all__ = ["Kind", "MarginModel", "Requirement", "refuse_unknown_rows"]
+__all__ = ["Kind", "MarginModel", "Requirement", "refuse_debts", "refuse_unknown_rows"]
 
 Kind = Literal["initial", "maintenance"]
 
@@ -52,8 +52,39 @@ class MarginModel(Protocol):
         ...
 
 
-def refuse_unknown_rows(state: State, model: str, kinds: tuple[str, ...], quantity: np.ndarray | None = None) -> None:
-    """Raise for the first instrument whose kind the model has no rule for (and that is held, when quantities are given)."""
+_CENT = 0.01
+"""USD below which a debt is the rounding of a position that was sold whole."""
+
+
+def refuse_debts(state: State, model: str, quantity: np.ndarray) -> None:
+    """Raise for the first negative quantity (R,) of what is owned: somebody must lend it, and no rule here says at what."""
+    short = np.flatnonzero(quantity * np.where(state.owned, state.value, 0.0) < -_CENT)
+    if len(short):
+        at = int(short[0])
+        raise InputError(
+            f"{state.names[at]} is owed: a debt needs a lender, and the margin model {model!r} lends none",
+            file="book",
+            field=f"account {state.account}",
+            value=float(quantity[at]),
+            fix="hold at least 0; owe it as a loan (kind lending_borrow, or a negative amount of collateral in an aave "
+            "account), or sell a perpetual or future instead",
+        )
+
+
+def refuse_unknown_rows(
+    state: State,
+    model: str,
+    kinds: tuple[str, ...],
+    quantity: np.ndarray | None = None,
+    *,
+    owed: np.ndarray | None = None,
+) -> None:
+    """Raise for the first instrument whose kind the model has no rule for (and that is held, when quantities are given).
+
+    ``owed`` (R,) are quantities whose debts are refused: see :func:`refuse_debts`.
+    """
+    if owed is not None:
+        refuse_debts(state, model, owed)
     for at, kind in enumerate(state.kind):
         if kind in kinds or (quantity is not None and quantity[at] == 0.0):
             continue

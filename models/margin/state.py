@@ -8,9 +8,22 @@ from functools import cached_property
 
 import numpy as np
 
+from hedgeopt.models.pricing.nature import Nature
+
 __all__ = ["State"]
 
-_LASTING = ("option", "linear", "perpetual", "owned", "underlyings", "by_underlying", "by_settlement", "_of")
+_LASTING = (
+    "option",
+    "linear",
+    "perpetual",
+    "owned",
+    "derivative",
+    "kind",
+    "underlyings",
+    "by_underlying",
+    "by_settlement",
+    "_of",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +34,9 @@ class State:
     ----------
     venue, account
         For messages.
-    names, kind, underlying, settlement : R strings each
+    names, underlying, settlement : R strings each
+    nature : R records
+        What each instrument is.
     inverse : (R,) bool
         Settled in the underlying coin.
     index, settlement_price : (R,)
@@ -45,7 +60,7 @@ class State:
     venue: str
     account: str
     names: tuple[str, ...]
-    kind: tuple[str, ...]
+    nature: tuple[Nature, ...]
     underlying: tuple[str, ...]
     settlement: tuple[str, ...]
     inverse: np.ndarray
@@ -69,24 +84,34 @@ class State:
         return len(self.names)
 
     @cached_property
+    def kind(self) -> tuple[str, ...]:
+        """What margin rules take each row for: its ``margin_class``."""
+        return tuple(nature.margin_class for nature in self.nature)
+
+    @cached_property
     def option(self) -> np.ndarray:
         """(R,) bool: options."""
-        return np.array([kind == "option" for kind in self.kind], bool)
+        return np.array([nature.option for nature in self.nature], bool)
 
     @cached_property
     def perpetual(self) -> np.ndarray:
         """(R,) bool: perpetuals."""
-        return np.array([kind == "perpetual" for kind in self.kind], bool)
+        return np.array([nature.perpetual for nature in self.nature], bool)
 
     @cached_property
     def linear(self) -> np.ndarray:
         """(R,) bool: perpetuals and dated futures."""
-        return self.perpetual | np.array([kind == "future" for kind in self.kind], bool)
+        return np.array([nature.margined and nature.payoff == "linear" for nature in self.nature], bool)
 
     @cached_property
     def owned(self) -> np.ndarray:
-        """(R,) bool: anything else, which is paid for in full and cannot be owed (spot, pool shares)."""
-        return ~(self.option | self.linear)
+        """(R,) bool: paid for in full (spot, pool shares, deposits)."""
+        return np.array([nature.paid == "owned" for nature in self.nature], bool)
+
+    @cached_property
+    def derivative(self) -> np.ndarray:
+        """(R,) bool: margined by a venue."""
+        return np.array([nature.derivative for nature in self.nature], bool)
 
     @cached_property
     def by_underlying(self) -> tuple[tuple[str, ...], np.ndarray]:
@@ -114,7 +139,7 @@ class State:
         if underlying not in self._of:
             names, code = self.by_underlying
             mine = code == names.index(underlying) if underlying in names else np.zeros(len(self), bool)
-            self._of[underlying] = np.flatnonzero(mine & ~self.owned)
+            self._of[underlying] = np.flatnonzero(mine & self.derivative)
         return self._of[underlying]
 
     @cached_property
@@ -124,7 +149,7 @@ class State:
     @cached_property
     def underlyings(self) -> tuple[str, ...]:
         """Underlyings of the derivatives, in order of first use."""
-        return tuple(dict.fromkeys(u for u, mine in zip(self.underlying, self.owned.tolist(), strict=True) if not mine))
+        return tuple(dict.fromkeys(u for u, mine in zip(self.underlying, self.derivative.tolist(), strict=True) if mine))
 
     @property
     def days(self) -> np.ndarray:

@@ -23,8 +23,9 @@ from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.model import MarginModel
 from hedgeopt.models.margin.unmargined import Unmargined
+from hedgeopt.models.pricing.nature import Nature
 
-__all__ = ["MODELS", "STANDARD", "margin_model"]
+__all__ = ["MODELS", "STANDARD", "margin_model", "may_be_short"]
 
 
 def _leverage(option: str | None) -> float | None:
@@ -95,3 +96,11 @@ def margin_model(name: str, venue: str) -> MarginModel:
             fix=f"known: standard, {', '.join(MODELS)}",
         )
     return MODELS[base](option or None)
+
+
+def may_be_short(model: MarginModel, nature: Nature) -> bool:
+    """Whether an account under the model may hold less than nothing of such an instrument.
+
+    Derivatives are sold against margin; what is owned would have to be lent, which no model here does.
+    """
+    return nature.short == "margin" and not isinstance(model, Unmargined)

@@ -28,7 +28,7 @@ class Tiered:
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Position by position: the tier that its notional falls into."""
-        refuse_unknown_rows(state, self.name, self.kinds)
+        refuse_unknown_rows(state, self.name, self.kinds, owed=quantity)
         parts: dict[str, float] = {}
         maintenance = 0.0
         for at in np.flatnonzero(state.linear & (quantity != 0)).tolist():

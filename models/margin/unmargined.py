@@ -6,21 +6,24 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.margin.encoding import Encoding
-from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
+from hedgeopt.models.margin.model import Kind, Requirement, refuse_debts, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
+from hedgeopt.models.pricing.table import natures
 
 __all__ = ["Unmargined"]
 
 
 class Unmargined:
-    """No requirement; futures, perpetuals and short options are refused."""
+    """No requirement; futures, perpetuals, short options, loans and other debts are refused."""
 
     name = "none"
     source = "nothing is lent"
 
     def _refuse(self, state: State, quantity: np.ndarray | None = None) -> None:
-        kinds = tuple(dict.fromkeys(k for k, own in zip(state.kind, state.owned, strict=True) if own))
-        refuse_unknown_rows(state, f"none (account margin at {state.venue})", (*kinds, "option"), quantity)
+        owned = tuple(nature.margin_class for nature in natures().values() if nature.paid == "owned")
+        refuse_unknown_rows(state, f"none (account margin at {state.venue})", (*owned, "option"), quantity)
+        if quantity is not None:
+            refuse_debts(state, self.name, quantity)
         if quantity is not None and (state.option & (quantity < 0)).any():
             at = int(np.flatnonzero(state.option & (quantity < 0))[0])
             raise InputError(

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from hedgeopt.models.pricing.instrument import Positive
 from hedgeopt.models.pricing.liquidity import LiquidityFamily, LiquidityPosition
+from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.record import Record
 
 __all__ = ["AMM_CONCENTRATED", "Concentrated", "Ticks"]
@@ -55,7 +56,18 @@ class Concentrated(LiquidityPosition):
     In a file, ``ticks`` may stand for ``liquidity``, ``lower_price`` and ``upper_price``.
     """
 
-    quantity_unit: ClassVar[str] = "position"
+    nature: ClassVar[Nature] = Nature(
+        kind="amm_concentrated",
+        paid="owned",
+        short="never",
+        payoff="curved",
+        quote="none",
+        accrues="carry",
+        settles="nothing",
+        margin_class="amm_concentrated",
+        fee=None,
+        unit="position",
+    )
 
     kind: Literal["amm_concentrated"] = "amm_concentrated"
     liquidity: Positive = Field(default=1.0, description="L in units of sqrt(base * quote)")

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from hedgeopt.models.pricing.instrument import Positive
 from hedgeopt.models.pricing.liquidity import LiquidityFamily, LiquidityPosition
+from hedgeopt.models.pricing.nature import Nature
 
 __all__ = ["AMM_CONSTANT_PRODUCT", "ConstantProduct"]
 
@@ -20,7 +21,18 @@ __all__ = ["AMM_CONSTANT_PRODUCT", "ConstantProduct"]
 class ConstantProduct(LiquidityPosition):
     """One unit of quantity is one share of the pool (LP token)."""
 
-    quantity_unit: ClassVar[str] = "pool share"
+    nature: ClassVar[Nature] = Nature(
+        kind="amm_constant_product",
+        paid="owned",
+        short="never",
+        payoff="curved",
+        quote="none",
+        accrues="carry",
+        settles="nothing",
+        margin_class="amm_constant_product",
+        fee=None,
+        unit="pool share",
+    )
 
     kind: Literal["amm_constant_product"] = "amm_constant_product"
     reserve_base: Positive = Field(description="units of base in the pool")

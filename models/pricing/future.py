@@ -10,6 +10,7 @@ import numpy as np
 from hedgeopt.models.pricing.family import MarketView, UnitRisk, require
 from hedgeopt.models.pricing.instrument import Expiring
 from hedgeopt.models.pricing.linear import linear_pnl, linear_risk
+from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.pricing.settlement_window import settlement_window
 from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -19,7 +20,21 @@ __all__ = ["FUTURE", "Future"]
 class Future(Expiring):
     """A dated future; one unit of quantity is 1 USD of notional when inverse, 1 coin when linear (Deribit's size)."""
 
-    quantity_unit: ClassVar[str] = "USD when inverse, coin when linear"
+    nature: ClassVar[Nature] = Nature(
+        kind="future",
+        paid="margined",
+        short="margin",
+        payoff="linear",
+        quote="contract",
+        accrues="nothing",
+        settles="last mark",
+        margin_class="future",
+        fee="future",
+        unit="USD when inverse, coin when linear",
+        multiplier=1.0,
+        inverse=True,
+        expires=True,
+    )
 
     kind: Literal["future"] = "future"
 

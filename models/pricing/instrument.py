@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.record import Record
 
 __all__ = ["Asset", "Derivative", "Dollars", "Expiring", "Instrument", "Positive", "has"]
@@ -40,15 +41,25 @@ def has(item: Any, name: str) -> bool:
 class Instrument(Record):
     """Base of every instrument: frozen, strict, and linear in quantity.
 
-    ``kind`` (set by each family) selects the family that prices it; ``quantity_unit`` says what one unit of quantity is.
+    ``kind`` (set by each family) selects the family that prices it; ``nature`` says what else the code must know of it.
     """
 
-    quantity_unit: ClassVar[str] = "unit"
-    long_only: ClassVar[bool] = False
-    """Whether a negative quantity has no meaning (deposits, loans, liquidity)."""
+    nature: ClassVar[Nature]
 
     name: str = Field(min_length=1, description="the venue's own instrument name, unique per venue")
     venue: str = Field(min_length=1, description="where it trades or is held")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        kind = cls.model_fields.get("kind")
+        if kind is None:  # shared by families, none itself
+            return
+        nature = getattr(cls, "nature", None)
+        if not isinstance(nature, Nature) or nature.kind != kind.default:
+            raise TypeError(f"{cls.__name__} needs a nature of kind {kind.default!r} (models/pricing/nature.py)")
+        missing = [name for name in nature.needs if name not in cls.model_fields and not hasattr(cls, name)]
+        if missing:
+            raise TypeError(f"{cls.__name__} lacks {', '.join(missing)}, which its nature promises")
 
     @property
     def id(self) -> str:
@@ -65,6 +76,11 @@ class Instrument(Record):
         def __getattr__(self, name: str) -> Any:
             # pydantic's own builds a message in microseconds; families are told apart by what they lack thousands of times
             raise AttributeError(f"{type(self).__name__} has no {name}")
+
+    @property
+    def quantity_unit(self) -> str:
+        """What one unit of quantity is."""
+        return self.nature.unit
 
     @property
     def quoted_parts(self) -> tuple[Instrument, ...]:

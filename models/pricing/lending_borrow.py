@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from hedgeopt.models.pricing.family import MarketView, UnitRisk
 from hedgeopt.models.pricing.lending_supply import LendingReserve, reserve_pnl
+from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.pricing.spot import add_delta
 from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -29,6 +30,20 @@ def compounded_index(index: float, rate: float, seconds: float) -> float:
 
 class LendingBorrow(LendingReserve):
     """A loan."""
+
+    nature: ClassVar[Nature] = Nature(
+        kind="lending_borrow",
+        paid="owed",
+        short="never",
+        payoff="linear",
+        quote="none",
+        accrues="loan interest",
+        settles="nothing",
+        margin_class="lending_borrow",
+        fee=None,
+        unit="asset unit at entry_index",
+        loan="debt",
+    )
 
     kind: Literal["lending_borrow"] = "lending_borrow"
     emode_category: int | None = Field(default=None, ge=1, le=255, description="category of the borrowed asset, if any")

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from hedgeopt.models.pegs import moved_by
 from hedgeopt.models.pricing.family import MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Asset, Instrument, Positive
+from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.pricing.spot import add_delta
 from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -39,9 +40,6 @@ class EMode(Record):
 
 class LendingReserve(Instrument):
     """What supplying and borrowing share: an asset, its index, and what it pays or costs."""
-
-    long_only: ClassVar[bool] = True
-    quantity_unit: ClassVar[str] = "asset unit at entry_index"
 
     asset: Asset
     index: Positive = Field(default=1.0, description="the reserve's index now (1 at its start)")
@@ -75,6 +73,20 @@ class LendingReserve(Instrument):
 
 class LendingSupply(LendingReserve):
     """A deposit: collateral of the account's loan unless ``collateral`` is false."""
+
+    nature: ClassVar[Nature] = Nature(
+        kind="lending_supply",
+        paid="owned",
+        short="never",
+        payoff="linear",
+        quote="none",
+        accrues="deposit interest",
+        settles="nothing",
+        margin_class="lending_supply",
+        fee=None,
+        unit="asset unit at entry_index",
+        loan="deposit",
+    )
 
     kind: Literal["lending_supply"] = "lending_supply"
     collateral: bool = Field(default=True, description="whether it backs the account's debts")

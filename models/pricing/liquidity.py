@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -64,8 +63,6 @@ class ImpermanentLoss:
 
 class LiquidityPosition(Instrument):
     """Liquidity in a pool of two assets; fees earned and not yet collected belong to it."""
-
-    long_only: ClassVar[bool] = True
 
     base: Asset = Field(description="asset that is priced, such as ETH")
     quote: Asset = Field(description="asset it is priced in, such as USDC")

@@ -20,6 +20,7 @@ from hedgeopt.models.pricing.family import MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Instrument, Positive
 from hedgeopt.models.pricing.lending_borrow import LENDING_BORROW, LendingBorrow
 from hedgeopt.models.pricing.lending_supply import LENDING_SUPPLY, LendingSupply
+from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["LOOP", "Loop", "loop_leverage"]
@@ -36,8 +37,18 @@ class Loop(Instrument):
     ``supply`` and ``borrow`` carry the reserves' own parameters (index, rates, thresholds), without the quantities.
     """
 
-    long_only: ClassVar[bool] = True
-    quantity_unit: ClassVar[str] = "asset unit deposited"
+    nature: ClassVar[Nature] = Nature(
+        kind="loop",
+        paid="owned",
+        short="never",
+        payoff="linear",
+        quote="none",
+        accrues="carry",
+        settles="nothing",
+        margin_class="loop",
+        fee=None,
+        unit="asset unit deposited",
+    )
 
     kind: Literal["loop"] = "loop"
     supply: LendingSupply

@@ -26,6 +26,7 @@ from pydantic import Field
 
 from hedgeopt.models.pricing.family import MarketView, UnitRisk, greek, require
 from hedgeopt.models.pricing.instrument import Expiring, Positive
+from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.pricing.settlement_window import settlement_window
 from hedgeopt.models.scenarios.option_moves import option_moves
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -41,7 +42,21 @@ _PASSED = 1e-12
 class Option(Expiring):
     """A European option on one coin; one unit of quantity is one contract of one coin."""
 
-    quantity_unit: ClassVar[str] = "contract of 1 coin"
+    nature: ClassVar[Nature] = Nature(
+        kind="option",
+        paid="premium",
+        short="margin",
+        payoff="option",
+        quote="premium",
+        accrues="nothing",
+        settles="payoff",
+        margin_class="option",
+        fee="option",
+        unit="contract of 1 coin",
+        multiplier=1.0,
+        inverse=True,
+        expires=True,
+    )
 
     kind: Literal["option"] = "option"
     strike: Positive = Field(description="US dollars")

@@ -20,6 +20,7 @@ from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import moved_by
 from hedgeopt.models.pricing.family import MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Asset, Instrument, Positive
+from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.pricing.option import OPTION, Option
 from hedgeopt.models.pricing.spot import add_delta
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -32,8 +33,18 @@ _COVER = 1e-9
 class OptionVault(Instrument):
     """One unit of quantity is one share of the vault."""
 
-    long_only: ClassVar[bool] = True
-    quantity_unit: ClassVar[str] = "vault share"
+    nature: ClassVar[Nature] = Nature(
+        kind="option_vault",
+        paid="owned",
+        short="never",
+        payoff="curved",
+        quote="none",
+        accrues="carry",
+        settles="nothing",
+        margin_class="option_vault",
+        fee=None,
+        unit="vault share",
+    )
 
     kind: Literal["option_vault"] = "option_vault"
     strategy: Literal["covered_call", "cash_secured_put"]

@@ -19,6 +19,7 @@ from hedgeopt.models.data import pegged_assets
 from hedgeopt.models.pegs import claim, peg_factor
 from hedgeopt.models.pricing.family import MarketView, UnitRisk, greek
 from hedgeopt.models.pricing.instrument import Asset, Instrument, Positive
+from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -28,7 +29,19 @@ __all__ = ["PEGGED", "Pegged"]
 class Pegged(Instrument):
     """A token that stands for an amount of another asset; one unit of quantity is one token."""
 
-    quantity_unit: ClassVar[str] = "token"
+    nature: ClassVar[Nature] = Nature(
+        kind="pegged",
+        paid="owned",
+        short="lender",
+        payoff="linear",
+        quote="none",
+        accrues="carry",
+        settles="nothing",
+        margin_class="pegged",
+        fee=None,
+        unit="token",
+        multiplier=1.0,
+    )
 
     kind: Literal["pegged"] = "pegged"
     asset: Asset = Field(description="the token, such as stETH")

@@ -11,6 +11,7 @@ import numpy as np
 from hedgeopt.models.pricing.family import MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Derivative
 from hedgeopt.models.pricing.linear import linear_pnl, linear_risk
+from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["PERPETUAL", "Perpetual"]
@@ -21,7 +22,20 @@ _FUNDING_PERIODS_PER_DAY = 3.0
 class Perpetual(Derivative):
     """A perpetual swap; one unit of quantity is 1 USD of notional when inverse, 1 coin when linear (Deribit's size)."""
 
-    quantity_unit: ClassVar[str] = "USD when inverse, coin when linear"
+    nature: ClassVar[Nature] = Nature(
+        kind="perpetual",
+        paid="margined",
+        short="margin",
+        payoff="linear",
+        quote="contract",
+        accrues="funding",
+        settles="nothing",
+        margin_class="perpetual",
+        fee="perpetual",
+        unit="USD when inverse, coin when linear",
+        multiplier=1.0,
+        inverse=True,
+    )
 
     kind: Literal["perpetual"] = "perpetual"
 

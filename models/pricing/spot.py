@@ -11,6 +11,7 @@ from pydantic import Field
 from hedgeopt.models.pegs import moved_by, peg_factor
 from hedgeopt.models.pricing.family import MarketView, UnitRisk, greek
 from hedgeopt.models.pricing.instrument import Asset, Instrument
+from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["SPOT", "Spot", "add_delta", "price_slopes"]
@@ -43,7 +44,19 @@ def add_delta(risk: UnitRisk, row: int, assets: tuple[str, ...], asset: str, uni
 class Spot(Instrument):
     """One unit of an asset, worth its index price in USD; bought with dollars."""
 
-    quantity_unit: ClassVar[str] = "asset unit"
+    nature: ClassVar[Nature] = Nature(
+        kind="spot",
+        paid="owned",
+        short="lender",
+        payoff="linear",
+        quote="dollars",
+        accrues="nothing",
+        settles="nothing",
+        margin_class="spot",
+        fee="spot",
+        unit="asset unit",
+        multiplier=1.0,
+    )
 
     kind: Literal["spot"] = "spot"
     asset: Asset = Field(description="the asset held")

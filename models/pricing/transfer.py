@@ -15,6 +15,7 @@ from pydantic import Field
 
 from hedgeopt.models.pricing.family import MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Asset, Instrument
+from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["TRANSFER", "Transfer"]
@@ -26,7 +27,18 @@ class Transfer(Instrument):
     Into an account that owes the asset it repays debt, out of one it withdraws collateral.
     """
 
-    quantity_unit: ClassVar[str] = "asset unit"
+    nature: ClassVar[Nature] = Nature(
+        kind="transfer",
+        paid="moved",
+        short="never",
+        payoff="linear",
+        quote="none",
+        accrues="nothing",
+        settles="nothing",
+        margin_class="transfer",
+        fee=None,
+        unit="asset unit",
+    )
 
     kind: Literal["transfer"] = "transfer"
     asset: Asset

@@ -30,7 +30,7 @@ def row_exposure(e: Exposures, basis: str, underlying: str | None = None) -> np.
         )  # fmt: skip
     if basis == "notional":
         out = [
-            item.kind == "transfer" or underlying not in (None, getattr(item, "underlying", item.assets[0]))
+            item.nature.transfer or underlying not in (None, getattr(item, "underlying", item.assets[0]))
             for item in e.rows.instruments
         ]
         return np.where(np.array(out, bool), 0.0, e.rows.notional)

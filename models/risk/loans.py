@@ -70,10 +70,10 @@ def threshold(item: object, categories: set[int | None]) -> float:
 
 def loans(e: Exposures, quantity: np.ndarray) -> tuple[LoanRisk, ...]:
     """One entry per account with supplies or debts, for positions (M,)."""
-    kinds = np.array([item.kind for item in e.rows.instruments], object)
+    loan = np.array([item.nature.loan != "none" for item in e.rows.instruments], bool)
     found = []
     for account in range(len(e.accounts)):
-        rows = np.flatnonzero((e.rows.account == account) & np.isin(kinds, ["lending_supply", "lending_borrow"]))
+        rows = np.flatnonzero((e.rows.account == account) & loan)
         rows = rows[quantity[rows] != 0.0]
         if len(rows):
             found.append(_loan(e, account, rows, quantity[rows]))
@@ -83,8 +83,8 @@ def loans(e: Exposures, quantity: np.ndarray) -> tuple[LoanRisk, ...]:
 def _loan(e: Exposures, account: int, rows: np.ndarray, quantity: np.ndarray) -> LoanRisk:
     items = [e.rows.instruments[row] for row in rows]
     value = e.rows.value[rows] * quantity
-    debt = np.array([item.kind == "lending_borrow" for item in items])
-    categories = {item.emode_category for item in items if item.kind == "lending_borrow"}
+    debt = np.array([item.nature.loan == "debt" for item in items])
+    categories = {item.emode_category for item, owed in zip(items, debt.tolist(), strict=True) if owed}
     weight = np.array([1.0 if owed else threshold(item, categories) for item, owed in zip(items, debt, strict=True)])
     supplied, borrowed = float(value[~debt].sum()), float(-value[debt].sum())
     equity = supplied - borrowed

@@ -43,7 +43,7 @@ def options_of(market: Market, asset: str, venue: str, least_days: float = 1.0) 
     """Options on an asset with both quotes, their days to expiry, and their Black-76 deltas."""
     items = [
         i for i in market.instruments.values()
-        if i.kind == "option" and i.underlying == asset and i.venue == venue
+        if i.nature.option and i.underlying == asset and i.venue == venue
     ]  # fmt: skip
     ids = [i.id for i in items]
     quoted = np.isfinite(market.quoted("bid_price", ids)) & np.isfinite(market.quoted("ask_price", ids))

@@ -131,7 +131,7 @@ class Columns:
         """What was traded last, what is no option, and what helps most at the last shadow prices."""
         nothing = np.zeros(e.n_candidates)
         gain = gains(program.lagrangian(e, nothing, {}), nothing, box)
-        linear = np.array([e.rows.instruments[row].kind != "option" for row in e.candidate])
+        linear = np.array([not e.rows.instruments[row].nature.option for row in e.candidate])
         before = np.array([name in self._traded for name in names])
         order = np.lexsort((-gain, ~linear, ~before))
         return self._placed(order[: self.slots], names)

@@ -166,7 +166,7 @@ def orders_of(e: Exposures, x: np.ndarray) -> tuple[list[Order], list[Transfer]]
     for n in np.flatnonzero(size > max(_DUST * size.max(initial=0.0), 1e-6)):
         row = e.candidate[n]
         item = e.rows.instruments[row]
-        if item.kind == "transfer":
+        if item.nature.transfer:
             transfers.append(Transfer(item.source, item.target, item.asset, float(x[n])))
         else:
             orders.append(Order(e.accounts[e.rows.account[row]], item.name, float(x[n])))

@@ -74,7 +74,7 @@ class State:
             return np.zeros(len(items), bool), np.zeros(len(items), bool)
         ids = [item.id for item in items]
         ask, bid = (~np.isnan(self.market.quoted(name, ids)) for name in ("ask_price", "bid_price"))
-        assumed = np.array([item.kind != "option" and self.mark_half_spread is not None for item in items], bool)
+        assumed = np.array([not item.nature.option and self.mark_half_spread is not None for item in items], bool)
         assumed &= ~ask & ~bid & np.isfinite(self.market.quoted("mark_price", ids))
         here = np.array([item.venue == where.venue for item in items], bool)
         return here & (ask | assumed), here & (bid | assumed)

@@ -117,7 +117,7 @@ class DeltaVegaMinVariance:
     def _option(self, state: State, asset: str, account: str) -> Any | None:
         venue = next(a.venue for a in state.book.accounts if a.name == account)
         market = state.market
-        every = [i for i in market.instruments.values() if i.kind == "option" and i.underlying == asset and i.venue == venue]
+        every = [i for i in market.instruments.values() if i.nature.option and i.underlying == asset and i.venue == venue]
         buy, sell = state.tradable(account, every)
         items = [every[k] for k in np.flatnonzero(buy & sell)]
         if not items:
@@ -136,7 +136,7 @@ def find_perpetual(state: State, asset: str, account: str | None) -> tuple[str, 
         if account not in (None, where.name) or where.paused or not where.tradable:
             continue
         for item in state.market.instruments.values():
-            if item.kind == "perpetual" and item.underlying == asset and item.venue == where.venue:
+            if item.nature.perpetual and item.underlying == asset and item.venue == where.venue:
                 if not (state.can_trade(where.name, item, 1.0) and state.can_trade(where.name, item, -1.0)):
                     continue
                 mark = float(state.market.quoted("mark_price", [item.id])[0])

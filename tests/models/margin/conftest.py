@@ -8,6 +8,15 @@ import numpy as np
 import pytest
 
 from hedgeopt.models.margin.state import State
+from hedgeopt.models.pricing.nature import Nature
+from hedgeopt.models.pricing.table import natures
+
+
+def _nature(kind: str) -> Nature:
+    """Of a registered family, else of one that no margin rule knows."""
+    return natures().get(kind) or Nature(
+        kind, "owned", "lender", "linear", "dollars", "nothing", "nothing", kind, "spot", "a unit", multiplier=1.0
+    )
 
 
 def make_state(
@@ -33,7 +42,7 @@ def make_state(
         venue=venue,
         account="main",
         names=tuple(str(item.get("name", f"i{k}")) for k, item in enumerate(items)),
-        kind=tuple(str(item["kind"]) for item in items),
+        nature=tuple(_nature(str(item["kind"])) for item in items),
         underlying=tuple(underlying),
         settlement=tuple(u if inv else "USDC" for u, inv in zip(underlying, inverse, strict=True)),
         inverse=inverse,

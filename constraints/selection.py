@@ -8,6 +8,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.names import advice
 
 __all__ = ["Selection", "selected"]
 
@@ -35,7 +36,7 @@ def selected(only: Selection, e: Exposures) -> np.ndarray:
                 file="policy",
                 field="only",
                 value=pattern,
-                fix="give a kind or a name, * allowed",
+                fix="give a kind or a name, * allowed; " + advice(pattern, [k for i in items for k in (i.kind, i.name)]),
             )
         hit |= match
     return hit

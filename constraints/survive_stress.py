@@ -14,6 +14,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.term import matching_accounts
 from hedgeopt.models.term import BoundTerm, Term, TradeVariables
+from hedgeopt.names import advice
 
 __all__ = ["SurviveStress"]
 
@@ -55,7 +56,7 @@ class SurviveStress(Constraint):
                 file="policy",
                 field="survive_stress.scenarios",
                 value=unknown[0],
-                fix=f"known: {', '.join(e.stress)}",
+                fix=advice(unknown[0], e.stress),
             )
         chosen = [e.stress.index(name) for name in self.scenarios or e.stress]
         forms: list[SideForm] = []

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Discriminator, Field, Tag, model_validator
 
-from hedgeopt.models.margin.table import margin_model
+from hedgeopt.models.margin.table import STANDARD, margin_model
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.pricing.table import AnyInstrument
 from hedgeopt.models.pricing.transfer import Transfer
 from hedgeopt.models.record import Record
+from hedgeopt.names import advice
 
 __all__ = ["Account", "Book", "Collateral", "Link", "Position"]
 
@@ -87,6 +88,21 @@ class Account(Record):
         return {**data, "positions": [placed(position) for position in data["positions"]]}
 
     @model_validator(mode="after")
+    def _venue_as_spelt(self) -> Account:
+        """A venue without a rule of its own lends nothing; one that is almost spelt like another is a slip."""
+        if self.margin != "standard" or self.venue in STANDARD:
+            return self
+        import difflib
+
+        near = difflib.get_close_matches(self.venue.casefold(), STANDARD, n=1, cutoff=0.8)
+        if near:
+            raise ValueError(
+                f"account {self.name!r}: unknown venue {self.venue!r}: did you mean {near[0]!r}? "
+                'If not, name its margin model, such as margin = "none"'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _held_here(self) -> Account:
         for position in self.positions:
             if not isinstance(position.instrument, str) and position.instrument.venue != self.venue:
@@ -146,7 +162,10 @@ class Book(Record):
         for link in self.links:
             missing = {link.source, link.target} - names
             if missing:
-                raise ValueError(f"a link names the account {sorted(missing)[0]!r}, which the book does not hold")
+                name = sorted(missing)[0]
+                raise ValueError(
+                    f"a link names the account {name!r}, which the book does not hold; {advice(name, sorted(names))}"
+                )
             if link.source == link.target:
                 raise ValueError(f"a link leads from {link.source!r} to itself")
         return self

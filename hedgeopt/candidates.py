@@ -13,7 +13,7 @@ from hedgeopt.market import Market
 from hedgeopt.models.pricing.instrument import has
 from hedgeopt.policy import Candidates
 
-__all__ = ["choose_candidates"]
+__all__ = ["choose_candidates", "underlying_of"]
 
 
 def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any]:
@@ -43,7 +43,7 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
     venues = {account.venue for account in book.accounts if account.tradable and not account.paused}
     tests = {
         "kinds": np.array([item.kind in rules.kinds for item in items], bool),
-        "underlyings": np.array([_underlying(item) in underlyings for item in items], bool),
+        "underlyings": np.array([underlying_of(item) in underlyings for item in items], bool),
         "names": np.array([not rules.names or any(fnmatchcase(item.name, n) for n in rules.names) for item in items], bool),
         "venues with a tradable account": np.array([item.venue in venues for item in items], bool),
         "two_sided": both | assumed if rules.two_sided else ~none | assumed,
@@ -80,11 +80,12 @@ def _underlyings(book: Book, market: Market) -> set[str]:
             item = position.instrument
             if isinstance(item, str):
                 item = market.instrument(account.venue, item)
-            found.add(_underlying(item))
+            found.add(underlying_of(item))
     return found
 
 
-def _underlying(item: Any) -> str:
+def underlying_of(item: Any) -> str:
+    """The asset that an instrument is on."""
     return str(item.underlying if has(item, "underlying") else item.assets[0])
 
 

@@ -17,6 +17,7 @@ from hedgeopt.models.scenarios.config import draw
 from hedgeopt.models.scenarios.set import unmoved
 from hedgeopt.models.scenarios.stress import stress_scenarios
 from hedgeopt.policy import Policy
+from hedgeopt.references import check_references
 
 __all__ = ["expose"]
 
@@ -29,9 +30,11 @@ def expose(
     trades: bool = True,
     candidates: Sequence[Any] | None = None,
     stressed: bool = True,
+    check_names: bool = True,
 ) -> Exposures:
     """Check freshness, choose candidates, draw scenarios and price everything.
 
+    ``check_names`` refuses words of the policy that refer to nothing (:mod:`hedgeopt.references`); a replay does so once.
     Without ``stressed`` one scenario in which nothing moves stands in place of the policy's stress scenarios.
 
     Raises
@@ -41,6 +44,8 @@ def expose(
     InputError
         When anything else in book, market and policy does not fit together.
     """
+    if check_names:
+        check_references(book, market, policy)
     if candidates is None:
         candidates = choose_candidates(book, market, policy.candidates) if trades else []
     held = [

@@ -6,17 +6,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_serializer, field_validator
+from pydantic import AfterValidator, Field, ValidationError, field_serializer, field_validator
 
 from hedgeopt.constraints.table import AnyConstraint
 from hedgeopt.errors import InputError
 from hedgeopt.files import parse_json, parse_toml, validation_line
 from hedgeopt.models.algebra import Word
+from hedgeopt.models.pricing.table import quoted_kinds
 from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios
 from hedgeopt.models.scenarios.stress_table import StressSettings
 from hedgeopt.models.table import AnyTerm
 from hedgeopt.models.term import Objective, Term, Weighted
+from hedgeopt.names import advice
 
 if TYPE_CHECKING:
     from hedgeopt.book import Book
@@ -30,10 +32,19 @@ class _WeightedTerm(Weighted):
     term: AnyTerm
 
 
+def _quoted(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    for kind in kinds:
+        if kind not in quoted_kinds():
+            raise ValueError(f"unknown kind {kind!r}: {advice(kind, quoted_kinds())}")
+    return kinds
+
+
 class Candidates(Record):
     """Which quoted instruments may be traded."""
 
-    kinds: tuple[str, ...] = Field(default=("option", "perpetual", "future"), description="instrument families")
+    kinds: Annotated[tuple[str, ...], AfterValidator(_quoted)] = Field(
+        default=("option", "perpetual", "future"), description="instrument families that markets quote"
+    )
     underlyings: tuple[str, ...] = Field(default=(), description="asset codes; empty: those of the book's positions")
     names: tuple[str, ...] = Field(default=(), description="instrument names, * allowed; empty: any")
     two_sided: bool = Field(default=True, description="only instruments with both a bid and an ask")

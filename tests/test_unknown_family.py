@@ -95,15 +95,17 @@ def book(quantity: float = -100.0, margin: str = "standard", venue: str = "derib
     return Book(accounts=(Account(name="main", venue=venue, collateral=coins, positions=held, margin=margin),))
 
 
-POLICY = ho.Policy(
-    minimize=ho.TransactionCost() + ho.CVaR(0.95),
-    candidates=Candidates(kinds=("power_perpetual",)),
-    scenarios=ho.ParametricScenarios(count=200, vol={"ETH": 0.7}),
-)
+def policy() -> ho.Policy:
+    """Its kind is known only once it is registered."""
+    return ho.Policy(
+        minimize=ho.TransactionCost() + ho.CVaR(0.95),
+        candidates=Candidates(kinds=("power_perpetual",)),
+        scenarios=ho.ParametricScenarios(count=200, vol={"ETH": 0.7}),
+    )
 
 
 def test_exposures_price_it_in_full():
-    e = expose(book(), market(), POLICY)
+    e = expose(book(), market(), policy())
     assert e.margins.names == ("deribit_standard",)
     at = e.asset("ETH")
     assert e.rows.greeks[greek("delta"), 0, at] == pytest.approx(2 * MARK / INDEX)
@@ -124,11 +126,11 @@ def test_every_margin_model_refuses_it_by_name(name: str, tmp_path: Any):
         path = tmp_path / "venue.toml"
         path.write_text('[margin]\ntype = "tiers"\ninitial = { "*" = [[0, 0.1]] }\nmaintenance = { "*" = [[0, 0.05]] }\n')
         name = f"table:{path}"
-    e = expose(book(margin=name), market(), POLICY, trades=False)
+    e = expose(book(margin=name), market(), policy(), trades=False)
     with pytest.raises(ho.InputError, match=r"power_perpetual.*no rule in the margin model") as caught:
         e.margins.requirement(0, e.rows.quantity, e.collateral[0])
     assert "the model takes" in str(caught.value)
-    e = expose(book(margin=name), market(), POLICY)
+    e = expose(book(margin=name), market(), policy())
     if not name.startswith("aave"):  # its rule of what is only tradable and not held is that it lends nothing
         with pytest.raises(ho.InputError, match=r"power_perpetual.*no rule in the margin model"):
             e.margins.encoding(0, "initial")
@@ -136,15 +138,15 @@ def test_every_margin_model_refuses_it_by_name(name: str, tmp_path: Any):
 
 def test_reports_and_proposals_refuse_it_and_name_the_account():
     with pytest.raises(ho.InputError, match=r"account main.*ETH-SQUARED \(power_perpetual\)"):
-        risk_report(expose(book(), market(), POLICY, trades=False))
+        risk_report(expose(book(), market(), policy(), trades=False))
     with pytest.raises(ho.InputError, match=r"account main.*ETH-SQUARED \(power_perpetual\)"):
-        POLICY.propose(book(), market())
+        policy().propose(book(), market())
     with pytest.raises(ho.InputError, match=r"account main.*ETH-SQUARED \(power_perpetual\)"):
         value(book(), market())
 
 
 def test_candidates_take_it_by_its_kind():
-    assert choose_candidates(book(), market(), POLICY.candidates) == [power()]
+    assert choose_candidates(book(), market(), policy().candidates) == [power()]
     with pytest.raises(ho.InputError, match="no instrument of 1 may be traded"):
         choose_candidates(book(), market(), Candidates())
 
@@ -173,10 +175,13 @@ def test_without_a_quote_its_mark_is_not_made_up():
 def test_a_fee_that_the_venue_does_not_list_is_asked_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(PowerPerpetual, "nature", replace(NATURE, fee="power"))
     with pytest.raises(ho.InputError, match=r"fees.power_taker.*has no fee at deribit.*known: .*perpetual_taker"):
-        expose(book(), market(), POLICY)
+        expose(book(), market(), policy())
 
 
 def test_what_is_not_registered_is_refused_with_what_is(monkeypatch: pytest.MonkeyPatch):
+    rules = policy()
     monkeypatch.delitem(FAMILIES, "power_perpetual")
     with pytest.raises(ho.InputError, match=r"unknown kind of instrument.*power_perpetual.*known: spot, perpetual"):
-        expose(book(), market(), POLICY, trades=False)
+        expose(book(), market(), rules, trades=False)
+    with pytest.raises(ValueError, match=r"unknown kind 'power_perpetual'.*known: spot, perpetual"):
+        policy()

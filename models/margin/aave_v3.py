@@ -21,6 +21,7 @@ from hedgeopt.models.data import table
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
+from hedgeopt.names import advice
 
 __all__ = ["AaveV3", "Liquidation", "available_borrow", "health_factor", "liquidate"]
 
@@ -120,7 +121,7 @@ class AaveV3:
         self.health, self.category_name, self.relative = health, category, relative
         categories = table("aave")["emode"]
         if category is not None and category not in categories:
-            raise InputError("unknown e-mode category", value=category, fix=f"known: {', '.join(categories)}")
+            raise InputError("unknown e-mode category", value=category, fix=advice(category, categories))
         self.category = None if category is None else categories[category]
 
     def under(self, *, health: float | None = None, relative: float | None = None) -> AaveV3:

@@ -24,6 +24,7 @@ from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.model import MarginModel
 from hedgeopt.models.margin.unmargined import Unmargined
 from hedgeopt.models.pricing.nature import Nature
+from hedgeopt.names import advice
 
 __all__ = ["MODELS", "STANDARD", "margin_model", "may_be_short"]
 
@@ -93,7 +94,7 @@ def margin_model(name: str, venue: str) -> MarginModel:
             file="book",
             field="margin",
             value=name,
-            fix=f"known: standard, {', '.join(MODELS)}",
+            fix=advice(name, ["standard", *MODELS]),
         )
     return MODELS[base](option or None)
 

@@ -14,6 +14,7 @@ from hedgeopt.models.margin.bind import BoundEncoding
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term, TradeVariables
+from hedgeopt.names import advice
 
 __all__ = ["Margin", "account_requirement", "matching_accounts"]
 
@@ -31,12 +32,16 @@ def matching_accounts(e: Exposures, venue: str | None, account: str | None, fiel
         if venue in (None, where) and account in (None, name)
     ]
     if not found:
+        # an account is looked for at its venue, when that exists
+        here = [name for where, name in zip(e.venues, e.accounts, strict=True) if venue in (None, where)]
+        places = (here or e.accounts) if account and (here or venue is None) else sorted(set(e.venues))
+        wrong = account if account and (here or venue is None) else venue
         raise InputError(
             "names a venue or account that the book does not hold",
             file="policy",
             field=field,
-            value=account or venue,
-            fix=f"held: {', '.join(f'{v}/{a}' for v, a in zip(e.venues, e.accounts, strict=True))}",
+            value=wrong,
+            fix=advice(wrong or "", places),
         )
     return found
 

@@ -11,6 +11,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.effects import collateral_effect, equity_effect
 from hedgeopt.models.term import LinearTerm, Term, TradeVariables
+from hedgeopt.names import advice
 
 __all__ = ["Concentration"]
 
@@ -79,7 +80,7 @@ class Concentration(Term):
             if self.of not in e.assets:
                 raise InputError(
                     "names an asset that the book does not hold", file="policy", field="concentration", value=self.of,
-                    fix=f"held: {', '.join(e.assets)}",
+                    fix=advice(self.of, e.assets),
                 )  # fmt: skip
             return []
         if self.by == "bridge":
@@ -88,10 +89,9 @@ class Concentration(Term):
         places = {"venue": e.venues, "chain": e.chains, "counterparty": e.counterparties}[self.by]
         found = [c for c, place in enumerate(places) if place == self.of]
         if not found:
-            known = ", ".join(sorted({place for place in places if place}))
             raise InputError(
                 f"names a {self.by} that the book does not hold", file="policy", field="concentration", value=self.of,
-                fix=f"known: {known or 'none'}",
+                fix=advice(self.of, sorted({place for place in places if place})),
             )  # fmt: skip
         return found
 
@@ -100,10 +100,9 @@ class Concentration(Term):
         rows = e.candidate[e.links.candidate]
         bridges = [e.rows.instruments[row].bridge for row in rows.tolist()]
         if self.of not in bridges:
-            known = ", ".join(sorted({bridge for bridge in bridges if bridge}))
             raise InputError(
                 "names a bridge that the book does not hold", file="policy", field="concentration", value=self.of,
-                fix=f"known: {known or 'none'}",
+                fix=advice(self.of, sorted({bridge for bridge in bridges if bridge})),
             )  # fmt: skip
         found = np.zeros(e.n_candidates)
         through = np.array([bridge == self.of for bridge in bridges])

@@ -12,6 +12,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.pricing.family import GREEK_UNITS, greek
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.term import LinearTerm, Term, TradeVariables
+from hedgeopt.names import advice
 
 __all__ = ["Delta", "Gamma", "Rho", "Theta", "Vanna", "Vega", "Volga", "asset_column", "net_greek"]
 
@@ -35,7 +36,7 @@ def asset_column(e: Exposures, asset: str) -> int:
             file="policy",
             field="underlying",
             value=asset,
-            fix=f"held: {', '.join(e.assets)}",
+            fix=advice(asset, e.assets),
         ) from None
 
 

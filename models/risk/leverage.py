@@ -14,6 +14,7 @@ from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term, TradeVariables
+from hedgeopt.names import advice
 
 __all__ = ["GrossLeverage", "row_exposure"]
 
@@ -26,7 +27,7 @@ def row_exposure(e: Exposures, basis: str, underlying: str | None = None) -> np.
     if underlying is not None and underlying not in e.assets:
         raise InputError(
             "names an asset that the book does not hold", file="policy", field="underlying", value=underlying,
-            fix=f"held: {', '.join(e.assets)}",
+            fix=advice(underlying, e.assets),
         )  # fmt: skip
     if basis == "notional":
         out = [

@@ -12,6 +12,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import LinearTerm, Term, TradeVariables, put
+from hedgeopt.names import advice
 
 __all__ = ["StressLoss"]
 
@@ -28,7 +29,7 @@ class _BoundStress(LinearTerm):
                 file="policy",
                 field="scenario",
                 value=self._scenario,
-                fix=f"known: {', '.join(e.stress)}",
+                fix=advice(self._scenario, e.stress),
             )
         return e.stress.index(self._scenario)
 

@@ -14,6 +14,7 @@ from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import LinearTerm, Term, TradeVariables, put
+from hedgeopt.names import advice
 
 __all__ = ["NetLeverage", "TrueLeverage"]
 
@@ -40,7 +41,7 @@ def _columns(e: Exposures, underlying: str | None) -> list[int]:
             file="policy",
             field="underlying",
             value=underlying,
-            fix=f"held: {', '.join(e.assets)}",
+            fix=advice(underlying, e.assets),
         )
     return [e.asset(underlying)]
 

@@ -12,6 +12,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
 from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.events import AnyEvent
+from hedgeopt.names import advice
 
 __all__ = ["Number", "StressEvent", "StressGrid", "StressSettings", "packaged_events", "read_stress"]
 
@@ -130,7 +131,7 @@ class StressSettings(Record):
                     file="policy",
                     field="stress.names",
                     value=name,
-                    fix=f"known: {', '.join(known)}",
+                    fix=advice(name, known),
                 )
         found = list(known.values()) if self.names is None else [known[name] for name in self.names]
         for path in self.files:

@@ -62,6 +62,7 @@ class MultiPeriod:
         self._cost_weight = sum(weights)
         self.name = name or f"{rules.name}, {periods} periods"
         self._plan: _Plan | None = None
+        self._named = False
         self._beta = next((part.term.beta for part in rest if isinstance(part.term, CVaR)), 0.99)
 
     def decide(self, state: State) -> Decision:
@@ -98,7 +99,9 @@ class MultiPeriod:
             for k in range(self.periods):
                 market = _aged(state.market, days * k)
                 book = _alive(state.book, market)
-                found.append(expose(book, market, rules.model_copy(update={"scenarios": known}), candidates=candidates))
+                then = rules.model_copy(update={"scenarios": known})
+                found.append(expose(book, market, then, candidates=candidates, check_names=not self._named))
+                self._named = True
         return found
 
 

@@ -64,6 +64,7 @@ class Optimizer:
         self._columns = Columns(rules)
         self.solution: Solution | None = None
         self._compiled = 0
+        self._named = False  # names are checked at the first step: instruments come and go after it
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         terms = [part.term for part in rules.minimize] + [getattr(limit, "term", None) for limit in rules.subject_to]
         self._beta = next((term.beta for term in terms if isinstance(term, CVaR)), 0.99)
@@ -77,7 +78,8 @@ class Optimizer:
         with as_known(rules.scenarios, state.market.timestamp, lambda: state.history) as known:
             if known is not rules.scenarios:
                 rules = rules.model_copy(update={"scenarios": known})
-            e = expose(state.book, state.market, rules, stressed=self._columns.stressed)
+            e = expose(state.book, state.market, rules, stressed=self._columns.stressed, check_names=not self._named)
+            self._named = True
         self.solution = self._quick(e)
         if self.no_trade > 0 and self._may_hold(e):
             nothing = np.zeros(e.n_candidates)

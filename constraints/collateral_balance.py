@@ -104,10 +104,12 @@ class _BoundBalance:
         """Net outflow against the amount posted, asset units; duals in USD per unit."""
         found = []
         for node, row in zip(self._nodes, self.constraints, strict=True):
-            outflow = -float(self._row(e, *node) @ x)
+            effects = self._row(e, *node)
+            outflow, size = -float(effects @ x), float(np.abs(effects) @ np.abs(x))
             dual = 0.0 if row.dual_value is None else max(float(np.sum(row.dual_value)), 0.0)
             limit = max(float(e.collateral[node]), 0.0)
-            found.append(Side(self._name(e, *node), e.assets[node[1]], outflow, limit, 1, dual / self._unit(e, *node)))
+            price = dual / self._unit(e, *node)
+            found.append(Side(self._name(e, *node), e.assets[node[1]], outflow, limit, 1, price, size))
         return found
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:

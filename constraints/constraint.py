@@ -26,7 +26,8 @@ __all__ = ["BoundConstraint", "BoxConstraint", "Constraint", "Side"]
 class Side:
     """One inequality of a constraint, ``value <= limit`` (``sign`` 1) or ``value >= limit`` (``sign`` -1).
 
-    ``dual`` is the shadow price, non-negative: USD of objective saved per unit by which the limit is eased.
+    ``dual`` is the shadow price, non-negative: USD of objective saved per unit by which the limit is eased. ``size`` is the
+    sum of the magnitudes of all that value and limit are summed from, in their unit: what rounding is judged by.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Side:
     limit: float
     sign: int
     dual: float = 0.0
+    size: float = 0.0
 
     @property
     def violation(self) -> float:

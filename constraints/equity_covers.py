@@ -11,7 +11,7 @@ import numpy as np
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.bind import BoundEncoding
-from hedgeopt.models.margin.effects import account_cost, candidates_of, equity_effect
+from hedgeopt.models.margin.effects import account_cost, account_size, candidates_of, equity_effect
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import TradeVariables, put
@@ -57,6 +57,13 @@ class Cover:
         """(N,) USD per unit bought and sold."""
         pairs = [account_cost(e, c) for c in self.accounts]
         return np.asarray(sum(buy for buy, _ in pairs)), np.asarray(sum(sell for _, sell in pairs))
+
+    def start_size(self, e: Exposures) -> float:
+        """USD magnitude of what equity before trading is summed from."""
+        total = sum(account_size(e, c) for c in self.accounts)
+        if self.stress is not None:
+            total += sum(abs(float(e.stress_account_pnl[self.stress, c])) for c in self.accounts)
+        return self.share * total + self.buffer
 
     def touching(self, e: Exposures) -> np.ndarray:
         """Candidates that change requirement or equity."""
@@ -135,6 +142,13 @@ class _BoundCover:
         cost = float(buy @ np.maximum(x, 0.0) + sell @ np.maximum(-x, 0.0))
         need = sum(one.evaluate(e, x) for one in self.bound)
         return need + self.form.share * (cost - float(self.form.effect(e) @ x))
+
+    def summed(self, e: Exposures, x: np.ndarray) -> float:
+        """Sum of the magnitudes of what value and limit are summed from, USD."""
+        buy, sell = self.form.costs(e)
+        moved = np.maximum(buy, sell) + np.abs(self.form.effect(e))
+        need = sum(one.size(e, x) for one in self.bound)
+        return need + self.form.share * float(moved @ np.abs(x)) + self.form.start_size(e)
 
     def minorant(self, e: Exposures, x: np.ndarray) -> Separable:
         buy, sell = self.form.costs(e)
@@ -248,12 +262,12 @@ class BoundSides:
             form = part.form
             if isinstance(part, _BoundCover):
                 dual = _dual(next(rows))
-                found.append(Side(form.name, form.unit, part.value(e, x), part.form.limit(e), 1, dual))
+                found.append(Side(form.name, form.unit, part.value(e, x), part.form.limit(e), 1, dual, part.summed(e, x)))
             else:
                 row, start, limit = part.form.row(e)
-                value = float(row @ x) + start
-                found.append(Side(form.name, form.unit, value, limit, 1, _dual(next(rows)) / limit))
-                found.append(Side(f"{form.name} short", form.unit, value, -limit, -1, _dual(next(rows)) / limit))
+                value, size = float(row @ x) + start, float(np.abs(row) @ np.abs(x)) + abs(start)
+                found.append(Side(form.name, form.unit, value, limit, 1, _dual(next(rows)) / limit, size))
+                found.append(Side(f"{form.name} short", form.unit, value, -limit, -1, _dual(next(rows)) / limit, size))
         return found
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from hedgeopt.models.separable import Separable
 from hedgeopt.models.table import AnyTerm
 from hedgeopt.models.term import BoundTerm, Term, TradeVariables, put
 
-__all__ = ["Limit"]
+__all__ = ["Limit", "paired"]
 
 
 class Limit(Constraint):
@@ -65,6 +65,25 @@ class Limit(Constraint):
         return MarginUtilisation(venue=term.venue, account=term.account, requirement=term.requirement, limit=self.upper)
 
 
+def paired(limits: Sequence[Constraint]) -> list[Constraint]:
+    """The limits, where one from below and one from above on the same term become one band, at the place of the first.
+
+    A band knows both its sides: one without width is moved where rounding overshoots it, and never closed.
+    """
+    found: list[Constraint] = []
+    for limit in limits:
+        for k, other in enumerate(found):
+            if not isinstance(limit, Limit) or not isinstance(other, Limit) or limit.term != other.term:
+                continue
+            one, two = (limit, other) if limit.upper is None else (other, limit)
+            if one.upper is None and two.lower is None and one.lower <= two.upper:  # type: ignore[operator]
+                found[k] = Limit(term=limit.term, lower=one.lower, upper=two.upper)
+                break
+        else:
+            found.append(limit)
+    return found
+
+
 class BoundLimit:
     """A limit inside a program; sides are in the order lower, upper."""
 
@@ -91,19 +110,25 @@ class BoundLimit:
             self.constraints.append(term.expression - ease <= self._limits[1])
 
     def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
-        """Set the limits; the term's own parameters are set by the program, once per term."""
+        """Set the limits; the term's own parameters are set by the program, once per term.
+
+        A band too narrow to be tightened on both sides (a zero band above all) is moved instead: away from where the term
+        was overshot, so that it never closes.
+        """
+        limits = {sign: self._limit(sign) - sign * tighten.get(self._name(sign), 0.0) for sign in self._limits}
+        if len(limits) == 2 and limits[-1] > limits[1]:
+            limits = dict.fromkeys(limits, limits[1] + limits[-1] - 0.5 * (self._limit(1) + self._limit(-1)))
         for sign, parameter in self._limits.items():
-            limit = self._limit(sign)
-            put(parameter, limit - sign * tighten.get(self._name(sign), 0.0))
+            put(parameter, limits[sign])
         if self.slacks:
             self._unit.value = max(1e-6, *(abs(self._limit(sign)) for sign in self._limits))
 
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """Value and limit of each side."""
-        value = self.term.evaluate(e, x)
+        value, size = self.term.evaluate(e, x), self.term.size(e, x)
         duals = [0.0 if c.dual_value is None else max(float(np.sum(c.dual_value)), 0.0) for c in self.constraints]
         return [
-            Side(self._name(sign), self.spec.term.unit, value, self._limit(sign), sign, dual)
+            Side(self._name(sign), self.spec.term.unit, value, self._limit(sign), sign, dual, size)
             for sign, dual in zip(self._limits, duals, strict=True)
         ]
 

@@ -73,7 +73,7 @@ class _BoundTransferLimit:
         found = self.constraints[0].dual_value
         dual = 0.0 if found is None else max(float(np.sum(found)), 0.0) / self._unit
         value = float(self._spec.weights(e) @ np.maximum(x, 0.0))
-        return [Side(self._spec.name, "USD", value, self._spec.usd, 1, dual)]
+        return [Side(self._spec.name, "USD", value, self._spec.usd, 1, dual, value)]
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         (side,) = self.sides(e, x)

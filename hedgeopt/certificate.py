@@ -26,9 +26,13 @@ from hedgeopt.models.separable import Separable
 from hedgeopt.plain_limits import plain_margin, plain_sides
 from hedgeopt.program import Box, Program
 
-__all__ = ["Certificate", "certify"]
+__all__ = ["Certificate", "allowance", "certify", "relative_violation"]
 
 _FEASIBILITY = 1e-9
+_ROUNDING = 8.0 * float(np.finfo(float).eps)
+"""Share of what is summed that a sum of doubles may be off by. Trades themselves are rounded to half an eps each, products
+to another half, and blocked sums of N of them to a few eps (pairwise: log2(N) / 2): no x meets a zero band more exactly.
+"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Certificate:
     worst_limit, worst_violation
         The limit closest to or beyond breach, and its excess over the limit relative to the limit's scale; <= 0 holds.
     feasible, optimal
-        Every limit holds (to 1e-9 of its scale); the gap is within tolerance.
+        Every limit holds (to 1e-9 of it and the rounding of what is summed); the gap is within tolerance.
     notes
         What a reader must know to judge the proof, such as a venue's number that nobody has verified.
     """
@@ -73,9 +77,15 @@ class Certificate:
         return asdict(self)
 
 
+def allowance(side: Side, share: float = _FEASIBILITY) -> float:
+    """By how much a side may be exceeded and still hold: ``share`` of its limit, and the rounding of what is summed."""
+    return share * abs(side.limit) + _ROUNDING * max(side.size, abs(side.value), abs(side.limit))
+
+
 def relative_violation(side: Side) -> float:
-    """Excess over the limit, relative to its size (at least 1e-3 of the value's own size)."""
-    return side.violation / max(abs(side.limit), 1e-3 * abs(side.value), 1e-12)
+    """Excess over the limit, relative to the limit where rounding is no matter: 1e-9 is what :func:`allowance` allows."""
+    room = allowance(side)
+    return _FEASIBILITY * side.violation / room if room > 0.0 else 0.0
 
 
 def certify(
@@ -91,16 +101,18 @@ def certify(
         violation = relative_violation(side)
         if violation > worst:
             worst_name, worst = side.name, violation
-    for constraint in program.added:
-        violation = float(np.max(constraint.violation()))
-        if violation > worst:
-            worst_name, worst = f"added constraint {constraint.id}", violation
+    with program.placed(x):  # added constraints are written on the variables
+        for constraint in program.added:
+            violation = float(np.max(constraint.violation()))
+            if violation > worst:
+                worst_name, worst = f"added constraint {constraint.id}", violation
+        added = _added_minorant(program, e, x)
     if worst <= _FEASIBILITY:  # the plain rules cost more time, and an answer that breaks its encoding is refused anyway
         for plain in plain_sides(program.policy, e, x):
             if plain.excess > max(worst, _FEASIBILITY):
                 worst_name, worst = f"{plain.side.name} (by the venue's rule)", plain.excess
     objective = _plain_objective(program, e, x)
-    bound = (program.lagrangian(e, x, tails) + _added_minorant(program, e, x)).minimum(box.lower, box.upper)
+    bound = (program.lagrangian(e, x, tails) + added).minimum(box.lower, box.upper)
     gap = (objective - bound) / max(1.0, abs(objective))
     tolerance = program.policy.tolerance
     certificate = Certificate(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cvxpy as cp
@@ -11,6 +12,7 @@ import numpy as np
 
 from hedgeopt.constraints.collateral_balance import CollateralBalance, Withdrawals
 from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Constraint, Side
+from hedgeopt.constraints.limit import paired
 from hedgeopt.constraints.margin_utilisation import DeltaCaps
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
@@ -32,15 +34,14 @@ class Box:
     upper_from: np.ndarray
     names: tuple[str, ...]
 
-    def binding(self, x: np.ndarray, scale: np.ndarray) -> dict[str, list[int]]:
-        """Candidates at their limit, by the name of the limit that set it; closed sides do not count."""
+    def binding(self, x: np.ndarray) -> dict[str, list[int]]:
+        """Candidates at their limit (to 1e-9 of it), by the name of the limit that set it; closed sides do not count."""
         found: dict[str, list[int]] = {}
-        room = 1e-9 * scale
-        for bound, source, hit in (
-            (self.lower, self.lower_from, x <= self.lower + room),
-            (self.upper, self.upper_from, x >= self.upper - room),
+        for bound, source, room in (
+            (self.lower, self.lower_from, x - self.lower),
+            (self.upper, self.upper_from, self.upper - x),
         ):
-            for i in np.flatnonzero(hit & (bound != 0.0)):
+            for i in np.flatnonzero((room <= 1e-9 * np.abs(bound)) & (bound != 0.0)):
                 found.setdefault(self.names[source[i]], []).append(int(i))
         return found
 
@@ -66,7 +67,7 @@ def limits_of(policy: Policy, e: Exposures) -> list[Constraint]:
     network: list[Constraint] = [CollateralBalance(), Withdrawals()] if len(e.links) else []
     margins = [part.term for part in policy.minimize if isinstance(part.term, Margin)]
     caps: list[Constraint] = [DeltaCaps(venue=term.venue, account=term.account) for term in dict.fromkeys(margins)]
-    return [spec for spec in policy.subject_to if not isinstance(spec, BoxConstraint)] + network + caps
+    return paired([spec for spec in policy.subject_to if not isinstance(spec, BoxConstraint)]) + network + caps
 
 
 class Program:
@@ -90,6 +91,7 @@ class Program:
         self.trades = cp.multiply(self._scale, self.variables.net)
         self._bound: dict[Term, BoundTerm] = {}
         self._added: list[cp.Constraint] = []
+        self._shown: dict[int, dict[str, str]] = {}  # per limit: what its sides call themselves, and what they are called
         self.objective_terms = [(part.weight, part.term, self._term(part.term, e)) for part in policy.minimize]
         self.limits: list[BoundConstraint] = [
             spec.bind(self.variables, e, lambda term: self._term(term, e), slack=elastic) for spec in limits_of(policy, e)
@@ -123,8 +125,11 @@ class Program:
         put(self._sell_cap, np.maximum(-box.lower, 0.0) / self.scale)
         for bound in self._bound.values():
             bound.update(e, self.scale)
-        for limit in self.limits:
-            limit.update(e, self.scale, tighten or {})
+        if tighten and not self._shown:
+            self.sides(e, np.zeros(e.n_candidates))
+        for k, limit in enumerate(self.limits):
+            own = {name: (tighten or {}).get(shown, 0.0) for name, shown in self._shown.get(k, {}).items()}
+            limit.update(e, self.scale, own)
 
     def refine(self, e: Exposures, x: np.ndarray) -> bool:
         """Sharpen what terms and limits approximate around trades x; whether solving again helps."""
@@ -146,13 +151,41 @@ class Program:
         net = np.asarray(self.variables.buy.value - self.variables.sell.value)
         return self.scale * np.clip(net, -self._sell_cap.value, self._buy_cap.value)
 
+    def place(self, x: np.ndarray) -> None:
+        """Set the variables to trades x (N,), so that what is written on them is evaluated there."""
+        if len(x) != self.variables.buy.size:  # a program over some of the candidates that judges all of them
+            return
+        self.variables.buy.save_value(np.maximum(x, 0.0) / self.scale)
+        self.variables.sell.save_value(np.maximum(-x, 0.0) / self.scale)
+
+    @contextmanager
+    def placed(self, x: np.ndarray) -> Iterator[None]:
+        """The variables at trades x for a while."""
+        before = self.variables.buy.value, self.variables.sell.value
+        self.place(x)
+        try:
+            yield
+        finally:
+            self.variables.buy.save_value(before[0])
+            self.variables.sell.save_value(before[1])
+
     def objective_value(self, e: Exposures, x: np.ndarray) -> float:
         """The objective in plain numpy."""
         return float(sum(weight * bound.evaluate(e, x) for weight, _, bound in self.objective_terms))
 
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
-        """Every limit's value, bound and shadow price, in plain numpy."""
-        return [side for limit in self.limits for side in limit.sides(e, x)]
+        """Every limit's value, bound and shadow price, in plain numpy; names are unique, also of two limits on one term."""
+        found: dict[str, Side] = {}
+        for k, limit in enumerate(self.limits):
+            self._shown[k] = {}
+            for side in limit.sides(e, x):
+                name, count = side.name, 1
+                while name in found:
+                    count += 1
+                    name = f"{side.name} ({count})"
+                self._shown[k][side.name] = name
+                found[name] = replace(side, name=name)
+        return list(found.values())
 
     def lagrangian(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         """A separable function nowhere above objective plus duals times constraint functions."""

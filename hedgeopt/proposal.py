@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.book import Book
-from hedgeopt.certificate import Certificate, relative_violation
+from hedgeopt.certificate import Certificate, allowance, relative_violation
+from hedgeopt.errors import CertificateError
 from hedgeopt.margin_report import AccountMargin, account_margin
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Proposal", "assemble", "finite"]
 
-_DUST = 1e-9
 _BINDING = 1e-6
 
 
@@ -143,6 +143,9 @@ def assemble(
 ) -> Proposal:
     """Put a solution into the form that people read."""
     x = solution.trades
+    trades, transfers = _trades(market, e, x), _transfers(e, x)
+    if not np.array_equal(listed(e, trades, transfers), x):
+        raise CertificateError("the list of trades and transfers is not the one that was certified; report this")
     cost = float(e.cost_buy @ np.maximum(x, 0) + e.cost_sell @ np.maximum(-x, 0))
     fee = float(e.fee @ np.abs(x))
     after = risk_report(e, x, cost=cost)
@@ -157,8 +160,8 @@ def assemble(
         policy=policy,
         source=market.source,
         scenarios=f"{len(e.base_pnl):,} {policy.scenarios.kind} over {e.horizon_days:g} days, seed {policy.scenarios.seed}",
-        trades=_trades(market, e, program, x),
-        transfers=_transfers(e, program, x),
+        trades=trades,
+        transfers=transfers,
         limits=_limits(program, e, solution),
         margins=tuple((account_margin(e, c), account_margin(e, c, x)) for c in range(len(e.accounts))),
         certificate=solution.certificate,
@@ -177,9 +180,25 @@ def assemble(
     )
 
 
-def _trades(market: Market, e: Exposures, program: Program, x: np.ndarray) -> pd.DataFrame:
+def listed(e: Exposures, trades: pd.DataFrame, transfers: pd.DataFrame) -> np.ndarray:
+    """(N,) what the tables of a proposal ask for, read back from them alone."""
+    x = np.zeros(e.n_candidates)
+    items = [e.rows.instruments[row] for row in e.candidate]
+    sent = set(e.links.candidate.tolist())
+    accounts = [e.accounts[e.rows.account[row]] for row in e.candidate]
+    where = {(accounts[i], item.name): i for i, item in enumerate(items) if i not in sent}
+    link = {(items[i].source, items[i].target, items[i].asset, items[i].bridge): i for i in sent}
+    for row in trades.to_dict(orient="records"):
+        x[where[row["account"], row["instrument"]]] += row["quantity"] * (1.0 if row["side"] == "buy" else -1.0)
+    for row in transfers.to_dict(orient="records"):
+        bridge = row["bridge"] if isinstance(row["bridge"], str) else None  # pandas writes NaN where only some have one
+        x[link[row["source"], row["target"], row["asset"], bridge]] += row["amount"]
+    return x
+
+
+def _trades(market: Market, e: Exposures, x: np.ndarray) -> pd.DataFrame:
     sent = np.isin(np.arange(e.n_candidates), e.links.candidate)
-    kept = np.flatnonzero((np.abs(x) > _DUST * program.scale) & ~sent)
+    kept = np.flatnonzero((x != 0.0) & ~sent)
     items = [e.rows.instruments[row] for row in e.candidate[kept]]
     rows = e.candidate[kept]
     traded = x[kept]
@@ -217,8 +236,8 @@ def _unit(item: Any) -> str:
     return "USD" if item.nature.inverse and item.inverse else str(item.assets[0])
 
 
-def _transfers(e: Exposures, program: Program, x: np.ndarray) -> pd.DataFrame:
-    kept = [i for i in e.links.candidate.tolist() if x[i] > _DUST * program.scale[i]]
+def _transfers(e: Exposures, x: np.ndarray) -> pd.DataFrame:
+    kept = [i for i in e.links.candidate.tolist() if x[i] != 0.0]
     items = [e.rows.instruments[e.candidate[i]] for i in kept]
     return pd.DataFrame(
         {
@@ -248,10 +267,11 @@ def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
                 "unit": side.unit,
                 "binding": abs(relative_violation(side)) <= _BINDING,
                 "shadow_price": side.dual,
+                "breached_before": old.violation > allowance(old),
             }
             for old, side in zip(before, solution.sides, strict=True)
         ],
-        columns=["limit", "before", "after", "bound", "sense", "unit", "binding", "shadow_price"],
+        columns=["limit", "before", "after", "bound", "sense", "unit", "binding", "shadow_price", "breached_before"],
     )
 
 

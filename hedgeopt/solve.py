@@ -12,8 +12,9 @@ import cvxpy as cp
 import numpy as np
 
 from hedgeopt.book import Book
-from hedgeopt.certificate import Certificate, certify, relative_violation
+from hedgeopt.certificate import Certificate, allowance, certify
 from hedgeopt.constraints.constraint import Side
+from hedgeopt.dust import sweepings
 from hedgeopt.errors import CertificateError, InfeasibleError
 from hedgeopt.exposing import expose
 from hedgeopt.market import Market
@@ -31,7 +32,7 @@ _ANCHORS = 3
 _HOLDS = 1e-12
 _ROOM = 0.02
 _CONFLICT = 1e-6
-_DUST = 1.0  # USD of notional
+_CLOSEST = 1e-9
 
 Progress = Callable[[str], None]
 
@@ -133,10 +134,10 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
             x = program.x()
             tails = {id(record.atom): record.weights for record in statistics.get("tails", ())}
             certificate, sides = certify(program, e, box, x, tails)
-        over = {side.name: side.violation for side in sides if relative_violation(side) > _HOLDS}
+        over = {side.name: side.violation for side in sides if side.violation > allowance(side, _HOLDS)}
         done = not over and certificate.optimal
         if certificate.valid:  # holds to rounding: kept in case that more exact is not to be had
-            spare = Solution(x, certificate, tuple(sides), box, box.binding(x, program.scale), statistics)
+            spare = Solution(x, certificate, tuple(sides), box, box.binding(x), statistics)
         if attempt == _RESTORATIONS + _REFINEMENTS:
             break
         if done:
@@ -149,14 +150,16 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
         with stages("build"):
             program.update(e, box, tighten)
     if not certificate.valid and spare is not None:
+        program.place(spare.trades)
         return spare
     with stages("certify"):
-        swept = np.where(np.abs(x) * e.rows.notional[e.candidate] < _DUST, 0.0, x)
-        if (swept != x).any():  # trades below a dollar are a solver's rounding: dropped if the proof survives it
+        for swept in sweepings(e, x):  # trades below a dollar are a solver's rounding: dropped if the proof survives it
             clean, clean_sides = certify(program, e, box, swept, tails)
             if clean.valid:
                 x, certificate, sides = swept, clean, clean_sides
-    return Solution(x, certificate, tuple(sides), box, box.binding(x, program.scale), statistics)
+                break
+        program.place(x)
+    return Solution(x, certificate, tuple(sides), box, box.binding(x), statistics)
 
 
 def _retighten(tighten: dict[str, float], sides: Sequence[Side], over: Mapping[str, float]) -> bool:
@@ -240,7 +243,12 @@ def infeasible(program: Program, e: Exposures, box: Box) -> InfeasibleError:
     if elastic.variables.buy.value is None:
         return InfeasibleError("no trade list meets every limit")
     sides = elastic.sides(e, elastic.x())
-    broken = {side.name: (side.value, side.limit, side.unit) for side in sides if relative_violation(side) > _CONFLICT}
+    # what is left of a limit must show against what is summed: less is how exactly the closest point was found
+    broken = {
+        side.name: (side.value, side.limit, side.unit)
+        for side in sides
+        if side.violation > allowance(side, _CONFLICT) + _CLOSEST * side.size
+    }
     if not broken:
         raise _NoAnswerError("said infeasible, but its limits can be met")
     words = "; ".join(f"{name} {value:,.6g} against {limit:,.6g} {unit}" for name, (value, limit, unit) in broken.items())

@@ -187,15 +187,10 @@ def _limit_row(name: str, sides: list[dict[str, Any]]) -> LimitRow:
         before=number(first["before"]),
         after=number(first["after"]),
         bound=bound,
-        breached=any(_excess(side) > 1e-9 * max(abs(side["bound"]), 1e-9) for side in sides),
+        breached=any(side["breached_before"] for side in sides),
         binding=bool(held_by),
         shadow_price=number(held_by[0]["shadow_price"]) if held_by and held_by[0]["shadow_price"] > 0 else "",
     )
-
-
-def _excess(side: dict[str, Any]) -> float:
-    gap = float(side["before"] - side["bound"])
-    return gap if side["sense"] == "<=" else -gap
 
 
 def objective_rows(proposal: Proposal) -> list[tuple[str, str, str, str, str]]:

@@ -65,6 +65,10 @@ class BoundTerm(Protocol):
         """The same function in plain numpy, at trades x (N,) in natural units."""
         ...
 
+    def size(self, e: Exposures, x: np.ndarray) -> float:
+        """Sum of the magnitudes of what the value at x is summed from, in its unit: never below ``abs(evaluate(e, x))``."""
+        ...
+
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         """A function nowhere above this term and (nearly) equal to it at x.
 
@@ -221,6 +225,14 @@ class LinearTerm:
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         """``constant + coefficients @ x``."""
         return float(self.constant(e) + self.coefficients(e) @ x)
+
+    def constant_size(self, e: Exposures) -> float:
+        """Sum of the magnitudes of what the constant is summed from; where subclasses do not say, the constant's own."""
+        return abs(float(self.constant(e)))
+
+    def size(self, e: Exposures, x: np.ndarray) -> float:
+        """``constant_size + |coefficients| @ |x|``."""
+        return self.constant_size(e) + float(np.abs(self.coefficients(e)) @ np.abs(x))
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         """Exact."""

@@ -98,6 +98,30 @@ def test_term_minorant_never_exceeds_the_term(kind: str, exposures: Exposures) -
 
 
 @pytest.mark.parametrize("kind", list(TERMS))
+def test_term_size_counts_what_cancels(kind: str, exposures: Exposures) -> None:
+    """Never below the value; and rounding of trades by an eps moves the value by less than an eps of the size."""
+    term, e = example(kind), exposures
+    policy = ho.Policy(minimize=ho.TransactionCost() + term)
+    program = Program(policy, e)
+    program.update(e, trade_box(policy, e))
+    bound = next(b for t, b in program._bound.items() if t == term)
+    rng = np.random.default_rng(13)
+    for _ in range(5):
+        x = _random_trades(e, program, rng)
+        size = bound.size(e, x)
+        assert size >= abs(bound.evaluate(e, x)) * (1 - 1e-12)
+        # sizes grow with every trade, whatever its sign
+        assert (
+            bound.size(e, 2.0 * x)
+            >= size
+            >= bound.size(e, np.zeros_like(x)) * (0.0 if kind in ("cvar", "variance") else 1.0)
+        )
+        for share in (1e-6, 1e-9):
+            nudged = x * (1.0 + share * rng.choice([-1.0, 1.0], len(x)))
+            assert abs(bound.evaluate(e, nudged) - bound.evaluate(e, x)) <= 1.01 * share * size + 1e-14 * size
+
+
+@pytest.mark.parametrize("kind", list(TERMS))
 def test_every_term_becomes_a_limit_with_a_named_side(kind: str, exposures: Exposures) -> None:
     term = example(kind)
     policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[term <= 1e12])

@@ -31,6 +31,9 @@ class _BoundCarry(LinearTerm):
     def constant(self, e: Exposures) -> float:
         return float(self._per_unit(e) @ e.rows.quantity)
 
+    def constant_size(self, e: Exposures) -> float:
+        return float(np.abs(self._per_unit(e)) @ np.abs(e.rows.quantity))
+
 
 class Carry(Term):
     """Cost in USD of holding the book after trading over the horizon with prices unchanged; negative is income.

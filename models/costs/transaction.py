@@ -29,6 +29,9 @@ class _BoundCost:
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         return float(e.cost_buy @ np.maximum(x, 0.0) + e.cost_sell @ np.maximum(-x, 0.0))
 
+    def size(self, e: Exposures, x: np.ndarray) -> float:
+        return self.evaluate(e, x)
+
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         kinks = np.zeros((1, e.n_candidates))
         return Separable(-e.cost_sell, 0.0, (e.cost_buy + e.cost_sell)[None, :], kinks)

@@ -213,6 +213,12 @@ class BoundEncoding:
         encoding = self._encoding(e)
         return encoding(self._after(e, x), self._posted(e, x, encoding))
 
+    def size(self, e: Exposures, x: np.ndarray) -> float:
+        """USD: the magnitude of what :meth:`evaluate` sums, that of positions before and after trading."""
+        encoding, gross = self._encoding(e), np.abs(e.rows.quantity[self._mine])
+        gross[self._in_rows] += np.abs(x[self._candidates])
+        return encoding.size(gross, np.asarray(self._posted(e, x, encoding)))
+
     def minorant(self, e: Exposures, x: np.ndarray) -> Separable:
         """Nowhere above the requirement (USD): exact in tiers and short charges, tangents in the square, and in blocks the
         scenarios weighted by their duals."""

@@ -6,7 +6,15 @@ import numpy as np
 
 from hedgeopt.models.arrays import Exposures
 
-__all__ = ["account_collateral", "account_cost", "candidates_of", "collateral_effect", "equity_after", "equity_effect"]
+__all__ = [
+    "account_collateral",
+    "account_cost",
+    "account_size",
+    "candidates_of",
+    "collateral_effect",
+    "equity_after",
+    "equity_effect",
+]
 
 
 def candidates_of(e: Exposures, account: int) -> np.ndarray:
@@ -62,6 +70,13 @@ def account_cost(e: Exposures, account: int) -> tuple[np.ndarray, np.ndarray]:
     """(N,) USD per unit bought and per unit sold that the account pays; a transfer's source pays for it."""
     own = e.rows.account[e.candidate] == account
     return np.where(own, e.cost_buy, 0.0), np.where(own, e.cost_sell, 0.0)
+
+
+def account_size(e: Exposures, account: int) -> float:
+    """USD magnitude of what an account's equity is summed from: every asset posted or owed, and every position's value."""
+    rows = e.rows.account == account
+    held = float(np.abs(e.rows.quantity[rows]) @ np.abs(e.rows.value[rows]))
+    return max(float(np.abs(e.collateral[account]) @ e.prices) + held, abs(float(e.equity[account])))
 
 
 def equity_after(e: Exposures, account: int, x: np.ndarray, stress: int | None = None) -> float:

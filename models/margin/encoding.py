@@ -75,6 +75,11 @@ class Block:
         """Value at y."""
         return float(self.values(y).max())
 
+    def size(self, y: np.ndarray) -> float:
+        """Magnitude of what the value is summed from."""
+        sums = (np.abs(g.lines) @ np.abs(y[g.columns]) + np.abs(g.constants) for g in self.groups)
+        return float(sum(one.max(axis=1) for one in sums).max())  # type: ignore[union-attr]
+
     def scaled(self, factor: float) -> Block:
         """The block times ``factor`` >= 0."""
         return Block(self.name, tuple(Group(g.columns, g.lines * factor, g.constants * factor) for g in self.groups))
@@ -190,6 +195,15 @@ class Encoding:
         y = np.concatenate([quantity, collateral])
         ramps = sum(ramp.value(float(ramp.row @ y)) for ramp in self.ramps)
         return float(own + self.constant + ramps + sum(block(y) for block in self.blocks))
+
+    def size(self, quantity: np.ndarray, collateral: np.ndarray) -> float:
+        """Sum of the magnitudes of what the value is summed from, USD; rounding is judged by it."""
+        size = np.abs(quantity)
+        tiers = (np.abs(self.slopes) * size[:, None] + np.abs(self.deductions)).max(axis=1, initial=0.0)
+        own = tiers.sum() + self.quadratic @ size**2 + self.short @ size
+        y = np.concatenate([quantity, collateral])
+        ramps = sum(2.0 * ramp.value(float(np.abs(ramp.row) @ np.abs(y))) for ramp in self.ramps)  # 2: they grow as squares
+        return float(own + abs(self.constant) + ramps + sum(block.size(y) for block in self.blocks))
 
     def scaled(self, factor: float) -> Encoding:
         """The encoding times ``factor`` > 0; caps stay."""

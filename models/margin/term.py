@@ -95,6 +95,9 @@ class _BoundMargin:
         ratios = [b.evaluate(e, x) / self._equity(e, c) for c, b in zip(self._accounts, self._bound, strict=True)]
         return max(ratios)
 
+    def size(self, e: Exposures, x: np.ndarray) -> float:
+        return max(b.size(e, x) / self._equity(e, c) for c, b in zip(self._accounts, self._bound, strict=True))
+
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         ratios = [b.evaluate(e, x) / self._equity(e, c) for c, b in zip(self._accounts, self._bound, strict=True)]
         worst = int(np.argmax(ratios))

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.margin.effects import collateral_effect, equity_effect
+from hedgeopt.models.margin.effects import account_size, collateral_effect, equity_effect
 from hedgeopt.models.term import LinearTerm, Term, TradeVariables
 from hedgeopt.names import advice
 
@@ -51,6 +51,13 @@ class _BoundConcentration(LinearTerm):
         if spec.by == "bridge":
             return 0.0
         return float(e.equity[spec.accounts(e)].sum()) / total
+
+    def constant_size(self, e: Exposures) -> float:
+        spec, total = self._spec, self._total(e)
+        if spec.by == "asset":
+            column = e.asset(spec.of)
+            return float(np.abs(e.collateral[:, column]).sum() * e.prices[column]) / total
+        return 0.0 if spec.by == "bridge" else sum(account_size(e, c) for c in spec.accounts(e)) / total
 
 
 class Concentration(Term):

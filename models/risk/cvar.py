@@ -79,6 +79,11 @@ class _BoundCVaR:
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         return tail_loss(-(e.base_pnl + e.pnl @ x), self.beta, e.probabilities)
 
+    def size(self, e: Exposures, x: np.ndarray) -> float:
+        q = _worst(-(e.base_pnl + e.pnl @ x), self.beta, e.probabilities)
+        tail = np.flatnonzero(q)
+        return float(q[tail] @ (np.abs(e.base_pnl[tail]) + np.abs(e.pnl[tail]) @ np.abs(x)))
+
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         found = tails.get(id(self.expression))
         if found is None:

@@ -51,6 +51,11 @@ class _BoundGreek(LinearTerm):
     def constant(self, e: Exposures) -> float:
         return net_greek(e, self._spec.kind, self._spec.underlying, collateral=self._spec.collateral)
 
+    def constant_size(self, e: Exposures) -> float:
+        at = asset_column(e, self._spec.underlying)
+        held = float(np.abs(e.rows.quantity) @ np.abs(e.rows.greeks[greek(self._spec.kind), :, at]))
+        return held + (float(np.abs(e.coin_delta[:, at]).sum()) if self._spec.collateral else 0.0)
+
 
 class _Greek(Term):
     affine: ClassVar[bool] = True

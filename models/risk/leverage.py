@@ -86,6 +86,10 @@ class _BoundGrossLeverage:
         unit, held, rest = self._parts(e)
         return float(unit @ np.abs(held + x) + rest)
 
+    def size(self, e: Exposures, x: np.ndarray) -> float:
+        unit, held, rest = self._parts(e)
+        return float(unit @ (np.abs(held) + np.abs(x)) + rest)
+
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         unit, held, rest = self._parts(e)  # |h + x| = 2 max(x + h, 0) - (x + h): separable, so exact
         return Separable(-unit, rest - float(unit @ held), 2.0 * unit[None, :], -held[None, :])

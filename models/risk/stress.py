@@ -39,6 +39,9 @@ class _BoundStress(LinearTerm):
     def constant(self, e: Exposures) -> float:
         return -float(e.stress_base[self._at(e)])
 
+    def constant_size(self, e: Exposures) -> float:
+        return max(float(np.abs(e.stress_account_pnl[self._at(e)]).sum()), abs(self.constant(e)))
+
 
 class _BoundUnwind(_BoundStress):
     """Adds ``sum sell max(z, 0) + buy max(-z, 0)`` over all positions z after trading."""
@@ -86,6 +89,12 @@ class _BoundUnwind(_BoundStress):
         sell, buy = self._unit(e)
         z = e.positions(x)
         return super().evaluate(e, x) + float(sell @ np.maximum(z, 0.0) + buy @ np.maximum(-z, 0.0))
+
+    def size(self, e: Exposures, x: np.ndarray) -> float:
+        sell, buy = self._unit(e)
+        held = np.abs(e.rows.quantity)
+        held[e.candidate] += np.abs(x)
+        return super().size(e, x) + float((sell + buy) @ held)
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         """Exact: ``sell max(z, 0) + buy max(-z, 0) = (sell + buy) max(z, 0) - buy z``, a kink at minus what is held."""

@@ -81,6 +81,9 @@ class _BoundBucket(LinearTerm):
     def constant(self, e: Exposures) -> float:
         return float(self._per_unit(e) @ e.rows.quantity)
 
+    def constant_size(self, e: Exposures) -> float:
+        return float(np.abs(self._per_unit(e)) @ np.abs(e.rows.quantity))
+
 
 class _Bucket(Term):
     affine: ClassVar[bool] = True

@@ -83,6 +83,10 @@ class _BoundTrueLeverage:
         unit, held, rest = self._parts(e)
         return float(unit @ np.abs(held + x) + rest)
 
+    def size(self, e: Exposures, x: np.ndarray) -> float:
+        unit, held, rest = self._parts(e)
+        return float(unit @ (np.abs(held) + np.abs(x)) + rest)
+
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         unit, held, rest = self._parts(e)
         return Separable(-unit, rest - float(unit @ held), 2.0 * unit[None, :], -held[None, :])
@@ -129,6 +133,11 @@ class _BoundNetLeverage(LinearTerm):
         columns = _columns(e, self._spec.underlying)
         held = e.rows.greeks[greek("delta")][:, columns].T @ e.rows.quantity + e.collateral[:, columns].sum(axis=0)
         return float(held @ e.prices[columns] / _equity(e))
+
+    def constant_size(self, e: Exposures) -> float:
+        columns = _columns(e, self._spec.underlying)
+        held = np.abs(e.rows.greeks[greek("delta")][:, columns].T) @ np.abs(e.rows.quantity)
+        return float((held + np.abs(e.collateral[:, columns]).sum(axis=0)) @ e.prices[columns] / _equity(e))
 
 
 class NetLeverage(Term):

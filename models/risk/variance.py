@@ -48,6 +48,12 @@ class _BoundVariance:
         p = np.full(len(pnl), 1.0 / len(pnl)) if e.probabilities is None else e.probabilities
         return float(p @ (pnl - p @ pnl) ** 2)
 
+    def size(self, e: Exposures, x: np.ndarray) -> float:
+        # a deviation d is off by rounding of what it is summed from, m: d^2 by 2 |d| of that
+        pnl, summed = e.base_pnl + e.pnl @ x, np.abs(e.base_pnl) + np.abs(e.pnl) @ np.abs(x)
+        p = np.full(len(pnl), 1.0 / len(pnl)) if e.probabilities is None else e.probabilities
+        return float(2.0 * p @ (np.abs(pnl - p @ pnl) * (summed + p @ summed)))
+
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         pnl = e.base_pnl + e.pnl @ x
         p = np.full(len(pnl), 1.0 / len(pnl)) if e.probabilities is None else e.probabilities

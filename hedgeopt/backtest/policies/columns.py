@@ -191,4 +191,4 @@ def _scale(box: Box) -> np.ndarray:
 
 
 def _solution(x: np.ndarray, certificate: Certificate, sides: Any, box: Box, program: Program, part: Solution) -> Solution:
-    return Solution(x, certificate, tuple(sides), box, box.binding(x, program.scale), part.statistics)
+    return Solution(x, certificate, tuple(sides), box, box.binding(x), part.statistics)

@@ -14,6 +14,7 @@ from hedgeopt.backtest.policies.columns import Columns
 from hedgeopt.backtest.policies.protocol import Decision, Order, State, Transfer
 from hedgeopt.backtest.valuation import Promise
 from hedgeopt.certificate import relative_violation
+from hedgeopt.dust import swept
 from hedgeopt.errors import InfeasibleError
 from hedgeopt.exposing import expose
 from hedgeopt.models.arrays import Exposures
@@ -25,7 +26,6 @@ from hedgeopt.solve import Solution, solve_program
 
 __all__ = ["Optimizer", "orders_of"]
 
-_DUST = 1e-9
 _KEPT = 4
 _HOLDS = 1e-9
 
@@ -145,7 +145,7 @@ class Optimizer:
             program.problem.solve(method="tail", tolerance=0.1 * program.policy.tolerance)
         if program.variables.buy.value is None:
             raise error
-        return program.x()
+        return swept(e, program.x())  # nothing is proven about this one
 
     def _decision(self, e: Exposures, x: np.ndarray, events: Sequence[dict[str, Any]]) -> Decision:
         losses, p = -(e.base_pnl + e.pnl @ x), e.probabilities
@@ -162,10 +162,9 @@ def _solve(program: Program, e: Exposures) -> Solution:
 
 
 def orders_of(e: Exposures, x: np.ndarray) -> tuple[list[Order], list[Transfer]]:
-    """Trades x (N,) as orders and transfers; dust is dropped."""
-    size = np.abs(x) * e.rows.notional[e.candidate]
+    """Trades x (N,) as orders and transfers: all of them, as certified."""
     orders, transfers = [], []
-    for n in np.flatnonzero(size > max(_DUST * size.max(initial=0.0), 1e-6)):
+    for n in np.flatnonzero(x):
         row = e.candidate[n]
         item = e.rows.instruments[row]
         if item.nature.transfer:

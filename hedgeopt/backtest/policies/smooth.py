@@ -27,7 +27,7 @@ def solve_smooth(program: Program, e: Exposures) -> Solution | None:
         certificate, sides = certify(program, e, box, x, {})
         over = {side.name: side.violation for side in sides if relative_violation(side) > _HOLDS}
         if certificate.valid and not over:
-            return Solution(x, certificate, tuple(sides), box, box.binding(x, program.scale), {})
+            return Solution(x, certificate, tuple(sides), box, box.binding(x), {})
         for name, amount in over.items():
             tighten[name] = tighten.get(name, 0.0) + 1.5 * amount
     return None

@@ -1,5 +1,6 @@
 # hedgeopt: `make demo` solves the packaged example, `make test` runs the suite, `make check` the static checks.
 # An existing .venv is used as it is; otherwise one is made with the newest python3 (>= 3.11) found, or with PYTHON=...
+# What is installed is requirements/run.txt or dev.txt: exact versions with hashes, which `make lock` renews.
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -9,26 +10,35 @@ WORKERS ?= 2
 SOURCES := pyproject.toml $(shell find hedgeopt models constraints -name '*.py' -o -name '*.toml' -o -name '*.j2' | sort)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs clean
+.PHONY: help demo test check docs lock doctor campaign clean
 
 help:
 	@echo "make demo    solve the packaged example: prints the result, writes out/proposal.json and out/proposal.html"
 	@echo "make test    run the test suite"
 	@echo "make check   ruff, mypy, and whether the docs still tell the truth"
 	@echo "make docs    write docs/cli.md anew from the commands themselves"
+	@echo "make doctor  versions, platform, and combinations that are known to be bad"
+	@echo "make lock    renew requirements/*.txt, and the day as of which they are the latest"
+	@echo "make campaign  random checks in full numbers (hours); writes benchmarks/results/campaign"
 	@echo "make clean   remove what the others made"
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "hedgeopt needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(SOURCES) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check .
+# pip itself comes with Python; everything else is locked, what builds our own wheel included
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+OURSELVES := $(INSTALL) --no-deps --no-build-isolation
+
+$(VENV)/.installed: requirements/run.txt $(SOURCES) | $(BIN)/python
+	$(INSTALL) --require-hashes --requirement requirements/run.txt
+	$(OURSELVES) .
 	@touch $@
 
 # editable, so that tests and checks see the sources as they are; the wheel is tested by tests/test_packaging.py
-$(VENV)/.developing: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+$(VENV)/.developing: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(INSTALL) --require-hashes --requirement requirements/dev.txt
+	$(OURSELVES) --editable .
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
@@ -45,6 +55,23 @@ check: $(VENV)/.developing
 
 docs: $(VENV)/.developing
 	$(BIN)/python docs/build.py
+
+doctor: $(VENV)/.installed
+	$(BIN)/hedgeopt doctor
+
+# one resolution for every Python and platform; no address of an index and no path goes in
+AS_OF ?= $(shell date -u +%F)
+COMPILE = $(BIN)/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+          --exclude-newer $(AS_OF)T00:00:00Z --upgrade pyproject.toml requirements/build.in
+
+lock: | $(BIN)/python
+	test -x $(BIN)/uv || $(INSTALL) uv
+	$(COMPILE) --output-file requirements/run.txt
+	$(COMPILE) --extra dev --constraint requirements/run.txt --output-file requirements/dev.txt
+	echo $(AS_OF) > requirements/as-of
+
+campaign: $(VENV)/.developing
+	$(BIN)/python -m tests.campaign $(CAMPAIGN)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info out .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -1,4 +1,5 @@
-"""The command line: ``hedgeopt solve | risk | margin | check | scenarios | schema | demo | backtest | sweep``.
+"""The command line: ``hedgeopt solve | risk | margin | check | scenarios | schema | demo | backtest | sweep |
+doctor``.
 
 Only light modules load with this one, so that ``hedgeopt --help`` is immediate.
 """
@@ -13,7 +14,11 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every expected fault becomes one line on stderr."""
-    from hedgeopt.cli.run import guarded
-
     arguments = list(sys.argv[1:] if argv is None else argv)
-    return guarded(arguments or ["--help"])
+    try:
+        from hedgeopt.cli.run import guarded
+
+        return guarded(arguments or ["--help"], whole_process=argv is None)
+    except KeyboardInterrupt:  # before the command began, or after it ended
+        print("hedgeopt: interrupted", file=sys.stderr)
+        return 130

@@ -217,3 +217,11 @@ def sweep(
     from hedgeopt.cli import sweep as sweeps
 
     sweeps.sweep(config, out, workers, engine.value, scheduler, json)
+
+
+@app.command(epilog=EXIT_CODES)
+def doctor(json: Json = False) -> None:
+    """Show versions and platform, and what is known to go wrong with them; 1 when the installation is not fit for use."""
+    from hedgeopt.cli.doctor import doctor as command
+
+    raise typer.Exit(command(json))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json as json_text
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hedgeopt.cli.run import progress, say
+from hedgeopt.cli.streams import output
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.result import BacktestResult
@@ -32,7 +32,7 @@ def backtest(config: Path, out: Path | None = None, json: bool = False) -> None:
             _write(results, out)
     rows = [_row(result) for result in results]
     if json:
-        sys.stdout.write(json_text.dumps(rows, indent=2, allow_nan=False) + "\n")
+        output().write(json_text.dumps(rows, indent=2, allow_nan=False) + "\n")
     else:
         _print(rows)
     if out is not None:
@@ -102,4 +102,4 @@ def _print(rows: list[dict[str, Any]]) -> None:
         table.add_column(name, justify="left" if name in ("book", "policy") else "right")
     for row in rows:
         table.add_row(*(number(row[name]) if isinstance(row[name], float) else str(row[name]) for name in _COLUMNS))
-    Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False).print(table)
+    Console(file=output(), width=None if output().isatty() else _WIDTH, highlight=False).print(table)

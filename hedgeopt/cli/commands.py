@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_text
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgeopt.cli.inputs import MarketOptions, override, print_json, print_report, read_holdings, read_rules
 from hedgeopt.cli.run import progress, say
+from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def solve(
             stage("draw")
             proposal.write(out)
     if json:
-        sys.stdout.write(proposal.to_json())
+        output().write(proposal.to_json())
     else:
         from hedgeopt.report import proposal_report
 
@@ -127,14 +127,14 @@ def check(book: Path | None, market: MarketOptions, policy: Path | None, as_of: 
             lines += [f"note: {note}" for note in quotes.notes]
         if rules is not None and holdings is not None and quotes is not None:
             lines.append(_fit(holdings, quotes, rules, stage))
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    output().write("".join(f"{line}\n" for line in lines))
 
 
 def schema(kind: str) -> None:
     """Print a JSON Schema."""
     from hedgeopt.schema import input_schema
 
-    sys.stdout.write(json_text.dumps(input_schema(kind), indent=2) + "\n")
+    output().write(json_text.dumps(input_schema(kind), indent=2) + "\n")
 
 
 def demo(out: Path, json: bool = False) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -94,13 +94,13 @@ def print_json(data: Any) -> None:
     """JSON on stdout; what is not a number is null."""
     from hedgeopt.proposal import finite
 
-    sys.stdout.write(json.dumps(finite(data), indent=2, allow_nan=False) + "\n")
+    output().write(json.dumps(finite(data), indent=2, allow_nan=False) + "\n")
 
 
 def print_report(*renderables: Any, width: int = 100) -> None:
     """Rich text on stdout: as wide as the terminal, ``width`` columns elsewhere."""
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else width, highlight=False, markup=False)
+    console = Console(file=output(), width=None if output().isatty() else width, highlight=False, markup=False)
     for item in renderables:
         console.print(item)

@@ -24,8 +24,8 @@ __all__ = [
 
 EXIT_CODES = (
     "Exit codes: 0 solved, or input valid; 2 bad input or usage; 3 infeasible: no trade list meets every limit; "
-    "4 the solver could not certify an answer, or the objective has no lower bound; 1 unexpected error or closed output; "
-    "130 interrupted."
+    "4 the solver could not certify an answer, or the objective has no lower bound; 1 unexpected error, closed output, or "
+    "an installation not fit for use; 130 interrupted."
 )
 
 Book = Annotated[Path, typer.Option("--book", help="Book of accounts and positions, JSON.", metavar="BOOK.json")]

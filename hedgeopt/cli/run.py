@@ -2,70 +2,99 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
-from hedgeopt.errors import HedgeoptError
+from hedgeopt.cli.interrupt import INTERRUPTED, interrupted
+from hedgeopt.cli.streams import open_all, output, own_output, unseen
+from hedgeopt.errors import HedgeoptError, InfeasibleError
 
 __all__ = ["guarded", "progress", "say"]
 
-_INTERRUPTED, _PIPE_CLOSED, _UNEXPECTED, _USAGE = 130, 1, 1, 2
+_PIPE_CLOSED, _UNEXPECTED, _USAGE = 1, 1, 2
 _UsageError = typer.BadParameter.__base__  # click's, which newer typer carries inside
 assert _UsageError is not None
 
 
-def guarded(arguments: Sequence[str]) -> int:
+def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
     """Run the app on ``arguments``; see ``hedgeopt --help`` for the exit codes.
 
-    A traceback is shown only with ``--debug`` or ``HEDGEOPT_DEBUG=1``.
+    A traceback is shown only with ``--debug`` or ``HEDGEOPT_DEBUG=1``. ``whole_process``: nothing runs after this command.
     """
     debug = "--debug" in arguments or os.environ.get("HEDGEOPT_DEBUG", "") not in ("", "0")
-    try:
-        with warnings.catch_warnings():
-            if not debug:
-                warnings.simplefilter("ignore")
-            return _run(arguments)
-    except HedgeoptError as error:
-        if debug:
-            raise
-        return say(str(error), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        return say("interrupted", _INTERRUPTED)
-    except BrokenPipeError:
-        return _PIPE_CLOSED
-    except _UsageError as error:  # type: ignore[misc]
-        return say(_usage(error), _USAGE)
-    except Exception as error:
-        if debug:
-            raise
-        words = f"unexpected {type(error).__name__}: {error}; run again with --debug (or HEDGEOPT_DEBUG=1) for the traceback"
-        return say(words, _UNEXPECTED)
-    finally:
-        _drain()
+    open_all()
+    # interrupted() is outermost: it also covers the writing of what stdout still holds
+    with interrupted(whole_process), own_output(whole_process, debug):
+        try:
+            with warnings.catch_warnings():
+                if not debug:
+                    warnings.simplefilter("ignore")
+                return _run(arguments, debug)
+        except HedgeoptError as error:
+            if debug:
+                raise
+            return say(str(error), error.exit_code)
+        except (KeyboardInterrupt, typer.Abort):
+            return say("interrupted", INTERRUPTED)
+        except BrokenPipeError:
+            return _PIPE_CLOSED
+        except _UsageError as error:  # type: ignore[misc]
+            return say(_usage(error), _USAGE)
+        except Exception as error:
+            if debug:
+                raise
+            words = f"unexpected {type(error).__name__}: {error}"
+            return say(f"{words}; run again with --debug (or HEDGEOPT_DEBUG=1) for the traceback", _UNEXPECTED)
 
 
-def _drain() -> None:
-    """Flush stdout now; where that fails, whoever read it has gone, and Python must not try again at exit."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], debug: bool) -> int:
     from hedgeopt.cli.app import app
 
     command = typer.main.get_command(app)
+    _enclose(command, debug)
     result = command.main(args=list(arguments), prog_name="hedgeopt", standalone_mode=False)
-    sys.stdout.flush()
-    if result == _INTERRUPTED:  # typer's own translation of Ctrl-C
+    output().flush()
+    if result == INTERRUPTED:  # typer's own translation of Ctrl-C
         raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
+
+
+def _enclose(command: Any, debug: bool) -> None:
+    """Put every command's body, and those of its sub-commands, where only :func:`output` reaches stdout."""
+    for inner in getattr(command, "commands", {}).values():
+        _enclose(inner, debug)
+    body = command.callback
+    if body is None:
+        return
+
+    @functools.wraps(body)
+    def enclosed(*args: Any, **options: Any) -> Any:
+        try:
+            with unseen(debug):
+                return body(*args, **options)
+        except InfeasibleError as error:
+            if options.get("json"):
+                _print_violations(error)
+            raise
+
+    command.callback = enclosed
+
+
+def _print_violations(error: InfeasibleError) -> None:
+    """What a script reads when no trade list meets every limit."""
+    from hedgeopt.cli.inputs import print_json
+
+    violations = {
+        name: {"value": value, "limit": limit, "unit": unit} for name, (value, limit, unit) in error.violations.items()
+    }
+    print_json({"status": "infeasible", "message": str(error), "violations": violations})
 
 
 def say(message: str, code: int = 0) -> int:
@@ -82,7 +111,9 @@ def progress(first: str = "loading") -> Iterator[Callable[[str], None]]:
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(first) as status:
+    console = Console(stderr=True)
+    # the usual spinner is drawn in Braille
+    with console.status(first, spinner="dots" if console.encoding.startswith("utf") else "line") as status:
         yield lambda stage: status.update(_STAGES.get(stage, stage))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hedgeopt.cli.run import say
+from hedgeopt.cli.streams import output
 from hedgeopt.errors import HedgeoptError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def sweep(
         )
     result.write(out)
     if json:
-        sys.stdout.write(result.to_json())
+        output().write(result.to_json())
     else:
         _print(result)
     say(f"wrote {out / 'sweep.json'}, {out / 'sweep.html'}, {out / 'trials.csv'} and {out / 'winner.toml'}")
@@ -100,7 +101,7 @@ def _print(result: SweepResult) -> None:
         table.add_column(name.replace("_", " "), justify="right")
     for row in result.trials.head(_SHOWN).to_dict(orient="records"):
         table.add_row(*(value_words(row[name]) for name in result.winner), *(number(float(row[name])) for name in measures))
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    console = Console(file=output(), width=None if output().isatty() else _WIDTH, highlight=False)
     console.print(table)
     lines = [f"Winner: {setting_words(result)}", deflated_words(result), noise_words(result), result.note]
     console.print("\n".join(line for line in lines if line))

@@ -10,6 +10,7 @@ import cvxpy as cp
 from cvxpy import settings as s
 from cvxpy.error import SolverError
 
+from hedgeopt.quiet import silence_highs
 from hedgeopt.tail.masters.options import solver_options
 
 _STATUS = {
@@ -78,6 +79,8 @@ def _has_point(problem: cp.Problem) -> bool:
 
 def _solve(problem: cp.Problem, name: str, options: dict[str, Any]) -> Answer:
     """``problem.solve(solver=name, **options)``, keeping the solver's arrays and its own answer."""
+    if name == "HIGHS":
+        silence_highs()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*DPP.*")
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")

@@ -14,6 +14,7 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
+from hedgeopt.quiet import without_output
 from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters import basis as bases
 from hedgeopt.tail.masters.base import Piece, Point, no_point
@@ -125,7 +126,7 @@ class SimplexMaster(WorkingMaster):
         """The solver of this problem, kept from solve to solve."""
         h = self.memory.get("highs")
         if h is None:
-            h = self.memory["highs"] = highspy.Highs()
+            h = self.memory["highs"] = without_output(highspy.Highs)
             for name, value in _OPTIONS:
                 h.setOptionValue(name, value)
         return h

@@ -1,0 +1,153 @@
+"""Standard output of a command: ours alone, and never at odds with the terminal's encoding.
+
+While a command runs, file descriptor 1 and ``sys.stdout`` lead to the null device (with ``--debug`` to stderr), so that
+nothing a library prints, in Python or in C, can come between the lines of our answer. Our own words go to :func:`output`, a
+stream on a copy of the descriptor that the process was given. A command must therefore write there, not with ``print``.
+
+What the encoding cannot express is written as near as it can be (``≥`` as ``>=``), else as ``?``: a terminal in cp437 must
+not cost the answer of a long solve.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from hedgeopt.quiet import STDOUT, flush_c
+
+__all__ = ["NEAREST", "open_all", "output", "own_output", "unseen"]
+
+NEAREST = "hedgeopt.nearest"
+_WORDS = str.maketrans(
+    {
+        "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "…": "...", "×": "x", "·": "*", "÷": "/", "±": "+/-",
+        "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "→": "->", "←": "<-", "≪": "<<", "≫": ">>", "√": "sqrt", "∞": "inf",
+        "‘": "'", "’": "'", "“": '"', "”": '"', "•": "*", "Δ": "delta", "Γ": "gamma", "Θ": "theta", "σ": "sigma",
+        "α": "alpha", "β": "beta", "λ": "lambda", "μ": "mu", "µ": "u", "ρ": "rho", "τ": "tau", "Σ": "sum", "∑": "sum",
+        "€": "EUR", "£": "GBP", "°": " deg",
+    }
+)  # fmt: skip
+_current: TextIO | None = None
+
+
+def output() -> TextIO:
+    """The stream for a command's own words; outside a command it is ``sys.stdout``."""
+    return _current if _current is not None else sys.stdout
+
+
+def _nearest(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    # an error handler's answer must itself be encodable: plain ASCII
+    told = unicodedata.normalize("NFKD", error.object[error.start : error.end].translate(_WORDS))
+    return "".join(c if c.isascii() else "" if unicodedata.combining(c) else "?" for c in told), error.end
+
+
+codecs.register_error(NEAREST, _nearest)
+
+
+@contextlib.contextmanager
+def own_output(whole_process: bool, debug: bool = False) -> Iterator[None]:
+    """Take standard output for our own words.
+
+    ``whole_process``: the process is this command alone. Descriptor 1 is then not given back at the end, because libraries
+    may still print while Python ends. Otherwise (tests, notebooks, other programs) everything is as before afterwards.
+    """
+    global _current
+    given = sys.stdout
+    if _descriptor(given) != STDOUT:  # somebody's own stream, which C cannot write to
+        with _lenient(given):
+            _current = given
+            try:
+                yield
+            finally:
+                _current = None
+        return
+    given.flush()
+    flush_c()
+    kept = os.dup(STDOUT)
+    _point(STDOUT, 2 if debug else None)
+    encoding = getattr(given, "encoding", None) or "utf-8"
+    lines = 1 if os.isatty(kept) else -1
+    own = open(kept, "w", buffering=lines, encoding=encoding, errors=_errors(given))  # noqa: SIM115
+    _current = sys.stdout = own
+    try:
+        yield
+    finally:
+        # what cannot be written now can never be: whoever read it has gone, and Python must not try again at exit
+        try:
+            own.flush()
+        except OSError:
+            _point(kept, None)
+        flush_c()
+        if not whole_process:
+            os.dup2(kept, STDOUT)
+            _current, sys.stdout = None, given
+            own.close()
+
+
+@contextlib.contextmanager
+def unseen(debug: bool = False) -> Iterator[None]:
+    """``print`` leads nowhere (with ``debug`` to stderr): for the body of a command."""
+    if debug:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+        return
+    with open(os.devnull, "w", encoding="utf-8", errors="replace") as sink, contextlib.redirect_stdout(sink):
+        yield
+
+
+def open_all() -> None:
+    """No descriptor below 3 may be free: a file opened later would get it, and what is printed would be written there."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            _point(descriptor, None)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    if sys.stdout is None:  # closed by whoever called: nobody wants to read
+        sys.stdout = open(STDOUT, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def _point(descriptor: int, target: int | None) -> None:
+    """Let ``descriptor`` lead where ``target`` does; None is the null device."""
+    new = os.open(os.devnull, os.O_RDWR) if target is None else os.dup(target)
+    if new == descriptor:  # it was closed
+        os.set_inheritable(descriptor, True)
+    else:
+        os.dup2(new, descriptor)
+        os.close(new)
+
+
+def _descriptor(stream: Any) -> int | None:
+    try:
+        return int(stream.fileno())
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _errors(stream: Any) -> str:
+    """The stream's own error handler, unless that would raise."""
+    own = getattr(stream, "errors", None) or "strict"
+    return NEAREST if own in ("strict", "surrogateescape", "surrogatepass") else own
+
+
+@contextlib.contextmanager
+def _lenient(stream: Any) -> Iterator[None]:
+    if not isinstance(stream, io.TextIOWrapper) or _errors(stream) != NEAREST:
+        yield
+        return
+    before = stream.errors
+    stream.reconfigure(errors=NEAREST)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            stream.reconfigure(errors=before)

@@ -39,7 +39,13 @@ def parse_json(path: str | Path, what: str) -> Any:
     """The JSON value in a file; duplicate keys and NaN are refused."""
     text = read_text(path, what)
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        if "\\u" in text:
+            json.dumps(data, ensure_ascii=False).encode("utf-8")
+        return data
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise InputError("holds half a character, which no text can hold", file=path, value=half) from None
     except json.JSONDecodeError as error:
         end = "; the file ends early: is it truncated?" if error.pos >= len(text.rstrip()) else ""
         raise InputError(f"is not JSON: {error.msg} at line {error.lineno}{end}", file=path) from None

@@ -19,7 +19,7 @@ help:
 	@echo "make docs    write docs/cli.md anew from the commands themselves"
 	@echo "make doctor  versions, platform, and combinations that are known to be bad"
 	@echo "make lock    renew requirements/*.txt, and the day as of which they are the latest"
-	@echo "make campaign  random checks in full numbers (hours); writes benchmarks/results/campaign"
+	@echo "make campaign  random checks in full numbers (hours); writes benchmarks/campaign/results"
 	@echo "make clean   remove what the others made"
 
 $(BIN)/python:
@@ -71,7 +71,7 @@ lock: | $(BIN)/python
 	echo $(AS_OF) > requirements/as-of
 
 campaign: $(VENV)/.developing
-	$(BIN)/python -m tests.campaign $(CAMPAIGN)
+	$(BIN)/python -m benchmarks.campaign $(CAMPAIGN)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info out .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -28,6 +28,7 @@ class Side:
 
     ``dual`` is the shadow price, non-negative: USD of objective saved per unit by which the limit is eased. ``size`` is the
     sum of the magnitudes of all that value and limit are summed from, in their unit: what rounding is judged by.
+    ``sizing`` marks the size limit of one instrument, of which there may be hundreds: reports list it only where it binds.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Side:
     sign: int
     dual: float = 0.0
     size: float = 0.0
+    sizing: bool = False
 
     @property
     def violation(self) -> float:
@@ -83,7 +85,9 @@ class Constraint(Word, Record):
 
 
 class BoxConstraint(Word, Record):
-    """A limit on each trade alone: the program takes the tightest box of all such limits.
+    """A limit on sizes: the program takes the tightest box of all such limits, for each account alone.
+
+    Where several accounts trade or hold one instrument, ``largest_trade`` and ``largest_position`` limit all of them.
 
     ``box`` returns ``(lower, upper)`` (N,) with ``lower <= 0 <= upper`` wherever the present position allows it.
     """
@@ -99,3 +103,11 @@ class BoxConstraint(Word, Record):
     def box(self, e: Exposures) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest trade (N,) in each candidate, in its quantity unit; infinite where this limit is silent."""
         raise NotImplementedError
+
+    def largest_trade(self, e: Exposures) -> np.ndarray:
+        """(N,) largest gross trade in each candidate's instrument over all accounts; infinite where there is none."""
+        return np.full(e.n_candidates, np.inf)
+
+    def largest_position(self, e: Exposures) -> np.ndarray:
+        """(N,) largest gross position in each candidate's instrument over all accounts; infinite where there is none."""
+        return np.full(e.n_candidates, np.inf)

@@ -15,7 +15,10 @@ __all__ = ["OrderLimit"]
 
 
 class OrderLimit(BoxConstraint):
-    """No single trade above ``notional`` USD of underlying, or above ``quantity`` units (the tighter if both are given)."""
+    """No trade in one instrument above ``notional`` USD of underlying, or above ``quantity`` units (the tighter of both).
+
+    Per instrument: what several accounts buy and sell of it is added up, without netting.
+    """
 
     unit: ClassVar[str] = "USD of notional, or quantity units"
     source: ClassVar[str] = "the desk's own limit"
@@ -45,3 +48,7 @@ class OrderLimit(BoxConstraint):
             largest = np.minimum(largest, self.quantity)
         largest = np.where(selected(self.only, e), largest, np.inf)
         return -largest, largest
+
+    def largest_trade(self, e: Exposures) -> np.ndarray:
+        """The same over all accounts."""
+        return self.box(e)[1]

@@ -15,7 +15,7 @@ __all__ = ["Participation"]
 
 
 class Participation(BoxConstraint):
-    """No trade above ``share`` of the instrument's open interest.
+    """No trade above ``share`` of the instrument's open interest, over all accounts that trade it, without netting.
 
     Where the market gives no open interest the instrument is not traded, unless ``missing`` is "skip": then this limit is
     silent there and the other limits must bound the trade.
@@ -40,3 +40,7 @@ class Participation(BoxConstraint):
         largest = np.where(np.isnan(e.open_interest), unknown, self.share * e.open_interest)
         largest = np.where(selected(self.only, e), largest, np.inf)
         return -largest, largest
+
+    def largest_trade(self, e: Exposures) -> np.ndarray:
+        """The same over all accounts."""
+        return self.box(e)[1]

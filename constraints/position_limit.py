@@ -17,7 +17,8 @@ __all__ = ["PositionLimit"]
 class PositionLimit(BoxConstraint):
     """No position above ``notional`` USD or ``quantity`` units after trading, long or short.
 
-    A position already beyond the limit may only be reduced; ``long_only`` forbids short positions in the same way.
+    Per instrument: positions of all accounts in it are added up, without netting. A position already beyond the limit may
+    only be reduced, and a sum beyond it not grow; ``long_only`` forbids short positions of each account in the same way.
     """
 
     unit: ClassVar[str] = "USD of notional, or quantity units"
@@ -42,14 +43,21 @@ class PositionLimit(BoxConstraint):
 
     def box(self, e: Exposures) -> tuple[np.ndarray, np.ndarray]:
         """``-cap - held <= x <= cap - held``, widened so that 0 is allowed (a breach may only shrink)."""
-        cap = np.full(e.n_candidates, np.inf)
-        if self.notional is not None:
-            cap = self.notional / e.rows.notional[e.candidate]
-        if self.quantity is not None:
-            cap = np.minimum(cap, self.quantity)
+        cap = self._cap(e)
         held = e.rows.quantity[e.candidate]
         least = np.zeros_like(cap) if self.long_only else -cap
         applies = selected(self.only, e)
         lower = np.where(applies, np.minimum(least - held, 0.0), -np.inf)
         upper = np.where(applies, np.maximum(cap - held, 0.0), np.inf)
         return lower, upper
+
+    def largest_position(self, e: Exposures) -> np.ndarray:
+        """The same limit over all accounts, whether they may trade or not."""
+        return np.where(selected(self.only, e), self._cap(e), np.inf)
+
+    def _cap(self, e: Exposures) -> np.ndarray:
+        """(N,) units held at most."""
+        cap = np.full(e.n_candidates, np.inf)
+        if self.notional is not None:
+            cap = self.notional / e.rows.notional[e.candidate]
+        return cap if self.quantity is None else np.minimum(cap, self.quantity)

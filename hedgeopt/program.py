@@ -14,6 +14,7 @@ from hedgeopt.constraints.collateral_balance import CollateralBalance, Withdrawa
 from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Constraint, Side
 from hedgeopt.constraints.limit import paired
 from hedgeopt.constraints.margin_utilisation import DeltaCaps
+from hedgeopt.constraints.over_accounts import OverAccounts, shared_instruments
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.term import Margin
@@ -67,7 +68,10 @@ def limits_of(policy: Policy, e: Exposures) -> list[Constraint]:
     network: list[Constraint] = [CollateralBalance(), Withdrawals()] if len(e.links) else []
     margins = [part.term for part in policy.minimize if isinstance(part.term, Margin)]
     caps: list[Constraint] = [DeltaCaps(venue=term.venue, account=term.account) for term in dict.fromkeys(margins)]
-    return paired([spec for spec in policy.subject_to if not isinstance(spec, BoxConstraint)]) + network + caps
+    sizes = [rule for rule in policy.subject_to if isinstance(rule, BoxConstraint)]
+    over = OverAccounts(rules=tuple(sizes), order_notional=policy.candidates.max_order_notional)
+    shared: list[Constraint] = [over] if shared_instruments(e, position=True) else []
+    return paired([spec for spec in policy.subject_to if not isinstance(spec, BoxConstraint)]) + network + caps + shared
 
 
 class Program:

@@ -270,6 +270,7 @@ def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
                 "breached_before": old.violation > allowance(old),
             }
             for old, side in zip(before, solution.sides, strict=True)
+            if not side.sizing or side.dual > 0.0 or abs(relative_violation(side)) <= _BINDING
         ],
         columns=["limit", "before", "after", "bound", "sense", "unit", "binding", "shadow_price", "breached_before"],
     )

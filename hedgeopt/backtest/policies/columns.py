@@ -21,6 +21,7 @@ from hedgeopt.backtest.policies.smooth import solve_smooth
 from hedgeopt.certificate import Certificate, certify
 from hedgeopt.constraints.constraint import BoxConstraint
 from hedgeopt.constraints.limit import Limit
+from hedgeopt.constraints.over_accounts import shared_instruments
 from hedgeopt.errors import CertificateError, InfeasibleError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.carry import Carry
@@ -81,7 +82,7 @@ class Columns:
 
     def solve(self, e: Exposures) -> Solution | None:
         """Trades certified over all candidates; None where a solve over everything has to decide."""
-        if not self.fits or not e.n_candidates or len(e.links):
+        if not self.fits or not e.n_candidates or len(e.links) or shared_instruments(e, position=True):
             return None
         slots = self.slots if e.n_candidates > 2 * self.slots else e.n_candidates
         program, box = self._program(e, slots), trade_box(self.rules, e)

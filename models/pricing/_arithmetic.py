@@ -12,13 +12,14 @@ numba's cache does not see changes across files: after editing this one, touch t
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
-inline = numba.njit(forceinline=True, error_model="numpy", cache=True)
+from hedgeopt.models.compiled import compiled
+
+inline = compiled(forceinline=True, error_model="numpy")
 
 SHIFTER = 6755399441055744.0  # 1.5 * 2**52: adding it rounds to an integer that sits in the low bits
 LOG2_E = 1.4426950408889634

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
-kernel = numba.njit(error_model="numpy", cache=True, nogil=True)
+from hedgeopt.models.compiled import compiled
+
+kernel = compiled(error_model="numpy", nogil=True)
 
 
 @kernel

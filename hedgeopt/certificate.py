@@ -26,7 +26,7 @@ from hedgeopt.models.separable import Separable
 from hedgeopt.plain_limits import plain_margin, plain_sides
 from hedgeopt.program import Box, Program
 
-__all__ = ["Certificate", "allowance", "certify", "relative_violation"]
+__all__ = ["Certificate", "allowance", "certify", "lower_bound", "relative_violation"]
 
 _FEASIBILITY = 1e-9
 _ROUNDING = 8.0 * float(np.finfo(float).eps)
@@ -106,13 +106,12 @@ def certify(
             violation = float(np.max(constraint.violation()))
             if violation > worst:
                 worst_name, worst = f"added constraint {constraint.id}", violation
-        added = _added_minorant(program, e, x)
     if worst <= _FEASIBILITY:  # the plain rules cost more time, and an answer that breaks its encoding is refused anyway
         for plain in plain_sides(program.policy, e, x):
             if plain.excess > max(worst, _FEASIBILITY):
                 worst_name, worst = f"{plain.side.name} (by the venue's rule)", plain.excess
     objective = _plain_objective(program, e, x)
-    bound = (program.lagrangian(e, x, tails) + added).minimum(box.lower, box.upper)
+    bound = lower_bound(program, e, box, x, tails)
     gap = (objective - bound) / max(1.0, abs(objective))
     tolerance = program.policy.tolerance
     certificate = Certificate(
@@ -126,6 +125,13 @@ def certify(
         optimal=abs(gap) <= tolerance,  # a bound above the objective proves that something is wrong
     )
     return certificate, sides
+
+
+def lower_bound(program: Program, e: Exposures, box: Box, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> float:
+    """What no feasible trade list in the box goes below, by the shadow prices of the last solve."""
+    with program.placed(x):
+        added = _added_minorant(program, e, x)
+    return (program.lagrangian(e, x, tails) + added).minimum(box.lower, box.upper)
 
 
 def _plain_objective(program: Program, e: Exposures, x: np.ndarray) -> float:

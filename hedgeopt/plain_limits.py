@@ -196,17 +196,23 @@ def _survival(spec: SurviveStress, e: Exposures, x: np.ndarray) -> Iterator[Plai
 
 
 def _withdrawals(e: Exposures, x: np.ndarray) -> Iterator[PlainSide]:
-    """Initial margin stays covered, or the account as short as it was, wherever collateral may leave."""
-    for c in sorted(set(e.links.source.tolist())):
+    """Initial margin stays covered, or the account as short as it was, wherever collateral leaves."""
+    for c in sorted({c for c, _ in _left(e, x)}):
         before, after = AccountAfter.of(e, c, np.zeros_like(x)), AccountAfter.of(e, c, x)
         short = max(before.need("initial") + before.lost("initial") - before.equity, 0.0)
         need = after.need("initial") + after.lost("initial")
         yield PlainSide(Side(f"withdrawal {e.accounts[c]}", "USD", need, after.equity + short, 1), after.size)
 
 
+def _left(e: Exposures, x: np.ndarray) -> set[tuple[int, int]]:
+    """Accounts and assets that something is sent from."""
+    links = zip(e.links.candidate, e.links.source, e.links.asset, strict=True)
+    return {(int(c), int(a)) for i, c, a in links if x[i] > 0.0}
+
+
 def _balances(e: Exposures, x: np.ndarray) -> Iterator[PlainSide]:
     """Nothing leaves that is not there: units after trading, or the debt as it was."""
-    for c, a in sorted({(int(c), int(a)) for c, a in zip(e.links.source, e.links.asset, strict=True)}):
+    for c, a in sorted(_left(e, x)):
         posted, after = float(e.collateral[c, a]), AccountAfter.of(e, c, x)
         outflow = posted - float(after.collateral[a])
         name = f"{e.assets[a]} of {e.accounts[c]}"

@@ -95,6 +95,8 @@ class Program:
         self.trades = cp.multiply(self._scale, self.variables.net)
         self._bound: dict[Term, BoundTerm] = {}
         self._added: list[cp.Constraint] = []
+        self._off: frozenset[tuple[int, int]] = frozenset()
+        self._compiled_off = self._off
         self._shown: dict[int, dict[str, str]] = {}  # per limit: what its sides call themselves, and what they are called
         self.objective_terms = [(part.weight, part.term, self._term(part.term, e)) for part in policy.minimize]
         self.limits: list[BoundConstraint] = [
@@ -117,6 +119,20 @@ class Program:
     def added(self) -> tuple[cp.Constraint, ...]:
         """The constraints added by :meth:`extend`."""
         return tuple(self._added)
+
+    @property
+    def off(self) -> frozenset[tuple[int, int]]:
+        """Accounts and assets whose rules on leaving collateral are switched off; see :mod:`hedgeopt.branches`."""
+        return self._off
+
+    def switch(self, off: frozenset[tuple[int, int]], *, compile: bool = True) -> None:
+        """Leave out the rules of some accounts and assets; without ``compile`` only in what is evaluated."""
+        self._off = off
+        for limit in self.limits:
+            if hasattr(limit, "switch"):
+                limit.switch(off)
+        if compile and off != self._compiled_off:
+            self._compiled_off, self.problem = off, self._assemble()
 
     def update(self, e: Exposures, box: Box, tighten: Mapping[str, float] | None = None) -> None:
         """Load new data of the same structure; nothing is compiled again."""

@@ -12,6 +12,7 @@ import cvxpy as cp
 import numpy as np
 
 from hedgeopt.book import Book
+from hedgeopt.branches import best_branch
 from hedgeopt.certificate import Certificate, allowance, certify
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.dust import sweepings
@@ -93,6 +94,13 @@ def solve_program(program: Program, e: Exposures, stages: Stages | None = None) 
     """
     stages = stages or Stages()
     box = trade_box(program.policy, e)
+    if not len(e.links):
+        return _solve_inside(program, e, box, stages)
+    return best_branch(program, e, box, lambda inside: _solve_inside(program, e, inside, stages))
+
+
+def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages) -> Solution:
+    """The program as it is switched, inside a box."""
     attempts: list[Attempt] = []
     for solver in solver_order(program.problem, program.policy.solver):
         with stages("build"):
@@ -238,6 +246,7 @@ def infeasible(program: Program, e: Exposures, box: Box) -> InfeasibleError:
     if program.added:
         return InfeasibleError("no trade list meets every limit together with the added constraints")
     elastic = Program(program.policy, e, elastic=True)
+    elastic.switch(program.off)
     elastic.update(e, box)
     elastic.problem.solve(method="tail", tolerance=1e-6)
     if elastic.variables.buy.value is None:

@@ -136,7 +136,10 @@ class Judge:
             # A bound above a feasible value is none: a gap of zero would be a lie.
             self.lower, self.gap = -np.inf, np.inf
         out.lower, out.upper, out.gap = self.lower, self.upper, self.gap
-        out.status = "optimal" if self.gap <= 10 * self.options.tolerance else "optimal_inaccurate"
+        # A bound that is a solver's word is reported, and is no proof.
+        out.proven = bool(np.isfinite(self.lower)) and not (self.dual is not None and self.dual.details.get("claimed"))
+        exact = out.proven and self.gap <= 10 * self.options.tolerance
+        out.status = "optimal" if exact else "optimal_inaccurate"
         if self.dual is None:
             # No round of this level: the weights that attain the CVaR of the point, and no bound.
             out.weights = [a.model.worst(L) for a, L in zip(self.active, self.losses, strict=True)]

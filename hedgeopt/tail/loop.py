@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from hedgeopt.tail.source import Index, Vector
 # Gap at which a coarse level hands over, the loosest accuracy of a master, the box that replaces an unbounded relaxation,
 # and the share of the boundary up to which misplaced scenarios are few: the next round may be the last.
 COARSE, ROUGH, BOX, FEW = 2e-2, 2e-2, 1e6, 0.12
+# The box grows by this factor until it is this large.
+STEP, LARGEST = 1e3, 1e15
 
 
 class Loop:
@@ -104,7 +107,7 @@ class Loop:
             out.master_seconds += time.perf_counter() - t
             out.rounds += 1
             out.iterations += point.iterations
-            if point.status == "unbounded" and self._bound(point.master, active):
+            if point.status == "unbounded" and self._bound(point, active):
                 continue
             if point.status == "late":
                 break
@@ -118,6 +121,7 @@ class Loop:
             point.gap = gap
             if judge.contradicted() and self.chosen + 1 < len(self._makers):
                 # A bound above a feasible value disproves the master, whatever it says.
+                self._note(point, "failed", "a bound above a feasible value")
                 self.chosen += 1
                 judge, point = Judge(options, active, final), None
                 continue
@@ -128,11 +132,12 @@ class Loop:
             stop = gap <= goal or (nothing and accuracy <= 0.1 * goal)
             late = options.late()
             if stop or late:
+                if final and not late and self._boxed(point, judge, active):
+                    if out.status == "unbounded":
+                        return judge.best or point
+                    continue
                 if final:
                     judge.store(out)
-                    box = getattr(point.master, "box", None)
-                    if box is not None and np.abs(point.y).max(initial=0.0) > 0.99 * box:
-                        out.status = "unbounded"
                     out.status = "user_limit" if late and not stop else out.status
                 return judge.best or point
             t = time.perf_counter()
@@ -158,19 +163,70 @@ class Loop:
             point.master = master
             if point.status != "failed":
                 break
+            refusal = point.details.get("refusal")
+            self._note(point, "failed", refusal.reason if refusal else "", bool(refusal and refusal.technical))
             if self.options.verbose and i + 1 < self.fallbacks:
                 print(f"tail: {master.name} gives way to {self.master(i + 1).name}", flush=True)
         self.chosen = i if i + 1 < len(self._makers) else self.chosen
         return point
 
+    def _note(self, point: Point, status: str, reason: str, technical: bool = False) -> None:
+        """Remember that a master had no answer, for the caller: nobody is replaced silently."""
+        name = point.master.name
+        for known in self.out.failures:
+            if (known["master"], known["reason"]) == (name, reason):
+                known["rounds"] += 1
+                return
+        self.out.failures.append({"master": name, "status": status, "reason": reason, "technical": technical, "rounds": 1})
+
     @staticmethod
-    def _bound(master: Any, active: list[ActiveSet]) -> bool:
+    def _bound(point: Point, active: list[ActiveSet]) -> bool:
         """A relaxation may be unbounded where the whole is not: look at scenarios inside a large box first."""
         covered = all((a.state[a.model.caps > 0] == BOUNDARY).all() or a.mass == 1.0 for a in active)
-        if covered or getattr(master, "box", BOX) is not None:
+        if covered or point.details.get("still") or getattr(point.master, "box", BOX) is not None:
             return False
-        master.box = BOX
+        point.master.box = BOX
         return True
+
+    def _boxed(self, point: Point, judge: Judge, active: list[ActiveSet]) -> bool:
+        """Whether a box stood for an unbounded relaxation, and there is more to be done: a ray proven, or another round."""
+        master: Any = point.master
+        box = getattr(master, "box", None)
+        if box is None:
+            return False
+        if not master.beyond(point.y, 0.99):
+            if getattr(master, "boundless", True):
+                return False
+            # The scenarios that were missing are there now: once more without the box, for a bound.
+            master.box = None
+            return True
+        if np.isfinite(judge.upper) and self._runs_off(active, master):
+            judge.store(self.out)
+            self.out.status = "unbounded"
+            return True
+        master.box = box * STEP
+        return bool(master.box <= LARGEST)
+
+    def _runs_off(self, active: list[ActiveSet], master: Any) -> bool:
+        """Whether there is a ray for all scenarios: rounds as for a point, on the linear parts of the losses."""
+        for _ in range(self.options.max_rounds):
+            pieces = [replace(a.piece(), offset=np.zeros(len(a.boundary)), constant=0.0) for a in active]
+            r = master.ray(pieces)
+            if r is None or self.options.late():
+                return False
+            y = master.moves(r)
+            losses = [a.model.losses(y, self.options.threads) - a.model.offset for a in active]
+            if master.falls(pieces, r, np.array([a.model.tail(L)[0] for a, L in zip(active, losses, strict=True)])):
+                return True
+            grown = 0
+            for a, L in zip(active, losses, strict=True):
+                _, level = a.reduced(L)
+                wrong = a.misplaced(L, level, 1e-12 * abs(level), max(300, a.model.width))
+                a.grow(wrong)
+                grown += len(wrong)
+            if not grown:
+                return False
+        return False
 
     def _report(self, active: list[ActiveSet], wrong: list[Index], lower: float, gap: float, point: Point) -> None:
         print(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -59,5 +60,9 @@ class Outcome:
     iterations: int = 0
     losses: list[Vector] = field(default_factory=list)
     q: list[Vector] = field(default_factory=list)
+    proven: bool = False
+    """Whether ``lower`` is shown by the data; otherwise it is a solver's word, or infinite."""
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    """Masters that had no answer: name, status, reason, whether technical, in how many rounds."""
     dual: Point | None = None
     """The master solve that proved the bound (``point`` has the best objective); None when none did."""

@@ -9,6 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import cvxpy as cp
+import numpy as np
 from cvxpy import settings as s
 from cvxpy.error import DCPError, SolverError
 
@@ -113,8 +114,12 @@ def solve(
         # Small dense factorisations lose time to BLAS threads; the pass has its own.
         outcome = loop.run(start if start is not None and len(start) == width else None, kept)
     if outcome.status == "failed":
-        reason = getattr(outcome.master, "reason", "") or "it found no solution"
-        raise SolverError(f"The tail solver failed: master {outcome.master.name}: {reason}")
+        reason = "; ".join(f"master {f['master']}: {f['reason'] or 'it found no solution'}" for f in outcome.failures)
+        raise SolverError(f"The tail solver failed: {reason or 'no master found a solution'}")
+    for failure in outcome.failures:
+        if failure["technical"]:
+            answered = outcome.master.name
+            warnings.warn(f"Master {failure['master']} failed: {failure['reason']}; {answered} answered.", stacklevel=3)
     if outcome.status == "late":
         limit = f"time_limit={time_limit:g} s" if options.late() else f"max_rounds={max_rounds}"
         raise SolverError(f"The tail solver has no point: {limit} ended it before the first round did.")
@@ -122,7 +127,13 @@ def solve(
         parts.memory["y"] = outcome.point.y
         _keep(parts, outcome, width)
     if outcome.status == s.OPTIMAL_INACCURATE:
-        warnings.warn(f"The tail solver stopped at a relative gap of {outcome.gap:.1e}.", stacklevel=3)
+        if outcome.proven:
+            message = f"The tail solver stopped at a relative gap of {outcome.gap:.1e}."
+        elif np.isfinite(outcome.lower):
+            message = f"The gap of {outcome.gap:.1e} is the word of {outcome.master.name}: bound not proven."
+        else:
+            message = "Bound not proven: variables that no limit bounds leave the gap open."
+        warnings.warn(message, stacklevel=3)
     return store(problem, parts, outcome)
 
 

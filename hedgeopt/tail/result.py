@@ -45,6 +45,8 @@ def store(problem: cp.Problem, parts: Split, outcome: Outcome) -> float:
         "master": outcome.master.name,
         "master_seconds": outcome.master_seconds,
         "pass_seconds": outcome.pass_seconds,
+        "proven": outcome.proven,
+        "failures": outcome.failures,
         "tails": [],
     }
     if outcome.status in (s.INFEASIBLE, s.UNBOUNDED):

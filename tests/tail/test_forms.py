@@ -17,13 +17,13 @@ BASE = RNG.normal(size=S)
 W = RNG.random(S) + 0.5
 
 
-def agree(build, rel: float = 1e-6, solver: str = "CLARABEL") -> cp.Problem:
+def agree(build, rel: float = 1e-6, solver: str = "CLARABEL", status: str | None = None) -> cp.Problem:
     """``build(cvar)`` with our atom through an ordinary solver against the same through the tail solver."""
     want = build(tail.cvar)
     want.solve(solver=solver)
     got = build(cp.cvar)
     got.solve(method="tail", threads=1)
-    assert got.status == want.status
+    assert got.status == (status or want.status)
     assert got.value == pytest.approx(want.value, rel=rel, abs=1e-7)
     return got
 
@@ -97,7 +97,8 @@ def test_mixed_integer() -> None:
         lots = cp.Variable(N, integer=True)
         return cp.Problem(cp.Minimize(cvar(-(P @ lots) - 4 * BASE, 0.9)), [lots >= -5, lots <= 5])
 
-    got = agree(build, solver="HIGHS")
+    with pytest.warns(UserWarning, match="bound not proven"):
+        got = agree(build, solver="HIGHS", status="optimal_inaccurate")
     assert got.solver_stats.extra_stats["master"] == "HIGHS"
 
 

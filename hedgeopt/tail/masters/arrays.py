@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from cvxpy.reductions.solution import Solution
 
 from hedgeopt.tail.compiled import Compiled
-from hedgeopt.tail.masters.base import Point
+from hedgeopt.tail.masters.base import Piece, Point, Refusal, no_point
 from hedgeopt.tail.masters.layout import Layout
+from hedgeopt.tail.masters.scaled import Scaled
+from hedgeopt.tail.masters.verdict import falls, infeasible, ray
 from hedgeopt.tail.source import Vector
 
 
@@ -30,6 +33,45 @@ class ArrayMaster:
         self.memory = {} if memory is None else memory
         known = self.memory.get("layout")
         self.layout = self.memory["layout"] = Layout(compiled) if known is None else known.renewed(compiled)
+
+    def judged(self, p: Scaled, refusal: Refusal) -> Point:
+        """A refusal as a point; "unbounded" and "infeasible" only where the data prove it, whatever was said."""
+        K, width = len(p.pieces), self.compiled.E.shape[0]
+        status, reason, details = refusal.status, refusal.reason, {}
+        if status in ("unbounded", "infeasible"):
+            none = infeasible(p, self.remaining())
+            r = None
+            if none is False and status == "unbounded":
+                # Inside a box no loss can run away; what does may be a variable without any.
+                r = ray(p, getattr(self, "box", None) is not None, self.remaining())
+            if none:
+                status = "infeasible"
+            elif r is not None:
+                status, details = "unbounded", {"still": not np.any(self.layout.E @ r)}
+            else:
+                status, reason = "failed", f"{reason}, which the data do not prove"
+        point = no_point(status, width, K, reason, refusal.technical)
+        point.details.update(details)
+        return point
+
+    def beyond(self, y: Vector, share: float) -> bool:
+        """Whether loss arguments stand at ``share`` of the box or farther out (in units of the losses they cause)."""
+        p = self.layout.scaled_now
+        sizes = np.where(p.sizes > 0, p.sizes, 1.0)
+        return bool(np.any(np.abs(y - self.compiled.f) * sizes > share * self.box * p.unit))  # type: ignore[attr-defined]
+
+    def ray(self, pieces: list[Piece]) -> Vector | None:
+        """A direction of z (the layout's columns) along which the reduced problem falls for ever."""
+        with np.errstate(all="ignore"):
+            return ray(self.layout.scaled(pieces), False, self.remaining())
+
+    def moves(self, r: Vector) -> Vector:
+        """The loss arguments of a ray."""
+        return np.asarray(self.layout.E @ r)
+
+    def falls(self, pieces: list[Piece], r: Vector, tails: Vector) -> bool:
+        """Whether ``r`` is a ray with the tails over all scenarios."""
+        return falls(self.layout.scaled(pieces), r, tails)
 
     @property
     def dense(self) -> bool:

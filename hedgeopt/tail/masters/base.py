@@ -86,7 +86,17 @@ def blendable(a: Point, b: Point) -> bool:
     return isinstance(a.state, dict) and isinstance(b.state, dict) and a.state.keys() == b.state.keys()
 
 
-def no_point(status: str, width: int, tails: int) -> Point:
-    """A point that only carries a status."""
-    nothing = np.zeros(0)
-    return Point(status, np.zeros(width), np.zeros(tails), np.nan, -np.inf, [nothing] * tails, np.zeros(tails))
+@dataclass(frozen=True)
+class Refusal:
+    """Why a master has no point: ``status`` as in :class:`Point`; ``technical`` where it never looked at the problem."""
+
+    status: str
+    reason: str = ""
+    technical: bool = False
+
+
+def no_point(status: str, width: int, tails: int, reason: str = "", technical: bool = False) -> Point:
+    """A point that only says why there is none."""
+    nothing, none = np.zeros(0), np.zeros(tails)
+    said = {"refusal": Refusal(status, reason, technical)}
+    return Point(status, np.zeros(width), none, np.nan, -np.inf, [nothing] * tails, none, details=said)

@@ -11,6 +11,7 @@ from cvxpy import settings as s
 from cvxpy.error import SolverError
 
 from hedgeopt.quiet import silence_highs
+from hedgeopt.tail.finite import refuse, refuse_unless_finite
 from hedgeopt.tail.masters.options import solver_options
 
 _STATUS = {
@@ -43,6 +44,8 @@ class Answer:
     offset: float = 0.0
     cut: bool = False
     """Whether a limit ended the solver: its point may be anything."""
+    technical: bool = False
+    """Whether the solver broke down, before it could say anything about the problem."""
 
     def usable(self, violation: float) -> bool:
         """Whether the point is near the constraints; a solver that was cut off is given no benefit of the doubt."""
@@ -63,7 +66,7 @@ def call(problem: cp.Problem, name: str, given: dict[str, Any], tolerance: float
             answer.status = "infeasible" if probe.status in (s.INFEASIBLE, s.INFEASIBLE_INACCURATE) else "unbounded"
             return answer
     except SolverError as error:
-        return Answer("failed", str(error))
+        return Answer("failed", str(error) or type(error).__name__, technical="failed. Try another" not in str(error))
     answer.status, answer.reason = _STATUS.get(problem.status, "failed"), f"{name} ended with status {problem.status}"
     answer.cut = problem.status == s.USER_LIMIT
     if answer.cut and not _has_point(problem):
@@ -85,7 +88,13 @@ def _solve(problem: cp.Problem, name: str, options: dict[str, Any]) -> Answer:
         warnings.filterwarnings("ignore", message=".*DPP.*")
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
         warnings.filterwarnings("ignore", category=UserWarning, module="cvxpy")
-        data, chain, inverse = problem.get_problem_data(name, solver_opts=dict(options))
+        try:
+            data, chain, inverse = problem.get_problem_data(name, solver_opts=dict(options))
+        except ValueError as error:
+            if "NaN" in str(error):
+                refuse(problem)
+            raise
+        refuse_unless_finite(problem, data)
         raw = chain.solve_via_data(problem, data, False, False, dict(options))
         problem.unpack_results(raw, chain, inverse)
     return Answer("optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)))

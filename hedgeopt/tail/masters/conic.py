@@ -16,8 +16,8 @@ import numpy as np
 from cvxpy.reductions.solution import Solution
 
 from hedgeopt.tail.masters.base import Piece, Point, no_point
-from hedgeopt.tail.masters.call import NEAR, call
-from hedgeopt.tail.masters.weak import proven
+from hedgeopt.tail.masters.call import NEAR, Answer, call
+from hedgeopt.tail.masters.weak import impossible, proven, ray_of
 from hedgeopt.tail.source import Vector
 from hedgeopt.tail.split import Split, rebuild
 
@@ -30,6 +30,8 @@ class ConicMaster:
     """The reduced problem through ``cp.Problem.solve(solver=...)``."""
 
     retry = False
+    boundless = False
+    """Whether bounds proven inside a box hold without it."""
 
     def __init__(
         self,
@@ -58,12 +60,14 @@ class ConicMaster:
         weight = max(units, default=1.0)
         levels = [cp.Variable() for _ in split.tails]
         scaled = {id(tail.level): unit * t for tail, unit, t in zip(split.tails, units, levels, strict=True)}
+        alphas: list[cp.Variable] = []
         constraints: list[cp.Constraint] = [rebuild(c, scaled) for c in base.constraints]
         for piece, unit, t in zip(pieces, units, levels, strict=True):
             value = piece.constant / unit + ((piece.gradient / unit) @ y if y is not None else 0)
             beyond = None
             if len(piece.caps):
                 alpha, excess = cp.Variable(), cp.Variable(len(piece.caps), nonneg=True)
+                alphas.append(alpha)
                 rows = ((piece.rows / unit) @ y if y is not None else 0) + piece.offset / unit
                 beyond = rows - alpha <= excess
                 value = value + (1.0 - piece.mass) * alpha + piece.caps @ excess
@@ -77,13 +81,15 @@ class ConicMaster:
         reduced = cp.Problem(type(base.objective)(objective), constraints)
         answer = call(reduced, self.name, self.options, tolerance, self.remaining())
         status, self.reason = answer.status, answer.reason
+        columns = _columns(answer, alphas)
         if status != "optimal" or reduced.value is None or not np.isfinite(reduced.value):
-            return no_point("failed" if status == "optimal" else status, width, len(pieces))
+            return self._judged(answer, reduced, columns, pieces, tolerance)
         for tail, unit, t in zip(split.tails, units, levels, strict=True):
             tail.level.save_value(unit * np.asarray(t.value))
         violation = self._violation()
         if not answer.usable(violation):
-            return no_point("failed" if self.remaining() is None else "late", width, len(pieces))
+            late = "failed" if self.remaining() is None else "late"
+            return no_point(late, width, len(pieces), f"{self.name} was cut off")
         q, multipliers = [], np.zeros(len(pieces))
         for k, ((beyond, level), piece) in enumerate(zip(parts, pieces, strict=True)):
             if level.dual_value is not None:
@@ -99,9 +105,39 @@ class ConicMaster:
         at = np.array([float(tail.level.value) for tail in split.tails])
         state = {"solution": _weighted(reduced.solution, weight), "variables": [(v, v.value) for v in base.variables()]}
         size = sum(m * unit for m, unit in zip(multipliers, units, strict=True))
-        details = {"size": 1e-2 * size, "violation": violation}
-        lower = weight * proven(reduced, answer, value / weight, tolerance) if violation <= NEAR else -np.inf
+        lower, sure = proven(reduced, answer, value / weight, tolerance, columns)
+        # What the box ends is no bound of what lies beyond it.
+        lower = weight * lower if violation <= NEAR and self.box is None else -np.inf
+        details = {"size": 1e-2 * size, "violation": violation, "claimed": not sure}
         return Point("optimal", yv, at, value, lower, q, multipliers, 0, state, details)
+
+    def _judged(
+        self, answer: Answer, reduced: cp.Problem, columns: list[int], pieces: list[Piece], tolerance: float
+    ) -> Point:
+        """A solve without a point; "unbounded" and "infeasible" only where the arrays prove it (integers: HiGHS' word)."""
+        status, reason, details = answer.status, answer.reason, {}
+        if status == "optimal":
+            status, reason = "failed", f"{self.name} returned no value"
+        elif status == "infeasible" and not (self.integer or impossible(answer, columns)):
+            status, reason = "failed", f"{reason}, which its multipliers do not prove"
+        elif status == "unbounded":
+            r = ray_of(answer.data)
+            free = None if r is None else call(
+                cp.Problem(cp.Minimize(0), reduced.constraints), self.name, self.options, tolerance, self.remaining()
+            )  # fmt: skip
+            if r is None or free is None or free.status != "optimal":
+                status, reason = "failed", f"{reason}, which the data do not prove"
+            else:
+                where = answer.data["param_prob"].var_id_to_col if "param_prob" in answer.data else {}
+                held = [r[where[v.id] : where[v.id] + v.size] for v in self.split.inner if v.id in where]
+                details = {"still": not any(np.abs(part).max(initial=0.0) > 1e-9 for part in held)}
+        point = no_point(status, sum(v.size for v in self.split.inner), len(pieces), reason, answer.technical)
+        point.details.update(details)
+        return point
+
+    def beyond(self, y: Vector, share: float) -> bool:
+        """Whether loss arguments stand at ``share`` of the box or farther out."""
+        return bool(np.abs(y).max(initial=0.0) > share * (self.box or np.inf))
 
     def _violation(self) -> float:
         """The largest relative violation of the base problem's constraints, at the variables' present values."""
@@ -157,3 +193,10 @@ def _unit(piece: Piece) -> float:
 def _relative(constraint: cp.Constraint, floor: float) -> float:
     size = max((float(np.max(np.abs(a.value), initial=0.0)) for a in constraint.args), default=1.0)
     return float(np.max(constraint.violation(), initial=0.0)) / max(size, floor, 1e-12)
+
+
+def _columns(answer: Answer, alphas: list[cp.Variable]) -> list[int]:
+    """Where the levels of the tails stand in the solver's arrays."""
+    found = answer.data.get("param_prob")
+    where = {} if found is None else found.var_id_to_col
+    return [int(where[alpha.id]) for alpha in alphas if alpha.id in where]

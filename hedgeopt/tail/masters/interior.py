@@ -16,6 +16,7 @@ import numpy as np
 import scipy.linalg as la
 from numpy.typing import NDArray
 
+from hedgeopt.tail.masters.base import Refusal
 from hedgeopt.tail.masters.bound import Repaired, multipliers, repaired
 from hedgeopt.tail.masters.newton import Newton, Residuals, Scratch
 from hedgeopt.tail.masters.pairs import Places, longest, outliers
@@ -51,13 +52,13 @@ class InteriorMaster(WorkingMaster):
 
     def core(
         self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, warm: Warm | None
-    ) -> Raw | str:
+    ) -> Raw | Refusal:
         """Interior-point iterations to a relative gap and relative residuals of ``tolerance``."""
         try:
             start = None if warm is None else warm.within(work)
             return _Iteration(part, start, self.max_iterations, self.remaining, self.scratch).run(tolerance)
-        except (la.LinAlgError, ValueError, FloatingPointError):
-            return "failed"
+        except (la.LinAlgError, ValueError, FloatingPointError) as error:
+            return Refusal("failed", f"a step could not be computed: {error}")
 
 
 class _Iteration:
@@ -77,7 +78,7 @@ class _Iteration:
         self.at = begin(problem, self.places, warm)
         self.path: list[Iterate] = []
 
-    def run(self, tolerance: float) -> Raw | str:
+    def run(self, tolerance: float) -> Raw | Refusal:
         """Iterate until the gap and the residuals are small."""
         p, at, places = self.problem, self.at, self.places
         newton = Newton(p, places, self.scratch)
@@ -88,10 +89,10 @@ class _Iteration:
         for iteration in range(self.max_iterations):
             left = self.remaining()
             if left is not None and left <= 0:
-                return "late"
+                return Refusal("late", "time limit")
             now = self._look()
             if now is None:
-                return "failed"
+                return Refusal("failed", "the iterates ran off along a ray")
             if now.infeasible < _FEASIBLE and now.share < _WIDE:
                 self.path.append(Iterate(at.v.copy(), at.nu.copy(), now.share))
             feasible = now.infeasible <= min(tolerance, 1e-8) * 10
@@ -112,10 +113,10 @@ class _Iteration:
             if proof is not None and (done or (stalled > 8 and merit < min(30 * tolerance, 1e-4))):
                 return Raw("optimal", at.v, proof_nu, now.tails, now.primal, proof, iteration, self.path)
             if stalled > 25:
-                break
+                return Refusal("failed", f"no progress at a relative gap of {now.total:.0e}")
             newton.factor(at.x, at.z, now.left, now.share)
             self._advance(newton, now.mu)
-        return "failed"
+        return Refusal("failed", f"no solution within {self.max_iterations} iterations")
 
     def _look(self) -> _Look | None:
         """Residuals and values of the iterate; None where it has run off."""

@@ -72,6 +72,12 @@ class Layout:
         known.load(pieces)
         return known
 
+    @property
+    def scaled_now(self) -> Scaled:
+        """The program of the last solve."""
+        assert self._scaled is not None
+        return self._scaled
+
     def upper(self, z: Vector, levels: Vector) -> tuple[float, float]:
         """Objective at ``z`` with the true tail levels; the largest violation relative to the row's terms."""
         c = self.compiled

@@ -104,7 +104,10 @@ class Program:
         self._row_lower[:equalities] = self._row_upper[:equalities] = p.b_eq
         self._row_upper[equalities : boxes.start] = b[self.wide]
         if box is not None:
-            self._row_lower[boxes], self._row_upper[boxes] = -box / p.unit, box / p.unit
+            # In units of the losses an argument causes: its own may be anything.
+            sizes = self.parent.sizes if isinstance(p, Scaled) else self.parent.sizes[p.arguments_kept]
+            wide = box / np.where(sizes > 0, sizes, 1.0)
+            self._row_lower[boxes], self._row_upper[boxes] = -wide, wide
         for k in range(K):
             self._row_upper[self.base + first[k] : self.base + first[k + 1]] = -p.offset[k]
         return (

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 # Loss sizes may change by this factor before the scales are computed anew.
 _RESCALE = 10.0
-# A right-hand side beyond this bounds nothing.
-_FAR = 1e15
+# A right-hand side beyond this bounds nothing; below this share of the others it is rounding; bounds that cross by less, in
+# units of the program and relative, are one.
+_FAR, _DUST, _CROSSED = 1e15, 1e-13, (1e-15, 1e-12)
 
 
 class Scaled(Structure):
@@ -71,7 +72,7 @@ class Scaled(Structure):
         b_eq = c.b_eq * self.eq_scale
         self.unit = _unit(self.sides, b_eq, raw)
         self.b, self.b_eq = self.sides / self.unit, b_eq / self.unit
-        self.lower, self.upper = self.sided[0] / self.unit, self.sided[1] / self.unit
+        self.lower, self.upper = _meeting(self.sided[0] / self.unit, self.sided[1] / self.unit)
         self.lower_row, self.upper_row = self.sided[2:]
         self.offset = [x / self.unit for x in raw]
         gradient = layout.c * self.D
@@ -168,7 +169,7 @@ class Restricted(Structure):
         if parent.sides is not self._known:
             # A row of several variables can be one of a single working column.
             self._known, self.sided = parent.sides, self.bounds(parent.sides[self.rows])
-        self.lower, self.upper = self.sided[0] / self.unit, self.sided[1] / self.unit
+        self.lower, self.upper = _meeting(self.sided[0] / self.unit, self.sided[1] / self.unit)
         self.lower_row, self.upper_row = self.sided[2:]
 
     def whole(self, parent: Scaled, v: Vector, lam: Vector) -> tuple[Vector, Vector]:
@@ -195,13 +196,28 @@ def _columns(layout: Layout, size: Vector) -> Vector:
 
 
 def _unit(b: Vector, b_eq: Vector, raw: list[Vector]) -> float:
-    """A typical loss: the constants' spread, else the equalities' size, else the middle of the bounds' magnitudes."""
+    """A typical loss: the constants' spread, else the equalities' size, else the middle of the bounds' magnitudes.
+
+    What is rounding beside the rest has no say.
+    """
     sizes = [_deviation(x) for x in raw if len(x)] + [float(np.abs(b_eq).max(initial=0.0))]
     largest = max(sizes, default=0.0)
-    if largest <= 0:
-        nonzero = np.abs(b[(b != 0) & (np.abs(b) < _FAR)])
-        largest = float(np.sqrt(nonzero.min()) * np.sqrt(nonzero.max())) if len(nonzero) else 1.0
-    return largest if largest > 0 and np.isfinite(largest) else 1.0
+    sides = np.abs(b[np.isfinite(b)])
+    sides = sides[(sides > 0) & (sides < _FAR)]
+    sides = sides[sides > _DUST * sides.max(initial=0.0)]
+    typical = float(np.median(sides)) if len(sides) else 0.0
+    unit = largest if largest > _DUST * typical else typical
+    return unit if unit > 0 and np.isfinite(unit) else 1.0
+
+
+def _meeting(lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
+    """Bounds that cross by rounding made one."""
+    apart = lower - upper
+    if not (apart > 0).any():
+        return lower, upper
+    close = (apart > 0) & (apart <= _CROSSED[0] + _CROSSED[1] * (np.abs(lower) + np.abs(upper)))
+    middle = 0.5 * (lower + upper)
+    return np.where(close, middle, lower), np.where(close, middle, upper)
 
 
 def _deviation(x: Vector) -> float:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hedgeopt.quiet import without_output
 from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters import basis as bases
-from hedgeopt.tail.masters.base import Piece, Point, no_point
+from hedgeopt.tail.masters.base import Piece, Point, Refusal, no_point
 from hedgeopt.tail.masters.bound import Repaired, repaired
 from hedgeopt.tail.masters.program import Program
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
@@ -26,7 +26,9 @@ from hedgeopt.tail.masters.working import Raw, WorkingMaster
 from hedgeopt.tail.source import Vector
 
 _OPTIONS = (
-    ("output_flag", False), ("threads", 1), ("presolve", "off"), ("solver", "simplex"), ("simplex_scale_strategy", 0),
+    # Never the number of threads: HiGHS has one scheduler per process, and refuses to run with another number than
+    # whoever came first (cvxpy, for one) has set.
+    ("output_flag", False), ("parallel", "off"), ("presolve", "off"), ("solver", "simplex"), ("simplex_scale_strategy", 0),
     # Entries of scaled rows may be tiny and still count: HiGHS drops those below 1e-9 otherwise.
     ("small_matrix_value", 1e-12),
     ("primal_feasibility_tolerance", 1e-10), ("dual_feasibility_tolerance", 1e-9),
@@ -63,18 +65,18 @@ class SimplexMaster(WorkingMaster):
         """Solve to ``tolerance``; a known basis is the start."""
         dense = self.memory.get("sparse") is False or self.dense
         if self.compiled.P is not None or (self.limited and (dense or sum(len(x.caps) for x in pieces) > _MANY)):
-            return no_point("failed", self.compiled.E.shape[0], len(pieces))
+            return no_point("failed", self.compiled.E.shape[0], len(pieces), "interior points are faster here")
         self._primal = False
         return super().solve(pieces, tolerance, start)
 
     def core(
         self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, warm: Warm | None
-    ) -> Raw | str:
+    ) -> Raw | Refusal:
         """Exact (to the simplex tolerances); columns that join a solved program are priced in by the primal simplex."""
         program = self._program(parent, part, work)
         h = self._highs()
         if h.passModel(*program.arguments(self.box)) == highspy.HighsStatus.kError:
-            return "failed"
+            return self._broken("HiGHS refused the model")
         known = self.memory.get("basis")
         basis = None if known is None or self.box is not None else known.start(program)
         if basis is not None:
@@ -86,18 +88,23 @@ class SimplexMaster(WorkingMaster):
         left = self.remaining()
         # HiGHS counts the seconds of all runs of an instance.
         h.setOptionValue("time_limit", highspy.kHighsInf if left is None else h.getRunTime() + max(left, 0.0))
-        h.run()
+        ran = h.run()
         self._primal = True
         status = h.getModelStatus()
+        if status == highspy.HighsModelStatus.kNotset or ran == highspy.HighsStatus.kError:
+            return self._broken(f"HiGHS did not run: {h.modelStatusToString(status)}")
         if status != highspy.HighsModelStatus.kOptimal:
             if status == highspy.HighsModelStatus.kTimeLimit:
-                return "late"
-            if status == highspy.HighsModelStatus.kUnbounded:
-                return "unbounded"
+                return Refusal("late", "time limit")
             self.memory.pop("basis", None)
+            if status == highspy.HighsModelStatus.kUnbounded:
+                return Refusal("unbounded", "HiGHS said unbounded")
+            if status == highspy.HighsModelStatus.kInfeasible:
+                return Refusal("infeasible", "HiGHS said infeasible")
             if status == highspy.HighsModelStatus.kIterationLimit:
                 self.memory["sparse"] = False
-            return "failed"
+                return Refusal("failed", "too many iterations: interior points are faster here")
+            return Refusal("failed", f"HiGHS ended with {h.modelStatusToString(status)}")
         solution = h.getSolution()
         value = np.asarray(solution.col_value)
         if self.box is None:
@@ -105,6 +112,12 @@ class SimplexMaster(WorkingMaster):
             self.memory["basis"] = found
             self.memory["sparse"] = found is None or sum(map(np.count_nonzero, found.at_level)) <= _DENSE
         return self._raw(h, program, value, np.asarray(solution.row_dual) / program.lift)
+
+    def _broken(self, reason: str) -> Refusal:
+        """Trouble with HiGHS itself; the next solve begins with a new instance."""
+        self.memory.pop("basis", None)
+        self.memory.pop("highs", None)
+        return Refusal("failed", reason, technical=True)
 
     def in_use(self, raw: Raw) -> NDArray[np.bool_]:
         """Columns in the basis or off zero."""

@@ -12,8 +12,8 @@ import numpy as np
 
 from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters.arrays import ArrayMaster
-from hedgeopt.tail.masters.base import Piece, Point, no_point
-from hedgeopt.tail.masters.bound import repaired
+from hedgeopt.tail.masters.base import Piece, Point, Refusal, no_point
+from hedgeopt.tail.masters.bound import repaired, tail_value
 from hedgeopt.tail.masters.call import call
 from hedgeopt.tail.source import Vector
 
@@ -65,14 +65,18 @@ class SolverMaster(ArrayMaster):
         problem = cp.Problem(cp.Minimize(objective), constraints)
         answer = call(problem, self.name, self.options, tolerance, self.remaining())
         status, self.reason = answer.status, answer.reason
-        if status != "optimal" or v.value is None or not np.all(np.isfinite(v.value)):
-            return no_point("failed" if status == "optimal" else status, width, K)
+        if status != "optimal":
+            return self.judged(p, Refusal(status, self.reason, answer.technical))
+        if v.value is None or not np.all(np.isfinite(v.value)):
+            return self.judged(p, Refusal("failed", f"{self.name} returned no point"))
         if np.abs(v.value).max(initial=0.0) > _FARTHEST:
             # Without bounds some solvers stop somewhere along a ray and call it solved.
-            return no_point("unbounded", width, K)
+            judged = self.judged(p, Refusal("unbounded", f"{self.name} ran off"))
+            if judged.status != "failed":
+                return judged
         point = self._point(p, np.asarray(v.value, dtype=float).ravel(), named, problem, weight)
         if not answer.usable(float(point.details["violation"])):
-            return no_point("failed" if self.remaining() is None else "late", width, K)
+            return no_point("failed" if self.remaining() is None else "late", width, K, f"{self.name} was cut off")
         return point
 
     def _program(self, p: Any) -> tuple[cp.Variable, list[Any], list[cp.Constraint], dict[str, Any]]:
@@ -105,7 +109,8 @@ class SolverMaster(ArrayMaster):
         if len(high):
             constraints.append(v[high] <= p.upper[high])
         if self.box is not None and p.E.shape[0]:
-            constraints += [y <= self.box / p.unit, y >= -self.box / p.unit]
+            wide = self.box / np.where(p.sizes > 0, p.sizes, 1.0)
+            constraints += [y <= wide, y >= -wide]
         given = [named["equal"], named["rows"], *scenarios, *(c for _, c in named["hosts"])]
         return v, tails, constraints + [c for c in given if c is not None], named
 
@@ -123,7 +128,7 @@ class SolverMaster(ArrayMaster):
         v = np.minimum(np.maximum(v, p.lower), p.upper)
         proof = repaired(p, v, nu, lam, q)
         y = p.E @ v
-        tails = np.array([_tail(p, k, y) for k in range(len(p.pieces))])
+        tails = np.array([tail_value(p, k, y) for k in range(len(p.pieces))])
         primal = float(p.c @ v) + float(p.price @ tails) + (0.5 * float(v @ (p.P @ v)) if p.P is not None else 0.0)
         it = SimpleNamespace(v=v, nu=nu, lam=proof.lam, q=proof.q)
         iterations = problem.solver_stats.num_iters or 0
@@ -145,19 +150,6 @@ class SolverMaster(ArrayMaster):
 def _dual(constraint: cp.Constraint) -> Vector:
     found = constraint.dual_value
     return np.zeros(constraint.size) if found is None else np.nan_to_num(np.asarray(found, dtype=float).ravel())
-
-
-def _tail(p: Any, k: int, y: Vector) -> float:
-    """The reduced tail at a point: its best level is the quantile of the boundary."""
-    value = float(p.G[k] @ y + p.C[k])
-    if len(p.caps[k]) == 0:
-        return value
-    losses = p.R[k] @ y + p.offset[k]
-    order = np.argsort(-losses, kind="stable")
-    before = np.cumsum(p.caps[k][order])
-    at = min(int(np.searchsorted(before, 1.0 - p.mass[k])), len(losses) - 1)
-    alpha = float(losses[order[at]])
-    return value + (1.0 - p.mass[k]) * alpha + float(p.caps[k] @ np.maximum(losses - alpha, 0.0))
 
 
 def _violation(p: Any, v: Vector, plain: Any) -> float:

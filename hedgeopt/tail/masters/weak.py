@@ -5,80 +5,302 @@ gives for every feasible x'
 
     f(x') >= -1/2 x'Px - b'z + d'x',    d = Px + c + A'z,
 
-at whatever x the solver stopped. What is left of ``d`` is charged at the size of x, as free variables have no bounds to
-absorb it.
+at whatever x the solver stopped. ``z`` is moved into the dual cone, the weights of every tail into their envelope, and then
+as little as possible until ``d`` is zero where variables have no bounds. The rest of ``d`` is charged to the bounds that
+rows, cones and the level set imply. Where there are none, what is more than rounding makes it minus infinity: not proven.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 
+from hedgeopt.tail.masters.bound import envelope
 from hedgeopt.tail.masters.call import Answer
-from hedgeopt.tail.source import Vector
+from hedgeopt.tail.masters.cones import blocks, implied_rows, into_dual_cone, inward, known
+from hedgeopt.tail.masters.implied import tightened, with_pairs
+from hedgeopt.tail.source import Index, Vector
 
-# Accuracy assumed of solvers whose dual point is not read: their usual default.
-_ASSUMED = 1e-8
+# Gradients below this share of their terms are rounding, charged at so many times the largest value; the largest matrix that
+# a projection factorises; shares of its terms that a proof of infeasibility must pass.
+_ROUNDING, _FAR, _LARGEST, _CERTAIN = 4e-15, 10.0, 4_000_000, 1e-10
+# How far inside their cones dual points are moved before they are projected: what the first leaves, the next may not.
+_MARGINS, _TURNS = (0.0, 1e-11, 1e-9, 1e-7), 8
+# A ray's rows hold to this share of their terms, and its decrease passes that one.
+_NEAR, _FALLS = 1e-7, 1e-6
 
 
-def proven(problem: cp.Problem, answer: Answer, value: float, tolerance: float) -> float:
-    """Lower bound (as a minimisation) of a problem just solved with ``answer`` and value ``value``."""
+def standard(answer: Answer) -> tuple[dict[str, Any], Vector, Vector] | None:
+    """Data, x and z of the solver in one form (z alone of a proof of infeasibility); None where it has no dual point."""
+    data, raw = answer.data, answer.raw
+    if answer.solver == cp.CLARABEL:
+        return data, np.array(raw.x), np.array(raw.z)
+    if answer.solver == cp.SCS:
+        return data | {"lower_triangle": True}, np.asarray(raw["x"]), np.asarray(raw["y"])
+    if answer.solver == cp.ECOS:
+        both = [(data["A"], data["b"], raw["y"]), (data["G"], data["h"], raw["z"])]
+        held = [part for part in both if part[0] is not None]
+        A, b = sp.csr_array(sp.vstack([sp.csr_array(p[0]) for p in held])), np.concatenate([p[1] for p in held])
+        z = np.concatenate([p[2] for p in held])
+        order = np.arange(len(b))
+        for kind, rows, _ in blocks(data["dims"]):
+            if kind == "exp":
+                # ECOS keeps the second entry last.
+                order[rows] = order[rows][[0, 2, 1]]
+        return {"A": A[order], "b": b[order], "c": data["c"], "dims": data["dims"]}, np.asarray(raw["x"]), z[order]
+    return None
+
+
+def proven(problem: cp.Problem, answer: Answer, value: float, tolerance: float, levels: list[int]) -> tuple[float, bool]:
+    """Lower bound (as a minimisation) of a problem just solved, and whether that is a proof or the solver's word.
+
+    ``levels`` are the columns of the tails' levels.
+    """
     if problem.is_mixed_integer():
         info = problem.solver_stats.extra_stats
         bound = getattr(info, "mip_dual_bound", None)
         if bound is None:
-            return value - tolerance * abs(value)
+            return value - tolerance * abs(value), False
         # Both of HiGHS' numbers lack the constant that cvxpy keeps outside.
-        return value - max(float(info.objective_function_value) - float(bound), 0.0)
-    data, raw = answer.data, answer.raw
-    if answer.solver == cp.CLARABEL:
-        found = bound_of(data, np.array(raw.x), np.array(raw.z))
-    elif answer.solver == cp.SCS:
-        found = bound_of(data, raw["x"], raw["y"])
-    elif answer.solver == cp.ECOS:
-        stacked = {"A": [data["A"], data["G"]], "b": [data["b"], data["h"]], "z": [raw["y"], raw["z"]]}
-        kept = {key: [part for part in parts if part is not None] for key, parts in stacked.items()}
-        z = np.concatenate(kept["z"][-len(kept["b"]) :])
-        A, b = sp.vstack([sp.csr_array(part) for part in kept["A"]]), np.concatenate(kept["b"])
-        found = bound_of({"A": A, "b": b, "c": data["c"], "dims": data["dims"]}, raw["x"], z)
-    else:
-        return value - _ASSUMED * abs(value) - _slackness(problem)
-    return found + answer.offset
+        return value - max(float(info.objective_function_value) - float(bound), 0.0), False
+    found = standard(answer)
+    if found is None or not known(found[0]["dims"]):
+        return -np.inf, True
+    return bound_of(*found, levels).value + answer.offset, True
 
 
-def _slackness(problem: cp.Problem) -> float:
-    """Sum of |dual| |residual| over violated and slack constraints: the solver's own primal-dual gap."""
-    total = 0.0
-    for constraint in problem.constraints:
-        dual, residual = constraint.dual_value, getattr(constraint, "expr", None)
-        if isinstance(dual, np.ndarray | float) and residual is not None and np.shape(residual.value) == np.shape(dual):
-            total += float(np.sum(np.abs(np.asarray(dual) * np.asarray(residual.value))))
-    return total
+def impossible(answer: Answer, levels: list[int]) -> bool:
+    """Whether the solver's certificate proves that no point meets the rows."""
+    found = standard(answer)
+    if found is None or not known(found[0]["dims"]):
+        return False
+    data, _, z = found
+    size = float(np.abs(np.nan_to_num(z)).max(initial=0.0))
+    if not size > 0:
+        return False
+    nothing = {key: value for key, value in data.items() if key != "P"} | {"c": np.zeros(len(data["c"]))}
+    bound = bound_of(nothing, np.zeros(len(data["c"])), z / size, levels)
+    return bound.value > _CERTAIN * bound.terms > 0
 
 
-def bound_of(data: dict[str, Any], x: Vector, z: Vector) -> float:
-    """The bound above for canonical conic data and a point, ``z`` moved into the dual cone where that is simple."""
+@dataclass
+class Bound:
+    """A lower bound (minus infinity where none is proven) and the sum of the magnitudes it was summed from."""
+
+    value: float
+    terms: float
+
+
+def bound_of(data: dict[str, Any], x: Vector, z: Vector, levels: list[int] | None = None) -> Bound:
+    """The bound above for canonical conic data and a point."""
     A, b, c = sp.csr_array(data["A"]), np.asarray(data["b"], dtype=float), np.asarray(data["c"], dtype=float)
-    z = into_dual_cone(z, data["dims"])
-    P = data.get("P")
-    Px = np.zeros(len(x)) if P is None else _symmetric(P) @ x
-    d = Px + c + A.T @ z
-    return float(-0.5 * (x @ Px) - b @ z - np.abs(d) @ np.abs(x))
+    P = None if data.get("P") is None else _symmetric(data["P"])
+    if len(z) != len(b) or len(x) != len(c):
+        return Bound(-np.inf, 0.0)
+    x, by_column = np.nan_to_num(x, posinf=0.0, neginf=0.0), sp.csc_array(A)
+    program = _Program(A, by_column, b, c, P, data["dims"], bool(data.get("lower_triangle")), list(levels or ()), x)
+    first = program.bound(program.feasible(z))
+    moved = program.projected(program.feasible(z))
+    second = program.bound(program.feasible(moved)) if moved is not None else first
+    return second if second.value > first.value else first
 
 
-def into_dual_cone(z: Vector, dims: Any) -> Vector:
-    """Non-negative rows clipped, second-order cones lifted; the other cones as they come."""
-    z = z.copy()
-    at = dims.zero
-    z[at : at + dims.nonneg] = np.maximum(z[at : at + dims.nonneg], 0.0)
-    at += dims.nonneg
-    for size in dims.soc:
-        z[at] = max(z[at], float(np.linalg.norm(z[at + 1 : at + size])))
-        at += size
-    return z
+@dataclass
+class _Program:
+    A: Any
+    by_column: Any
+    b: Vector
+    c: Vector
+    P: Any
+    dims: Any
+    lower_triangle: bool
+    levels: list[int]
+    x: Vector
+
+    def __post_init__(self) -> None:
+        self.Px = np.zeros(len(self.c)) if self.P is None else np.asarray(self.P @ self.x)
+        self.g = self.c + self.Px
+        # Rows of one variable are its bounds; cones and other rows may imply more.
+        self.lower, self.upper = self._own()
+        self.signed = slice(int(self.dims.zero), int(self.dims.zero) + int(self.dims.nonneg))
+        self._rows: tuple[Any, Vector] | None = None
+        self._tails: dict[int, Any] = {}
+
+    def _own(self) -> tuple[Vector, Vector]:
+        low, high = np.full(len(self.c), -np.inf), np.full(len(self.c), np.inf)
+        at = np.arange(int(self.dims.zero), int(self.dims.zero) + int(self.dims.nonneg))
+        self.single = single = at[np.diff(self.A.indptr)[at] == 1]
+        return tightened(self.A[single], self.b[single], low, high) if len(single) else (low, high)
+
+    def feasible(self, z: Vector) -> Vector:
+        """``z`` in the dual cone, with the weights of every tail in their envelope."""
+        z = into_dual_cone(z, self.dims, self.lower_triangle)
+        # Rows of one variable are bounds: what they hold is charged there.
+        z[self.single] = 0.0
+        z[~np.isfinite(self.b)] = 0.0
+        for column in self.levels:
+            found = self._tail(column)
+            if found is not None:
+                host, rows, share, caps, total = found
+                z[rows] = envelope(z[rows] * share, z[host] * caps, z[host] * total) / share
+        return z
+
+    def _tail(self, column: int) -> tuple[int, Index, Vector, Vector, float] | None:
+        if column not in self._tails:
+            self._tails[column] = self._read_tail(column)
+        return self._tails[column]
+
+    def _read_tail(self, column: int) -> tuple[int, Index, Vector, Vector, float] | None:
+        """Row of the level, scenario rows with their entries, caps and mass per unit of the level row."""
+        at = slice(self.by_column.indptr[column], self.by_column.indptr[column + 1])
+        rows, entries = self.by_column.indices[at], self.by_column.data[at]
+        host = rows[entries > 0]
+        rows, share = rows[entries < 0], -entries[entries < 0]
+        if len(host) != 1 or not len(rows):
+            return None
+        # The excess of a scenario stands in its own row, and in the level's.
+        held = self.A[[int(host[0])]]
+        cost = dict(zip(held.indices.tolist(), held.data.tolist(), strict=True))
+        caps = np.zeros(len(rows))
+        for i, row in enumerate(rows.tolist()):
+            here = slice(self.A.indptr[row], self.A.indptr[row + 1])
+            for j, a in zip(self.A.indices[here].tolist(), self.A.data[here].tolist(), strict=True):
+                if j != column and a < 0 and j in cost and np.isfinite(self.lower[j]) and self._pair(j):
+                    caps[i] = cost[j] / -a * share[i]
+        return int(host[0]), rows, share, caps, float(cost[column])
+
+    def _pair(self, column: int) -> bool:
+        """Whether a variable stands in its scenario, the level and its own bound only."""
+        return bool(self.by_column.indptr[column + 1] - self.by_column.indptr[column] == 3)
+
+    def gradient(self, z: Vector) -> Vector:
+        """``d`` of the module's text."""
+        return np.asarray(self.g + self.A.T @ z)
+
+    def terms(self, z: Vector) -> Vector:
+        """Sum of the magnitudes that ``d`` was summed from."""
+        size = np.abs(self.c) + abs(self.A).T @ np.abs(z)
+        return np.asarray(size if self.P is None else size + abs(self.P) @ np.abs(self.x))
+
+    def bound(self, z: Vector) -> Bound:
+        """Value of the Lagrangian's least, with every variable inside its (implied) bounds."""
+        d = self.gradient(z)
+        held = np.isfinite(self.b)
+        pull, curve = float(self.b[held] @ z[held]), 0.5 * float(self.x @ self.Px)
+        constant = -curve - pull
+        size = curve + float(np.abs(self.b[held]) @ np.abs(z[held]))
+        side, ceiling = np.where(d > 0, self.lower, self.upper), np.inf
+        need = ~np.isfinite(side) & (d != 0)
+        if need.any():
+            lower, upper, ceiling = self._implied(d, constant)
+            side = np.where(need, np.where(d > 0, lower, upper), side)
+            need = ~np.isfinite(side) & (d != 0)
+            small = np.abs(d) <= _ROUNDING * self.terms(z)
+            far = _FAR * max(float(np.abs(self.x).max(initial=0.0)), 1.0)
+            side = np.where(need & small, -np.sign(d) * far, side)
+            if (need & ~small).any():
+                return Bound(-np.inf, size)
+        charge = d * np.where(d != 0, side, 0.0)
+        return Bound(min(constant + float(charge.sum()), ceiling), size + float(np.abs(charge).sum()))
+
+    def _implied(self, d: Vector, constant: float) -> tuple[Vector, Vector, float]:
+        """Bounds at every point with an objective below the ceiling, as rows, cones and the level set imply them."""
+        if self._rows is None:
+            self._rows = with_pairs(*implied_rows(self.A, self.b, self.dims))
+        value = float(self.c @ self.x) + 0.5 * float(self.x @ self.Px)
+        ceiling = value + max(abs(value), float(np.abs(self.c) @ np.abs(self.x)), 1e-300)
+        below = ceiling + 0.5 * float(self.x @ self.Px), ceiling - constant
+        A = sp.csr_array(sp.vstack([self._rows[0], sp.csr_array(np.stack((self.g, d)))]))
+        lower, upper = tightened(A, np.concatenate((self._rows[1], below)), self.lower, self.upper)
+        return lower, upper, ceiling
+
+    def projected(self, z: Vector) -> Vector | None:
+        """``z`` moved, as little as possible relative to its size, until ``d`` is zero where variables have no bounds."""
+        d = self.gradient(z)
+        free = ~np.isfinite(self.lower) & ~np.isfinite(self.upper)
+        wanted = np.flatnonzero((~np.isfinite(np.where(d > 0, self.lower, self.upper)) & (d != 0)) | free)
+        weight = np.zeros(len(z))
+        weight[: self.signed.start] = max(float(np.abs(z[: self.signed.start]).max(initial=0.0)), 1.0)
+        weight[self.signed] = z[self.signed]
+        for kind, rows, _ in blocks(self.dims):
+            # Cones move last: a step that leaves one has to be taken back.
+            weight[rows] = 0.1 * z[rows][0] if kind == "soc" else 0.1 * np.abs(z[rows]) if kind != "psd" else 0.0
+        weight[~np.isfinite(self.b)] = 0.0
+        use = np.flatnonzero(weight > 0)
+        if not len(wanted) or not len(use) or len(wanted) * len(use) > _LARGEST:
+            return None
+        B = self.A[use][:, wanted].toarray().T * weight[use]
+        top = np.maximum(np.abs(B).max(axis=1), 1e-300)
+        inverse = weight[use, None] * np.linalg.pinv(B / top[:, None], rcond=1e-13) / top
+        out = z.copy()
+        for margin in _MARGINS:
+            # By turns into the interior of the cones and back to d = 0, until both hold.
+            for _ in range(_TURNS):
+                inward(out, self.dims, margin)
+                for _ in range(2):
+                    out[use] -= inverse @ self.gradient(out)[wanted]
+                back = self.feasible(out)
+                if np.all(np.abs(self.gradient(back)[wanted]) <= _ROUNDING * self.terms(back)[wanted]):
+                    return back
+        return out
+
+
+def ray_of(data: dict[str, Any]) -> Vector | None:
+    """A direction along which a conic program falls for ever: ``c'r < 0``, ``-Ar`` in the cone, ``Pr = 0``, |r| <= 1.
+
+    It comes from a program of its own, feasible and bounded whatever the data are, and is checked row by row.
+    """
+    import clarabel  # type: ignore[import-untyped]
+
+    dims = data.get("dims")
+    if dims is None or data.get("A") is None or not known(dims):
+        return None
+    A, c = sp.csc_array(data["A"]), np.asarray(data["c"], dtype=float)
+    n, size = len(c), float(np.abs(c).max(initial=0.0)) or 1.0
+    rows = 1.0 / np.maximum(abs(A).max(axis=1).toarray().ravel(), 1e-300)
+    for _, at, _ in blocks(dims):
+        rows[at] = rows[at].min(initial=1.0)
+    scaled = sp.diags_array(rows) @ A
+    low, high = (np.full(n, end) if found is None else np.asarray(found, dtype=float)
+                 for end, found in ((-np.inf, data.get("lower_bounds")), (np.inf, data.get("upper_bounds"))))  # fmt: skip
+    ends = np.where(np.isfinite(high), 0.0, 1.0), np.where(np.isfinite(low), 0.0, 1.0)
+    more = [scaled[: int(dims.zero)]]
+    if data.get("P") is not None:
+        more.append(sp.csr_array(_symmetric(data["P"])))
+    equal = sp.vstack(more)
+    whole = sp.csc_array(sp.vstack([equal, scaled[int(dims.zero) :], sp.eye_array(n), -sp.eye_array(n)]))
+    cones: list[Any] = [clarabel.ZeroConeT(equal.shape[0]), clarabel.NonnegativeConeT(int(dims.nonneg))]
+    for kind, at, power in blocks(dims):
+        cones.append(
+            clarabel.SecondOrderConeT(at.stop - at.start) if kind == "soc"
+            else clarabel.PSDTriangleConeT(int(power)) if kind == "psd"
+            else clarabel.ExponentialConeT() if kind == "exp" else clarabel.PowerConeT(power)
+        )  # fmt: skip
+    cones.append(clarabel.NonnegativeConeT(2 * n))
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    b = np.concatenate((np.zeros(whole.shape[0] - 2 * n), *ends))
+    from scipy.sparse import csc_matrix
+
+    found = clarabel.DefaultSolver(csc_matrix((n, n)), c / size, csc_matrix(whole), b, cones, settings).solve()
+    r = np.asarray(found.x, dtype=float)
+    if not np.all(np.isfinite(r)) or not r.any():
+        return None
+    r = np.where(np.abs(r) > _NEAR * np.abs(r).max(), r, 0.0)
+    if not c @ r < -_FALLS * float(np.abs(c) @ np.abs(r)):
+        return None
+    s, terms = -(scaled @ r), abs(scaled) @ np.abs(r)
+    zero, signed = slice(0, int(dims.zero)), slice(int(dims.zero), int(dims.zero) + int(dims.nonneg))
+    ok = np.all(np.abs(s[zero]) <= _NEAR * terms[zero]) and np.all(s[signed] >= -_NEAR * terms[signed])
+    for kind, at, _ in blocks(dims):
+        if kind == "soc":
+            ok = ok and np.linalg.norm(s[at][1:]) - s[at][0] <= _NEAR * float(terms[at].max(initial=0.0))
+    ok = ok and np.all(r[np.isfinite(high)] <= 0.0) and np.all(r[np.isfinite(low)] >= 0.0)
+    return r if ok else None
 
 
 def _symmetric(P: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hedgeopt.tail.masters.arrays import ArrayMaster
-from hedgeopt.tail.masters.base import Piece, Point, no_point
+from hedgeopt.tail.masters.base import Piece, Point, Refusal
 from hedgeopt.tail.masters.bound import Repaired, repaired
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
 from hedgeopt.tail.masters.start import Iterate, Warm, spread
@@ -46,29 +46,28 @@ class WorkingMaster(ArrayMaster, ABC):
     @abstractmethod
     def core(
         self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, warm: Warm | None
-    ) -> Raw | str:
-        """Solve ``part`` (columns ``work`` of ``parent``) from ``warm``; a string is a status without a point."""
+    ) -> Raw | Refusal:
+        """Solve ``part`` (columns ``work`` of ``parent``) from ``warm``; a refusal says why there is no point."""
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
         """Solve the reduced problem to a relative gap of ``tolerance``."""
-        width, K = self.compiled.E.shape[0], len(pieces)
         with np.errstate(all="ignore"):
             p = self.layout.scaled(pieces)
             if np.any(p.lower > p.upper):
-                return no_point("failed", width, K)
+                return self.judged(p, Refusal("infeasible", "a lower bound above an upper one"))
             warm = p.start(start)
             work = self._working(p)
             iterations = 0
             while True:
                 part = p.restricted(work)
                 raw = self.core(p, part, work, tolerance, warm)
-                if isinstance(raw, str):
-                    if raw == "failed" and warm is not None and warm.path:
+                if isinstance(raw, Refusal):
+                    if raw.status == "failed" and not raw.technical and warm is not None and warm.path:
                         # The path was another program's: from its point alone.
                         warm = Warm(warm.v, [])
                         continue
-                    if work.all() or raw in ("unbounded", "late"):
-                        return no_point(raw, width, K)
+                    if work.all() or raw.status == "late" or raw.technical:
+                        return self.judged(p, raw)
                     # Infeasible or hard in these columns says nothing about all of them.
                     work = np.ones(p.n, dtype=bool)
                     continue
@@ -78,11 +77,10 @@ class WorkingMaster(ArrayMaster, ABC):
                     break
                 v, lam = part.whole(p, raw.v, raw.proof.lam)
                 proof = repaired(p, v, raw.nu, lam, raw.proof.q)
-                cost = self._gain(p, proof.reduced, work, v)
+                cost = self._gain(p, proof, work, v)
                 size = max(abs(raw.primal), 1e-6 * (np.abs(p.c) @ np.abs(v) + p.spread), 1e-12)
-                if cost.sum() <= _SHARE * tolerance * size:
-                    free = ~np.isfinite(p.upper) | ~np.isfinite(p.lower)
-                    point = self._point(p, raw, work, v, proof, proof.loose + float(cost[free].sum()), iterations)
+                if (cost.sum() <= _SHARE * tolerance * size and proof.loose == 0.0) or not cost.any():
+                    point = self._point(p, raw, work, v, proof, proof.loose, iterations)
                     break
                 warm = Warm(v, spread(raw.path, work), _NEAR)
                 found = np.flatnonzero(cost > 0)
@@ -93,14 +91,15 @@ class WorkingMaster(ArrayMaster, ABC):
         return point
 
     @staticmethod
-    def _gain(p: Scaled, reduced: Vector, work: NDArray[np.bool_], v: Vector) -> Vector:
+    def _gain(p: Scaled, proof: Repaired, work: NDArray[np.bool_], v: Vector) -> Vector:
         """What each resting column could gain within its bounds, by its reduced cost."""
+        reduced, (lower, upper) = proof.reduced, proof.reach or (p.lower, p.upper)
         up, down = np.where(p.upper > 0, -reduced, 0.0), np.where(p.lower < 0, reduced, 0.0)
         promise = np.maximum(np.maximum(up, down), 0.0)
         promise[work] = 0.0
-        # Without a bound, ten times the largest position stands for it.
+        # Without a bound, ten times the largest position stands for it: what joins is a guess, the bound is not.
         far = 10 * max(float(np.abs(v).max(initial=0.0)), 1e-3)
-        reach = np.where(up > down, p.upper, -p.lower)
+        reach = np.where(up > down, upper, -lower)
         return np.asarray(promise * np.where(np.isfinite(reach), reach, far))
 
     def _working(self, p: Scaled) -> NDArray[np.bool_]:

@@ -1,0 +1,139 @@
+"""Cones as cvxpy hands them to solvers: dual points made feasible, and the linear rows a cone implies.
+
+Rows come in the order zero, non-negative, second-order, semidefinite, exponential, power; ``s = b - A x`` lies in the cone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from hedgeopt.tail.source import Vector
+
+
+def blocks(dims: Any) -> Iterator[tuple[str, slice, float]]:
+    """Kind, rows and exponent (of power cones) of every cone but the zero and non-negative ones."""
+    at = int(dims.zero) + int(dims.nonneg)
+    for size in dims.soc:
+        yield "soc", slice(at, at + size), 0.0
+        at += size
+    for order in dims.psd:
+        size = order * (order + 1) // 2
+        yield "psd", slice(at, at + size), float(order)
+        at += size
+    for _ in range(int(dims.exp)):
+        yield "exp", slice(at, at + 3), 0.0
+        at += 3
+    for power in dims.p3d:
+        yield "power", slice(at, at + 3), float(power)
+        at += 3
+
+
+def known(dims: Any) -> bool:
+    """Whether every cone is one of those above."""
+    return not getattr(dims, "pnd", None)
+
+
+def into_dual_cone(z: Vector, dims: Any, lower_triangle: bool = False) -> Vector:
+    """The point moved into the dual cone; exact to rounding for every cone that :func:`known` knows."""
+    z = np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
+    signed = slice(int(dims.zero), int(dims.zero) + int(dims.nonneg))
+    z[signed] = np.maximum(z[signed], 0.0)
+    for kind, rows, power in blocks(dims):
+        part = z[rows]
+        if kind == "soc":
+            part[0] = max(part[0], float(np.linalg.norm(part[1:])))
+        elif kind == "psd":
+            _lift_matrix(part, int(power), lower_triangle)
+        elif kind == "exp":
+            _lift_exponential(part)
+        else:
+            _lift_power(part, power)
+    return z
+
+
+def inward(z: Vector, dims: Any, margin: float) -> None:
+    """Moves a dual point into the interior of second-order, exponential and power cones by a share of its size, in place."""
+    for kind, rows, _ in blocks(dims):
+        part = z[rows]
+        if kind == "soc":
+            size = float(np.linalg.norm(part[1:]))
+            if size > (1.0 - margin) * part[0] > 0.0:
+                part[1:] *= (1.0 - margin) * part[0] / size
+        elif kind == "exp":
+            part[1] += margin * abs(part[0])
+        elif kind == "power":
+            part[2] *= 1.0 - margin
+
+
+def _lift_matrix(part: Vector, order: int, lower_triangle: bool) -> None:
+    """Adds to the diagonal what makes the smallest eigenvalue zero (``part`` holds off-diagonals times root two)."""
+    # Columns of the upper triangle are the rows of the lower one.
+    i, j = np.tril_indices(order)
+    if lower_triangle:
+        j, i = np.triu_indices(order)
+    M = np.zeros((order, order))
+    M[i, j] = M[j, i] = np.where(i == j, part, part / np.sqrt(2.0))
+    least = float(np.linalg.eigvalsh(M)[0]) if order else 0.0
+    if least < 0.0:
+        part[i == j] += -least + 1e-14 * float(np.abs(M).max())
+
+
+def _lift_exponential(part: Vector) -> None:
+    """Into ``{u < 0, -u exp(v/u) <= e w}`` and its closure ``{u = 0, v >= 0, w >= 0}``."""
+    u, v, w = part
+    if u < 0.0:
+        power = v / u - 1.0
+        if power < 700.0:
+            part[2] = max(w, -u * float(np.exp(power)))
+            return
+    part[:] = 0.0, max(v, 0.0), max(w, 0.0)
+
+
+def _lift_power(part: Vector, power: float) -> None:
+    """Into ``{(u/a)^a (v/(1-a))^(1-a) >= |w|, u, v >= 0}``: both grow by one factor, or the third gives way."""
+    u, v, w = max(part[0], 0.0), max(part[1], 0.0), part[2]
+    size = (u / power) ** power * (v / (1.0 - power)) ** (1.0 - power)
+    if size < abs(w):
+        if size > 0.5 * abs(w):
+            u, v = u * abs(w) / size, v * abs(w) / size
+        else:
+            w = np.sign(w) * size
+    part[:] = u, v, w
+
+
+def implied_rows(A: Any, b: Vector, dims: Any) -> tuple[Any, Vector]:
+    """Rows ``M x <= side`` that every feasible x meets."""
+    A = sp.csr_array(A)
+    zero, nonneg = int(dims.zero), int(dims.nonneg)
+    rows, sides = [A[:zero], -A[:zero], A[zero : zero + nonneg]], [b[:zero], -b[:zero], b[zero : zero + nonneg]]
+    for kind, at, power in blocks(dims):
+        part, side = A[at], b[at]
+        size = part.shape[0]
+        if kind == "soc":
+            # s_0 >= |s_i|
+            W = sp.vstack([_first(size), *([_first(size) - _rest(size), _first(size) + _rest(size)] if size > 1 else [])])
+        elif kind == "psd":
+            i, j = np.tril_indices(int(power))
+            W = sp.csr_array(np.eye(size)[i == j])
+        elif kind == "exp":
+            # y exp(x / y) <= z: y, z >= 0 and, as exp is above its tangent, x + y <= z.
+            W = sp.csr_array(np.array([[0.0, 1, 0], [0, 0, 1], [-1, -1, 1]]))
+        else:
+            # x^a y^(1-a) >= |z|: x, y >= 0 and, means in order, a x + (1 - a) y >= |z|.
+            W = sp.csr_array(np.array([[1.0, 0, 0], [0, 1, 0], [power, 1 - power, 1], [power, 1 - power, -1]]))
+        rows.append(sp.csr_array(W) @ part)
+        sides.append(W @ side)
+    return sp.csr_array(sp.vstack(rows)), np.concatenate(sides)
+
+
+def _first(size: int) -> Any:
+    return sp.csr_array((np.ones(max(size - 1, 1)), (np.arange(max(size - 1, 1)), np.zeros(max(size - 1, 1), dtype=int))),
+                        (max(size - 1, 1), size))  # fmt: skip
+
+
+def _rest(size: int) -> Any:
+    return sp.csr_array((np.ones(size - 1), (np.arange(size - 1), np.arange(1, size))), (size - 1, size))

@@ -123,6 +123,7 @@ def certify(
         worst_violation=worst,
         feasible=worst <= _FEASIBILITY,
         optimal=abs(gap) <= tolerance,  # a bound above the objective proves that something is wrong
+        notes=e.caveats,
     )
     return certificate, sides
 

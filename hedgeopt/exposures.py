@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.book import Book
+from hedgeopt.caveats import caveats
 from hedgeopt.errors import InputError
 from hedgeopt.margin_states import account_margins
 from hedgeopt.market import Market
@@ -123,6 +124,11 @@ def build_exposures(
     unwind_sell, unwind_buy = (
         (None, None) if stress.still else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
     )
+    margins = account_margins(
+        book, market, rows, assets, prices, stress, shock.unit_pnl, Revaluer(tuple(table.unique), at, market)
+    )
+    shown = () if stress.still else stress.labels
+    doubts = caveats(margins, collateral, [items[row] for row in bought], table.unique, shown, assets, market.timestamp)
     notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
     return Exposures(
         timestamp=market.timestamp,
@@ -153,10 +159,9 @@ def build_exposures(
         stress_account_pnl=shock.account_pnl,
         stress_prices=stress_prices,
         links=links,
-        margins=account_margins(
-            book, market, rows, assets, prices, stress, shock.unit_pnl, Revaluer(tuple(table.unique), at, market)
-        ),
-        notes=tuple(notes),
+        margins=margins,
+        notes=(*notes, *doubts),
+        caveats=doubts,
         collateral_delta=collateral_delta,
         stress_unwind_sell=unwind_sell,
         stress_unwind_buy=unwind_buy,

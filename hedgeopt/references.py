@@ -32,10 +32,11 @@ _WORDS = {
     "asset": "asset", "asset_fall": "asset", "underlying": "asset", "assets": "asset", "underlyings": "asset",
     "venue": "venue", "venues": "venue", "paused_venues": "venue",
     "account": "account", "accounts": "account",
+    "base": "asset", "quote": "asset", "token": "asset",
 }  # fmt: skip
 """Fields whose text is a name of one of these."""
 _BY_ASSET = {"vol", "vols", "margin_degrees", "funding", "spill", "holdings", "reserves", "band"}
-_BY_ASSET |= {"spot", "skew", "term", "perpetual", "basis"}
+_BY_ASSET |= {"spot", "skew", "term", "perpetual", "basis", "collateral", "quantity"}
 """Fields that are tables by asset."""
 
 
@@ -84,6 +85,10 @@ def _words(data: Any, where: str) -> Iterator[tuple[str, str, str]]:
     """(what it refers to, the word, its field) of every reference in ``data``."""
     if isinstance(data, Instrument):  # a whole instrument describes itself
         return
+    if isinstance(data, dict):  # a table without a model, such as the settings of a signal
+        for key, value in data.items():
+            if key in _WORDS and isinstance(value, str):
+                yield _WORDS[key], value, f"{where}.{key}"
     if isinstance(data, list | tuple):
         for k, one in enumerate(data):
             yield from _words(one, f"{where}.{k}" if len(data) > 1 else where)
@@ -91,8 +96,9 @@ def _words(data: Any, where: str) -> Iterator[tuple[str, str, str]]:
         return
     for name in type(data).model_fields:
         value, here = getattr(data, name), f"{where}.{name}"
-        if name in _WORDS and value is not None:
-            for one in (value,) if isinstance(value, str) else value:
+        words = (value,) if isinstance(value, str) else value
+        if name in _WORDS and isinstance(words, tuple | list) and all(isinstance(one, str) for one in words):
+            for one in words:
                 yield _WORDS[name], one, here
         elif name in _BY_ASSET and isinstance(value, dict):
             for key in value:

@@ -127,7 +127,9 @@ class Exposures:
     margins
         Margin model of each account, with its requirement now and in every stress.
     notes
-        Assumptions made where data were missing, each to be shown to the reader.
+        Assumptions made where data were missing, each to be shown to the reader, and the caveats.
+    caveats
+        Packaged numbers behind these arrays that nobody has verified, or that are past their shelf life.
     collateral_delta : (C, A) or None
         See :attr:`coin_delta`; None where no collateral is pegged to another asset.
     stress_unwind_sell, stress_unwind_buy : (K, M) or None
@@ -168,6 +170,7 @@ class Exposures:
     stress_unwind_sell: np.ndarray | None = None
     stress_unwind_buy: np.ndarray | None = None
     collateral_delta: np.ndarray | None = None
+    caveats: tuple[str, ...] = ()
 
     @property
     def coin_delta(self) -> np.ndarray:

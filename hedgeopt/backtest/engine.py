@@ -15,6 +15,7 @@ import pandas as pd
 
 from hedgeopt.backtest.accruals import accrue, mark_futures
 from hedgeopt.backtest.books.source import BookSource
+from hedgeopt.backtest.data import rules, rules_caveats
 from hedgeopt.backtest.desk import Desk
 from hedgeopt.backtest.execution import execute, send
 from hedgeopt.backtest.ledger import Ledger
@@ -32,8 +33,12 @@ from hedgeopt.backtest.valuation import Valuation, moved_assets, value
 from hedgeopt.book import Book
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.market import Market
+from hedgeopt.models.caveats import table_caveats
+from hedgeopt.models.costs.quotes import fee_parameters
 from hedgeopt.models.scenarios.config import ParametricScenarios, draw
+from hedgeopt.names import require_known
 from hedgeopt.policy import Policy as Rules
+from hedgeopt.references import Known, refuse_unknown
 
 __all__ = ["Halt", "Settings", "run", "simulate"]
 
@@ -81,9 +86,11 @@ def simulate(
     *,
     config: dict[str, Any] | None = None,
     progress: Callable[[Market], None] | None = None,
+    opened: Callable[[Book, Market], None] | None = None,
 ) -> BacktestResult:
     """Run one policy on one book over the snapshots.
 
+    ``opened`` is called with the book and the market of the first step; it may refuse them.
     ``policy`` is any object with ``decide(state)``, or a :class:`hedgeopt.Policy`: the myopic optimizer.
 
     Raises
@@ -96,7 +103,7 @@ def simulate(
         from hedgeopt.backtest.policies.optimizer import Optimizer
 
         policy = Optimizer(policy)
-    going = _Run(book, policy, settings or Settings())
+    going = _Run(book, policy, settings or Settings(), opened)
     for market in in_order(markets):
         going.step(market)
         if progress is not None:
@@ -120,7 +127,14 @@ class _Run:
     portfolio: Portfolio
     book: Book
 
-    def __init__(self, book: BookSource, policy: Policy, settings: Settings) -> None:
+    def __init__(
+        self,
+        book: BookSource,
+        policy: Policy,
+        settings: Settings,
+        opened: Callable[[Book, Market], None] | None = None,
+    ) -> None:
+        self.opened = opened
         self.source, self.policy, self.settings = book, policy, settings
         self.desk, self.recorder = Desk(), Recorder()
         self.history = IndexHistory(settings.index)
@@ -136,7 +150,9 @@ class _Run:
         first = self.before is None
         start = self.recorder.mark(Ledger() if first else self.portfolio.ledger)
         if first:
-            self.portfolio = Portfolio(self.source.open(snapshot), snapshot)
+            book = self.source.open(snapshot)
+            self._refuse_unknown(book, snapshot)
+            self.portfolio = Portfolio(book, snapshot)
         self._halts(snapshot)
         days = 0.0
         if self.before is not None:
@@ -180,10 +196,40 @@ class _Run:
             market, self.before, self.portfolio, valuation, fills, promise, start, seconds, liquidated,
             [{"timestamp": market.timestamp, **event} for event in self.events],
         )  # fmt: skip
+        self._doubt(market, valuation, fills)
         held = self.portfolio.held()
         self.desk.remember(market, held, frozenset(key for key in held if key not in snapshot.instruments))
         self.before = market
         self.number += 1
+
+    def _refuse_unknown(self, book: Book, market: Market) -> None:
+        """Halts and scenarios name venues and assets that exist; so does the configuration, where there is one."""
+        known = Known.of(book, market)
+        for halt in self.settings.halts:
+            require_known([halt.venue], sorted(known.venue), "venue", file="backtest", field="halts.venue")
+        refuse_unknown(self.settings.scenarios, known, "risk.scenarios", file="backtest")
+        policies = [self.policy, getattr(self.policy, "calm", None), getattr(self.policy, "stressed", None)]
+        accounts = [name for name in (getattr(policy, "account", None) for policy in policies) if isinstance(name, str)]
+        require_known(accounts, sorted(known.account), "account", file="backtest", field="policies.account")
+        if self.opened is not None:
+            self.opened(book, market)
+
+    def _doubt(self, market: Market, valuation: Valuation, fills: Sequence[Fill]) -> None:
+        """Keep what is unverified or out of date among the numbers that this step rested on."""
+        on, found = market.timestamp.date(), list(valuation.exposures.caveats)
+        for fill in fills:
+            venue = self.portfolio.accounts[fill.account].venue
+            item = market.instruments.get(f"{venue}:{fill.instrument}")
+            if item is not None:
+                found += table_caveats(tuple((venue, name) for name in fee_parameters(item)), on)
+        for event in self.events:
+            where = self.portfolio.accounts.get(event.get("account", ""))
+            if where is not None and event["kind"] == "liquidation":
+                listed = where.venue in rules("liquidation")
+                found += rules_caveats("liquidation", where.venue if listed else "other", on)
+            elif where is not None and event["kind"] == "settlement":
+                found += rules_caveats("delivery", where.venue, on)
+        self.recorder.caveats |= dict.fromkeys(found)
 
     def _worth(self) -> Valuation:
         """The book as it stands, kept with its value until something changes it."""

@@ -31,6 +31,7 @@ class Recorder:
         self.trades: list[Fill] = []
         self.attribution: list[dict[str, float]] = []
         self.events: list[dict[str, Any]] = []
+        self.caveats: dict[str, None] = {}
         self._last: tuple[Valuation, float] | None = None
 
     @staticmethod
@@ -108,4 +109,4 @@ class Recorder:
             [{name: getattr(fill, name) for name in TRADE_COLUMNS} for fill in self.trades], columns=list(TRADE_COLUMNS)
         )
         attribution = pd.DataFrame(self.attribution, index=steps.index, columns=list(ATTRIBUTION_COLUMNS))
-        return BacktestResult(steps, trades, attribution, ledger, config, self.events, policy, book)
+        return BacktestResult(steps, trades, attribution, ledger, config, self.events, policy, book, tuple(self.caveats))

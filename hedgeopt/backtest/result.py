@@ -80,6 +80,8 @@ class BacktestResult:
         fallback, settlement, halt, resume, insolvent, note.
     policy, book
         Their names.
+    caveats
+        Numbers of venues that the run rested on and that nobody has verified, or that were past their shelf life.
     """
 
     steps: pd.DataFrame
@@ -90,3 +92,4 @@ class BacktestResult:
     events: list[dict[str, Any]] = field(default_factory=list)
     policy: str = "policy"
     book: str = "book"
+    caveats: tuple[str, ...] = ()

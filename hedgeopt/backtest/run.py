@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hedgeopt.backtest.config import BacktestConfig, read_config
+from hedgeopt.backtest.data import rules_caveats
 from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.result import BacktestResult
+from hedgeopt.book import Book
 from hedgeopt.errors import InputError
+from hedgeopt.market import Market
+from hedgeopt.references import Known, refuse_unknown
 
 __all__ = ["run", "run_config"]
 
@@ -32,14 +37,25 @@ def run(
         )  # fmt: skip
     policy = config.policies[0].build()
     title = f"{config.books[0].name or config.books[0].kind}, {policy.name}"
-    return simulate(
+
+    def opened(book: Book, market: Market) -> None:
+        known = Known.of(book, market)
+        for field in ("books", "policies", "replay"):
+            refuse_unknown(getattr(config, field), known, field, file="backtest")
+
+    result = simulate(
         config.replay.build(),
         config.books[0],
         policy,
         config.settings(index),
         config=config.model_dump(mode="json"),
         progress=None if progress is None else lambda market: progress(f"{title}: {market.timestamp:%Y-%m-%d %H:%M}"),
+        opened=opened,
     )
+    if "premium" not in config.replay.funding.values():
+        return result
+    said = rules_caveats("funding", config.replay.venue, result.steps.index[-1].date())
+    return replace(result, caveats=tuple(dict.fromkeys((*result.caveats, *said))))
 
 
 def run_config(path: str | Path, progress: Callable[[str], None] | None = None) -> list[BacktestResult]:

@@ -35,6 +35,8 @@ def backtest(config: Path, out: Path | None = None, json: bool = False) -> None:
         output().write(json_text.dumps(rows, indent=2, allow_nan=False) + "\n")
     else:
         _print(rows)
+        for note in dict.fromkeys(note for row in rows for note in row["notes"]):
+            sys.stdout.write(f"note: {note}\n")
     if out is not None:
         say(f"wrote {out}")
 
@@ -54,6 +56,7 @@ def _row(result: BacktestResult) -> dict[str, Any]:
         "drawdown": float((path.cummax().clip(lower=0.0) - path).max()),
         "liquidations": int(steps["liquidated"].sum()),
         "events": sum(event["kind"] not in ("settlement", "no_trade") for event in result.events),
+        "notes": list(result.caveats),
     }
 
 
@@ -72,7 +75,7 @@ def _write(results: Sequence[BacktestResult], out: Path) -> None:
             folder = out / home / own
             for name in ("steps", "trades", "attribution", "ledger"):
                 files[folder / f"{name}.csv"] = getattr(result, name).to_csv(index=name in ("steps", "attribution"))
-            said = {"config": result.config, "events": result.events}
+            said = {"config": result.config, "events": result.events, "caveats": result.caveats}
             files[folder / "run.json"] = json_text.dumps(finite(said), indent=2, default=str) + "\n"
         if min(len(result.steps) for result in of_book) < _FEWEST_STEPS:
             say(f"{of_book[0].book}: no tear sheet, a comparison needs at least {_FEWEST_STEPS} steps")

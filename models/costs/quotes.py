@@ -13,7 +13,7 @@ from hedgeopt.models.data import table
 from hedgeopt.models.pricing.family import MarketView
 from hedgeopt.models.pricing.table import quoted_kinds
 
-__all__ = ["UnitCost", "fees", "not_traded", "unit_cost", "unit_fee"]
+__all__ = ["UnitCost", "fee_parameters", "fees", "not_traded", "unit_cost", "unit_fee"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,14 @@ def unit_fee(item: Any, market: MarketView, notional: float, option_price: float
         index = market.price(item.underlying)
         return min(_rate(item, f"{nature.fee}_rate") * index, _rate(item, f"{nature.fee}_cap") * option_price)
     return _rate(item, f"{nature.fee}_taker") * notional
+
+
+def fee_parameters(item: Any) -> tuple[str, ...]:
+    """Parameters of the venue's table that :func:`unit_fee` reads."""
+    fee = item.nature.fee
+    if fee is None:
+        return ()
+    return (f"fees.{fee}_rate", f"fees.{fee}_cap") if item.nature.option else (f"fees.{fee}_taker",)
 
 
 def _rate(item: Any, key: str) -> float:

@@ -237,6 +237,13 @@ class AaveV3:
         encoding = Encoding(slopes, np.zeros((n, 1)), np.zeros(n), np.zeros(n), len(state.assets))
         return encoding.with_blocks(Block("collateral", tuple(groups))) if groups else encoding
 
+    def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
+        """The reserves supplied, by the table; loans described in the book bring their own parameters."""
+        supplied = [asset for asset, n in zip(state.assets, collateral, strict=True) if n > 0]
+        inside = () if self.category is None else self.category["collateral"]
+        names = [f"emode.{self.category_name}" if asset in inside else f"reserve.{asset}" for asset in supplied]
+        return tuple(("aave", name) for name in dict.fromkeys(names))
+
     def haircut(self, state: State, kind: Kind) -> np.ndarray:
         """None beside LTV and threshold."""
         return np.zeros(len(state.assets))

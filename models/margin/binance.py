@@ -32,6 +32,10 @@ class Binance(Tiered):
     def __init__(self, leverage: float | None = None) -> None:
         self.leverage = leverage
 
+    def parameters(self, underlying: str) -> tuple[str, ...]:
+        """The brackets."""
+        return (f"margin.brackets.{underlying}",)
+
     def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
         """Rates by notional: the brackets' own for maintenance, 1 / leverage for initial margin."""
         brackets: Any = self.market(table("binance")["margin"]["brackets"], state, row)

@@ -8,7 +8,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
 from hedgeopt.models.margin.state import State
 
-__all__ = ["haircuts", "lost_value"]
+__all__ = ["haircuts", "haircuts_read", "lost_value"]
 
 
 def haircuts(venue: str, state: State, kind: str) -> np.ndarray:
@@ -21,6 +21,11 @@ def haircuts(venue: str, state: State, kind: str) -> np.ndarray:
         return np.zeros(len(state.assets))
     known = table(venue)["haircut"]
     return np.array([float(known.get(asset, np.nan)) for asset in state.assets])
+
+
+def haircuts_read(venue: str, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
+    """The haircuts that the collateral posted needs, for ``MarginModel.reads``."""
+    return tuple((venue, f"haircut.{asset}") for asset, n in zip(state.assets, collateral, strict=True) if n > 0)
 
 
 def lost_value(state: State, rates: np.ndarray, collateral: np.ndarray) -> float:

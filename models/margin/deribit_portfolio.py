@@ -34,7 +34,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
-from hedgeopt.models.margin.collateral import haircuts
+from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Block, Cap, Encoding, Group, Ramp
 from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.shocks import option_delta, option_values, tenor_power
@@ -297,6 +297,15 @@ class DeribitPortfolio:
             row = np.full((1, int(mine.sum())), -self.shared["short_option"] * grid.index)
             groups.append(Group.of(chosen[mine], [row, 0.0 * row]))
         return [Block(f"{grid.underlying} contingencies", tuple(groups))] if groups else []
+
+    def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
+        """Parameters of every currency, those of options where there are any, netting where there are several currencies."""
+        section = "portfolio_margin" if self.version == "current" else "portfolio_margin_legacy"
+        names = [f"{section}.{underlying}" for underlying in state.underlyings]
+        names += [f"{section}.{name}" for name in ("short_power", "long_power", "dte_floor") if state.option.any()]
+        names += [f"{section}.netting"] if len(state.underlyings) > 1 else []
+        names += [section] if self.version == "legacy" and len(state.underlyings) else []
+        return (*(("deribit", name) for name in names), *haircuts_read("deribit", state, collateral))
 
     def haircut(self, state: State, kind: Kind) -> np.ndarray:
         """Cross-collateral haircuts, initial margin only."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
-from hedgeopt.models.margin.collateral import haircuts
+from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
@@ -98,6 +98,13 @@ class DeribitStandard:
             index = state.index[option]
             short[option] = index * short_option_margin(kind, state.is_call[option], state.strike[option], index, coin_mark)
         return Encoding(slopes, np.zeros((n, 1)), quadratic, short, len(state.assets))
+
+    def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
+        """Rates of futures by underlying, the rule of short options, and haircuts."""
+        futures = dict.fromkeys(u for u, linear in zip(state.underlying, state.linear.tolist(), strict=True) if linear)
+        options = ("option",) if state.option.any() else ()
+        own = tuple(("deribit", f"standard_margin.{name}") for name in (*futures, *options))
+        return (*own, *haircuts_read("deribit", state, collateral))
 
     def haircut(self, state: State, kind: Kind) -> np.ndarray:
         """Cross-collateral haircuts, initial margin only."""

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.models.data import table
-from hedgeopt.models.margin.collateral import haircuts
+from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.shocks import option_values, tenor_power
@@ -190,6 +190,11 @@ class Derive:
         basis = [-weight * (expiry.up - expiry.now), -weight * (expiry.down - expiry.now), 0.0 * expiry.now]
         lines = [np.vstack([line, last]) for line, last in zip((first, second, third), basis, strict=True)]
         return Group.of(expiry.rows, lines)
+
+    def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
+        """The portfolio manager's parameters, and haircuts."""
+        own = (("derive", "portfolio_margin"),) if state.underlyings else ()
+        return (*own, *haircuts_read("derive", state, collateral))
 
     def haircut(self, state: State, kind: Kind) -> np.ndarray:
         """Cash in full; other collateral is not in the table."""

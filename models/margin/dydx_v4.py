@@ -38,6 +38,11 @@ class DydxV4(Tiered):
     source = "github.com/dydxprotocol/v4-chain liquidity_tier.go (models/data/dydx.toml)"
     kinds = ("perpetual", "spot", "pegged")
 
+    def parameters(self, underlying: str) -> tuple[str, ...]:
+        """Which tier, and that tier."""
+        tier = table("dydx")["margin"]["markets"].get(underlying)
+        return (f"margin.markets.{underlying}", f"margin.tiers.{tier}")
+
     def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
         """One rate; open interest is read from the quotes, in coins."""
         rules = table("dydx")["margin"]

@@ -132,6 +132,10 @@ class Generic:
         encoding = Encoding(slopes, np.zeros((n, 1)), np.zeros(n), short, len(state.assets), tuple(blocks))
         return encoding.scaled(self.rules[f"{kind}_factor"])
 
+    def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
+        """Nothing: the table is the user's own."""
+        return ()
+
     def haircut(self, state: State, kind: Kind) -> np.ndarray:
         """From the table's [haircut]; without one every asset counts in full."""
         if kind == "maintenance" or not self.haircuts:

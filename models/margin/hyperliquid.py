@@ -39,6 +39,10 @@ class Hyperliquid(Tiered):
     def __init__(self, leverage: float | None = None) -> None:
         self.leverage = leverage
 
+    def parameters(self, underlying: str) -> tuple[str, ...]:
+        """The tiers, and the share of them that maintenance is."""
+        return (f"margin.tiers.{underlying}", "margin.maintenance_share")
+
     def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
         """Rates by notional."""
         rules = table("hyperliquid")["margin"]

@@ -51,6 +51,10 @@ class MarginModel(Protocol):
         """(A,) share of each collateral asset's USD value that does not count; 0 counts in full, 1 not at all."""
         ...
 
+    def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
+        """What the rule reads for these rows and ``collateral`` (A,): names of a packaged table and of its parameters."""
+        ...
+
 
 _CENT = 0.01
 """USD below which a debt is the rounding of a position that was sold whole."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.margin.collateral import haircuts
+from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
@@ -42,6 +42,15 @@ class Tiered:
         """The largest line per position."""
         refuse_unknown_rows(state, self.name, self.kinds)
         return encode_tiers(state, lambda row: self.tiers(state, row, kind))
+
+    def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
+        """Tiers of each underlying, and haircuts."""
+        own = [(self.venue, name) for underlying in state.underlyings for name in self.parameters(underlying)]
+        return (*own, *haircuts_read(self.venue, state, collateral))
+
+    def parameters(self, underlying: str) -> tuple[str, ...]:
+        """Parameters of the venue's table that the tiers of one underlying are."""
+        raise NotImplementedError
 
     def haircut(self, state: State, kind: Kind) -> np.ndarray:
         """From the venue's table, initial margin only."""

@@ -43,6 +43,10 @@ class Unmargined:
         self._refuse(state)
         return Encoding.zero(len(state), len(state.assets))
 
+    def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
+        """Nothing."""
+        return ()
+
     def haircut(self, state: State, kind: Kind) -> np.ndarray:
         """None."""
         return np.zeros(len(state.assets))

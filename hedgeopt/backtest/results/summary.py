@@ -37,6 +37,8 @@ class Summary:
         Promise and outcome.
     events
         How often each kind of event happened.
+    caveats
+        See :class:`~hedgeopt.backtest.result.BacktestResult`.
     """
 
     policy: str
@@ -50,6 +52,7 @@ class Summary:
     tail: TailReport
     events: dict[str, int]
     solve_seconds: float
+    caveats: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; what is not finite is None."""
@@ -78,6 +81,7 @@ class Summary:
                 "shortfall": [asdict(test) | {"rejected": test.rejected()} for test in tail.shortfall],
             },
             "events": self.events,
+            "caveats": list(self.caveats),
             "solve_seconds": self.solve_seconds,
         }
         return plain(data)
@@ -112,6 +116,7 @@ def summarize(result: BacktestResult, horizon: pd.Timedelta | None = None, *, se
         tail=tail_report(steps, horizon, seed=seed),
         events=dict(sorted(Counter(str(event["kind"]) for event in result.events).items())),
         solve_seconds=float(np.nansum(steps["solve_seconds"].to_numpy(dtype=float))),
+        caveats=result.caveats,
     )
 
 

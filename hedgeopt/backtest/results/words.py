@@ -87,4 +87,5 @@ def event_lines(summaries: Sequence[Summary]) -> list[str]:
             lines.append(
                 f"{one.policy}: {tail.no_promise} decisions promised no tail, {tail.gaps} fell into gaps of the market."
             )
+    lines += [f"{caveat}." for caveat in dict.fromkeys(caveat for one in summaries for caveat in one.caveats)]
     return lines

@@ -1,0 +1,59 @@
+"""The caveats of priced exposures: packaged numbers that they rest on and that are unverified or out of date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.models.caveats import stress_caveats, table_caveats
+from hedgeopt.models.costs.quotes import fee_parameters
+from hedgeopt.models.data import dollar_assets, pegged_assets, table
+from hedgeopt.models.margin.margins import Margins
+from hedgeopt.models.pegs import is_peg
+
+__all__ = ["caveats"]
+
+
+def caveats(
+    margins: Margins,
+    collateral: np.ndarray,
+    traded: Sequence[Any],
+    held: Sequence[Any],
+    stress: tuple[str, ...],
+    assets: tuple[str, ...],
+    now: datetime,
+) -> tuple[str, ...]:
+    """A sentence each, for the reader of every report and of the certificate.
+
+    Parameters
+    ----------
+    collateral : (C, A)
+        Units posted.
+    traded, held
+        Instruments that may be traded (their fees are read), and all rows.
+    stress
+        Names of the stress scenarios shown; empty for none.
+    """
+    reads: dict[tuple[str, str], None] = {}
+    for model, state, posted in zip(margins.models, margins.states, collateral, strict=True):
+        if len(state) or posted.any():
+            reads |= dict.fromkeys(model.reads(state, posted))
+    reads |= dict.fromkeys((item.venue, name) for item in traded for name in fee_parameters(item))
+    reads |= dict.fromkeys(_windows(held, now))
+    pegs = [asset for asset in assets if is_peg(asset) or asset in pegged_assets()]
+    dollars = [asset for asset in assets if asset in dollar_assets()]
+    reads |= dict.fromkeys(("assets", name) for name, found in (("pegged", pegs), ("dollar", dollars)) if found)
+    return (*table_caveats(tuple(reads), now.date()), *stress_caveats(stress, assets, now.date()))
+
+
+def _windows(items: Sequence[Any], now: datetime) -> Iterator[tuple[str, str]]:
+    """Averaging minutes that value an instrument now."""
+    minutes = table("settlement")["averaging_minutes"]
+    for item in items:
+        if not (item.nature.expires and item.venue in minutes):
+            continue
+        if (item.expiry - now).total_seconds() < 60.0 * minutes[item.venue]:
+            yield "settlement", f"averaging_minutes.{item.venue}"

@@ -1,0 +1,67 @@
+"""What a result rests on and nobody has verified, or has looked at for too long: a sentence per packaged table.
+
+Each table says its date, its shelf life and which of its numbers were not read in a source
+(:mod:`hedgeopt.models.data`). Only what is read for a result counts: Derive's parameters where an account is at Derive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from functools import lru_cache
+
+from hedgeopt.models.data import About, about
+from hedgeopt.models.scenarios.stress_table import packaged_events
+
+__all__ = ["said_of", "stress_caveats", "table_caveats"]
+
+
+@lru_cache(maxsize=1024)
+def table_caveats(reads: tuple[tuple[str, str], ...], on: date) -> tuple[str, ...]:
+    """A sentence for each table with doubtful numbers among ``reads``, and for each one past its shelf life.
+
+    Parameters
+    ----------
+    reads
+        Names of a packaged table and of a parameter in it (dotted).
+    on
+        The day of the result: the market's.
+    """
+    by_table: dict[str, list[str]] = {}
+    for name, parameter in reads:
+        by_table.setdefault(name, []).append(parameter)
+    return tuple(
+        sentence
+        for name, parameters in sorted(by_table.items())
+        for sentence in said_of(about(name), f"models/data/{name}.toml", parameters, on)
+    )
+
+
+def said_of(table: About, file: str, parameters: Iterable[str], on: date) -> list[str]:
+    """The sentences on one table."""
+    parameters = list(dict.fromkeys(parameters))
+    doubts = dict.fromkeys(doubt for parameter in parameters for doubt in table.doubts(parameter))
+    said = [f"not verified against a source, and read here: {', '.join(doubts)} of {file}"] if doubts else []
+    if table.expired(on):
+        said.append(
+            f"{file} is of {table.as_of:%Y-%m-%d}, past its shelf life of {table.shelf_life_days} days: "
+            f"check {', '.join(parameters)} with the venue"
+        )
+    return said
+
+
+@lru_cache(maxsize=256)
+def stress_caveats(stress: tuple[str, ...], assets: tuple[str, ...], on: date) -> tuple[str, ...]:
+    """How many numbers of the packaged stress scenarios among ``stress`` rest on judgement, for these assets."""
+    used = [event for event in packaged_events() if event.name in stress]
+    if not used:
+        return ()
+    mine = {*assets, "*", "spread", "depth"}
+    numbers = [number for event in used for _, asset, number in event.numbers() if asset in mine]
+    bare = sum(not number.source for number in numbers)
+    file = "models/data/stress.toml"
+    said = [f"{bare} of {len(numbers)} numbers of the stress scenarios rest on judgement: {file} says which"] if bare else []
+    table = about("stress")
+    if table.expired(on):
+        said.append(f"{file} is of {table.as_of:%Y-%m-%d}, past its shelf life of {table.shelf_life_days} days")
+    return tuple(said)

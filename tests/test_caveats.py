@@ -99,7 +99,8 @@ def test_a_proposal_its_json_its_page_and_its_certificate_say_it(venue: str, sai
 
 def test_the_margin_report_and_the_risk_report_say_it():
     book, market = _book("hyperliquid"), _market("hyperliquid", NOW)
-    assert any("margin.tiers.ETH of models/data/hyperliquid.toml" in note for note in margin_report(book, market, POLICY).notes)
+    report = margin_report(book, market, POLICY)
+    assert any("margin.tiers.ETH of models/data/hyperliquid.toml" in note for note in report.notes)
     e = expose(book, market, POLICY, trades=False)
     assert any("margin.tiers.ETH of models/data/hyperliquid.toml" in note for note in e.notes)  # no fee: nothing is traded
     assert e.caveats

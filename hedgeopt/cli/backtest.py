@@ -36,7 +36,7 @@ def backtest(config: Path, out: Path | None = None, json: bool = False) -> None:
     else:
         _print(rows)
         for note in dict.fromkeys(note for row in rows for note in row["notes"]):
-            sys.stdout.write(f"note: {note}\n")
+            output().write(f"note: {note}\n")
     if out is not None:
         say(f"wrote {out}")
 

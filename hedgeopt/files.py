@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from hedgeopt.errors import InputError
+from hedgeopt.models.record import Record
 
 __all__ = ["parse_json", "parse_toml", "read_text", "validated"]
 
@@ -85,7 +86,23 @@ def validation_line(error: ValidationError, file: object | None) -> InputError:
     field = ".".join(str(part) for part in first["loc"]) or None
     if first["type"] in ("tuple_type", "list_type"):
         message, fix = "must be a list", f"in TOML each entry begins with [[{field}]]"
+    elif first["type"] == "extra_forbidden":
+        message, fix, shown = "unknown field", _nearest_field(str(first["loc"][-1])), None
     return InputError(message[0].lower() + message[1:] + more, file=file, field=field, value=shown, fix=fix)
+
+
+def _nearest_field(name: str) -> str:
+    """What to do about a field that no record has; the nearest field of any of them."""
+    import difflib
+
+    found: set[str] = set()
+    waiting: list[type] = [Record]
+    while waiting:
+        one = waiting.pop()
+        found |= set(getattr(one, "model_fields", ()))
+        waiting += one.__subclasses__()
+    near = difflib.get_close_matches(name, sorted(found), n=1, cutoff=0.7)
+    return f"did you mean {near[0]!r}?" if near else "remove it"
 
 
 def _most_telling(faults: list[Any]) -> Any:

@@ -14,7 +14,7 @@ from hedgeopt.backtest.sweep.engines import Engine, EngineName, open_engine
 from hedgeopt.backtest.sweep.outcome import SweepResult, outcome
 from hedgeopt.backtest.sweep.plan import Cell, SweepPlan
 from hedgeopt.backtest.sweep.store import CellStore
-from hedgeopt.errors import HedgeoptError
+from hedgeopt.errors import HedgeoptError, InputError
 
 __all__ = ["Progress", "run_cells", "run_sweep"]
 
@@ -61,9 +61,22 @@ def run_sweep(
     """
     runner = runner or RUNNER
     cells = plan.cells(Path(folder).resolve(), runner)
+    if runner == RUNNER and cells:
+        _refuse_unknown_fields(cells[0])
     store = CellStore(Path(out) / "cells")
     failed = run_cells(cells, store, lambda: open_engine(engine, workers, scheduler), runner, progress)
     return outcome(plan, cells, store, failed)
+
+
+def _refuse_unknown_fields(cell: Cell) -> None:
+    """A path that names no field of a backtest would fail every cell: it is refused before any is run."""
+    from hedgeopt.backtest.config import BacktestConfig
+
+    try:
+        BacktestConfig(**cell.config)
+    except InputError as error:
+        if error.problem.startswith("unknown field"):
+            raise error.at("sweep") from None
 
 
 def run_cells(

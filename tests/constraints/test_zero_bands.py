@@ -134,3 +134,16 @@ def test_a_variance_limit_of_nothing_is_met_by_a_flat_book(venues_market: ho.Mar
     book = spread_over("BTC", (10.0, -10.0, 0.0))
     rules = policy(ho.Delta("BTC") == 0, ho.Delta("ETH") == 0, ho.Variance() <= 1.0)
     assert rules.propose(book, venues_market).certificate.valid
+
+
+@pytest.mark.parametrize(("side", "moved_to"), [("upper", -0.5), ("lower", 0.5)])
+def test_tightening_a_band_without_width_moves_it_and_never_closes_it(
+    venues_market: ho.Market, side: str, moved_to: float
+) -> None:
+    rules = policy(ho.Delta("BTC") == 0)
+    e = expose(spread_over("BTC", (10.0, 5.0, 0.0)), venues_market, rules)
+    program = Program(rules, e)
+    program.update(e, trade_box(rules, e), {f"delta BTC {side}": 0.5})
+    program.problem.solve(method="tail")
+    after = float(e.rows.quantity @ e.rows.greeks[0, :, e.asset("BTC")] + e.trade_greeks[0, :, e.asset("BTC")] @ program.x())
+    assert after == pytest.approx(moved_to, abs=1e-6)

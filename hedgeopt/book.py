@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Discriminator, Field, Tag, model_validator
 
+from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.table import STANDARD, margin_model
+from hedgeopt.models.margin.unmargined import Unmargined
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.pricing.table import AnyInstrument
 from hedgeopt.models.pricing.transfer import Transfer
@@ -99,6 +101,21 @@ class Account(Record):
             raise ValueError(
                 f"account {self.name!r}: unknown venue {self.venue!r}: did you mean {near[0]!r}? "
                 'If not, name its margin model, such as margin = "none"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _owes_nobody_who_lends_nothing(self) -> Account:
+        """A negative amount is a debt; dollar assets count together, as one is paid for with the other."""
+        if not isinstance(margin_model(self.margin, self.venue), Unmargined):
+            return self
+        dollars = sum(item.amount for item in self.collateral if item.asset in dollar_assets())
+        owed = {item.asset: item.amount for item in self.collateral if item.amount < 0 and item.asset not in dollar_assets()}
+        owed |= {"dollars": dollars} if dollars < 0 else {}
+        for asset, amount in owed.items():
+            raise ValueError(
+                f"account {self.name!r} owes {-amount:g} {asset}, and its margin {self.margin!r} lends nothing: "
+                'name the rule under which it is lent, such as margin = "aave"'
             )
         return self
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cvxpy as cp
@@ -13,7 +15,9 @@ from hedgeopt.constraints.constraint import BoxConstraint
 from hedgeopt.constraints.table import CONSTRAINTS
 from hedgeopt.exposing import expose
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.pricing.table import FAMILIES
+from hedgeopt.models.margin.state import State
+from hedgeopt.models.margin.table import MODELS, margin_model, may_be_short
+from hedgeopt.models.pricing.table import FAMILIES, natures
 from hedgeopt.models.table import TERMS
 from hedgeopt.models.term import BoundTerm, Term
 from hedgeopt.program import Program, trade_box
@@ -159,3 +163,102 @@ def test_tables_are_keyed_by_kind() -> None:
     for kind, family in FAMILIES.items():
         assert family.kind == kind
         assert family.instrument.model_fields["kind"].default == kind
+
+
+def _state(kind: str, venue: str = "deribit") -> State:
+    """One instrument of a family on BTC, with every number that a margin rule may ask for."""
+    one, nature = np.ones(1), natures()[kind]
+    spot = 80_000.0
+    mark = 0.05 if nature.option else spot
+    return State(
+        venue=venue,
+        account="main",
+        names=(kind,),
+        nature=(nature,),
+        underlying=("BTC",),
+        settlement=("BTC" if nature.option else "USDC",),
+        inverse=np.array([nature.option]),
+        index=spot * one,
+        settlement_price=(spot if nature.option else 1.0) * one,
+        mark=mark * one,
+        value=np.array([{"margined": 0.0, "premium": mark * spot, "owned": spot, "owed": -spot}[nature.paid]]),
+        forward=spot * one,
+        strike=spot * one,
+        years=0.1 * one,
+        vol=0.6 * one,
+        is_call=np.array([True]),
+        open_interest=1_000.0 * one,
+        assets=("BTC", "USDC"),
+        prices=np.array([spot, 1.0]),
+        ltv=0.7 * one if nature.loan == "deposit" else np.zeros(1),
+        threshold=0.8 * one if nature.loan == "deposit" else np.zeros(1),
+        bonus=np.zeros(1),
+    )
+
+
+def _said(call: Callable[[], Any]) -> Any:
+    """What a call returns, or the words of its refusal; any other error is one."""
+    try:
+        return call()
+    except ho.InputError as error:
+        return str(error)
+
+
+@pytest.fixture
+def rule(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    if request.param != "table":
+        return margin_model(request.param, "deribit")
+    path = tmp_path / "venue.toml"
+    grid = "moves = [-0.2, 0.0, 0.2]\nvols = [0.0, 0.3]\ninitial_factor = 1.2\nmaintenance_factor = 1.0\n"
+    path.write_text(f'[margin]\ntype = "grid"\n{grid}')
+    return margin_model(f"table:{path}", "deribit")
+
+
+@pytest.mark.parametrize("rule", list(MODELS), indirect=True)
+@pytest.mark.parametrize("kind", list(FAMILIES))
+def test_every_margin_rule_charges_a_family_or_refuses_it_by_name(kind: str, rule: Any) -> None:
+    """Never a bare KeyError; and less than nothing of it never needs nothing."""
+    state, nature = _state(kind), natures()[kind]
+    assert rule.name
+    assert rule.source
+    for share in ("initial", "maintenance"):
+        assert rule.haircut(state, share).shape == (2,)
+    assert isinstance(rule.reads(state, np.array([1.0, 1.0])), tuple)
+    charged = {}
+    for quantity in (1.0, -1.0):
+        said = _said(lambda q=quantity: rule.requirement(state, np.array([q]), np.zeros(2)))
+        if isinstance(said, str):
+            assert kind in said
+        else:
+            charged[quantity] = said.initial
+    assert may_be_short(rule, nature) or -1.0 not in charged or kind == "lending_borrow"
+    if nature.derivative and charged:
+        assert charged.get(-1.0, 1.0) > 0.0
+        assert not nature.margined or charged[1.0] > 0.0
+    encoding = _said(lambda: rule.encode(state, "initial"))
+    if isinstance(encoding, str):
+        assert kind in encoding
+        return
+    for quantity, need in charged.items():
+        if nature.loan == "none":  # the rule of loans weighs them against equity, by the encoding's own convention
+            assert encoding(np.array([quantity]), np.zeros(2)) >= need * (1.0 - 1e-9)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, nature in natures().items() if nature.quoted])
+def test_every_quoted_family_has_a_fee_where_it_may_be_margined(kind: str) -> None:
+    from hedgeopt.models.costs.quotes import fee_parameters
+    from hedgeopt.models.data import table
+
+    item = type("Item", (), {"nature": natures()[kind]})()
+    for parameter in fee_parameters(item):
+        assert parameter.split(".")[1] in table("deribit")["fees"]
+
+
+@pytest.mark.parametrize("kind", list(CONSTRAINTS))
+def test_every_constraint_is_documented_and_named(kind: str) -> None:
+    spec = CONSTRAINTS[kind]
+    assert (spec.__doc__ or "").strip()
+    assert spec.source
+    assert all(
+        field.description or name in ("kind", "requirement", "term", "only") for name, field in spec.model_fields.items()
+    )

@@ -93,6 +93,20 @@ def test_a_loan_needs_a_rule_that_lends(make_market: Any):
     assert e.margins.requirement(0, e.rows.quantity, e.collateral[0]).initial > -1.0
 
 
+def test_a_negative_balance_is_a_debt_too():
+    def account(*coins: tuple[str, float], **more: str) -> Account:
+        posted = tuple(Collateral(asset=asset, amount=amount) for asset, amount in coins)
+        return Account(name="w", collateral=posted, **{"venue": "wallet", **more})
+
+    with pytest.raises(ValueError, match=r"account 'w' owes 100 ETH, and its margin 'standard' lends nothing.*aave"):
+        account(("ETH", -100.0), ("USDC", 1e6))
+    with pytest.raises(ValueError, match=r"account 'w' owes 5 dollars, and its margin 'none' lends nothing"):
+        account(("USDC", 10.0), ("USD", -15.0), venue="deribit", margin="none")
+    account(("USDC", 20.0), ("USD", -15.0))  # paid in one dollar with another
+    account(("ETH", -100.0), ("USDC", 1e6), margin="aave")
+    account(("BTC", -1.0), ("USDC", 1e6), venue="deribit")
+
+
 def test_a_backtest_does_not_sell_what_it_does_not_hold(make_market: Any):
     item = Spot(name="ETH_USDC", venue="deribit", asset="ETH")
     quote = {"mark_price": 2_000.0, "bid_price": 1_999.0, "ask_price": 2_001.0}

@@ -126,7 +126,7 @@ class ChainReplay:
             unit = source.schema.field("timestamp").type
             low, high = (ds.scalar(time_scalar(moment, unit)) for moment in (first, last))
             chosen = (ds.field("timestamp") >= low) & (ds.field("timestamp") <= high)
-            frame = source.to_table(columns=kept, filter=chosen).to_pandas()
+            frame = _typed(source.to_table(columns=kept, filter=chosen).to_pandas(), path)
             for name in ("instrument_name", "currency"):
                 frame[name] = frame[name].astype(object)
             frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True)
@@ -236,3 +236,21 @@ class ChainReplay:
                 row["funding_8h"] = funding[item.underlying].at(stamp, mark, index[item.underlying])
             rows.append((item, row))
         return rows
+
+
+def _typed(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Columns of numbers and moments as such; the first value that is none is named."""
+    for name in (*_NUMBERS, "index_price"):
+        if name in frame and frame[name].dtype.kind not in "fiu":
+            _refuse_other(frame, name, pd.to_numeric(frame[name], errors="coerce"), "is not a number", path)
+            frame[name] = pd.to_numeric(frame[name])
+    if frame["expiry"].dtype.kind != "M":
+        _refuse_other(frame, "expiry", pd.to_datetime(frame["expiry"], errors="coerce", utc=True), "is not a moment", path)
+    return frame
+
+
+def _refuse_other(frame: pd.DataFrame, name: str, read: pd.Series, problem: str, path: Path) -> None:
+    bad = ((read.isna() & frame[name].notna()) | frame[name].map(lambda value: isinstance(value, bool))).to_numpy()
+    if bad.any():
+        row = frame.iloc[int(np.argmax(bad))]
+        raise InputError(f"{problem} in the row of {row['instrument_name']}", file=path, field=name, value=str(row[name]))

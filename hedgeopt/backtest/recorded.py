@@ -119,10 +119,19 @@ def dataset(path: Path) -> Any:
             "there is no such file or folder", file=path, field="replay.chains", fix="give the path of recorded chains"
         )
     try:
-        return ds.dataset(path, format="parquet")
+        found = ds.dataset(path, format="parquet")
     except (pa.ArrowInvalid, OSError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"cannot be read as Parquet: {reason}", file=path, fix="is it truncated?") from None
+    numbers = pa.types.is_floating, pa.types.is_integer, pa.types.is_null
+    for name, known in (("timestamp", (pa.types.is_timestamp,)), ("index_price", numbers)):
+        kind = found.schema.field(name).type if name in found.schema.names else None
+        if kind is None:
+            raise InputError("is missing", file=path, field=name, fix="see docs/backtest.md for the columns of a chain")
+        if not any(is_kind(kind) for is_kind in known):
+            fix = "store moments with their time zone" if name == "timestamp" else "store numbers"
+            raise InputError("is of a type that cannot be used", file=path, field=name, value=kind, fix=fix)
+    return found
 
 
 def time_scalar(moment: pd.Timestamp, unit: Any) -> Any:

@@ -14,7 +14,7 @@ import typer
 
 from hedgeopt.cli.interrupt import INTERRUPTED, interrupted
 from hedgeopt.cli.streams import open_all, output, own_output, unseen
-from hedgeopt.errors import HedgeoptError, InfeasibleError
+from hedgeopt.errors import HedgeoptError, InfeasibleError, InputError
 
 __all__ = ["guarded", "progress", "say"]
 
@@ -50,6 +50,10 @@ def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
         except Exception as error:
             if debug:
                 raise
+            if type(error).__module__.startswith("pydantic"):  # something made from the inputs, further in
+                from hedgeopt.files import validation_line
+
+                return say(str(validation_line(error, None)), InputError.exit_code)  # type: ignore[arg-type]
             words = f"unexpected {type(error).__name__}: {error}"
             return say(f"{words}; run again with --debug (or HEDGEOPT_DEBUG=1) for the traceback", _UNEXPECTED)
 

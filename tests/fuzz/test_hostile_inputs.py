@@ -13,7 +13,12 @@ import io
 import json
 import os
 import random
+import signal
+import subprocess
+import sys
+import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +28,7 @@ import pandas as pd
 import pytest
 import tomli_w
 
+import hedgeopt as ho
 from hedgeopt.cli import main
 from hedgeopt.example import example_files
 
@@ -131,7 +137,7 @@ def small_case() -> dict[str, Any]:
 
 BACKTEST: dict[str, Any] = {
     "name": "toy",
-    "replay": {"chains": ["chain.csv"], "synthetic_perpetuals": True, "funding": {"BTC": 0.0001}},
+    "replay": {"chains": ["chain.parquet"], "synthetic_perpetuals": True, "funding": {"BTC": 0.0001}},
     "risk": {"beta": 0.95, "scenarios": {"kind": "parametric", "count": 32}},
     "costs": {"mark_half_spread": 0.0001},
     "halts": [{"venue": "deribit", "start": "2026-03-03T20:00:00Z", "end": "2026-03-04T02:00:00Z"}],
@@ -259,28 +265,47 @@ def chain(tmp_path_factory, request) -> str:
     return pd.DataFrame(rows).to_csv(index=False)
 
 
-@pytest.mark.parametrize("part", ["config", "chain"])
+def store(path: Path, rows: str) -> None:
+    """A chain as Parquet; what is no table any more as the text it is."""
+    try:
+        frame = pd.read_csv(io.StringIO(rows), low_memory=False)
+        for column in ("timestamp", "expiry"):
+            with contextlib.suppress(ValueError, KeyError):
+                frame[column] = pd.to_datetime(frame[column], utc=True)
+        for column in frame.select_dtypes(include=["object", "str"]).columns:
+            frame[column] = frame[column].astype(str)
+        frame.to_parquet(path)
+    except (ValueError, TypeError, pd.errors.ParserError):
+        path.write_bytes(rows.encode("utf-8", "surrogatepass"))
+
+
+@pytest.mark.parametrize("part", ["nothing", "config", "chain"])
 def test_wounded_backtests(chain, part, tmp_path):
-    for seed in seeds(6, ("config", "chain").index(part) + 5):
+    codes = []
+    for seed in seeds(6, ("config", "chain").index(part) + 5) if part != "nothing" else range(1):
         rng, config, rows, what = random.Random(seed), BACKTEST, chain, ""
         if part == "config":
             config, what = mutated(BACKTEST, rng)
-        else:
+        elif part == "chain":
             rows, what = mutated_text(chain, rng)
         folder = tmp_path / str(seed)
         folder.mkdir()
-        (folder / "chain.csv").write_bytes(rows.encode("utf-8", "surrogatepass"))
-        answer(["backtest", str(written(folder, "backtest", config))], f"seed {seed}: {what}", folder / "out")
+        store(folder / "chain.parquet", rows)
+        codes.append(answer(["backtest", str(written(folder, "backtest", config))], f"seed {seed}: {what}", folder / "out"))
+    assert part != "nothing" or codes == [0]
 
 
-def test_wounded_sweeps(chain, tmp_path):
-    for seed in seeds(2, 7):
-        config, what = mutated(SWEEP, random.Random(seed))
+@pytest.mark.parametrize("part", ["nothing", "config"])
+def test_wounded_sweeps(chain, part, tmp_path):
+    codes = []
+    for seed in seeds(2, 7) if part != "nothing" else range(1):
+        config, what = mutated(SWEEP, random.Random(seed)) if part == "config" else (SWEEP, "")
         folder = tmp_path / str(seed)
         folder.mkdir()
-        (folder / "chain.csv").write_text(chain)
+        store(folder / "chain.parquet", chain)
         path = written(folder, "sweep", config)
-        answer(["sweep", str(path), "--workers", "1"], f"seed {seed}: {what}", folder / "out")
+        codes.append(answer(["sweep", str(path), "--workers", "1"], f"seed {seed}: {what}", folder / "out"))
+    assert part != "nothing" or codes == [0]
 
 
 def change(data: Any, path: str, value: Any) -> Any:
@@ -319,3 +344,39 @@ CORPUS: list[tuple[str, str, Any]] = [
 def test_what_once_failed_is_refused(case, part, path, value, tmp_path, capsys):
     wounded: dict[str, Any] = {**case, part: change(case[part], path, value)}
     assert solve(tmp_path, **wounded, what=f"{path} = {value}") == 2
+
+
+def test_threads_share_nothing(case, tmp_path):
+    (tmp_path / "book.json").write_text(json.dumps(case["book"]))
+    (tmp_path / "market.csv").write_text(case["market"])
+    market, book = ho.read_market(tmp_path / "market.csv"), ho.read_book(tmp_path / "book.json")
+    policy = ho.Policy.model_validate(case["policy"])
+    alone = policy.propose(book, market)
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda _: policy.propose(book, market), range(6)))
+    for proposal in together:
+        assert proposal.certificate.valid
+        np.testing.assert_array_equal(proposal.x, alone.x)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_killed_backtest_leaves_all_or_nothing(chain, tmp_path):
+    store(tmp_path / "chain.parquet", chain)
+    command = [sys.executable, "-m", "hedgeopt.cli", "backtest", str(written(tmp_path, "backtest", BACKTEST))]
+    out, rng = tmp_path / "out", random.Random(SEED)
+    begun = time.perf_counter()
+    subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
+    took = time.perf_counter() - begun
+    whole = {path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*") if path.is_file()}
+    assert len(whole) > 8
+    for _ in range(max(2, round(2 * TIMES))):
+        process = subprocess.Popen([*command, "--out", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(took * rng.uniform(0.5, 1.1))
+        process.kill()
+        process.wait()
+        found = {path.relative_to(out) for path in out.rglob("*") if path.is_file()}
+        shown = {path for path in found if not path.parts[0].startswith(".")}
+        assert shown <= whole  # all, none, or some with the rest behind a journal
+        assert shown in (set(), whole) or any(path.name == "journal" for path in found)
+    subprocess.run([*command, "--out", str(out)], check=True, capture_output=True)
+    assert {path.relative_to(out) for path in out.rglob("*") if path.is_file()} == whole

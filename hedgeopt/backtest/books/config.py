@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hedgeopt.backtest.books.source import ClientTrade, nearest_option, options_of
 from hedgeopt.book import Account, Book, Collateral, Position
 from hedgeopt.market import Market
 from hedgeopt.models.pricing.amm_concentrated import Concentrated
+from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.pricing.lending_borrow import LendingBorrow
 from hedgeopt.models.pricing.lending_supply import EMode, LendingSupply
 from hedgeopt.models.pricing.liquidity import amounts
@@ -20,7 +21,7 @@ from hedgeopt.models.record import Record
 
 __all__ = ["AnyBook", "FixedBook", "Flow", "LiquidityBook", "LoopBook", "RollingSeller", "ShortGamma"]
 
-Amounts = dict[str, float]
+Amounts = dict[Asset, float]
 
 
 class Flow(Record):
@@ -90,14 +91,26 @@ class _Deribit(_Base):
         return Account(name=name, venue=self.venue, margin=self.margin, collateral=posted, positions=positions)
 
 
-class ShortGamma(_Deribit):
+class _Sold(_Deribit):
+    """What is sold in fixed numbers of contracts: every asset sold has its number."""
+
+    assets: tuple[Asset, ...] = ("BTC",)
+    quantity: Amounts = Field(default={"BTC": 10.0}, description="contracts of each leg, by asset")
+
+    @model_validator(mode="after")
+    def _every_asset_has_a_number(self) -> _Sold:
+        missing = [asset for asset in self.assets if asset not in self.quantity]
+        if missing:
+            raise ValueError(f"quantity has no {missing[0]}, which assets names: give its contracts")
+        return self
+
+
+class ShortGamma(_Sold):
     """Short strangles (straddles at delta .5) from the start, held to expiry; nothing is sold later."""
 
     kind: Literal["short_gamma"] = "short_gamma"
-    assets: tuple[str, ...] = ("BTC",)
     days: tuple[float, ...] = Field(default=(30.0,), description="tenors, one strangle each")
     delta: float = Field(default=0.5, gt=0, le=0.5)
-    quantity: Amounts = Field(default={"BTC": 10.0}, description="contracts of each leg, by asset")
 
     def open(self, market: Market) -> Book:
         """The strangles, at their marks."""
@@ -111,16 +124,14 @@ class ShortGamma(_Deribit):
         return Book(name=self.name or self.kind, accounts=(self._account(positions),))
 
 
-class RollingSeller(_Deribit):
+class RollingSeller(_Sold):
     """Sells a strangle (or one leg) at the bid every ``every_days``, and holds each to expiry."""
 
     kind: Literal["rolling_seller"] = "rolling_seller"
-    assets: tuple[str, ...] = ("BTC",)
     rights: tuple[Literal["call", "put"], ...] = ("call", "put")
     every_days: float = Field(default=7.0, gt=0)
     days: float = Field(default=7.0, gt=0, description="tenor sold")
     delta: float = Field(default=0.25, gt=0, le=0.5)
-    quantity: Amounts = Field(default={"BTC": 10.0}, description="contracts of each leg, by asset")
     sell: bool = Field(default=True, description="false: buys at the ask instead")
 
     def open(self, market: Market) -> Book:

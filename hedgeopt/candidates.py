@@ -21,7 +21,8 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
 
     An instrument without any quote is kept only where ``mark_half_spread`` allows it. Options are screened by Black-76
     delta from the mark vol. What the book holds passes the screens of days, delta and spread unless ``held`` is off: a
-    position that has drifted out of them must still be closable.
+    position that has drifted out of them must still be closable. An instrument that the market calls doubtful (quotes too
+    good to be true, a mark that its own vol contradicts) is never offered, held or not.
 
     Raises
     ------
@@ -46,6 +47,7 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
         "underlyings": np.array([underlying_of(item) in underlyings for item in items], bool),
         "names": np.array([not rules.names or any(fnmatchcase(item.name, n) for n in rules.names) for item in items], bool),
         "venues with a tradable account": np.array([item.venue in venues for item in items], bool),
+        "quotes that agree with marks": np.array([key not in market.doubtful for key in ids], bool),
         "two_sided": both | assumed if rules.two_sided else ~none | assumed,
         "min_days, max_days": own | np.isnan(days) | ((days >= rules.min_days) & (days <= rules.max_days)),
         "max_relative_spread": own | ~option | (spread <= rules.max_relative_spread),

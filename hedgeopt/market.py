@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,6 +50,9 @@ class Market:
         Where it was read from, for messages.
     notes
         Oddities a reader of results should know, such as index drift within the snapshot.
+    doubtful
+        By ``venue:name``, why an instrument is not offered as a hedge: its mark, vol, forward and quotes contradict each
+        other. Positions in it are valued all the same, by the mark.
     """
 
     timestamp: datetime
@@ -58,6 +61,7 @@ class Market:
     quotes: pd.DataFrame
     source: str = "market"
     notes: tuple[str, ...] = ()
+    doubtful: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.timestamp.tzinfo is None:

@@ -24,8 +24,9 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.market import Market
+from hedgeopt.market_moment import one_moment
 from hedgeopt.market_rows import market_from_rows, refuse
-from hedgeopt.venues.deribit_summary import as_chain, with_implied_vols
+from hedgeopt.venues.deribit_summary import as_chain
 
 __all__ = ["read_market"]
 
@@ -69,6 +70,7 @@ def read_market(
     venue: str = "deribit",
     prices: Mapping[str, float] | None = None,
     invert_marks: bool = False,
+    window_seconds: float = 300.0,
 ) -> Market:
     """Read one moment of the market.
 
@@ -77,14 +79,17 @@ def read_market(
     paths
         One chain file, and optionally files of perpetual or futures marks taken within five minutes of it.
     at
-        Which snapshot to read from a file that holds several: the latest one not after this moment.
+        Which moment to read from a file that holds several: of each instrument the last row not after it. Rows after it are
+        never used. Without it a file may hold one moment only; its rows may carry stamps of their own.
+    window_seconds
+        With ``at``: rows this much older than the latest one used are left out. What is left out is counted in a note.
     venue
         Venue that the instruments belong to.
     prices
         USD prices of assets that the files do not hold, such as ``{"stETH": 3_120.0, "USDC": 0.999}``.
     invert_marks
-        Take the implied vol of the mark where ``mark_iv`` is missing; noted on the market. Options whose mark implies no
-        vol (at or below the intrinsic value) are left out, and counted in the note.
+        Take implied vols from the marks where ``mark_iv`` is missing (:mod:`hedgeopt.marks_to_vols`); noted on the market.
+        Options whose marks imply no vol (0, or below intrinsic value) stay, are no hedges, and are counted in a note.
 
     Raises
     ------
@@ -94,15 +99,16 @@ def read_market(
     if not paths:
         raise InputError("no market file given")
     moment = None if at is None else _moment(at)
+    window = _seconds(window_seconds)
+    notes: list[str] = []
     tables = [(Path(path), as_chain(_load(Path(path)))) for path in paths]
     if invert_marks:
         tables = [(path, _with_vol_column(frame)) for path, frame in tables]
     chains = [(path, frame) for path, frame in tables if _kind(path, frame) == "chain"]
     if not chains:
         raise InputError("holds no chain (bid, ask, mark per instrument)", file=paths[0])
-    pieces = [_one_moment(path, _typed(path, frame), moment) for path, frame in chains]
+    pieces = [one_moment(path, _typed(path, frame), moment, window, notes) for path, frame in chains]
     stamp = max(piece["timestamp"].max() for piece in pieces)
-    notes: list[str] = []
     for path, frame in tables:
         kind = _kind(path, frame)
         if kind != "chain":
@@ -114,9 +120,7 @@ def read_market(
         twice = sorted(set(prices) & set(index))
         if twice:
             raise InputError("is in the file already", file=source, field=f"price of {twice[0]}", value=prices[twice[0]])
-    if invert_marks:
-        rows = with_implied_vols(rows, source, notes)
-    return market_from_rows(rows, {**index, **(prices or {})}, venue, source, tuple(notes), parity=not invert_marks)
+    return market_from_rows(rows, {**index, **(prices or {})}, venue, source, tuple(notes), invert=invert_marks)
 
 
 def _moment(at: datetime | str) -> pd.Timestamp:
@@ -125,6 +129,12 @@ def _moment(at: datetime | str) -> pd.Timestamp:
     except ValueError:
         raise InputError("is not a date and time", field="at", value=at, fix="write 2026-02-05T21:29:37Z") from None
     return stamp.tz_localize(UTC) if stamp.tzinfo is None else stamp.tz_convert(UTC)
+
+
+def _seconds(window: float) -> pd.Timedelta:
+    if not 0.0 < window < 1e9:  # NaN too
+        raise InputError("must be a positive number of seconds", field="window_seconds", value=window, fix="such as 300")
+    return pd.Timedelta(seconds=window)
 
 
 def _load(path: Path) -> pd.DataFrame:
@@ -197,22 +207,6 @@ def _times(path: Path, frame: pd.DataFrame, column: str, *, required: bool) -> p
     bad = times.isna() if required else times.isna() & values.notna()
     refuse(path, frame, bad, column, "is not a date and time")
     return times
-
-
-def _one_moment(path: Path, frame: pd.DataFrame, at: pd.Timestamp | None) -> pd.DataFrame:
-    stamps = pd.DatetimeIndex(frame["timestamp"].unique()).sort_values()
-    if at is not None:
-        known = stamps[stamps <= at]
-        if known.empty:
-            raise InputError(f"holds no snapshot at or before {at.isoformat()}", file=path, fix=f"the first is {stamps[0]}")
-        return frame[frame["timestamp"] == known[-1]]
-    # rows of one snapshot may carry their own quote times; several snapshots repeat instruments
-    if len(stamps) > 1 and frame["instrument_name"].duplicated().any():
-        moments = frame.groupby("instrument_name", observed=True)["timestamp"].nunique()
-        if (moments > 1).any():
-            span = f"{stamps[0].isoformat()} to {stamps[-1].isoformat()}"
-            raise InputError(f"holds {len(stamps)} snapshots ({span})", file=path, fix="choose one with at=... or --at")
-    return frame
 
 
 def _marks(path: Path, frame: pd.DataFrame, signature: str, stamp: pd.Timestamp) -> pd.DataFrame:

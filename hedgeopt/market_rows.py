@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
+from hedgeopt.chain_checks import check_quotes
 from hedgeopt.errors import InputError
 from hedgeopt.market import QUOTE_FIELDS, Market
 from hedgeopt.models.pricing.option import Option
-from hedgeopt.parity import forwards_from_marks
 from hedgeopt.venues.deribit_names import parse_name
 
 __all__ = ["market_from_rows", "refuse"]
 
 
 def market_from_rows(
-    rows: pd.DataFrame, prices: dict[str, float], venue: str, source: str, notes: tuple[str, ...], *, parity: bool
+    rows: pd.DataFrame, prices: dict[str, float], venue: str, source: str, notes: tuple[str, ...], *, invert: bool
 ) -> Market:
-    """Check typed rows, name their instruments, and, with ``parity``, take forwards from the marks where those differ."""
+    """Check typed rows, name their instruments, and check what they say against each other; ``invert`` fills in vols."""
     stamp = rows["timestamp"].max()
     refuse(source, rows, rows["instrument_name"].duplicated(), "instrument_name", "stands there twice", "keep one row")
     for column in ("bid_price", "ask_price", "mark_price", "open_interest", "volume", "mark_iv", "underlying_price"):
@@ -51,35 +48,13 @@ def market_from_rows(
                 fix="drop the row",
             )
         instruments[item.id] = item
-    for column in ("mark_iv", "underlying_price"):
+    for column in ("underlying_price",) if invert else ("mark_iv", "underlying_price"):
         bad = is_option & ~(rows[column] > 0).to_numpy()
         refuse(source, rows, pd.Series(bad, rows.index), column, "must be positive for an option", FIX[column])
     quotes = rows[list(QUOTE_FIELDS)].set_axis(list(instruments), axis=0)
-    if parity:
-        notes += _agree_with_marks(quotes, instruments)
-    return Market(stamp.to_pydatetime(), prices, instruments, quotes, source, notes)
-
-
-def _agree_with_marks(quotes: pd.DataFrame, instruments: Mapping[str, Any]) -> tuple[str, ...]:
-    """Put the forwards that the marks imply into ``quotes``; a note says how far they were from those recorded."""
-    options = [item for item in instruments.values() if isinstance(item, Option)]
-    if not options:
-        return ()
-    terms = pd.DataFrame(
-        {
-            "underlying": [item.underlying for item in options],
-            "inverse": [item.inverse for item in options],
-            "expiry": [item.expiry for item in options],
-            "strike": [item.strike for item in options],
-            "right": [item.right for item in options],
-        },
-        index=[item.id for item in options],
-    )
-    forwards, largest, changed = forwards_from_marks(terms.join(quotes[["mark_price", "underlying_price"]]))
-    quotes.loc[terms.index, "underlying_price"] = forwards
-    if changed == 0:
-        return ()
-    return (f"forwards of {changed} expiries taken from put-call parity of the marks, up to {1e4 * largest:.1f} bp away",)
+    checked = check_quotes(quotes, instruments, prices, stamp.to_pydatetime(), source, invert=invert)
+    found = (*notes, *checked.notes)
+    return Market(stamp.to_pydatetime(), prices, instruments, quotes, source, found, checked.doubtful)
 
 
 def _agrees(item: object, row: object, source: str) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from hedgeopt.backtest.one_clock import Curve, forwards, spot
 from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
+from hedgeopt.chain_checks import check_quotes
 from hedgeopt.errors import InputError
 from hedgeopt.market import QUOTE_FIELDS, Market
 from hedgeopt.venues.deribit_names import parse_name
@@ -185,7 +186,10 @@ class ChainReplay:
         prices = dict(index)
         for asset, (of, ratio) in self.ratios.items():
             prices[asset] = ratio * index[of]
-        return Market(stamp.to_pydatetime(), prices, instruments, quotes, source, tuple(notes))
+        # whether the index is one is for the engine to say: it passes over one bad snapshot, and need not end the run
+        moment = stamp.to_pydatetime()
+        checked = check_quotes(quotes, instruments, prices, moment, source, parity=False, against_index=False)
+        return Market(moment, prices, instruments, quotes, source, (*notes, *checked.notes), checked.doubtful)
 
     def _instrument(self, name: str, parsed: dict[str, Any]) -> Any:
         if name not in parsed:

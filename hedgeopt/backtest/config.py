@@ -13,6 +13,7 @@ from hedgeopt.backtest.chains import ChainReplay
 from hedgeopt.backtest.engine import Halt, Settings
 from hedgeopt.backtest.policies.config import AnyPolicy
 from hedgeopt.backtest.recorded import index_history
+from hedgeopt.backtest.sanity import Sanity
 from hedgeopt.errors import InputError
 from hedgeopt.files import parse_toml, validation_line
 from hedgeopt.models.record import Record
@@ -93,6 +94,18 @@ class CostConfig(Record):
     )
 
 
+class SanityConfig(Record):
+    """When a snapshot is passed over, and which quotes cannot be traded."""
+
+    largest_move: float = Field(
+        default=2.0,
+        gt=1,
+        le=1000,
+        description="factor an index may move by in a day; more needs the next one's word",
+    )
+    max_quote_age_seconds: float = Field(default=600.0, gt=0, le=1e9, description="older quotes cannot be traded")
+
+
 class HaltConfig(Record):
     """A venue that was paused."""
 
@@ -111,6 +124,7 @@ class BacktestConfig(Record):
     risk: RiskConfig = RiskConfig()
     costs: CostConfig = CostConfig()
     halts: tuple[HaltConfig, ...] = ()
+    sanity: SanityConfig = SanityConfig()
 
     def __init__(self, **data: Any) -> None:
         """``book`` and ``policy`` may stand for lists of one."""
@@ -139,6 +153,7 @@ class BacktestConfig(Record):
             mark_half_spread=self.costs.mark_half_spread,
             halts=tuple(Halt(h.venue, h.start, h.end) for h in self.halts),
             index=self.replay.index_prices() if index is None else index,
+            sanity=Sanity(self.sanity.largest_move, self.sanity.max_quote_age_seconds),
         )
 
 

@@ -27,6 +27,7 @@ from hedgeopt.backtest.quotes import NoQuote
 from hedgeopt.backtest.record import Recorder
 from hedgeopt.backtest.replay import in_order
 from hedgeopt.backtest.result import BacktestResult
+from hedgeopt.backtest.sanity import Sanity, problem_within, without_false_quotes
 from hedgeopt.backtest.settlement import IndexHistory, settle
 from hedgeopt.backtest.snapshot import Snapshot
 from hedgeopt.backtest.valuation import Valuation, moved_assets, value
@@ -68,6 +69,8 @@ class Settings:
         When venues are paused.
     index
         Recorded index prices to settle on, beside those of the snapshots.
+    sanity
+        When a snapshot is passed over, and which quotes cannot be traded: :mod:`hedgeopt.backtest.sanity`.
     """
 
     scenarios: Any = field(default_factory=lambda: ParametricScenarios(count=1000))
@@ -76,6 +79,7 @@ class Settings:
     mark_half_spread: float | None = 0.0001
     halts: Sequence[Halt] = ()
     index: pd.DataFrame | None = None
+    sanity: Sanity = field(default_factory=Sanity)
 
 
 def simulate(
@@ -96,8 +100,8 @@ def simulate(
     Raises
     ------
     InputError
-        For snapshots out of order, an empty period, a book that its collateral does not carry at the start, or a held
-        instrument that was never quoted.
+        For snapshots out of order, an empty period, a first snapshot that contradicts itself, a book that its collateral
+        does not carry at the start, or a held instrument that was never quoted.
     """
     if isinstance(policy, Rules):
         from hedgeopt.backtest.policies.optimizer import Optimizer
@@ -113,6 +117,7 @@ def simulate(
         horizon = getattr(policy, "horizon_days", horizon)
     said = {"horizon_days": horizon, **(config or {})}
     name = getattr(policy, "name", type(policy).__name__)
+    going.recorder.events += going.passed_over
     return going.recorder.result(going.portfolio.ledger.frame(), said, name, going.portfolio.name)
 
 
@@ -141,12 +146,19 @@ class _Run:
         self.before: Market | None = None
         self.valued: tuple[Market, Valuation] | None = None
         self.number = 0
+        self.passed_over: list[dict[str, Any]] = []
+        self.doubted: Market | None = None
 
     def step(self, snapshot: Market) -> None:
         """Everything that happens at one snapshot."""
         snapshot = Snapshot.of(snapshot)
+        if self._passes_over(snapshot):
+            return
         self.history.add(snapshot)
-        self.events: list[dict[str, Any]] = []
+        snapshot, refused = without_false_quotes(snapshot, self.settings.sanity)
+        snapshot = Snapshot.of(snapshot)
+        self.events: list[dict[str, Any]] = [*self.passed_over, *refused]
+        self.passed_over = []
         first = self.before is None
         start = self.recorder.mark(Ledger() if first else self.portfolio.ledger)
         if first:
@@ -230,6 +242,25 @@ class _Run:
             elif where is not None and event["kind"] == "settlement":
                 found += rules_caveats("delivery", where.venue, on)
         self.recorder.caveats |= dict.fromkeys(found)
+
+    def _passes_over(self, snapshot: Market) -> bool:
+        """Whether nothing may happen at this snapshot: its index contradicts itself, or jumps and is not confirmed yet."""
+        problem = problem_within(snapshot)
+        if problem is not None and self.before is None:
+            fix = "start at a moment whose index, forwards and marks agree"
+            raise InputError(f"{problem}: no book can be opened on it", file=snapshot.source, field="index_price", fix=fix)
+        if problem is None and self.before is not None:
+            problem, doubted = self.settings.sanity.jump(snapshot, self.before), self.doubted
+            self.doubted = None
+            if problem is not None:
+                if doubted is not None and self.settings.sanity.jump(snapshot, doubted) is None:
+                    return False
+                self.doubted = snapshot
+        if problem is None:
+            return False
+        message = f"{problem}: nothing is valued, settled, liquidated or traded at this snapshot"
+        self.passed_over.append({"timestamp": snapshot.timestamp, "kind": "implausible_market", "message": message})
+        return True
 
     def _worth(self) -> Valuation:
         """The book as it stands, kept with its value until something changes it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -23,7 +24,7 @@ class Snapshot(Market):
         """The same market."""
         if isinstance(market, cls):
             return market
-        return cls(market.timestamp, market.prices, market.instruments, market.quotes, market.source, market.notes)
+        return cls(**{field.name: getattr(market, field.name) for field in fields(Market)})
 
     @cached_property
     def memory(self) -> dict[str, Any]:  # type: ignore[override]

@@ -22,6 +22,7 @@ from hedgeopt.cli.options import (
     Prices,
     Scenarios,
     Seed,
+    Window,
 )
 from hedgeopt.cli.scenarios_app import scenarios_app
 
@@ -79,6 +80,7 @@ def solve(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    window: Window = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
     solver: Annotated[
@@ -92,7 +94,7 @@ def solve(
     """Find the certified cheapest trades that bring the book inside its limits."""
     from hedgeopt.cli import commands
 
-    quotes = MarketOptions(market, at, price or (), invert_marks)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window)
     commands.solve(book, quotes, policy, as_of, scenarios, seed, solver, json, out)
 
 
@@ -108,6 +110,7 @@ def risk(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    window: Window = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
     json: Json = False,
@@ -115,7 +118,7 @@ def risk(
     """Show the book's exposures: Greeks, CVaR, stress, leverage and margin, without trades."""
     from hedgeopt.cli import commands
 
-    quotes = MarketOptions(market, at, price or (), invert_marks)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window)
     commands.risk(book, quotes, policy, as_of, scenarios, seed, json)
 
 
@@ -133,12 +136,13 @@ def margin(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    window: Window = 300.0,
     json: Json = False,
 ) -> None:
     """Show every account's margin now and after each stress, its parts, and how far liquidation is."""
     from hedgeopt.cli import commands
 
-    commands.margin(book, MarketOptions(market, at, price or (), invert_marks), policy, as_of, json)
+    commands.margin(book, MarketOptions(market, at, price or (), invert_marks, window), policy, as_of, json)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -150,11 +154,12 @@ def check(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    window: Window = 300.0,
 ) -> None:
     """Validate input files; given all three, also that they fit together (nothing is solved)."""
     from hedgeopt.cli import commands
 
-    commands.check(book, MarketOptions(market or (), at, price or (), invert_marks), policy, as_of)
+    commands.check(book, MarketOptions(market or (), at, price or (), invert_marks, window), policy, as_of)
 
 
 @app.command(epilog=EXIT_CODES)

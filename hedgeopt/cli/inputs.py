@@ -23,19 +23,26 @@ __all__ = ["MarketOptions", "override", "print_json", "print_report", "read_hold
 
 @dataclass(frozen=True)
 class MarketOptions:
-    """``--market``, ``--at``, ``--price`` and ``--invert-marks``."""
+    """``--market``, ``--at``, ``--price``, ``--invert-marks`` and ``--window``."""
 
     files: Sequence[Path]
     at: str | None = None
     prices: Sequence[str] = ()
     invert_marks: bool = False
+    window: float = 300.0
 
     def read(self) -> Market:
         """The market they describe."""
         from hedgeopt.market_reader import read_market
 
         prices = _prices(self.prices)
-        return read_market(*self.files, at=self.at, prices=prices or None, invert_marks=self.invert_marks)
+        return read_market(
+            *self.files,
+            at=self.at,
+            prices=prices or None,
+            invert_marks=self.invert_marks,
+            window_seconds=self.window,
+        )
 
 
 def _prices(words: Sequence[str]) -> dict[str, float]:

@@ -20,6 +20,7 @@ __all__ = [
     "Prices",
     "Scenarios",
     "Seed",
+    "Window",
 ]
 
 EXIT_CODES = (
@@ -40,7 +41,14 @@ PolicyFile = Annotated[
     Path, typer.Option("--policy", help="What to minimise, and the limits, TOML or JSON.", metavar="POLICY.toml")
 ]
 At = Annotated[
-    str | None, typer.Option("--at", help="Snapshot to read from a file of several: the latest not after this time.")
+    str | None,
+    typer.Option("--at", help="Moment to read from a file of several: each instrument's last row not after it."),
+]
+Window = Annotated[
+    float,
+    typer.Option(
+        "--window", help="With --at: rows this many seconds older than the latest are left out.", metavar="SECONDS"
+    ),
 ]
 AsOf = Annotated[
     str | None,

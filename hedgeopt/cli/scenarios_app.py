@@ -18,6 +18,7 @@ from hedgeopt.cli.options import (
     Prices,
     Scenarios,
     Seed,
+    Window,
 )
 
 __all__ = ["scenarios_app"]
@@ -57,6 +58,7 @@ def describe(
     at: At = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    window: Window = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
     json: Json = False,
@@ -64,7 +66,7 @@ def describe(
     """Describe the stress scenario NAME; or, given --market, the sample: moments, quantiles, correlations, joint falls."""
     from hedgeopt.cli import scenarios as commands
 
-    quotes = MarketOptions(market or (), at, price or (), invert_marks)
+    quotes = MarketOptions(market or (), at, price or (), invert_marks, window)
     if name is not None:
         commands.describe_stress(name, quotes, policy, json)
     else:
@@ -79,6 +81,7 @@ def sample(
     at: At = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    window: Window = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
     rows: Annotated[int, typer.Option("--rows", help="How many scenarios to show.", min=1)] = 10,
@@ -91,5 +94,5 @@ def sample(
     """Draw the policy's sample and show some scenarios of it."""
     from hedgeopt.cli import scenarios as commands
 
-    quotes = MarketOptions(market, at, price or (), invert_marks)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window)
     commands.sample(quotes, policy, book, scenarios, seed, rows, worst_of, json)

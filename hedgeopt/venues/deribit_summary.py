@@ -1,4 +1,4 @@
-"""Deribit's ``get_book_summary_by_currency`` as a chain, and implied vols for chains that carry marks alone.
+"""Deribit's ``get_book_summary_by_currency`` as a chain.
 
 A book summary names bid, ask and mark (coin), the forward as ``underlying_price``, a time in milliseconds, and the index
 only as ``estimated_delivery_price`` (the same number outside the half hour before 08:00 UTC). Strike, expiry and right come
@@ -17,7 +17,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.pricing.option import Option
 from hedgeopt.venues.deribit_names import parse_name
 
-__all__ = ["as_chain", "with_implied_vols"]
+__all__ = ["as_chain"]
 
 _SIGNATURE = {"creation_timestamp", "estimated_delivery_price", "instrument_name", "mark_price"}
 _QUOTED = ("bid_price", "ask_price", "mark_price", "underlying_price", "open_interest", "volume", "funding_8h")
@@ -51,37 +51,3 @@ def _parsed(name: object) -> Any:
         return parse_name(str(name))
     except InputError:
         return None  # the reader names the row
-
-
-def with_implied_vols(rows: pd.DataFrame, source: str, notes: list[str]) -> pd.DataFrame:
-    """Rows of a chain with ``mark_iv`` filled in from the mark where it is missing; see ``read_market(invert_marks=True)``.
-
-    Coin-settled marks are undiscounted Black-76 prices over the forward, dollar-settled ones the prices themselves.
-    """
-    from hedgeopt.models.pricing.implied_vol import implied_vol
-
-    years = (rows["expiry"] - rows["timestamp"].max()).dt.total_seconds().to_numpy(float) / (365.0 * 86_400.0)
-    missing = (rows["option_type"].notna() & rows["mark_iv"].isna()).to_numpy()
-    usable = missing & (years > 0) & (rows["underlying_price"] > 0).to_numpy() & (rows["strike"] > 0).to_numpy()
-    chosen = rows[usable]
-    linear = chosen["instrument_name"].astype(str).str.contains("_").to_numpy()
-    forward = chosen["underlying_price"].to_numpy(float)
-    vol = np.full(len(rows), np.nan)
-    vol[usable] = implied_vol(
-        chosen["mark_price"].to_numpy(float) * np.where(linear, 1.0, forward),
-        forward,
-        chosen["strike"].to_numpy(float),
-        years[usable],
-        (chosen["option_type"] == "call").to_numpy(bool),
-        errors="nan",
-    )
-    if missing.any():
-        notes.append(f"implied vol of {int((~np.isnan(vol)).sum())} options is taken from their marks")
-    without = usable & np.isnan(vol)
-    if without.any():
-        notes.append(
-            f"{int(without.sum())} options are left out: their marks imply no vol "
-            f"({', '.join(rows.loc[without, 'instrument_name'].astype(str).iloc[:3])}{', …' if without.sum() > 3 else ''})"
-        )
-    filled = rows.assign(mark_iv=rows["mark_iv"].where(~usable, vol))
-    return filled[~without].reset_index(drop=True)

@@ -116,12 +116,12 @@ def test_a_funding_series_counts_from_when_it_is_known(chain: Path, tmp_path: Pa
 
 def test_the_first_file_wins_and_the_second_fills_in(chain: Path, tmp_path: Path) -> None:
     frame = pd.read_parquet(chain)
-    liquid, other = frame[frame["strike"] == 80_000.0], frame.assign(mark_iv=9.0)
+    liquid, other = frame[frame["strike"] == 80_000.0], frame.assign(open_interest=7.0)
     liquid.to_parquet(tmp_path / "liquid.parquet")
     other.to_parquet(tmp_path / "all.parquet")
     market = next(iter(ChainReplay((tmp_path / "liquid.parquet", tmp_path / "all.parquet"))))
-    assert market.quotes.loc[f"deribit:{CALL}", "mark_iv"] == 0.6
-    assert market.quotes.loc["deribit:BTC-27MAR26-72000-P", "mark_iv"] == 9.0
+    assert market.quotes.loc[f"deribit:{CALL}", "open_interest"] == 1_000.0
+    assert market.quotes.loc["deribit:BTC-27MAR26-72000-P", "open_interest"] == 7.0
 
 
 def test_index_history_is_the_median_of_each_moment(chain: Path) -> None:

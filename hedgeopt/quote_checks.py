@@ -1,0 +1,133 @@
+"""Quotes against marks, and marks against the index: what is too good to be true is an error, not a hedge.
+
+Options: an ask below the mark, or a bid above it, by more than 5 bp of the forward and 10 % of the mark, or 10 bp and 3 %,
+whichever is less. Over the recorded chains (864,000 rows, two crashes among them) no quote lies that far. Perpetuals,
+futures and spot: by more than 2 %. A bid at its ask is two moments in one row: orders at one price would have met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.repricing import OptionRows
+
+__all__ = ["check_funding", "check_linear_marks", "outside", "refuse_quotes_in_other_units", "too_good"]
+
+_FORWARD_SHARE, _MARK_PART = (5e-4, 1e-3), (0.10, 0.03)
+_LINEAR = 0.02
+_TELLING = 2e-3  # quotes below this share of the forward may lie many times apart
+_LINEAR_NOTED, _LINEAR_REFUSED = 0.1, 0.4
+_BASIS_PER_YEAR = 1.0
+_MOST_FUNDING: Mapping[str, float] = {"deribit": 0.005}
+"""Largest rate per 8 hours that a venue's formula gives; Deribit's premium is capped at 0.5 %."""
+_ANY_FUNDING = 0.04
+_QUESTIONED_FUNDING = 0.003
+
+
+def outside(marked: np.ndarray, bid: np.ndarray, ask: np.ndarray) -> np.ndarray:
+    """Where an option's mark lies outside its quotes by more than quotes and marks ever do; all as shares of the forward."""
+    room = np.minimum(*(share + part * marked for share, part in zip(_FORWARD_SHARE, _MARK_PART, strict=True)))
+    return (ask < marked - room) | (bid > marked + room)
+
+
+def too_good(items: Sequence[Any], mark: np.ndarray, bid: np.ndarray, ask: np.ndarray, forward: np.ndarray) -> np.ndarray:
+    """(n,) which instruments' quotes are too good against their marks; ``forward`` is read for options only."""
+    option = np.array([item.kind == "option" for item in items], bool)
+    inverse = np.array([getattr(item, "inverse", False) for item in items], bool)
+    unit = np.where(option & ~inverse, forward, 1.0)
+    linear = (ask < mark * (1.0 - _LINEAR)) | (bid > mark * (1.0 + _LINEAR))
+    return np.where(option, outside(mark / unit, bid / unit, ask / unit), linear)
+
+
+def refuse_quotes_in_other_units(rows: OptionRows, source: str) -> None:
+    """Bids or asks of most options that are a constant multiple of their marks.
+
+    Raises
+    ------
+    InputError
+        Names the column, the factor and the fix.
+    """
+    marked = rows.marked
+    for column, quote in (("ask_price", rows.ask / rows.unit), ("bid_price", rows.bid / rows.unit)):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = quote / marked
+            telling = np.isfinite(ratio) & (ratio > 0) & (np.maximum(quote, marked) > _TELLING)
+        far = telling & (np.abs(np.log(np.where(telling, ratio, 1.0))) > np.log(5.0))
+        for pool in np.unique(rows.pools[far]).tolist():
+            mine = telling & (rows.pools == pool)
+            bad = mine & far
+            if 2 * bad.sum() <= mine.sum():
+                continue
+            middle = float(np.median(ratio[bad]))
+            named = {"the forward": rows.forward[bad], "1/forward": 1.0 / rows.forward[bad], "100": 100.0, "1/100": 0.01}
+            word = next((w for w, f in named.items() if np.median(np.abs(np.log(ratio[bad] / f))) < 0.2), f"{middle:.3g}")
+            raise InputError(
+                f"is {word} × the marks in {int(bad.sum())} of {int(mine.sum())} {rows.coin[bad][0]} options settled in "
+                f"{rows.settlement[bad][0]} ({rows.name[bad][0]})",
+                file=source,
+                field=column,
+                fix="give bids, asks and marks in one unit: coins for coin-settled options, else dollars",
+            )
+
+
+def check_linear_marks(
+    items: Sequence[Any], mark: np.ndarray, index: Mapping[str, float], now: datetime, source: str
+) -> list[str]:
+    """Marks of perpetuals and futures against the index of their coin: notes from 10 % (plus 100 % a year) on.
+
+    Raises
+    ------
+    InputError
+        Where they are a factor of 1.5 (plus 100 % a year) apart.
+    """
+    notes = []
+    for item, price in zip(items, mark.tolist(), strict=True):
+        if item.kind not in ("perpetual", "future") or item.underlying not in index or not price > 0:
+            continue
+        ratio = price / index[item.underlying]
+        years = item.years_from(now) if item.kind == "future" else 0.0
+        gap = abs(float(np.log(ratio))) - _BASIS_PER_YEAR * max(years, 0.0)
+        if gap > _LINEAR_REFUSED:
+            raise InputError(
+                f"of {item.name} is {ratio:.4g} × the index of {item.underlying} ({index[item.underlying]:,.6g})",
+                file=source,
+                field="mark_price",
+                value=price,
+                fix="one of them is another coin's or in another unit: both are USD",
+            )
+        if gap > _LINEAR_NOTED:
+            notes.append(
+                f"mark of {item.name} lies {ratio - 1.0:+.1%} from the index of {item.underlying}: is one of them old?"
+            )
+    return notes
+
+
+def check_funding(items: Sequence[Any], rate: np.ndarray, source: str) -> list[str]:
+    """Funding rates per 8 hours as decimals: notes above 0.3 % (330 % a year).
+
+    Raises
+    ------
+    InputError
+        Above what the venue's formula can give (4 % where it is not known).
+    """
+    notes = []
+    for item, value in zip(items, rate.tolist(), strict=True):
+        if not np.isfinite(value) or abs(value) <= _QUESTIONED_FUNDING:
+            continue
+        said = f"{value:.2%} per 8 hours ({3 * 365 * value:.0%} a year)"
+        most = _MOST_FUNDING.get(item.venue, _ANY_FUNDING)
+        if abs(value) > most:
+            raise InputError(
+                f"of {item.name} is {said}, above the {most:.2%} that {item.venue} may charge",
+                file=source,
+                field="funding_8h",
+                value=value,
+                fix="write a decimal per 8 hours: 0.0001 is 1 bp; divide per cent by 100, an annual rate by 1,095",
+            )
+        notes.append(f"funding of {item.name} is {said}: is it a decimal per 8 hours?")
+    return notes

@@ -79,7 +79,7 @@ def check_quotes(
     """
     found = Checked()
     items = list(instruments.values())
-    option = np.array([item.kind == "option" for item in items], bool)
+    option = np.array([item.nature.option for item in items], bool)
     columns = {name: quotes[name].to_numpy(float, copy=True) for name in (*_COLUMNS, "funding_8h")}
     _linear(items, option, columns, index if against_index else {}, now, source, found)
     if option.any():

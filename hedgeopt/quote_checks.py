@@ -37,7 +37,7 @@ def outside(marked: np.ndarray, bid: np.ndarray, ask: np.ndarray) -> np.ndarray:
 
 def too_good(items: Sequence[Any], mark: np.ndarray, bid: np.ndarray, ask: np.ndarray, forward: np.ndarray) -> np.ndarray:
     """(n,) which instruments' quotes are too good against their marks; ``forward`` is read for options only."""
-    option = np.array([item.kind == "option" for item in items], bool)
+    option = np.array([item.nature.option for item in items], bool)
     inverse = np.array([getattr(item, "inverse", False) for item in items], bool)
     unit = np.where(option & ~inverse, forward, 1.0)
     linear = (ask < mark * (1.0 - _LINEAR)) | (bid > mark * (1.0 + _LINEAR))
@@ -87,10 +87,10 @@ def check_linear_marks(
     """
     notes = []
     for item, price in zip(items, mark.tolist(), strict=True):
-        if item.kind not in ("perpetual", "future") or item.underlying not in index or not price > 0:
+        if not item.nature.margined or item.underlying not in index or not price > 0:
             continue
         ratio = price / index[item.underlying]
-        years = item.years_from(now) if item.kind == "future" else 0.0
+        years = item.years_from(now) if item.nature.expires else 0.0
         gap = abs(float(np.log(ratio))) - _BASIS_PER_YEAR * max(years, 0.0)
         if gap > _LINEAR_REFUSED:
             raise InputError(

@@ -66,15 +66,16 @@ def problem_within(market: Market) -> str | None:
     gaps: dict[tuple[str, str], list[float]] = defaultdict(list)
     logs: dict[tuple[str, str], list[float]] = defaultdict(list)
     for item, one, other in zip(market.instruments.values(), forward.tolist(), mark.tolist(), strict=True):
-        if item.kind not in ("option", "perpetual", "future"):
+        nature = item.nature
+        if not nature.derivative:
             continue
-        price = one if item.kind == "option" else other
+        price = one if nature.option else other
         if not (price > 0 and math.isfinite(price)):
             continue
         ratio = math.log(price / market.price(item.underlying))
-        years = 0.0 if item.kind == "perpetual" else max((item.expiry - market.timestamp).total_seconds() / 3.1536e7, 0.0)
-        room = (_BASIS if item.kind == "option" else _PERPETUAL) + _PER_YEAR * years
-        group = item.underlying, "options' forwards" if item.kind == "option" else "perpetuals and futures"
+        years = 0.0 if not nature.expires else max((item.expiry - market.timestamp).total_seconds() / 3.1536e7, 0.0)
+        room = (_BASIS if nature.option else _PERPETUAL) + _PER_YEAR * years
+        group = item.underlying, "options' forwards" if nature.option else "perpetuals and futures"
         gaps[group].append(abs(ratio) - room)
         logs[group].append(ratio)
     for (asset, what), gap in gaps.items():
@@ -128,7 +129,7 @@ def _old_coins(
     items: Sequence[Any], mark: np.ndarray, bid: np.ndarray, ask: np.ndarray, forward: np.ndarray, beyond: np.ndarray
 ) -> np.ndarray:
     """Everything on coins whose options' quotes, taken together, are not of the marks' moment."""
-    option = np.array([item.kind == "option" for item in items], bool)
+    option = np.array([item.nature.option for item in items], bool)
     both = option & np.isfinite(bid) & np.isfinite(ask)
     unit = np.where(option & ~np.array([getattr(item, "inverse", True) for item in items], bool), forward, 1.0)
     m, b, a = mark / unit, bid / unit, ask / unit

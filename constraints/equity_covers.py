@@ -250,6 +250,15 @@ class BoundSides:
         changed = [one.anchor(e, x) for one in self._encodings]
         return any(changed)
 
+    def forget(self) -> None:
+        """Back to the start; see :meth:`BoundEncoding.forget`."""
+        for one in self._encodings:
+            one.forget()
+
+    def domain(self, e: Exposures) -> np.ndarray:
+        """(N,) sizes of position up to which the requirements hold; see :meth:`BoundEncoding.domain`."""
+        return np.min([np.full(e.n_candidates, np.inf), *(one.domain(e) for one in self._encodings)], axis=0)
+
     @property
     def _encodings(self) -> list[BoundEncoding]:
         return [one for part in self._parts if isinstance(part, _BoundCover) for one in part.bound]

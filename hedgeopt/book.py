@@ -66,8 +66,8 @@ class Account(Record):
     margin: str = Field(
         default="standard",
         description="margin model: standard (the venue's own), portfolio, derive, hyperliquid, binance, dydx, aave, "
-        "aave:eth "
-        "(e-mode), none, or table:FILE.toml",
+        "none, or table:FILE.toml; after a colon the e-mode (aave:eth) or the chosen leverage, for all coins or by coin "
+        "(binance:10, hyperliquid:BTC=20,ETH=10)",
     )
     tradable: bool = Field(default=True, description="whether hedges may be traded here")
     paused: bool = Field(default=False, description="venue halted: nothing trades, collateral is stuck")

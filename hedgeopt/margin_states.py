@@ -69,6 +69,8 @@ def _state(
         vol=market.quoted("mark_iv", ids),
         is_call=np.array([not has(i, "right") or i.right == "call" for i in items], bool),
         open_interest=market.quoted("open_interest", ids),
+        rate=market.quoted("interest_rate", ids),
+        average=market.quoted("settlement_average", ids),
         assets=assets,
         prices=prices,
         **_lending(items, rows.quantity[mine]),

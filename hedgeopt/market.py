@@ -15,7 +15,7 @@ from hedgeopt.errors import InputError, StaleQuoteError
 from hedgeopt.models.data import dollar_assets, pegged_assets, wraps
 from hedgeopt.models.pegs import is_peg
 
-__all__ = ["QUOTE_FIELDS", "Market"]
+__all__ = ["MORE_FIELDS", "QUOTE_FIELDS", "Market"]
 
 QUOTE_FIELDS = {
     "bid_price": "best bid, quote unit (coin for inverse options, USD otherwise); NaN: no bid",
@@ -30,6 +30,11 @@ QUOTE_FIELDS = {
     "timestamp": "moment of the quote, UTC",
 }
 """Columns of :attr:`Market.quotes` and their units."""
+
+MORE_FIELDS = {
+    "interest_rate": "annual rate of the venue's feed for the expiry as a decimal; NaN: not given",
+}
+"""Columns that :attr:`Market.quotes` may have besides."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,9 @@ class Market:
         raise InputError(f"has no price for {asset}", file=self.source, fix=fix)
 
     def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
-        """Column ``field`` for the given ``venue:name`` ids as floats; NaN where the market has no such instrument."""
+        """Column ``field`` for the given ``venue:name`` ids as floats; NaN where the market has nothing of the kind."""
+        if field in MORE_FIELDS and field not in self.quotes.columns:
+            return np.full(len(ids), np.nan)
         return self.quotes[field].reindex(pd.Index(ids)).to_numpy(dtype=float)
 
     def quote(self, field: str, key: str) -> float:

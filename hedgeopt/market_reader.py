@@ -3,7 +3,8 @@
 Tables are recognised by their columns, as CSV or Parquet, and may be mixed in one call:
 
 * chain: ``timestamp currency instrument_name option_type strike expiry bid_price ask_price mark_price mark_iv
-  underlying_price index_price`` and optionally ``open_interest volume funding_8h settlement_average``; rows of perpetuals,
+  underlying_price index_price`` and optionally ``open_interest volume funding_8h settlement_average
+  interest_rate``; rows of perpetuals,
   futures and spot leave the option columns empty;
 * perpetual marks: ``obs_datetime coin instrument_name perp_futures_mark_price``;
 * book summary: Deribit's ``get_book_summary_by_currency`` as a table, see :mod:`hedgeopt.venues.deribit_summary`;
@@ -44,7 +45,7 @@ _REQUIRED = [
     "underlying_price",
     "index_price",
 ]
-_OPTIONAL = ("open_interest", "volume", "funding_8h", "settlement_average")
+_OPTIONAL = ("open_interest", "volume", "funding_8h", "settlement_average", "interest_rate")
 _NUMBERS = ("strike", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price", *_OPTIONAL)
 _MARKS = {
     "perp_futures_mark_price": {

@@ -7,7 +7,7 @@ import pandas as pd
 
 from hedgeopt.chain_checks import check_quotes
 from hedgeopt.errors import InputError
-from hedgeopt.market import QUOTE_FIELDS, Market
+from hedgeopt.market import MORE_FIELDS, QUOTE_FIELDS, Market
 from hedgeopt.models.pricing.option import Option
 from hedgeopt.venues.deribit_names import parse_name
 
@@ -51,7 +51,7 @@ def market_from_rows(
     for column in ("underlying_price",) if invert else ("mark_iv", "underlying_price"):
         bad = is_option & ~(rows[column] > 0).to_numpy()
         refuse(source, rows, pd.Series(bad, rows.index), column, "must be positive for an option", FIX[column])
-    quotes = rows[list(QUOTE_FIELDS)].set_axis(list(instruments), axis=0)
+    quotes = rows[[*QUOTE_FIELDS, *(name for name in MORE_FIELDS if name in rows)]].set_axis(list(instruments), axis=0)
     checked = check_quotes(quotes, instruments, prices, stamp.to_pydatetime(), source, invert=invert)
     found = (*notes, *checked.notes)
     return Market(stamp.to_pydatetime(), prices, instruments, quotes, source, found, checked.doubtful)

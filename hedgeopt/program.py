@@ -24,6 +24,8 @@ from hedgeopt.policy import Policy
 
 __all__ = ["Box", "Program"]
 
+VENUE_BOX = "largest notional at the chosen leverage"
+
 
 @dataclass(frozen=True)
 class Box:
@@ -56,11 +58,21 @@ def trade_box(policy: Policy, e: Exposures) -> Box:
     default = policy.candidates.max_order_notional / e.rows.notional[e.candidate]
     default[e.links.candidate] = np.inf  # transfers are bounded by what is posted
     boxes = [(rule.name, *rule.box(e)) for rule in rules] + [("candidates.max_order_notional", -default, default)]
+    boxes += [(VENUE_BOX, *_venue_box(e))]
     for k, (_, low, high) in enumerate(boxes):
         tighter_low, tighter_high = low > lower, high < upper
         lower, upper = np.where(tighter_low, low, lower), np.where(tighter_high, high, upper)
         lower_from[tighter_low], upper_from[tighter_high] = k, k
     return Box(lower, upper, lower_from, upper_from, tuple(name for name, _, _ in boxes))
+
+
+def _venue_box(e: Exposures) -> tuple[np.ndarray, np.ndarray]:
+    """Trades (N,) that leave every position within what its venue allows at the account's leverage."""
+    largest = np.full(len(e.rows), np.inf)
+    for c in range(len(e.accounts)):
+        largest = np.minimum(largest, e.margins.largest(c, e.rows.quantity, e.candidate))
+    at, held = largest[e.candidate], e.rows.quantity[e.candidate]
+    return -at - held, at - held
 
 
 def limits_of(policy: Policy, e: Exposures) -> list[Constraint]:
@@ -165,6 +177,30 @@ class Program:
         parts = [part for part in (*self._bound.values(), *self.limits) if hasattr(part, "anchor")]
         changed = [part.anchor(e, x) for part in parts]
         return any(changed)
+
+    def forget(self) -> None:
+        """Margin rules that were made exact at a solution start from the book as it stands again."""
+        for part in (*self._bound.values(), *self.limits):
+            if hasattr(part, "forget"):
+                part.forget()
+
+    def narrow(self, e: Exposures, box: Box) -> Box:
+        """The box cut to the positions up to which margin rules hold as they are encoded now (leverage by bracket)."""
+        parts = [part for part in (*self._bound.values(), *self.limits) if hasattr(part, "domain")]
+        largest = np.min([np.full(e.n_candidates, np.inf), *(part.domain(e) for part in parts)], axis=0)
+        held = e.rows.quantity[e.candidate]
+        low, high = np.minimum(-largest - held, 0.0), np.maximum(largest - held, 0.0)
+        tighter_low, tighter_high = low > box.lower, high < box.upper
+        if not tighter_low.any() and not tighter_high.any():
+            return box
+        source = box.names.index(VENUE_BOX)
+        return Box(
+            np.maximum(box.lower, low),
+            np.minimum(box.upper, high),
+            np.where(tighter_low, source, box.lower_from),
+            np.where(tighter_high, source, box.upper_from),
+            box.names,
+        )
 
     def x(self) -> np.ndarray:
         """(N,) trades of the last solve, inside their box."""

@@ -25,6 +25,7 @@ _OPTIONAL = {
     "volume": ("number", "units traded in 24 hours"),
     "funding_8h": ("number", "funding rate per 8 hours as a decimal; perpetuals only"),
     "settlement_average": ("number", "average of the index since the settlement window opened, USD; expiring instruments"),
+    "interest_rate": ("number", "annual rate of the venue's feed for the expiry as a decimal; options"),
 }
 _MAY_BE_EMPTY = {"timestamp": False, "currency": False, "instrument_name": False, "mark_price": False}
 

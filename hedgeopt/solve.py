@@ -104,6 +104,7 @@ def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages) -> S
     attempts: list[Attempt] = []
     for solver in solver_order(program.problem, program.policy.solver):
         with stages("build"):
+            program.forget()
             program.update(e, box)
         try:
             solution = _certified(program, e, box, solver, stages)
@@ -148,14 +149,16 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
             spare = Solution(x, certificate, tuple(sides), box, box.binding(x), statistics)
         if attempt == _RESTORATIONS + _REFINEMENTS:
             break
-        if done:
-            anchors += 1
-            if anchors > _ANCHORS or not program.anchor(e, x):
-                break
-        sharper = program.refine(e, x) or done
+        moved = False
+        if not over and anchors < _ANCHORS:
+            anchors, moved = anchors + 1, program.anchor(e, x)
+        if done and not moved:
+            break
+        sharper = program.refine(e, x) or moved
         if not _retighten(tighten, sides, over) and not sharper:
             break
         with stages("build"):
+            box = program.narrow(e, box)
             program.update(e, box, tighten)
     if not certificate.valid and spare is not None:
         program.place(spare.trades)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hedgeopt.market import Market
+from hedgeopt.market import MORE_FIELDS, Market
 
 __all__ = ["Snapshot"]
 
@@ -59,6 +59,8 @@ class Snapshot(Market):
         """Column ``field`` for the given ids as floats; NaN where the market has no such instrument."""
         if not len(ids):
             return np.zeros(0)
+        if field in MORE_FIELDS and field not in self.quotes.columns:
+            return np.full(len(ids), np.nan)
         row = self._row
         return self._column(field)[[row.get(key, -1) for key in ids]]
 

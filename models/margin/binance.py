@@ -1,10 +1,9 @@
 """Binance USD-margined futures: notional brackets.
 
-``MM = notional * rate_n - amount_n``; initial margin ``notional / leverage``, at the chosen leverage or the bracket's
-largest.
-A position may not exceed the last bracket that allows its chosen leverage; that cap is :meth:`Binance.largest_notional`.
+``MM = notional * rate_n - amount_n``; initial margin ``notional / leverage`` of the whole position at the chosen leverage
+(:mod:`hedgeopt.models.margin.leverage`), which a position's bracket limits.
 
-Vectors (BTCUSDT, 2021-03-18): 40k needs 160; 100k 450; 500k 3,700; 5m 108,700; 15m 483,700; 75m 6,858,700.
+Vectors (BTCUSDT, 2024-10-24): 5m needs 38,550, 100m needs 2,018,550.
 Source: models/data/binance.toml.
 """
 
@@ -14,41 +13,44 @@ from typing import Any
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
+from hedgeopt.models.margin.leverage import Allowed
 from hedgeopt.models.margin.model import Kind
 from hedgeopt.models.margin.state import State
-from hedgeopt.models.margin.tiered import Tiered
+from hedgeopt.models.margin.tiered import Leveraged
 from hedgeopt.models.margin.tiers import Tiers
 
 __all__ = ["Binance"]
 
 
-class Binance(Tiered):
-    """Cross margin, one-way mode; ``leverage`` is what the account chose, none: the largest of each bracket."""
+class Binance(Leveraged):
+    """Cross margin, one-way mode."""
 
     name = "binance"
     venue = "binance"
-    source = "binance.com announcement 2021-03-18 (models/data/binance.toml)"
+    source = "binance.com leverage brackets of 2024-10-24 (models/data/binance.toml)"
 
-    def __init__(self, leverage: float | None = None) -> None:
-        self.leverage = leverage
+    @property
+    def brackets(self) -> dict[str, Any]:
+        """[notional up to, largest leverage, maintenance rate] by underlying."""
+        found: dict[str, Any] = table("binance")["margin"]["brackets"]
+        return found
 
     def parameters(self, underlying: str) -> tuple[str, ...]:
         """The brackets."""
         return (f"margin.brackets.{underlying}",)
 
     def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
-        """Rates by notional: the brackets' own for maintenance, 1 / leverage for initial margin."""
-        brackets: Any = self.market(table("binance")["margin"]["brackets"], state, row)
-        lower = (0.0, *(bracket[0] for bracket in brackets[:-1]))
-        if kind == "maintenance":
-            return Tiers(lower, tuple(bracket[2] for bracket in brackets))
-        chosen = [bracket[1] if self.leverage is None else min(bracket[1], self.leverage) for bracket in brackets]
-        return Tiers(lower, tuple(1.0 / value for value in chosen))
+        """Maintenance rates by notional."""
+        brackets: Any = self.market(self.brackets, state, row)
+        return Tiers((0.0, *(bracket[0] for bracket in brackets[:-1])), tuple(bracket[2] for bracket in brackets))
 
-    def largest_notional(self, underlying: str) -> float:
-        """USD that a position may reach at the chosen leverage (without one: the last bracket's bound)."""
-        brackets = table("binance")["margin"]["brackets"].get(underlying)
+    def allowed(self, underlying: str) -> Allowed:
+        """Largest leverage by bracket."""
+        brackets = self.brackets.get(underlying)
         if brackets is None:
             raise InputError("no margin tier", file="models/data/binance.toml", value=underlying)
-        allowed = [bracket[0] for bracket in brackets if self.leverage is None or bracket[1] >= self.leverage]
-        return float(max(allowed, default=0.0))
+        return Allowed(tuple(bracket[0] for bracket in brackets), tuple(bracket[1] for bracket in brackets))
+
+    def markets(self) -> dict[str, Allowed]:
+        """Every market of the table."""
+        return {name: self.allowed(name) for name in self.brackets}

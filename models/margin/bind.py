@@ -52,6 +52,7 @@ class BoundEncoding:
         self.account, self._base = account, encoding
         self.constraints: list[cp.Constraint] = []
         self._at: np.ndarray | None = None
+        self._reach: np.ndarray | None = None
         self._seen: weakref.ref[Exposures] | None = None
         self._found: tuple[Encoding, Encoding] | None = None
         self._locate(e)
@@ -75,13 +76,13 @@ class BoundEncoding:
     def _encoding(self, e: Exposures) -> Encoding:
         """The encoding that is exact at the anchor: the positions held until a solution moves it."""
         if self._seen is None or self._seen() is not e:  # another moment: what the last one ended with says nothing here
-            self._seen, self._at, self._found = weakref.ref(e), None, None
+            self._seen, self._at, self._found, self._reach = weakref.ref(e), None, None, None
         base = self._base(e)
         if not base.anchored:
             return base
         if self._found is None or self._found[0] is not base:
             held = e.rows.quantity[self._mine]
-            self._found = base, base.at(held if self._at is None else self._at)
+            self._found = base, base.at(held, self._reach) if self._at is None else base.at(self._at)
         return self._found[1]
 
     def anchor(self, e: Exposures, x: np.ndarray) -> bool:
@@ -101,6 +102,17 @@ class BoundEncoding:
         rows = len(self._mine)
         reads = any((group.columns >= rows).any() for block in encoding.blocks for group in block.groups)
         return account_collateral(e, self.account, x) if reads else e.collateral[self.account]
+
+    def forget(self) -> None:
+        """Back to the anchor of the start."""
+        self._at, self._found = None, None
+
+    def domain(self, e: Exposures) -> np.ndarray:
+        """(N,) size of each candidate's position up to which the encoding holds; infinite for what it does not bound."""
+        found, largest = np.full(e.n_candidates, np.inf), self._encoding(e).largest
+        if largest is not None:
+            found[self._candidates] = largest[self._in_rows]
+        return found
 
     def _after(self, e: Exposures, x: np.ndarray) -> np.ndarray:
         after = e.rows.quantity[self._mine].copy()
@@ -149,9 +161,13 @@ class BoundEncoding:
                 self._lines.append((rows, width, slopes, offsets))
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
-        """Load new data."""
-        encoding = self._encoding(e)
+        """Load new data; trades are between minus and plus ``scale`` (N,)."""
         held, at = e.rows.quantity[self._mine], self._in_rows
+        self._encoding(e)  # another moment forgets what was known of the last
+        reach, most = np.abs(held), e.margins.largest(self.account, e.rows.quantity, e.candidate)[self._mine]
+        reach[at] += scale[self._candidates]
+        self._reach, self._found = np.minimum(reach, np.maximum(most, np.abs(held))), None
+        encoding = self._encoding(e)
         rest = held.copy()
         rest[at] = 0.0
         put(self._constant, self._apart(encoding, rest))
@@ -198,8 +214,10 @@ class BoundEncoding:
         return np.sort(np.clip(crowded(self._centre, largest[:, 0]), 0.0, largest), axis=1)
 
     def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
-        """Move the nodes of the squares to the positions of trades x; says whether they were not there already."""
-        moved = self._ramps is not None and self._ramps.refine(self._encoding(e).ramps, self._after(e, x))
+        """Move the nodes of the squares, and the anchor, to the positions of trades x; whether that changes anything."""
+        moved = self.anchor(e, x)
+        if self._ramps is not None:
+            moved |= self._ramps.refine(self._encoding(e).ramps, self._after(e, x))
         if not len(self._candidates) or not len(self._ramped):
             return moved
         chosen = self._candidates[self._ramped]

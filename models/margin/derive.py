@@ -2,107 +2,116 @@
 
 Per underlying, USD, with forward F_e, discount d_e and time T_e of each expiry e:
 
-* value of an expiry ``m_e = sum_i q_i d_e Black76(F_e, K_i, T_e, vol_i)``;
-* in scenario s: ``pnl_e = damp (D(m_e^s) m_e^s - m_e)``, ``D = .95 e^{-T(r + .08)}`` for positive shocked values and
-  ``min(1/d_e, 1.04 e^{T(.5 r + .08)})`` for negative ones; perpetuals ``q P (f - 1) damp``;
-* skew scenarios shift vols linearly or absolutely in ``ln(K/F)`` and take ``-|pnl_e|``;
+* value of an expiry ``m_e = sum_i q_i d_e Black76(F_e, K_i, T_e, vol_i)``; the rate of d_e is the market's for the expiry,
+  else the venue's static one;
+* in scenario s: ``pnl_e = damp (D(v) v - m_e)`` of the shocked value v, ``D = .95 e^{-T(r + .08)}`` for positive values and
+  ``min(1/d_e, 1.04 e^{T(.5 r + .08)})`` for negative ones; perpetuals and collateral of the account's own currency
+  ``value (f - 1) damp``;
+* skew scenarios shift vols linearly or absolutely in ``ln(K/F)``, leave the forward, and take ``-|pnl_e|``;
 * basis contingency ``sum_e min(up_e - m_e, down_e - m_e, 0) (.5 + 2 T_e)`` at +-4.5 % counts as one more scenario;
-* ``span`` = the least of all; contingencies: 1.5 % (+ .5 % initial) of |perpetuals|, .3 % (+ .2 %) of spot per net short
-  contract and strike; peg: factor ``1 + 2 max(.98 - USDC, 0)`` for initial.
+* ``span`` = the least of all; contingencies: 3 % (+ 1 % initial) of |perpetuals|, .3 % (+ .2 %) of spot per net short
+  contract and strike, a share of collateral that is not cash; peg: factor ``1 + 4 max(.99 - USDC, 0)`` for initial; and, for
+  initial, a share of the notional of feeds that say they are not sure (none, when nothing is said).
 * margin balance: initial ``span f - contingencies + m + cash``; maintenance ``.8 span - maintenance contingency + m +
-cash``.
+  cash``.
 
-The requirement is what must stand against equity ``m + cash``: ``contingencies - span f``. Every part is convex but one:
-``-|pnl_e|`` in a skew scenario where an expiry of negative shocked value gains. There the encoding takes the gain on the
-larger
-discount, so it never falls below the venue's number and equals it everywhere else.
+The requirement is what must stand against equity ``m + cash + collateral``: ``contingencies - span f``. Every part is convex
+but one: ``-|pnl_e|`` in a skew scenario where the expiry gains. There ``D(v) v - m`` is concave; the encoding takes the line
+through the sign that v has at the anchor: exact there, nowhere below elsewhere. The same where a parameter set discounts
+positive values less than negative ones.
 
-Source: github.com/derivexyz/v2-core, PMRMLib_2.sol (rules), portfolio_cases/*.json (vectors).
+Source: github.com/derivexyz/v2-core, PMRMLib_2.sol and PMRM_2.sol (rules), portfolio_cases/*.json (vectors).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
-from hedgeopt.models.margin.collateral import haircuts, haircuts_read
+from hedgeopt.models.margin.collateral import refuse_unknown
+from hedgeopt.models.margin.derive_expiry import Expiry, expiry_values, skew_multiplier
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
-from hedgeopt.models.margin.shocks import option_values, tenor_power
 from hedgeopt.models.margin.state import State
 
-__all__ = ["Derive", "Expiry", "skew_multiplier"]
+__all__ = ["Confidence", "Derive", "Expiry", "skew_multiplier"]
 
 _KINDS = ("perpetual", "option", "spot", "pegged")
 
 
-@dataclass(frozen=True, eq=False)
-class Expiry:
-    """One expiry's scenario values: ``shocked`` (K, n) and ``now`` (n,) USD per contract; ``up``/``down`` basis."""
+@dataclass(frozen=True)
+class Confidence:
+    """How sure the venue's price feeds are, 1 for certain: of spot, perpetual, each expiry (by years), each collateral."""
 
-    rows: np.ndarray
-    now: np.ndarray
-    shocked: np.ndarray
-    up: np.ndarray
-    down: np.ndarray
-    years: float
-    gain_discount: float
-    loss_discount: float
-
-
-def skew_multiplier(log_moneyness: np.ndarray, years: float, kind: str, p: dict[str, float]) -> np.ndarray:
-    """Vol multiplier in a skew scenario: ``1 + clip(k c / k*, -c, c)`` with cap c and width k* by tenor."""
-    root = np.sqrt(years)
-    cap = p[f"{kind}_cap"] + p[f"{kind}_base"] * root
-    width = max(p["min_k_star"], root * p["width_scale"] * (p["vol_static"] + p["vol_scale"] * root))
-    k = np.abs(log_moneyness) if kind == "absolute" else log_moneyness
-    slope = k * cap / width
-    return np.asarray(np.maximum(1.0 + np.where(k >= 0, np.minimum(cap, slope), np.maximum(-cap, slope)), 0.0))
+    spot: float = 1.0
+    perpetual: float = 1.0
+    expiry: Mapping[float, float] = field(default_factory=dict)
+    collateral: Mapping[str, float] = field(default_factory=dict)
 
 
 class Derive:
-    """Portfolio margin 2; ``rate`` is the venue's interest rate, ``discounts`` false values options undiscounted."""
+    """Portfolio margin 2.
+
+    Parameters
+    ----------
+    rate
+        Annual rate of every expiry; None: the market's where it gives one, else the venue's static rate.
+    parameters
+        As ``[portfolio_margin]`` of models/data/derive.toml; None: those.
+    confidence
+        Of the venue's feeds; None: certain.
+    base
+        Currency of the account when it holds no derivative that tells it.
+    """
 
     name = "derive"
     source = "github.com/derivexyz/v2-core PMRMLib_2.sol (models/data/derive.toml)"
 
-    def __init__(self, rate: float | None = None) -> None:
-        self.p: dict[str, Any] = table("derive")["portfolio_margin"]
-        self.rate = self.p["rate"] if rate is None else rate
+    def __init__(
+        self,
+        rate: float | None = None,
+        parameters: dict[str, Any] | None = None,
+        confidence: Confidence | None = None,
+        base: str | None = None,
+    ) -> None:
+        self.p: dict[str, Any] = table("derive")["portfolio_margin"] if parameters is None else parameters
+        self.rate, self.confidence, self.base = rate, confidence or Confidence(), base
         self.damping = np.array([row[2] for row in self.p["scenarios"]])
         self.spot = np.array([row[0] for row in self.p["scenarios"]])
         self.kinds = [row[1] for row in self.p["scenarios"]]
         self.skew = np.array(["skew" in kind for kind in self.kinds])
+        self._known: weakref.WeakKeyDictionary[State, dict[str, list[Expiry]]] = weakref.WeakKeyDictionary()
+
+    def currencies(self, state: State) -> tuple[str, ...]:
+        """Underlyings of the account."""
+        return tuple(dict.fromkeys([*state.underlyings, *([] if self.base is None else [self.base])]))
 
     def expiries(self, state: State, underlying: str) -> list[Expiry]:
-        """Scenario values of every expiry of one underlying."""
-        rows = state.of(underlying)
-        options = rows[state.option[rows]]
-        years = state.years[options]
-        return [self._expiry(state, options[years == t], float(t)) for t in np.unique(years)]
+        """Scenario values of every expiry of one underlying; worked out once for a state."""
+        known = self._known.setdefault(state, {})
+        if underlying not in known:
+            rows = state.of(underlying)
+            options = rows[state.option[rows]]
+            years = state.years[options]
+            known[underlying] = [
+                expiry_values(state, mine, self.rate_of(state, mine), self.spot, self.kinds, self.p)
+                for mine in (options[years == t] for t in np.unique(years))
+            ]
+        return known[underlying]
 
-    def _expiry(self, state: State, rows: np.ndarray, years: float) -> Expiry:
-        p, vol = self.p, state.vol[rows]
-        power = tenor_power(np.array([365.0 * years]), p["short_power"], p["long_power"], p["dte_floor"], inclusive=True)[0]
-        k = np.log(state.strike[rows] / state.forward[rows])
-        shifted = {
-            "none": vol,
-            "up": np.maximum(vol * (1.0 + p["vol_up"] * power), p["min_vol_up"]),
-            "down": vol * max(1.0 - p["vol_down"] * power, 0.0),
-            "linear skew": vol * skew_multiplier(k, years, "linear", p["skew"]),
-            "absolute skew": vol * skew_multiplier(k, years, "absolute", p["skew"]),
-        }
-        discount = np.exp(-self.rate * years)
-        vols = np.array([shifted[kind] for kind in self.kinds])
-        peg = state.settlement_price[rows]
-        value = option_values(state, rows, np.concatenate([[1.0, p["basis_up"], p["basis_down"]], self.spot]),
-                              np.vstack([vol, vol, vol, vols])) * discount * peg  # fmt: skip
-        gain = p["long_discount"] * np.exp(-years * (self.rate * p["long_rate_mult"] + p["long_rate_add"]))
-        loss = p["short_discount"] * np.exp(years * (self.rate * p["short_rate_mult"] + p["short_rate_add"]))
-        return Expiry(rows, value[0], value[3:], value[1], value[2], years, float(gain), float(min(1.0 / discount, loss)))
+    def rate_of(self, state: State, rows: np.ndarray) -> float:
+        """Annual rate of one expiry's options ``rows``; the venue takes no negative one."""
+        if self.rate is not None:
+            return max(self.rate, 0.0)
+        given = state.rates[rows]
+        given = given[np.isfinite(given)]
+        return max(float(given[0]), 0.0) if len(given) else float(self.p["static_rate"])
 
     def factor(self, state: State, kind: Kind) -> float:
         """Multiplier of the scenario loss, raised for initial margin when USDC trades below its peg."""
@@ -110,18 +119,66 @@ class Derive:
         if kind == "maintenance" or "USDC" not in state.assets:
             return base
         price = float(state.prices[state.assets.index("USDC")])
-        return base + self.p["peg_factor"] * max(self.p["peg_threshold"] - price, 0.0)
+        return base + float(self.p["peg_factor"]) * max(float(self.p["peg_threshold"]) - price, 0.0)
+
+    def doubt(self, confidence: float) -> float:
+        """Share of notional that a feed of some confidence adds to initial margin."""
+        sure = confidence >= self.p["confidence_threshold"]
+        return 0.0 if sure else (1.0 - confidence) * float(self.p["confidence_margin"])
+
+    def _doubts(self, held: np.ndarray) -> tuple[float, dict[float, float]]:
+        """Share of |perpetuals|, and of |options| by expiry; a perpetual's feed only counts where one is held."""
+        least = min(self.confidence.spot, self.confidence.perpetual) if held.any() else self.confidence.spot
+        return self.doubt(least), {t: self.doubt(min(c, least)) for t, c in self.confidence.expiry.items()}
+
+    def _of_expiry(self, shares: dict[float, float], otherwise: float, years: float) -> float:
+        return next((share for t, share in shares.items() if np.isclose(t, years, rtol=1e-9)), otherwise)
+
+    def _check(self, state: State, quantity: np.ndarray | None = None) -> None:
+        refuse_unknown_rows(state, self.name, _KINDS, owed=quantity)
+        coin = state.inverse & ~state.owned
+        if coin.any():
+            raise InputError(
+                f"{state.names[int(np.flatnonzero(coin)[0])]} settles in its coin; Derive's margin knows dollars only",
+                file="book",
+                field=f"account {state.account}",
+                fix="hold it in an account with another margin model",
+            )
+
+    def lost(self, state: State, kind: Kind) -> np.ndarray:
+        """(A,) USD per unit of collateral that does not count; 1 price for what is not known."""
+        found = np.zeros(len(state.assets))
+        cash = table("derive")["haircut"]
+        for a, (asset, price) in enumerate(zip(state.assets, state.prices, strict=True)):
+            rule = self.p["collateral"].get(asset)
+            if rule is not None:
+                share = rule["maintenance"]
+                if kind == "initial":
+                    confidence = min(self.confidence.collateral.get(asset, 1.0), self.confidence.spot)
+                    share += rule["initial"] + self.doubt(confidence)
+                found[a] = share * price
+            elif asset not in cash:
+                found[a] = price
+        return found
+
+    def cancelling(self, state: State, currency: str) -> list[int]:
+        """Collateral assets that move with the spot shocks of an account in ``currency``."""
+        return [a for a, asset in enumerate(state.assets) if self.p["collateral"].get(asset, {}).get("cancels") == currency]
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """By the venue's steps: every scenario, the contingencies, and what they add up to."""
-        refuse_unknown_rows(state, self.name, _KINDS, owed=quantity)
-        total = {"initial": 0.0, "maintenance": 0.0}
-        parts = {"worst scenario": 0.0, "perpetual contingency": 0.0, "short options": 0.0}
-        for underlying in state.underlyings:
+        self._check(state, quantity)
+        refuse_unknown(state, self.haircut(state, "initial"), np.maximum(collateral, 0.0))
+        total = {kind: float(self.lost(state, kind) @ np.maximum(collateral, 0.0)) for kind in _BOTH}
+        parts = {"worst scenario": 0.0, "perpetual contingency": 0.0, "short options": 0.0, "collateral": total["initial"]}
+        unsure = 0.0
+        for underlying in self.currencies(state):
             rows = state.of(underlying)
             perpetual = rows[state.linear[rows]]
-            spot = float(state.index[rows[0]])
-            pnl = float(state.notional[perpetual] @ quantity[perpetual]) * (self.spot - 1.0) * self.damping
+            spot = float(state.index[rows[0]] * state.settlement_price[rows[0]]) if len(rows) else 0.0
+            backing = sum(float(state.prices[a] * collateral[a]) for a in self.cancelling(state, underlying))
+            pnl = (float(state.notional[perpetual] @ quantity[perpetual]) + backing) * (self.spot - 1.0) * self.damping
+            doubt, by_expiry = self._doubts(quantity[perpetual])
             basis, naked = 0.0, 0.0
             for expiry in self.expiries(state, underlying):
                 z = quantity[expiry.rows]
@@ -135,8 +192,10 @@ class Derive:
                 for row, q in zip(expiry.rows, z, strict=True):
                     net[float(state.strike[row])] = net.get(float(state.strike[row]), 0.0) + q
                 naked += sum(max(-n, 0.0) for n in net.values())
+                unsure += self._of_expiry(by_expiry, doubt, expiry.years) * float(np.abs(z).sum()) * spot
             span = min(float(pnl.min()), basis)
             gross = float((np.abs(quantity[perpetual]) * state.coins[perpetual]).sum()) * spot
+            unsure += doubt * gross
             held = self.p["perpetual_maintenance"] * gross + self.p["option_maintenance"] * naked * spot
             extra = self.p["perpetual_initial"] * gross + self.p["option_initial"] * naked * spot
             total["initial"] += held + extra - span * self.factor(state, "initial")
@@ -145,57 +204,99 @@ class Derive:
             rates = self.p["perpetual_maintenance"] + self.p["perpetual_initial"]
             parts["perpetual contingency"] += rates * gross
             parts["short options"] += (self.p["option_maintenance"] + self.p["option_initial"]) * naked * spot
-        return Requirement(total["initial"], total["maintenance"], parts)
+        if unsure:
+            parts["unsure feeds"] = unsure
+        return Requirement(total["initial"] + unsure, total["maintenance"], parts)
 
     def encode(self, state: State, kind: Kind) -> Encoding:
-        """One block of scenarios per underlying, whose groups are the expiries; contingencies as tiers and a block."""
-        refuse_unknown_rows(state, self.name, _KINDS)
+        """One block of scenarios per underlying, whose groups are the expiries; contingencies as tiers and blocks."""
+        self._check(state)
+        fixed = self._fixed(state, kind)
+        blocks = tuple(self._scenarios(state, kind, underlying) for underlying in self.currencies(state))
+        return replace(fixed, blocks=tuple(block for block in blocks if block is not None) + fixed.blocks)
+
+    def _fixed(self, state: State, kind: Kind) -> Encoding:
+        """What is convex as it stands: contingencies of perpetuals, net short options, collateral and unsure feeds."""
         p, initial = self.p, kind == "initial"
         slopes = np.zeros((len(state), 1))
         rate = p["perpetual_maintenance"] + (p["perpetual_initial"] if initial else 0.0)
+        spot = state.index * state.settlement_price
         linear = state.linear
-        slopes[linear, 0] = rate * (state.index * state.coins)[linear]
+        slopes[linear, 0] = rate * (spot * state.coins)[linear]
         per_short = p["option_maintenance"] + (p["option_initial"] if initial else 0.0)
         blocks: list[Block] = []
         for underlying in state.underlyings:
             rows = state.of(underlying)
-            perpetual = rows[state.linear[rows]]
-            spot = float(state.index[rows[0]])
-            groups, naked = [], []
-            if len(perpetual):
-                moves = -((self.spot - 1.0) * self.damping)[:, None] * state.notional[perpetual]
-                groups.append(Group.linear(perpetual, np.vstack([moves, np.zeros((1, len(perpetual)))])))
+            if initial:  # a perpetual's feed counts for everything as soon as one is held: here always, where one may be
+                doubt, by_expiry = self._doubts(linear[rows])
+                slopes[rows[linear[rows]], 0] += doubt * (spot * state.coins)[rows[linear[rows]]]
+            naked = []
             for expiry in self.expiries(state, underlying):
-                groups.append(self._lines(expiry))
+                if initial:
+                    slopes[expiry.rows, 0] += self._of_expiry(by_expiry, doubt, expiry.years) * spot[expiry.rows]
                 strikes = state.strike[expiry.rows]
                 for strike in np.unique(strikes):
                     at = expiry.rows[strikes == strike]
-                    row = np.full((1, len(at)), -per_short * spot)
+                    row = -per_short * spot[at][None, :]
                     naked.append(Group.of(at, [row, 0.0 * row]))
-            if groups:
-                blocks.append(Block(f"{underlying} worst scenario", tuple(groups)).scaled(self.factor(state, kind)))
             if naked:
                 blocks.append(Block(f"{underlying} short options", tuple(naked)))
+        lost = self.lost(state, kind)
+        groups = [
+            Group.of(np.array([len(state) + a]), [np.array([[lost[a]]]), np.zeros((1, 1))]) for a in np.flatnonzero(lost > 0)
+        ]
+        if groups:
+            blocks.append(Block("collateral", tuple(groups)))
         n = len(state)
         zero = np.zeros(n)
         return Encoding(slopes, np.zeros((n, 1)), zero, zero.copy(), len(state.assets), tuple(blocks))
 
-    def _lines(self, expiry: Expiry) -> Group:
+    def _scenarios(self, state: State, kind: Kind, underlying: str) -> Block | None:
+        """The worst scenario of one underlying, exact at no positions; its anchor gives it for others."""
+        rows = state.of(underlying)
+        perpetual, cancelling = rows[state.linear[rows]], self.cancelling(state, underlying)
+        columns = np.concatenate([perpetual, len(state) + np.array(cancelling, int)]).astype(int)
+        expiries = self.expiries(state, underlying)
+        if not len(columns) and not expiries:
+            return None
+        value = np.concatenate([state.notional[perpetual], state.prices[cancelling]])
+        moves = -((self.spot - 1.0) * self.damping)[:, None] * value
+        first = [Group.linear(columns, np.vstack([moves, np.zeros((1, len(columns)))]))] if len(columns) else []
+
+        def at(quantity: np.ndarray) -> Block:
+            groups = [*first, *(self._lines(expiry, quantity[expiry.rows]) for expiry in expiries)]
+            return Block(f"{underlying} worst scenario", tuple(groups)).scaled(self.factor(state, kind))
+
+        return replace(at(np.zeros(len(state))), anchor=at)
+
+    def _lines(self, expiry: Expiry, z: np.ndarray) -> Group:
         """Loss of one expiry in each scenario, and in the basis contingency as the last one: (K + 1, 3, n) lines."""
         damping, skew = self.damping[:, None], self.skew[:, None]
-        first = -damping * (expiry.gain_discount * expiry.shocked - expiry.now)
-        second = -damping * (expiry.loss_discount * expiry.shocked - expiry.now)
-        third = np.where(skew, -first, first)
+        gain = -damping * (expiry.gain_discount * expiry.shocked - expiry.now)
+        loss = -damping * (expiry.loss_discount * expiry.shocked - expiry.now)
+        signed = np.where((expiry.shocked @ z < 0)[:, None], loss, gain)  # exact on z's side of zero, not below on the other
+        if expiry.gain_discount <= expiry.loss_discount:
+            first, second, third = gain, loss, np.where(skew, -signed, gain)
+        else:  # positive values are discounted less: the value itself is convex, and the loss has only the signed line
+            first, second, third = signed, signed, signed
+            first, second = np.where(skew, -gain, first), np.where(skew, -loss, second)
         weight = self.p["basis_add"] + self.p["basis_mult"] * expiry.years
         basis = [-weight * (expiry.up - expiry.now), -weight * (expiry.down - expiry.now), 0.0 * expiry.now]
         lines = [np.vstack([line, last]) for line, last in zip((first, second, third), basis, strict=True)]
         return Group.of(expiry.rows, lines)
 
     def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
-        """The portfolio manager's parameters, and haircuts."""
-        own = (("derive", "portfolio_margin"),) if state.underlyings else ()
-        return (*own, *haircuts_read("derive", state, collateral))
+        """The portfolio manager's parameters, and those of the collateral posted."""
+        own = [f"portfolio_margin.{name}" for name in self.p if name != "collateral"] if state.underlyings else []
+        cash = table("derive")["haircut"]
+        posted = [asset for asset, n in zip(state.assets, collateral, strict=True) if n > 0]
+        own += [f"haircut.{asset}" if asset in cash else f"portfolio_margin.collateral.{asset}" for asset in posted]
+        return tuple(("derive", name) for name in own)
 
     def haircut(self, state: State, kind: Kind) -> np.ndarray:
-        """Cash in full; other collateral is not in the table."""
-        return haircuts("derive", state, kind)
+        """0 for what the venue takes: its requirement counts what is lost on collateral itself; NaN for what it does not."""
+        known = {*table("derive")["haircut"], *self.p["collateral"]}
+        return np.array([0.0 if asset in known else np.nan for asset in state.assets])
+
+
+_BOTH: tuple[Kind, Kind] = ("initial", "maintenance")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-__all__ = ["Block", "Cap", "Encoding", "Group", "Ramp"]
+__all__ = ["Anchor", "Block", "Cap", "Encoding", "Group", "Ramp"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +59,14 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The worst of K scenarios; all groups have the same K."""
+    """The worst of K scenarios; all groups have the same K.
+
+    ``anchor`` gives the block that is exact at positions (R,), where that depends on them: another one of the same shape.
+    """
 
     name: str
     groups: tuple[Group, ...]
+    anchor: Callable[[np.ndarray], Block] | None = field(default=None)
 
     def values(self, y: np.ndarray) -> np.ndarray:
         """(K,) value in each scenario."""
@@ -80,9 +84,18 @@ class Block:
         sums = (np.abs(g.lines) @ np.abs(y[g.columns]) + np.abs(g.constants) for g in self.groups)
         return float(sum(one.max(axis=1) for one in sums).max())  # type: ignore[union-attr]
 
+    def at(self, quantity: np.ndarray) -> Block:
+        """The block that is exact at positions (R,)."""
+        return self if self.anchor is None else self.anchor(quantity)
+
     def scaled(self, factor: float) -> Block:
         """The block times ``factor`` >= 0."""
-        return Block(self.name, tuple(Group(g.columns, g.lines * factor, g.constants * factor) for g in self.groups))
+        anchor = self.anchor
+        return Block(
+            self.name,
+            tuple(Group(g.columns, g.lines * factor, g.constants * factor) for g in self.groups),
+            None if anchor is None else lambda quantity: anchor(quantity).scaled(factor),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +147,10 @@ class Cap:
     unit: str
 
 
+Anchor = Callable[[np.ndarray, "np.ndarray | None"], "Encoding"]
+"""Positions (R,), and the largest size that each can have (R,) or None, to the encoding that is exact there."""
+
+
 @dataclass(frozen=True, eq=False)
 class Encoding:
     """A requirement in USD of y = (z, n): positions (R,) and collateral units (A,).
@@ -148,7 +165,10 @@ class Encoding:
     caps
     ramps
     anchor
-        Gives the encoding that is exact at positions (R,), where that depends on them; None where it does not.
+        Gives the encoding whose tiers are exact at positions (R,), where that depends on them; None where it does not.
+        Called by :meth:`at`, beside the anchors of blocks and ramps.
+    largest : (R,) or None
+        Units of either sign up to which the encoding is nowhere below the rule; None: everywhere.
     """
 
     slopes: np.ndarray
@@ -160,7 +180,8 @@ class Encoding:
     constant: float = 0.0
     caps: tuple[Cap, ...] = field(default=())
     ramps: tuple[Ramp, ...] = field(default=())
-    anchor: Callable[[np.ndarray], Encoding] | None = field(default=None)
+    anchor: Anchor | None = field(default=None)
+    largest: np.ndarray | None = field(default=None)
 
     @classmethod
     def zero(cls, rows: int, assets: int) -> Encoding:
@@ -175,17 +196,21 @@ class Encoding:
     @property
     def anchored(self) -> bool:
         """Whether the encoding depends on where it is to be exact."""
-        return self.anchor is not None or bool(self.ramps)
+        return self.anchor is not None or bool(self.ramps) or any(block.anchor is not None for block in self.blocks)
 
-    def at(self, quantity: np.ndarray) -> Encoding:
-        """The encoding that is exact at positions (R,); nowhere below the rule, like every other."""
+    def at(self, quantity: np.ndarray, reach: np.ndarray | None = None) -> Encoding:
+        """The encoding that is exact at positions (R,); nowhere below the rule, like every other.
+
+        With ``reach`` (R,), the largest size that each position can have, it is nowhere below the rule up to there, and
+        exact at the positions only where that allows it.
+        """
         if not self.anchored:
             return self
-        found = self if self.anchor is None else self.anchor(quantity)
-        if not found.ramps:
-            return found
+        found = self if self.anchor is None else self.anchor(quantity, reach)
         y = np.concatenate([quantity, np.zeros(self.n_assets)])
-        return replace(found, ramps=tuple(ramp.at(y) for ramp in found.ramps))
+        return replace(
+            found, blocks=tuple(b.at(quantity) for b in found.blocks), ramps=tuple(ramp.at(y) for ramp in found.ramps)
+        )
 
     def __call__(self, quantity: np.ndarray, collateral: np.ndarray) -> float:
         """Value at positions (R,) and collateral (A,)."""
@@ -218,7 +243,8 @@ class Encoding:
             self.constant * factor,
             self.caps,
             tuple(ramp.scaled(factor) for ramp in self.ramps),
-            None if anchor is None else lambda quantity: anchor(quantity).scaled(factor),
+            None if anchor is None else lambda quantity, reach: anchor(quantity, reach).scaled(factor),
+            self.largest,
         )
 
     def with_blocks(self, *blocks: Block) -> Encoding:
@@ -227,7 +253,7 @@ class Encoding:
         return replace(
             self,
             blocks=self.blocks + blocks,
-            anchor=None if anchor is None else lambda quantity: anchor(quantity).with_blocks(*blocks),
+            anchor=None if anchor is None else lambda quantity, reach: anchor(quantity, reach).with_blocks(*blocks),
         )
 
     def positions_only(self) -> Encoding:

@@ -12,6 +12,7 @@ from hedgeopt.models.margin.collateral import refuse_unknown
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement
 from hedgeopt.models.margin.state import State
+from hedgeopt.models.margin.tiered import Leveraged
 from hedgeopt.models.scenarios.effects import as_seen_by, margin_multiplier, threshold_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet, vol_term_weight
 
@@ -146,6 +147,19 @@ class Margins:
             row = np.array([[rates[a] * state.prices[a]]])
             groups.append(Group.of(np.array([len(state) + a]), [row, 0.0 * row]))
         return Block("haircut", tuple(groups)) if groups else None
+
+    def largest(self, account: int, quantity: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """(M,) units of either sign that positions may reach by the venue's rule; infinite where it has no such limit.
+
+        ``quantity`` (M,) is what is held now; of the account's rows only ``rows`` (indices of M) are asked for. An account
+        that holds more than its leverage allows keeps what it holds.
+        """
+        found, model = np.full(len(quantity), np.inf), self.models[account]
+        if isinstance(model, Leveraged):
+            mine = self.rows[account]
+            wanted = np.flatnonzero(np.isin(mine, rows)).tolist()
+            found[mine] = model.largest(self.states[account], quantity[mine], wanted)
+        return found
 
     def check_collateral(self, account: int, collateral: np.ndarray) -> None:
         """Raise when the account holds an asset that its venue's haircut table does not know."""

@@ -55,6 +55,9 @@ class State:
     ltv, threshold, bonus : (R,)
         Share of a deposit's value that may be borrowed, at which debt is liquidated, and what a liquidator gains (e-mode
         decided); 0 elsewhere.
+    rate, average : (R,) or empty
+        Annual interest rate of the expiry, and the average of the index since its settlement window opened, where the
+        market gives them; read :attr:`rates` and :attr:`averages`, which are NaN elsewhere.
     """
 
     venue: str
@@ -79,6 +82,8 @@ class State:
     ltv: np.ndarray = field(default_factory=lambda: np.zeros(0))
     threshold: np.ndarray = field(default_factory=lambda: np.zeros(0))
     bonus: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    rate: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    average: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -87,6 +92,16 @@ class State:
     def kind(self) -> tuple[str, ...]:
         """What margin rules take each row for: its ``margin_class``."""
         return tuple(nature.margin_class for nature in self.nature)
+
+    @cached_property
+    def rates(self) -> np.ndarray:
+        """(R,) annual interest rates; NaN where the market gives none."""
+        return self.rate if len(self.rate) else np.full(len(self), np.nan)
+
+    @cached_property
+    def averages(self) -> np.ndarray:
+        """(R,) averages of the index so far, USD; NaN where the market gives none."""
+        return self.average if len(self.average) else np.full(len(self), np.nan)
 
     @cached_property
     def option(self) -> np.ndarray:
@@ -126,7 +141,8 @@ class State:
     @cached_property
     def coins(self) -> np.ndarray:
         """(R,) coins of underlying in one unit of a perpetual or future; 1 elsewhere."""
-        return np.where(self.linear & self.inverse, 1.0 / np.where(self.mark > 0, self.mark, 1.0), 1.0)
+        coin = self.linear & self.inverse
+        return np.where(coin, 1.0 / np.where(coin & (self.mark > 0), self.mark, 1.0), 1.0)
 
     @cached_property
     def notional(self) -> np.ndarray:

@@ -1,8 +1,9 @@
 """The margin models hedgeopt knows, by the name that a book's account gives. A new one is a file, a line here, and a
 test file.
 
-A name may carry an option after a colon: ``aave:eth`` (e-mode category), ``hyperliquid:10`` (chosen leverage),
-``table:my_venue.toml`` (:mod:`hedgeopt.models.margin.generic`). ``standard`` means the venue's own default.
+A name may carry an option after a colon: ``aave:eth`` (e-mode category), ``hyperliquid:10`` or ``binance:BTC=10,ETH=5``
+(chosen leverage), ``table:my_venue.toml`` (:mod:`hedgeopt.models.margin.generic`). ``standard`` means the venue's own
+default.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hedgeopt.models.margin.derive import Derive
 from hedgeopt.models.margin.dydx_v4 import DydxV4
 from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.hyperliquid import Hyperliquid
+from hedgeopt.models.margin.leverage import read_leverage
 from hedgeopt.models.margin.model import MarginModel
 from hedgeopt.models.margin.unmargined import Unmargined
 from hedgeopt.models.pricing.nature import Nature
@@ -29,16 +31,21 @@ from hedgeopt.names import advice
 __all__ = ["MODELS", "STANDARD", "margin_model", "may_be_short"]
 
 
-def _leverage(option: str | None) -> float | None:
-    if option is None:
-        return None
-    try:
-        value = float(option)
-    except ValueError:
-        value = 0.0
-    if value <= 0:
-        raise InputError("the option after the colon is the chosen leverage", field="margin", value=option)
-    return value
+def _plain(model: Callable[[], MarginModel]) -> Callable[[str | None], MarginModel]:
+    """A model that takes no option: one that is given is refused, not dropped."""
+
+    def make(option: str | None) -> MarginModel:
+        if option is not None:
+            raise InputError(
+                "this margin model takes nothing after a colon",
+                file="book",
+                field="margin",
+                value=option,
+                fix="leave it out",
+            )
+        return model()
+
+    return make
 
 
 def _generic(option: str | None) -> MarginModel:
@@ -54,14 +61,14 @@ def _generic(option: str | None) -> MarginModel:
 
 
 MODELS: dict[str, Callable[[str | None], MarginModel]] = {
-    "deribit_standard": lambda option: DeribitStandard(),
+    "deribit_standard": _plain(DeribitStandard),
     "portfolio": lambda option: DeribitPortfolio(option or "current"),
-    "derive": lambda option: Derive(),
-    "hyperliquid": lambda option: Hyperliquid(_leverage(option)),
-    "binance": lambda option: Binance(_leverage(option)),
-    "dydx": lambda option: DydxV4(),
+    "derive": _plain(Derive),
+    "hyperliquid": lambda option: Hyperliquid(read_leverage(option)),
+    "binance": lambda option: Binance(read_leverage(option)),
+    "dydx": _plain(DydxV4),
     "aave": lambda option: AaveV3(option),
-    "none": lambda option: Unmargined(),
+    "none": _plain(Unmargined),
     "table": _generic,
 }
 

@@ -91,6 +91,13 @@ class _BoundMargin:
         changed = [bound.anchor(e, x) for bound in self._bound]
         return any(changed)
 
+    def forget(self) -> None:
+        for bound in self._bound:
+            bound.forget()
+
+    def domain(self, e: Exposures) -> np.ndarray:
+        return np.min([bound.domain(e) for bound in self._bound], axis=0)
+
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         ratios = [b.evaluate(e, x) / self._equity(e, c) for c, b in zip(self._accounts, self._bound, strict=True)]
         return max(ratios)

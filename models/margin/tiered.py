@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Encoding
+from hedgeopt.models.margin.leverage import Allowed, Leverage
 from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.tiers import Tiers, encode_tiers
 
-__all__ = ["Tiered"]
+__all__ = ["Leveraged", "Tiered"]
 
 
 class Tiered:
@@ -26,6 +30,10 @@ class Tiered:
         """The tiers of one position."""
         raise NotImplementedError
 
+    def margin(self, state: State, row: int, kind: Kind, notional: float) -> float:
+        """USD for one position of a notional (USD, of either sign)."""
+        return self.tiers(state, row, kind).margin(notional)
+
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Position by position: the tier that its notional falls into."""
         refuse_unknown_rows(state, self.name, self.kinds, owed=quantity)
@@ -34,8 +42,8 @@ class Tiered:
         for at in np.flatnonzero(state.linear & (quantity != 0)).tolist():
             notional = float(state.notional[at] * quantity[at])
             name = f"{state.underlying[at]} {state.kind[at]}s"
-            parts[name] = parts.get(name, 0.0) + self.tiers(state, at, "initial").margin(notional)
-            maintenance += self.tiers(state, at, "maintenance").margin(notional)
+            parts[name] = parts.get(name, 0.0) + self.margin(state, at, "initial", notional)
+            maintenance += self.margin(state, at, "maintenance", notional)
         return Requirement(sum(parts.values()), maintenance, parts)
 
     def encode(self, state: State, kind: Kind) -> Encoding:
@@ -66,4 +74,83 @@ class Tiered:
                 field=state.names[row],
                 fix=f"known: {', '.join(sorted(table))}",
             )
+        return found
+
+
+class Leveraged(Tiered):
+    """Maintenance by tier, initial margin by chosen leverage: see :mod:`hedgeopt.models.margin.leverage`.
+
+    Parameters
+    ----------
+    leverage
+        What the account chose: one number for every market, a :class:`Leverage`, or None: the largest that a position's
+        size allows. A position that is larger than its leverage allows counts at the largest leverage of its size. In a
+        program a position held without a chosen leverage stays within its bracket; a new one counts at the leverage of the
+        largest size that it may reach, and once a solution is known at that of its bracket, which it then stays within.
+    """
+
+    def __init__(self, leverage: float | Leverage | None = None) -> None:
+        chosen = leverage if isinstance(leverage, Leverage) else Leverage(leverage)
+        self.leverage = chosen.check(self.markets(), self.venue)
+
+    def allowed(self, underlying: str) -> Allowed:
+        """Largest leverage by notional of one market."""
+        raise NotImplementedError
+
+    def markets(self) -> dict[str, Allowed]:
+        """:meth:`allowed` of every market that the venue's table knows."""
+        raise NotImplementedError
+
+    def chosen(self, underlying: str, notional: float = 0.0) -> float:
+        """Leverage that a position of a notional (USD) counts at."""
+        most, chosen = self.allowed(underlying).at(notional), self.leverage.of(underlying)
+        return most if chosen is None else min(chosen, most)
+
+    def largest_notional(self, underlying: str, held: float = 0.0) -> float:
+        """USD that a position may reach at the leverage that it counts at; a new one without a choice: at the least."""
+        allowed = self.allowed(underlying)
+        free = held == 0.0 and self.leverage.of(underlying) is None
+        return allowed.largest_notional(min(allowed.leverage) if free else self.chosen(underlying, held))
+
+    def margin(self, state: State, row: int, kind: Kind, notional: float) -> float:
+        """Whole notional over leverage, or the tier's maintenance."""
+        if kind == "initial":
+            self.tiers(state, row, "maintenance")  # an unknown market is refused
+            return abs(notional) / self.chosen(state.underlying[row], notional)
+        return super().margin(state, row, kind, notional)
+
+    def encode(self, state: State, kind: Kind) -> Encoding:
+        """One line per position at the leverage that it counts at, up to the largest notional of that leverage."""
+        if kind == "maintenance":
+            return super().encode(state, kind)
+        refuse_unknown_rows(state, self.name, self.kinds)
+
+        def at(quantity: np.ndarray, reach: np.ndarray | None = None) -> Encoding:
+            return self._encode_at(state, np.abs(quantity) if reach is None else np.maximum(np.abs(quantity), reach))
+
+        return replace(at(np.zeros(len(state))), anchor=at)
+
+    def _encode_at(self, state: State, size: np.ndarray) -> Encoding:
+        """Every position at the leverage of a size (R,), in units: nowhere below the rule up to ``largest`` of that."""
+        slopes, largest = np.zeros((len(state), 1)), np.full(len(state), np.inf)
+        for row in np.flatnonzero(state.linear).tolist():
+            self.tiers(state, row, "maintenance")  # an unknown market is refused
+            unit = float(state.notional[row])
+            leverage = self.chosen(state.underlying[row], unit * float(size[row]))
+            slopes[row] = unit / leverage
+            largest[row] = max(self.allowed(state.underlying[row]).largest_notional(leverage) / unit, float(size[row]))
+        return replace(Encoding.zero(len(state), len(state.assets)), slopes=slopes, largest=largest)
+
+    def largest(self, state: State, quantity: np.ndarray, rows: Iterable[int]) -> np.ndarray:
+        """(R,) units that a position may reach of either sign; infinite where no leverage is chosen.
+
+        Of ``rows`` only; an unknown market among them is refused.
+        """
+        found = np.full(len(state), np.inf)
+        for row in rows:
+            if state.linear[row]:
+                self.tiers(state, row, "maintenance")
+                held = float(state.notional[row] * quantity[row])
+                bound = self.largest_notional(state.underlying[row], held)
+                found[row] = max(bound / float(state.notional[row]), abs(float(quantity[row])))
         return found

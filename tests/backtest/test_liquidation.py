@@ -10,6 +10,7 @@ import pytest
 from hedgeopt.backtest.engine import Settings, simulate
 from hedgeopt.backtest.policies.simple import DoNothing
 from hedgeopt.book import Account, Book, Position
+from hedgeopt.models.data import table
 from hedgeopt.models.pricing.lending_borrow import LendingBorrow
 from hedgeopt.models.pricing.lending_supply import LendingSupply
 from hedgeopt.models.scenarios.config import ParametricScenarios
@@ -70,8 +71,9 @@ def test_binance_closes_all_and_the_fund_makes_good(toys: Any) -> None:
     assert result.steps["equity"].iloc[1] == pytest.approx(0.0, abs=1e-9)
 
 
-def test_dydx_closes_a_tenth_at_a_time(toys: Any) -> None:
-    """3 % of 96,900 is 2,907 against 2,900; nine tenths need 2,616.30 against 2,749.81."""
+def test_dydx_closes_a_tenth_at_a_time(toys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 5 % x .6: 3 % of 96,900 is 2,907 against 2,900; nine tenths need 2,616.30 against 2,749.81."""
+    monkeypatch.setitem(table("dydx")["margin"]["tiers"]["large-cap"], "initial", 0.05)
     result = fall(toys, "dydx", 1.0, 6_000.0, 96_900.0)
     assert result.trades["quantity"].tolist() == pytest.approx([-0.1])
     assert result.steps["equity"].iloc[1] == pytest.approx(2_900.0 - (0.0005 + 0.015) * 9_690.0)
@@ -95,13 +97,13 @@ def test_deribit_portfolio_margin_takes_two_parts(toys: Any) -> None:
 
 
 def test_derive_closes_a_quarter(toys: Any) -> None:
-    """Maintenance .8 * .18 P + .015 P of a perpetual: 13,197 at 83,000 against 13,000; a quarter pays .03 % and 1 %."""
-    result = fall(toys, "derive", 1.0, 30_000.0, 83_000.0)
+    """Maintenance .8 * .18 P + .03 P of a perpetual: 14,737.80 at 84,700 against 14,700; a quarter pays .03 % and 1 %."""
+    result = fall(toys, "derive", 1.0, 30_000.0, 84_700.0)
     event = next(e for e in result.events if e["kind"] == "liquidation")
-    assert event["maintenance_margin"] == pytest.approx(13_197.0)
+    assert event["maintenance_margin"] == pytest.approx(14_737.8)
     assert result.trades["quantity"].tolist() == pytest.approx([-0.25])
-    assert result.steps["equity"].iloc[1] == pytest.approx(13_000.0 - (0.0003 + 0.01) * 20_750.0)
-    assert result.steps["maintenance_margin"].iloc[1] == pytest.approx(0.75 * 13_197.0)
+    assert result.steps["equity"].iloc[1] == pytest.approx(14_700.0 - (0.0003 + 0.01) * 21_175.0)
+    assert result.steps["maintenance_margin"].iloc[1] == pytest.approx(0.75 * 14_737.8)
 
 
 def test_a_short_option_without_an_ask_is_bought_back_at_a_worse_mark(toys: Any) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,3 +96,14 @@ def state_of() -> Callable[..., State]:
 @pytest.fixture(scope="session")
 def mixed() -> State:
     return mixed_state()
+
+
+@pytest.fixture(scope="session")
+def derive_cases() -> Any:
+    """The module that turns the venue's published cases into states and parameters."""
+    spec = importlib.util.spec_from_file_location("derive_cases", Path(__file__).with_name("derive_cases.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -94,6 +94,8 @@ def _equal(model: object, state: State, count: int, seed: int) -> None:
         y = np.concatenate([z, collateral])
         if any(abs(cap.row @ y) > cap.limit for cap in encodings["initial"].caps):
             continue  # beyond its kink the delta shock is not convex
+        if encodings["initial"].largest is not None and (np.abs(z) > encodings["initial"].largest).any():
+            continue  # the venue lets no position grow beyond that
         inside += 1
         need = model.requirement(state, z, collateral)
         for kind, encoding in encodings.items():
@@ -101,7 +103,7 @@ def _equal(model: object, state: State, count: int, seed: int) -> None:
             assert asked >= plain - 1e-9 * max(1.0, abs(plain))
             offset = any(ramp.value(float(ramp.row @ y)) > 0.0 for ramp in encoding.ramps) and (z[state.option] > 0).any()
             worst = max(worst, 0.0 if offset else abs(asked - plain) / max(1.0, abs(plain)))
-    assert inside > 0.4 * count
+    assert inside > 0.3 * count
     assert worst < 1e-9
 
 
@@ -120,9 +122,6 @@ def _fast(model: object, state: State) -> object:
     if isinstance(model, DeribitPortfolio):
         grids = model.grids(state)
         model.grids = lambda _state: grids  # type: ignore[method-assign]
-    if isinstance(model, Derive):
-        tables = {u: model.expiries(state, u) for u in state.underlyings}
-        model.expiries = lambda _state, u: tables[u]  # type: ignore[method-assign]
     if isinstance(model, Generic) and model.rules["type"] == "grid":
         pnl = {u: model.pnl(state, u) for u in state.underlyings}
         model.pnl = lambda _state, u: pnl[u]  # type: ignore[method-assign]

@@ -76,7 +76,8 @@ def _priced(instruments: Sequence[Any], market: Market, assets: tuple[str, ...])
 
 
 def known_carry(instruments: Sequence[Any], risk: UnitRisk, notes: list[str]) -> np.ndarray:
-    """(U,) USD of carry per unit; where no rate is given it counts as zero, and ``notes`` says so."""
+    """(U,) USD of carry per unit; where no rate is given it counts as zero, and ``notes`` says so; so above 100 % a year."""
+    notes += _questioned_rates(instruments)
     unknown = np.flatnonzero(np.isnan(risk.carry))
     if len(unknown):
         names = ", ".join(instruments[i].name for i in unknown[:3]) + (", …" if len(unknown) > 3 else "")
@@ -84,6 +85,19 @@ def known_carry(instruments: Sequence[Any], risk: UnitRisk, notes: list[str]) ->
     carry = risk.carry.copy()
     carry[unknown] = 0.0
     return carry
+
+
+def _questioned_rates(instruments: Sequence[Any]) -> list[str]:
+    """Interest above 100 % a year: a pool that is used up may charge it, and a rate in per cent looks just like it."""
+    found = []
+    for item in instruments:
+        for part in (item, getattr(item, "supply", None), getattr(item, "borrow", None)):
+            for name in ("rate", "reward_rate"):
+                rate = getattr(part, name, None)
+                if isinstance(rate, float) and rate > 1.0:
+                    whose = f"{name} of {item.name}" + ("" if part is item else f" ({part.asset})")  # type: ignore[union-attr]
+                    found.append(f"{whose} is {rate:.0%} a year: is it in per cent? {rate / 100:.4g} would be {rate:g} %")
+    return found
 
 
 def paid_in_column(instruments: Sequence[Any], risk: UnitRisk, assets: tuple[str, ...]) -> np.ndarray:

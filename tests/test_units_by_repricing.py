@@ -335,3 +335,18 @@ def test_every_recorded_day_with_a_spoilt_column_is_refused(shared_data: Path, c
 def test_shared_cases(shared_data: Path, case: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         read_market(shared_data.parent / "cases" / case / "market.csv")
+
+
+def test_interest_of_602_per_cent_is_questioned() -> None:
+    from hedgeopt.models.pricing.family import UnitRisk
+    from hedgeopt.models.pricing.lending_borrow import LendingBorrow
+    from hedgeopt.models.pricing.lending_supply import LendingSupply
+    from hedgeopt.unit_risk import known_carry
+
+    notes: list[str] = []
+    items = [
+        LendingSupply(name="wrong", venue="aave", asset="USDC", rate=6.02),
+        LendingBorrow(name="high", venue="aave", asset="USDC", rate=0.95),
+    ]
+    known_carry(items, UnitRisk.zeros(2, 1), notes)
+    assert notes == ["rate of wrong is 602% a year: is it in per cent? 0.0602 would be 6.02 %"]

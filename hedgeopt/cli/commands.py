@@ -124,7 +124,9 @@ def check(book: Path | None, market: MarketOptions, policy: Path | None, as_of: 
         if market.files:
             quotes = market.read()
             lines.append(f"{quotes.source}: {len(quotes)} instruments at {quotes.timestamp:%Y-%m-%d %H:%M:%S} UTC")
-            lines += [f"note: {note}" for note in quotes.notes]
+            from hedgeopt.chain_arbitrage import arbitrage_notes
+
+            lines += [f"note: {note}" for note in (*quotes.notes, *arbitrage_notes(quotes))]
         if rules is not None and holdings is not None and quotes is not None:
             lines.append(_fit(holdings, quotes, rules, stage))
     output().write("".join(f"{line}\n" for line in lines))

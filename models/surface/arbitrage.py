@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -35,19 +36,52 @@ class ArbitrageViolation:
 
 
 def find_violations(surface: VolSurface, tolerance: float) -> list[ArbitrageViolation]:
-    """All violations worth more than ``tolerance``, expiry by expiry, then calendar pairs of neighbouring expiries.
+    """All violations among the marks worth more than ``tolerance``: expiry by expiry, then every pair of expiries.
 
     Butterfly: undiscounted calls must be convex in strike. Vertical: their slope must lie in [-1, 0]. Calendar: total
     variance at equal log-moneyness must not fall with expiry (Gatheral & Jacquier 2014, lemma 2.1), checked at the
-    listed moneyness of either expiry where the other one is listed around it, never on extrapolated wings.
+    listed moneyness of either expiry where the other one is listed around it, never on extrapolated wings. Neighbours
+    are not enough: where the one between is listed over fewer strikes, two further apart may still contradict each other.
     """
     bar = float(non_negative("tolerance", tolerance))
     found: list[ArbitrageViolation] = []
     for smile in surface.smiles:
         found += _within(smile, bar)
-    for early, late in zip(surface.smiles[:-1], surface.smiles[1:], strict=True):
+    for early, late in combinations(surface.smiles, 2):
         found += _between(surface, early, late, bar)
     return found
+
+
+def between_marks(surface: VolSurface, tolerance: float, points: int = 4) -> list[ArbitrageViolation]:
+    """Butterflies of the interpolated smile that no listed strikes show: negative density between marks.
+
+    Each interval between neighbouring strikes is cut into ``points`` equal parts in log-strike; calls priced off the surface
+    must be convex over the finer strikes. A butterfly of three listed strikes belongs to :func:`find_violations`.
+    """
+    bar = float(non_negative("tolerance", tolerance))
+    found: list[ArbitrageViolation] = []
+    for smile in surface.smiles:
+        if smile.strike.size < 2:
+            continue
+        log = np.log(smile.strike)
+        fine = np.append((log[:-1, None] + np.diff(log)[:, None] * np.arange(points) / points).ravel(), log[-1])
+        strike = np.exp(fine)
+        strike[::points] = smile.strike
+        vol = surface.vol(strike, smile.years, smile.forward)
+        found += _butterflies(smile, strike, black76.price(smile.forward, strike, smile.years, vol, True), bar)
+    return found
+
+
+def notes(surface: VolSurface, tolerance: float = 1e-3) -> list[str]:
+    """One line per kind of arbitrage worth more than ``tolerance`` of the forward, with how many and the largest."""
+    said = []
+    found: list[tuple[str, ArbitrageViolation]] = [(v.kind, v) for v in find_violations(surface, tolerance)]
+    found += [("butterfly between marks", v) for v in between_marks(surface, tolerance)]
+    for kind in ("butterfly", "vertical", "calendar", "butterfly between marks"):
+        mine = [violation for name, violation in found if name == kind]
+        if mine:
+            said.append(f"{len(mine)} {kind} arbitrages; the largest: {max(mine, key=lambda v: v.amount)}")
+    return said
 
 
 def _within(smile: Smile, bar: float) -> list[ArbitrageViolation]:
@@ -58,13 +92,19 @@ def _within(smile: Smile, bar: float) -> list[ArbitrageViolation]:
     for i in np.flatnonzero((fall < -bar * F) | (fall - np.diff(K) > bar * F)):
         amount = max(-fall[i], fall[i] - (K[i + 1] - K[i])) / F
         found.append(ArbitrageViolation("vertical", T, (float(K[i]), float(K[i + 1])), float(amount)))
-    if K.size >= 3:
-        right = (K[1:-1] - K[:-2]) / (K[2:] - K[:-2])
-        cost = (1.0 - right) * call[:-2] + right * call[2:] - call[1:-1]
-        for i in np.flatnonzero(cost < -bar * F):
-            strikes = (float(K[i]), float(K[i + 1]), float(K[i + 2]))
-            found.append(ArbitrageViolation("butterfly", T, strikes, float(-cost[i] / F)))
-    return found
+    return found + _butterflies(smile, K, call, bar)
+
+
+def _butterflies(smile: Smile, strike: FloatArray, call: FloatArray, bar: float) -> list[ArbitrageViolation]:
+    """Triples of neighbouring strikes over which ``call`` is not convex."""
+    if strike.size < 3:
+        return []
+    right = (strike[1:-1] - strike[:-2]) / (strike[2:] - strike[:-2])
+    cost = ((1.0 - right) * call[:-2] + right * call[2:] - call[1:-1]) / smile.forward
+    return [
+        ArbitrageViolation("butterfly", (smile.years,), tuple(float(k) for k in strike[i : i + 3]), float(-cost[i]))
+        for i in np.flatnonzero(cost < -bar)
+    ]
 
 
 def _between(surface: VolSurface, early: Smile, late: Smile, bar: float) -> list[ArbitrageViolation]:

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.pricing._inputs import FloatArray, broadcast, flat, positive, signs
-from hedgeopt.models.surface.arbitrage import ArbitrageViolation, find_violations
+from hedgeopt.models.surface.arbitrage import ArbitrageViolation, between_marks, find_violations, notes
 
 Dynamics = Literal["sticky-strike", "sticky-delta"]
 Wings = Literal["linear", "flat"]
@@ -162,6 +162,14 @@ class VolSurface:
     def violations(self, tolerance: float = 1e-6) -> list[ArbitrageViolation]:
         """Butterfly, vertical and calendar arbitrage among the marks worth more than ``tolerance`` of the forward."""
         return find_violations(self, tolerance)
+
+    def violations_between_marks(self, tolerance: float = 1e-6) -> list[ArbitrageViolation]:
+        """Butterflies of the interpolated smile between listed strikes worth more than ``tolerance`` of the forward."""
+        return between_marks(self, tolerance)
+
+    def notes(self, tolerance: float = 1e-3) -> list[str]:
+        """One line per kind of arbitrage, among the marks and between them, worth more than ``tolerance`` of the forward."""
+        return notes(self, tolerance)
 
     def _nodes(self) -> tuple[NDArray[np.int64], FloatArray, FloatArray, FloatArray]:
         return self._start, self._years, self._node, self._pieces

@@ -207,3 +207,33 @@ def test_chain_without_iv_becomes_a_surface(shared_data: Path) -> None:
     assert len(surface.smiles) == 11
     again = black76.price(forward[keep], strike[keep], years[keep], surface.vol(strike[keep], years[keep]), is_call[keep])
     np.testing.assert_allclose(again / forward[keep], mark[keep] / forward[keep], rtol=0, atol=1e-12)
+
+
+def test_calendar_arbitrage_between_expiries_that_are_no_neighbours() -> None:
+    """The expiry between is listed over a narrow range: only the first and the third contradict each other, at K = 60."""
+    strike = [60.0, 100.0, 140.0, 95.0, 105.0, 60.0, 100.0, 140.0]
+    years = [0.1, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.3]
+    vol = [1.6, 0.5, 0.6, 0.5, 0.5, 0.8, 0.5, 0.6]  # total variance at 60: 1.6^2 * .1 = .256 against .8^2 * .3 = .192
+    found = VolSurface.from_chain(100.0, strike, years, vol).violations(tolerance=1e-4)
+    calendar = [v for v in found if v.kind == "calendar"]
+    assert [v.years for v in calendar] == [(0.1, 0.3)]
+    assert calendar[0].strikes == pytest.approx((60.0, 60.0))
+    early, late = (float(black76.price(1.0, 0.6, t, v, False)) for t, v in ((0.1, 1.6), (0.3, 0.8)))
+    assert calendar[0].amount == pytest.approx(early - late, rel=1e-9)
+
+
+def test_butterflies_between_marks_are_said(surface: VolSurface) -> None:
+    assert surface.violations_between_marks(tolerance=1e-6) == []
+    assert surface.notes() == []
+    kinked = VolSurface.from_chain(100.0, [50.0, 100.0, 105.0, 200.0], 0.25, [0.9, 0.5, 0.9, 0.95])
+    between = kinked.violations_between_marks(tolerance=1e-3)
+    assert between
+    worst = max(between, key=lambda v: v.amount)
+    assert not set(worst.strikes) <= {50.0, 100.0, 105.0, 200.0}
+    # by hand: calls off the surface at its own strikes
+    low, middle, high = worst.strikes
+    call = {k: float(black76.price(100.0, k, 0.25, float(kinked.vol(k, 0.25)), True)) for k in worst.strikes}
+    weight = (middle - low) / (high - low)
+    cost = (1 - weight) * call[low] + weight * call[high] - call[middle]
+    assert worst.amount == pytest.approx(-cost / 100.0, rel=1e-6)
+    assert any("butterfly between marks" in note for note in kinked.notes())

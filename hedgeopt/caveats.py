@@ -41,7 +41,8 @@ def caveats(
     for model, state, posted in zip(margins.models, margins.states, collateral, strict=True):
         if len(state) or posted.any():
             reads |= dict.fromkeys(model.reads(state, posted))
-    reads |= dict.fromkeys((item.venue, name) for item in traded for name in fee_parameters(item))
+    kinds = {(item.venue, type(item)): item for item in traded}  # a fee is one per venue and family
+    reads |= dict.fromkeys((venue, name) for (venue, _), item in kinds.items() for name in fee_parameters(item))
     reads |= dict.fromkeys(_windows(held, now))
     pegs = [asset for asset in assets if is_peg(asset) or asset in pegged_assets()]
     dollars = [asset for asset in assets if asset in dollar_assets()]
@@ -52,8 +53,6 @@ def caveats(
 def _windows(items: Sequence[Any], now: datetime) -> Iterator[tuple[str, str]]:
     """Averaging minutes that value an instrument now."""
     minutes = table("settlement")["averaging_minutes"]
-    for item in items:
-        if not (item.nature.expires and item.venue in minutes):
-            continue
-        if (item.expiry - now).total_seconds() < 60.0 * minutes[item.venue]:
-            yield "settlement", f"averaging_minutes.{item.venue}"
+    for venue, expiry in {(item.venue, item.expiry) for item in items if item.nature.expires}:
+        if venue in minutes and (expiry - now).total_seconds() < 60.0 * minutes[venue]:
+            yield "settlement", f"averaging_minutes.{venue}"

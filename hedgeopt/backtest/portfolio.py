@@ -20,6 +20,8 @@ from hedgeopt.models.margin.table import margin_model, may_be_short
 __all__ = ["Fill", "Holding", "Portfolio"]
 
 _DUST = 1e-9
+_ROUNDING = 1.0
+"""USD by which an order may sell more than is held, from a solver's rounding, and then sells what is held."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,11 @@ class Portfolio:
             quantity = -held.quantity
         left = quantity + (held.quantity if held is not None else 0.0)
         if left < 0.0 and not may_be_short(margin_model(where.margin, where.venue), item.nature):
+            if held is not None and -left * unit_notional(item, market) <= _ROUNDING:
+                return self.trade(
+                    market, account, instrument, -held.quantity, reason,
+                    half_spread=half_spread, edge=edge, worse=worse, charged=charged,
+                )  # fmt: skip
             raise InputError(
                 f"{item.name} would be short: margin {where.margin!r} lends none",
                 file="backtest",

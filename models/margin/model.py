@@ -56,13 +56,13 @@ class MarginModel(Protocol):
         ...
 
 
-_CENT = 0.01
-"""USD below which a debt is the rounding of a position that was sold whole."""
+_DUST = 1.0
+"""USD up to which a debt is the rounding of a position that was sold whole."""
 
 
 def refuse_debts(state: State, model: str, quantity: np.ndarray) -> None:
     """Raise for the first negative quantity (R,) of what is owned: somebody must lend it, and no rule here says at what."""
-    short = np.flatnonzero(quantity * np.where(state.owned, state.value, 0.0) < -_CENT)
+    short = np.flatnonzero(quantity * np.where(state.owned, state.value, 0.0) < -_DUST)
     if len(short):
         at = int(short[0])
         raise InputError(

@@ -52,6 +52,7 @@ check: $(VENV)/.developing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/build.py --check
+	$(BIN)/python .ci/licences.py > /dev/null
 
 docs: $(VENV)/.developing
 	$(BIN)/python docs/build.py

@@ -18,8 +18,24 @@ from hedgeopt.market_reader import read_market
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("HEDGEOPT_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
 
+SLOW = (
+    "tests/backtest/sweep/",
+    "tests/benchmarks/",
+    "tests/tail/test_cluster.py",
+    "tests/tail/test_random_problems.py",
+    "tests/test_notebooks.py",
+    "tests/test_packaging.py",
+    "tests/test_readme.py",
+    "tests/test_stdout.py",
+)
+"""Files whose tests take more than some 5 s each (pytest --durations=40), besides what carries the marker itself."""
 
+
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(REPOSITORY).as_posix().startswith(SLOW):
+            item.add_marker("slow")
     if SHARED_DATA.is_dir():
         return
     skip = pytest.mark.skip(reason=f"recorded market data not found at {SHARED_DATA}")

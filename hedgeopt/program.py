@@ -252,6 +252,10 @@ class Program:
             total += limit.minorant(e, x, tails)
         return total
 
+    def bound_terms(self) -> Iterator[tuple[Term, BoundTerm]]:
+        """Every term of objective and limits with its form in the program."""
+        yield from self._bound.items()
+
     def _term(self, term: Term, e: Exposures) -> BoundTerm:
         if term not in self._bound:
             self._bound[term] = term.bind(self.variables, e)

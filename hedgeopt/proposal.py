@@ -61,6 +61,9 @@ class Proposal:
         Per stage.
     notes
         Assumptions made where data were missing.
+    proof
+        What a verifier needs beside the limits' shadow prices: scenario weights per CVaR term, and how many constraints
+        were added by hand (which no file tells of).
     """
 
     created: datetime
@@ -85,6 +88,7 @@ class Proposal:
     exposures: Exposures = field(repr=False)
     x: np.ndarray = field(repr=False)
     program: Program = field(repr=False)
+    proof: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def losses(self) -> tuple[np.ndarray, np.ndarray]:
@@ -112,6 +116,7 @@ class Proposal:
             "solver": dict(self.statistics),
             "seconds": self.seconds,
             "notes": list(self.notes),
+            "proof": dict(self.proof),
         }
 
     def to_json(self) -> str:
@@ -177,7 +182,20 @@ def assemble(
         exposures=e,
         x=x,
         program=program,
+        proof=_proof(program, solution),
     )
+
+
+def _proof(program: Program, solution: Solution) -> dict[str, Any]:
+    """Multipliers that the table of limits does not hold, sparse."""
+    tails = []
+    for term, bound in program.bound_terms():
+        weights = solution.tails.get(id(bound.expression))
+        if weights is not None:
+            kept = np.flatnonzero(weights > 0)
+            pair = {"scenarios": kept.tolist(), "weights": weights[kept].tolist()}
+            tails.append({"term": term.model_dump(mode="json"), **pair})
+    return {"tails": tails, "added_constraints": len(program.added)}
 
 
 def listed(e: Exposures, trades: pd.DataFrame, transfers: pd.DataFrame) -> np.ndarray:

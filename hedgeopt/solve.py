@@ -72,6 +72,8 @@ class Solution:
         Trade limits, and the candidates that stand at theirs by the limit's name.
     statistics
         The tail solver's own account: rounds, passes, seconds.
+    tails
+        Scenario weights (S,) of every CVaR atom by ``id``, with which the lower bound was computed.
     """
 
     trades: np.ndarray
@@ -80,6 +82,7 @@ class Solution:
     box: Box
     binding_sizes: Mapping[str, list[int]]
     statistics: Mapping[str, Any]
+    tails: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 def solve_program(program: Program, e: Exposures, stages: Stages | None = None) -> Solution:
@@ -146,7 +149,7 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
         over = {side.name: side.violation for side in sides if side.violation > allowance(side, _HOLDS)}
         done = not over and certificate.optimal
         if certificate.valid:  # holds to rounding: kept in case that more exact is not to be had
-            spare = Solution(x, certificate, tuple(sides), box, box.binding(x), statistics)
+            spare = Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, tails)
         if attempt == _RESTORATIONS + _REFINEMENTS:
             break
         moved = False
@@ -170,7 +173,7 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
                 x, certificate, sides = swept, clean, clean_sides
                 break
         program.place(x)
-    return Solution(x, certificate, tuple(sides), box, box.binding(x), statistics)
+    return Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, tails)
 
 
 def _retighten(tighten: dict[str, float], sides: Sequence[Side], over: Mapping[str, float]) -> bool:

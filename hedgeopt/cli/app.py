@@ -99,6 +99,27 @@ def solve(
 
 
 @app.command(epilog=EXIT_CODES)
+def verify(
+    proposal: Annotated[Path, typer.Argument(help="The stored proposal.json.", metavar="PROPOSAL.json", show_default=False)],
+    book: Book,
+    market: Markets,
+    policy: PolicyFile,
+    at: At = None,
+    as_of: AsOf = None,
+    price: Prices = None,
+    invert_marks: InvertMarks = False,
+    scenarios: Scenarios = None,
+    seed: Seed = None,
+    json: Json = False,
+) -> None:
+    """Check a stored proposal against its inputs, independently of the solver; give it the options it was solved with."""
+    from hedgeopt.cli import verify as verifier
+
+    quotes = MarketOptions(market, at, price or (), invert_marks)
+    raise typer.Exit(verifier.verify(proposal, book, quotes, policy, as_of, scenarios, seed, json))
+
+
+@app.command(epilog=EXIT_CODES)
 def risk(
     book: Book,
     market: Markets,

@@ -1,0 +1,137 @@
+"""A stored proposal as plain data: what it claims, field by field, refused where it is not what a proposal is."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+
+__all__ = ["Claim", "Tail", "read_claim"]
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """Scenario weights of one CVaR term: the term's fields, scenario numbers and weights."""
+
+    term: dict[str, Any]
+    scenarios: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The parts of a proposal that can be wrong.
+
+    Attributes
+    ----------
+    trades, transfers, limits, objective
+        Tables as lists of rows.
+    certificate, costs
+        Numbers by name.
+    policy
+        The policy that it says it was made under.
+    created
+        Moment of the market, ISO.
+    tails
+        Scenario weights of CVaR terms.
+    added
+        How many constraints were added by hand.
+    """
+
+    file: str
+    trades: list[dict[str, Any]]
+    transfers: list[dict[str, Any]]
+    limits: list[dict[str, Any]]
+    objective: list[dict[str, Any]]
+    certificate: dict[str, Any]
+    costs: dict[str, Any]
+    policy: dict[str, Any]
+    created: str
+    tails: tuple[Tail, ...]
+    added: int
+
+    def number(self, row: dict[str, Any], name: str, where: str) -> float:
+        """A finite number of a row."""
+        value = row.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise InputError("is no finite number", file=self.file, field=f"{where}.{name}", value=value)
+        return float(value)
+
+
+def read_claim(path: str | Path) -> Claim:
+    """Read ``proposal.json``.
+
+    Raises
+    ------
+    InputError
+        For a file that is not JSON or not a proposal.
+    """
+    path = Path(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"is not JSON: {error}", file=path) from None
+    return claim_of(data, str(path))
+
+
+def claim_of(data: Any, file: str = "proposal") -> Claim:
+    """The claim in parsed JSON."""
+    if not isinstance(data, dict):
+        raise InputError("is not a proposal", file=file, fix="give the proposal.json that hedgeopt solve --out writes")
+    proof = _table(data, "proof", file)
+    added = proof.get("added_constraints")
+    if isinstance(added, bool) or not isinstance(added, int) or added < 0:
+        raise InputError("is no count", file=file, field="proof.added_constraints", value=added)
+    created = data.get("created")
+    if not isinstance(created, str):
+        raise InputError("is missing", file=file, field="created")
+    return Claim(
+        file=file,
+        trades=_rows(data, "trades", file),
+        transfers=_rows(data, "transfers", file),
+        limits=_rows(data, "limits", file),
+        objective=_rows(data, "objective", file),
+        certificate=_table(data, "certificate", file),
+        costs=_table(data, "costs", file),
+        policy=_table(data, "policy", file),
+        created=created,
+        tails=tuple(_tail(row, file, k) for k, row in enumerate(_rows(proof, "tails", file))),
+        added=added,
+    )
+
+
+def _table(data: dict[str, Any], name: str, file: str) -> dict[str, Any]:
+    found = data.get(name)
+    if not isinstance(found, dict):
+        fix = "solve again with this version" if name == "proof" else None
+        raise InputError("is missing or no table", file=file, field=name, fix=fix)
+    return found
+
+
+def _rows(data: dict[str, Any], name: str, file: str) -> list[dict[str, Any]]:
+    found = data.get(name)
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise InputError("is missing or no list of rows", file=file, field=name)
+    return found
+
+
+def _tail(row: dict[str, Any], file: str, k: int) -> Tail:
+    where = f"proof.tails.{k}"
+    term, scenarios, weights = _table(row, "term", file), row.get("scenarios"), row.get("weights")
+    if not isinstance(scenarios, list) or not isinstance(weights, list) or len(scenarios) != len(weights):
+        raise InputError("needs as many weights as scenarios", file=file, field=where)
+    if any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in scenarios) or len(set(scenarios)) < len(
+        scenarios
+    ):
+        raise InputError("scenarios are whole numbers from 0, each once", file=file, field=where)
+    if any(isinstance(w, bool) or not isinstance(w, int | float) or not math.isfinite(w) for w in weights):
+        raise InputError("weights are finite numbers", file=file, field=where)
+    return Tail(term, np.array(scenarios, np.int64), np.array(weights, float))

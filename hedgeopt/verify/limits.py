@@ -1,0 +1,229 @@
+"""Every limit of a policy at a list of trades, from the policy's plain data; nothing of ``constraints`` is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.verify.accounts import Account, account
+from hedgeopt.verify.claim import Tail
+from hedgeopt.verify.convex import Convex
+from hedgeopt.verify.margins import asked, below_asked, not_counted
+from hedgeopt.verify.measures import measure
+
+__all__ = ["Checked", "checked_limits", "trade_box"]
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """One side of a limit: ``value <= limit`` (sign 1) or ``value >= limit`` (sign -1).
+
+    ``size`` is what is added up in it; ``below`` is a convex function nowhere above ``sign (value - limit)``, or None
+    where none is proven.
+    """
+
+    name: str
+    unit: str
+    value: float
+    limit: float
+    sign: int
+    size: float
+    below: Convex | None
+
+    @property
+    def excess(self) -> float:
+        """By how much it is broken, relative to what is added up in it; 0 or less when it holds."""
+        return self.sign * (self.value - self.limit) / max(self.size, abs(self.limit), 1e-12)
+
+
+Box = tuple[np.ndarray, np.ndarray]
+
+
+def trade_box(policy: dict[str, Any], e: Exposures) -> Box:
+    """Smallest and largest trade (N,): quotes, size limits of the policy, and its largest order."""
+    n = e.n_candidates
+    lower, upper = np.array(e.lower, float), np.array(e.upper, float)
+    sent = np.isin(np.arange(n), e.links.candidate)
+    for i, row in enumerate(e.candidate.tolist()):
+        unit, held, item = float(e.rows.notional[row]), float(e.rows.quantity[row]), e.rows.instruments[row]
+        if not sent[i]:
+            most = float(policy["candidates"]["max_order_notional"]) / unit
+            lower[i], upper[i] = max(lower[i], -most), min(upper[i], most)
+        for rule in policy["subject_to"]:
+            if rule["kind"] not in _SIZES or not _concerns(rule["only"], item, bool(sent[i])):
+                continue
+            least, most = _SIZES[rule["kind"]](rule, unit, held, float(e.open_interest[i]))
+            lower[i], upper[i] = max(lower[i], least), min(upper[i], most)
+    return lower, upper
+
+
+def _concerns(only: Sequence[str], item: Any, sent: bool) -> bool:
+    if not only:
+        return not sent
+    return any(pattern == item.kind or fnmatchcase(item.name, pattern) for pattern in only)
+
+
+def _order(rule: dict[str, Any], unit: float, held: float, interest: float) -> tuple[float, float]:
+    sizes = [] if rule["notional"] is None else [rule["notional"] / unit]
+    sizes += [] if rule["quantity"] is None else [rule["quantity"]]
+    return -min(sizes), min(sizes)
+
+
+def _participation(rule: dict[str, Any], unit: float, held: float, interest: float) -> tuple[float, float]:
+    if np.isnan(interest):
+        return (0.0, 0.0) if rule["missing"] == "exclude" else (-np.inf, np.inf)
+    return -rule["share"] * interest, rule["share"] * interest
+
+
+def _position(rule: dict[str, Any], unit: float, held: float, interest: float) -> tuple[float, float]:
+    """After trading within ``[-cap, cap]`` (from 0 for long only); a position beyond may only shrink."""
+    sizes = [np.inf]
+    sizes += [] if rule["notional"] is None else [rule["notional"] / unit]
+    sizes += [] if rule["quantity"] is None else [rule["quantity"]]
+    cap = min(sizes)
+    return min((0.0 if rule["long_only"] else -cap) - held, 0.0), max(cap - held, 0.0)
+
+
+_SIZES = {"order_limit": _order, "participation": _participation, "position_limit": _position}
+
+
+def checked_limits(
+    policy: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails: Sequence[Tail], bound: bool = True
+) -> list[Checked]:
+    """Every side of every limit that is no trade size, in the policy's order, and what links bring with them.
+
+    Without ``bound`` no lower functions of margin are worked out.
+    """
+    sides = partial(_sides_of, e=e, x=x, box=box, tails=tails, bound=bound)
+    found = [side for rule in policy["subject_to"] if rule["kind"] not in _SIZES for side in sides(rule)]
+    if len(e.links):
+        found += _balances(e, x)
+        found += _withdrawals(e, x, box, bound)
+    return found
+
+
+def _sides_of(
+    rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails: Sequence[Tail], bound: bool
+) -> Iterator[Checked]:
+    kind = rule["kind"]
+    if kind == "limit" and rule["term"]["kind"] == "margin":
+        term = rule["term"]
+        same = {"venue": term["venue"], "account": term["account"], "requirement": term["requirement"]}
+        kind, rule = "margin_utilisation", {**same, "limit": rule["upper"], "buffer": 0.0, "portfolio": False}
+    if kind == "limit":
+        yield from _limit(rule, e, x, tails)
+    elif kind == "margin_utilisation":
+        yield from _utilisation(rule, e, x, box, bound)
+    elif kind == "survive_stress":
+        yield from _survival(rule, e, x, box, bound)
+    elif kind == "transfer_limit":
+        yield _transfers(rule, e, x)
+    elif kind not in ("collateral_balance", "withdrawals"):  # those come with the links
+        raise InputError("is a limit that the verifier does not know", file="policy", field="subject_to", value=kind)
+
+
+def _limit(rule: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[Tail]) -> Iterator[Checked]:
+    found = measure(rule["term"], e, x, tails)
+    both = rule["lower"] is not None and rule["upper"] is not None
+    for sign, limit, word in ((-1, rule["lower"], "lower"), (1, rule["upper"], "upper")):
+        if limit is not None:
+            name = f"{found.name} {word}" if both else found.name
+            below = found.below.plus(-float(limit)).times(float(sign))
+            yield Checked(name, found.unit, found.value, float(limit), sign, found.size, below)
+
+
+def _matching(e: Exposures, rule: dict[str, Any]) -> list[int]:
+    found = [
+        c
+        for c, (venue, name) in enumerate(zip(e.venues, e.accounts, strict=True))
+        if rule["venue"] in (None, venue) and rule["account"] in (None, name)
+    ]
+    if not found:
+        raise InputError("names an account that the book does not hold", file="policy", field=rule.get("kind", "margin"))
+    return found
+
+
+def _cover(
+    name: str, e: Exposures, x: np.ndarray, box: Box, accounts: Sequence[Account], bound: bool, **terms: Any
+) -> Checked:
+    """``asked + counted lost - share (equity after - start) <= share start - buffer + more``, over some accounts."""
+    kind, share, health = terms["kind"], float(terms["share"]), float(terms.get("health", 1.0))
+    value, size, limit = 0.0, 0.0, terms.get("more", 0.0) - float(terms["buffer"])
+    below: Convex | None = Convex.number(e.n_candidates, 0.0)
+    for a in accounts:
+        need = asked(e, a, kind, x, health)
+        lost, lost_below = not_counted(e, a, kind, x) if terms["counted"] else (0.0, Convex.number(e.n_candidates, 0.0))
+        value += need + terms["counted"] * lost - share * (a.equity(x) - a.start)
+        limit += share * a.start
+        size += share * a.size(x)
+        lower = below_asked(e, a, kind, x, box, health) if bound else None
+        if below is not None:
+            whole = None if lower is None else lower + lost_below.times(terms["counted"]) + a.shortfall().times(share)
+            below = None if whole is None else below + whole
+    return Checked(name, "USD", value, limit, 1, size, None if below is None else below.plus(-limit))
+
+
+def _utilisation(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, bound: bool) -> Iterator[Checked]:
+    found, kind = _matching(e, rule), rule["requirement"]
+    place = " ".join(part for part in (rule["venue"], rule["account"]) if part) or "all accounts"
+    for group in [found] if rule["portfolio"] else [[c] for c in found]:
+        name = f"{kind} margin {place if rule['portfolio'] else e.accounts[group[0]]}"
+        accounts = [account(e, c) for c in group]
+        share = float(rule["limit"])
+        yield _cover(name, e, x, box, accounts, bound, kind=kind, share=share, counted=share, buffer=rule["buffer"])
+
+
+def _survival(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, bound: bool) -> Iterator[Checked]:
+    for name in rule["scenarios"]:
+        if name not in e.stress:
+            raise InputError("is no stress scenario", file="policy", field="survive_stress.scenarios", value=name)
+    for c in _matching(e, rule):
+        for name in rule["scenarios"] or e.stress:
+            a = account(e, c, e.stress.index(name))
+            terms = {"kind": "maintenance", "share": rule["utilisation"], "counted": 0.0, "buffer": rule["buffer"]}
+            terms["health"] = rule["health_factor"]
+            yield _cover(f"survive {name} {e.accounts[c]}", e, x, box, [a], bound, **terms)
+
+
+def _balances(e: Exposures, x: np.ndarray) -> Iterator[Checked]:
+    links = e.links
+    for c, a in sorted(set(zip(links.source.tolist(), links.asset.tolist(), strict=True))):
+        own = account(e, c)
+        out = -own.flows[a]
+        limit = max(float(own.collateral[a]), 0.0)
+        size = limit + float(np.abs(out) @ np.abs(x))
+        below = Convex(out, -limit)
+        yield Checked(f"{e.assets[a]} of {e.accounts[c]}", e.assets[a], float(out @ x), limit, 1, size, below)
+
+
+def _withdrawals(e: Exposures, x: np.ndarray, box: Box, bound: bool) -> Iterator[Checked]:
+    nothing = np.zeros(e.n_candidates)
+    for c in sorted(set(e.links.source.tolist())):
+        a = account(e, c)
+        need = asked(e, a, "initial", nothing) + not_counted(e, a, "initial", nothing)[0]
+        terms = {"kind": "initial", "share": 1.0, "counted": 1.0, "buffer": 0.0, "more": max(need - a.start, 0.0)}
+        yield _cover(f"withdrawal {e.accounts[c]}", e, x, box, [a], bound, **terms)
+
+
+def _transfers(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Checked:
+    usd, matched = np.zeros(e.n_candidates), False
+    for k, i in enumerate(e.links.candidate.tolist()):
+        link = e.rows.instruments[e.candidate[i]]
+        if rule["bridge"] in (None, link.bridge) and rule["asset"] in (None, link.asset):
+            usd[i], matched = float(e.prices[e.links.asset[k]]), True
+    if len(e.links) and not matched:
+        raise InputError("matches no link", file="policy", field="transfer_limit")
+    name = (
+        "transfers"
+        + (f" of {rule['asset']}" if rule["asset"] else "")
+        + (f" via {rule['bridge']}" if rule["bridge"] else "")
+    )
+    value = float(usd @ np.maximum(x, 0.0))
+    return Checked(name, "USD", value, float(rule["usd"]), 1, value, Convex(usd, -float(rule["usd"])))

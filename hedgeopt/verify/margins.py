@@ -1,0 +1,202 @@
+"""What a venue asks for after trades, by its plain rule, and convex functions that are proven to lie below that rule.
+
+The lower ones are made from the rule's own tables (scenario P&L, roll rates, thresholds) or, where a rule adds up
+positions one at a time, from the rule's value at two points per position. No encoding is read. Each one is compared with
+the rule at random portfolios as well; a rule for which nothing is proven gives None, and the bound does without it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.margin.binance import Binance
+from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
+from hedgeopt.models.margin.deribit_standard import DeribitStandard
+from hedgeopt.models.margin.dydx_v4 import DydxV4
+from hedgeopt.models.margin.generic import Generic
+from hedgeopt.models.margin.hyperliquid import Hyperliquid
+from hedgeopt.models.margin.state import State
+from hedgeopt.models.margin.unmargined import Unmargined
+from hedgeopt.verify.accounts import Account
+from hedgeopt.verify.convex import Choice, Convex, absolute, positive
+
+__all__ = ["asked", "below_asked", "not_counted"]
+
+_SEPARABLE = (Binance, Hyperliquid, DydxV4, DeribitStandard)
+_PROBES = 12
+
+Kind = Literal["initial", "maintenance"]
+
+
+def asked(e: Exposures, a: Account, kind: Kind, x: np.ndarray, health: float = 1.0) -> float:
+    """USD of the plain rule; infinite where the rule refuses the account."""
+    model, times = e.margins.rule(a.number, a.stress, health)
+    rows, z = e.margins.rows[a.number], e.positions(x)
+    try:
+        need = model.requirement(e.margins.state(a.number, a.stress), z[rows], a.posted(x))
+    except InputError:
+        return float("inf")
+    return times * float(need.of(kind))
+
+
+def not_counted(e: Exposures, a: Account, kind: Kind, x: np.ndarray) -> tuple[float, Convex]:
+    """USD of collateral lost to haircuts at x, and the same as a convex function: ``sum rate price max(units, 0)``."""
+    model, _ = e.margins.rule(a.number, a.stress)
+    state = e.margins.state(a.number, a.stress)
+    rates = np.array([1.0 if np.isnan(rate) else float(rate) for rate in model.haircut(state, kind)])
+    usd = rates * state.prices
+    value = float(np.sum(usd * np.maximum(a.posted(x), 0.0)))
+    below = Convex.number(e.n_candidates, 0.0)
+    choices = []
+    for k in np.flatnonzero(usd > 0).tolist():
+        line, offset = usd[k] * a.flows[k], float(usd[k] * a.collateral[k])
+        if not line.any():
+            below = below.plus(max(offset, 0.0))
+        else:
+            choices.append(Choice(np.stack([line, np.zeros_like(line)]), np.array([offset, 0.0])))
+    return value, Convex(below.slope, below.constant, (), tuple(choices))
+
+
+def below_asked(
+    e: Exposures, a: Account, kind: Kind, x: np.ndarray, box: tuple[np.ndarray, np.ndarray], health: float = 1.0
+) -> Convex | None:
+    """A convex function of the trades nowhere above :func:`asked`; None where none is proven."""
+    model, times = e.margins.rule(a.number, a.stress, health)
+    state, rows = e.margins.state(a.number, a.stress), e.margins.rows[a.number]
+    place = _Place(e, rows)
+    if isinstance(model, Unmargined):
+        return Convex.number(e.n_candidates, 0.0)
+    if isinstance(model, DeribitPortfolio) and model.shared.get("netting", "separate") == "separate":
+        found = _portfolio(model, state, kind, place)
+    elif isinstance(model, Generic) and model.rules["type"] == "grid":
+        found = _grid(model, state, kind, place)
+    elif isinstance(model, _SEPARABLE) or (isinstance(model, Generic) and model.rules["type"] == "tiers"):
+        found = _one_at_a_time(model, state, kind, x, box, place)
+    else:
+        return None
+    found = found.times(times)
+    rng = np.random.default_rng(1)
+    lower, upper = box
+    for trial in [x, *(x + (rng.uniform(lower, upper) - x) * 10.0 ** rng.uniform(-6, 0) for _ in range(_PROBES))]:
+        rule = asked(e, a, kind, trial, health)
+        if found(trial) > rule + 1e-9 * max(1.0, rule):
+            return None
+    return found
+
+
+class _Place:
+    """Where an account's instruments are among the candidates."""
+
+    def __init__(self, e: Exposures, rows: np.ndarray) -> None:
+        self.n = e.n_candidates
+        self.held = e.rows.quantity[rows]
+        where = {int(row): k for k, row in enumerate(rows)}
+        pairs = [(i, where[row]) for i, row in enumerate(e.candidate.tolist()) if row in where]
+        self.candidate = np.array([i for i, _ in pairs], np.int64)
+        self.row = np.array([k for _, k in pairs], np.int64)
+
+    def lines(self, per_unit: np.ndarray, rows: np.ndarray, offsets: np.ndarray) -> Choice:
+        """Lines ``per_unit (L, n) . positions of rows + offsets`` as lines of the trades."""
+        whole = np.zeros((len(per_unit), len(self.held)))
+        whole[:, rows] = per_unit
+        found = np.zeros((len(per_unit), self.n))
+        found[:, self.candidate] = whole[:, self.row]
+        return Choice(found, offsets + whole @ self.held)
+
+    def spread(self, per_row: np.ndarray) -> np.ndarray:
+        """(N,) an amount per instrument, at its candidate."""
+        found = np.zeros(self.n)
+        found[self.candidate] = per_row[self.row]
+        return found
+
+    def rest(self) -> np.ndarray:
+        """(R,) positions in what is no candidate."""
+        still = self.held.copy()
+        still[self.row] = 0.0
+        return still
+
+
+def _portfolio(model: DeribitPortfolio, state: State, kind: Kind, place: _Place) -> Convex:
+    """Worst scenario and roll (or contingencies) per currency; the delta shock is left out: it is never negative."""
+    choices, total = [], Convex.number(place.n, 0.0)
+    for grid in model.grids(state):
+        loss = np.vstack([-grid.pnl * grid.index, np.zeros((1, len(grid.rows)))])
+        choices.append(place.lines(loss, grid.rows, np.append(-grid.damping * grid.index, 0.0)))
+        option = state.option[grid.rows]
+        if model.version == "legacy":
+            rate = np.zeros(len(state))
+            rate[grid.rows[~option]] = model.shared["futures_contingency"] * np.abs(grid.delta[~option]) * grid.index
+            total = total + absolute(place.spread(rate), place.spread(place.held)).plus(float(rate @ np.abs(place.rest())))
+            charge = model.shared["short_option"] * grid.index
+            keys = [(float(state.years[r]), float(state.strike[r])) for r in grid.rows]
+            for key in {k for k, is_option in zip(keys, option, strict=True) if is_option}:
+                mine = np.array([k == key and bool(o) for k, o in zip(keys, option, strict=True)])
+                line = np.where(mine, -charge, 0.0)
+                choices.append(place.lines(np.stack([line, 0.0 * line]), grid.rows, np.zeros(2)))
+            continue
+        p = model.parameters(grid.underlying)
+        rates = model.roll_rates(state, grid.rows, p)
+        expiry = np.array([-1.0 if state.perpetual[r] else float(state.years[r]) for r in grid.rows])
+        for when in set(expiry.tolist()):
+            mine = expiry == when
+            rate = p["min_annual_move"] if when < 0 else rates
+            line = np.where(mine, grid.delta * grid.index * rate, 0.0)
+            choices.append(place.lines(np.stack([line, -line]), grid.rows, np.zeros(2)))
+    whole = Convex(total.slope, total.constant, total.corners, tuple(choices))
+    return whole.times(float(model.shared[f"{kind}_factor"]))
+
+
+def _grid(model: Generic, state: State, kind: Kind, place: _Place) -> Convex:
+    choices = []
+    for underlying in state.underlyings:
+        rows, pnl = model.pnl(state, underlying)
+        choices.append(place.lines(np.vstack([-pnl, np.zeros((1, len(rows)))]), rows, np.zeros(len(pnl) + 1)))
+    rate = model.rules.get("futures_rate", 0.0) * np.abs(state.notional)
+    charge = np.where(state.option, model.rules.get("short_option_rate", 0.0) * state.index, 0.0)
+    rest = float(rate @ np.abs(place.rest()) + charge @ np.maximum(-place.rest(), 0.0))
+    held = place.spread(place.held)
+    own = absolute(place.spread(rate), held) + positive(np.zeros(place.n), place.spread(charge), held)
+    total = Convex(own.slope, own.constant + rest, own.corners, tuple(choices))
+    return total.times(float(model.rules[f"{kind}_factor"]))
+
+
+def _one_at_a_time(
+    model: Any, state: State, kind: Kind, x: np.ndarray, box: tuple[np.ndarray, np.ndarray], place: _Place
+) -> Convex:
+    """For rules that add up positions one by one: two lines per position through its value at x.
+
+    A convex function is nowhere below the line through its value at z with the slope of a step to the left (or right),
+    but within that step, where it falls short by at most a quarter of the step times the turn of slope there.
+    """
+    nothing = np.zeros(len(state.assets))
+
+    def rule(position: np.ndarray) -> float:
+        return float(model.requirement(state, position, nothing).of(kind))
+
+    rest = rule(place.rest())
+    empty = rule(np.zeros(len(state)))
+    slope, at, weight, constant = np.zeros(place.n), np.zeros(place.n), np.zeros(place.n), rest
+    width = box[1] - box[0]
+    for i, k in zip(place.candidate.tolist(), place.row.tolist(), strict=True):
+        z = float(place.held[k] + x[i])
+        step = 1e-8 * max(float(width[i]), abs(z), 1e-9)
+        points = z + step * np.arange(-2, 3)
+        alone = []
+        for point in points:
+            position = np.zeros(len(state))
+            position[k] = point
+            alone.append(rule(position) - empty)
+        s = np.diff(alone) / step
+        # within a step the chord is above the rule, by no more than a quarter of the step times the turn of slope around it
+        over = 0.25 * step * max(float(s[2] - s[0]), float(s[3] - s[1]), 0.0)
+        over += 1e-15 * float(np.abs(alone).max()) * float(width[i]) / step  # rounding of the slopes
+        left, right = min(float(s[1]), float(s[2])), float(s[2])
+        # max(left d, right d) = (left + right) / 2 d + (right - left) / 2 |d|, d = x_i - now
+        slope[i] = 0.5 * (left + right)
+        at[i], weight[i] = x[i], 0.5 * (right - left)
+        constant += alone[2] - over - slope[i] * x[i]
+    return Convex(slope, constant, ((at, weight),))

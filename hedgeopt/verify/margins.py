@@ -7,6 +7,7 @@ the rule at random portfolios as well; a rule for which nothing is proven gives 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +29,7 @@ __all__ = ["asked", "below_asked", "not_counted"]
 
 _SEPARABLE = (Binance, Hyperliquid, DydxV4, DeribitStandard)
 _PROBES = 12
+_SHARES = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 Kind = Literal["initial", "maintenance"]
 
@@ -167,36 +169,86 @@ def _grid(model: Generic, state: State, kind: Kind, place: _Place) -> Convex:
 def _one_at_a_time(
     model: Any, state: State, kind: Kind, x: np.ndarray, box: tuple[np.ndarray, np.ndarray], place: _Place
 ) -> Convex:
-    """For rules that add up positions one by one: two lines per position through its value at x.
+    """For rules that add up positions one by one: lines through the rule's value at a few sizes of each position.
 
     A convex function is nowhere below the line through its value at z with the slope of a step to the left (or right),
-    but within that step, where it falls short by at most a quarter of the step times the turn of slope there.
+    but within that step, where it falls short by at most a quarter of the step times the turn of slope around it.
     """
     nothing = np.zeros(len(state.assets))
 
     def rule(position: np.ndarray) -> float:
         return float(model.requirement(state, position, nothing).of(kind))
 
-    rest = rule(place.rest())
     empty = rule(np.zeros(len(state)))
-    slope, at, weight, constant = np.zeros(place.n), np.zeros(place.n), np.zeros(place.n), rest
-    width = box[1] - box[0]
+    slope, constant, bends = np.zeros(place.n), rule(place.rest()), []
     for i, k in zip(place.candidate.tolist(), place.row.tolist(), strict=True):
-        z = float(place.held[k] + x[i])
-        step = 1e-8 * max(float(width[i]), abs(z), 1e-9)
-        points = z + step * np.arange(-2, 3)
-        alone = []
-        for point in points:
+        held, now = float(place.held[k]), float(x[i])
+        lower, upper = min(float(box[0][i]), now), max(float(box[1][i]), now)
+
+        def alone(trade: float, k: int = k, held: float = held) -> float:
             position = np.zeros(len(state))
-            position[k] = point
-            alone.append(rule(position) - empty)
-        s = np.diff(alone) / step
-        # within a step the chord is above the rule, by no more than a quarter of the step times the turn of slope around it
-        over = 0.25 * step * max(float(s[2] - s[0]), float(s[3] - s[1]), 0.0)
-        over += 1e-15 * float(np.abs(alone).max()) * float(width[i]) / step  # rounding of the slopes
-        left, right = min(float(s[1]), float(s[2])), float(s[2])
-        # max(left d, right d) = (left + right) / 2 d + (right - left) / 2 |d|, d = x_i - now
-        slope[i] = 0.5 * (left + right)
-        at[i], weight[i] = x[i], 0.5 * (right - left)
-        constant += alone[2] - over - slope[i] * x[i]
-    return Convex(slope, constant, ((at, weight),))
+            position[k] = held + trade
+            return rule(position) - empty
+
+        step = 1e-8 * max(upper - lower, abs(held + now), 1e-9)
+        lines = _lines(alone, now, step, upper - lower)
+        reached = [max(a * end + c for a, c in lines) for end in (lower, upper)]
+        if any(alone(end) > got + 1e-9 * abs(got) + 1e-9 for end, got in zip((lower, upper), reached, strict=True)):
+            for share in _SHARES:  # it bends elsewhere as well: more lines, crowded around the trade
+                for at in (now + share * (upper - now), now - share * (now - lower), share * -held):
+                    if lower <= at <= upper:
+                        lines += _lines(alone, at, step, upper - lower)
+        first, turns = _envelope(lines)
+        slope[i] += first[0]
+        constant += first[1]
+        bends += [(i, at, turn) for at, turn in turns]
+    corners = []
+    while bends:  # one array per bend of a position: most have one
+        at, weight, later = np.zeros(place.n), np.zeros(place.n), []
+        used: set[int] = set()
+        for i, where, turn in bends:
+            if i in used:
+                later.append((i, where, turn))
+                continue
+            used.add(i)
+            at[i], weight[i] = where, 0.5 * turn
+            slope[i] += 0.5 * turn  # turn max(x - where, 0) = turn / 2 (x - where) + turn / 2 |x - where|
+            constant -= 0.5 * turn * where
+        corners.append((at, weight))
+        bends = later
+    return Convex(slope, constant, tuple(corners))
+
+
+def _lines(f: Callable[[float], float], at: float, step: float, width: float) -> list[tuple[float, float]]:
+    """(slope, constant) of the lines to the left and right of a point, lowered until they are nowhere above convex ``f``."""
+    values = [f(at + j * step) for j in (-2, -1, 0, 1, 2)]
+    s = np.diff(values) / step
+    over = 0.25 * step * max(float(s[2] - s[0]), float(s[3] - s[1]), 0.0)
+    over += 1e-15 * float(np.abs(values).max()) * width / step  # rounding of the slopes
+    return [(float(a), values[2] - over - float(a) * at) for a in (min(s[1], s[2]), s[2])]
+
+
+def _envelope(lines: list[tuple[float, float]]) -> tuple[tuple[float, float], list[tuple[float, float]]]:
+    """The largest of some lines: the first one, and where and by how much the slope turns."""
+    kept: list[tuple[float, float]] = []
+    where: list[float] = []
+    for a, c in sorted(lines):
+        while kept:
+            if a - kept[-1][0] <= 1e-14 * max(abs(a), 1e-300):  # as steep: the higher one
+                if c <= kept[-1][1]:
+                    break
+                at = -np.inf
+            else:
+                at = (kept[-1][1] - c) / (a - kept[-1][0])
+            if where and at <= where[-1]:
+                kept.pop()
+                where.pop()
+            elif at == -np.inf:
+                kept.pop()
+            else:
+                kept.append((a, c))
+                where.append(at)
+                break
+        else:
+            kept.append((a, c))
+    return kept[0], [(at, kept[k + 1][0] - kept[k][0]) for k, at in enumerate(where)]

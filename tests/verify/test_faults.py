@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.errors import CertificateError
+from hedgeopt.errors import CertificateError, InfeasibleError
 
 from .faults import FAULTS, Fault
 from .worlds import World, network_book, network_market
@@ -37,7 +37,7 @@ def faulty(world: World, patch: pytest.MonkeyPatch) -> tuple[dict[str, Any], boo
     """The proposal that comes out, and whether the product's own certificate had to be silenced."""
     try:
         return world.told(), False
-    except CertificateError:
+    except (CertificateError, InfeasibleError):
         import hedgeopt.solve as solve
 
         whole = solve.certify
@@ -47,6 +47,7 @@ def faulty(world: World, patch: pytest.MonkeyPatch) -> tuple[dict[str, Any], boo
             return replace(certificate, feasible=True, optimal=True, gap=0.0, worst_violation=0.0), sides
 
         patch.setattr(solve, "certify", silenced)
+        patch.setattr(solve, "relative_violation", lambda side: -1.0)
         return world.told(), True
 
 

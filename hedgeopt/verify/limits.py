@@ -38,9 +38,9 @@ class Checked:
     below: Convex | None
 
     @property
-    def excess(self) -> float:
-        """By how much it is broken, relative to what is added up in it; 0 or less when it holds."""
-        return self.sign * (self.value - self.limit) / max(self.size, abs(self.limit), 1e-12)
+    def holds(self) -> bool:
+        """Whether it is kept, to 1e-9 of the limit and the rounding of what is added up."""
+        return self.sign * (self.value - self.limit) <= 1e-9 * abs(self.limit) + 1e-12 * max(self.size, abs(self.limit))
 
 
 Box = tuple[np.ndarray, np.ndarray]

@@ -180,7 +180,8 @@ def _one_at_a_time(
         return float(model.requirement(state, position, nothing).of(kind))
 
     empty = rule(np.zeros(len(state)))
-    slope, constant, bends = np.zeros(place.n), rule(place.rest()), []
+    slope, constant = np.zeros(place.n), rule(place.rest())
+    bends: list[tuple[int, float, float]] = []
     for i, k in zip(place.candidate.tolist(), place.row.tolist(), strict=True):
         held, now = float(place.held[k]), float(x[i])
         lower, upper = min(float(box[0][i]), now), max(float(box[1][i]), now)
@@ -202,19 +203,19 @@ def _one_at_a_time(
         slope[i] += first[0]
         constant += first[1]
         bends += [(i, at, turn) for at, turn in turns]
-    corners = []
+    corners: list[tuple[np.ndarray, np.ndarray]] = []
     while bends:  # one array per bend of a position: most have one
-        at, weight, later = np.zeros(place.n), np.zeros(place.n), []
+        places, weight, later = np.zeros(place.n), np.zeros(place.n), []
         used: set[int] = set()
         for i, where, turn in bends:
             if i in used:
                 later.append((i, where, turn))
                 continue
             used.add(i)
-            at[i], weight[i] = where, 0.5 * turn
+            places[i], weight[i] = where, 0.5 * turn
             slope[i] += 0.5 * turn  # turn max(x - where, 0) = turn / 2 (x - where) + turn / 2 |x - where|
             constant -= 0.5 * turn * where
-        corners.append((at, weight))
+        corners.append((places, weight))
         bends = later
     return Convex(slope, constant, tuple(corners))
 

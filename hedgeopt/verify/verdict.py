@@ -84,7 +84,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     broken = _outside(e, x, box)
     sides = checked_limits(policy, e, x, box, claim.tails)
     before = checked_limits(policy, e, np.zeros_like(x), box, claim.tails, bound=False)
-    broken += [f"{s.name}: {s.value:,.10g} against {s.limit:,.10g} {s.unit}" for s in sides if not s.excess <= _HOLDS]
+    broken += [f"{s.name}: {s.value:,.10g} against {s.limit:,.10g} {s.unit}" for s in sides if not s.holds]
     prices, unproven = _told_limits(claim, sides, before, wrong)
     terms = [(float(part["weight"]), _term(part["term"], e, x, box, claim)) for part in policy["minimize"]]
     objective = sum(weight * term.value for weight, term in terms)

@@ -1,4 +1,4 @@
-"""Every fault gets out as a proposal (past the product's own certificate where that refuses it), and the verifier says so."""
+"""Every fault gets out as a proposal, past the product's own certificate where that refuses it, and the verifier says so."""
 
 from __future__ import annotations
 

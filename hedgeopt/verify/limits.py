@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
@@ -14,11 +13,12 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify.accounts import Account, account
 from hedgeopt.verify.claim import Tail
-from hedgeopt.verify.convex import Convex
+from hedgeopt.verify.convex import Convex, absolute
 from hedgeopt.verify.margins import asked, below_asked, not_counted
 from hedgeopt.verify.measures import measure
+from hedgeopt.verify.sizes import SIZES, Box, shared_sizes
 
-__all__ = ["Checked", "checked_limits", "trade_box"]
+__all__ = ["Checked", "checked_limits"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,57 +43,6 @@ class Checked:
         return self.sign * (self.value - self.limit) <= 1e-9 * abs(self.limit) + 1e-12 * max(self.size, abs(self.limit))
 
 
-Box = tuple[np.ndarray, np.ndarray]
-
-
-def trade_box(policy: dict[str, Any], e: Exposures) -> Box:
-    """Smallest and largest trade (N,): quotes, size limits of the policy, and its largest order."""
-    n = e.n_candidates
-    lower, upper = np.array(e.lower, float), np.array(e.upper, float)
-    sent = np.isin(np.arange(n), e.links.candidate)
-    for i, row in enumerate(e.candidate.tolist()):
-        unit, held, item = float(e.rows.notional[row]), float(e.rows.quantity[row]), e.rows.instruments[row]
-        if not sent[i]:
-            most = float(policy["candidates"]["max_order_notional"]) / unit
-            lower[i], upper[i] = max(lower[i], -most), min(upper[i], most)
-        for rule in policy["subject_to"]:
-            if rule["kind"] not in _SIZES or not _concerns(rule["only"], item, bool(sent[i])):
-                continue
-            least, most = _SIZES[rule["kind"]](rule, unit, held, float(e.open_interest[i]))
-            lower[i], upper[i] = max(lower[i], least), min(upper[i], most)
-    return lower, upper
-
-
-def _concerns(only: Sequence[str], item: Any, sent: bool) -> bool:
-    if not only:
-        return not sent
-    return any(pattern == item.kind or fnmatchcase(item.name, pattern) for pattern in only)
-
-
-def _order(rule: dict[str, Any], unit: float, held: float, interest: float) -> tuple[float, float]:
-    sizes = [] if rule["notional"] is None else [rule["notional"] / unit]
-    sizes += [] if rule["quantity"] is None else [rule["quantity"]]
-    return -min(sizes), min(sizes)
-
-
-def _participation(rule: dict[str, Any], unit: float, held: float, interest: float) -> tuple[float, float]:
-    if np.isnan(interest):
-        return (0.0, 0.0) if rule["missing"] == "exclude" else (-np.inf, np.inf)
-    return -rule["share"] * interest, rule["share"] * interest
-
-
-def _position(rule: dict[str, Any], unit: float, held: float, interest: float) -> tuple[float, float]:
-    """After trading within ``[-cap, cap]`` (from 0 for long only); a position beyond may only shrink."""
-    sizes = [np.inf]
-    sizes += [] if rule["notional"] is None else [rule["notional"] / unit]
-    sizes += [] if rule["quantity"] is None else [rule["quantity"]]
-    cap = min(sizes)
-    return min((0.0 if rule["long_only"] else -cap) - held, 0.0), max(cap - held, 0.0)
-
-
-_SIZES = {"order_limit": _order, "participation": _participation, "position_limit": _position}
-
-
 def checked_limits(
     policy: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails: Sequence[Tail], bound: bool = True
 ) -> list[Checked]:
@@ -102,11 +51,11 @@ def checked_limits(
     Without ``bound`` no lower functions of margin are worked out.
     """
     sides = partial(_sides_of, e=e, x=x, box=box, tails=tails, bound=bound)
-    found = [side for rule in policy["subject_to"] if rule["kind"] not in _SIZES for side in sides(rule)]
+    found = [side for rule in policy["subject_to"] if rule["kind"] not in SIZES for side in sides(rule)]
     if len(e.links):
         found += _balances(e, x)
         found += _withdrawals(e, x, box, bound)
-    return found
+    return [*found, *_over_accounts(policy, e, x)]
 
 
 def _sides_of(
@@ -210,6 +159,18 @@ def _withdrawals(e: Exposures, x: np.ndarray, box: Box, bound: bool) -> Iterator
         need = asked(e, a, "initial", nothing) + not_counted(e, a, "initial", nothing)[0]
         terms = {"kind": "initial", "share": 1.0, "counted": 1.0, "buffer": 0.0, "more": max(need - a.start, 0.0)}
         yield _cover(f"withdrawal {e.accounts[c]}", e, x, box, [a], bound, **terms)
+
+
+def _over_accounts(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[Checked]:
+    for size in shared_sizes(policy, e):
+        price = np.zeros(e.n_candidates)
+        price[size.members] = 1.0
+        held = np.zeros(e.n_candidates)
+        held[size.members] = size.start
+        below = absolute(price, held).plus(size.fixed - size.limit)
+        value = size.fixed + float(np.sum(np.abs(size.start + x[size.members])))
+        summed = size.fixed + float(np.sum(np.abs(size.start) + np.abs(x[size.members])))
+        yield Checked(size.name, "units", value, size.limit, 1, summed, below)
 
 
 def _transfers(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Checked:

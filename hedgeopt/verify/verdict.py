@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,10 @@ from hedgeopt.errors import InputError
 from hedgeopt.verify.accounts import account
 from hedgeopt.verify.claim import Claim
 from hedgeopt.verify.convex import Convex, lowest
-from hedgeopt.verify.limits import Box, Checked, checked_limits, trade_box
+from hedgeopt.verify.limits import Checked, checked_limits
 from hedgeopt.verify.margins import asked, below_asked
 from hedgeopt.verify.measures import Measure, measure
+from hedgeopt.verify.sizes import Box, trade_box
 from hedgeopt.verify.trades import differs, listed_trades
 
 if TYPE_CHECKING:
@@ -156,24 +157,26 @@ def _told_limits(
     """Each side's shadow price from the proposal's table, after comparing the table's numbers."""
     rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in claim.limits:
-        rows.setdefault((str(row.get("limit")), str(row.get("sense"))), []).append(row)
-    prices, unproven, seen = [], [], Counter[str]()
+        rows.setdefault((_base(row.get("limit")), str(row.get("sense"))), []).append(row)
+    prices: list[float] = []
+    unproven: list[str] = []
     for side, old in zip(sides, before, strict=True):
-        key = (side.name, "<=" if side.sign > 0 else ">=")
+        key = (_base(side.name), "<=" if side.sign > 0 else ">=")
         if not rows.get(key):
             wrong.append(f"the limit on {side.name} is missing from the proposal")
             prices.append(0.0)
             continue
-        row = rows[key].pop(0)
-        seen[side.name] += 1
+        # of several on one term, the one with the nearest bound
+        told = [claim.number(row, "bound", f"limits ({side.name})") for row in rows[key]]
+        row = rows[key].pop(int(np.argmin(np.abs(np.array(told) - side.limit))))
         where = f"limits ({side.name})"
         for name, found, size in (("after", side.value, side.size), ("before", old.value, max(side.size, old.size))):
-            told = claim.number(row, name, where)
-            if abs(told - found) > _TOLD * max(abs(found), size):
-                wrong.append(f"{side.name}: {name} {told:,.10g} is told, it is {found:,.10g}")
-        told = claim.number(row, "bound", where)
-        if differs(told, side.limit, side.size):
-            wrong.append(f"{side.name}: a bound of {told:,.10g} is told, it is {side.limit:,.10g}")
+            value = claim.number(row, name, where)
+            if abs(value - found) > _TOLD * max(abs(found), size):
+                wrong.append(f"{side.name}: {name} {value:,.10g} is told, it is {found:,.10g}")
+        bound = claim.number(row, "bound", where)
+        if differs(bound, side.limit, side.size):
+            wrong.append(f"{side.name}: a bound of {bound:,.10g} is told, it is {side.limit:,.10g}")
         price = claim.number(row, "shadow_price", where)
         if price < 0.0:
             wrong.append(f"{side.name}: the shadow price {price:,.10g} is negative")
@@ -188,6 +191,11 @@ def _told_limits(
             elif claim.number(row, "shadow_price", f"limits ({name})") > 0.0:
                 unproven.append(f"{name}: the program stays inside it, which no file asks for, and it has a shadow price")
     return prices, unproven
+
+
+def _base(name: object) -> str:
+    """A limit's name without the words that tell several on one term apart."""
+    return re.sub(r" (lower|upper)$", "", re.sub(r" \(\d+\)$", "", str(name)))
 
 
 def _term(term: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, claim: Claim) -> Measure:

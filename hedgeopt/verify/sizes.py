@@ -94,12 +94,13 @@ def shared_sizes(policy: dict[str, Any], e: Exposures) -> Iterator[Shared]:
                 continue
             found = [(np.inf, "")]
             for rule in policy["subject_to"]:
-                if rule["kind"] in SIZES and position == (rule["kind"] == "position_limit"):
-                    if _concerns(rule["only"], item, sent=False):
-                        empty = {**rule, "long_only": False} if position else rule
-                        interest = float(e.open_interest[mine[0]])
-                        cap = SIZES[rule["kind"]](empty, float(e.rows.notional[row]), 0.0, interest)[1]
-                        found.append((float(cap), _called(rule)))
+                if rule["kind"] not in SIZES or position != (rule["kind"] == "position_limit"):
+                    continue
+                if not _concerns(rule["only"], item, sent=False):
+                    continue
+                plain = {**rule, "long_only": False} if position else rule
+                unit, interest = float(e.rows.notional[row]), float(e.open_interest[mine[0]])
+                found.append((float(SIZES[rule["kind"]](plain, unit, 0.0, interest)[1]), _called(rule)))
             if not position:
                 most = float(policy["candidates"]["max_order_notional"]) / float(e.rows.notional[row])
                 found.append((most, "candidates.max_order_notional"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,8 +25,8 @@ __all__ = ["Checked", "checked_limits"]
 class Checked:
     """One side of a limit: ``value <= limit`` (sign 1) or ``value >= limit`` (sign -1).
 
-    ``size`` is what is added up in it; ``below`` is a convex function nowhere above ``sign (value - limit)``, or None
-    where none is proven.
+    ``size`` is what is added up in it; ``below()`` is a convex function nowhere above ``sign (value - limit)``, or None
+    where none is proven: worked out when asked for, margin takes time.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Checked:
     limit: float
     sign: int
     size: float
-    below: Convex | None
+    below: Callable[[], Convex | None]
 
     @property
     def holds(self) -> bool:
@@ -43,24 +43,21 @@ class Checked:
         return self.sign * (self.value - self.limit) <= 1e-9 * abs(self.limit) + 1e-12 * max(self.size, abs(self.limit))
 
 
-def checked_limits(
-    policy: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails: Sequence[Tail], bound: bool = True
-) -> list[Checked]:
-    """Every side of every limit that is no trade size, in the policy's order, and what links bring with them.
+def _same(below: Convex) -> Convex:
+    return below
 
-    Without ``bound`` no lower functions of margin are worked out.
-    """
-    sides = partial(_sides_of, e=e, x=x, box=box, tails=tails, bound=bound)
+
+def checked_limits(policy: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails: Sequence[Tail]) -> list[Checked]:
+    """Every side of every limit that is no trade size, in the policy's order, and what links bring with them."""
+    sides = partial(_sides_of, e=e, x=x, box=box, tails=tails)
     found = [side for rule in policy["subject_to"] if rule["kind"] not in SIZES for side in sides(rule)]
     if len(e.links):
         found += _balances(e, x)
-        found += _withdrawals(e, x, box, bound)
+        found += _withdrawals(e, x, box)
     return [*found, *_over_accounts(policy, e, x)]
 
 
-def _sides_of(
-    rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails: Sequence[Tail], bound: bool
-) -> Iterator[Checked]:
+def _sides_of(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails: Sequence[Tail]) -> Iterator[Checked]:
     kind = rule["kind"]
     if kind == "limit" and rule["term"]["kind"] == "margin":
         term = rule["term"]
@@ -69,9 +66,9 @@ def _sides_of(
     if kind == "limit":
         yield from _limit(rule, e, x, tails)
     elif kind == "margin_utilisation":
-        yield from _utilisation(rule, e, x, box, bound)
+        yield from _utilisation(rule, e, x, box)
     elif kind == "survive_stress":
-        yield from _survival(rule, e, x, box, bound)
+        yield from _survival(rule, e, x, box)
     elif kind == "transfer_limit":
         yield _transfers(rule, e, x)
     elif kind not in ("collateral_balance", "withdrawals"):  # those come with the links
@@ -85,7 +82,7 @@ def _limit(rule: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[Ta
         if limit is not None:
             name = f"{found.name} {word}" if both else found.name
             below = found.below.plus(-float(limit)).times(float(sign))
-            yield Checked(name, found.unit, found.value, float(limit), sign, found.size, below)
+            yield Checked(name, found.unit, found.value, float(limit), sign, found.size, partial(_same, below))
 
 
 def _matching(e: Exposures, rule: dict[str, Any]) -> list[int]:
@@ -99,37 +96,42 @@ def _matching(e: Exposures, rule: dict[str, Any]) -> list[int]:
     return found
 
 
-def _cover(
-    name: str, e: Exposures, x: np.ndarray, box: Box, accounts: Sequence[Account], bound: bool, **terms: Any
-) -> Checked:
+def _cover(name: str, e: Exposures, x: np.ndarray, box: Box, accounts: Sequence[Account], **terms: Any) -> Checked:
     """``asked + counted lost - share (equity after - start) <= share start - buffer + more``, over some accounts."""
     kind, share, health = terms["kind"], float(terms["share"]), float(terms.get("health", 1.0))
     value, size, limit = 0.0, 0.0, terms.get("more", 0.0) - float(terms["buffer"])
-    below: Convex | None = Convex.number(e.n_candidates, 0.0)
+    losses = Convex.number(e.n_candidates, 0.0)
     for a in accounts:
         need = asked(e, a, kind, x, health)
         lost, lost_below = not_counted(e, a, kind, x) if terms["counted"] else (0.0, Convex.number(e.n_candidates, 0.0))
         value += need + terms["counted"] * lost - share * (a.equity(x) - a.start)
         limit += share * a.start
         size += share * a.size(x)
-        lower = below_asked(e, a, kind, x, box, health) if bound else None
-        if below is not None:
-            whole = None if lower is None else lower + lost_below.times(terms["counted"]) + a.shortfall().times(share)
-            below = None if whole is None else below + whole
-    return Checked(name, "USD", value, limit, 1, size, None if below is None else below.plus(-limit))
+        losses = losses + lost_below.times(terms["counted"]) + a.shortfall().times(share)
+
+    def below() -> Convex | None:
+        total = losses.plus(-limit)
+        for a in accounts:
+            lower = below_asked(e, a, kind, x, box, health)
+            if lower is None:
+                return None
+            total = total + lower
+        return total
+
+    return Checked(name, "USD", value, limit, 1, size, below)
 
 
-def _utilisation(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, bound: bool) -> Iterator[Checked]:
+def _utilisation(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box) -> Iterator[Checked]:
     found, kind = _matching(e, rule), rule["requirement"]
     place = " ".join(part for part in (rule["venue"], rule["account"]) if part) or "all accounts"
     for group in [found] if rule["portfolio"] else [[c] for c in found]:
         name = f"{kind} margin {place if rule['portfolio'] else e.accounts[group[0]]}"
         accounts = [account(e, c) for c in group]
         share = float(rule["limit"])
-        yield _cover(name, e, x, box, accounts, bound, kind=kind, share=share, counted=share, buffer=rule["buffer"])
+        yield _cover(name, e, x, box, accounts, kind=kind, share=share, counted=share, buffer=rule["buffer"])
 
 
-def _survival(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, bound: bool) -> Iterator[Checked]:
+def _survival(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box) -> Iterator[Checked]:
     for name in rule["scenarios"]:
         if name not in e.stress:
             raise InputError("is no stress scenario", file="policy", field="survive_stress.scenarios", value=name)
@@ -138,7 +140,7 @@ def _survival(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, bound
             a = account(e, c, e.stress.index(name))
             terms = {"kind": "maintenance", "share": rule["utilisation"], "counted": 0.0, "buffer": rule["buffer"]}
             terms["health"] = rule["health_factor"]
-            yield _cover(f"survive {name} {e.accounts[c]}", e, x, box, [a], bound, **terms)
+            yield _cover(f"survive {name} {e.accounts[c]}", e, x, box, [a], **terms)
 
 
 def _balances(e: Exposures, x: np.ndarray) -> Iterator[Checked]:
@@ -149,16 +151,18 @@ def _balances(e: Exposures, x: np.ndarray) -> Iterator[Checked]:
         limit = max(float(own.collateral[a]), 0.0)
         size = limit + float(np.abs(out) @ np.abs(x))
         below = Convex(out, -limit)
-        yield Checked(f"{e.assets[a]} of {e.accounts[c]}", e.assets[a], float(out @ x), limit, 1, size, below)
+        yield Checked(
+            f"{e.assets[a]} of {e.accounts[c]}", e.assets[a], float(out @ x), limit, 1, size, partial(_same, below)
+        )
 
 
-def _withdrawals(e: Exposures, x: np.ndarray, box: Box, bound: bool) -> Iterator[Checked]:
+def _withdrawals(e: Exposures, x: np.ndarray, box: Box) -> Iterator[Checked]:
     nothing = np.zeros(e.n_candidates)
     for c in sorted(set(e.links.source.tolist())):
         a = account(e, c)
         need = asked(e, a, "initial", nothing) + not_counted(e, a, "initial", nothing)[0]
         terms = {"kind": "initial", "share": 1.0, "counted": 1.0, "buffer": 0.0, "more": max(need - a.start, 0.0)}
-        yield _cover(f"withdrawal {e.accounts[c]}", e, x, box, [a], bound, **terms)
+        yield _cover(f"withdrawal {e.accounts[c]}", e, x, box, [a], **terms)
 
 
 def _over_accounts(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[Checked]:
@@ -170,7 +174,7 @@ def _over_accounts(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> Itera
         below = absolute(price, held).plus(size.fixed - size.limit)
         value = size.fixed + float(np.sum(np.abs(size.start + x[size.members])))
         summed = size.fixed + float(np.sum(np.abs(size.start) + np.abs(x[size.members])))
-        yield Checked(size.name, "units", value, size.limit, 1, summed, below)
+        yield Checked(size.name, "units", value, size.limit, 1, summed, partial(_same, below))
 
 
 def _transfers(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Checked:
@@ -187,4 +191,4 @@ def _transfers(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Checked:
         + (f" via {rule['bridge']}" if rule["bridge"] else "")
     )
     value = float(usd @ np.maximum(x, 0.0))
-    return Checked(name, "USD", value, float(rule["usd"]), 1, value, Convex(usd, -float(rule["usd"])))
+    return Checked(name, "USD", value, float(rule["usd"]), 1, value, partial(_same, Convex(usd, -float(rule["usd"]))))

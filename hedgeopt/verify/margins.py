@@ -8,6 +8,7 @@ the rule at random portfolios as well; a rule for which nothing is proven gives 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -176,25 +177,25 @@ def _one_at_a_time(
     """
     nothing = np.zeros(len(state.assets))
 
-    def rule(position: np.ndarray) -> float:
-        return float(model.requirement(state, position, nothing).of(kind))
+    def rule(market: State, position: np.ndarray) -> float:
+        return float(model.requirement(market, position, nothing).of(kind))
 
-    empty = rule(np.zeros(len(state)))
-    slope, constant = np.zeros(place.n), rule(place.rest())
+    slope, constant = np.zeros(place.n), rule(state, place.rest())
     bends: list[tuple[int, float, float]] = []
     for i, k in zip(place.candidate.tolist(), place.row.tolist(), strict=True):
         held, now = float(place.held[k]), float(x[i])
         lower, upper = min(float(box[0][i]), now), max(float(box[1][i]), now)
 
-        def alone(trade: float, k: int = k, held: float = held) -> float:
-            position = np.zeros(len(state))
-            position[k] = held + trade
-            return rule(position) - empty
+        own = _only(state, k)
+        empty = rule(own, np.zeros(1))
+
+        def alone(trade: float, own: State = own, held: float = held, empty: float = empty) -> float:
+            return rule(own, np.array([held + trade])) - empty
 
         step = 1e-8 * max(upper - lower, abs(held + now), 1e-9)
         lines = _lines(alone, now, step, upper - lower)
         reached = [max(a * end + c for a, c in lines) for end in (lower, upper)]
-        if any(alone(end) > got + 1e-9 * abs(got) + 1e-9 for end, got in zip((lower, upper), reached, strict=True)):
+        if any(alone(end) > got + 1e-7 * (abs(got) + 1.0) for end, got in zip((lower, upper), reached, strict=True)):
             for share in _SHARES:  # it bends elsewhere as well: more lines, crowded around the trade
                 for at in (now + share * (upper - now), now - share * (now - lower), share * -held):
                     if lower <= at <= upper:
@@ -218,6 +219,16 @@ def _one_at_a_time(
         corners.append((places, weight))
         bends = later
     return Convex(slope, constant, tuple(corners))
+
+
+def _only(state: State, row: int) -> State:
+    """The same market with one instrument."""
+    own = {}
+    for item in fields(state):
+        value = getattr(state, item.name)
+        if item.name not in ("assets", "prices") and hasattr(value, "__len__") and not isinstance(value, str):
+            own[item.name] = value[row : row + 1] if len(value) else value
+    return replace(state, **own)
 
 
 def _lines(f: Callable[[float], float], at: float, step: float, width: float) -> list[tuple[float, float]]:

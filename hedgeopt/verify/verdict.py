@@ -84,7 +84,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     box = trade_box(policy, e)
     broken = _outside(e, x, box)
     sides = checked_limits(policy, e, x, box, claim.tails)
-    before = checked_limits(policy, e, np.zeros_like(x), box, claim.tails, bound=False)
+    before = checked_limits(policy, e, np.zeros_like(x), box, claim.tails)
     broken += [f"{s.name}: {s.value:,.10g} against {s.limit:,.10g} {s.unit}" for s in sides if not s.holds]
     prices, unproven = _told_limits(claim, sides, before, wrong)
     terms = [(float(part["weight"]), _term(part["term"], e, x, box, claim)) for part in policy["minimize"]]
@@ -94,8 +94,11 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     for weight, term in terms:
         lagrangian = lagrangian + term.below.times(weight)
     for side, price in zip(sides, prices, strict=True):
-        if price > 0.0 and side.below is not None:
-            lagrangian = lagrangian + side.below.times(price)
+        below = side.below() if price > 0.0 else None
+        if below is not None:
+            lagrangian = lagrangian + below.times(price)
+        elif price > 0.0:
+            unproven.append(f"{side.name} has a shadow price, and no lower bound of its margin rule is proven here")
     if not (np.isfinite(box[0]).all() and np.isfinite(box[1]).all()):
         raise InputError("has trades without any limit", file="policy", field="candidates.max_order_notional")
     bound = lowest(lagrangian, *box, x)
@@ -181,8 +184,6 @@ def _told_limits(
         if price < 0.0:
             wrong.append(f"{side.name}: the shadow price {price:,.10g} is negative")
             price = 0.0
-        if price > 0.0 and side.below is None:
-            unproven.append(f"{side.name} has a shadow price, and no lower bound of its margin rule is proven here")
         prices.append(price)
     for (name, _), left in rows.items():
         for row in left:

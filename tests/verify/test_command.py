@@ -1,0 +1,66 @@
+"""``hedgeopt verify`` on files of other processes: the packaged example, and recorded chains."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hedgeopt.cli.run import guarded
+
+
+def _hedgeopt(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hedgeopt.cli", *(str(a) for a in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("example")
+    from hedgeopt.example import example_files
+
+    for name, text in example_files().items():
+        (folder / name).write_text(text, encoding="utf-8")
+    found = _hedgeopt("solve", *_inputs(folder), "--scenarios", 2_000, "--out", folder)
+    assert found.returncode == 0, found.stderr
+    return folder
+
+
+def _inputs(folder: Path) -> list[object]:
+    files = {"--book": "book.json", "--market": "market.csv", "--policy": "policy.toml"}
+    return [word for option, name in files.items() for word in (option, folder / name)]
+
+
+def test_the_example_of_another_process_is_valid(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["verify", example / "proposal.json", *_inputs(example), "--scenarios", 2_000]
+    assert guarded([str(word) for word in words]) == 0
+    assert "valid" in capsys.readouterr().out
+    assert guarded([str(word) for word in [*words, "--json"]]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["valid"] is True
+    assert told["gap"] <= told["tolerance"]
+
+
+def test_exit_codes(example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = json.loads((example / "proposal.json").read_text(encoding="utf-8"))
+    options = [str(word) for word in [*_inputs(example), "--scenarios", 2_000]]
+
+    def code(change: object) -> int:
+        path = tmp_path / "changed.json"
+        path.write_text(change if isinstance(change, str) else json.dumps(change), encoding="utf-8")
+        return guarded(["verify", str(path), *options])
+
+    assert code(told | {"trades": told["trades"][1:]}) == 3
+    wrong = json.loads(json.dumps(told))
+    wrong["certificate"]["objective"] += 100.0
+    assert code(wrong) == 4
+    assert code("{") == 2
+    assert code(told | {"proof": None}) == 2
+    assert code(told | {"trades": [told["trades"][0] | {"quantity": "12"}]}) == 2
+    assert guarded(["verify", str(example / "proposal.json"), *options[:-1], "1000"]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 4  # one line each
+    assert "policy.scenarios.count" in lines[-1]

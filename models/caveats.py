@@ -43,9 +43,10 @@ def said_of(table: About, file: str, parameters: Iterable[str], on: date) -> lis
     doubts = dict.fromkeys(doubt for parameter in parameters for doubt in table.doubts(parameter))
     said = [f"not verified against a source, and read here: {', '.join(doubts)} of {file}"] if doubts else []
     if table.expired(on):
+        sections = dict.fromkeys(parameter.split(".")[0] for parameter in parameters)
         said.append(
             f"{file} is of {table.as_of:%Y-%m-%d}, past its shelf life of {table.shelf_life_days} days: "
-            f"check {', '.join(parameters)} with the venue"
+            f"check {', '.join(sections)} with the venue"
         )
     return said
 

@@ -286,8 +286,11 @@ class Derive:
         return Group.of(expiry.rows, lines)
 
     def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
-        """The portfolio manager's parameters, and those of the collateral posted."""
-        own = [f"portfolio_margin.{name}" for name in self.p if name != "collateral"] if state.underlyings else []
+        """The portfolio manager's parameters (those of options where there are any), and those of the collateral posted."""
+        names = [name for name in self.p if name != "collateral"] if state.underlyings else []
+        if not state.option.any():
+            names = [name for name in names if not name.startswith(_OF_OPTIONS)]
+        own = [f"portfolio_margin.{name}" for name in names]
         cash = table("derive")["haircut"]
         posted = [asset for asset, n in zip(state.assets, collateral, strict=True) if n > 0]
         own += [f"haircut.{asset}" if asset in cash else f"portfolio_margin.collateral.{asset}" for asset in posted]
@@ -299,4 +302,6 @@ class Derive:
         return np.array([0.0 if asset in known else np.nan for asset in state.assets])
 
 
+_OF_OPTIONS = ("long_", "short_", "option_", "vol_", "min_vol", "dte_", "skew", "basis_", "static_rate", "averaging_")
+"""How the parameters begin that price options alone."""
 _BOTH: tuple[Kind, Kind] = ("initial", "maintenance")

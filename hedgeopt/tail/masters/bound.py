@@ -106,9 +106,9 @@ def repaired(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector], again:
         side, reach, ceiling = beyond(p, v, at, side, held)
         if np.isnan(side).any() and again:
             free = ~np.isfinite(reach[0]) & ~np.isfinite(reach[1])
-            moved = projected(p, at, np.isnan(side) | free)
+            moved = projected(p, v, at, np.isnan(side) | free)
             if moved is not None:
-                return repaired(p, v, *moved, again=False)
+                return repaired(p, *moved, again=False)
     side = np.where(held | (d != 0), side, 0.0)
     terms = d * side
     loose = np.inf if np.isnan(terms).any() else 0.0
@@ -198,8 +198,11 @@ def gradient_terms(p: Any, v: Vector, at: _Dual) -> Vector:
     return np.asarray(out if p.P is None else out + abs(p.P) @ np.abs(v))
 
 
-def projected(p: Any, at: _Dual, wanted: Any) -> tuple[Vector, Vector, list[Vector]] | None:
-    """Multipliers moved as little as possible (relative to their size) until ``d`` is zero for the ``wanted`` variables."""
+def projected(p: Any, v: Vector, at: _Dual, wanted: Any) -> tuple[Vector, Vector, Vector, list[Vector]] | None:
+    """Multipliers moved as little as possible (relative to their size) until ``d`` is zero for the ``wanted`` variables.
+
+    In a quadratic program the point of the tangent is one of them: the bound holds at any.
+    """
     columns = np.flatnonzero(wanted)
     plain = np.setdiff1d(np.flatnonzero((at.lam > 0) & ~p.is_host), p.single_rows)
     blocks, weights = [p.A_eq[:, columns].toarray().T], [np.ones(p.A_eq.shape[0])]
@@ -212,13 +215,16 @@ def projected(p: Any, at: _Dual, wanted: Any) -> tuple[Vector, Vector, list[Vect
         inside.append(found)
         blocks.append(sp.csr_array(p.ET)[columns] @ p.R[k][found].T)
         weights.append(room[found])
+    if p.P is not None:
+        blocks.append(sp.csr_array(p.P)[columns].toarray())
+        weights.append(np.full(p.n, max(float(np.abs(v).max(initial=0.0)), 1.0)))
     w = np.concatenate(weights)
     B = np.hstack([np.asarray(x) for x in blocks])
     if B.size == 0 or B.size > _LARGEST:
         return None
     # The weights of a tail keep their sum.
     sums = np.zeros((K, B.shape[1]))
-    begin = B.shape[1] - sum(map(len, inside))
+    begin = p.A_eq.shape[0] + len(plain)
     for k in range(K):
         sums[k, begin : begin + len(inside[k])] = 1.0
         begin += len(inside[k])
@@ -232,7 +238,7 @@ def projected(p: Any, at: _Dual, wanted: Any) -> tuple[Vector, Vector, list[Vect
     for k in range(K):
         q[k][inside[k]] += step[begin : begin + len(inside[k])]
         begin += len(inside[k])
-    return nu, lam, q
+    return v + step[begin:] if p.P is not None else v, nu, lam, q
 
 
 def tail_value(p: Any, k: int, y: Vector) -> float:

@@ -12,7 +12,7 @@ rows, cones and the level set imply. Where there are none, what is more than rou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cvxpy as cp
@@ -105,7 +105,10 @@ def bound_of(data: dict[str, Any], x: Vector, z: Vector, levels: list[int] | Non
     program = _Program(A, by_column, b, c, P, data["dims"], bool(data.get("lower_triangle")), list(levels or ()), x)
     first = program.bound(program.feasible(z))
     moved = program.projected(program.feasible(z))
-    second = program.bound(program.feasible(moved)) if moved is not None else first
+    if moved is None:
+        return first
+    # In a quadratic program the point of the tangent has moved, too: the bound holds at any.
+    second = replace(program, x=moved[1]).bound(program.feasible(moved[0]))
     return second if second.value > first.value else first
 
 
@@ -218,8 +221,8 @@ class _Program:
         lower, upper = tightened(A, np.concatenate((self._rows[1], below)), self.lower, self.upper)
         return lower, upper, ceiling
 
-    def projected(self, z: Vector) -> Vector | None:
-        """``z`` moved, as little as possible relative to its size, until ``d`` is zero where variables have no bounds."""
+    def projected(self, z: Vector) -> tuple[Vector, Vector] | None:
+        """``z`` and the point of the tangent moved, as little as possible, until ``d`` is zero for variables without bounds."""
         d = self.gradient(z)
         free = ~np.isfinite(self.lower) & ~np.isfinite(self.upper)
         wanted = np.flatnonzero((~np.isfinite(np.where(d > 0, self.lower, self.upper)) & (d != 0)) | free)
@@ -234,19 +237,28 @@ class _Program:
         if not len(wanted) or not len(use) or len(wanted) * len(use) > _LARGEST:
             return None
         B = self.A[use][:, wanted].toarray().T * weight[use]
+        at, n = self.x.copy(), len(use)
+        size = max(float(np.abs(self.x).max(initial=0.0)), 1.0)
+        if self.P is not None:
+            B = np.hstack((B, size * sp.csr_array(self.P)[wanted].toarray()))
         top = np.maximum(np.abs(B).max(axis=1), 1e-300)
-        inverse = weight[use, None] * np.linalg.pinv(B / top[:, None], rcond=1e-13) / top
-        out = z.copy()
+        scale = np.concatenate((weight[use], np.full(B.shape[1] - n, size)))
+        inverse = scale[:, None] * np.linalg.pinv(B / top[:, None], rcond=1e-13) / top
+        out, now = z.copy(), self
         for margin in _MARGINS:
             # By turns into the interior of the cones and back to d = 0, until both hold.
             for _ in range(_TURNS):
                 inward(out, self.dims, margin)
                 for _ in range(2):
-                    out[use] -= inverse @ self.gradient(out)[wanted]
-                back = self.feasible(out)
-                if np.all(np.abs(self.gradient(back)[wanted]) <= _ROUNDING * self.terms(back)[wanted]):
-                    return back
-        return out
+                    step = inverse @ now.gradient(out)[wanted]
+                    out[use] -= step[:n]
+                    if self.P is not None:
+                        at = at - step[n:]
+                        now = replace(self, x=at)
+                back = now.feasible(out)
+                if np.all(np.abs(now.gradient(back)[wanted]) <= _ROUNDING * now.terms(back)[wanted]):
+                    return back, at
+        return out, at
 
 
 def ray_of(data: dict[str, Any]) -> Vector | None:

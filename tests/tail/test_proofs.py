@@ -257,3 +257,40 @@ def test_numbers_that_are_none_are_named(bad: float) -> None:
             cp.Problem(cp.Minimize(risk + cost @ x), plan).solve(method="tail")
         # No limit is a limit of infinity.
         assert cp.Problem(cp.Minimize(risk), [*plan, x <= np.inf]).solve(method="tail") < np.inf
+
+
+@pytest.mark.parametrize("tiny", [1e-12, 1e-25])
+def test_one_column_in_other_units_hides_no_gap(tiny: float) -> None:
+    """An option worth next to nothing that costs as much as others: it sets neither the scale nor the size of the gap."""
+    r = np.random.default_rng(4)
+    P, base, cost = r.normal(size=(80, 6)), 3 * r.normal(size=80), 0.05 + 0.1 * r.random(6)
+    P[:, 5] *= tiny
+    found = []
+    for cvar in (tail.cvar, cp.cvar):
+        x = cp.Variable(6, nonneg=True)
+        found.append((cp.Problem(cp.Minimize(cvar(-(P @ x) - base, 0.9) + cost @ x), [x <= 2]), x))
+    true = found[1][0].solve(solver=cp.HIGHS)
+    problem = found[0][0]
+    for master in (None, "SIMPLEX", "INTERIOR"):
+        stats = solved(problem, master=master)
+        assert stats["lower_bound"] <= true + 1e-7
+        assert problem.value == pytest.approx(true, rel=1e-5)
+
+
+def test_one_column_in_other_units_breaks_no_row() -> None:
+    """Rows in which a worthless option counts in thousands hold for the others, too."""
+    r = np.random.default_rng(5)
+    P, base, cost = 1e5 * r.normal(size=(80, 6)), 3e5 * r.normal(size=80), 1e4 * (0.05 + 0.1 * r.random(6))
+    P[:, 4:] *= 1e-30
+    margin, cap = np.array([3e3, 2e3, 5e3, 4e3, 1.6e4, 2e4]), np.array([2, 2, 2, 2, 1, 0])
+    found = []
+    for cvar in (tail.cvar, cp.cvar):
+        x = cp.Variable(6, nonneg=True)
+        rows = [x <= cap, margin @ cp.abs(x - 0.1) <= 8e3]
+        found.append((cp.Problem(cp.Minimize(cvar(-(P @ x) - base, 0.9) + cost @ x), rows), x))
+    true = found[1][0].solve(solver=cp.CLARABEL)
+    for master in (None, "SIMPLEX"):
+        problem, x = found[0]
+        solved(problem, master=master, warm_start=False)
+        assert margin @ np.abs(x.value - 0.1) <= 8e3 * (1 + 1e-9)
+        assert problem.value == pytest.approx(true, rel=1e-6)

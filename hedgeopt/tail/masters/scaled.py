@@ -26,6 +26,10 @@ _RESCALE = 10.0
 # A right-hand side beyond this bounds nothing; below this share of the others it is rounding; bounds that cross by less, in
 # units of the program and relative, are one.
 _FAR, _DUST, _CROSSED = 1e15, 1e-13, (1e-15, 1e-12)
+# Cost per unit of loss, over the typical one, beyond which a column is measured by its cost.
+_DEAR = 1e4
+# Share of the unit that the range of a variable has at least.
+_LEAST = 1e-5
 
 
 class Scaled(Structure):
@@ -33,7 +37,7 @@ class Scaled(Structure):
 
     def __init__(self, layout: Layout, pieces: list[Piece], sizes: Vector) -> None:
         self.layout, self.sizes = layout, sizes
-        self.D = D = _columns(layout, sizes)
+        self.D = D = np.minimum(_columns(layout, sizes), _reach(layout, pieces))
         host_size = np.zeros(len(layout.b))
         for k, piece in enumerate(pieces):
             if layout.row[k] >= 0:
@@ -131,8 +135,17 @@ class Scaled(Structure):
         state = {"z": z, "dual_in": dual_in, "dual_eq": dual_eq, "value": primal * value_unit + c.offset}
         return Point(
             "optimal", y, levels, primal * value_unit + c.offset, dual * value_unit + c.offset, q,
-            m * self.weight, iterations, state, {"size": value_unit, "path": path},
+            m * self.weight, iterations, state, {"size": value_unit * self._size(it.v), "path": path},
         )  # fmt: skip
+
+    def _size(self, v: Vector) -> float:
+        """What an objective of zero is measured by, in units of the program: its terms, a typical cost, the tails' losses.
+
+        Never the largest cost: one column in other units than the rest would make every gap look small.
+        """
+        cost = np.abs(self.c)
+        typical = float(np.median(cost[cost > 0])) if (cost > 0).any() else 0.0
+        return min(max(float(cost @ np.abs(v)), typical, float(self.price.sum()) * self.spread) or 1.0, 1.0)
 
 
 class Restricted(Structure):
@@ -189,10 +202,40 @@ def loss_sizes(pieces: list[Piece], width: int) -> Vector:
 
 
 def _columns(layout: Layout, size: Vector) -> Vector:
-    """Column scales: one over the largest loss, or the largest row entry where there is no loss."""
+    """Column scales: one over the largest loss, or the largest row entry where there is no loss.
+
+    What costs far more than it can lose or earn (an option worth 1e-25) is measured by its cost: by its losses it would set
+    the scale of the objective, and all other costs would be rounding.
+    """
     loss = column_top(layout.E, size)
+    cost = np.abs(layout.c)
+    both = (loss > 0) & (cost > 0)
+    if both.any():
+        typical = max(float(np.median(cost[both] / loss[both])), float(layout.price.max(initial=0.0)))
+        loss = np.where(both, np.maximum(loss, cost / (_DEAR * typical)), loss)
     size = np.where(loss > 0, loss, np.maximum(column_top(layout.A), column_top(layout.A_eq)))
     return np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 1.0)
+
+
+def _reach(layout: Layout, pieces: list[Piece]) -> Vector:
+    """Scales at which a variable's own bound is ``_LEAST`` of the unit: smaller, all of its range would be rounding."""
+    reach = np.full(len(layout.c), np.inf)
+    unit = max([_deviation(piece.offset) for piece in pieces if len(piece.offset)], default=0.0)
+    if unit <= 0:
+        return reach
+    single = np.flatnonzero(np.diff(layout.A.indptr) == 1)
+    at = layout.A.indptr[single]
+    far = np.abs(layout.b[single] / layout.A.data[at])
+    use = (far > 0) & np.isfinite(far)
+    widest = np.zeros(len(layout.c))
+    np.maximum.at(widest, layout.A.indices[at][use], far[use])
+    # What two rows hold at zero has no scale: it must not set one for the rows it stands in.
+    held = [
+        np.bincount(layout.A.indices[at][(layout.A.data[at] > 0) == up], minlength=len(layout.c)) > 0 for up in (True, False)
+    ]
+    top = column_top(layout.A)
+    fixed = np.where(held[0] & held[1], 1.0 / np.where(top > 0, top, 1.0), np.inf)
+    return np.where(widest > 0, widest / (_LEAST * unit), fixed)
 
 
 def _unit(b: Vector, b_eq: Vector, raw: list[Vector]) -> float:

@@ -222,7 +222,7 @@ class _Program:
         return lower, upper, ceiling
 
     def projected(self, z: Vector) -> tuple[Vector, Vector] | None:
-        """``z`` and the point of the tangent moved, as little as possible, until ``d`` is zero for variables without bounds."""
+        """``z`` and the point of the tangent moved, as little as possible, until ``d`` is zero where nothing bounds it."""
         d = self.gradient(z)
         free = ~np.isfinite(self.lower) & ~np.isfinite(self.upper)
         wanted = np.flatnonzero((~np.isfinite(np.where(d > 0, self.lower, self.upper)) & (d != 0)) | free)

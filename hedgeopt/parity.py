@@ -34,23 +34,33 @@ def forwards_from_marks(options: pd.DataFrame) -> tuple[pd.Series, float, int]:
     largest, changed
         Largest relative difference that was applied, and how many expiries were changed.
     """
-    forwards = options["underlying_price"].copy()
+    forwards = options["underlying_price"].to_numpy(float, copy=True)
     largest, changed = 0.0, 0
-    for (_, inverse, _), group in options.groupby(["underlying", "inverse", "expiry"], observed=True):
-        marks = group.pivot_table(index="strike", columns="right", values="mark_price", aggfunc="first")
-        if not {"call", "put"} <= set(marks.columns):
+    if not len(options):
+        return options["underlying_price"].copy(), largest, changed
+    group = options.groupby(["underlying", "inverse", "expiry"], observed=True).ngroup().to_numpy()
+    frame = pd.DataFrame(
+        {"group": group, "strike": options["strike"].to_numpy(float), "mark": options["mark_price"].to_numpy(float)}
+    )
+    side = (options["right"] == "call").to_numpy(bool)
+    calls, puts = (frame[chosen].drop_duplicates(["group", "strike"]) for chosen in (side, ~side))
+    pairs = calls.merge(puts, on=["group", "strike"], suffixes=("_call", "_put"))
+    inverse = options["inverse"].to_numpy(bool)
+    for number, twins in pairs.groupby("group"):
+        mine = np.flatnonzero(group == number)
+        strike, call, put = (twins[name].to_numpy(float) for name in ("strike", "mark_call", "mark_put"))
+        coin = bool(inverse[mine[0]])
+        unit = 1.0 if coin else strike
+        large = (call / unit > _SMALLEST_MARK) & (put / unit > _SMALLEST_MARK)
+        strike, gap = strike[large], (call - put)[large]
+        if len(strike) < _FEWEST_STRIKES or (coin and (gap >= 1).any()):
             continue
-        size = marks if inverse else marks.div(marks.index.to_numpy(), axis=0)
-        marks = marks[(size > _SMALLEST_MARK).all(axis=1)]
-        strike, gap = marks.index.to_numpy(float), (marks["call"] - marks["put"]).to_numpy()
-        if len(strike) < _FEWEST_STRIKES or (inverse and (gap >= 1).any()):
-            continue
-        implied = strike / (1.0 - gap) if inverse else strike + gap
+        implied = strike / (1.0 - gap) if coin else strike + gap
         forward = float(np.median(implied))
-        recorded = float(group["underlying_price"].median())
+        recorded = float(np.median(options["underlying_price"].to_numpy(float)[mine]))
         shift = abs(forward / recorded - 1.0)
         scatter = float(np.median(np.abs(implied / forward - 1.0)))
         if shift > _NOTICED and scatter <= _SCATTER * shift:
-            forwards[group.index] = forward
+            forwards[mine] = forward
             largest, changed = max(largest, shift), changed + 1
-    return forwards, largest, changed
+    return pd.Series(forwards, options.index, name="underlying_price"), largest, changed

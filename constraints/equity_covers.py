@@ -153,7 +153,8 @@ class _BoundCover:
     def minorant(self, e: Exposures, x: np.ndarray) -> Separable:
         buy, sell = self.form.costs(e)
         share = self.form.share
-        total = Separable(share * (-sell - self.form.effect(e)), 0.0, share * (buy + sell)[None, :], np.zeros((1, len(buy))))
+        both = share * (buy + sell)
+        total = Separable(share * (-sell - self.form.effect(e)), 0.0, both[None, :], np.zeros((1, len(buy))), both)
         for one in self.bound:
             total += one.minorant(e, x)
         return total

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hedgeopt.certificate import lower_bound
+from hedgeopt.certificate import gap_unit, lower_bound
 from hedgeopt.errors import CertificateError, InfeasibleError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program import Box, Program
+from hedgeopt.search import Deadline, prove
 
 if TYPE_CHECKING:
     from hedgeopt.solve import Solution
@@ -30,6 +31,7 @@ Node = tuple[int, int]
 """An account and an asset that links lead out of."""
 
 _SOLVES = 24
+_SECONDS = 30.0
 Solve = Callable[[Box], "Solution"]
 
 
@@ -95,7 +97,7 @@ class _Search:
         heapq.heappush(self.queue, _Region(bound, self.count, closed, used))
 
     def _room(self, solution: Solution) -> float:
-        return self.program.policy.tolerance * max(1.0, abs(solution.certificate.objective))
+        return self.program.policy.tolerance * gap_unit(self.program, solution.certificate.objective)
 
     def _hopeless(self, bound: float) -> bool:
         best = self.best
@@ -145,8 +147,12 @@ class _Search:
         off = self.program.off
         tails: Mapping[int, Any] = {id(record.atom): record.weights for record in solution.statistics.get("tails", ())}
         self.program.switch(self.nodes - used, compile=False)
+        inside = shut(self.e, self.box, closed)
         try:
-            return lower_bound(self.program, self.e, shut(self.e, self.box, closed), solution.trades, tails)
+            found = lower_bound(self.program, self.e, inside, solution.trades, tails)
+            if found < solution.certificate.objective - 0.5 * self._room(solution):
+                found = max(found, prove(self.program, self.e, inside, solution.trades, tails, Deadline(_SECONDS)))
+            return found
         finally:
             self.program.switch(off, compile=False)
 
@@ -163,8 +169,8 @@ class _Search:
         least = min(self.finished, default=best.certificate.lower_bound)
         certificate = best.certificate
         if least < certificate.lower_bound:
-            gap = (certificate.objective - least) / max(1.0, abs(certificate.objective))
-            certificate = replace(certificate, lower_bound=least, gap=gap, optimal=abs(gap) <= certificate.tolerance)
+            gap = (certificate.objective - least) / gap_unit(self.program, certificate.objective)
+            certificate = replace(certificate, lower_bound=least, gap=gap, optimal=gap <= certificate.tolerance)
         if not certificate.valid:
             raise CertificateError(
                 f"the best of {self.solves} choices of links may be {certificate.gap:.2e} (relative) from optimal; "

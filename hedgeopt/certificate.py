@@ -14,21 +14,21 @@ weights make the bound loose, never false.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from hedgeopt.cones import own_excess
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.term import Margin
-from hedgeopt.models.separable import Separable
 from hedgeopt.plain_limits import plain_margin, plain_sides
 from hedgeopt.program import Box, Program
 
-__all__ = ["Certificate", "allowance", "certify", "lower_bound", "relative_violation"]
+__all__ = ["FEASIBILITY", "Certificate", "allowance", "certify", "gap_unit", "lower_bound", "relative_violation"]
 
-_FEASIBILITY = 1e-9
+FEASIBILITY = 1e-9
 _ROUNDING = 8.0 * float(np.finfo(float).eps)
 """Share of what is summed that a sum of doubles may be off by. Trades themselves are rounded to half an eps each, products
 to another half, and blocked sums of N of them to a few eps (pairwise: log2(N) / 2): no x meets a zero band more exactly.
@@ -46,7 +46,7 @@ class Certificate:
     lower_bound
         No feasible trade list has a lower objective.
     gap
-        ``(objective - lower_bound) / max(1, |objective|)``.
+        ``(objective - lower_bound) / max(|objective|, min(1, sum of |weights|))``.
     tolerance
         Largest gap the policy accepts.
     worst_limit, worst_violation
@@ -77,7 +77,7 @@ class Certificate:
         return asdict(self)
 
 
-def allowance(side: Side, share: float = _FEASIBILITY) -> float:
+def allowance(side: Side, share: float = FEASIBILITY) -> float:
     """By how much a side may be exceeded and still hold: ``share`` of its limit, and the rounding of what is summed."""
     return share * abs(side.limit) + _ROUNDING * max(side.size, abs(side.value), abs(side.limit))
 
@@ -85,13 +85,22 @@ def allowance(side: Side, share: float = _FEASIBILITY) -> float:
 def relative_violation(side: Side) -> float:
     """Excess over the limit, relative to the limit where rounding is no matter: 1e-9 is what :func:`allowance` allows."""
     room = allowance(side)
-    return _FEASIBILITY * side.violation / room if room > 0.0 else 0.0
+    return FEASIBILITY * side.violation / room if room > 0.0 else 0.0
 
 
 def certify(
-    program: Program, e: Exposures, box: Box, x: np.ndarray, tails: Mapping[int, np.ndarray]
+    program: Program,
+    e: Exposures,
+    box: Box,
+    x: np.ndarray,
+    tails: Mapping[int, np.ndarray],
+    proven: float = -np.inf,
 ) -> tuple[Certificate, list[Side]]:
-    """Certificate of trades x (N,), and every limit's value and shadow price."""
+    """Certificate of trades x (N,), and every limit's value and shadow price.
+
+    ``proven`` is a lower bound found elsewhere (:mod:`hedgeopt.cuts`); the better of the two counts. What the user added to
+    the program enters that one only: the bound found here leaves it out, which is loose and true.
+    """
     sides = program.sides(e, x)
     worst_name, worst = (
         "trade limits",
@@ -101,18 +110,16 @@ def certify(
         violation = relative_violation(side)
         if violation > worst:
             worst_name, worst = side.name, violation
-    with program.placed(x):  # added constraints are written on the variables
-        for constraint in program.added:
-            violation = float(np.max(constraint.violation()))
-            if violation > worst:
-                worst_name, worst = f"added constraint {constraint.id}", violation
-    if worst <= _FEASIBILITY:  # the plain rules cost more time, and an answer that breaks its encoding is refused anyway
+    for name, violation in own_excess(program.added, program.variables, x / program.scale) if program.added else ():
+        if violation > worst:
+            worst_name, worst = name, violation
+    if worst <= FEASIBILITY:  # the plain rules cost more time, and an answer that breaks its encoding is refused anyway
         for plain in plain_sides(program.policy, e, x):
-            if plain.excess > max(worst, _FEASIBILITY):
+            if plain.excess > max(worst, FEASIBILITY):
                 worst_name, worst = f"{plain.side.name} (by the venue's rule)", plain.excess
     objective = _plain_objective(program, e, x)
-    bound = lower_bound(program, e, box, x, tails)
-    gap = (objective - bound) / max(1.0, abs(objective))
+    bound = max(lower_bound(program, e, box, x, tails), proven)
+    gap = (objective - bound) / gap_unit(program, objective)
     tolerance = program.policy.tolerance
     certificate = Certificate(
         objective=objective,
@@ -121,18 +128,33 @@ def certify(
         tolerance=tolerance,
         worst_limit=worst_name,
         worst_violation=worst,
-        feasible=worst <= _FEASIBILITY,
-        optimal=abs(gap) <= tolerance,  # a bound above the objective proves that something is wrong
+        feasible=worst <= FEASIBILITY,
+        # a bound above the objective by more than rounding proves that something is wrong
+        optimal=gap <= tolerance and bound - objective <= _rounding(program, e, x, sides, worst),
         notes=e.caveats,
     )
     return certificate, sides
 
 
 def lower_bound(program: Program, e: Exposures, box: Box, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> float:
-    """What no feasible trade list in the box goes below, by the shadow prices of the last solve."""
-    with program.placed(x):
-        added = _added_minorant(program, e, x)
-    return (program.lagrangian(e, x, tails) + added).minimum(box.lower, box.upper)
+    """What no feasible trade list in the box goes below, by the shadow prices of the last solve of the policy's limits."""
+    return program.lagrangian(e, x, tails).minimum(box.lower, box.upper)
+
+
+def gap_unit(program: Program, objective: float) -> float:
+    """What a gap is relative to: the objective, or where that is near zero one unit of its terms, weighted; at most 1.
+
+    An objective times 1e-9 is the same question, and must be answered as exactly.
+    """
+    return max(abs(objective), min(1.0, sum(abs(weight) for weight, _, _ in program.objective_terms)), 1e-300)
+
+
+def _rounding(program: Program, e: Exposures, x: np.ndarray, sides: Sequence[Side], worst: float) -> float:
+    """How far a true bound may lie above the objective: what is summed is rounded, and limits hold to rounding only."""
+    summed = sum(abs(weight * bound.evaluate(e, x)) for weight, _, bound in program.objective_terms)
+    eased = sum(side.dual * max(side.violation, 0.0) for side in sides if np.isfinite(side.dual))
+    own = 1e3 * max(worst, 0.0) * summed if program.added else 0.0
+    return float(1e-9 * summed + 2.0 * eased + own + 1e-9 * gap_unit(program, 0.0))
 
 
 def _plain_objective(program: Program, e: Exposures, x: np.ndarray) -> float:
@@ -141,25 +163,3 @@ def _plain_objective(program: Program, e: Exposures, x: np.ndarray) -> float:
     encoded = sum(weight * bound.evaluate(e, x) for weight, _, bound in margins)
     plain = sum(weight * plain_margin(term, e, x) for weight, term, _ in margins)
     return program.objective_value(e, x) + float(plain - encoded)
-
-
-def _added_minorant(program: Program, e: Exposures, x: np.ndarray) -> Separable:
-    """Dual times the tangent of each added inequality or equality at x; zero where cvxpy gives no gradient."""
-    import cvxpy as cp
-
-    total = Separable(np.zeros(e.n_candidates))
-    buy = program.variables.buy
-    for constraint in program.added:
-        if not isinstance(constraint, cp.constraints.Inequality | cp.constraints.Equality) or constraint.dual_value is None:
-            continue
-        expression = constraint.expr
-        gradient = expression.grad.get(buy)
-        if gradient is None or set(expression.variables()) - {buy, program.variables.sell}:
-            continue
-        dual = np.atleast_1d(constraint.dual_value).ravel(order="F")
-        if isinstance(constraint, cp.constraints.Inequality):
-            dual = np.maximum(dual, 0.0)
-        slope = (gradient @ dual) / program.scale
-        value = float(np.atleast_1d(expression.value).ravel(order="F") @ dual)
-        total += Separable(np.asarray(slope).ravel(), value - float(np.asarray(slope).ravel() @ x))
-    return total

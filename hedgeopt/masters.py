@@ -9,21 +9,24 @@ conic               Clarabel, ECOS, SCS
 mixed-integer       HiGHS
 ==================  ==========================================================
 
-The next one is tried when a solver fails, says infeasible where limits can be met, or returns what cannot be certified.
+With ``auto``, cuts of the program (:mod:`hedgeopt.cuts`) follow the first solver whose trades can't be certified, or come
+last. The next solver is tried when one fails, says infeasible where limits can be met, or returns what cannot be certified.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import cvxpy as cp
 
-__all__ = ["Attempt", "solver_order"]
+__all__ = ["CUTS", "OWN", "Attempt", "solver_order"]
 
 OWN = "TAIL"
 """The tail method's own masters, chosen by it (``master=None``)."""
+CUTS = "CUTS"
+"""No solver of the whole: cuts of terms and limits (:mod:`hedgeopt.cuts`), tried once from the first point that failed."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,11 @@ class Attempt:
     solver: str
     status: str
     gap: float = float("nan")
+    feasible: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {"solver": self.solver, "status": self.status, "gap": self.gap}
 
 
 _KNOWN: WeakKeyDictionary[cp.Problem, tuple[str, ...]] = WeakKeyDictionary()

@@ -95,6 +95,13 @@ class Policy(Record):
     )
     max_quote_age_seconds: float = Field(default=600.0, gt=0, description="older quotes are refused")
     tolerance: float = Field(default=1e-6, gt=0, lt=0.1, description="largest certified relative optimality gap")
+    time_limit_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="wall-clock seconds for the search; without certified trades by then there is no proposal",
+    )
     solver: Literal["auto", "HIGHS", "CLARABEL", "OSQP", "ECOS", "SCS"] = Field(
         default="auto", description="master solver under the tail method; auto: hedgeopt.masters.solver_order"
     )

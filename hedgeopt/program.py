@@ -10,6 +10,7 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
+from hedgeopt.cones import check_own
 from hedgeopt.constraints.collateral_balance import CollateralBalance, Withdrawals
 from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Constraint, Side
 from hedgeopt.constraints.limit import paired
@@ -99,6 +100,7 @@ class Program:
 
     def __init__(self, policy: Policy, e: Exposures, *, elastic: bool = False) -> None:
         n = e.n_candidates
+        self._unit = 1.0
         self.policy, self.structure, self.elastic = policy, e.structure(), elastic
         self.variables = TradeVariables(cp.Variable(n, name="buy", nonneg=True), cp.Variable(n, name="sell", nonneg=True))
         self._scale = cp.Parameter(n, nonneg=True, name="scale")
@@ -118,14 +120,42 @@ class Program:
         if elastic:
             objective = sum((limit.slack_cost for limit in self.limits), start=cp.Constant(0.0))  # type: ignore[attr-defined]
         else:
-            objective = cp.sum([weight * bound.expression for weight, _, bound in self.objective_terms])
+            # solvers judge by absolute sizes: an objective times 1e-9 is the same question
+            self._unit = sum(abs(weight) for weight, _, _ in self.objective_terms) or 1.0
+            objective = cp.sum([(weight / self._unit) * bound.expression for weight, _, bound in self.objective_terms])
         self._objective = cp.Minimize(objective)
         self.problem = self._assemble()
 
     def extend(self, *constraints: cp.Constraint) -> None:
-        """Add cvxpy constraints on :attr:`trades`; they hold for every later solve."""
+        """Add cvxpy constraints on :attr:`trades`, :attr:`buys`, :attr:`sells` and variables of your own.
+
+        They hold for every later solve. Every cone of cvxpy will do; the certificate proves its bound with them and
+        evaluates them at the trades that are listed, of which each is a buy or a sell.
+
+        Raises
+        ------
+        InputError
+            For what can't be proven: constraints that are not convex (DCP), whole numbers, parameters without a value.
+        """
+        for constraint in constraints:
+            check_own(constraint, (self._scale,))
         self._added += constraints
         self.problem = self._assemble()
+
+    @property
+    def buys(self) -> cp.Expression:
+        """(N,) bought, in the candidates' quantity units; :attr:`trades` is buys less sells."""
+        return cp.multiply(self._scale, self.variables.buy)
+
+    @property
+    def sells(self) -> cp.Expression:
+        """(N,) sold, in the candidates' quantity units."""
+        return cp.multiply(self._scale, self.variables.sell)
+
+    @property
+    def parts(self) -> list[Any]:
+        """Every bound term and limit."""
+        return [*self._bound.values(), *self.limits]
 
     @property
     def added(self) -> tuple[cp.Constraint, ...]:
@@ -163,9 +193,43 @@ class Program:
             own = {name: (tighten or {}).get(shown, 0.0) for name, shown in self._shown.get(k, {}).items()}
             limit.update(e, self.scale, own)
 
+    def require_finite(self) -> None:
+        """Refuse parameters that are not finite numbers, by name: solvers loop on them."""
+        for parameter in self.problem.parameters():
+            value = parameter.value
+            if value is not None and not np.isfinite(np.asarray(value, float)).all():
+                raise InputError(
+                    "holds a number that is not finite", field=self._owner(parameter), fix="give finite numbers everywhere"
+                )
+        for weight, term, _ in self.objective_terms:
+            if not np.isfinite(weight):
+                raise InputError(
+                    "is not a finite number", file="policy", field=f"weight of {term.name}", value=weight,
+                    fix="give a finite weight",
+                )  # fmt: skip
+
+    def _owner(self, parameter: cp.Parameter) -> str:
+        """The term or limit that a parameter belongs to, by the name that a policy gives it."""
+        for term, bound in self._bound.items():
+            if any(value is parameter for value in vars(bound).values()):
+                return str(term.name)
+        for limit in self.limits:
+            if any(p is parameter for row in limit.constraints for p in row.parameters()):
+                return str(getattr(getattr(limit, "spec", None), "name", None) or type(limit).__name__)
+        return str(parameter.name())
+
+    def restore_duals(self) -> None:
+        """Shadow prices in the objective's unit, which solvers see divided."""
+        if self._unit == 1.0:
+            return
+        for row in self.problem.constraints:
+            for dual in row.dual_variables:
+                if dual.value is not None:
+                    dual.save_value(np.asarray(dual.value) * self._unit)
+
     def refine(self, e: Exposures, x: np.ndarray) -> bool:
         """Sharpen what terms and limits approximate around trades x; whether solving again helps."""
-        parts = [part for part in (*self._bound.values(), *self.limits) if hasattr(part, "refine")]
+        parts = [part for part in self.parts if hasattr(part, "refine")]
         changed = [part.refine(e, x, self.scale) for part in parts]  # every one, not only until the first
         return any(changed)
 
@@ -264,5 +328,5 @@ class Program:
     def _assemble(self) -> cp.Problem:
         named: list[Any] = [c for limit in self.limits for c in limit.constraints]
         # rows that define the auxiliary variables of terms and limits (a worst scenario, for one)
-        own = [c for part in (*self._bound.values(), *self.limits) for c in getattr(part, "auxiliary", ())]
+        own = [c for part in self.parts for c in getattr(part, "auxiliary", ())]
         return cp.Problem(self._objective, [*named, *own, *self._box_constraints, *self._added])

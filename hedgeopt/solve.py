@@ -19,11 +19,12 @@ from hedgeopt.dust import sweepings
 from hedgeopt.errors import CertificateError, InfeasibleError
 from hedgeopt.exposing import expose
 from hedgeopt.market import Market
-from hedgeopt.masters import OWN, Attempt, solver_order
+from hedgeopt.masters import CUTS, OWN, Attempt, solver_order
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.policy import Policy
 from hedgeopt.program import Box, Program, trade_box
 from hedgeopt.proposal import Proposal, assemble
+from hedgeopt.search import Deadline, by_cuts, prove
 
 __all__ = ["Solution", "Stages", "propose", "solve_program"]
 
@@ -34,6 +35,8 @@ _HOLDS = 1e-12
 _ROOM = 0.02
 _CONFLICT = 1e-6
 _CLOSEST = 1e-9
+_HOPELESS = 1e-3
+_LOOSEST = 0.05  # of what a policy's tolerance may be
 
 Progress = Callable[[str], None]
 
@@ -96,33 +99,111 @@ def solve_program(program: Program, e: Exposures, stages: Stages | None = None) 
     InfeasibleError, CertificateError
     """
     stages = stages or Stages()
+    deadline = Deadline(program.policy.time_limit_seconds)
     box = trade_box(program.policy, e)
     if not len(e.links):
-        return _solve_inside(program, e, box, stages)
-    return best_branch(program, e, box, lambda inside: _solve_inside(program, e, inside, stages))
+        return _solve_inside(program, e, box, stages, deadline)
+    return best_branch(program, e, box, lambda inside: _solve_inside(program, e, inside, stages, deadline))
 
 
-def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages) -> Solution:
+def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages, deadline: Deadline) -> Solution:
     """The program as it is switched, inside a box."""
     attempts: list[Attempt] = []
-    for solver in solver_order(program.problem, program.policy.solver):
+    order = [*solver_order(program.problem, program.policy.solver)]
+    auto = program.policy.solver == "auto"
+    start: _Start | None = None
+    while order and deadline.left() > 0:
+        solver = order.pop(0)
         with stages("build"):
             program.forget()
             program.update(e, box)
         try:
-            solution = _certified(program, e, box, solver, stages)
+            if solver == CUTS:
+                solution = _search(program, e, box, start or _Start(np.zeros(e.n_candidates), None), stages, deadline)
+            else:
+                solution = _certified(program, e, box, solver, stages, deadline)
         except _NoAnswerError as error:
             attempts.append(Attempt(solver, str(error)))
             continue
+        finally:
+            if auto and not order and all(attempt.solver != CUTS for attempt in attempts) and solver != CUTS:
+                order = [CUTS]
         certificate = solution.certificate
-        attempts.append(Attempt(solver, "certified" if certificate.valid else _why(certificate), certificate.gap))
+        attempts.append(
+            Attempt(solver, "certified" if certificate.valid else _why(certificate), certificate.gap, certificate.feasible)
+        )
         if certificate.valid:
             return replace(solution, statistics={**solution.statistics, "attempts": [a.to_dict() for a in attempts]})
+        if auto and start is None and solver != CUTS:
+            tails = {id(record.atom): record.weights for record in solution.statistics.get("tails", ())}
+            start = _Start(solution.trades, tails)
+            order.insert(0, CUTS)
+    raise CertificateError(_refusal(attempts, deadline))
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Trades of a solver that could not be certified, and its tail weights."""
+
+    trades: np.ndarray
+    tails: Mapping[int, np.ndarray] | None
+
+
+def _refusal(attempts: Sequence[Attempt], deadline: Deadline) -> str:
+    """Why nothing was certified, and what would help."""
     tried = "; ".join(f"{attempt.solver}: {attempt.status}" for attempt in attempts)
-    raise CertificateError(f"no solver gave an answer that could be certified ({tried}); try a larger tolerance")
+    gaps = [attempt.gap for attempt in attempts if attempt.feasible and 0 < attempt.gap < _LOOSEST]
+    if gaps:
+        help_ = f"a tolerance of {2.0 * min(gaps):.1e} would accept the best of them"
+    elif deadline.left() <= 0:
+        help_ = (
+            f"the time limit of {deadline.seconds:g} s ended the search: give time_limit_seconds more, or fewer candidates"
+        )
+    else:
+        help_ = (
+            "a larger tolerance would not help; look for weights or limits many orders of magnitude apart, "
+            "or limits that leave only a point, and widen them a little"
+        )
+    return f"no solver gave an answer that could be certified ({tried or 'none was begun'}); {help_}"
 
 
-def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: Stages) -> Solution:
+def _search(program: Program, e: Exposures, box: Box, start: _Start, stages: Stages, deadline: Deadline) -> Solution:
+    """Trades by cuts, with their certificate."""
+    with stages("solve"):
+        found = by_cuts(program, e, box, start.trades, start.tails, deadline, 0.5 * program.policy.tolerance)
+    if found.status == "infeasible":
+        raise infeasible(program, e, box, deadline, proven=True)
+    if found.status == "nothing":
+        raise _NoAnswerError("found no trades")
+    with stages("certify"):
+        x = found.x
+        certificate, sides = certify(program, e, box, x, {}, found.bound)
+        x, certificate, sides = _without_dust(program, e, box, x, certificate, sides, {}, found.bound)
+    statistics = {"master": CUTS, "rounds": found.rounds}
+    return Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, {})
+
+
+def _without_dust(
+    program: Program,
+    e: Exposures,
+    box: Box,
+    x: np.ndarray,
+    certificate: Certificate,
+    sides: list[Side],
+    tails: Mapping[int, np.ndarray],
+    proven: float,
+) -> tuple[np.ndarray, Certificate, list[Side]]:
+    """Trades below a dollar are a solver's rounding: dropped if the proof survives it."""
+    for swept in sweepings(e, x):
+        clean, clean_sides = certify(program, e, box, swept, tails, proven)
+        if clean.valid:
+            x, certificate, sides = swept, clean, clean_sides
+            break
+    program.place(x)
+    return x, certificate, sides
+
+
+def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: Stages, deadline: Deadline) -> Solution:
     """One solver's best answer with its certificate.
 
     A limit that the solver overshoots by rounding is tightened by as much and the program solved again, so that returned
@@ -137,26 +218,32 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
     for attempt in range(_RESTORATIONS + _REFINEMENTS + 1):
         with stages("solve"):
             try:
-                statistics = _run(program, e, box, solver)
+                statistics = _run(program, e, box, solver, deadline)
             except (_NoAnswerError, InfeasibleError):
-                if spare is None:
+                if spare is None and attempt == 0:
                     raise
-                return spare
+                break  # tightened too far: what was found before stays
         with stages("certify"):
             x = program.x()
             tails = {id(record.atom): record.weights for record in statistics.get("tails", ())}
             certificate, sides = certify(program, e, box, x, tails)
+            proven = -np.inf
+            if not certificate.optimal or program.added:
+                proven = prove(program, e, box, x, tails, deadline)
+                certificate, sides = certify(program, e, box, x, tails, proven)
         over = {side.name: side.violation for side in sides if side.violation > allowance(side, _HOLDS)}
         done = not over and certificate.optimal
         if certificate.valid:  # holds to rounding: kept in case that more exact is not to be had
             spare = Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, tails)
-        if attempt == _RESTORATIONS + _REFINEMENTS:
+        if attempt == _RESTORATIONS + _REFINEMENTS or deadline.left() <= 0:
             break
         moved = False
         if not over and anchors < _ANCHORS:
             anchors, moved = anchors + 1, program.anchor(e, x)
         if done and not moved:
             break
+        if not moved and (certificate.worst_violation > _HOPELESS or certificate.gap > 100 * _HOPELESS):
+            break  # no rounding: another way is quicker than another try
         sharper = program.refine(e, x) or moved
         if not _retighten(tighten, sides, over) and not sharper:
             break
@@ -167,12 +254,7 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
         program.place(spare.trades)
         return spare
     with stages("certify"):
-        for swept in sweepings(e, x):  # trades below a dollar are a solver's rounding: dropped if the proof survives it
-            clean, clean_sides = certify(program, e, box, swept, tails)
-            if clean.valid:
-                x, certificate, sides = swept, clean, clean_sides
-                break
-        program.place(x)
+        x, certificate, sides = _without_dust(program, e, box, x, certificate, sides, tails, proven)
     return Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, tails)
 
 
@@ -229,14 +311,17 @@ class _NoAnswerError(Exception):
     """A solver gave nothing to certify; the text says what it gave."""
 
 
-def _run(program: Program, e: Exposures, box: Box, solver: str) -> Mapping[str, Any]:
+def _run(program: Program, e: Exposures, box: Box, solver: str, deadline: Deadline) -> Mapping[str, Any]:
     policy, problem = program.policy, program.problem
+    program.require_finite()
+    master = None if solver == OWN else solver
     try:
-        problem.solve(method="tail", tolerance=0.1 * policy.tolerance, master=None if solver == OWN else solver)
+        problem.solve(method="tail", tolerance=0.1 * policy.tolerance, master=master, time_limit=deadline.share())
     except cp.SolverError as error:
         raise _NoAnswerError(f"failed ({error})") from None
+    program.restore_duals()
     if problem.status in (cp.INFEASIBLE, cp.INFEASIBLE_INACCURATE):
-        raise infeasible(program, e, box)
+        raise infeasible(program, e, box, deadline)
     if problem.status in (cp.UNBOUNDED, cp.UNBOUNDED_INACCURATE):
         raise _NoAnswerError("said unbounded, but every trade has a limit")
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) or program.variables.buy.value is None:
@@ -244,17 +329,26 @@ def _run(program: Program, e: Exposures, box: Box, solver: str) -> Mapping[str, 
     return dict(problem.solver_stats.extra_stats or {})
 
 
-def infeasible(program: Program, e: Exposures, box: Box) -> InfeasibleError:
+def infeasible(program: Program, e: Exposures, box: Box, deadline: Deadline, *, proven: bool = False) -> InfeasibleError:
     """Which limits are violated at the closest point: the trades that minimise the sum of relative excesses.
 
     A solver's word is not enough: when the closest point meets every limit after all, the solver is said to have failed.
+    ``proven`` says that cuts, which no feasible trades violate, have none in common.
     """
     if program.added:
-        return InfeasibleError("no trade list meets every limit together with the added constraints")
+        nothing = np.zeros(e.n_candidates)
+        if proven or by_cuts(program, e, box, nothing, None, deadline, 1e-3).status == "infeasible":
+            return InfeasibleError("no trade list meets every limit together with the added constraints")
+        raise _NoAnswerError("said infeasible, but limits and added constraints can be met")
     elastic = Program(program.policy, e, elastic=True)
     elastic.switch(program.off)
     elastic.update(e, box)
-    elastic.problem.solve(method="tail", tolerance=1e-6)
+    try:
+        elastic.problem.solve(method="tail", tolerance=1e-6, time_limit=deadline.share())
+    except cp.SolverError as error:
+        if proven:
+            return InfeasibleError("no trade list meets every limit")
+        raise _NoAnswerError(f"said infeasible, and the closest point was not found ({error})") from None
     if elastic.variables.buy.value is None:
         return InfeasibleError("no trade list meets every limit")
     sides = elastic.sides(e, elastic.x())
@@ -271,6 +365,11 @@ def infeasible(program: Program, e: Exposures, box: Box) -> InfeasibleError:
 
 
 def _why(certificate: Certificate) -> str:
+    if certificate.feasible and certificate.objective < certificate.lower_bound and not certificate.optimal:
+        return (
+            f"objective {certificate.objective:.9g} lies below the proven bound {certificate.lower_bound:.9g}: "
+            "one of the two is wrong"
+        )
     if not certificate.feasible:
         return f"breaks {certificate.worst_limit} by {certificate.worst_violation:.2e} of its size"
     return f"may be {certificate.gap:.2e} (relative) from optimal, the policy allows {certificate.tolerance:.0e}"

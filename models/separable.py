@@ -24,12 +24,15 @@ class Separable:
     constant
     weights, kinks : (K, N)
         Change of slope and where it happens, per coordinate.
+    both : (N,) or None
+        What buying and selling a unit at once costs on top; nothing in f, where every trade is one or the other.
     """
 
     slope: np.ndarray
     constant: float = 0.0
     weights: np.ndarray | None = None
     kinks: np.ndarray | None = None
+    both: np.ndarray | None = None
 
     def __add__(self, other: Separable) -> Separable:
         return Separable(
@@ -37,6 +40,7 @@ class Separable:
             self.constant + other.constant,
             _stack(self.weights, other.weights),
             _stack(self.kinks, other.kinks),
+            self.both if other.both is None else other.both if self.both is None else self.both + other.both,
         )
 
     def scaled(self, factor: float) -> Separable:
@@ -44,7 +48,8 @@ class Separable:
         if factor < 0 and self.weights is not None:
             raise ValueError("a function with kinks times a negative number is not convex")
         weights = None if self.weights is None else self.weights * factor
-        return Separable(self.slope * factor, self.constant * factor, weights, self.kinks)
+        both = None if self.both is None else self.both * factor
+        return Separable(self.slope * factor, self.constant * factor, weights, self.kinks, both)
 
     def __call__(self, x: np.ndarray) -> float:
         """Value at x (N,)."""
@@ -54,16 +59,23 @@ class Separable:
         return total
 
     def minimum(self, lower: np.ndarray, upper: np.ndarray) -> float:
-        """Exact minimum over the finite box ``lower <= x <= upper``: where each coordinate's slope turns, clipped to it."""
+        """Exact minimum over the finite box ``lower <= x <= upper``."""
+        return self(self.minimiser(lower, upper))
+
+    def minimiser(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        """(N,) where the minimum over the box is: an end of it or a kink, whichever is least.
+
+        Holds for weights of either sign, which differences of such functions have.
+        """
         if self.weights is None or self.kinks is None:
-            return self(np.where(self.slope > 0, lower, upper))
+            return np.where(self.slope > 0, lower, upper)
         order = np.argsort(self.kinks, axis=0)
-        kinks = np.take_along_axis(self.kinks, order, axis=0)
-        slopes = self.slope + np.cumsum(np.take_along_axis(self.weights, order, axis=0), axis=0)
-        turned = slopes >= 0.0
-        turn = np.take_along_axis(kinks, turned.argmax(axis=0)[None, :], axis=0)[0]
-        turn = np.where(turned.any(axis=0), turn, upper)
-        return self(np.clip(np.where(self.slope >= 0, lower, turn), lower, upper))
+        turns = np.take_along_axis(self.weights, order, axis=0)
+        at = np.clip(np.take_along_axis(self.kinks, order, axis=0), lower, upper)
+        points = np.vstack([lower[None, :], at, upper[None, :]])
+        slopes = self.slope + np.vstack([np.zeros_like(lower)[None, :], np.cumsum(turns, axis=0)])
+        rise = np.vstack([np.zeros_like(lower)[None, :], np.cumsum(slopes * np.diff(points, axis=0), axis=0)])
+        return np.asarray(np.take_along_axis(points, rise.argmin(axis=0)[None, :], axis=0)[0])
 
 
 def _stack(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:

@@ -14,6 +14,7 @@ from hedgeopt import solve as solving
 from hedgeopt.exposing import expose
 from hedgeopt.masters import solver_order
 from hedgeopt.program import Program
+from hedgeopt.search import Found
 from hedgeopt.solve import solve_program
 
 
@@ -66,28 +67,32 @@ def test_osqp_takes_a_quadratic_program(toy_book: ho.Book, toy_market: ho.Market
     assert answer.certificate.objective == pytest.approx(best.certificate.objective, rel=3e-3)
 
 
+@pytest.mark.parametrize("cuts_help", [True, False])
 def test_solvers_fall_back_in_the_stated_order(
-    toy_book: ho.Book, toy_market: ho.Market, monkeypatch: pytest.MonkeyPatch
+    toy_book: ho.Book, toy_market: ho.Market, monkeypatch: pytest.MonkeyPatch, cuts_help: bool
 ) -> None:
     real = solving._run
     tried: list[str] = []
 
-    def first_two_fail(program: Program, e: object, box: object, solver: str) -> object:
+    def first_two_fail(program: Program, e: object, box: object, solver: str, deadline: object) -> object:
         tried.append(solver)
         if len(tried) == 1:
             raise solving._NoAnswerError("failed (injected)")
-        found = real(program, e, box, solver)
+        found = real(program, e, box, solver, deadline)
         if solver == tried[1] and len(set(tried)) == 2:
             program.variables.sell.value = program.variables.sell.value * 0.0  # a wrong point, called optimal
         return found
 
     monkeypatch.setattr(solving, "_run", first_two_fail)
+    if not cuts_help:
+        monkeypatch.setattr(solving, "by_cuts", lambda *args, **more: Found("nothing", np.zeros(0)))
     answer = small().propose(toy_book, toy_market)
     attempts = answer.statistics["attempts"]
-    assert [attempt["solver"] for attempt in attempts] == ["TAIL", "HIGHS", "CLARABEL"]
+    expected = ["TAIL", "HIGHS", "CUTS"] if cuts_help else ["TAIL", "HIGHS", "CUTS", "CLARABEL"]
+    assert [attempt["solver"] for attempt in attempts] == expected
     assert attempts[0]["status"] == "failed (injected)"
     assert attempts[1]["status"] != "certified"
-    assert attempts[2]["status"] == "certified"
+    assert attempts[-1]["status"] == "certified"
     assert answer.certificate.valid
 
 

@@ -34,7 +34,8 @@ class _BoundCost:
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         kinks = np.zeros((1, e.n_candidates))
-        return Separable(-e.cost_sell, 0.0, (e.cost_buy + e.cost_sell)[None, :], kinks)
+        both = e.cost_buy + e.cost_sell
+        return Separable(-e.cost_sell, 0.0, both[None, :], kinks, both)
 
 
 class TransactionCost(Term):

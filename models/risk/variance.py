@@ -29,19 +29,17 @@ class _BoundVariance:
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         n = e.n_candidates
-        matrix = np.column_stack([e.pnl * scale, e.base_pnl])
-        if e.probabilities is None:
-            matrix -= matrix.mean(axis=0)
-            matrix /= np.sqrt(len(matrix))
-        else:
-            matrix -= e.probabilities @ matrix
-            matrix *= np.sqrt(e.probabilities)[:, None]
-        r = np.linalg.qr(matrix, mode="r") if len(matrix) > n else matrix
+        r = _root(e, scale)
         square = np.zeros((n + 1, n + 1))
         square[: len(r)] = r
         square /= self._size
         put(self._factor, square[:, :n])
         put(self._offset, square[:, n])
+
+    def square(self, e: Exposures) -> tuple[np.ndarray, np.ndarray]:
+        """F (m, N) and f (m,) with variance ``|F x + f|^2`` at trades x, for proofs that keep the square."""
+        r = _root(e, np.ones(e.n_candidates))
+        return r[:, :-1], r[:, -1]
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
         pnl = e.base_pnl + e.pnl @ x
@@ -60,6 +58,18 @@ class _BoundVariance:
         centred = pnl - p @ pnl
         gradient = 2.0 * ((p * centred) @ e.pnl)
         return Separable(gradient, float(p @ centred**2 - gradient @ x))
+
+
+def _root(e: Exposures, scale: np.ndarray) -> np.ndarray:
+    """(m, N + 1) a root of the covariance of scenario P&L per scaled trade and of the book, m <= N + 1."""
+    matrix = np.column_stack([e.pnl * scale, e.base_pnl])
+    if e.probabilities is None:
+        matrix -= matrix.mean(axis=0)
+        matrix /= np.sqrt(len(matrix))
+    else:
+        matrix -= e.probabilities @ matrix
+        matrix *= np.sqrt(e.probabilities)[:, None]
+    return np.asarray(np.linalg.qr(matrix, mode="r")) if len(matrix) > e.n_candidates else matrix
 
 
 class Variance(Term):

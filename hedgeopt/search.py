@@ -1,0 +1,156 @@
+"""Bounds and trades by cuts, where solvers prove too little or find nothing that can be certified."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hedgeopt.certificate import FEASIBILITY, gap_unit, relative_violation
+from hedgeopt.cones import canonical, own_excess
+from hedgeopt.cuts import Cuts, Proof
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.program import Box, Program
+
+__all__ = ["Deadline", "Found", "by_cuts", "prove"]
+
+_ROUNDS = 60
+_SMALL = 1e-5
+"""Excess, relative, up to which a limit is tightened by it instead of cut once more."""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment after which no solver is begun, and the seconds until then."""
+
+    seconds: float
+    started: float = field(default_factory=time.perf_counter)
+
+    def left(self) -> float:
+        """Seconds left, not below nought."""
+        return max(self.seconds - (time.perf_counter() - self.started), 0.0)
+
+    def share(self) -> float:
+        """What one attempt may take: half of what is left, so that another can follow."""
+        return max(0.5 * self.left(), 0.1)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Trades and a bound; ``status`` is "found", "infeasible" (proven by cuts) or "nothing"."""
+
+    status: str
+    x: np.ndarray
+    bound: float = -np.inf
+    rounds: int = 0
+
+
+def prove(
+    program: Program, e: Exposures, box: Box, x: np.ndarray, tails: Mapping[int, np.ndarray], deadline: Deadline
+) -> float:
+    """A lower bound from the cuts at x alone: the duals of the last solve made good. -inf where there is none."""
+    own = canonical(program.added, program.variables) if program.added else None
+    cuts = Cuts(program, e, box, own, deadline.share())
+    cuts.add(x, tails)
+    found = cuts.solve()
+    return -np.inf if isinstance(found, str) else found.bound
+
+
+def by_cuts(
+    program: Program,
+    e: Exposures,
+    box: Box,
+    start: np.ndarray,
+    tails: Mapping[int, np.ndarray] | None,
+    deadline: Deadline,
+    goal: float,
+) -> Found:
+    """Cuts until trades and bound are within ``goal`` of each other, or nothing gets better.
+
+    Parameters
+    ----------
+    start
+        (N,) trades to begin from.
+    tails
+        Tail weights that belong to ``start``; None when it is no solver's.
+    """
+    own = canonical(program.added, program.variables) if program.added else None
+    cuts = Cuts(program, e, box, own, deadline.share())
+    cuts.add(start, tails)
+    bound, best, best_value = -np.inf, start, np.inf
+    tighten: dict[tuple[int, int], float] = {}
+    inwards, proof = 0.0, None
+    idle = 0
+    if not any(_excesses(program, e, start)):
+        best_value = program.objective_value(e, start)
+    for rounds in range(1, _ROUNDS + 1):
+        found = cuts.solve(tighten, inwards)
+        if isinstance(found, str):
+            if proof is None and found == "infeasible":
+                return Found("infeasible", start, -np.inf, rounds)
+            if not tighten and not inwards:
+                break
+            tighten, inwards = {}, 0.0  # tightened too far
+            idle += 1
+            if idle > 3:
+                break
+            continue
+        proof = found
+        improved = found.bound > bound + 1e-3 * goal * gap_unit(program, found.bound)
+        bound = max(bound, found.bound)
+        over, own_over = _excesses(program, e, found.x)
+        if not over and not own_over:
+            value = program.objective_value(e, found.x)
+        elif np.isfinite(best_value):
+            found, value = _between(program, e, best, found)
+        else:
+            value = np.inf
+        if value < best_value:
+            best, best_value, improved = found.x, value, True
+            found.save(program)
+        near = np.isfinite(best_value) and best_value - bound <= goal * gap_unit(program, best_value)
+        if near or deadline.left() <= 0:
+            break
+        before = cuts.count
+        cuts.add(found.x)
+        for place, (amount, relative) in over.items():
+            if relative <= _SMALL:
+                tighten[place] = 1.5 * tighten.get(place, 0.0) + 1.05 * amount
+        if 0 < own_over <= _SMALL:
+            inwards = 2.0 * inwards + 2.0 * own_over
+        idle = 0 if improved or cuts.count > before else idle + 1
+        if idle > 3:
+            break
+    status = "found" if np.isfinite(best_value) or proof is not None else "nothing"
+    if not np.isfinite(best_value) and proof is not None:
+        best = proof.x
+        proof.save(program)
+    return Found(status, best, bound, rounds)
+
+
+def _excesses(program: Program, e: Exposures, x: np.ndarray) -> tuple[dict[tuple[int, int], tuple[float, float]], float]:
+    """Limits that trades x exceed by more than rounding, absolute and relative; and the worst of the user's own."""
+    over = {}
+    for number, limit in enumerate(program.limits):
+        for k, side in enumerate(limit.sides(e, x)):
+            relative = relative_violation(side)
+            if relative > 0.5 * FEASIBILITY:
+                over[number, k] = side.violation, relative
+    own = [excess for _, excess in own_excess(program.added, program.variables, x / program.scale)]
+    worst = max(own, default=0.0)
+    return over, worst if worst > 0.5 * FEASIBILITY else 0.0
+
+
+def _between(program: Program, e: Exposures, inside: np.ndarray, found: Proof) -> tuple[Proof, float]:
+    """The farthest trades from ``inside`` towards the cuts' optimum that meet every limit: feasible sets are convex."""
+    low, high = 0.0, 1.0
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        over, own = _excesses(program, e, (1.0 - middle) * inside + middle * found.x)
+        low, high = (low, middle) if over or own else (middle, high)
+        if high - low < 1e-9:
+            break
+    x = (1.0 - low) * inside + low * found.x
+    return Proof(found.bound, x, found.duals), program.objective_value(e, x)

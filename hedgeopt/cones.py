@@ -32,6 +32,7 @@ __all__ = ["OwnRows", "canonical", "check_own", "own_excess", "own_sizes", "repa
 _FAR = 1e3
 """Variables of the user's own are taken to stay within so many times their size at the solution."""
 _TRIES = 30
+_STEEP = 20.0
 _HOLDS = 1e-9
 
 
@@ -261,7 +262,7 @@ def repaired(rows: OwnRows, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             best, least = y, size
         if size <= 1e-15 * max(1.0, float(np.abs(y).max(initial=0.0))):
             break
-        weight = _room(rows, y) ** 2
+        weight = np.minimum(_room(rows, y), 1e100) ** 2
         gram = sp.csc_array((own.T * weight) @ own)
         gram = gram + sp.eye_array(gram.shape[0], format="csc") * (1e-15 * float(abs(gram).max() or 1.0))
         try:
@@ -321,8 +322,11 @@ def _into_dual_exp(part: np.ndarray) -> np.ndarray:
     u, v, w = (float(value) for value in part)
     if u < 0:
         exponent = v / u - 1.0
-        if exponent < 600.0:
-            return np.array([u, v, max(w, -u * float(np.exp(exponent)) * (1 + 1e-15), 0.0)])
+        if exponent > _STEEP:  # moving w would take it out of sight: v moves instead
+            w = max(w, -u)
+            v = u * (1.0 + float(np.log(w / -u))) * (1 - 1e-15)
+            exponent = v / u - 1.0
+        return np.array([u, v, max(w, -u * float(np.exp(exponent)) * (1 + 1e-15))])
     return np.array([0.0, max(v, 0.0), max(w, 0.0)])
 
 

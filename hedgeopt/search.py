@@ -39,12 +39,16 @@ class Deadline:
 
 @dataclass(frozen=True)
 class Found:
-    """Trades and a bound; ``status`` is "found", "infeasible" (proven by cuts) or "nothing"."""
+    """Trades and a bound; ``status`` is "found", "infeasible" (proven by cuts) or "nothing".
+
+    ``feasible`` says that the trades meet every limit.
+    """
 
     status: str
     x: np.ndarray
     bound: float = -np.inf
     rounds: int = 0
+    feasible: bool = False
 
 
 def prove(
@@ -88,9 +92,9 @@ def by_cuts(
     for rounds in range(1, _ROUNDS + 1):
         found = cuts.solve(tighten, inwards)
         if isinstance(found, str):
-            if proof is None and found == "infeasible":
-                return Found("infeasible", start, -np.inf, rounds)
             if not tighten and not inwards:
+                if found == "infeasible" and not np.isfinite(best_value):
+                    return Found("infeasible", start, -np.inf, rounds)
                 break
             tighten, inwards = {}, 0.0  # tightened too far
             idle += 1
@@ -127,7 +131,7 @@ def by_cuts(
     if not np.isfinite(best_value) and proof is not None:
         best = proof.x
         proof.save(program)
-    return Found(status, best, bound, rounds)
+    return Found(status, best, bound, rounds, bool(np.isfinite(best_value)))
 
 
 def _excesses(program: Program, e: Exposures, x: np.ndarray) -> tuple[dict[tuple[int, int], tuple[float, float]], float]:

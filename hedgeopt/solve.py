@@ -335,11 +335,15 @@ def infeasible(program: Program, e: Exposures, box: Box, deadline: Deadline, *, 
     A solver's word is not enough: when the closest point meets every limit after all, the solver is said to have failed.
     ``proven`` says that cuts, which no feasible trades violate, have none in common.
     """
+    if not proven:
+        found = by_cuts(program, e, box, np.zeros(e.n_candidates), None, deadline, np.inf)
+        if found.feasible:
+            raise _NoAnswerError("said infeasible, but its limits can be met")
+        proven = found.status == "infeasible"
     if program.added:
-        nothing = np.zeros(e.n_candidates)
-        if proven or by_cuts(program, e, box, nothing, None, deadline, 1e-3).status == "infeasible":
+        if proven:
             return InfeasibleError("no trade list meets every limit together with the added constraints")
-        raise _NoAnswerError("said infeasible, but limits and added constraints can be met")
+        raise _NoAnswerError("said infeasible together with the added constraints, which was not proven")
     elastic = Program(program.policy, e, elastic=True)
     elastic.switch(program.off)
     elastic.update(e, box)

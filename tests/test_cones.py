@@ -51,8 +51,12 @@ KINDS = {
         cp.sum(cp.power(cp.abs(cp.multiply(w, p.trades)), 1.5)) <= (np.abs(share * at) ** 1.5).sum()
     ],
     "new variables": lambda p, w, share, at: levels(cp.multiply(w, p.trades), share * np.abs(at).sum()),
-    "geometric mean": lambda p, w, share, at: [cp.geo_mean(1.0 + cp.multiply(w[:3], p.buys[:3])) >= 1.01],
+    "geometric mean": lambda p, w, share, at: grown(cp.multiply(w, p.buys)[np.flatnonzero(at <= 0)[:3]]),
 }
+
+
+def grown(bought: cp.Expression) -> list[cp.Constraint]:
+    return [cp.geo_mean(1.0 + bought) >= 1.01]
 
 
 def levels(x: cp.Expression, most: float) -> list[cp.Constraint]:

@@ -42,7 +42,8 @@ def judge(case: Any, reference: Any, rest: Any) -> Verdict:
         except ho.CertificateError as error:
             said = f"refused: {error}"
     seconds = time.perf_counter() - start
-    truth = reference.solve(e, policy.minimize, rest(policy), box.lower, box.upper, case.own, case.unit)
+    anchor = None if solution is None else solution.trades
+    truth = reference.solve(e, policy.minimize, rest(policy), box.lower, box.upper, case.own, case.unit, anchor)
     slack = truth.error * case.unit
     if solution is None:
         if truth.status == "infeasible":

@@ -37,8 +37,8 @@ class Answer:
 class Whole:
     """Variables ``buy`` and ``sell`` (N,) as shares of the trade limits, and every term and limit on them."""
 
-    def __init__(self, e: Exposures, lower: np.ndarray, upper: np.ndarray) -> None:
-        self.e = e
+    def __init__(self, e: Exposures, lower: np.ndarray, upper: np.ndarray, anchor: np.ndarray | None = None) -> None:
+        self.e, self.anchor = e, anchor
         n = e.n_candidates
         self.scale = np.maximum(np.maximum(-lower, upper), 0.0)
         self.scale[self.scale == 0] = 1.0
@@ -200,6 +200,8 @@ class Whole:
         moves = np.where((place != 0).any(axis=1))[0]
         z = place @ cp.multiply(self.scale, self.net) + held
         still = np.setdiff1d(np.arange(len(mine)), moves)
+        if encoding.anchored:
+            encoding = encoding.at(held if self.anchor is None else held + place @ self.anchor)
         total: Any = encoding.constant
         size = np.abs(held)
         for r in still:
@@ -214,7 +216,7 @@ class Whole:
             total += cp.sum(cp.multiply(encoding.short[moves], cp.pos(-z[moves])))
             if encoding.quadratic[moves].any():
                 total += cp.sum_squares(cp.multiply(np.sqrt(encoding.quadratic[moves]), z[moves]))
-        if encoding.blocks:
+        if encoding.blocks or encoding.ramps:
             units = np.stack([self.units(account, a) for a in range(len(e.assets))])
             posted = (units * self.scale) @ self.net + e.collateral[account]
             y = cp.hstack([z, posted])
@@ -225,6 +227,25 @@ class Whole:
                     values = [group.lines[:, line] @ y[group.columns] + group.constants[:, line] for line in range(lines)]
                     each.append(cp.maximum(*values) if lines > 1 else values[0])
                 total += cp.max(sum(each))
+            for ramp in encoding.ramps:
+                row = np.concatenate([ramp.row, np.zeros(y.size - len(ramp.row))])
+                amount = cp.abs(row @ y)
+                if ramp.flat:
+                    total += ramp.flat_rate * amount
+                    continue
+                # above the threshold: a square up to the kink, its tangent beyond
+                square, line = cp.Variable(nonneg=True), cp.Variable(nonneg=True)
+                size = max(ramp.kink, 1.0)
+                if self.b.value is not None:  # evaluated, not solved
+                    over = max(float(amount.value) - ramp.threshold, 0.0)
+                    square.value = min(over, ramp.kink - ramp.threshold) / size
+                    line.value = max(over - (ramp.kink - ramp.threshold), 0.0) / size
+                self.rows += [
+                    amount / size - ramp.threshold / size <= square + line,
+                    square <= (ramp.kink - ramp.threshold) / size,
+                ]
+                total += ramp.rate * size**2 * cp.square(square) + ramp.rate * ramp.threshold * size * square
+                total += ramp.rate * (2.0 * ramp.kink - ramp.threshold) * size * line
         return total
 
     def cover(
@@ -310,7 +331,8 @@ class Whole:
             self.rows.append(-(self.units(k, a) * self.scale / size) @ self.net <= have / size)
         for k in sorted(set(links.source.tolist())):
             start = e.margins.encoding(k, "initial", counted=1.0)
-            need = start(e.rows.quantity[e.margins.rows[k]], e.collateral[k])
+            held = e.rows.quantity[e.margins.rows[k]]
+            need = start.at(held)(held, e.collateral[k])
             short = max(need - float(e.equity[k]), 0.0)
             self.cover([k], None, 1.0, -short, lambda k: e.margins.encoding(k, "initial", counted=1.0))
 
@@ -374,12 +396,14 @@ def solve(
     upper: np.ndarray,
     own: Own | None = None,
     unit: float = 1.0,
+    anchor: np.ndarray | None = None,
 ) -> Answer:
     """Optimum of the weighted terms ``minimize`` under ``rules`` (no boxes: they are in lower and upper), HiGHS or Clarabel.
 
-    ``unit`` is the size of the objective, which the solver sees divided by it.
+    ``unit`` is the size of the objective, which the solver sees divided by it; ``anchor`` the trades at which margin rules
+    that are not convex are exact.
     """
-    whole = Whole(e, lower, upper)
+    whole = Whole(e, lower, upper, anchor)
     for part in minimize:
         if part.term.kind == "margin":
             whole.caps(whole.accounts(part.term.venue, part.term.account))

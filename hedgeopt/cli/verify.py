@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from hedgeopt.cli.inputs import MarketOptions, override, print_json, read_holdings
 from hedgeopt.cli.run import progress
+from hedgeopt.cli.streams import output
 from hedgeopt.verify import Verdict
 
 __all__ = ["verify"]
@@ -35,7 +35,7 @@ def verify(
     if json:
         print_json(verdict.to_dict())
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in _words(proposal, verdict)))
+        output().write("".join(f"{line}\n" for line in _words(proposal, verdict)))
     return verdict.exit_code
 
 

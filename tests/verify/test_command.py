@@ -34,17 +34,17 @@ def _inputs(folder: Path) -> list[object]:
     return [word for option, name in files.items() for word in (option, folder / name)]
 
 
-def test_the_example_of_another_process_is_valid(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_of_another_process_is_valid(example: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = ["verify", example / "proposal.json", *_inputs(example), "--scenarios", 2_000]
     assert guarded([str(word) for word in words]) == 0
-    assert "valid" in capsys.readouterr().out
+    assert "valid" in capfd.readouterr().out
     assert guarded([str(word) for word in [*words, "--json"]]) == 0
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(capfd.readouterr().out)
     assert told["valid"] is True
     assert told["gap"] <= told["tolerance"]
 
 
-def test_exit_codes(example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exit_codes(example: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     told = json.loads((example / "proposal.json").read_text(encoding="utf-8"))
     options = [str(word) for word in [*_inputs(example), "--scenarios", 2_000]]
 
@@ -61,6 +61,6 @@ def test_exit_codes(example: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert code(told | {"proof": None}) == 2
     assert code(told | {"trades": [told["trades"][0] | {"quantity": "12"}]}) == 2
     assert guarded(["verify", str(example / "proposal.json"), *options[:-1], "1000"]) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
+    lines = capfd.readouterr().err.strip().splitlines()
     assert len(lines) == 4  # one line each
     assert "policy.scenarios.count" in lines[-1]

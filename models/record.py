@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
@@ -16,7 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 __all__ = ["LARGEST", "Record"]
 
 LARGEST = 1e18
-"""Largest absolute value of a number in an input."""
+"""Largest absolute value of a number in an input, unless its field names a larger bound."""
 
 _NO_SCHEMAS = ("metadata", "default", "serialization")
 _NO_SCHEMAS = ("metadata", "default", "serialization")
@@ -32,7 +33,8 @@ def _strict(schema: Any) -> Any:
         return schema
     kind = schema.get("type")
     if kind in ("float", "int"):
-        return core_schema.no_info_before_validator_function(_number, {**schema, "strict": True})
+        largest = max(LARGEST, schema.get("le", 0.0), schema.get("lt", 0.0))
+        return core_schema.no_info_before_validator_function(partial(_number, largest), {**schema, "strict": True})
     if kind == "bool":
         return {**schema, "strict": True}
     if kind == "datetime":
@@ -42,14 +44,14 @@ def _strict(schema: Any) -> Any:
     return {key: value if key in _NO_SCHEMAS else _strict(value) for key, value in schema.items()}
 
 
-def _number(value: Any) -> Any:
+def _number(largest: float, value: Any) -> Any:
     """Python numbers as they are, numpy's as Python's; what is too large to be meant is refused."""
     if type(value) is not float and type(value) is not int:
         if not hasattr(value, "dtype") or getattr(value, "shape", None) != ():
             return value  # the strict number behind this says what is wrong
         value = value.item()
-    if not -LARGEST <= value <= LARGEST and not _not_finite(value):
-        raise ValueError(f"is beyond {LARGEST:g}: no book holds that much, check the unit")
+    if not -largest <= value <= largest and not _not_finite(value):
+        raise ValueError(f"is beyond {largest:g}: no book holds that much, check the unit")
     return value
 
 

@@ -212,14 +212,14 @@ def test_nothing_half_written_when_the_disk_fills(files, tmp_path, capsys, monke
     out = tmp_path / "out"
     out.mkdir()
     (out / "proposal.json").write_text("yesterday")
-    replace = Path.replace
+    replace = os.replace
 
-    def full(self: Path, target: Path) -> Path:
+    def full(source: Path, target: Path) -> None:
         if Path(target).name == "proposal.html":
             raise OSError(28, "No space left on device")
-        return replace(self, target)
+        replace(source, target)
 
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     assert main(given(files, "solve", "--out", out)) == 2
     assert "No space left" in one_line(capsys.readouterr().err)
     assert [path.name for path in out.iterdir()] == ["proposal.json"]

@@ -26,7 +26,7 @@ class Ticks(Record):
 
     lower: int = Field(ge=-_LAST_TICK, le=_LAST_TICK)
     upper: int = Field(ge=-_LAST_TICK, le=_LAST_TICK)
-    liquidity: int = Field(gt=0, description="raw, as stored on chain")
+    liquidity: int = Field(gt=0, lt=2**128, description="raw, as stored on chain")
     decimals0: int = Field(ge=0, le=36, description="decimals of token0")
     decimals1: int = Field(ge=0, le=36, description="decimals of token1")
     base_is_token0: bool
@@ -72,7 +72,9 @@ class Concentrated(LiquidityPosition):
     kind: Literal["amm_concentrated"] = "amm_concentrated"
     liquidity: Positive = Field(default=1.0, description="L in units of sqrt(base * quote)")
     lower_price: Positive = Field(description="quote per base at which it is all base")
-    upper_price: Positive = Field(description="quote per base at which it is all quote")
+    upper_price: float = Field(
+        gt=0, le=1e60, description="quote per base at which it is all quote; a full range ends at 3e50"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -17,7 +17,7 @@ there is refused with one line that names file, column, row and fix.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,10 @@ from hedgeopt.errors import InputError
 from hedgeopt.market import Market
 from hedgeopt.market_moment import one_moment
 from hedgeopt.market_rows import market_from_rows, refuse
-from hedgeopt.venues.deribit_summary import as_chain
+from hedgeopt.models.record import LARGEST
+from hedgeopt.regular import parse_moment
+from hedgeopt.table_file import moments, numbers, read_table, wrong_numbers
+from hedgeopt.venues.deribit_summary import COLUMNS, as_chain
 
 __all__ = ["read_market"]
 
@@ -61,6 +64,7 @@ _MARKS = {
         "term_mark_price_final": "mark_price",
     },
 }
+_KNOWN = {*_REQUIRED, *_OPTIONAL, *COLUMNS, *(name for names in _MARKS.values() for name in names)}
 _INDEX_DRIFT = 0.005
 _MARKS_WITHIN = pd.Timedelta(minutes=5)
 
@@ -99,10 +103,13 @@ def read_market(
     """
     if not paths:
         raise InputError("no market file given")
-    moment = None if at is None else _moment(at)
+    for asset, price in (prices or {}).items():
+        if not 0.0 < price <= LARGEST:
+            raise InputError("must be a positive number of USD", field=f"price of {asset}", value=price)
+    moment = None if at is None else pd.Timestamp(parse_moment(at, "at"))
     window = _seconds(window_seconds)
     notes: list[str] = []
-    tables = [(Path(path), as_chain(_load(Path(path)))) for path in paths]
+    tables = [(Path(path), as_chain(read_table(path, "market", columns=_KNOWN))) for path in paths]
     if invert_marks:
         tables = [(path, _with_vol_column(frame)) for path, frame in tables]
     chains = [(path, frame) for path, frame in tables if _kind(path, frame) == "chain"]
@@ -124,42 +131,10 @@ def read_market(
     return market_from_rows(rows, {**index, **(prices or {})}, venue, source, tuple(notes), invert=invert_marks)
 
 
-def _moment(at: datetime | str) -> pd.Timestamp:
-    try:
-        stamp = pd.Timestamp(at)
-    except ValueError:
-        raise InputError("is not a date and time", field="at", value=at, fix="write 2026-02-05T21:29:37Z") from None
-    return stamp.tz_localize(UTC) if stamp.tzinfo is None else stamp.tz_convert(UTC)
-
-
 def _seconds(window: float) -> pd.Timedelta:
     if not 0.0 < window < 1e9:  # NaN too
         raise InputError("must be a positive number of seconds", field="window_seconds", value=window, fix="such as 300")
     return pd.Timedelta(seconds=window)
-
-
-def _load(path: Path) -> pd.DataFrame:
-    try:
-        if not path.exists():
-            raise InputError("market file not found", file=path)
-        if path.is_dir():
-            raise InputError("is a folder, not a market file", file=path)
-        if path.suffix == ".parquet":
-            frame = pd.read_parquet(path)
-        elif path.suffix in (".csv", ".gz"):
-            frame = pd.read_csv(path, low_memory=False)
-        else:
-            raise InputError("is neither .csv nor .parquet", file=path)
-    except InputError:
-        raise
-    except pd.errors.EmptyDataError:
-        raise InputError("is empty", file=path, fix="give a chain with one row per instrument") from None
-    except PermissionError:
-        raise InputError("cannot be read: permission denied", file=path) from None
-    except (ValueError, OSError) as error:  # pandas and pyarrow raise these on garbage and on truncated files
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"cannot be read as {path.suffix[1:]}: {reason}", file=path, fix="is it truncated?") from None
-    return frame
 
 
 def _with_vol_column(frame: pd.DataFrame) -> pd.DataFrame:
@@ -188,10 +163,11 @@ def _typed(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
         if column not in frame.columns:
             frame[column] = np.nan
     for column in _NUMBERS:
-        numbers = pd.to_numeric(frame[column], errors="coerce").astype(float)
-        refuse(path, frame, numbers.isna() & frame[column].notna(), column, "is not a number")
-        refuse(path, frame, np.isinf(numbers), column, "is not finite")
-        frame[column] = numbers
+        read = numbers(frame[column])
+        refuse(path, frame, wrong_numbers(frame[column], read), column, "is not a number")
+        refuse(path, frame, np.isinf(read), column, "is not finite")
+        refuse(path, frame, read.abs() > LARGEST, column, f"is beyond {LARGEST:g}", "check the unit")
+        frame[column] = read
     for column in ("instrument_name", "currency"):
         frame[column] = frame[column].astype("object")
         refuse(path, frame, frame[column].isna(), column, "is empty")
@@ -202,11 +178,9 @@ def _typed(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _times(path: Path, frame: pd.DataFrame, column: str, *, required: bool) -> pd.Series:
-    values = frame[column]
-    values = values.astype("object") if isinstance(values.dtype, pd.CategoricalDtype) else values
-    times = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601" if values.dtype.kind != "M" else None)
-    bad = times.isna() if required else times.isna() & values.notna()
-    refuse(path, frame, bad, column, "is not a date and time")
+    times = moments(frame[column])
+    bad = times.isna() if required else times.isna() & frame[column].notna()
+    refuse(path, frame, bad, column, "is not a date and time of the years 2000 to 2200")
     return times
 
 

@@ -11,7 +11,7 @@ from hedgeopt.errors import InputError
 
 __all__ = ["advice", "require_known"]
 
-_MOST = 12
+_MOST, _WIDEST = 12, 150
 
 
 def advice(name: str, known: Iterable[str]) -> str:
@@ -23,8 +23,11 @@ def advice(name: str, known: Iterable[str]) -> str:
         return "none is known"
     folded = {one.casefold(): one for one in reversed(names)}
     near = difflib.get_close_matches(str(name).casefold(), list(folded), n=1, cutoff=0.6)
-    rest = f", … ({len(names)} in all)" if len(names) > _MOST else ""
-    listed = f"known: {', '.join(names[:_MOST])}{rest}"
+    shown = names[:_MOST]
+    while len(shown) > 3 and len(", ".join(shown)) > _WIDEST:
+        shown.pop()
+    rest = f", … ({len(names)} in all)" if len(names) > len(shown) else ""
+    listed = f"known: {', '.join(shown)}{rest}"
     return f"did you mean {folded[near[0]]!r}? {listed}" if near else listed
 
 

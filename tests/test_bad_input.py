@@ -188,13 +188,13 @@ def test_non_finite_quantity(case, text):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda book: book.pop("accounts"), ("accounts", "required")),
+        (lambda book: book.pop("accounts"), ("accounts", "is missing")),
         (lambda book: book.update(accounts=[]), ("accounts",)),
         (lambda book: book.update(colour="red"), ("colour",)),
         (lambda book: book["accounts"][0].pop("venue"), ("accounts.0.venue",)),
         (lambda book: book["accounts"][0]["positions"][0].update(quantity="many"), ("quantity", "many")),
-        (lambda book: book["accounts"][0]["positions"][0].pop("quantity"), ("quantity", "required")),
-        (lambda book: book.update(timestamp="2026-03-06T10:00:00"), ("timestamp", "timezone")),
+        (lambda book: book["accounts"][0]["positions"][0].pop("quantity"), ("quantity", "is missing")),
+        (lambda book: book.update(timestamp="2026-03-06T10:00:00"), ("timestamp", "time zone")),
         (lambda book: book["accounts"][0].update(venue="binance"), ("binance", "deribit")),
         (lambda book: book["accounts"][0]["positions"][0].update(instrument={"kind": "teapot"}), ("teapot",)),
     ],
@@ -258,7 +258,7 @@ def test_contradictory_limits_say_which(case):
         ('kind = "parametric"', 'kind = "tea_leaves"', ("scenarios", "tea_leaves")),
         ('kind = "parametric"', 'kind = "historical"\nprices = "nowhere.csv"', ("nowhere.csv", "not found")),
         ("max_quote_age_seconds = 600", "max_quote_age_seconds = -1", ("max_quote_age_seconds",)),
-        ("[[minimize]]\nterm = { kind", "[[maximize]]\nterm = { kind", ("minimize", "required")),
+        ("[[minimize]]\nterm = { kind", "[[maximize]]\nterm = { kind", ("minimize", "is missing")),
     ],
 )
 def test_bad_policy(case, old, new, words):

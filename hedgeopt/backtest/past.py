@@ -13,6 +13,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.scenarios.history import TIMES, parse_times
+from hedgeopt.table_file import read_table
 
 __all__ = ["REPLAY", "as_known"]
 
@@ -44,9 +45,7 @@ def as_known(settings: Any, moment: datetime, history: Callable[[], pd.DataFrame
 
 
 def _cut(path: Path, moment: pd.Timestamp, folder: str) -> str:
-    if not path.is_file():
-        raise InputError("history not found", file=path, field="scenarios")
-    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    frame = read_table(path, "history", field="scenarios")
     if frame.index.name and str(frame.index.name).lower() in TIMES:
         frame = frame.reset_index()
     when = next((column for column in frame.columns if str(column).lower() in TIMES), None)

@@ -12,6 +12,8 @@ import pandas as pd
 
 from hedgeopt.backtest.data import rules
 from hedgeopt.errors import InputError
+from hedgeopt.models.record import LARGEST
+from hedgeopt.table_file import moments, numbers, read_table, wrong_numbers
 
 __all__ = ["FundingRate", "dataset", "index_history", "mark_table", "time_scalar"]
 
@@ -31,16 +33,21 @@ def mark_table(paths: Sequence[Path]) -> pd.DataFrame:
     """
     tables = []
     for path in paths:
-        if not path.is_file():
-            raise InputError("marks file not found", file=path)
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        frame = read_table(path, "marks")
         signature = next((name for name in _MARKS if name in frame.columns), None)
         if signature is None:
             raise InputError("holds no marks", file=path, fix=f"it needs a column {' or '.join(_MARKS)}")
         when, asset, name = _MARKS[signature]
-        times = pd.to_datetime(frame[when], utc=True, format=None if frame[when].dtype.kind == "M" else "ISO8601")
+        for column in (when, asset, name):
+            if column not in frame.columns:
+                raise InputError(f"column {column!r} is missing", file=path, fix=f"it stands beside {signature}")
+        times, marks = moments(frame[when]), numbers(frame[signature])
+        _refuse(path, frame, name, when, times.isna(), "is not a date and time of the years 2000 to 2200")
+        _refuse(path, frame, name, name, frame[name].isna(), "is empty")
+        _refuse(path, frame, name, signature, wrong_numbers(frame[signature], marks), "is not a number")
+        _refuse(path, frame, name, signature, marks.abs() > LARGEST, f"is beyond {LARGEST:g}")
         columns = {"time": times, "asset": frame[asset].astype(object), "name": frame[name].astype(object)}
-        table = pd.DataFrame({**columns, "mark": frame[signature].astype(float)})
+        table = pd.DataFrame({**columns, "mark": marks})
         twice = table.duplicated(["time", "name"])
         if twice.any():
             row = table[twice].iloc[0]
@@ -50,6 +57,13 @@ def mark_table(paths: Sequence[Path]) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame({"time": pd.DatetimeIndex([], tz="UTC"), "asset": [], "name": [], "mark": []})
     return pd.concat(tables, ignore_index=True).sort_values("time", kind="stable", ignore_index=True)
+
+
+def _refuse(path: Path, frame: pd.DataFrame, label: str, column: str, bad: pd.Series, problem: str) -> None:
+    """Name the first row where ``bad`` holds, by its ``label``."""
+    if bad.any():
+        row = frame.iloc[int(np.argmax(bad.to_numpy()))]
+        raise InputError(f"{problem} in the row of {row[label]}", file=path, field=column, value=str(row[column]))
 
 
 @dataclass(frozen=True)
@@ -68,17 +82,24 @@ class FundingRate:
             return cls("fixed", float(how))
         if how == "premium":
             return cls("premium", venue=venue)
-        path = Path(how)
-        if not path.is_file():
+        path, field = Path(how), f"replay.funding.{asset}"
+        try:
+            frame = read_table(path, "funding", field=field)
+        except InputError as error:
+            if error.fix is not None:
+                raise
             fix = 'give a number, "premium" or a CSV'
-            raise InputError("funding file not found", file=path, field=f"replay.funding.{asset}", fix=fix)
-        frame = pd.read_csv(path)
-        times = pd.to_datetime(frame.iloc[:, 0], utc=True, format="ISO8601")
+            raise InputError(error.problem, file=path, field=field, value=error.value, fix=fix) from None
+        first = str(frame.columns[0])
+        times = moments(frame[first])
+        _refuse(path, frame, first, first, times.isna(), "is not a date and time of the years 2000 to 2200")
         column = next((c for c in frame.columns[1:] if "funding" in str(c).lower() or "rate" in str(c).lower()), None)
         if column is None:
             raise InputError("holds no column of rates", file=path, fix="name it funding_rate (decimals per 8 hours)")
         unit = 0.01 if "pct" in str(column).lower() or "percent" in str(column).lower() else 1.0
-        series = pd.Series(unit * frame[column].to_numpy(float), pd.DatetimeIndex(times)).sort_index()
+        rates = numbers(frame[column])
+        _refuse(path, frame, first, str(column), ~(rates.abs() <= LARGEST), "is not a finite number")
+        series = pd.Series(unit * rates.to_numpy(float), pd.DatetimeIndex(times)).sort_index()
         return cls("series", series=series)
 
     def at(self, stamp: pd.Timestamp, mark: float, index: float) -> float:

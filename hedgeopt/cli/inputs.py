@@ -6,12 +6,12 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
+from hedgeopt.regular import parse_moment
 
 if TYPE_CHECKING:
     from hedgeopt.book import Book
@@ -68,11 +68,7 @@ def read_holdings(path: Path, as_of: str | None) -> Book:
     book = read_book(path)
     if as_of is None:
         return book
-    try:
-        moment = datetime.fromisoformat(as_of)
-    except ValueError:
-        raise InputError("is not a date and time", field="--as-of", value=as_of, fix="write 2026-02-05T21:29:37Z") from None
-    return book.model_copy(update={"timestamp": moment if moment.tzinfo else moment.replace(tzinfo=UTC)})
+    return book.model_copy(update={"timestamp": parse_moment(as_of, "--as-of")})
 
 
 def read_rules(path: Path | None) -> Policy:

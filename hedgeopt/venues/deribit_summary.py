@@ -15,12 +15,16 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.pricing.option import Option
+from hedgeopt.table_file import numbers, wrong_numbers
 from hedgeopt.venues.deribit_names import parse_name
 
-__all__ = ["as_chain"]
+__all__ = ["COLUMNS", "as_chain"]
 
 _SIGNATURE = {"creation_timestamp", "estimated_delivery_price", "instrument_name", "mark_price"}
+_FIRST, _LAST = 946_684_800_000, 7_258_118_400_000  # milliseconds: the years 2000 and 2200
 _QUOTED = ("bid_price", "ask_price", "mark_price", "underlying_price", "open_interest", "volume", "funding_8h")
+COLUMNS = (*sorted(_SIGNATURE), *_QUOTED, "mark_iv")
+"""Columns of a book summary that are used."""
 
 
 def as_chain(frame: pd.DataFrame) -> pd.DataFrame:
@@ -30,7 +34,7 @@ def as_chain(frame: pd.DataFrame) -> pd.DataFrame:
     items = [_parsed(name) for name in frame["instrument_name"]]
     options = [isinstance(item, Option) for item in items]
     chain = frame[[column for column in _QUOTED if column in frame.columns]].copy()
-    chain["timestamp"] = pd.to_datetime(frame["creation_timestamp"], unit="ms", utc=True)
+    chain["timestamp"] = _from_milliseconds(frame["creation_timestamp"])
     chain["currency"] = [getattr(item, "underlying", getattr(item, "asset", None)) for item in items]
     chain["instrument_name"] = frame["instrument_name"]
     chain["option_type"] = [item.right if known else None for item, known in zip(items, options, strict=True)]
@@ -42,8 +46,19 @@ def as_chain(frame: pd.DataFrame) -> pd.DataFrame:
     if "underlying_price" not in chain:
         chain["underlying_price"] = np.nan
     if "mark_iv" in frame.columns:
-        chain["mark_iv"] = frame["mark_iv"] / 100.0
+        percent = numbers(frame["mark_iv"])
+        chain["mark_iv"] = (percent / 100.0).where(
+            ~wrong_numbers(frame["mark_iv"], percent), frame["mark_iv"].astype("object")
+        )
     return chain
+
+
+def _from_milliseconds(stamps: pd.Series) -> pd.Series:
+    """UTC times; what is no count of milliseconds of our time stays as it is, for the reader to name its row."""
+    count = numbers(stamps)
+    near = (count > _FIRST) & (count < _LAST)
+    times = pd.to_datetime(count.where(near), unit="ms", utc=True)
+    return times if near.all() else times.astype("object").where(near, stamps.astype("object"))
 
 
 def _parsed(name: object) -> Any:

@@ -25,20 +25,77 @@ and ``[haircut]`` by asset. Scenario P&L is in USD at the scenario's prices.
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import AfterValidator, Field, ValidationError
 
 from hedgeopt.errors import InputError
+from hedgeopt.faults import validation_line
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.shocks import option_values, tenor_power
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.tiers import Tiers, encode_tiers
+from hedgeopt.models.record import Record
 
 __all__ = ["Generic"]
 
 _KINDS = {"tiers": ("perpetual", "future", "spot"), "grid": ("perpetual", "future", "option", "spot")}
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Positive = Annotated[float, Field(gt=0, le=100)]
+_Step = tuple[Annotated[float, Field(ge=0)], _Share]
+
+
+def _rising(steps: tuple[_Step, ...]) -> tuple[_Step, ...]:
+    if steps[0][0] != 0 or any(later[0] <= step[0] for step, later in pairwise(steps)):
+        raise ValueError("steps must begin at 0 USD and rise")
+    return steps
+
+
+_Steps = Annotated[tuple[_Step, ...], Field(min_length=1), AfterValidator(_rising)]
+
+
+class _TierRules(Record):
+    """Rates by notional, per position."""
+
+    type: Literal["tiers"]
+    initial: dict[str, _Steps]
+    maintenance: dict[str, _Steps]
+
+
+class _GridRules(Record):
+    """The worst of a grid of moves and vol shocks."""
+
+    type: Literal["grid"]
+    moves: tuple[Annotated[float, Field(gt=-1, le=10)], ...] = Field(min_length=1, max_length=1_000)
+    vols: tuple[Annotated[float, Field(ge=-1, le=10)], ...] = Field(min_length=1, max_length=1_000)
+    initial_factor: _Positive
+    maintenance_factor: _Positive
+    power: float = Field(default=0.0, ge=0, le=10)
+    futures_rate: _Share = 0.0
+    short_option_rate: _Share = 0.0
+
+
+def _checked(data: dict[str, Any], name: str) -> None:
+    """Refuse a table whose numbers are none, or none of a margin rule."""
+    rules = data.get("margin")
+    if not isinstance(rules, dict) or rules.get("type") not in _KINDS:
+        raise InputError("needs [margin] with type = tiers or grid", file=name, field="margin.type")
+    model: type[Record] = _TierRules if rules["type"] == "tiers" else _GridRules
+    try:
+        model.model_validate(rules)
+    except ValidationError as error:
+        raise validation_line(error, name, "[margin]") from None
+    haircuts = data.get("haircut", {})
+    if not isinstance(haircuts, dict):
+        raise InputError("must be a table of assets and shares", file=name, field="haircut", value=haircuts)
+    for asset, share in haircuts.items():
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise InputError("must be a share from 0 to 1", file=name, field=f"haircut.{asset}", value=share)
 
 
 class Generic:
@@ -46,20 +103,10 @@ class Generic:
 
     def __init__(self, name: str, data: dict[str, Any]) -> None:
         self.name = name
-        rules = data.get("margin")
-        if not isinstance(rules, dict) or rules.get("type") not in _KINDS:
-            raise InputError("needs [margin] with type = tiers or grid", file=name, field="margin.type")
-        self.rules: dict[str, Any] = rules
+        _checked(data, name)
+        self.rules: dict[str, Any] = data["margin"]
         self.source = str(data.get("source", f"table {name}"))
         self.haircuts: dict[str, float] = data.get("haircut", {})
-        needed = (
-            ("initial", "maintenance")
-            if rules["type"] == "tiers"
-            else ("moves", "vols", "initial_factor", "maintenance_factor")
-        )
-        for key in needed:
-            if key not in rules:
-                raise InputError("is missing", file=name, field=f"margin.{key}")
 
     @property
     def _kinds(self) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ default.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 from hedgeopt.errors import InputError
+from hedgeopt.files import parse_toml
 from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
@@ -51,13 +51,7 @@ def _plain(model: Callable[[], MarginModel]) -> Callable[[str | None], MarginMod
 def _generic(option: str | None) -> MarginModel:
     if option is None:
         raise InputError("needs a file", field="margin", value="table", fix="write table:my_venue.toml")
-    path = Path(option)
-    if not path.is_file():
-        raise InputError("margin table not found", file=path, field="margin")
-    try:
-        return Generic(path.name, tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"is not TOML: {error}", file=path) from None
+    return Generic(Path(option).name, parse_toml(option, "margin table"))
 
 
 MODELS: dict[str, Callable[[str | None], MarginModel]] = {

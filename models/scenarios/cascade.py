@@ -12,6 +12,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.edit import scaled_price
 from hedgeopt.models.scenarios.set import ScenarioSet
+from hedgeopt.table_file import read_table
 
 __all__ = ["Cascade", "Loan", "Sales", "cascade_price", "read_loans", "with_cascade"]
 
@@ -47,18 +48,16 @@ class Cascade(Record):
 
 def read_loans(path: str | Path) -> tuple[Loan, ...]:
     """Loans from a CSV with the columns of :class:`Loan`; an InputError names the first bad row."""
-    import pandas as pd
     from pydantic import ValidationError
 
-    if not Path(path).exists():
-        raise InputError("loans file not found", file=path)
+    from hedgeopt.files import validation_line
+
     loans = []
-    for row, values in enumerate(pd.read_csv(path).to_dict("records"), start=2):
+    for row, values in enumerate(read_table(path, "loans").to_dict("records"), start=2):
         try:
             loans.append(Loan.model_validate({str(k): v for k, v in values.items()}))
         except ValidationError as error:
-            fault = error.errors()[0]
-            raise InputError(fault["msg"], file=path, field=f"line {row}: {'.'.join(map(str, fault['loc']))}") from None
+            raise validation_line(error, path, f"line {row}") from None
     return tuple(loans)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.models.record import LARGEST
+from hedgeopt.table_file import moments, numbers, read_table
 
 __all__ = ["FEWEST", "TIMES", "Windows", "cut_windows", "parse_times", "read_prices"]
 
@@ -34,12 +36,7 @@ def read_prices(path: str | Path, assets: Sequence[str]) -> pd.DataFrame:
         For a missing asset, an unreadable, repeated or unordered time, or a price that is not positive and finite.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError("price history not found", file=path, field="scenarios.prices")
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (ValueError, OSError) as error:
-        raise InputError(f"price history cannot be read: {error}", file=path) from None
+    frame = read_table(path, "price history", field="scenarios.prices")
     if frame.index.name and str(frame.index.name).lower() in TIMES:
         frame = frame.reset_index()
     lower = {str(column).lower(): column for column in frame.columns}
@@ -71,8 +68,7 @@ def parse_times(column: pd.Series, path: Path) -> pd.DatetimeIndex:
     """ISO 8601 times (or a column of times) as UTC; an InputError names the first that is neither."""
     if pd.api.types.is_numeric_dtype(column):
         raise InputError("needs ISO 8601 times", file=path, field=str(column.name), value=column.iloc[0])
-    dated = pd.api.types.is_datetime64_any_dtype(column)
-    times = pd.to_datetime(column, utc=True, errors="coerce", format=None if dated else "ISO8601")
+    times = moments(column)
     if times.isna().any():
         raise InputError("a time cannot be read", file=path, field=str(column.name), value=column[times.isna()].iloc[0])
     return pd.DatetimeIndex(times)
@@ -89,8 +85,8 @@ def _checked(asset: str, times: pd.DatetimeIndex, prices: pd.Series, path: Path)
         raise InputError(
             f"{asset} has times out of order", file=path, value=times[back[0] + 1].isoformat(), fix="sort the rows by time"
         )
-    values = pd.to_numeric(prices, errors="coerce").to_numpy(float)
-    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    values = numbers(prices).to_numpy(float)
+    bad = np.flatnonzero(~((values > 0) & (values <= LARGEST)))
     if len(bad):
         raise InputError(
             f"price of {asset} at {times[bad[0]].isoformat()} is not a positive number",

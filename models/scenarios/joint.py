@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.models.record import LARGEST
 from hedgeopt.models.scenarios.config import HistoricalScenarios
 from hedgeopt.models.scenarios.history import TIMES, Windows, parse_times
+from hedgeopt.table_file import read_table
 
 __all__ = ["JointMoves", "joint_moves", "read_series"]
 
@@ -66,9 +68,7 @@ def read_series(path: str | Path) -> pd.Series:
         For a missing file, no time column, unreadable or repeated times, times out of order, or no numeric column.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError("history not found", file=path)
-    frame = pd.read_csv(path)
+    frame = read_table(path, "history")
     when = next((column for column in frame.columns if str(column).lower() in TIMES), None)
     numeric = [column for column in frame.columns if column != when and pd.api.types.is_numeric_dtype(frame[column])]
     if when is None or not numeric:
@@ -78,4 +78,8 @@ def read_series(path: str | Path) -> pd.Series:
         raise InputError("holds the same time twice", file=path, value=times[times.duplicated()][0].isoformat())
     if not times.is_monotonic_increasing:
         raise InputError("has times out of order", file=path, fix="sort the rows by time")
-    return pd.Series(frame[numeric[0]].to_numpy(float), index=times)
+    values = frame[numeric[0]].to_numpy(float)
+    wrong = np.flatnonzero(np.abs(values) > LARGEST)  # infinite too; NaN is a hole
+    if len(wrong):
+        raise InputError(f"is beyond {LARGEST:g}", file=path, field=str(numeric[0]), value=values[wrong[0]])
+    return pd.Series(values, index=times)

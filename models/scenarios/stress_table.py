@@ -171,7 +171,6 @@ def read_stress(path: str | Path) -> list[StressEvent]:
         try:
             events.append(StressEvent.model_validate(item))
         except ValidationError as error:
-            fault = validation_line(error, path)
             where = item.get("name", f"event {number}") if isinstance(item, dict) else f"event {number}"
-            raise InputError(fault.problem, file=path, field=f"{where}: {fault.field}", value=fault.value) from None
+            raise validation_line(error, path, str(where)) from None
     return events

@@ -97,7 +97,7 @@ def test_a_loop_shows_its_true_exposure():
     ("item", "quantity", "words"),
     [
         (borrow("USDC"), -5.0, "cannot be short"),
-        (supply("ETH", 0.8, index=-1.0), 5.0, "index: input should be greater than 0"),
+        (supply("ETH", 0.8, index=-1.0), 5.0, "index: must be greater than 0"),
         (supply("ETH", 0.8, venue="compound"), 5.0, "venue 'compound'"),
         ({"kind": "lend", "name": "x"}, 1.0, "kind"),
     ],

@@ -58,7 +58,7 @@ def test_bad_history_is_named_and_refused(frame, tmp_path, market, change, messa
 def test_horizon_must_be_made_of_steps(frame, tmp_path, market):
     with pytest.raises(InputError, match="not a whole number of the history's steps"):
         sample(frame, tmp_path, market, horizon_days=0.5)
-    with pytest.raises(InputError, match="price history not found"):
+    with pytest.raises(InputError, match="price history file not found"):
         draw(HistoricalScenarios(prices="nowhere.csv"), ["BTC"], market)
 
 

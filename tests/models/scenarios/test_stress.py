@@ -102,12 +102,12 @@ def test_own_file_with_events_of_its_own(tmp_path):
     ("text", "message"),
     [
         ("event = 3", r"holds no \[\[event\]\] tables"),
-        ("[[event]]\nname = 'x'", "x: spot: field required"),
+        ("[[event]]\nname = 'x'", "x: spot: is missing"),
         ("[[event]]\nname = 'x'\nspot = { BTC = -1.0 }", "spot of BTC falls to zero or below"),
         ("[[event]]\nname = 'x'\nspot = { BTC = -0.1 }\nvol = { BTC = 0.0 }", "vol ratio of BTC must be positive"),
         ("[[event]]\nname = 'x'\nspot = { BTC = -0.1 }\nliquidity = { dept = 1 }", "liquidity has spread and depth"),
         ("[[event]]\nname = 'x'\nspot = { BTC = nan }", "finite number"),
-        ("[[event]]\nname = 'x'\nspt = { BTC = 1 }", "x: spot: field required"),
+        ("[[event]]\nname = 'x'\nspt = { BTC = 1 }", "x: spot: is missing"),
         ("[[event]\n", "is not TOML"),
         (
             "[[event]]\nname = 'x'\nspot = { BTC = { value = 0.1, source = 'a', unsourced = 'b' } }",

@@ -165,7 +165,7 @@ def read_policy(path: str | Path) -> Policy:
     if not isinstance(data, dict):
         raise InputError("is not a table of settings", file=path, fix="see hedgeopt schema policy")
     if "minimize" not in data:
-        raise InputError("field required", file=path, field="minimize", fix="see hedgeopt schema policy")
+        raise InputError("is missing", file=path, field="minimize", fix="see hedgeopt schema policy")
     try:
         return Policy(**data)
     except InputError as error:

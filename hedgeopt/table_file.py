@@ -92,7 +92,9 @@ def moments(column: pd.Series) -> pd.Series:
     return times.where(times.dt.year.between(_FIRST_YEAR, _LAST_YEAR - 1))
 
 
-def check_parquet(path: Path, columns: Collection[str] | None = None, most: int = MOST_ROWS) -> list[str]:
+def check_parquet(
+    path: Path, columns: Collection[str] | None = None, most: int = MOST_ROWS, unfolded: int = _MOST_UNFOLDED
+) -> list[str]:
     """The names of the columns to read, after the footer was found sane.
 
     Raises
@@ -126,13 +128,13 @@ def check_parquet(path: Path, columns: Collection[str] | None = None, most: int 
         if pa.types.is_nested(kind):
             raise InputError("holds lists or structures", file=path, field=name, value=kind, fix="store one value per row")
     wanted = {i for i in range(footer.num_columns) if footer.schema.column(i).name in set(kept)}
-    unfolded = sum(
+    size = sum(
         abs(footer.row_group(group).column(i).total_uncompressed_size)
         for group in range(footer.num_row_groups)
         for i in wanted
     )
-    if unfolded > _MOST_UNFOLDED:
-        raise InputError(f"unfolds to {unfolded >> 20:,} MiB", file=path, fix="cut it into files")
+    if size > unfolded:
+        raise InputError(f"unfolds to {size >> 20:,} MiB", file=path, fix="cut it into files")
     return kept
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,10 +14,13 @@ import pandas as pd
 from hedgeopt.backtest.data import rules
 from hedgeopt.errors import InputError
 from hedgeopt.models.record import LARGEST
-from hedgeopt.table_file import moments, numbers, read_table, wrong_numbers
+from hedgeopt.regular import require_file
+from hedgeopt.table_file import check_parquet, moments, numbers, read_table, wrong_numbers
 
 __all__ = ["FundingRate", "dataset", "index_history", "mark_table", "time_scalar"]
 
+_MOST_ROWS, _MOST_UNFOLDED = 1_000_000_000, 2**37
+_READ = ("timestamp", "currency", "instrument_name", "expiry", "index_price", "mark_price")
 _MARKS = {
     "perp_futures_mark_price": ("obs_datetime", "coin", "instrument_name"),
     "term_mark_price_final": ("timestamp", "currency", "futures_instrument_name"),
@@ -139,6 +143,8 @@ def dataset(path: Path) -> Any:
         raise InputError(
             "there is no such file or folder", file=path, field="replay.chains", fix="give the path of recorded chains"
         )
+    if not path.is_dir():
+        check_recording(require_file(path, "chain", field="replay.chains", largest=None))
     try:
         found = ds.dataset(path, format="parquet")
     except (pa.ArrowInvalid, OSError) as error:
@@ -153,6 +159,12 @@ def dataset(path: Path) -> Any:
             fix = "store moments with their time zone" if name == "timestamp" else "store numbers"
             raise InputError("is of a type that cannot be used", file=path, field=name, value=kind, fix=fix)
     return found
+
+
+@lru_cache(maxsize=1024)
+def check_recording(path: Path) -> None:
+    """Refuse a recorded file whose footer tells of more than a recording can hold; it is read a window at a time."""
+    check_parquet(path, _READ, most=_MOST_ROWS, unfolded=_MOST_UNFOLDED)
 
 
 def time_scalar(moment: pd.Timestamp, unit: Any) -> Any:

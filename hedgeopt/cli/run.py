@@ -18,6 +18,7 @@ from hedgeopt.errors import HedgeoptError, InfeasibleError, InputError
 
 __all__ = ["guarded", "progress", "say"]
 
+_LONGEST_WORD = 400
 _PIPE_CLOSED, _UNEXPECTED, _USAGE = 1, 1, 2
 _UsageError = typer.BadParameter.__base__  # click's, which newer typer carries inside
 assert _UsageError is not None
@@ -102,8 +103,9 @@ def _print_violations(error: InfeasibleError) -> None:
 
 
 def say(message: str, code: int = 0) -> int:
-    """One line on stderr; returns ``code``."""
-    print(f"hedgeopt: {' '.join(message.split())}", file=sys.stderr)
+    """One line on stderr, without words that no one reads to the end; returns ``code``."""
+    words = (word if len(word) <= _LONGEST_WORD else f"{word[: _LONGEST_WORD - 1]}…" for word in message.split())
+    print(f"hedgeopt: {' '.join(words)}", file=sys.stderr)
     return code
 
 

@@ -28,6 +28,7 @@ from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.pricing.transfer import Transfer
 from hedgeopt.models.scenarios.effects import unwind_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet
+from hedgeopt.plausible import refuse_implausible_sizes
 from hedgeopt.revaluation import Place, Revaluer, Table, revalue
 from hedgeopt.unit_risk import known_carry, paid_in_column, unit_risk
 
@@ -98,6 +99,7 @@ def build_exposures(
         mark=market.quoted("mark_price", ids),
     )
     _refuse_debts(book, rows)
+    refuse_implausible_sizes(book, rows, dict(zip(assets, prices.tolist(), strict=True)))
     moves = np.array([items[i].nature.transfer for i in table.candidate], bool)
     bought = table.candidate[~moves]
     cost = unit_cost([items[i] for i in bought], market, rows.notional[bought], mark_half_spread=mark_half_spread)

@@ -24,6 +24,7 @@ from hedgeopt.models.pricing.future import Future
 from hedgeopt.models.pricing.option import Option
 from hedgeopt.models.pricing.perpetual import Perpetual
 from hedgeopt.models.pricing.spot import Spot
+from hedgeopt.models.record import LARGEST
 
 __all__ = ["parse_name"]
 
@@ -64,12 +65,16 @@ def parse_name(name: str, venue: str = "deribit") -> Any:
         raise InputError("names no date", field="instrument_name", value=name, fix=f"names read {_FORMS}") from None
     if match["strike"] is None:
         return Future(name=name, venue=venue, underlying=base, settlement=settlement, expiry=expiry)
+    strike = float(match["strike"].replace("d", "."))
+    if not 0.0 < strike <= LARGEST:
+        problem = f"strike must be more than 0 and at most {LARGEST:g}"
+        raise InputError(problem, field="instrument_name", value=name)
     return Option(
         name=name,
         venue=venue,
         underlying=base,
         settlement=settlement,
         expiry=expiry,
-        strike=float(match["strike"].replace("d", ".")),
+        strike=strike,
         right="call" if match["right"] == "C" else "put",
     )

@@ -34,3 +34,10 @@ def test_a_size_that_no_book_has_is_named(command, part, name, size, tmp_path, c
 def test_a_strike_of_nothing_or_beyond_counting(strike):
     with pytest.raises(InputError, match="strike must be"):
         parse_name(f"BTC-27MAR26-{strike}-C")
+
+
+@pytest.mark.parametrize("name", ["BTC-31MAR95-90000-C", "BTC-27MAR99"])
+def test_a_year_that_is_not_ours(name):
+    """Found by atheris: a ValidationError of several lines."""
+    with pytest.raises(InputError, match="year"):
+        parse_name(name)

@@ -19,7 +19,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from pydantic import ValidationError
+
 from hedgeopt.errors import InputError
+from hedgeopt.faults import validation_line
 from hedgeopt.models.pricing.future import Future
 from hedgeopt.models.pricing.option import Option
 from hedgeopt.models.pricing.perpetual import Perpetual
@@ -46,8 +49,16 @@ def parse_name(name: str, venue: str = "deribit") -> Any:
     Raises
     ------
     InputError
-        When the name follows none of Deribit's forms.
+        When the name follows none of Deribit's forms, or names what cannot be: a strike of 0, a year before ours.
     """
+    try:
+        return _parsed(name, venue)
+    except ValidationError as error:
+        problem = validation_line(error, None).problem
+        raise InputError(problem, field="instrument_name", value=name, fix=f"names read {_FORMS}") from None
+
+
+def _parsed(name: str, venue: str) -> Any:
     match = _NAME.fullmatch(name)
     if match is None:
         raise InputError("is not an instrument name", field="instrument_name", value=name, fix=f"names read {_FORMS}")

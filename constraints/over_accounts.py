@@ -162,6 +162,15 @@ class _BoundSizes:
             if np.isfinite(c)
         ]
 
+    def put_duals(self, e: Exposures, duals: np.ndarray) -> int:
+        """Set the shadow prices of this inequality's sides, per unit of quantity; returns how many it has."""
+        cap, _, _ = self._caps(e)
+        known = np.flatnonzero(np.isfinite(cap))
+        raw = np.zeros(len(cap))
+        raw[known] = duals[: len(known)] * self._units(cap)[known]
+        self.constraint.dual_variables[0].save_value(raw)
+        return len(known)
+
     def minorant(self, e: Exposures) -> Separable:
         """Exact: ``|h + x| = 2 max(x + h, 0) - (x + h)``."""
         cap, fixed, _ = self._caps(e)
@@ -191,6 +200,11 @@ class _BoundOverAccounts:
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """Gross trade, then gross position, per shared instrument that a limit speaks of."""
         return [side for part in self._parts for side in part.sides(e, x)]
+
+    def put_duals(self, e: Exposures, duals: np.ndarray) -> None:
+        """Set the shadow price of every side, in the order of :meth:`sides`; its rows hold many each."""
+        for part in self._parts:
+            duals = duals[part.put_duals(e, duals) :]
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         total = Separable(np.zeros(e.n_candidates))

@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hedgeopt.certificate import FEASIBILITY, gap_unit, relative_violation
+from hedgeopt.certificate import FEASIBILITY, allowance, gap_unit, relative_violation
 from hedgeopt.cones import canonical, own_excess
-from hedgeopt.cuts import Cuts, Proof
+from hedgeopt.cut_model import Proof
+from hedgeopt.cuts import Cuts
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program import Box, Program
 
-__all__ = ["Deadline", "Found", "by_cuts", "prove"]
+__all__ = ["Deadline", "Found", "by_cuts", "feasible_by_cuts", "prove"]
 
 _ROUNDS = 30
+_ROUNDING = 1e-13
 _SMALL = 1e-5
 """Excess, relative, up to which a limit is tightened by it instead of cut once more."""
 
@@ -93,7 +95,7 @@ def by_cuts(
         found = cuts.solve(tighten, inwards)
         if isinstance(found, str):
             if not tighten and not inwards:
-                if found == "infeasible" and not np.isfinite(best_value):
+                if found == "infeasible" and not np.isfinite(best_value) and _proves_nothing_feasible(program, e, cuts):
                     return Found("infeasible", start, -np.inf, rounds)
                 break
             tighten, inwards = {}, 0.0  # tightened too far
@@ -113,7 +115,7 @@ def by_cuts(
             value = np.inf
         if value < best_value:
             best, best_value, improved = found.x, value, True
-            found.save(program)
+            found.save(program, e)
         near = np.isfinite(best_value) and best_value - bound <= goal * gap_unit(program, best_value)
         if near or deadline.left() <= 0:
             break
@@ -130,8 +132,48 @@ def by_cuts(
     status = "found" if np.isfinite(best_value) or proof is not None else "nothing"
     if not np.isfinite(best_value) and proof is not None:
         best = proof.x
-        proof.save(program)
+        proof.save(program, e)
     return Found(status, best, bound, rounds, bool(np.isfinite(best_value)))
+
+
+def feasible_by_cuts(
+    program: Program, e: Exposures, box: Box, start: np.ndarray, tails: Mapping[int, np.ndarray] | None, deadline: Deadline
+) -> str:
+    """ "feasible" where trades that meet every limit are found, "infeasible" where none is proven to be, else "undecided".
+
+    ``start`` (N,) and ``tails`` as for :func:`by_cuts`.
+    """
+    own = canonical(program.added, program.variables) if program.added else None
+    cuts = Cuts(program, e, box, own, deadline.share())
+    cuts.add(start, tails)
+    for _ in range(_ROUNDS):
+        found = cuts.closest()
+        if isinstance(found, str):
+            break
+        if found.bound > _room(program, e, found):
+            return "infeasible"
+        if not any(_excesses(program, e, found.x)):
+            return "feasible"
+        before = cuts.count
+        cuts.add(found.x)
+        if cuts.count == before or deadline.left() <= 0:
+            break
+    return "undecided"
+
+
+def _proves_nothing_feasible(program: Program, e: Exposures, cuts: Cuts) -> bool:
+    found = cuts.closest()
+    return not isinstance(found, str) and found.bound > _room(program, e, found)
+
+
+def _room(program: Program, e: Exposures, proof: Proof) -> float:
+    """What the bound on the worst excess may be by rounding, and by what limits are allowed: more than that is proof."""
+    room = proof.own
+    for number, limit in enumerate(program.limits):
+        for k, side in enumerate(limit.sides(e, proof.x)):
+            size = max(side.size, abs(side.value), abs(side.limit))
+            room += proof.duals.get((number, k), 0.0) * (2.0 * allowance(side) + _ROUNDING * size)
+    return room
 
 
 def _excesses(program: Program, e: Exposures, x: np.ndarray) -> tuple[dict[tuple[int, int], tuple[float, float]], float]:

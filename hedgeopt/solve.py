@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cvxpy as cp
@@ -18,13 +16,16 @@ from hedgeopt.constraints.constraint import Side
 from hedgeopt.dust import sweepings
 from hedgeopt.errors import CertificateError, InfeasibleError
 from hedgeopt.exposing import expose
+from hedgeopt.infeasible import NoAnswerError, infeasible
 from hedgeopt.market import Market
 from hedgeopt.masters import CUTS, OWN, Attempt, solver_order
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.policy import Policy
 from hedgeopt.program import Box, Program, trade_box
 from hedgeopt.proposal import Proposal, assemble
+from hedgeopt.refusal import refusal, why
 from hedgeopt.search import Deadline, by_cuts, prove
+from hedgeopt.solution import Progress, Solution, Stages
 
 __all__ = ["Solution", "Stages", "propose", "solve_program"]
 
@@ -33,59 +34,7 @@ _REFINEMENTS = 6
 _ANCHORS = 3
 _HOLDS = 1e-12
 _ROOM = 0.02
-_CONFLICT = 1e-6
-_CLOSEST = 1e-9
 _HOPELESS = 1e-3
-_LOOSEST = 0.05  # of what a policy's tolerance may be
-
-Progress = Callable[[str], None]
-
-
-@dataclass
-class Stages:
-    """Seconds spent per stage, in order; ``progress`` hears each stage as it starts."""
-
-    progress: Progress | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        """Time what runs inside as one stage."""
-        if self.progress is not None:
-            self.progress(name)
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-
-@dataclass(frozen=True)
-class Solution:
-    """Certified trades.
-
-    Attributes
-    ----------
-    trades : (N,)
-        In the candidates' quantity units; positive buys.
-    certificate
-    sides
-        Every limit with its value after trading, its bound and its shadow price.
-    box, binding_sizes
-        Trade limits, and the candidates that stand at theirs by the limit's name.
-    statistics
-        The tail solver's own account: rounds, passes, seconds.
-    tails
-        Scenario weights (S,) of every CVaR atom by ``id``, with which the lower bound was computed.
-    """
-
-    trades: np.ndarray
-    certificate: Certificate
-    sides: tuple[Side, ...]
-    box: Box
-    binding_sizes: Mapping[str, list[int]]
-    statistics: Mapping[str, Any]
-    tails: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 def solve_program(program: Program, e: Exposures, stages: Stages | None = None) -> Solution:
@@ -122,7 +71,7 @@ def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages, dead
                 solution = _search(program, e, box, start or _Start(np.zeros(e.n_candidates), None), stages, deadline)
             else:
                 solution = _certified(program, e, box, solver, stages, deadline)
-        except _NoAnswerError as error:
+        except NoAnswerError as error:
             attempts.append(Attempt(solver, str(error)))
             continue
         finally:
@@ -130,7 +79,7 @@ def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages, dead
                 order = [CUTS]
         certificate = solution.certificate
         attempts.append(
-            Attempt(solver, "certified" if certificate.valid else _why(certificate), certificate.gap, certificate.feasible)
+            Attempt(solver, "certified" if certificate.valid else why(certificate), certificate.gap, certificate.feasible)
         )
         if certificate.valid:
             return replace(solution, statistics={**solution.statistics, "attempts": [a.to_dict() for a in attempts]})
@@ -138,7 +87,7 @@ def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages, dead
             tails = {id(record.atom): record.weights for record in solution.statistics.get("tails", ())}
             start = _Start(solution.trades, tails)
             order.insert(0, CUTS)
-    raise CertificateError(_refusal(attempts, deadline))
+    raise CertificateError(refusal(attempts, deadline))
 
 
 @dataclass(frozen=True)
@@ -149,24 +98,6 @@ class _Start:
     tails: Mapping[int, np.ndarray] | None
 
 
-def _refusal(attempts: Sequence[Attempt], deadline: Deadline) -> str:
-    """Why nothing was certified, and what would help."""
-    tried = "; ".join(f"{attempt.solver}: {attempt.status}" for attempt in attempts)
-    gaps = [attempt.gap for attempt in attempts if attempt.feasible and 0 < attempt.gap < _LOOSEST]
-    if gaps:
-        help_ = f"a tolerance of {2.0 * min(gaps):.1e} would accept the best of them"
-    elif deadline.left() <= 0:
-        help_ = (
-            f"the time limit of {deadline.seconds:g} s ended the search: give time_limit_seconds more, or fewer candidates"
-        )
-    else:
-        help_ = (
-            "a larger tolerance would not help; look for weights or limits many orders of magnitude apart, "
-            "or limits that leave only a point, and widen them a little"
-        )
-    return f"no solver gave an answer that could be certified ({tried or 'none was begun'}); {help_}"
-
-
 def _search(program: Program, e: Exposures, box: Box, start: _Start, stages: Stages, deadline: Deadline) -> Solution:
     """Trades by cuts, with their certificate."""
     with stages("solve"):
@@ -174,7 +105,7 @@ def _search(program: Program, e: Exposures, box: Box, start: _Start, stages: Sta
     if found.status == "infeasible":
         raise infeasible(program, e, box, deadline, proven=True)
     if found.status == "nothing":
-        raise _NoAnswerError("found no trades")
+        raise NoAnswerError("found no trades")
     with stages("certify"):
         x = found.x
         certificate, sides = certify(program, e, box, x, {}, found.bound)
@@ -219,7 +150,7 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
         with stages("solve"):
             try:
                 statistics = _run(program, e, box, solver, deadline)
-            except (_NoAnswerError, InfeasibleError):
+            except (NoAnswerError, InfeasibleError):
                 if spare is None and attempt == 0:
                     raise
                 break  # tightened too far: what was found before stays
@@ -307,10 +238,6 @@ def propose(
         return assemble(book, market, policy, program, e, solution, stages.seconds)
 
 
-class _NoAnswerError(Exception):
-    """A solver gave nothing to certify; the text says what it gave."""
-
-
 def _run(program: Program, e: Exposures, box: Box, solver: str, deadline: Deadline) -> Mapping[str, Any]:
     policy, problem = program.policy, program.problem
     program.require_finite()
@@ -318,62 +245,12 @@ def _run(program: Program, e: Exposures, box: Box, solver: str, deadline: Deadli
     try:
         problem.solve(method="tail", tolerance=0.1 * policy.tolerance, master=master, time_limit=deadline.share())
     except cp.SolverError as error:
-        raise _NoAnswerError(f"failed ({error})") from None
+        raise NoAnswerError(f"failed ({error})") from None
     program.restore_duals()
     if problem.status in (cp.INFEASIBLE, cp.INFEASIBLE_INACCURATE):
         raise infeasible(program, e, box, deadline)
     if problem.status in (cp.UNBOUNDED, cp.UNBOUNDED_INACCURATE):
-        raise _NoAnswerError("said unbounded, but every trade has a limit")
+        raise NoAnswerError("said unbounded, but every trade has a limit")
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) or program.variables.buy.value is None:
-        raise _NoAnswerError(f"ended with status {problem.status}")
+        raise NoAnswerError(f"ended with status {problem.status}")
     return dict(problem.solver_stats.extra_stats or {})
-
-
-def infeasible(program: Program, e: Exposures, box: Box, deadline: Deadline, *, proven: bool = False) -> InfeasibleError:
-    """Which limits are violated at the closest point: the trades that minimise the sum of relative excesses.
-
-    A solver's word is not enough: when the closest point meets every limit after all, the solver is said to have failed.
-    ``proven`` says that cuts, which no feasible trades violate, have none in common.
-    """
-    if not proven:
-        found = by_cuts(program, e, box, np.zeros(e.n_candidates), None, deadline, np.inf)
-        if found.feasible:
-            raise _NoAnswerError("said infeasible, but its limits can be met")
-        proven = found.status == "infeasible"
-    if program.added:
-        if proven:
-            return InfeasibleError("no trade list meets every limit together with the added constraints")
-        raise _NoAnswerError("said infeasible together with the added constraints, which was not proven")
-    elastic = Program(program.policy, e, elastic=True)
-    elastic.switch(program.off)
-    elastic.update(e, box)
-    try:
-        elastic.problem.solve(method="tail", tolerance=1e-6, time_limit=deadline.share())
-    except cp.SolverError as error:
-        if proven:
-            return InfeasibleError("no trade list meets every limit")
-        raise _NoAnswerError(f"said infeasible, and the closest point was not found ({error})") from None
-    if elastic.variables.buy.value is None:
-        return InfeasibleError("no trade list meets every limit")
-    sides = elastic.sides(e, elastic.x())
-    # what is left of a limit must show against what is summed: less is how exactly the closest point was found
-    broken = {
-        side.name: (side.value, side.limit, side.unit)
-        for side in sides
-        if side.violation > allowance(side, _CONFLICT) + _CLOSEST * side.size
-    }
-    if not broken:
-        raise _NoAnswerError("said infeasible, but its limits can be met")
-    words = "; ".join(f"{name} {value:,.6g} against {limit:,.6g} {unit}" for name, (value, limit, unit) in broken.items())
-    return InfeasibleError(f"no trade list meets every limit; at the closest point: {words}", broken)
-
-
-def _why(certificate: Certificate) -> str:
-    if certificate.feasible and certificate.objective < certificate.lower_bound and not certificate.optimal:
-        return (
-            f"objective {certificate.objective:.9g} lies below the proven bound {certificate.lower_bound:.9g}: "
-            "one of the two is wrong"
-        )
-    if not certificate.feasible:
-        return f"breaks {certificate.worst_limit} by {certificate.worst_violation:.2e} of its size"
-    return f"may be {certificate.gap:.2e} (relative) from optimal, the policy allows {certificate.tolerance:.0e}"

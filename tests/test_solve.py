@@ -77,7 +77,7 @@ def test_solvers_fall_back_in_the_stated_order(
     def first_two_fail(program: Program, e: object, box: object, solver: str, deadline: object) -> object:
         tried.append(solver)
         if len(tried) == 1:
-            raise solving._NoAnswerError("failed (injected)")
+            raise solving.NoAnswerError("failed (injected)")
         found = real(program, e, box, solver, deadline)
         if solver == tried[1] and len(set(tried)) == 2:
             program.variables.sell.value = program.variables.sell.value * 0.0  # a wrong point, called optimal

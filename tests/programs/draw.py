@@ -15,7 +15,6 @@ import cvxpy as cp
 import numpy as np
 
 import hedgeopt as ho
-from hedgeopt.constraints.constraint import BoxConstraint
 from hedgeopt.constraints.margin_utilisation import MarginUtilisation
 from hedgeopt.exposing import expose
 from hedgeopt.models.arrays import Exposures
@@ -228,8 +227,8 @@ def draw(seed: int) -> Case:
 
 
 def rest(policy: ho.Policy) -> list[Any]:
-    """Limits that are no box."""
-    return [rule for rule in policy.subject_to if not isinstance(rule, BoxConstraint)]
+    """Every limit, that on orders without a limit of their own among them."""
+    return [*policy.subject_to, ho.OrderLimit(notional=policy.candidates.max_order_notional)]
 
 
 def custom(e: Exposures, inside: np.ndarray, rng: np.random.Generator) -> tuple[str, Any]:

@@ -17,7 +17,10 @@ HOLDS = 2e-8
 
 @dataclass(frozen=True)
 class Verdict:
-    """``kind``: agreed, infeasible (both), refused, wrongly infeasible, WRONG, unknown (the reference failed)."""
+    """``kind``: agreed, infeasible (both), refused, wrongly infeasible, WRONG, unknown (the reference failed).
+
+    "reference missed": our trades meet every limit, and are better than what the reference's solver calls optimal.
+    """
 
     kind: str
     words: str
@@ -75,6 +78,8 @@ def judge(case: Any, reference: Any, rest: Any) -> Verdict:
     unit = max(abs(here), min(1.0, sum(abs(part.weight) for part in policy.minimize)))
     if here > truth.value + policy.tolerance * unit + slack + rounding:
         return Verdict("WRONG", f"objective above what the gap allows; {words}", seconds)
+    if here < truth.value - slack - rounding:  # feasible by the reference's own evaluation, and better than its optimum
+        return Verdict("reference missed", words, seconds)
     return Verdict("agreed", words, seconds)
 
 

@@ -276,8 +276,11 @@ class Whole:
                 self.rows.append(cp.abs(row / cap.limit @ self.net + start / cap.limit) <= 1.0)
 
     def limit(self, rule: Any) -> None:
-        """One of the policy's limits that is not a box."""
+        """One of the policy's limits; of sizes, what the box does not say: all accounts together."""
         e = self.e
+        if rule.kind in ("order_limit", "participation", "position_limit"):
+            self.over_accounts(rule)
+            return
         if rule.kind == "limit" and rule.term.kind == "margin":
             term = rule.term
             group = self.accounts(term.venue, term.account)
@@ -321,6 +324,30 @@ class Whole:
             self.rows.append(sum(sent) / max(rule.usd, 1.0) <= rule.usd / max(rule.usd, 1.0))
         else:
             raise NotImplementedError(rule.kind)
+
+    def over_accounts(self, rule: Any) -> None:
+        """Sizes of one instrument in several accounts, added up without netting."""
+        e, rows = self.e, self.e.rows
+        sent = set(e.links.candidate.tolist())
+        named: dict[str, list[int]] = {}
+        for i, row in enumerate(e.candidate.tolist()):
+            if i not in sent:
+                named.setdefault(rows.instruments[row].id, []).append(i)
+        for name, members in named.items():
+            one = rows.notional[e.candidate[members[0]]]
+            if rule.kind == "position_limit":
+                traded = set(e.candidate[members].tolist())
+                others = [r for r, item in enumerate(rows.instruments) if item.id == name and r not in traded]
+                if len(members) + len(others) == 1:
+                    continue
+                held, fixed = rows.quantity[e.candidate[members]], float(np.abs(rows.quantity[others]).sum())
+                cap = max(rule.notional / one, float(np.abs(held).sum()) + fixed)
+                total = cp.sum(cp.abs(cp.multiply(self.scale[members] / cap, self.net[members]) + held / cap)) + fixed / cap
+                self.rows.append(total <= 1.0)
+            elif len(members) > 1:
+                cap = rule.notional / one if rule.kind == "order_limit" else rule.share * float(e.open_interest[members[0]])
+                if np.isfinite(cap):  # a market of unknown size is skipped
+                    self.rows.append((self.scale[members] / cap) @ (self.b[members] + self.s[members]) <= 1.0)
 
     def network(self) -> None:
         """Nobody sends what he has not, and venues keep initial margin."""
@@ -398,7 +425,7 @@ def solve(
     unit: float = 1.0,
     anchor: np.ndarray | None = None,
 ) -> Answer:
-    """Optimum of the weighted terms ``minimize`` under ``rules`` (no boxes: they are in lower and upper), HiGHS or Clarabel.
+    """Optimum of the weighted terms ``minimize`` under ``rules`` inside the box ``lower``, ``upper``, by HiGHS or Clarabel.
 
     ``unit`` is the size of the objective, which the solver sees divided by it; ``anchor`` the trades at which margin rules
     that are not convex are exact.

@@ -29,7 +29,7 @@ def support(name: str) -> Any:
 
 draw, reference, judging = support("draw"), support("reference"), support("judge")
 COUNT = int(os.environ.get("HEDGEOPT_PROGRAMS", "0"))
-SAMPLE = (0, 1, 2, 9, 17, 20, 32, 58, 79, 80, 92)
+SAMPLE = (0, 1, 2, 9, 17, 20, 32, 58, 79, 80, 82, 92)
 """Seeds of every base book and of most kinds of limits and own constraints; before cuts 8 of them were refused."""
 
 
@@ -38,7 +38,7 @@ SAMPLE = (0, 1, 2, 9, 17, 20, 32, 58, 79, 80, 92)
 def test_sampled_programs_are_answered_and_right(seed: int) -> None:
     case = draw.draw(seed)
     verdict = judging.judge(case, reference, draw.rest)
-    assert verdict.kind in ("agreed", "infeasible"), f"{case.name}: {verdict.words}"
+    assert verdict.kind in ("agreed", "infeasible", "reference missed"), f"{case.name}: {verdict.words}"
 
 
 @pytest.mark.skipif(COUNT == 0, reason="HEDGEOPT_PROGRAMS says how many: `make campaign`")

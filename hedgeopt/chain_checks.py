@@ -1,8 +1,9 @@
 """The options of one snapshot, checked against themselves: units, forwards, vols, marks and quotes must tell one story.
 
-One rule says what an option is worth: **the mark**. Where vol and forward reprice to it, they stand as given. Where a
-single option's do not, its vol is read from its mark at the forward of its expiry (where the mark implies one), it is not
-offered as a hedge, and a note counts it. A column that is wrong in most rows is refused: :mod:`hedgeopt.unit_guess`.
+One rule says what an option is worth: **the mark**. Where vol and forward reprice to it but for rounding, they stand as
+given. Where they do not, the vol is read from the mark at the forward of the expiry (where the mark implies one), and a note
+counts it; far from the mark the option is no hedge either. A column that is wrong in most rows is refused:
+:mod:`hedgeopt.unit_guess`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ __all__ = ["Checked", "check_quotes"]
 
 _STRAY = 0.01
 """An option's forward this far from the median of its expiry is not a forward of it (recorded chains: at most 0.4 %)."""
+_ROUNDED = 1e-4, 5e-3
+"""A vol that reprices to within this share of the forward and this part of the price stands: marks are rounded to a tick.
+Over the recorded snapshots no mark lies further away."""
 _LAST_HOUR = 1.0 / 8_760.0
 
 
@@ -155,10 +159,18 @@ def _vols(rows: OptionRows, items: list[Any], found: Checked, *, invert: bool) -
     missing = ~np.isfinite(rows.vol)
     priced = rows.repriced()
     wrong = ~missing & (rows.years > _LAST_HOUR) & disagree(rows.marked, np.where(missing, rows.marked, priced))
-    asked = wrong | missing if invert else wrong
+    off = np.abs(rows.marked - priced) > _ROUNDED[0] + _ROUNDED[1] * np.maximum(rows.marked, priced)
+    loose = ~missing & ~wrong & (rows.years > _LAST_HOUR) & off
+    asked = wrong | loose | (missing & invert)
     if not asked.any():
         return rows
-    filled = fill_vols(rows, asked, wrong)
+    filled = fill_vols(rows, asked, wrong | loose)
+    read = loose & ~filled.lent
+    if read.any():
+        found.notes.append(
+            f"vols of {int(read.sum())} options are read from their marks, which lie up to "
+            f"{float(np.max(np.abs(rows.marked - priced)[read])):.2%} of the forward from what the given vols imply"
+        )
     if wrong.any():
         _say(
             found,
@@ -175,7 +187,8 @@ def _vols(rows: OptionRows, items: list[Any], found: Checked, *, invert: bool) -
             [items[i] for i in np.flatnonzero(lent)],
             f"whose marks imply no vol ({int(below.sum())} below intrinsic value), so they take the nearest strike's",
         )
-    return rows.having(vol=filled.vol)
+    # a mark that carries no vol (0, or at intrinsic value) leaves the given one for Greeks and for how the option moves
+    return rows.having(vol=np.where(loose & filled.lent, rows.vol, filled.vol))
 
 
 def _say(found: Checked, items: list[Any], what: str) -> None:

@@ -96,7 +96,7 @@ def build_exposures(
         carry=carry[at],
         greeks=risk.greeks[:, at],
         index=np.array([market.price(item.assets[0]) for item in items]),
-        mark=market.quoted("mark_price", ids),
+        mark=_marks(items, market.quoted("mark_price", ids), risk.premium[at]),
     )
     _refuse_debts(book, rows)
     refuse_implausible_sizes(book, rows, dict(zip(assets, prices.tolist(), strict=True)))
@@ -168,6 +168,12 @@ def build_exposures(
         stress_unwind_sell=unwind_sell,
         stress_unwind_buy=unwind_buy,
     )
+
+
+def _marks(items: Sequence[Any], quoted: np.ndarray, premium: np.ndarray) -> np.ndarray:
+    """(M,) marks in the quote unit: for options what they are valued at, which is the venue's mark where it gives one."""
+    option = np.array([item.nature.option for item in items], bool)
+    return np.where(option, premium, quoted)
 
 
 def _most_sold(book: Book, rows: Rows, bought: np.ndarray) -> np.ndarray:

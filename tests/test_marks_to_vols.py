@@ -60,7 +60,7 @@ def test_marks_without_a_vol_take_the_nearest_strikes(tmp_path: Path) -> None:
 
 
 def test_a_held_option_below_intrinsic_value_is_valued_as_a_forward(tmp_path: Path) -> None:
-    """The put is worth K/F - 1 coins of the index: (K - F) S/F USD, delta -N(-d1) to S at constant F/S is -1."""
+    """The put is worth its mark, K/F - 1.001 coins at the index, and moves as (K - F) S/F does: delta -N(-d1) is -1."""
     strike = 200_000.0
     low = {"BTC-9MAR26-200000-P": strike / LATE - 1 - 0.001}
     market = read_market(write(tmp_path, [60_000.0, strike], 8, **low), invert_marks=True)
@@ -68,7 +68,7 @@ def test_a_held_option_below_intrinsic_value_is_valued_as_a_forward(tmp_path: Pa
     assert any("below intrinsic value" in note for note in market.notes)
     put = market.instruments["deribit:BTC-9MAR26-200000-P"]
     risk = unit_risk([put], market, ("BTC",))
-    assert risk.value[0] == pytest.approx(strike - LATE, rel=1e-6)
+    assert risk.value[0] == pytest.approx((strike / LATE - 1.001) * market.price("BTC"), rel=1e-12)
     assert risk.greeks[greek("delta"), 0, 0] == pytest.approx(-1.0, rel=1e-6)
 
 

@@ -74,7 +74,8 @@ def _facts(e: Exposures, market: Market, policy: dict[str, Any], i: int, amount:
     yield "notional", abs(amount) * float(e.rows.notional[row])
     yield "fee", abs(amount) * float(e.fee[i])
     yield "cost", abs(amount) * (half * unit + float(e.fee[i]))
-    yield "premium", amount * float(e.rows.premium[row]) * market.price(item.settlement)
+    paid = mark if hasattr(item, "strike") and not np.isnan(mark) else float(e.rows.premium[row])  # options at their mark
+    yield "premium", amount * paid * market.price(item.settlement)
 
 
 def _usd_per_price(item: Any, market: Market, mark: float) -> float:

@@ -5,6 +5,11 @@ With forward ``F``, index ``S`` (ratio S/F kept when the index moves) and undisc
 * inverse: worth ``C / F`` coins at expiry scale, that is ``C * S / F`` USD now; premium ``C / F`` coins;
 * linear: worth ``C`` settlement dollars.
 
+**One mark.** What an option is worth now is the venue's mark: ``mark_price`` coins at the index, or settlement dollars. The
+formulas above give its Greeks and how it moves (and its worth where a market carries no mark); mark and formula agree but
+for the mark's rounding (:mod:`hedgeopt.chain_checks`). P&L in scenarios is the formula's change, so it starts at 0 when
+nothing moves; a long loses at most its mark, and what expires pays its payoff less the mark.
+
 The Greeks hold the premium already paid. Buying an inverse option also pays ``C / F`` coins away, so a *trade* changes the
 book's delta by the *net transaction delta* ``N(d1) - C/F``; :mod:`hedgeopt.exposures` subtracts the premium leg.
 
@@ -18,7 +23,7 @@ Vector (Deribit conventions): F = 65,000, K = 70,000, 30 days, 60 %: call 2547.9
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -67,6 +72,8 @@ class Option(Expiring):
 class _Columns:
     """Option terms and marks as arrays (n,); ``scale`` turns C(F) into USD: S/E inverse, settlement price linear.
 
+    ``mark`` is what one unit is worth now in its settlement asset, and ``unit`` USD of one such.
+
     In the settlement window forward, strike and variance_years are those of the part still to be averaged, ``share`` of the
     whole; a call whose strike is passed already is worth the ``sure`` amount above its forward. ``delivery`` is E.
     """
@@ -82,6 +89,13 @@ class _Columns:
     share: np.ndarray
     delivery: np.ndarray
     sure: np.ndarray
+    mark: np.ndarray
+    unit: np.ndarray
+
+    @property
+    def marked(self) -> np.ndarray:
+        """(n,) the mark in units of the forward, those of C(F)."""
+        return self.mark * np.where(self.inverse, self.delivery, 1.0)
 
 
 def _columns(instruments: Sequence[Option], market: MarketView) -> _Columns:
@@ -110,7 +124,14 @@ def _columns(instruments: Sequence[Option], market: MarketView) -> _Columns:
         share=window.share,
         delivery=delivery,
         sure=np.where(passed & is_call, -left, 0.0),
+        mark=market.quoted("mark_price", ids),
+        unit=dollars,
     )
+
+
+def _with_marks(c: _Columns, price: np.ndarray) -> _Columns:
+    """The formula's price where the market carries no mark."""
+    return replace(c, mark=np.where(np.isnan(c.mark), price / np.where(c.inverse, c.delivery, 1.0), c.mark))
 
 
 def _time_value(price: np.ndarray, c: _Columns) -> np.ndarray:
@@ -132,11 +153,12 @@ class OptionFamily:
         c = _columns(instruments, market)
         g = greeks(c.forward, c.strike, c.variance_years, c.vol, c.is_call)
         price = g.price + c.sure
+        c = _with_marks(c, price)
         risk = UnitRisk.zeros(len(instruments), len(assets))
         index = np.array([market.price(item.underlying) for item in instruments])
-        risk.value[:] = price * c.scale
+        risk.value[:] = c.mark * c.unit
         risk.notional[:] = index
-        risk.premium[:] = np.where(c.inverse, price / c.delivery, price)
+        risk.premium[:] = c.mark
         # d/dS at constant F/S: scale * C'(kF) * kF/S, which is N(d1) for an inverse option before the settlement window.
         # In the window an inverse option is worth S C / E and E moves by kF/S only: coins gain (1 - kF/E) of C / E as well.
         slope = c.scale * c.forward / index
@@ -157,7 +179,7 @@ class OptionFamily:
         for i in np.flatnonzero(~c.inverse).tolist():
             peg = instruments[i].settlement
             if peg in assets:  # a linear option is also a claim on the dollar it settles in
-                risk.greeks[greek("delta"), i, assets.index(peg)] = price[i]
+                risk.greeks[greek("delta"), i, assets.index(peg)] = c.mark[i]
         return risk
 
     def scenario_pnl(
@@ -200,7 +222,10 @@ class OptionFamily:
         for i in np.flatnonzero(c.inverse & (c.share < 1.0)).tolist():  # coins at E, which moves less than the index
             factor = scenarios.price_factor(instruments[i].underlying)
             out[:, i] *= factor * c.delivery[i] / (c.delivery[i] + c.forward[i] * (factor - 1.0))
-        out -= now
+        marked, ends = _with_marks(c, now).marked, c.years <= scenarios.years
+        out -= np.where(ends, marked, now)
+        for i in np.flatnonzero((now > marked) & ~ends).tolist():
+            np.maximum(out[:, i], -marked[i], out=out[:, i])
         out *= c.scale
 
 

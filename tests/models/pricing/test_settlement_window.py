@@ -28,7 +28,8 @@ def future(settlement: str = "BTC") -> Future:
 
 
 def quotes(item: object, index: float, vol: float = 0.6, average: float = float("nan")) -> dict:
-    return {item: {"mark_iv": vol, "underlying_price": index, "mark_price": index, "settlement_average": average}}
+    mark = float("nan") if isinstance(item, Option) else index  # without a mark an option is worth the formula
+    return {item: {"mark_iv": vol, "underlying_price": index, "mark_price": mark, "settlement_average": average}}
 
 
 def at(minutes: float) -> datetime:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side, shadow_price
 from hedgeopt.constraints.equity_covers import BoundSides, Withdrawal
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.effects import collateral_effect
@@ -195,7 +195,7 @@ class _BoundBalance:
         for node, row in self._on:
             effects = self._row(e, *node)
             outflow, size = -float(effects @ x), float(np.abs(effects) @ np.abs(x))
-            dual = 0.0 if row.dual_value is None else max(float(np.sum(row.dual_value)), 0.0)
+            dual = shadow_price(row)
             limit = max(float(e.collateral[node]), 0.0)
             price = dual / self._unit(e, *node)
             found.append(Side(self._name(e, *node), e.assets[node[1]], outflow, limit, 1, price, size))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import cvxpy as cp
 
-__all__ = ["BoundConstraint", "BoxConstraint", "Constraint", "Side"]
+__all__ = ["BoundConstraint", "BoxConstraint", "Constraint", "Side", "shadow_price"]
 
 
 @dataclass(frozen=True)
@@ -111,3 +111,9 @@ class BoxConstraint(Word, Record):
     def largest_position(self, e: Exposures) -> np.ndarray:
         """(N,) largest gross position in each candidate's instrument over all accounts; infinite where there is none."""
         return np.full(e.n_candidates, np.inf)
+
+
+def shadow_price(row: cp.Constraint) -> float:
+    """The multiplier of a row, non-negative; where there is none, or no finite number, nought: bounds stay true."""
+    value = 0.0 if row.dual_value is None else float(np.sum(row.dual_value))
+    return max(value, 0.0) if np.isfinite(value) else 0.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hedgeopt.constraints.constraint import Side
+from hedgeopt.constraints.constraint import Side, shadow_price
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.bind import BoundEncoding
 from hedgeopt.models.margin.effects import account_cost, account_size, candidates_of, equity_effect
@@ -271,13 +271,15 @@ class BoundSides:
         for part in self._parts:
             form = part.form
             if isinstance(part, _BoundCover):
-                dual = _dual(next(rows))
+                dual = shadow_price(next(rows))
                 found.append(Side(form.name, form.unit, part.value(e, x), part.form.limit(e), 1, dual, part.summed(e, x)))
             else:
                 row, start, limit = part.form.row(e)
                 value, size = float(row @ x) + start, float(np.abs(row) @ np.abs(x)) + abs(start)
-                found.append(Side(form.name, form.unit, value, limit, 1, _dual(next(rows)) / limit, size))
-                found.append(Side(f"{form.name} short", form.unit, value, -limit, -1, _dual(next(rows)) / limit, size))
+                found.append(Side(form.name, form.unit, value, limit, 1, shadow_price(next(rows)) / limit, size))
+                found.append(
+                    Side(f"{form.name} short", form.unit, value, -limit, -1, shadow_price(next(rows)) / limit, size)
+                )
         return found
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
@@ -287,16 +289,11 @@ class BoundSides:
         rows = iter(self.constraints)
         for part in self._parts:
             if isinstance(part, _BoundCover):
-                dual = _dual(next(rows))
+                dual = shadow_price(next(rows))
                 if dual > 0:
                     total += (part.minorant(e, x) + Separable(np.zeros(n), -part.form.limit(e))).scaled(dual)
             else:
                 row, start, limit = part.form.row(e)
-                upper, lower = _dual(next(rows)) / limit, _dual(next(rows)) / limit
+                upper, lower = shadow_price(next(rows)) / limit, shadow_price(next(rows)) / limit
                 total += Separable((upper - lower) * row, (upper - lower) * start - (upper + lower) * limit)
         return total
-
-
-def _dual(row: cp.Constraint) -> float:
-    value = 0.0 if row.dual_value is None else float(np.sum(row.dual_value))
-    return max(value, 0.0) if np.isfinite(value) else 0.0

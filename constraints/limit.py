@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side, shadow_price
 from hedgeopt.constraints.margin_utilisation import MarginUtilisation
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.term import Margin
@@ -126,7 +126,7 @@ class BoundLimit:
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """Value and limit of each side."""
         value, size = self.term.evaluate(e, x), self.term.size(e, x)
-        duals = [0.0 if c.dual_value is None else max(float(np.sum(c.dual_value)), 0.0) for c in self.constraints]
+        duals = [shadow_price(c) for c in self.constraints]
         return [
             Side(self._name(sign), self.spec.term.unit, value, self._limit(sign), sign, dual, size)
             for sign, dual in zip(self._limits, duals, strict=True)

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side, shadow_price
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
@@ -70,8 +70,7 @@ class _BoundTransferLimit:
 
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """USD moved."""
-        found = self.constraints[0].dual_value
-        dual = 0.0 if found is None else max(float(np.sum(found)), 0.0) / self._unit
+        dual = shadow_price(self.constraints[0]) / self._unit
         value = float(self._spec.weights(e) @ np.maximum(x, 0.0))
         return [Side(self._spec.name, "USD", value, self._spec.usd, 1, dual, value)]
 

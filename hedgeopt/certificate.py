@@ -9,7 +9,8 @@ shadow prices ``d >= 0``,
 
 and the right-hand side is bounded from below by replacing each convex function by a separable one that never exceeds
 it (:class:`~hedgeopt.models.separable.Separable`), whose minimum over the box is exact. Wrong shadow prices or tail
-weights make the bound loose, never false.
+weights make the bound loose, never false: of the tail solver's account nothing else is read, neither its own bound nor
+whether it calls that proven.
 """
 
 from __future__ import annotations
@@ -138,7 +139,9 @@ def certify(
 
 def lower_bound(program: Program, e: Exposures, box: Box, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> float:
     """What no feasible trade list in the box goes below, by the shadow prices of the last solve of the policy's limits."""
-    return program.lagrangian(e, x, tails).minimum(box.lower, box.upper)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = program.lagrangian(e, x, tails).minimum(box.lower, box.upper)
+    return found if np.isfinite(found) else -np.inf  # shadow prices that overflow prove nothing
 
 
 def gap_unit(program: Program, objective: float) -> float:

@@ -5,12 +5,13 @@ A policy that names a solver gets that one and no other. With ``auto`` the order
 ==================  ==========================================================
 linear              the tail method's own simplex and interior point, HiGHS, Clarabel
 convex quadratic    the tail method's own interior point, OSQP, Clarabel
-conic               Clarabel, ECOS, SCS
+conic               Clarabel, SCS, ECOS
 mixed-integer       HiGHS
 ==================  ==========================================================
 
 With ``auto``, cuts of the program (:mod:`hedgeopt.cuts`) follow the first solver whose trades can't be certified, or come
-last. The next solver is tried when one fails, says infeasible where limits can be met, or returns what cannot be certified.
+last. ECOS has no time limit of its own, only one of iterations, and so comes after those that have. The next solver is tried
+when one fails, says infeasible where limits can be met, or returns what cannot be certified.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def _order(problem: cp.Problem) -> tuple[str, ...]:
     second_order = any(isinstance(c, cp.SOC | cp.PowCone3D | cp.ExpCone) for c in problem.constraints)
     curved = quadratic and not _quadratic_objective_only(problem)
     if curved or second_order:
-        return ("CLARABEL", "ECOS", "SCS")
+        return ("CLARABEL", "SCS", "ECOS")
     if quadratic:
         return (OWN, "OSQP", "CLARABEL")
     return (OWN, "HIGHS", "CLARABEL")

@@ -105,7 +105,7 @@ def test_order_follows_the_class_of_the_program() -> None:
     whole = cp.Problem(cp.Minimize(cp.sum(cp.Variable(2, integer=True))), [])
     assert solver_order(linear, "auto") == ("TAIL", "HIGHS", "CLARABEL")
     assert solver_order(quadratic, "auto") == ("TAIL", "OSQP", "CLARABEL")
-    assert solver_order(conic, "auto") == ("CLARABEL", "ECOS", "SCS")
+    assert solver_order(conic, "auto") == ("CLARABEL", "SCS", "ECOS")
     assert solver_order(whole, "auto") == ("HIGHS",)
     assert solver_order(linear, "SCS") == ("SCS",)
 

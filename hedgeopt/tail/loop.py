@@ -162,7 +162,12 @@ class Loop:
                 point = master.solve(pieces, accuracy, None)
             point.master = master
             if point.status != "failed":
-                break
+                broken = float(point.details.get("violation", 0.0)) if point.status == "optimal" else 0.0
+                if broken <= self.options.tolerance or i + 1 >= max(self.fallbacks, self.chosen + 1):
+                    break
+                # Its own residuals are in its own units: the next one may do better. The last one's answer is judged.
+                self._note(point, "failed", "its point breaks rows of the problem")
+                continue
             refusal = point.details.get("refusal")
             self._note(point, "failed", refusal.reason if refusal else "", bool(refusal and refusal.technical))
             if self.options.verbose and i + 1 < self.fallbacks:

@@ -140,6 +140,9 @@ def solve(
 # Programs of up to this many entries are solved again by the simplex, whose basis serves the next solve; up to this
 # many it is the quicker one in the first solve, too.
 _SMALL, _TINY = 200_000, 10_000
+# Interior points factorise a dense matrix of the order of the variables: beyond so many loss arguments that takes longer
+# than all of the simplex.
+_WIDE = 400
 # Solves that keep more scenarios after one that needed a second round.
 _WAIT = 8
 
@@ -174,7 +177,8 @@ def _masters(
     if name == "INTERIOR":
         return [*interior, *last]
     simplex = [lambda: _simplex(parts, entries > _SMALL, remaining)]
-    once = _TINY < entries <= _SMALL and "y" not in parts.memory
+    width = sum(v.size for v in parts.inner)
+    once = _TINY < entries <= _SMALL and width <= _WIDE and "y" not in parts.memory
     return [*interior, *simplex, *last] if once else [*simplex, *interior, *last]
 
 

@@ -36,10 +36,11 @@ def feasible_weights(weights: np.ndarray, beta: float, probabilities: np.ndarray
     """The nearest simple member of the CVaR envelope ``{q : 0 <= q <= p / (1 - beta), sum q = 1}`` to ``weights``.
 
     Solvers return weights to a tolerance; clipping and then scaling what exceeds or filling what lacks makes them exact.
+    What is no number counts as nought: whatever comes in, a member comes out.
     """
     n = len(weights)
     cap = (np.full(n, 1.0 / n) if probabilities is None else probabilities) / (1.0 - beta)
-    q = np.clip(weights, 0.0, cap)
+    q = np.clip(np.where(np.isfinite(weights), weights, 0.0), 0.0, cap)
     total = q.sum()
     if total > 1.0:
         return q / total
@@ -86,7 +87,7 @@ class _BoundCVaR:
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         found = tails.get(id(self.expression))
-        if found is None:
+        if found is None or np.shape(found) != e.base_pnl.shape:
             found = _worst(-(e.base_pnl + e.pnl @ x), self.beta, e.probabilities)
         q = feasible_weights(found, self.beta, e.probabilities)
         return Separable(-(q @ e.pnl), -float(q @ e.base_pnl))

@@ -16,6 +16,10 @@ from hedgeopt.tail.masters.scaled import Scaled
 from hedgeopt.tail.masters.verdict import falls, infeasible, ray
 from hedgeopt.tail.source import Vector
 
+# Violations of the base problem's rows count a hundredth of those of a tail's row (see Judge): the first are the
+# solver's accuracy, the second a promise about risk.
+ROWS = 0.01
+
 
 class ArrayMaster:
     """Linear and convex quadratic programs; ``memory`` outlives the solve, ``remaining`` are the seconds until its limit."""
@@ -79,13 +83,22 @@ class ArrayMaster:
         return not self.layout.c.any()
 
     def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
-        """Objective and violation at the point's z with the true levels."""
-        return self.layout.upper(point.state["z"], levels)
+        """Objective and violation at the point's z with the true levels, with what is left of the rows without a tail."""
+        value, worst = self.layout.upper(point.state["z"], levels)
+        return value, max(worst, ROWS * float(point.details.get("violation", 0.0)))
+
+    def checked(self, point: Point) -> Point:
+        """The point with the largest violation of rows, bounds and equalities, which no scaling enters."""
+        return replace(point, details=point.details | {"violation": self.layout.violation(point.state["z"])})
 
     def blend(self, a: Point, b: Point, share: float) -> Point:
-        """A point on the segment; feasible because the base problem is convex."""
+        """A point on the segment; no more infeasible than its worse end, because the base problem is convex."""
+        worst = max(float(x.details.get("violation", 0.0)) for x in ((b,) if share == 1.0 else (a, b)))
         z = (1 - share) * a.state["z"] + share * b.state["z"]
-        return replace(b, y=(1 - share) * a.y + share * b.y, state=b.state | {"z": z})
+        return replace(
+            b, y=(1 - share) * a.y + share * b.y, state=b.state | {"z": z},
+            details=b.details | {"violation": worst},
+        )  # fmt: skip
 
     def solution(self, point: Point, levels: Vector) -> Solution:
         """The point in cvxpy's terms."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from hedgeopt.tail.entries import column_counts, some_columns
 from hedgeopt.tail.masters.base import Piece
 from hedgeopt.tail.masters.scaled import Scaled, loss_sizes
 from hedgeopt.tail.source import Vector
+
+# Rows whose terms all vanish are measured by this share of a typical term; below the second, an excess is rounding.
+_FLOOR, _ROUNDING = 1e-3, 1e-12
 
 
 class Layout:
@@ -71,6 +75,53 @@ class Layout:
             known = self._scaled = Scaled(self, pieces, sizes)
         known.load(pieces)
         return known
+
+    def violation(self, z: Vector) -> float:
+        """The largest excess of rows, bounds and equalities at ``z`` (compiled columns), relative to what is summed in each.
+
+        In the units the data came in: one column in other units than the rest hides nothing. Rows that hold a tail are left
+        to :meth:`upper`, which knows the tail.
+        """
+        v = z[self.columns]
+        if not np.isfinite(v).all():
+            return np.inf
+        worst, size = 0.0, np.abs(v)
+        blocks = (self.A, self._sizes[0], self.b, False), (self.A_eq, self._sizes[1], self.compiled.b_eq, True)
+        for A, whole, b, equal in blocks:
+            excess = A @ v - b
+            excess = np.abs(excess) if equal else excess
+            terms = np.maximum(whole @ size, np.abs(b))
+            over = excess > _ROUNDING * terms
+            if not equal:
+                over[self.row[self.row >= 0]] = False
+            for i in np.flatnonzero(over).tolist():
+                worst = max(worst, float(excess[i] / max(terms[i], self._typical(whole, i), 1e-300)))
+        return worst
+
+    @cached_property
+    def _sizes(self) -> tuple[Any, Any]:
+        return abs(self.A), abs(self.A_eq)
+
+    def _typical(self, whole: Any, row: int) -> float:
+        """``_FLOOR`` of the middle of a row's terms, were each of its variables as large as its loss, or bounds, say."""
+        p, (begin, end) = self._scaled, whole.indptr[row : row + 2]
+        if p is None or begin == end:
+            return 0.0
+        columns = whole.indices[begin:end]
+        usual = np.minimum(p.D[columns] * p.unit, self._widest[columns])
+        terms = np.sort(whole.data[begin:end] * usual)
+        return _FLOOR * float(terms[(len(terms) - 1) // 2])
+
+    @property
+    def _widest(self) -> Vector:
+        """The farther of each variable's own bounds; infinite where it has none."""
+        single = np.flatnonzero(np.diff(self.A.indptr) == 1)
+        at = self.A.indptr[single]
+        far = np.abs(self.b[single] / self.A.data[at])
+        use = (far > 0) & np.isfinite(far)
+        found = np.zeros(len(self.columns))
+        np.maximum.at(found, self.A.indices[at][use], far[use])
+        return np.where(found > 0, found, np.inf)
 
     @property
     def scaled_now(self) -> Scaled:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+# What one call of a solver may take where nobody set a limit, in seconds: a solver that loops must end. ECOS has no such
+# option; its iterations are counted (``max_iters``, 100 by default).
+LONGEST = 3_600.0
+
 # Solver: (option that holds its options or None, name of the limit, units per second).
 _SECONDS: dict[str, tuple[str | None, str, float]] = {
     "CLARABEL": (None, "time_limit", 1),
@@ -35,7 +39,10 @@ _GAP: dict[str, tuple[str | None, str]] = {
 def solver_options(
     name: str, given: dict[str, Any], tolerance: float, integer: bool, seconds: float | None
 ) -> dict[str, Any]:
-    """Options for one solve; what the caller gave stands, except that a time limit is never extended."""
+    """Options for one solve; what the caller gave stands, except that a time limit is never extended.
+
+    ``seconds`` None: the caller's own limit for the solver, or ``LONGEST``.
+    """
     options = {k: dict(v) if isinstance(v, dict) else v for k, v in given.items()}
     if integer and name in _GAP:
         folder, key = _GAP[name]
@@ -43,11 +50,14 @@ def solver_options(
     for key, value in _accuracy(name, tolerance, integer).items():
         if not (name == "SCS" and "eps" in given):
             options.setdefault(key, value)
-    if seconds is not None and name in _SECONDS:
+    if name in _SECONDS:
         folder, key, unit = _SECONDS[name]
         place = _folder(options, folder)
-        limit = max(seconds, 1e-3) * unit
-        limit = min(limit, place.get(key, limit))
+        if seconds is None:
+            limit = place.get(key, LONGEST * unit)
+        else:
+            limit = max(seconds, 1e-3) * unit
+            limit = min(limit, place.get(key, limit))
         place[key] = max(1, round(limit)) if name in ("GLPK_MI", "SCS") else limit
     return options
 

@@ -19,6 +19,7 @@ from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters import basis as bases
 from hedgeopt.tail.masters.base import Piece, Point, Refusal, no_point
 from hedgeopt.tail.masters.bound import Repaired, repaired
+from hedgeopt.tail.masters.options import LONGEST
 from hedgeopt.tail.masters.program import Program
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
 from hedgeopt.tail.masters.start import Warm
@@ -87,7 +88,7 @@ class SimplexMaster(WorkingMaster):
         h.setOptionValue("simplex_iteration_limit", self._patience(part))
         left = self.remaining()
         # HiGHS counts the seconds of all runs of an instance.
-        h.setOptionValue("time_limit", highspy.kHighsInf if left is None else h.getRunTime() + max(left, 0.0))
+        h.setOptionValue("time_limit", h.getRunTime() + (LONGEST if left is None else max(left, 0.0)))
         ran = h.run()
         self._primal = True
         status = h.getModelStatus()
@@ -95,6 +96,8 @@ class SimplexMaster(WorkingMaster):
             return self._broken(f"HiGHS did not run: {h.modelStatusToString(status)}")
         if status != highspy.HighsModelStatus.kOptimal:
             if status == highspy.HighsModelStatus.kTimeLimit:
+                if left is None:
+                    return Refusal("failed", f"no answer within {LONGEST:g} s")
                 return Refusal("late", "time limit")
             self.memory.pop("basis", None)
             if status == highspy.HighsModelStatus.kUnbounded:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,11 +16,6 @@ from hedgeopt.tail.masters.bound import repaired, tail_value
 from hedgeopt.tail.masters.call import call
 from hedgeopt.tail.source import Vector
 
-# Violations of the base problem's rows count a hundredth of those of a tail's row (see Judge): the first are the
-# solver's accuracy, the second a promise about risk.
-_ROWS = 0.01
-# Scaled rows have terms of order one; smaller ones are measured against this.
-_FLOOR = 1e-3
 # Scaled values are of order one: a point beyond this lies on a ray.
 _FARTHEST = 1e11
 
@@ -133,33 +127,9 @@ class SolverMaster(ArrayMaster):
         it = SimpleNamespace(v=v, nu=nu, lam=proof.lam, q=proof.q)
         iterations = problem.solver_stats.num_iters or 0
         point = p.point(it, primal, proof.value - proof.loose, tails, proof.m, int(iterations))
-        return replace(point, details=point.details | {"violation": _violation(p, v, named["plain"])})
-
-    def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
-        """As every master's, with what the solver left of the base problem's own rows."""
-        value, worst = super().upper(point, levels)
-        return value, max(worst, _ROWS * float(point.details.get("violation", 0.0)))
-
-    def blend(self, a: Point, b: Point, share: float) -> Point:
-        """A point on the segment; no more infeasible than its worse end."""
-        worst = max(float(x.details.get("violation", 0.0)) for x in ((b,) if share == 1.0 else (a, b)))
-        blended = super().blend(a, b, share)
-        return replace(blended, details=blended.details | {"violation": worst})
+        return self.checked(point)
 
 
 def _dual(constraint: cp.Constraint) -> Vector:
     found = constraint.dual_value
     return np.zeros(constraint.size) if found is None else np.nan_to_num(np.asarray(found, dtype=float).ravel())
-
-
-def _violation(p: Any, v: Vector, plain: Any) -> float:
-    """The largest residual of the equalities and the rows without a tail, relative to their terms."""
-    worst = 0.0
-    for A, b, excess in (
-        (p.A_eq, p.b_eq, np.abs(p.A_eq @ v - p.b_eq)),
-        (p.A[plain], p.b[plain], p.A[plain] @ v - p.b[plain]),
-    ):
-        if len(b):
-            size = np.maximum(np.maximum(abs(A) @ np.abs(v), np.abs(b)), _FLOOR)
-            worst = max(worst, float(np.max(excess / size, initial=0.0)))
-    return worst

@@ -20,6 +20,7 @@ import scipy.sparse as sp
 from scipy.optimize import linprog
 
 from hedgeopt.tail.masters.bound import repaired
+from hedgeopt.tail.masters.options import LONGEST
 from hedgeopt.tail.source import Vector
 
 # Relative to the terms of a row: what is rounding in a ray, and the decrease that is not.
@@ -90,8 +91,7 @@ def _solve(
 ) -> Any:
     """``scipy.optimize.linprog`` (a HiGHS of its own); None without an optimum."""
     options: dict[str, Any] = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-    if seconds is not None:
-        options["time_limit"] = max(seconds, 1e-3)
+    options["time_limit"] = LONGEST if seconds is None else max(seconds, 1e-3)
     given = {"A_ub": A, "b_ub": b} if A.shape[0] else {}
     equal = {"A_eq": A_eq, "b_eq": b_eq} if A_eq.shape[0] else {}
     bounds = np.column_stack((lower, upper))

@@ -88,7 +88,7 @@ class WorkingMaster(ArrayMaster, ABC):
                 work = work.copy()
                 work[found[np.argsort(-cost[found])[:most]]] = True
             self._remember(p, raw, work, pieces)
-        return point
+            return self.checked(point)
 
     @staticmethod
     def _gain(p: Scaled, proof: Repaired, work: NDArray[np.bool_], v: Vector) -> Vector:

@@ -119,6 +119,11 @@ def write_toy_chain(path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def toy_book() -> Book:
+    """See :func:`toy_desk`."""
+    return toy_desk()
+
+
+def toy_desk() -> Book:
     """Short strangles in BTC and ETH, with coins posted."""
     return Book(
         name="toy",

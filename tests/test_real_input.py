@@ -6,6 +6,7 @@ scenario is written out with scipy.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ import pytest
 from scipy.stats import norm
 
 import hedgeopt as ho
+from hedgeopt.exposing import expose
 from hedgeopt.models.data import table
 from hedgeopt.models.scenarios.config import draw
+from hedgeopt.verify import claim_of, judge
 
 SNAPSHOTS = ("snapshot_calm_20260115.csv", "snapshot_crash_20260205.csv")
 PERPETUALS = "perp_prices_6h_to_20260415.csv"
@@ -133,6 +136,14 @@ def test_the_answer_is_certified(solved: tuple) -> None:
     assert len(proposal.exposures.base_pnl) == 10_000
     assert proposal.certificate.valid
     assert proposal.certificate.gap <= 1e-6
+
+
+def test_the_independent_verifier_agrees(solved: tuple) -> None:
+    proposal, _, book, market = solved
+    told = json.loads(proposal.to_json())
+    e = expose(book, market, proposal.policy)
+    verdict = judge(claim_of(told), e, market, proposal.policy.model_dump(mode="json"))
+    assert verdict.valid, verdict
 
 
 def test_every_limit_holds_in_plain_numpy_from_the_raw_file(solved: tuple) -> None:

@@ -93,22 +93,24 @@ def positive(rise: np.ndarray, fall: np.ndarray, held: np.ndarray) -> Convex:
     return Convex(lean, float(lean @ held), ((-np.asarray(held, float), half),))
 
 
-def lowest(f: Convex, lower: np.ndarray, upper: np.ndarray, x: np.ndarray) -> float:
-    """A number that ``f`` nowhere undercuts in the box; with the best weights that are found, nearly its minimum.
+def lowest(f: Convex, lower: np.ndarray, upper: np.ndarray, x: np.ndarray) -> tuple[float, np.ndarray]:
+    """A number that ``f`` nowhere undercuts in the box, and where; with the best weights found, nearly its minimum.
 
     Any weights of choices give such a number; those of lines that tie at ``x`` are tried.
     """
-    best = -np.inf
+    best, where = -np.inf, x
     for near in _ACTIVE:
         chosen = [_tied(choice, x, near) for choice in f.choices]
         if best > -np.inf and sum(len(rows) for rows in chosen) > _MOST_LINES:
             break
         straight = all(len(rows) == 1 for rows in chosen)
         weights = [np.ones(1) for _ in chosen] if straight else _weights(f, chosen, lower, upper)
-        best = max(best, _separable(f, chosen, weights, lower, upper))
+        value, at = _separable(f, chosen, weights, lower, upper)
+        if value > best:
+            best, where = value, at
         if best >= f(x) - 1e-12 * abs(f(x)):
             break
-    return float(best)
+    return float(best), where
 
 
 def _tied(choice: Choice, x: np.ndarray, near: float) -> np.ndarray:
@@ -119,15 +121,17 @@ def _tied(choice: Choice, x: np.ndarray, near: float) -> np.ndarray:
 
 def _separable(
     f: Convex, chosen: Sequence[np.ndarray], weights: Sequence[np.ndarray], lower: np.ndarray, upper: np.ndarray
-) -> float:
-    """Minimum over the box with choices replaced by weighted lines."""
+) -> tuple[float, np.ndarray]:
+    """Minimum over the box with choices replaced by weighted lines, and where it is."""
     slope, constant = f.slope.copy(), f.constant
     for choice, rows, w in zip(f.choices, chosen, weights, strict=True):
         slope += w @ choice.lines[rows]
         constant += float(w @ choice.offsets[rows])
-    tried = _corners(f, lower, upper)
+    tried = np.stack(_corners(f, lower, upper))
     values = np.stack([slope * at + _bends(f, at) for at in tried])
-    return constant + float(values.min(axis=0).sum())
+    least = values.argmin(axis=0)
+    columns = np.arange(len(slope))
+    return constant + float(values[least, columns].sum()), tried[least, columns]
 
 
 def _corners(f: Convex, lower: np.ndarray, upper: np.ndarray) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify.accounts import Account, account
 from hedgeopt.verify.claim import Tail
 from hedgeopt.verify.convex import Convex, absolute
-from hedgeopt.verify.margins import asked, below_asked, not_counted
+from hedgeopt.verify.margins import Known, asked, below_asked, not_counted
 from hedgeopt.verify.measures import measure
 from hedgeopt.verify.sizes import SIZES, Box, shared_sizes
 
@@ -26,7 +26,7 @@ class Checked:
     """One side of a limit: ``value <= limit`` (sign 1) or ``value >= limit`` (sign -1).
 
     ``size`` is what is added up in it; ``below()`` is a convex function nowhere above ``sign (value - limit)``, or None
-    where none is proven: worked out when asked for, margin takes time.
+    where none is proven: worked out when asked for, margin takes time. It takes trades near which it should be close.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Checked:
     limit: float
     sign: int
     size: float
-    below: Callable[[], Convex | None]
+    below: Callable[[Sequence[np.ndarray]], Convex | None]
 
     @property
     def holds(self) -> bool:
@@ -43,7 +43,7 @@ class Checked:
         return self.sign * (self.value - self.limit) <= 1e-9 * abs(self.limit) + 1e-12 * max(self.size, abs(self.limit))
 
 
-def _same(below: Convex) -> Convex:
+def _same(below: Convex, near: Sequence[np.ndarray] = ()) -> Convex:
     return below
 
 
@@ -109,10 +109,12 @@ def _cover(name: str, e: Exposures, x: np.ndarray, box: Box, accounts: Sequence[
         size += share * a.size(x)
         losses = losses + lost_below.times(terms["counted"]) + a.shortfall().times(share)
 
-    def below() -> Convex | None:
+    known: list[Known] = [{} for _ in accounts]
+
+    def below(near: Sequence[np.ndarray]) -> Convex | None:
         total = losses.plus(-limit)
-        for a in accounts:
-            lower = below_asked(e, a, kind, x, box, health)
+        for a, mine in zip(accounts, known, strict=True):
+            lower = below_asked(e, a, kind, x, box, health, near, mine)
             if lower is None:
                 return None
             total = total + lower

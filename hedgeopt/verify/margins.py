@@ -7,7 +7,7 @@ the rule at random portfolios as well; a rule for which nothing is proven gives 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any, Literal
 
@@ -33,6 +33,8 @@ _PROBES = 12
 _SHARES = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 Kind = Literal["initial", "maintenance"]
+Known = dict[int, tuple[list[tuple[float, float]], bool]]
+"""Lines of each candidate's margin, and whether it bends so much that more of them help."""
 
 
 def asked(e: Exposures, a: Account, kind: Kind, x: np.ndarray, health: float = 1.0) -> float:
@@ -65,9 +67,19 @@ def not_counted(e: Exposures, a: Account, kind: Kind, x: np.ndarray) -> tuple[fl
 
 
 def below_asked(
-    e: Exposures, a: Account, kind: Kind, x: np.ndarray, box: tuple[np.ndarray, np.ndarray], health: float = 1.0
+    e: Exposures,
+    a: Account,
+    kind: Kind,
+    x: np.ndarray,
+    box: tuple[np.ndarray, np.ndarray],
+    health: float = 1.0,
+    near: Sequence[np.ndarray] = (),
+    known: Known | None = None,
 ) -> Convex | None:
-    """A convex function of the trades nowhere above :func:`asked`; None where none is proven."""
+    """A convex function of the trades nowhere above :func:`asked`; None where none is proven.
+
+    It is closest at ``x`` and at the trades ``near``; ``known`` keeps what was worked out for an earlier ``near``.
+    """
     model, times = e.margins.rule(a.number, a.stress, health)
     state, rows = e.margins.state(a.number, a.stress), e.margins.rows[a.number]
     place = _Place(e, rows)
@@ -78,7 +90,7 @@ def below_asked(
     elif isinstance(model, Generic) and model.rules["type"] == "grid":
         found = _grid(model, state, kind, place)
     elif isinstance(model, _SEPARABLE) or (isinstance(model, Generic) and model.rules["type"] == "tiers"):
-        found = _one_at_a_time(model, state, kind, x, box, place)
+        found = _one_at_a_time(model, state, kind, x, box, place, near, {} if known is None else known)
     else:
         return None
     found = found.times(times)
@@ -168,7 +180,14 @@ def _grid(model: Generic, state: State, kind: Kind, place: _Place) -> Convex:
 
 
 def _one_at_a_time(
-    model: Any, state: State, kind: Kind, x: np.ndarray, box: tuple[np.ndarray, np.ndarray], place: _Place
+    model: Any,
+    state: State,
+    kind: Kind,
+    x: np.ndarray,
+    box: tuple[np.ndarray, np.ndarray],
+    place: _Place,
+    near: Sequence[np.ndarray],
+    known: Known,
 ) -> Convex:
     """For rules that add up positions one by one: lines through the rule's value at a few sizes of each position.
 
@@ -181,11 +200,15 @@ def _one_at_a_time(
         return float(model.requirement(market, position, nothing).of(kind))
 
     slope, constant = np.zeros(place.n), rule(state, place.rest())
+    found: list[tuple[int, list[tuple[float, float]]]] = []
     bends: list[tuple[int, float, float]] = []
     for i, k in zip(place.candidate.tolist(), place.row.tolist(), strict=True):
         held, now = float(place.held[k]), float(x[i])
         lower, upper = min(float(box[0][i]), now), max(float(box[1][i]), now)
 
+        if i in known and not (known[i][1] and near):
+            found.append((i, known[i][0]))
+            continue
         own = _only(state, k)
         empty = rule(own, np.zeros(1))
 
@@ -193,14 +216,22 @@ def _one_at_a_time(
             return rule(own, np.array([held + trade])) - empty
 
         step = 1e-8 * max(upper - lower, abs(held + now), 1e-9)
-        lines = _lines(alone, now, step, upper - lower)
-        ends = [(alone(end), max(a * end + c for a, c in lines)) for end in (lower, upper)]
-        size = max(1.0, *(abs(value) for value, _ in ends))
-        if any(value > reached + 1e-7 * size for value, reached in ends):
-            for share in _SHARES:  # it bends elsewhere as well: more lines, crowded around the trade
-                for at in (now + share * (upper - now), now - share * (now - lower), share * -held):
-                    if lower <= at <= upper:
-                        lines += _lines(alone, at, step, upper - lower)
+        if i not in known:
+            lines = _lines(alone, now, step, upper - lower)
+            ends = [(alone(end), max(a * end + c for a, c in lines)) for end in (lower, upper)]
+            size = max(1.0, *(abs(value) for value, _ in ends))
+            curved = any(value > reached + 1e-7 * size for value, reached in ends)
+            if curved:
+                for share in _SHARES:  # it bends elsewhere as well: more lines, crowded around the trade
+                    for at in (now + share * (upper - now), now - share * (now - lower), share * -held):
+                        if lower <= at <= upper:
+                            lines += _lines(alone, at, step, upper - lower)
+            known[i] = (lines, curved)
+        lines, curved = known[i]
+        if curved and near:  # where the last bound was lowest
+            lines += _lines(alone, float(near[-1][i]), step, upper - lower)
+        found.append((i, lines))
+    for i, lines in found:
         first, turns = _envelope(lines)
         slope[i] += first[0]
         constant += first[1]

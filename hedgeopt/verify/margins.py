@@ -18,6 +18,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
 from hedgeopt.models.margin.deribit_standard import DeribitStandard
+from hedgeopt.models.margin.derive import Derive
 from hedgeopt.models.margin.dydx_v4 import DydxV4
 from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.hyperliquid import Hyperliquid
@@ -25,6 +26,7 @@ from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.unmargined import Unmargined
 from hedgeopt.verify.accounts import Account
 from hedgeopt.verify.convex import Choice, Convex, absolute, positive
+from hedgeopt.verify.derive import below_derive
 
 __all__ = ["asked", "below_asked", "not_counted"]
 
@@ -82,7 +84,7 @@ def below_asked(
     """
     model, times = e.margins.rule(a.number, a.stress, health)
     state, rows = e.margins.state(a.number, a.stress), e.margins.rows[a.number]
-    place = _Place(e, rows)
+    place = Place(e, rows)
     if isinstance(model, Unmargined):
         return Convex.number(e.n_candidates, 0.0)
     if isinstance(model, DeribitPortfolio) and model.shared.get("netting", "separate") == "separate":
@@ -91,6 +93,11 @@ def below_asked(
         found = _grid(model, state, kind, place)
     elif isinstance(model, _SEPARABLE) or (isinstance(model, Generic) and model.rules["type"] == "tiers"):
         found = _one_at_a_time(model, state, kind, x, box, place, near, {} if known is None else known)
+    elif isinstance(model, Derive):
+        derived = below_derive(model, state, kind, e.positions(x)[rows], place, a)
+        if derived is None:
+            return None
+        found = derived
     else:
         return None
     found = found.times(times)
@@ -103,7 +110,7 @@ def below_asked(
     return found
 
 
-class _Place:
+class Place:
     """Where an account's instruments are among the candidates."""
 
     def __init__(self, e: Exposures, rows: np.ndarray) -> None:
@@ -135,7 +142,7 @@ class _Place:
         return still
 
 
-def _portfolio(model: DeribitPortfolio, state: State, kind: Kind, place: _Place) -> Convex:
+def _portfolio(model: DeribitPortfolio, state: State, kind: Kind, place: Place) -> Convex:
     """Worst scenario and roll (or contingencies) per currency; the delta shock is left out: it is never negative."""
     choices, total = [], Convex.number(place.n, 0.0)
     for grid in model.grids(state):
@@ -165,7 +172,7 @@ def _portfolio(model: DeribitPortfolio, state: State, kind: Kind, place: _Place)
     return whole.times(float(model.shared[f"{kind}_factor"]))
 
 
-def _grid(model: Generic, state: State, kind: Kind, place: _Place) -> Convex:
+def _grid(model: Generic, state: State, kind: Kind, place: Place) -> Convex:
     choices = []
     for underlying in state.underlyings:
         rows, pnl = model.pnl(state, underlying)
@@ -185,7 +192,7 @@ def _one_at_a_time(
     kind: Kind,
     x: np.ndarray,
     box: tuple[np.ndarray, np.ndarray],
-    place: _Place,
+    place: Place,
     near: Sequence[np.ndarray],
     known: Known,
 ) -> Convex:

@@ -13,6 +13,7 @@ import pytest
 
 import hedgeopt.tail as tail
 from hedgeopt.tail.masters.interior import InteriorMaster
+from hedgeopt.tail.masters.layout import Layout
 from hedgeopt.tail.masters.simplex import SimplexMaster
 from hedgeopt.tail.masters.solver import SolverMaster
 
@@ -101,3 +102,41 @@ def test_sound_masters_are_believed(kind: str, master: str) -> None:
     stats = solve(p, master=master)
     assert (p.status, stats["master"], stats["failures"]) == ("optimal", master, [])
     assert broken(x.value) <= 1e-6
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_worthless_column_hides_no_broken_row(bounded: bool) -> None:
+    """By its losses of 1e-30 a unit of it would be nothing, and so would be all of the margin row it stands in."""
+    r = np.random.default_rng(5)
+    P = 1e5 * r.normal(size=(80, 6))
+    P[:, 4:] *= 1e-30
+    margin, x = np.array([3e3, 2e3, 5e3, 4e3, 1.6e4, 2e4]), cp.Variable(6, nonneg=True)
+    rows = [margin @ x <= 8e3, *([x <= 1e3] if bounded else [])]
+    p = cp.Problem(cp.Minimize(tail.cvar(-(P @ x) - r.normal(size=80), 0.9) + 1e3 * cp.sum(x)), rows)
+    seen = []
+    look = Layout.violation
+
+    def watched(self: Layout, z: np.ndarray) -> float:
+        seen.append((self, z))
+        return look(self, z)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Layout, "violation", watched)
+        solve(p)
+    layout, z = seen[-1]
+    for more in (0.01, 757e3):
+        wrong = z.copy()
+        place = np.flatnonzero(layout.A[np.flatnonzero(np.diff(layout.A.indptr) > 1)[0]].toarray().ravel() == 3e3)[0]
+        wrong[layout.columns[place]] = (1 + more) * 8e3 / 3e3
+        assert layout.violation(wrong) > 1e-6
+
+
+def test_a_row_of_rounding_is_none() -> None:
+    """An equality that defines a factor of next to nothing, with a residual of 1e-17."""
+    r = np.random.default_rng(6)
+    P, x, z = r.normal(size=(60, 4)), cp.Variable(4, nonneg=True), cp.Variable(2)
+    factors = np.vstack([r.normal(size=4), 1e-17 * r.normal(size=4)])
+    p = cp.Problem(cp.Minimize(tail.cvar(-(P @ x), 0.9) + cp.sum(cp.abs(z))), [cp.sum(x) == 1, factors @ x == z])
+    for master in ("SIMPLEX", "INTERIOR", "HIGHS"):
+        stats = solve(p, master=master)
+        assert (p.status, stats["failures"]) == ("optimal", [])

@@ -16,6 +16,8 @@ from hedgeopt.tail.source import Vector
 
 # Rows whose terms all vanish are measured by this share of a typical term; below the second, an excess is rounding.
 _FLOOR, _ROUNDING = 1e-3, 1e-12
+# A variable this much larger than the middle one, by its losses, is in other units than the rest.
+_ODD = 1e6
 
 
 class Layout:
@@ -103,14 +105,19 @@ class Layout:
         return abs(self.A), abs(self.A_eq)
 
     def _typical(self, whole: Any, row: int) -> float:
-        """``_FLOOR`` of the middle of a row's terms, were each of its variables as large as its loss, or bounds, say."""
+        """``_FLOOR`` of a row's largest term, were each of its variables as large as its losses, or its bounds, say.
+
+        A variable without bounds whose losses are nothing beside the others' says nothing: it would hide any excess.
+        """
         p, (begin, end) = self._scaled, whole.indptr[row : row + 2]
         if p is None or begin == end:
             return 0.0
         columns = whole.indices[begin:end]
-        usual = np.minimum(p.D[columns] * p.unit, self._widest[columns])
-        terms = np.sort(whole.data[begin:end] * usual)
-        return _FLOOR * float(terms[(len(terms) - 1) // 2])
+        sizes, widest = p.D * p.unit, self._widest[columns]
+        middle = float(np.median(sizes))
+        usual = sizes[columns]
+        usual = np.where(np.isinf(widest) & (usual > _ODD * middle), middle, np.minimum(usual, widest))
+        return _FLOOR * float(np.max(whole.data[begin:end] * usual))
 
     @property
     def _widest(self) -> Vector:

@@ -40,6 +40,8 @@ class Claim:
         Moment of the market, ISO.
     tails
         Scenario weights of CVaR terms.
+    before, after, margins
+        Risk before and after trading, and margin of each account.
     added
         How many constraints were added by hand.
     """
@@ -54,6 +56,9 @@ class Claim:
     policy: dict[str, Any]
     created: str
     tails: tuple[Tail, ...]
+    before: dict[str, Any]
+    after: dict[str, Any]
+    margins: list[dict[str, Any]]
     added: int
 
     def number(self, row: dict[str, Any], name: str, where: str) -> float:
@@ -104,6 +109,9 @@ def claim_of(data: Any, file: str = "proposal") -> Claim:
         policy=_table(data, "policy", file),
         created=created,
         tails=tuple(_tail(row, file, k) for k, row in enumerate(_rows(proof, "tails", file))),
+        before=_table(data, "before", file),
+        after=_table(data, "after", file),
+        margins=_rows(data, "margins", file),
         added=added,
     )
 

@@ -16,7 +16,7 @@ from hedgeopt.models.pricing.family import GREEK_UNITS, GREEKS
 from hedgeopt.verify.claim import Tail
 from hedgeopt.verify.convex import Convex, absolute, positive
 
-__all__ = ["Measure", "expected_shortfall", "measure"]
+__all__ = ["Measure", "expected_shortfall", "measure", "scenario_weights"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +69,14 @@ def expected_shortfall(losses: np.ndarray, beta: float, p: np.ndarray) -> float:
     return total / (1.0 - beta)
 
 
-def _probabilities(e: Exposures) -> np.ndarray:
+def scenario_weights(e: Exposures) -> np.ndarray:
+    """(S,) probabilities."""
     count = len(e.base_pnl)
     return np.full(count, 1.0 / count) if e.probabilities is None else np.asarray(e.probabilities, float)
 
 
 def _cvar(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[Tail]) -> Measure:
-    beta, p = float(term["beta"]), _probabilities(e)
+    beta, p = float(term["beta"]), scenario_weights(e)
     losses = -(e.base_pnl + e.pnl @ x)
     q = None
     for tail in tails:
@@ -112,7 +113,7 @@ def _allowed(q: np.ndarray, cap: np.ndarray, losses: np.ndarray) -> np.ndarray:
 
 
 def _variance(e: Exposures, x: np.ndarray) -> Measure:
-    p = _probabilities(e)
+    p = scenario_weights(e)
     pnl = e.base_pnl + e.pnl @ x
     deviation = pnl - float(np.sum(p * pnl))
     value = float(np.sum(p * deviation * deviation))

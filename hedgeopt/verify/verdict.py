@@ -17,6 +17,7 @@ from hedgeopt.verify.limits import Checked, checked_limits
 from hedgeopt.verify.margins import asked, below_asked
 from hedgeopt.verify.measures import Measure, measure
 from hedgeopt.verify.sizes import Box, trade_box
+from hedgeopt.verify.told import told_otherwise
 from hedgeopt.verify.trades import differs, listed_trades
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     _told_numbers(claim, wrong, objective, size, policy)
     _told_costs(claim, wrong, e, x)
     _told_terms(claim, wrong, terms)
+    wrong += told_otherwise(claim, e, x)
     return Verdict(objective, bound, gap, tolerance, tuple(broken), tuple(wrong), tuple(unproven), len(sides))
 
 

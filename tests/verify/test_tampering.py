@@ -104,6 +104,30 @@ def test_a_changed_certificate_is_noticed(name: str, value: Any, stored: dict[st
     assert _noticed(stored["network"], changed)
 
 
+PLACES = [
+    *((word, *path) for word in ("before", "after") for path in (
+        ("equity",), ("greeks", "BTC", "delta"), ("greeks", "ETH", "gamma"), ("greeks", "BTC", "vega"), ("cvar", "0.99"),
+        ("value_at_risk", "0.95"), ("expected_pnl",), ("stress", "2020-03-12"), ("carry",), ("gross_leverage",),
+        ("accounts", 0, "equity"),
+        ("accounts", 0, "initial_margin"), ("accounts", 0, "maintenance_margin"))),
+    *(("margins", 0, word, *path) for word in ("before", "after") for path in (
+        ("now", "equity"), ("now", "initial"), ("now", "maintenance"), ("now", "haircut"), ("stresses", 0, "equity"),
+        ("stresses", 1, "initial"), ("stresses", 2, "maintenance"))),
+    *(("trades", 0, name) for name in ("delta", "gamma", "vega")),
+]  # fmt: skip
+"""Numbers that are only told."""
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda path: ".".join(map(str, path)))
+def test_a_changed_number_that_is_only_told_is_noticed(path: tuple[Any, ...], stored: dict[str, Told]) -> None:
+    changed = copy.deepcopy(stored["desk"][1])
+    place = changed
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = place[path[-1]] * 1.001 + 1.0
+    assert _noticed(stored["desk"], changed)
+
+
 @pytest.mark.parametrize("table", ["trades", "limits", "objective", "transfers"])
 def test_a_row_more_or_less_is_noticed(table: str, stored: dict[str, Told]) -> None:
     for change in (lambda rows: rows[1:], lambda rows: [*rows, rows[0]]):

@@ -1,0 +1,139 @@
+"""What a proposal only tells: risk before and after, margin of every account now and in stresses, Greeks of trades.
+
+Compared to ``1e-7`` of what is added up. A number that is infinite here must be null there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.verify.accounts import account
+from hedgeopt.verify.claim import Claim
+from hedgeopt.verify.margins import asked, not_counted
+from hedgeopt.verify.measures import Measure, expected_shortfall, measure, scenario_weights
+
+__all__ = ["told_otherwise"]
+
+_SAME = 1e-7
+
+Fact = tuple[str, Any, float, float]
+"""Where, what is told, what it is, and how much is added up in it."""
+
+
+def told_otherwise(claim: Claim, e: Exposures, x: np.ndarray) -> list[str]:
+    """Every told number that is not so."""
+    found: list[str] = []
+    for word, table, at in (("before", claim.before, np.zeros_like(x)), ("after", claim.after, x)):
+        margins = [row.get(word) for row in claim.margins]
+        if len(margins) != len(e.accounts):
+            found.append(f"margins of {len(margins)} accounts are told, the book has {len(e.accounts)}")
+            continue
+        for where, told, value, size in (*_risk(claim, table, e, at), *_margins(claim, margins, e, at)):
+            if not _same(told, value, size):
+                found.append(f"{word}: {where} {told} is told, it is {value:,.10g}")
+    for where, told, value, size in _trade_greeks(claim, e, x):
+        if not _same(told, value, size):
+            found.append(f"{where} {told} is told, it is {value:,.10g}")
+    return found
+
+
+def _same(told: Any, value: float, size: float) -> bool:
+    if told is None:
+        return not math.isfinite(value)
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return False
+    return abs(told - value) <= _SAME * max(abs(value), size)
+
+
+def _table(claim: Claim, row: Any, name: str, where: str) -> dict[str, Any]:
+    found = row.get(name) if isinstance(row, dict) else None
+    if not isinstance(found, dict):
+        raise InputError("is missing or no table", file=claim.file, field=f"{where}.{name}")
+    return found
+
+
+def _rows(claim: Claim, row: Any, name: str, where: str, count: int) -> list[dict[str, Any]]:
+    found = row.get(name) if isinstance(row, dict) else None
+    if not isinstance(found, list) or len(found) != count or not all(isinstance(r, dict) for r in found):
+        raise InputError(f"is no list of {count} rows", file=claim.file, field=f"{where}.{name}")
+    return found
+
+
+def _risk(claim: Claim, told: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[Fact]:
+    cost = float(np.sum(np.where(x > 0, e.cost_buy * x, -e.cost_sell * x)))
+    start = float(np.sum(e.equity))
+    equity = start - cost
+    yield "equity", told.get("equity"), equity, abs(start) + cost
+    for asset, greeks in _table(claim, told, "greeks", "risk").items():
+        for name in _table(claim, {"row": greeks}, "row", f"risk.greeks.{asset}"):
+            found = _greek(name, asset, e, x, posted=True)
+            yield f"{name} {asset}", greeks[name], found.value, found.size
+    p, losses = scenario_weights(e), -(e.base_pnl + e.pnl @ x)
+    size = float(np.abs(losses).max(initial=0.0)) + float(np.abs(e.base_pnl).max(initial=0.0))
+    for level, value in _table(claim, told, "cvar", "risk").items():
+        yield f"cvar {level}", value, expected_shortfall(losses, float(level), p), size
+    for level, value in _table(claim, told, "value_at_risk", "risk").items():
+        order = np.argsort(losses, kind="stable")
+        reached = int(np.sum(np.cumsum(p[order]) < float(level) - 1e-12))
+        yield f"value at risk {level}", value, float(losses[order[min(reached, len(p) - 1)]]), size
+    yield "expected P&L", told.get("expected_pnl"), -float(np.sum(p * losses)), size
+    stress = _table(claim, told, "stress", "risk")
+    for k, name in enumerate(e.stress):
+        parts = [*e.stress_account_pnl[k].tolist(), *(e.stress_pnl[k] * x).tolist()]
+        yield f"stress {name}", stress.get(name), float(np.sum(parts)), float(np.abs(parts).sum())
+    carry = measure({"kind": "carry", "include_theta": False}, e, x, ())
+    yield "carry", told.get("carry"), -carry.value, carry.size
+    if start > 0.0 and equity > 0.0:
+        gross = measure({"kind": "gross_leverage", "basis": "delta", "underlying": None}, e, x, ())
+        yield "gross leverage", told.get("gross_leverage"), gross.value * start / equity, gross.size
+    rows = _rows(claim, told, "accounts", "risk", len(e.accounts))
+    for c, row in enumerate(rows):
+        a = account(e, c)
+        yield f"equity of {e.accounts[c]}", row.get("equity"), a.equity(x), a.size(x)
+        for kind in ("initial", "maintenance"):
+            need = asked(e, a, kind, x)
+            yield f"{kind} margin of {e.accounts[c]}", row.get(f"{kind}_margin"), need, abs(need)
+
+
+def _margins(claim: Claim, margins: list[Any], e: Exposures, x: np.ndarray) -> Iterator[Fact]:
+    for c, row in enumerate(margins):
+        now = _table(claim, row, "now", f"margins.{c}")
+        stresses = _rows(claim, row, "stresses", f"margins.{c}", len(e.stress))
+        for stress, told in ((None, now), *enumerate(stresses)):
+            a = account(e, c, stress)
+            where = f"{e.accounts[c]} {'now' if stress is None else e.stress[stress]}"
+            size = a.size(x)
+            yield f"{where}: equity", told.get("equity"), a.equity(x), size
+            yield f"{where}: haircut", told.get("haircut"), not_counted(e, a, "initial", x)[0], size
+            for kind in ("initial", "maintenance"):
+                need = asked(e, a, kind, x)
+                yield f"{where}: {kind} margin", told.get(kind), need, abs(need)
+
+
+def _trade_greeks(claim: Claim, e: Exposures, x: np.ndarray) -> Iterator[Fact]:
+    told = {(row.get("account"), row.get("instrument")): row for row in claim.trades}
+    sent, slopes = set(e.links.candidate.tolist()), dict[tuple[str, str], np.ndarray]()
+    for i in np.flatnonzero(x).tolist():
+        if i in sent:
+            continue
+        row = int(e.candidate[i])
+        item = e.rows.instruments[row]
+        for name in ("delta", "gamma", "vega"):
+            key = name, item.assets[0]
+            if key not in slopes:
+                slopes[key] = _greek(*key, e, x, posted=False).below.slope
+            value = float(slopes[key][i] * x[i])
+            mine = told[e.accounts[e.rows.account[row]], item.name]
+            yield f"{item.name}: {name}", mine.get(name), value, abs(float(x[i])) * 1e-6
+
+
+def _greek(name: str, asset: str, e: Exposures, x: np.ndarray, *, posted: bool) -> Measure:
+    if asset not in e.assets:
+        raise InputError("is no asset of the book or its candidates", file="proposal", field="greeks", value=asset)
+    return measure({"kind": name, "underlying": asset, "include_collateral": posted}, e, x, ())

@@ -20,6 +20,7 @@ from hedgeopt.constraints.survive_stress import SurviveStress
 from hedgeopt.constraints.transfer_limit import TransferLimit
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.term import Margin, matching_accounts
 from hedgeopt.models.risk.stress import StressLoss
@@ -169,6 +170,7 @@ def plain_sides(policy: Policy, e: Exposures, x: np.ndarray) -> list[PlainSide]:
             found += _stress_loss(spec, spec.term, e, x)
     if len(e.links):
         found += [*_balances(e, x), *_withdrawals(e, x)]
+    found += _paid_for(e, x)
     return found
 
 
@@ -217,6 +219,40 @@ def _balances(e: Exposures, x: np.ndarray) -> Iterator[PlainSide]:
         outflow = posted - float(after.collateral[a])
         name = f"{e.assets[a]} of {e.accounts[c]}"
         yield PlainSide(Side(name, e.assets[a], outflow, max(posted, 0.0), 1), float(after.flow[a]))
+
+
+def _paid_for(e: Exposures, x: np.ndarray) -> Iterator[PlainSide]:
+    """An account that is lent nothing owes nothing after its trades, costs and transfers; dollars pay for one another."""
+    dollars = dollar_assets()
+    for c, model in enumerate(e.margins.models):
+        if model.name != "none":
+            continue
+        posted: dict[str, float] = {}
+        spent: dict[str, list[float]] = {}
+        for asset, amount, price in zip(e.assets, e.collateral[c].tolist(), e.prices.tolist(), strict=True):
+            name = "dollars" if asset in dollars else asset
+            posted[name] = posted.get(name, 0.0) + amount * price
+        links = {int(i): k for k, i in enumerate(e.links.candidate)}
+        bought: set[str] = set()
+        for i in range(len(x)):
+            row, amount = int(e.candidate[i]), float(x[i])
+            item = e.rows.instruments[row]
+            if i in links:
+                k = links[i]
+                share = float(e.links.arrives[k]) * (int(e.links.target[k]) == c) - (int(e.links.source[k]) == c)
+                name, paid = e.assets[int(e.links.asset[k])], -share * amount * float(e.prices[e.links.asset[k]])
+            elif int(e.rows.account[row]) == c and item.nature.paid in ("premium", "owned"):
+                cost = float(e.cost_buy[i]) * amount if amount > 0 else float(e.cost_sell[i]) * -amount
+                name, paid = item.settlement, float(e.rows.value[row]) * amount + cost
+                bought.add("dollars" if name in dollars else name)
+            else:
+                continue
+            spent.setdefault("dollars" if name in dollars else name, []).append(paid)
+        for name in sorted(bought):
+            limit = max(posted.get(name, 0.0), 0.0)
+            size = limit + float(np.abs(spent[name]).sum())
+            side = Side(f"{name} to pay with in {e.accounts[c]}", "USD", float(np.sum(spent[name])), limit, 1)
+            yield PlainSide(side, size)
 
 
 def _transfers(spec: TransferLimit, e: Exposures, x: np.ndarray) -> PlainSide:

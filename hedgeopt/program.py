@@ -16,6 +16,7 @@ from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Cons
 from hedgeopt.constraints.limit import paired
 from hedgeopt.constraints.margin_utilisation import DeltaCaps
 from hedgeopt.constraints.over_accounts import OverAccounts, shared_instruments
+from hedgeopt.constraints.paid_for import PaidFor, purses
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.term import Margin
@@ -77,8 +78,10 @@ def _venue_box(e: Exposures) -> tuple[np.ndarray, np.ndarray]:
 
 
 def limits_of(policy: Policy, e: Exposures) -> list[Constraint]:
-    """The policy's limits, where collateral may move those that make transfers possible ones, and what margin needs."""
+    """The policy's limits, where collateral may move those that make transfers possible ones, where nothing is
+    lent that purchases are paid for, and what margin needs."""
     network: list[Constraint] = [CollateralBalance(), Withdrawals()] if len(e.links) else []
+    network += [PaidFor()] if purses(e) else []
     margins = [part.term for part in policy.minimize if isinstance(part.term, Margin)]
     caps: list[Constraint] = [DeltaCaps(venue=term.venue, account=term.account) for term in dict.fromkeys(margins)]
     sizes = [rule for rule in policy.subject_to if isinstance(rule, BoxConstraint)]

@@ -12,8 +12,14 @@ from hedgeopt.backtest.quotes import NoQuote
 from hedgeopt.backtest.valuation import Valuation
 from hedgeopt.errors import InputError
 from hedgeopt.market import Market
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.margin.table import margin_model
+from hedgeopt.models.margin.unmargined import Unmargined
 
 __all__ = ["execute", "send"]
+
+_DUST = 1.0
+"""USD: a solver's rounding of a purchase that takes all there is."""
 
 
 def execute(
@@ -27,7 +33,8 @@ def execute(
 ) -> tuple[list[Fill], list[dict[str, Any]], Valuation]:
     """Fill orders at the quotes; fills, events, and the book's value after them.
 
-    An account whose initial margin would rise above its equity gets none of its orders done, as a venue would refuse them.
+    An account whose initial margin would rise above its equity gets none of its orders done, as a venue would refuse them;
+    nor does one that is lent nothing and could not pay for them.
     """
     fills: list[Fill] = []
     events: list[dict[str, Any]] = []
@@ -42,7 +49,7 @@ def execute(
         if account.venue in portfolio.paused or account.paused or not account.tradable:
             events.append({"kind": "order_refused", "account": name, "reason": "nothing trades in this account now"})
             continue
-        mark = portfolio.checkpoint()
+        mark, cash = portfolio.checkpoint(), _cash(portfolio, market, name)
         done: list[Fill] = []
         for order in mine:
             try:
@@ -52,6 +59,18 @@ def execute(
                     {"kind": "missing_quote", "account": name, "instrument": order.instrument, "message": str(error)}
                 )
         if not done:
+            continue
+        short = {
+            asset: usd
+            for asset, usd in _cash(portfolio, market, name).items()
+            if usd < min(cash.get(asset, 0.0), 0.0) - _DUST
+        }
+        if short:
+            portfolio.rollback(mark)
+            asset, usd = next(iter(short.items()))
+            events.append(
+                {"kind": "order_refused", "account": name, "reason": f"{-usd:,.2f} USD of {asset} short to pay with"}
+            )
             continue
         after = worth()
         c, old = after.exposures.accounts.index(name), valuation.exposures.accounts.index(name)
@@ -70,6 +89,18 @@ def execute(
         fills += done
         valuation = after
     return fills, events, valuation
+
+
+def _cash(portfolio: Portfolio, market: Market, account: str) -> dict[str, float]:
+    """USD of cash by asset, all dollar assets as one, of an account that is lent nothing; nothing of others."""
+    where = portfolio.accounts[account]
+    if not isinstance(margin_model(where.margin, where.venue), Unmargined):
+        return {}
+    found: dict[str, float] = {}
+    for asset in portfolio.ledger.currencies(account):
+        name = "dollars" if asset in dollar_assets() else asset
+        found[name] = found.get(name, 0.0) + portfolio.ledger.balance(account, asset) * market.price(asset)
+    return found
 
 
 def send(portfolio: Portfolio, market: Market, transfers: Iterable[Transfer]) -> list[dict[str, Any]]:

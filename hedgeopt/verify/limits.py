@@ -11,14 +11,18 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.data import dollar_assets
 from hedgeopt.verify.accounts import Account, account
 from hedgeopt.verify.claim import Tail
-from hedgeopt.verify.convex import Convex, absolute
+from hedgeopt.verify.convex import Convex, absolute, positive
 from hedgeopt.verify.margins import Known, asked, below_asked, not_counted
 from hedgeopt.verify.measures import measure
 from hedgeopt.verify.sizes import SIZES, Box, shared_sizes
 
 __all__ = ["Checked", "checked_limits"]
+
+
+_DOLLARS = "dollars"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +58,7 @@ def checked_limits(policy: dict[str, Any], e: Exposures, x: np.ndarray, box: Box
     if len(e.links):
         found += _balances(e, x)
         found += _withdrawals(e, x, box)
-    return [*found, *_over_accounts(policy, e, x)]
+    return [*found, *_paid_for(e, x), *_over_accounts(policy, e, x)]
 
 
 def _sides_of(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails: Sequence[Tail]) -> Iterator[Checked]:
@@ -156,6 +160,33 @@ def _balances(e: Exposures, x: np.ndarray) -> Iterator[Checked]:
         yield Checked(
             f"{e.assets[a]} of {e.accounts[c]}", e.assets[a], float(out @ x), limit, 1, size, partial(_same, below)
         )
+
+
+def _paid_for(e: Exposures, x: np.ndarray) -> Iterator[Checked]:
+    """Where nothing is lent, purchases and what leaves are paid with what is posted and arrives; dollars are one."""
+    n, links, cash = e.n_candidates, e.links, [_DOLLARS if asset in dollar_assets() else asset for asset in e.assets]
+    sent = np.isin(np.arange(n), links.candidate)
+    for c in [c for c, model in enumerate(e.margins.models) if model.name == "none"]:
+        items = [e.rows.instruments[row] for row in e.candidate.tolist()]
+        mine = (e.rows.account[e.candidate] == c) & ~sent
+        kind = [_DOLLARS if getattr(i, "settlement", "") in dollar_assets() else getattr(i, "settlement", "") for i in items]
+        owned = np.array([item.nature.paid in ("premium", "owned") for item in items], bool)
+        for name in dict.fromkeys(np.array(kind, dtype=object)[mine & owned].tolist()):
+            own = mine & owned & (np.array(kind, dtype=object) == name)
+            gain = np.where(own, -e.rows.value[e.candidate], 0.0)
+            for i, source, target, asset, arrives in zip(
+                links.candidate.tolist(), links.source, links.target, links.asset, links.arrives, strict=True
+            ):
+                if cash[asset] == name:
+                    gain[i] += float(e.prices[asset]) * (float(arrives) * (target == c) - (source == c))
+            buy, sell = np.where(own, e.cost_buy, 0.0), np.where(own, e.cost_sell, 0.0)
+            posted = sum(float(e.collateral[c, a] * e.prices[a]) for a, same in enumerate(cash) if same == name)
+            cost = positive(buy, sell, np.zeros(n))
+            below = Convex(cost.slope - gain, cost.constant - max(posted, 0.0), cost.corners)
+            value = float(np.sum(np.where(x > 0, buy * x, -sell * x) - gain * x))
+            size = max(posted, 0.0) + float((np.abs(gain) + buy + sell) @ np.abs(x))
+            title = f"{name} to pay with in {e.accounts[c]}"
+            yield Checked(title, "USD", value, max(posted, 0.0), 1, size, partial(_same, below))
 
 
 def _withdrawals(e: Exposures, x: np.ndarray, box: Box) -> Iterator[Checked]:

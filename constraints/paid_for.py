@@ -1,0 +1,158 @@
+"""Where nothing is lent, what is bought is paid for with what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.margin.unmargined import Unmargined
+from hedgeopt.models.separable import Separable
+from hedgeopt.models.term import BoundTerm, Term, TradeVariables, put
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+__all__ = ["PaidFor", "purses"]
+
+
+@dataclass(frozen=True)
+class Purse:
+    """What an account that is lent nothing pays with: one asset, or all dollar assets together.
+
+    ``bought`` are the candidates that are paid from it; ``links`` of the exposures touch it, with ``signs`` -1 out and the
+    share that arrives in.
+    """
+
+    account: int
+    name: str
+    assets: tuple[int, ...]
+    bought: np.ndarray
+    links: np.ndarray
+    signs: np.ndarray
+
+
+def purses(e: Exposures) -> list[Purse]:
+    """Every purse that something may be bought from."""
+    dollars, found = dollar_assets(), []
+    sent = set(e.links.candidate.tolist())
+    for c, model in enumerate(e.margins.models):
+        if not isinstance(model, Unmargined):
+            continue
+        bought: dict[str, list[int]] = {}
+        for i, row in enumerate(e.candidate.tolist()):
+            item = e.rows.instruments[row]
+            if e.rows.account[row] == c and i not in sent and item.nature.paid in ("premium", "owned"):
+                bought.setdefault("dollars" if item.settlement in dollars else item.settlement, []).append(i)
+        for name, members in bought.items():
+            assets = tuple(
+                a for a, asset in enumerate(e.assets) if asset == name or (name == "dollars" and asset in dollars)
+            )
+            out, inward = e.links.source == c, e.links.target == c
+            touch = np.flatnonzero((out | inward) & np.isin(e.links.asset, assets))
+            signs = np.where(inward[touch], e.links.arrives[touch], 0.0) - out[touch]
+            found.append(Purse(c, f"{name} to pay with in {e.accounts[c]}", assets, np.array(members), touch, signs))
+    return found
+
+
+class PaidFor(Constraint):
+    """An account that lends nothing pays with what it posts: value bought, costs and what is sent away are no more.
+
+    ``sum value x + cost_buy max(x, 0) + cost_sell max(-x, 0) - transfers in + out <= max(posted, 0)``, USD, per account and
+    settlement asset; dollar assets count together. What is sold pays too. Added to every program in which such an account
+    may buy something.
+    """
+
+    source: ClassVar[str] = "nothing is lent"
+
+    kind: Literal["paid_for"] = "paid_for"
+
+    @property
+    def name(self) -> str:
+        """``purchases are paid for``."""
+        return "purchases are paid for"
+
+    def bind(
+        self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
+    ) -> BoundConstraint:
+        """One linear inequality per purse."""
+        return _BoundPaidFor(trades, e, slack=slack)
+
+
+class _BoundPaidFor:
+    def __init__(self, trades: TradeVariables, e: Exposures, *, slack: bool) -> None:
+        import cvxpy as cp
+
+        self._purses = purses(e)
+        shape = len(self._purses), e.n_candidates
+        self._buy, self._sell = cp.Parameter(shape), cp.Parameter(shape)
+        self._posted = cp.Parameter(len(self._purses), nonneg=True)
+        # never eased: no price makes money appear, and standing still always meets it
+        self.slack_cost: cp.Expression | None = cp.Constant(0.0) if slack else None
+        spent = self._buy @ trades.buy + self._sell @ trades.sell
+        self.constraints: list[cp.Constraint] = [spent[k] <= self._posted[k] for k in range(len(self._purses))]
+
+    @staticmethod
+    def _paid(e: Exposures, purse: Purse) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) USD that a unit bought, and a unit sold, takes from the purse."""
+        buy, sell = np.zeros(e.n_candidates), np.zeros(e.n_candidates)
+        value = e.rows.value[e.candidate[purse.bought]]
+        buy[purse.bought] = value + e.cost_buy[purse.bought]
+        sell[purse.bought] = -value + e.cost_sell[purse.bought]
+        moved = e.links.candidate[purse.links]
+        buy[moved] = -purse.signs * e.prices[e.links.asset[purse.links]]
+        return buy, sell
+
+    @staticmethod
+    def _limit(e: Exposures, purse: Purse) -> float:
+        at = list(purse.assets)
+        return max(float(e.collateral[purse.account, at] @ e.prices[at]), 0.0)
+
+    def _unit(self, e: Exposures, purse: Purse) -> float:
+        return max(self._limit(e, purse), 1.0)
+
+    def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
+        units = np.array([self._unit(e, purse) for purse in self._purses])
+        paid = [self._paid(e, purse) for purse in self._purses]
+        put(self._buy, np.stack([buy for buy, _ in paid]) * scale / units[:, None])
+        put(self._sell, np.stack([sell for _, sell in paid]) * scale / units[:, None])
+        posted = np.array([self._limit(e, purse) - tighten.get(purse.name, 0.0) for purse in self._purses])
+        put(self._posted, np.maximum(posted, 0.0) / units)
+
+    def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
+        """USD spent against USD posted."""
+        found = []
+        for purse, row in zip(self._purses, self.constraints, strict=True):
+            buy, sell = self._paid(e, purse)
+            parts = np.where(x > 0, buy * x, -sell * x)
+            limit, dual = self._limit(e, purse), row.dual_value
+            price = 0.0 if dual is None else max(float(np.sum(dual)), 0.0) / self._unit(e, purse)
+            size = float(np.abs(parts).sum()) + limit
+            found.append(Side(purse.name, "USD", float(parts.sum()), limit, 1, price, size))
+        return found
+
+    def put_duals(self, e: Exposures, duals: np.ndarray) -> None:
+        """Set the shadow prices, per USD."""
+        for purse, row, dual in zip(self._purses, self.constraints, duals, strict=True):
+            row.dual_variables[0].save_value(np.array(float(dual) * self._unit(e, purse)))
+
+    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        """Exact: ``buy max(x, 0) + sell max(-x, 0) = -sell x + (buy + sell) max(x, 0)``."""
+        total = Separable(np.zeros(e.n_candidates))
+        for purse, side in zip(self._purses, self.sides(e, x), strict=True):
+            if side.dual > 0.0:
+                buy, sell = self._paid(e, purse)
+                price, bend = side.dual, np.zeros(e.n_candidates)
+                bend[purse.bought] = price * (buy + sell)[purse.bought]
+                slope = np.zeros(e.n_candidates)
+                slope[purse.bought] = -price * sell[purse.bought]
+                moved = e.links.candidate[purse.links]
+                slope[moved] = price * buy[moved]  # transfers only go forward
+                kinks = np.zeros((1, e.n_candidates))
+                total += Separable(slope, -price * side.limit, bend[None, :], kinks)
+        return total

@@ -49,11 +49,24 @@ class IndexHistory:
         return frame.sort_index()
 
 
+def _delivery(item: Any, name: str) -> float:
+    """A number of the venue's delivery fees."""
+    found = rules("delivery").get(item.venue, {}).get(name)
+    if found is None:
+        raise InputError(
+            f"no delivery fee of {item.venue} is known, and {item.name} ({item.kind}) expires there",
+            file="hedgeopt/backtest/data/rules.toml",
+            field=f"delivery.{item.venue}.{name}",
+            fix="add it (0.0 where the venue takes none), or close the position before it expires",
+        )
+    return float(found)
+
+
 def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[dict[str, Any]]:
     """Settle every holding whose expiry has come; one event each.
 
     An inverse option pays ``max(+-(S - K), 0) / S`` coins, a linear one dollars; futures settle their P&L to S. Delivery
-    fees by venue: ``backtest/data/rules.toml``.
+    fees by venue: ``backtest/data/rules.toml``; a venue without one is refused, as nobody knows what it charges.
     """
     events = []
     for (account, _), holding in list(portfolio.holdings.items()):
@@ -64,7 +77,6 @@ def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[
         price, when = history.nearest(item.underlying, expiry, market.timestamp)
         dollars = price if item.inverse else market.price(item.settlement)
         coin = price if item.inverse else 1.0
-        fee_rule = rules("delivery").get(item.venue, {})
         q, memo = holding.quantity, f"expiry {item.name}"
         portfolio.drop(account, item)
         if item.nature.settles == "payoff":
@@ -73,12 +85,12 @@ def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[
             received = q * payoff
             postings = [("cash", received), ("positions", -holding.cost), ("settlement", holding.cost - received)]
             portfolio.ledger.book(expiry, account, item.settlement, dollars, postings, memo)
-            rate, cap = fee_rule.get("option_rate", 0.0), fee_rule.get("option_cap", 0.0)
+            rate, cap = _delivery(item, "option_rate"), _delivery(item, "option_cap")
             fee = abs(q) * min(rate * price / coin, cap * payoff)
         else:
             received = variation(holding, price)
             portfolio.cash(expiry, account, item.settlement, dollars, received, "settlement", memo)
-            fee = abs(q) * fee_rule.get("future_rate", 0.0) * (1.0 / price if item.inverse else price)
+            fee = abs(q) * _delivery(item, "future_rate") * (1.0 / price if item.inverse else price)
         portfolio.cash(expiry, account, item.settlement, dollars, -fee, "fees", f"delivery {item.name}")
         events.append(
             {

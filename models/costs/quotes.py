@@ -135,8 +135,11 @@ def _rate(item: Any, key: str) -> float:
 
 def _rates(venue: str) -> dict[str, float]:
     try:
-        return table(venue)["fees"]  # type: ignore[no-any-return]
+        return table(venue).get("fees", {})
     except FileNotFoundError:
         raise InputError(
-            "no fee table for this venue", field="venue", value=venue, fix=f"add models/data/{venue}.toml"
+            f"no fee table for venue {venue!r}",
+            file=f"models/data/{venue}.toml",
+            field="fees",
+            fix=f"add models/data/{venue}.toml",
         ) from None

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import hedgeopt.tail as tail
+from benchmarks.campaign.tail_bounds import FALSE, bound
 from hedgeopt.errors import InputError
 from hedgeopt.tail.masters.base import Refusal
 from hedgeopt.tail.masters.simplex import SimplexMaster
@@ -180,59 +181,12 @@ def test_a_gain_far_away_is_in_the_gap(far: float, gain: float, kind: str) -> No
     assert problem.status == ("optimal" if stats["gap"] <= 1e-5 else "optimal_inaccurate")
 
 
-def odd(seed: int, cone: bool, plain: bool) -> cp.Problem:
-    """Variables in units of 1e-12 to 1e12, free ones, equalities, far limits; ``plain``: in units of one, cvxpy's atom."""
-    r = np.random.default_rng(seed)
-    S, N, M = int(r.integers(8, 30)), int(r.integers(2, 5)), 3
-    P, units = r.normal(size=(S, N)), 10.0 ** r.integers(-12, 13, size=N + M)
-    far = 10.0 ** r.integers(0, 9)
-    k = r.normal(size=M) * 10.0 ** r.integers(-6, 1, size=M)
-    form, c = seed % 5, 0.1 * r.normal(size=N)
-    A, B, b = r.normal(size=(2, N)), r.normal(size=(2, M)), r.normal(size=2)
-    base = r.normal(size=S) if seed % 3 else np.zeros(S)
-    if plain:
-        units = np.ones(N + M)
-    x, w = cp.multiply(1 / units[:N], cp.Variable(N)), cp.multiply(1 / units[N:], cp.Variable(M))
-    region = {
-        0: [x >= 0, cp.abs(w) <= far],
-        1: [cp.norm1(x) <= 3, cp.abs(w) <= far, B @ w == 0.1 * B @ np.ones(M)],
-        2: [x >= -1, x <= 2, w >= -1, cp.sum(w) <= far],
-        3: [cp.norm_inf(x) <= 2, A @ x + B @ w <= np.abs(b) + 5, cp.abs(w) <= far],
-        4: [x >= -1, w >= A[0, 0] * x[0] - 1, w <= far],
-    }[form]
-    if cone:
-        region = [*region, cp.norm(w) <= far if seed % 2 else cp.sum_squares(x) <= 4]
-    cvar = cp.cvar if plain else tail.cvar
-    objective = cvar(-(P @ x) - base, 0.8) + c @ x + k @ w + (0.01 * cp.norm1(x) if form == 2 else 0)
-    return cp.Problem(cp.Minimize(objective), [cp.sum(x) == 1, *region])
-
-
 @pytest.mark.parametrize("cone", [False, True])
 def test_no_bound_above_the_optimum(cone: bool) -> None:
-    """Against the same program in units of one, whole, in another solver."""
-    for seed in range(MANY or 12):
-        reference = odd(seed, cone, plain=True)
-        if cone:
-            exact = {"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                reference.solve(solver=cp.CLARABEL, **exact)
-        else:
-            reference.solve(solver=cp.HIGHS, primal_feasibility_tolerance=1e-10, dual_feasibility_tolerance=1e-10)
-        if reference.status != "optimal":
-            continue
-        true, problem = reference.value, odd(seed, cone, plain=False)
-        try:
-            stats = solved(problem)
-        except cp.SolverError:
-            continue
-        assert problem.status in ("optimal", "optimal_inaccurate"), seed
-        rounding = (1e-6 if cone else 1e-7) * max(1.0, abs(true))
-        assert stats["lower_bound"] <= true + rounding, seed
-        if stats["proven"]:
-            assert problem.value - true <= stats["gap"] * abs(problem.value) + rounding, seed
-        else:
-            assert problem.status == "optimal_inaccurate"
+    """Against the same program in units of one, whole, in another solver; the campaign ``tail_bounds`` asks more of them."""
+    found = [bound(seed, cone) for seed in range(MANY or 12)]
+    assert not set(found) & set(FALSE), [(seed, what) for seed, what in enumerate(found) if what in FALSE]
+    assert found.count("proven") > 0.5 * len(found)
 
 
 # --- numbers -----------------------------------------------------------------------------------------------------------

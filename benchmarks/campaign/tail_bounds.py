@@ -74,7 +74,7 @@ def bound(seed: int, cone: bool) -> str:
 @campaign(
     "tail_bounds",
     about="tail problems in units of 1e-12 to 1e12 against the whole in HiGHS or Clarabel; odd numbers have a cone",
-    full=1_500,
+    full=600,
     sample=6,
     never=FALSE,
     sources=("hedgeopt/tail",),

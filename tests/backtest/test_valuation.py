@@ -8,9 +8,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.policies.simple import DoNothing
 from hedgeopt.backtest.portfolio import Portfolio
 from hedgeopt.backtest.snapshot import Snapshot
 from hedgeopt.backtest.valuation import Valuation, value
+from hedgeopt.models.scenarios.config import ParametricScenarios
 from hedgeopt.models.scenarios.set import ScenarioSet, unmoved
 
 CALL, PUT, FUTURE = "BTC-27MAR26-80000-C", "BTC-27MAR26-80000-P", "BTC-PERPETUAL"
@@ -65,3 +68,20 @@ def test_nothing_changes_its_value_where_nothing_moves(toys: ModuleType) -> None
 def test_time_vol_and_funding_are_moves_too(change: dict[str, object]) -> None:
     given = {"spot_factor": np.ones((1, 1)), "log_vol_shift": np.zeros((1, 1)), "horizon_days": 0.0, **change}
     assert not ScenarioSet("x", ("BTC",), **given).still  # type: ignore[arg-type]
+
+
+def test_a_backtest_is_worth_the_marks_of_its_snapshots(toys: ModuleType) -> None:
+    """Marks 3 % above what the vols say: equity is cash and quantity times mark times index, at every step."""
+    markets = toys.path([80_000.0, 84_000.0, 79_000.0])
+    for market in markets:
+        for name in (CALL, PUT):
+            market.quotes.loc[f"deribit:{name}", "mark_price"] *= 1.03
+    book = toys.Given(collateral={"BTC": 20.0}, positions={CALL: -3.0, PUT: 2.0})
+    result = simulate(markets, book, DoNothing(), Settings(scenarios=ParametricScenarios(count=8, vol={"BTC": 0.6})))
+    by_hand = [
+        market.price("BTC")
+        * (20.0 - 3.0 * market.quote("mark_price", f"deribit:{CALL}") + 2.0 * market.quote("mark_price", f"deribit:{PUT}"))
+        for market in markets
+    ]
+    # what the options are worth at the start is given, not paid for: cash stays 20 coins
+    assert result.steps["equity"].tolist() == pytest.approx(by_hand, rel=1e-12)

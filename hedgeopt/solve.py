@@ -20,6 +20,7 @@ from hedgeopt.infeasible import NoAnswerError, infeasible
 from hedgeopt.market import Market
 from hedgeopt.masters import CUTS, OWN, Attempt, solver_order
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.outside import due
 from hedgeopt.policy import Policy
 from hedgeopt.program import Box, Program, trade_box
 from hedgeopt.proposal import Proposal, assemble
@@ -50,9 +51,10 @@ def solve_program(program: Program, e: Exposures, stages: Stages | None = None) 
     stages = stages or Stages()
     deadline = Deadline(program.policy.time_limit_seconds)
     box = trade_box(program.policy, e)
-    if not len(e.links):
-        return _solve_inside(program, e, box, stages, deadline)
-    return best_branch(program, e, box, lambda inside: _solve_inside(program, e, inside, stages, deadline))
+    with due(deadline.seconds):
+        if not len(e.links):
+            return _solve_inside(program, e, box, stages, deadline)
+        return best_branch(program, e, box, lambda inside: _solve_inside(program, e, inside, stages, deadline))
 
 
 def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages, deadline: Deadline) -> Solution:

@@ -144,7 +144,17 @@ def _alive(name: str) -> bool:
         return False
     except OSError:
         return True
-    return True
+    return not _ended(name)
+
+
+def _ended(name: str) -> bool:
+    """Whether that process has ended, and nobody has asked for its exit code yet (Linux)."""
+    number = name.removeprefix(_PREFIX).split("-")[0]
+    try:
+        text = Path(f"/proc/{int(number)}/stat").read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
+        return False
+    return text.rpartition(")")[2].split()[:1] == ["Z"]
 
 
 def _to_disk(folder: Path) -> None:

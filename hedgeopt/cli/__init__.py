@@ -18,7 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         from hedgeopt.cli.run import guarded
 
-        return guarded(arguments or ["--help"], whole_process=argv is None)
+        if argv is not None:
+            return guarded(arguments or ["--help"])
+        from hedgeopt.cli.supervisor import supervised
+
+        return supervised(arguments, lambda: guarded(arguments or ["--help"], whole_process=True))
     except KeyboardInterrupt:  # before the command began, or after it ended
         print("hedgeopt: interrupted", file=sys.stderr)
         return 130

@@ -64,7 +64,7 @@ def judge(case: Any, reference: Any, rest: Any) -> Verdict:
     words = (
         f"objective {c.objective:.12g} ({here:.12g}), bound {c.lower_bound:.12g}, optimum {truth.value:.12g} +- {slack:.1g}"
     )
-    rounding = 1e-9 * case.unit
+    rounding = 1e-9 * max(case.unit, abs(here))
     if over > HOLDS:
         return Verdict("WRONG", f"breaks {which} by {over:.1e}; {words}", seconds)
     if abs(here - c.objective) > rounding:

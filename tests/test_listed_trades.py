@@ -46,7 +46,7 @@ def test_a_needed_trade_is_listed_however_large_trades_may_be(toy_market: ho.Mar
     assert answer.trades["side"].tolist() == ["sell"]
     assert asked_for(answer) == pytest.approx(-dollars / index, rel=1e-3)  # at the bid instead of the mark
     assert answer.to_dict()["trades"][0]["quantity"] == -answer.x[answer.x != 0.0][0]
-    assert answer.after.greeks["BTC"]["delta"] == pytest.approx(10.0 - dollars / index, rel=1e-9)
+    assert answer.after.greeks["BTC"]["delta"] == pytest.approx(10.0 - dollars / index, rel=1e-8)
 
 
 def test_a_trade_below_a_dollar_is_listed_where_a_limit_needs_it_and_dropped_where_none_does(toy_market: ho.Market) -> None:

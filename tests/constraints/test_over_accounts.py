@@ -121,7 +121,8 @@ def test_optimum_and_bound_are_those_of_the_whole_linear_program(market: ho.Mark
     both = solution.trades.copy()
     first = next(i for i in range(len(both)) if both[i] != 0.0)
     twin = next(i for i in range(len(both)) if names[i] == names[first] and i != first)
-    both[twin] = -both[first] * 0.5  # nets to less, takes more
+    both[twin] = np.clip(-both[first] * 0.5, box.lower[twin], box.upper[twin])  # nets to less, takes more
+    assert both[twin] != 0.0
     certificate, _ = certify(program, e, box, both, {})
     assert not certificate.feasible
     assert "over accounts" in certificate.worst_limit

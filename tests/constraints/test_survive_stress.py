@@ -121,7 +121,7 @@ def test_unknown_scenario_and_account(venues_market: ho.Market) -> None:
     book = ho.Book(accounts=[account("hl", "hyperliquid", 1e6, [("BTC-hyperliquid", 1.0)])])
     with pytest.raises(InputError, match=r"unknown stress scenario.*2020-03-12"):
         policy(ho.SurviveStress(scenarios=("1987",))).propose(book, venues_market)
-    with pytest.raises(InputError, match="does not hold"):
+    with pytest.raises(InputError, match="unknown account"):
         policy(ho.SurviveStress(account="x")).propose(book, venues_market)
 
 

@@ -118,11 +118,11 @@ def test_optimum_and_bound_are_those_of_the_whole_linear_program(market: ho.Mark
     assert solution.certificate.objective == pytest.approx(found.fun + start, rel=1e-6)
     assert solution.certificate.lower_bound <= found.fun + start + 1e-6 * abs(found.fun + start)
     box = trade_box(rules, e)
-    both = solution.trades.copy()
-    first = next(i for i in range(len(both)) if both[i] != 0.0)
-    twin = next(i for i in range(len(both)) if names[i] == names[first] and i != first)
-    both[twin] = np.clip(-both[first] * 0.5, box.lower[twin], box.upper[twin])  # nets to less, takes more
-    assert both[twin] != 0.0
+    both, full = solution.trades.copy(), rows @ np.abs(solution.trades) >= np.array(caps) * (1 - 1e-9)
+    room = np.where(both > 0, box.lower, box.upper)  # the other way than what is traded, or any way
+    twins = [i for i in range(len(both)) if full @ rows[:, i] and abs(room[i]) > 1e-3 and both[i] == 0.0]
+    assert twins
+    both[twins[0]] = 0.5 * room[twins[0]]  # nets to less or not, takes more
     certificate, _ = certify(program, e, box, both, {})
     assert not certificate.feasible
     assert "over accounts" in certificate.worst_limit

@@ -202,6 +202,10 @@ class Whole:
         still = np.setdiff1d(np.arange(len(mine)), moves)
         if encoding.anchored:
             encoding = encoding.at(held if self.anchor is None else held + place @ self.anchor)
+        if encoding.largest is not None:  # beyond it the leverage is lower, and the encoding below the rule
+            bounded = moves[np.isfinite(encoding.largest[moves])]
+            if len(bounded):
+                self.rows.append(cp.multiply(1.0 / encoding.largest[bounded], cp.abs(z[bounded])) <= 1.0)
         total: Any = encoding.constant
         size = np.abs(held)
         for r in still:
@@ -373,8 +377,8 @@ def worst_of_tail(loss: np.ndarray, p: np.ndarray, beta: float) -> float:
 
 
 def at(e: Exposures, x: np.ndarray) -> Whole:
-    """The whole program's variables at trades x."""
-    whole = Whole(e, np.minimum(x, 0.0), np.maximum(x, 0.0))
+    """The whole program's variables at trades x, and margin rules that are not convex as they are there."""
+    whole = Whole(e, np.minimum(x, 0.0), np.maximum(x, 0.0), x)
     whole.b.value, whole.s.value = (x > 0) * 1.0, (x < 0) * 1.0
     return whole
 

@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import hedgeopt as ho
+from hedgeopt.plain_limits import AccountAfter
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -29,7 +32,7 @@ def support(name: str) -> Any:
 
 draw, reference, judging = support("draw"), support("reference"), support("judge")
 COUNT = int(os.environ.get("HEDGEOPT_PROGRAMS", "0"))
-SAMPLE = (0, 1, 2, 9, 17, 20, 32, 58, 79, 80, 82, 92)
+SAMPLE = (0, 1, 2, 9, 17, 20, 32, 58, 79, 80, 82, 92, 191, 227)
 """Seeds of every base book and of most kinds of limits and own constraints; before cuts 8 of them were refused."""
 
 
@@ -52,6 +55,27 @@ def test_many_programs() -> None:
     assert "WRONG" not in kinds, judging.table(verdicts)
     assert "wrongly infeasible" not in kinds, judging.table(verdicts)
     assert kinds.count("refused") <= 0.01 * COUNT, judging.table(verdicts)
+
+
+@pytest.mark.parametrize("base", ["standard", "portfolio", "linked", "venues"])
+def test_the_reference_margin_is_the_plain_rule_after_the_trades(base: str) -> None:
+    """Where leverage falls with size, a position reduced into another bracket counts at that bracket's leverage."""
+    e, _ = draw.bases()[base]
+    rng = np.random.default_rng(191)
+    sizes = 2.0 * np.abs(e.rows.quantity[e.candidate]) + 2e6 / e.rows.notional[e.candidate]
+    for _ in range(10):
+        x = rng.uniform(-1.0, 1.0, e.n_candidates) * sizes * (rng.random(e.n_candidates) < 0.3)
+        x[e.links.candidate] = 0.0
+        for k, (venue, account) in enumerate(zip(e.venues, e.accounts, strict=True)):
+            held = e.positions(x)
+            posted = AccountAfter.of(e, k, x).collateral
+            for kind in ("initial", "maintenance"):
+                model, mine = e.margins.models[k], e.margins.rows[k]
+                if any(abs(cap.row[: len(mine)] @ held[mine]) > cap.limit for cap in e.margins.encoding(k, kind).caps):
+                    continue  # no program goes there
+                need = model.requirement(e.margins.states[k], held[mine], posted).of(kind)
+                found, _ = reference.value(e, ho.Margin(venue, account=account, requirement=kind), x)
+                assert found == pytest.approx(need / float(e.equity[k]), rel=1e-9)
 
 
 def test_the_reference_and_the_judge_can_say_no() -> None:

@@ -40,7 +40,7 @@ def tail(case: Case) -> Answer:
     spent = time.process_time() - began
     stats = dict(problem.solver_stats.extra_stats)
     weights = stats.pop("tails")[0].weights
-    stats = {k: v if isinstance(v, str) else float(v) for k, v in stats.items()}
+    stats = {k: v if isinstance(v, str | bool | list) else float(v) for k, v in stats.items()}
     return x.value, {"bound": bound(case, weights), "solve_cpu_seconds": spent, "status": problem.status, **stats}
 
 

@@ -27,8 +27,9 @@ def test_loans_liquidity_and_pegs_are_shown():
     pool |= {"lower_price": 1500.0, "upper_price": 2500.0, "entry_price": 1800.0, "venue": "chain"}
     supply = {"kind": "lending_supply", "name": "deposit", "asset": "stETH", "liquidation_threshold": 0.8, "venue": "chain"}
     debt = {"kind": "lending_borrow", "name": "debt", "asset": "USDC", "venue": "chain"}
-    positions = [{"instrument": item, "quantity": quantity} for item, quantity in ((pool, 2), (supply, 10), (debt, 8_000))]
-    book = ho.Book(accounts=[{"name": "main", "venue": "chain", "positions": positions}])
+    pool, supply, debt = ({"instrument": item, "quantity": n} for item, n in ((pool, 2), (supply, 10), (debt, 8_000)))
+    loans = {"name": "loans", "venue": "chain", "margin": "aave", "positions": [supply, debt]}
+    book = ho.Book(accounts=[{"name": "wallet", "venue": "chain", "positions": [pool]}, loans])
     prices = {"ETH": 2_000.0, "stETH": 1_990.0}
     market = ho.Market(datetime(2026, 1, 15, tzinfo=UTC), prices, {}, pd.DataFrame(columns=list(QUOTE_FIELDS)))
     moves = stress_scenarios(["ETH", "stETH"])

@@ -204,7 +204,8 @@ print(problem.status)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [b"optimal"]
+    # with integers the bound is the solver's word, which is said
+    assert done.stdout.split() == [b"optimal_inaccurate" if whole else b"optimal"]
 
 
 def test_without_output_gives_the_descriptor_back(capfd):

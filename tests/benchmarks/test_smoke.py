@@ -11,7 +11,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.registry import load
 
-NAMES = {"backtest", "end_to_end", "margin", "tail", "tail_out_of_core", "tail_resolve", "valuation"}
+NAMES = {"backtest", "end_to_end", "end_to_end_full", "margin", "tail", "tail_out_of_core", "tail_resolve", "valuation"}
 
 
 def smoke(name: str, path) -> list[dict]:

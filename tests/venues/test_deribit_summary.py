@@ -107,7 +107,7 @@ def test_prices_of_other_assets(tmp_path):
         market.price("WBTC")
     with pytest.raises(InputError, match="is in the file already"):
         read_market(path, invert_marks=True, prices={"ETH": 3_000.0})
-    with pytest.raises(InputError, match="price of stETH: must be positive"):
+    with pytest.raises(InputError, match="price of stETH: must be a positive number"):
         read_market(path, invert_marks=True, prices={"stETH": -1.0})
 
 

@@ -56,7 +56,9 @@ def test_an_option_that_dies_on_the_way_no_longer_hedges_the_end(toy_market: Any
     market = replace(
         toy_market,
         instruments={short.id: short},
-        quotes=toy_market.quotes.loc[[item.id]].assign(underlying_price=80_000.0, mark_iv=0.6).set_axis([short.id]),
+        quotes=toy_market.quotes.loc[[item.id]]
+        .assign(underlying_price=80_000.0, mark_iv=0.6, mark_price=np.nan)
+        .set_axis([short.id]),
     )
     s = sample()
     pnl = np.empty((len(s), 1), order="F")

@@ -35,7 +35,7 @@ def supervised(arguments: Sequence[str], work: Callable[[], int]) -> int:
     wanted = command in _SOLVES and "--help" not in arguments
     if not wanted or not hasattr(os, "fork") or threading.active_count() > 1:
         return work()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (getattr(sys, name) for name in ("stdout", "stderr")):
         if stream is not None:
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
@@ -48,6 +48,7 @@ def supervised(arguments: Sequence[str], work: Callable[[], int]) -> int:
     parent, child = os.getpid(), os.fork()
     if child:
         os.close(writing)
+        _say_nothing()
         with contextlib.suppress(OSError):  # the child does it too: whoever is first
             os.setpgid(child, child)
         return _watch(child, reading, waking)
@@ -61,6 +62,13 @@ def supervised(arguments: Sequence[str], work: Callable[[], int]) -> int:
     with contextlib.suppress(OSError):
         os.write(writing, f"{_ENDED} {code}\n".encode())
     return code
+
+
+def _say_nothing() -> None:
+    """The answer is the child's to print: what anybody prints in this process, also while it ends, leads nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def _nothing(*_: Any) -> None:

@@ -273,7 +273,10 @@ def _transfers(e: Exposures, x: np.ndarray) -> pd.DataFrame:
 
 
 def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
-    before = program.sides(e, np.zeros(e.n_candidates))
+    off = program.off
+    program.switch(frozenset(), compile=False)  # the solution's rules, whichever branch was solved last
+    before = {side.name: side for side in program.sides(e, np.zeros(e.n_candidates))}
+    program.switch(off, compile=False)
     return pd.DataFrame(
         [
             {
@@ -287,7 +290,7 @@ def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
                 "shadow_price": side.dual,
                 "breached_before": old.violation > allowance(old),
             }
-            for old, side in zip(before, solution.sides, strict=True)
+            for old, side in ((before[side.name], side) for side in solution.sides)
             if not side.sizing or side.dual > 0.0 or abs(relative_violation(side)) <= _BINDING
         ],
         columns=["limit", "before", "after", "bound", "sense", "unit", "binding", "shadow_price", "breached_before"],

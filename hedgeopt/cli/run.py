@@ -62,6 +62,8 @@ def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
 def _run(arguments: Sequence[str], debug: bool) -> int:
     from hedgeopt.cli.app import app
 
+    for word in arguments:
+        _encoded(word)
     command = typer.main.get_command(app)
     _enclose(command, debug)
     result = command.main(args=list(arguments), prog_name="hedgeopt", standalone_mode=False)
@@ -69,6 +71,16 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
     if result == INTERRUPTED:  # typer's own translation of Ctrl-C
         raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
+
+
+def _encoded(word: str) -> None:
+    """Refuse an argument that no system could pass on, such as half a surrogate pair: not even a file could be named so."""
+    try:
+        bad = "\0" if b"\0" in os.fsencode(word) else ""
+    except UnicodeEncodeError as error:
+        bad = word[error.start : error.end]
+    if bad:
+        raise InputError(f"the argument {word!r} contains {bad!r}, which no argument can hold: leave it out") from None
 
 
 def _enclose(command: Any, debug: bool) -> None:

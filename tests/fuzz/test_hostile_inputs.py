@@ -272,8 +272,9 @@ def store(path: Path, rows: str) -> None:
         for column in ("timestamp", "expiry"):
             with contextlib.suppress(ValueError, KeyError):
                 frame[column] = pd.to_datetime(frame[column], utc=True)
-        for column in frame.select_dtypes(include=["object", "str"]).columns:
-            frame[column] = frame[column].astype(str)
+        for column in frame.columns:
+            if pd.api.types.is_object_dtype(frame[column]) or pd.api.types.is_string_dtype(frame[column]):
+                frame[column] = frame[column].astype(str)
         frame.to_parquet(path)
     except (ValueError, TypeError, pd.errors.ParserError):
         path.write_bytes(rows.encode("utf-8", "surrogatepass"))

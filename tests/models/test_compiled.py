@@ -38,12 +38,13 @@ def test_other_errors_of_the_compiler_are_not_hidden(monkeypatch):
     reason="needs root on Linux",
 )
 def test_a_read_only_installation_without_a_home(repository, tmp_path):
-    """The package's folder mounted read-only with its cache hidden, and a home that cannot be made."""
+    """The package's folder mounted read-only with its cache, where it has one, hidden, and a home that cannot be made."""
     script = f"""
     set -e
     mount --bind {repository} {repository} && mount -o remount,ro,bind {repository}
-    mount -t tmpfs -o ro tmpfs {repository}/models/surface/__pycache__
-    exec env HOME=/proc/nohome PYTHONDONTWRITEBYTECODE=1 {sys.executable} -c '
+    cache={repository}/models/surface/__pycache__
+    if [ -d $cache ]; then mount -t tmpfs -o ro tmpfs $cache; fi
+    exec env -u NUMBA_CACHE_DIR HOME=/proc/nohome PYTHONDONTWRITEBYTECODE=1 {sys.executable} -c '
 from hedgeopt.models.surface._kernels import piece_value
 import numpy as np
 assert abs(piece_value(np.array([0.0, 1.0, 2.0, 3.0, 4.0]), 0.5) - 3.25) < 1e-15'

@@ -20,6 +20,7 @@ from hedgeopt.marks_to_vols import fill_vols
 from hedgeopt.parity import forwards_from_marks
 from hedgeopt.quote_checks import (
     check_funding,
+    check_interest,
     check_linear_marks,
     refuse_quotes_in_other_units,
     too_good,
@@ -91,6 +92,8 @@ def check_quotes(
         chosen = [items[i] for i in at.tolist()]
         rows = option_rows(chosen, {name: columns[name][at] for name in _COLUMNS}, index, now)
         refuse_wrong_units(rows, source, against_index=against_index)
+        if "interest_rate" in quotes:
+            found.notes += check_interest(chosen, quotes["interest_rate"].to_numpy(float)[at], source)
         refuse_quotes_in_other_units(rows, source)
         rows = _one_forward(rows, chosen, found)
         if parity:

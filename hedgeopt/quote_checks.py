@@ -14,19 +14,20 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.models.data import TABLES, table
 from hedgeopt.repricing import OptionRows
 
-__all__ = ["check_funding", "check_linear_marks", "outside", "refuse_quotes_in_other_units", "too_good"]
+__all__ = ["check_funding", "check_interest", "check_linear_marks", "outside", "refuse_quotes_in_other_units", "too_good"]
 
 _FORWARD_SHARE, _MARK_PART = (5e-4, 1e-3), (0.10, 0.03)
 _LINEAR = 0.02
 _TELLING = 2e-3  # quotes below this share of the forward may lie many times apart
 _LINEAR_NOTED, _LINEAR_REFUSED = 0.1, 0.4
 _BASIS_PER_YEAR = 1.0
-_MOST_FUNDING: Mapping[str, float] = {"deribit": 0.005}
-"""Largest rate per 8 hours that a venue's formula gives; Deribit's premium is capped at 0.5 %."""
 _ANY_FUNDING = 0.04
+"""Largest rate per 8 hours believed at a venue whose table gives none (``[funding] largest_8h`` in models/data)."""
 _QUESTIONED_FUNDING = 0.003
+_MOST_INTEREST, _QUESTIONED_INTEREST = 1.0, 0.3
 
 
 def outside(marked: np.ndarray, bid: np.ndarray, ask: np.ndarray) -> np.ndarray:
@@ -113,17 +114,21 @@ def check_funding(items: Sequence[Any], rate: np.ndarray, source: str) -> list[s
     Raises
     ------
     InputError
-        Above what the venue's formula can give (4 % where it is not known).
+        Above what the venue's formula can give (``[funding] largest_8h`` of its table; 4 % where it is not known).
     """
     notes = []
     for item, value in zip(items, rate.tolist(), strict=True):
         if not np.isfinite(value) or abs(value) <= _QUESTIONED_FUNDING:
             continue
         said = f"{value:.2%} per 8 hours ({3 * 365 * value:.0%} a year)"
-        most = _MOST_FUNDING.get(item.venue, _ANY_FUNDING)
+        known = table(item.venue).get("funding", {}).get("largest_8h") if item.venue in TABLES else None
+        most = _ANY_FUNDING if known is None else float(known)
         if abs(value) > most:
+            whose = (
+                f"that {item.venue} may charge" if known is not None else f"believed where {item.venue}'s rule is not known"
+            )
             raise InputError(
-                f"of {item.name} is {said}, above the {most:.2%} that {item.venue} may charge",
+                f"of {item.name} is {said}, above the {most:.2%} {whose}",
                 file=source,
                 field="funding_8h",
                 value=value,
@@ -131,3 +136,28 @@ def check_funding(items: Sequence[Any], rate: np.ndarray, source: str) -> list[s
             )
         notes.append(f"funding of {item.name} is {said}: is it a decimal per 8 hours?")
     return notes
+
+
+def check_interest(items: Sequence[Any], rate: np.ndarray, source: str) -> list[str]:
+    """Annual rates of expiries as decimals: one note on those above 30 % of either sign.
+
+    Raises
+    ------
+    InputError
+        Above 100 %: a rate in per cent looks just like it.
+    """
+    given = np.where(np.isfinite(rate), np.abs(rate), 0.0)
+    high = np.flatnonzero(given > _QUESTIONED_INTEREST)
+    if not len(high):
+        return []
+    worst = int(np.argmax(given))
+    value, name = float(rate[worst]), items[worst].name
+    if given[worst] > _MOST_INTEREST:
+        raise InputError(
+            f"of {name} is {value:.0%} a year",
+            file=source,
+            field="interest_rate",
+            value=value,
+            fix="write a decimal a year: 0.05 is 5 %; divide per cent by 100",
+        )
+    return [f"interest_rate of {len(high)} options is up to {value:.0%} a year ({name}): is it a decimal?"]

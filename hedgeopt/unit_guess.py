@@ -1,10 +1,11 @@
 """Columns in the wrong unit: found by repricing every option, refused with the factor and the fix.
 
-Each option is priced from its own vol and forward (:mod:`hedgeopt.repricing`). Where most options of a coin and settlement,
-or of one of their expiries, disagree with their marks, one column at a time is tried in the units people write it in: vols
-in per cent, premiums in dollars or coins, powers of ten. The one that makes most of them agree is the reason. Where
-none does, and five or more are wrong, the columns do not describe the same options. A forward far from its coin's index is
-another coin's, unless the marks agree with it: then the index is.
+Each option is priced from its own vol and forward (:mod:`hedgeopt.repricing`). Where options of a coin and settlement, or
+of one of their expiries, disagree with their marks, one column at a time is tried in the units people write it in: vols
+in per cent, premiums in dollars or coins, powers of ten. One that makes most of those that disagree agree is the reason,
+where they are three or more, or most of all: part of a table in another unit is a table in two units. Where none does, most
+disagree, and they are five or more, the columns do not describe the same options. A forward far from its coin's index is
+another coin's, unless the marks agree with it: then the index is. A mark above what an option can be worth is no mark.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ __all__ = ["refuse_wrong_units"]
 
 _JUDGED_AFTER = 1.0 / 8_760.0  # in the last hour averages settle, and forwards and vols mean something else
 _FEWEST = 3
-"""Rows from which an expiry is judged by itself; fewer count with their coin."""
+"""Rows from which an expiry is judged by itself (fewer count with their coin), and from which one unit that explains them
+counts although most rows are right."""
 _ENOUGH = 5
 """Wrong rows from which columns are refused without a reason being found."""
+_STEADY = 0.02
+"""Ratios of marks to prices this close together, but for a fifth of them, are one factor."""
 _TENS = tuple(10.0**k for k in (1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6, 8, -8))
 _LIKELY_VOLS = 0.06, 6.0
 _BASIS = 0.1, 1.0
@@ -50,9 +54,13 @@ def refuse_wrong_units(rows: OptionRows, source: str, *, against_index: bool = T
     InputError
         Names the file, the column, the factor, how many options show it, and the fix.
     """
-    rows = rows.take(np.flatnonzero(rows.years > _JUDGED_AFTER))
-    if not len(rows):
-        return
+    living = rows.take(np.flatnonzero(rows.years > _JUDGED_AFTER))
+    if len(living):
+        _refuse_columns(living, source, against_index=against_index)
+    _refuse_impossible(rows, source)
+
+
+def _refuse_columns(rows: OptionRows, source: str, *, against_index: bool) -> None:
     if against_index:
         _refuse_other_forwards(rows, source)
     wrong, judged = _wrong(rows)
@@ -97,7 +105,8 @@ def _unlikely(rows: OptionRows) -> np.ndarray:
 def _judge(rows: OptionRows, mine: np.ndarray, wrong: np.ndarray, judged: np.ndarray, source: str, *, whole: bool) -> None:
     at = np.flatnonzero(mine & judged)
     bad = at[wrong[at]]
-    if 2 * len(bad) <= len(at):
+    most = 2 * len(bad) > len(at)
+    if not most and len(bad) < _FEWEST:
         return
     chosen = rows.take(bad)
     best: tuple[int, _Guess] | None = None
@@ -107,7 +116,7 @@ def _judge(rows: OptionRows, mine: np.ndarray, wrong: np.ndarray, judged: np.nda
         if best is None or healed > best[0]:
             best = healed, guess
     label = f"{chosen.coin[0]} options settled in {chosen.settlement[0]}" + ("" if whole else _expiry(chosen))
-    if best is not None and 2 * best[0] > len(at):
+    if best is not None and 2 * best[0] > len(bad) and (best[0] >= _FEWEST or 2 * best[0] > len(at)):
         healed, guess = best
         other = "the marks imply" if guess.column == "mark_iv" else "mark_iv and the forward imply"
         if not np.isfinite(chosen.vol).any():
@@ -115,20 +124,41 @@ def _judge(rows: OptionRows, mine: np.ndarray, wrong: np.ndarray, judged: np.nda
         problem = f"is {guess.factor} × what {other} in {healed} of {len(at)} {label} ({chosen.name[0]})"
         raise InputError(problem, file=source, field=guess.column, fix=guess.fix)
     chosen = chosen.take(np.flatnonzero(np.isfinite(chosen.vol)))
-    if len(chosen) < _ENOUGH:
+    if len(chosen) < (_FEWEST if most else _ENOUGH):
         return
     marked, priced = chosen.marked, chosen.repriced()
     ratio = marked / np.maximum(priced, 1e-300)
     steady = float(np.median(ratio))
-    if np.median(np.abs(ratio / steady - 1.0)) < 0.02:
+    if steady > 0 and np.quantile(np.abs(ratio / steady - 1.0), 0.8) < _STEADY:
         problem = f"is {steady:.4g} × what mark_iv and the forward imply in {len(bad)} of {len(at)} {label}"
         raise InputError(problem, file=source, field="mark_price", fix=f"divide the column by {steady:.4g}, or fix mark_iv")
+    if not most or len(chosen) < _ENOUGH:
+        return
     far = float(np.median(np.abs(marked - priced) / np.maximum(marked, priced)))
     raise InputError(
         f"mark_price, mark_iv and underlying_price disagree in {len(bad)} of {len(at)} {label}, by {far:.0%} of the price "
         f"in the middle ({chosen.name[0]}: mark {marked[0]:.4g}, repriced {priced[0]:.4g} of the forward)",
         file=source,
         fix="take all three from one moment, in the units of `hedgeopt schema`",
+    )
+
+
+def _refuse_impossible(rows: OptionRows, source: str) -> None:
+    """A call worth more than its forward, or a put worth more than its strike: no book may be valued by such a mark."""
+    ceiling = np.where(rows.is_call, 1.0, rows.strike / rows.forward)
+    bad = np.flatnonzero((rows.marked > ceiling) & disagree(rows.marked, ceiling))
+    if not len(bad):
+        return
+    worst = int(bad[0])
+    most = float(ceiling[worst] * rows.unit[worst])
+    what = f"{most:,.6g} {rows.coin[worst] if rows.inverse[worst] else 'USD'}"
+    raise InputError(
+        f"of {rows.name[worst]} is more than such a {'call' if rows.is_call[worst] else 'put'} can be worth ({what})"
+        + (f", and of {len(bad) - 1} more" if len(bad) > 1 else ""),
+        file=source,
+        field="mark_price",
+        value=float(rows.mark[worst]),
+        fix="a coin-settled option is quoted in coins, a dollar-settled one in dollars; mend the row or leave it out",
     )
 
 

@@ -15,6 +15,8 @@ from scipy.stats import norm
 from hedgeopt.cli import main
 from hedgeopt.errors import InputError
 from hedgeopt.market_reader import read_market
+from hedgeopt.models.pricing.perpetual import Perpetual
+from hedgeopt.quote_checks import check_funding
 from hedgeopt.repricing import OptionRows, disagree
 from hedgeopt.unit_guess import refuse_wrong_units
 
@@ -163,6 +165,70 @@ def test_a_steady_factor_without_a_name_is_refused_too(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     nonsense = chain().assign(mark_iv=rng.permutation(np.linspace(1.2, 3.0, 20)))
     refused(nonsense, tmp_path, "mark_price, mark_iv and underlying_price disagree")
+
+
+PARTS: dict[str, Any] = {
+    "every third row": lambda frame: frame.index % 3 == 0,
+    "every second row": lambda frame: frame.index % 2 == 0,
+    "calls": lambda frame: frame["option_type"] == "call",
+    "three rows": lambda frame: frame.index.isin([3, 8, 15]),
+}
+
+
+@pytest.mark.parametrize("part", list(PARTS))
+@pytest.mark.parametrize("settlement", ["BTC", "USDC"])
+def test_part_of_a_column_in_another_unit_is_refused(part: str, settlement: str, tmp_path: Path) -> None:
+    """Such rows were called single and valued by their marks: a coin option at 3,000 coins."""
+    frame = chain(settlement=settlement)
+    rows = PARTS[part](frame)
+    refused(scaled(frame, ["mark_iv"], 100.0, rows), tmp_path, "mark_iv", "is 100 ×")
+    factor = frame["underlying_price"] if settlement == "BTC" else 1.0 / frame["underlying_price"]
+    word = "is forward ×" if settlement == "BTC" else "is 1/forward ×"
+    refused(scaled(frame, PRICES, factor, rows), tmp_path, "mark_price", word)
+    refused(scaled(frame, PRICES, 1_000.0, rows), tmp_path, "mark_price", "is 1000 ×")
+    if rows.sum() >= 5:
+        refused(scaled(frame, PRICES, 1.0 / 80_000.0**2, rows), tmp_path, "mark_price", "divide the column by")
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_a_few_rows_with_one_factor_are_a_column(size: int, tmp_path: Path) -> None:
+    frame = chain(expiries=EXPIRIES[:1]).iloc[4 : 4 + size].reset_index(drop=True)
+    assert read(frame, tmp_path).doubtful == {}
+    refused(scaled(frame, PRICES, 0.5), tmp_path, "mark_price", "is 0.5 ×")
+
+
+@pytest.mark.parametrize(("settlement", "factor"), [("BTC", 80_000.0), ("BTC", 1_000.0), ("USDC", 80_000.0)])
+@pytest.mark.parametrize("row", [8, 9])
+def test_no_book_is_valued_by_a_mark_that_cannot_be(settlement: str, factor: float, row: int, tmp_path: Path) -> None:
+    """One row alone may be wrong, and is valued by its mark; but no call is worth more than its coin."""
+    frame = chain(settlement=settlement)
+    one = frame.index == row
+    kind = frame["option_type"][row]
+    words = ["mark_price", frame["instrument_name"][row], f"more than such a {kind} can be worth"]
+    refused(scaled(frame, PRICES, factor, one), tmp_path, *words)
+    blind = scaled(frame, PRICES, factor, one).assign(mark_iv=np.nan)
+    refused(blind, tmp_path, *words, invert_marks=True)
+
+
+def test_interest_of_a_venues_feed_is_a_decimal(tmp_path: Path) -> None:
+    """Derive's margin discounts by it: in per cent, what is owed was worth nothing."""
+    frame = chain(settlement="USDC")
+    for rate in (5.0, 6.02, -6.0):
+        refused(
+            frame.assign(interest_rate=rate), tmp_path, "interest_rate", f"is {rate:.0%} a year", "divide per cent by 100"
+        )
+    assert any("interest_rate" in note for note in read(frame.assign(interest_rate=0.5), tmp_path).notes)
+    assert not read(frame.assign(interest_rate=0.05), tmp_path).notes
+
+
+@pytest.mark.parametrize(("venue", "most"), [("deribit", 0.005), ("hyperliquid", 0.32), ("dydx", 0.6), ("elsewhere", 0.04)])
+def test_funding_is_held_to_the_venues_own_formula(venue: str, most: float) -> None:
+    item = Perpetual(name="BTC-PERPETUAL", venue=venue, underlying="BTC", settlement="USDC")
+    (note,) = check_funding([item], np.array([0.99 * most]), "market.csv")
+    assert "is it a decimal per 8 hours?" in note
+    with pytest.raises(InputError, match=f"above the {most:.2%}") as caught:
+        check_funding([item], np.array([1.01 * most]), "market.csv")
+    assert ("may charge" in str(caught.value)) == (venue != "elsewhere")
 
 
 def test_a_single_row_is_valued_by_its_mark_and_no_hedge(tmp_path: Path) -> None:

@@ -15,16 +15,18 @@ from hedgeopt.backtest.one_clock import Curve, forwards, spot
 from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
 from hedgeopt.chain_checks import check_quotes
 from hedgeopt.errors import InputError
-from hedgeopt.market import QUOTE_FIELDS, Market
+from hedgeopt.market import MORE_FIELDS, QUOTE_FIELDS, Market
 from hedgeopt.venues.deribit_names import parse_name
 
 __all__ = ["ChainReplay"]
 
 _COLUMNS = [
     "timestamp", "currency", "instrument_name", "expiry", "bid_price", "ask_price", "mark_price", "mark_iv",
-    "underlying_price", "index_price", "open_interest", "volume",
+    "underlying_price", "index_price", "open_interest", "volume", "interest_rate",
 ]  # fmt: skip
-_NUMBERS = ("bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "open_interest", "volume")
+_NUMBERS = (
+    "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "open_interest", "volume", "interest_rate",
+)  # fmt: skip
 # Marks of the same observation: up to five minutes old; chains carry whole seconds, so the same second counts.
 _NEAR, _SECOND = pd.Timedelta(minutes=5), pd.Timedelta(seconds=1)
 
@@ -181,7 +183,7 @@ class ChainReplay:
         instruments |= {item.id: item for item, _ in more}
         if more:
             quotes = pd.concat([quotes, pd.DataFrame([row for _, row in more], index=[item.id for item, _ in more])])
-        quotes = quotes.reindex(columns=list(QUOTE_FIELDS))
+        quotes = quotes.reindex(columns=[*QUOTE_FIELDS, *MORE_FIELDS])
         quotes["timestamp"] = stamp
         prices = dict(index)
         for asset, (of, ratio) in self.ratios.items():

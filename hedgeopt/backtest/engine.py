@@ -142,7 +142,7 @@ class _Run:
         self.opened = opened
         self.source, self.policy, self.settings = book, policy, settings
         self.desk, self.recorder = Desk(), Recorder()
-        self.history = IndexHistory(settings.index)
+        self.history = IndexHistory(settings.index, settings.sanity)
         self.before: Market | None = None
         self.valued: tuple[Market, Valuation] | None = None
         self.number = 0

@@ -46,12 +46,17 @@ class Sanity:
     largest_move: float = 2.0
     max_quote_age_seconds: float = 600.0
 
+    def moves(self, ratio: float, seconds: float) -> bool:
+        """Whether an index may move by a factor within a time."""
+        days = abs(seconds) / 86_400.0
+        most = math.log(self.largest_move) * max(1.0, math.sqrt(days))
+        return ratio > 0 and math.isfinite(ratio) and abs(math.log(ratio)) <= most
+
     def jump(self, market: Market, before: Market) -> str | None:
         """One line on the first index that moved further than that since ``before``."""
-        days = (market.timestamp - before.timestamp).total_seconds() / 86_400.0
-        most = math.log(self.largest_move) * max(1.0, math.sqrt(max(days, 0.0)))
+        seconds = (market.timestamp - before.timestamp).total_seconds()
         for asset, price in market.prices.items():
-            if asset in before.prices and abs(math.log(price / before.prices[asset])) > most:
+            if asset in before.prices and not self.moves(price / before.prices[asset], seconds):
                 return (
                     f"index of {asset} is {price / before.prices[asset]:.4g} × that of {before.timestamp.isoformat()} "
                     f"({before.prices[asset]:,.6g} to {price:,.6g})"

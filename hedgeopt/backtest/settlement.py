@@ -1,4 +1,8 @@
-"""Expiry: options and futures settle on the index nearest their expiry among those known by now."""
+"""Expiry: options and futures settle on the index nearest their expiry among those known by now.
+
+A recorded index price is held to the rule of snapshots (:class:`~hedgeopt.backtest.sanity.Sanity`): one that lies further
+from the nearest snapshot's than an index moves settles nothing, and an event says so.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,14 @@ import pandas as pd
 from hedgeopt.backtest.accruals import variation
 from hedgeopt.backtest.data import rules
 from hedgeopt.backtest.portfolio import Portfolio
+from hedgeopt.backtest.sanity import Sanity
 from hedgeopt.errors import InputError
 from hedgeopt.market import Market
 
 __all__ = ["IndexHistory", "settle"]
+
+_NEAR = 8
+"""Recorded prices looked at on either side of an expiry."""
 
 
 @dataclass
@@ -22,7 +30,9 @@ class IndexHistory:
     """Index prices by moment: those of the snapshots so far, and a recorded series of which only the past is read."""
 
     recorded: pd.DataFrame | None = None
+    sanity: Sanity = field(default_factory=Sanity)
     _seen: dict[str, list[tuple[datetime, float]]] = field(default_factory=dict)
+    _refused: dict[tuple[str, datetime], str] = field(default_factory=dict)
 
     def add(self, market: Market) -> None:
         """Remember the snapshot's index prices."""
@@ -35,11 +45,34 @@ class IndexHistory:
         if self.recorded is not None and asset in self.recorded.columns:
             past = self.recorded[asset].loc[: pd.Timestamp(now)].dropna()
             at = int(past.index.searchsorted(pd.Timestamp(moment)))
-            known += [(past.index[i].to_pydatetime(), float(past.iloc[i])) for i in (at - 1, at) if 0 <= i < len(past)]
+            near = past.iloc[max(at - _NEAR, 0) : at + _NEAR]
+            pairs = ((when.to_pydatetime(), float(price)) for when, price in near.items())
+            known += [pair for pair in pairs if self._believed(asset, *pair)]
         if not known:
             raise InputError(f"no index price of {asset} is known", field="settlement", value=moment.isoformat())
         when, price = min(known, key=lambda pair: (abs((pair[0] - moment).total_seconds()), pair[0]))
         return price, when
+
+    def _believed(self, asset: str, when: datetime, price: float) -> bool:
+        """Whether a recorded price lies as near to the nearest snapshot's as an index moves; what does not is told later."""
+        seen = self._seen.get(asset)
+        if not seen:
+            return price > 0
+        moment, anchor = min(seen, key=lambda pair: abs((pair[0] - when).total_seconds()))
+        if self.sanity.moves(price / anchor, (when - moment).total_seconds()):
+            return True
+        self._refused.setdefault(
+            (asset, when),
+            f"recorded index of {asset} at {when.isoformat()} ({price:,.6g}) is {price / anchor:.4g} × that of the snapshot "
+            f"of {moment.isoformat()}: nothing settles on it",
+        )
+        return False
+
+    def refused(self) -> list[dict[str, Any]]:
+        """An event for each recorded price that was not believed; told once."""
+        told = [{"kind": "implausible_index", "message": said} for said in self._refused.values() if said]
+        self._refused = dict.fromkeys(self._refused, "")
+        return told
 
     def frame(self) -> pd.DataFrame:
         """Prices by moment and asset, of the snapshots so far."""
@@ -63,7 +96,7 @@ def _delivery(item: Any, name: str) -> float:
 
 
 def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[dict[str, Any]]:
-    """Settle every holding whose expiry has come; one event each.
+    """Settle every holding whose expiry has come; one event each, and one for each recorded price that settles nothing.
 
     An inverse option pays ``max(+-(S - K), 0) / S`` coins, a linear one dollars; futures settle their P&L to S. Delivery
     fees by venue: ``backtest/data/rules.toml``; a venue without one is refused, as nobody knows what it charges.
@@ -104,4 +137,4 @@ def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[
                 "received": received * dollars,
             }
         )
-    return events
+    return [*history.refused(), *events]

@@ -66,6 +66,30 @@ def test_a_market_that_moves_together_must_be_confirmed(toys: Any) -> None:
     assert real.steps["equity"].tolist() == pytest.approx([20 * 80_000.0, 20 * 31_000.0, 20 * 30_500.0])
 
 
+def test_a_recorded_index_settles_only_if_it_lies_by_the_snapshots(toys: Any) -> None:
+    """``replay.index``: 810,000 at the moment of expiry, and 81,000 a minute later; the call pays 1,000 / 81,000 coins."""
+    later = toys.EXPIRY + timedelta(days=28)
+    markets = [
+        toys.market(toys.EXPIRY + timedelta(hours=h), price, expiries=(toys.EXPIRY, later), strikes=STRIKES)
+        for h, price in ((-6, 80_000.0), (6, 80_500.0))
+    ]
+    minute = timedelta(minutes=1)
+    for wrong in (810_000.0, 8_100.0, 0.0, -81_000.0):
+        recorded = pd.DataFrame({"BTC": [wrong, 81_000.0]}, index=pd.DatetimeIndex([toys.EXPIRY, toys.EXPIRY + minute]))
+        book = toys.Given(positions={CALL: 10.0})
+        result = simulate(markets, book, DoNothing(), replace(SETTINGS, index=recorded))
+        assert kinds(result) == ["implausible_index", "settlement"]
+        said, settled = result.events
+        assert f"{wrong:,.6g}" in said["message"]
+        assert "\n" not in said["message"]
+        assert settled["price"] == 81_000.0
+        assert settled["index_time"] == toys.EXPIRY + minute
+        assert settled["received"] == pytest.approx(10.0 * 1_000.0)
+    only = pd.DataFrame({"BTC": [810_000.0]}, index=pd.DatetimeIndex([toys.EXPIRY]))
+    result = simulate(markets, toys.Given(positions={CALL: 10.0}), DoNothing(), replace(SETTINGS, index=only))
+    assert result.events[1]["price"] == 80_000.0  # the snapshot before: as near as the one after, and earlier
+
+
 def test_a_first_snapshot_that_contradicts_itself_is_refused(toys: Any) -> None:
     (market,) = toys.path([80_000.0])
     with pytest.raises(InputError, match=r"index of BTC .* no book can be opened on it"):

@@ -15,7 +15,7 @@ import pandas as pd
 
 from hedgeopt.backtest.accruals import accrue, mark_futures
 from hedgeopt.backtest.books.source import BookSource
-from hedgeopt.backtest.data import rules, rules_caveats
+from hedgeopt.backtest.data import rules_caveats
 from hedgeopt.backtest.desk import Desk
 from hedgeopt.backtest.execution import execute, send
 from hedgeopt.backtest.ledger import Ledger
@@ -128,6 +128,10 @@ def run(config: Any) -> BacktestResult:
     return run_one(config)
 
 
+_CALL = ("close_factor", "close_factor_health", "min_base", "min_leftover")
+"""What a liquidation call of a lending account reads."""
+
+
 class _Run:
     portfolio: Portfolio
     book: Book
@@ -237,8 +241,9 @@ class _Run:
         for event in self.events:
             where = self.portfolio.accounts.get(event.get("account", ""))
             if where is not None and event["kind"] == "liquidation":
-                listed = where.venue in rules("liquidation")
-                found += rules_caveats("liquidation", where.venue if listed else "other", on)
+                found += rules_caveats("liquidation", where.venue, on)
+                if event.get("lending"):
+                    found += table_caveats(tuple(("aave", f"liquidation.{name}") for name in _CALL), on)
             elif where is not None and event["kind"] == "settlement":
                 found += rules_caveats("delivery", where.venue, on)
         self.recorder.caveats |= dict.fromkeys(found)

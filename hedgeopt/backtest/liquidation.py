@@ -57,7 +57,7 @@ def liquidate(
         "maintenance_margin": float(valuation.maintenance[c]),
     }
     fills: list[Fill] = []
-    rule = {**rules("liquidation").get(venue, rules("liquidation")["other"])}
+    rule = _rule(account, venue, valuation, c)
     for _ in range(_ROUNDS):
         e = valuation.exposures
         equity, need = float(e.equity[c]), float(valuation.maintenance[c])
@@ -68,6 +68,7 @@ def liquidate(
             if done is None:
                 break
             fills.append(done)
+            event["lending"] = True
         elif equity < rule.get("backstop", -np.inf) * need:
             fills += _take_over(portfolio, account, market)
             event["backstop"] = True
@@ -89,6 +90,29 @@ def liquidate(
         e = valuation.exposures
     event |= {"fills": len(fills), "equity_after": float(e.equity[c]), "maintenance_after": float(valuation.maintenance[c])}
     return fills, [event]
+
+
+def _rule(account: str, venue: str, valuation: Valuation, c: int) -> dict[str, Any]:
+    """What the venue does: by its account's margin table, else by rules.toml; lending accounts need none of it.
+
+    Raises
+    ------
+    InputError
+        Where nobody has written down what the venue does to a derivative.
+    """
+    e = valuation.exposures
+    own = getattr(e.margins.models[c], "liquidation_rule", None)
+    found = own if own is not None else rules("liquidation").get(venue)
+    if found is not None:
+        return dict(found)
+    if any(e.rows.instruments[i].nature.derivative for i in _mine(e, c)):
+        raise InputError(
+            f"account {account} falls below its maintenance margin, and no liquidation rule of {venue} is known",
+            file="hedgeopt/backtest/data/rules.toml",
+            field=f"liquidation.{venue}",
+            fix="add [liquidation] to the account's margin table (hedgeopt.models.margin.generic), or post more collateral",
+        )
+    return {"target": 1.0}
 
 
 def _mine(e: Any, c: int) -> list[int]:

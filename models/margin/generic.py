@@ -20,7 +20,16 @@ Two types::
     initial_factor = 1.2
     maintenance_factor = 1.0
 
-and ``[haircut]`` by asset. Scenario P&L is in USD at the scenario's prices.
+and ``[haircut]`` by asset. Scenario P&L is in USD at the scenario's prices. Backtests close positions by the venue's rules
+where an account falls below maintenance, and read them here for a venue of which hedgeopt knows none::
+
+    [liquidation]
+    part = 0.25                     # share of a position closed at a time
+    no_quote = 0.10                 # how much worse than the mark where nobody quotes
+    penalty_perpetual = { BTC = 0.005, default = 0.01 }    # of notional; so penalty_future, penalty_option
+    target = 1.0                    # of maintenance, until which positions are closed
+    whole_below = 1000.0            # USD of notional below which a position is closed whole
+    backstop = 0.5                  # of maintenance, below which the venue takes the account over; none: never
 """
 
 from __future__ import annotations
@@ -39,6 +48,7 @@ from hedgeopt.models.margin.shocks import option_values, tenor_power
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.tiers import Tiers, encode_tiers
 from hedgeopt.models.record import Record
+from hedgeopt.names import advice
 
 __all__ = ["Generic"]
 
@@ -80,8 +90,28 @@ class _GridRules(Record):
     short_option_rate: _Share = 0.0
 
 
+class _Liquidation(Record):
+    """What the venue does below maintenance margin; read by backtests alone."""
+
+    part: float = Field(gt=0, le=1)
+    no_quote: float = Field(ge=0, lt=1)
+    penalty_perpetual: dict[str, _Share] = Field(default_factory=dict)
+    penalty_future: dict[str, _Share] = Field(default_factory=dict)
+    penalty_option: dict[str, _Share] = Field(default_factory=dict)
+    target: float = Field(default=1.0, ge=1, le=10)
+    whole_below: float = Field(default=0.0, ge=0)
+    backstop: float | None = Field(default=None, gt=0, lt=1)
+
+
+_SECTIONS = ("haircut", "liquidation", "margin", "source")
+
+
 def _checked(data: dict[str, Any], name: str) -> None:
-    """Refuse a table whose numbers are none, or none of a margin rule."""
+    """Refuse a table whose numbers are none, or none of a margin rule, and sections that nothing reads."""
+    for section in data:
+        if section not in _SECTIONS:
+            fix = advice(section, _SECTIONS)
+            raise InputError("is no section of a margin table", file=name, field=section, fix=fix)
     rules = data.get("margin")
     if not isinstance(rules, dict) or rules.get("type") not in _KINDS:
         raise InputError("needs [margin] with type = tiers or grid", file=name, field="margin.type")
@@ -90,6 +120,10 @@ def _checked(data: dict[str, Any], name: str) -> None:
         model.model_validate(rules)
     except ValidationError as error:
         raise validation_line(error, name, "[margin]") from None
+    try:
+        _Liquidation.model_validate(data.get("liquidation", {"part": 1.0, "no_quote": 0.0}))
+    except ValidationError as error:
+        raise validation_line(error, name, "[liquidation]") from None
     haircuts = data.get("haircut", {})
     if not isinstance(haircuts, dict):
         raise InputError("must be a table of assets and shares", file=name, field="haircut", value=haircuts)
@@ -107,6 +141,9 @@ class Generic:
         self.rules: dict[str, Any] = data["margin"]
         self.source = str(data.get("source", f"table {name}"))
         self.haircuts: dict[str, float] = data.get("haircut", {})
+        self.liquidation_rule: dict[str, Any] | None = None
+        if "liquidation" in data:
+            self.liquidation_rule = _Liquidation.model_validate(data["liquidation"]).model_dump(exclude_none=True)
 
     @property
     def _kinds(self) -> tuple[str, ...]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hedgeopt.backtest import liquidation
+from hedgeopt.backtest.data import rules
 from hedgeopt.backtest.engine import Settings, simulate
 from hedgeopt.backtest.policies.simple import DoNothing
-from hedgeopt.book import Account, Book, Position
+from hedgeopt.book import Account, Book, Collateral, Position
+from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
+from hedgeopt.models.margin.table import margin_model
 from hedgeopt.models.pricing.lending_borrow import LendingBorrow
 from hedgeopt.models.pricing.lending_supply import LendingSupply
 from hedgeopt.models.scenarios.config import ParametricScenarios
@@ -151,3 +156,85 @@ def test_aave_vector(toys: Any) -> None:
     assert result.steps["fees"].iloc[1] == pytest.approx(17_000.0)
     assert result.trades["quantity"].tolist() == pytest.approx([-357_000.0 / 80_000.0])
     assert next(e for e in result.events if e["kind"] == "liquidation")["fills"] == 1
+    assert not [said for said in result.caveats if "liquidation" in said and "not verified" in said]
+
+
+GRID = """
+[margin]
+type = "grid"
+moves = [-0.1, 0.0, 0.1]
+vols = [0.0]
+initial_factor = 1.5
+maintenance_factor = 1.0
+"""
+OWN = """
+[liquidation]
+part = 0.5
+no_quote = 0.1
+penalty_perpetual = { BTC = 0.02 }
+"""
+
+
+@dataclass
+class Elsewhere:
+    """A perpetual at a venue that no table of ours knows, under a margin table of the user's."""
+
+    margin: str
+    name: str = "elsewhere"
+
+    def open(self, market: Any) -> Book:
+        held = (Position(instrument=PERPETUAL, quantity=1.0),)
+        cash = (Collateral(asset="USDC", amount=15_000.0),)
+        account = Account(name="main", venue="hyperliquid", margin=self.margin, collateral=cash, positions=held)
+        return Book(name=self.name, accounts=(account,))
+
+    def flow(self, market: Any, book: Book, step: int, days: float) -> list:
+        return []
+
+
+def elsewhere(toys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, to: float) -> Any:
+    """Hyperliquid for its fees; of what it does below maintenance nothing is written down."""
+    known = {name: rule for name, rule in rules("liquidation").items() if name != "hyperliquid"}
+    monkeypatch.setattr(liquidation, "rules", lambda section: known)
+    path = tmp_path / f"venue-{len(text)}.toml"
+    path.write_text(text, encoding="utf-8")
+    markets = toys.path([100_000.0, to], hours=1.0, venue="hyperliquid", settlement="USDC", half=0.0, expiries=())
+    return simulate(markets, Elsewhere(f"table:{path}"), DoNothing(), FEW)
+
+
+def test_what_no_one_knows_of_a_venue_is_refused(toys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It closed a quarter and charged 1 %, numbers of ours that stood in for any venue."""
+    assert not elsewhere(toys, tmp_path, monkeypatch, GRID, 99_000.0).steps["liquidated"].any()  # 14,000 against 9,900
+    with pytest.raises(InputError, match=r"account main .* no liquidation rule of hyperliquid is known") as caught:
+        elsewhere(toys, tmp_path, monkeypatch, GRID, 94_000.0)
+    assert "\n" not in str(caught.value)
+    assert "add [liquidation] to the account's margin table" in str(caught.value)
+
+
+def test_a_margin_table_may_say_what_its_venue_does(toys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """9,000 against 9,400: half is closed at 94,000, and 2 % of it paid."""
+    result = elsewhere(toys, tmp_path, monkeypatch, GRID + OWN, 94_000.0)
+    assert result.trades["quantity"].tolist() == pytest.approx([-0.5])
+    assert result.trades["fee"].iloc[0] == pytest.approx((0.00045 + 0.02) * 47_000.0)
+    assert result.steps["maintenance_margin"].iloc[1] == pytest.approx(4_700.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[liquidation]\npart = 0.0\nno_quote = 0.1", "part"),
+        ("[liquidation]\npart = 20\nno_quote = 0.1", "part"),
+        ("[liquidation]\nno_quote = 0.1", "part"),
+        ("[liquidation]\npart = 0.5\nno_quote = 0.1\npenalty_perp = { default = 0.1 }", "penalty_perp"),
+        ("[liquidation]\npart = 0.5\nno_quote = 0.1\npenalty_option = { default = 2 }", "penalty_option"),
+        ("[haircuts]\nBTC = 0.5", "did you mean 'haircut'"),
+    ],
+)
+def test_a_margin_table_says_nothing_that_is_not_read(text: str, words: str, tmp_path: Path) -> None:
+    """[haircuts] was passed over, and every collateral counted in full."""
+    path = tmp_path / "venue.toml"
+    path.write_text(GRID + text, encoding="utf-8")
+    margin_model.cache_clear()
+    with pytest.raises(InputError, match=words) as caught:
+        margin_model(f"table:{path}", "here")
+    assert "\n" not in str(caught.value)

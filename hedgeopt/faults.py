@@ -58,7 +58,7 @@ _SHOWN = 80
 
 def validation_line(error: ValidationError, file: object | None, within: str | None = None) -> InputError:
     """The first fault of a pydantic error as an :class:`~hedgeopt.errors.InputError`; ``within`` stands before its field."""
-    faults = error.errors(include_url=False)
+    faults = _own_faults(error.errors(include_url=False))
     first = _most_telling(faults)
     root = next((one for one in _records(Record) if one.__name__ == error.title), None)
     here = [part for part in first["loc"] if not (isinstance(part, str) and _BRANCH.search(part))]
@@ -76,7 +76,8 @@ def _said(
     kind, context, given = first["type"], first.get("ctx") or {}, first.get("input")
     shown = None if isinstance(given, dict | list | tuple | BaseModel) else given
     if kind in ("value_error", "assertion_error"):
-        return _lower(first["msg"].split(", ", 1)[-1]), None, None
+        number = isinstance(given, int | float) and not isinstance(given, bool)
+        return _lower(first["msg"].split(", ", 1)[-1]), given if number else None, None
     if kind == "missing":
         return _WORDS[kind], None, f"add {str(here[-1])!r}" if here else None
     if kind == "extra_forbidden":
@@ -190,6 +191,16 @@ def _inside(annotations: Any) -> Iterator[type[BaseModel]]:
         if isinstance(one, type) and issubclass(one, BaseModel):
             yield one
         yield from _inside(get_args(one))
+
+
+def _own_faults(faults: list[Any]) -> list[Any]:
+    """Without lists that are too short for no other reason than that pydantic took out the entries with faults."""
+
+    def caused(fault: Any) -> bool:
+        place = fault["loc"]
+        return fault["type"] == "too_short" and any(f["loc"][: len(place)] == place and f["loc"] != place for f in faults)
+
+    return [fault for fault in faults if not caused(fault)]
 
 
 def _most_telling(faults: list[Any]) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from hedgeopt.errors import InputError
 from hedgeopt.faults import validation_line
+from hedgeopt.parsing import from_json, from_toml
 from hedgeopt.regular import require_file
 
 __all__ = ["parse_json", "parse_toml", "read_text", "validated", "validation_line"]
@@ -25,42 +24,28 @@ def read_text(path: str | Path, what: str) -> str:
         data = path.read_bytes()
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise InputError("is UTF-16", file=path, fix="save it as UTF-8")
+        if (at := data.find(b"\0")) >= 0:
+            raise InputError(f"is not text (byte {at} is NUL)", file=path, fix=f"give a {what} file, saved as UTF-8")
         return data.decode("utf-8-sig")
-    except PermissionError:
-        raise InputError("cannot be read: permission denied", file=path) from None
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {(error.strerror or str(error)).lower()}",
+            file=path,
+            fix=f"give a {what} file that you may read",
+        ) from None
     except UnicodeDecodeError as error:
-        raise InputError(f"is not text (byte {error.start} is not UTF-8)", file=path, fix=f"give a {what} file") from None
+        fix = f"give a {what} file, saved as UTF-8"
+        raise InputError(f"is not text (byte {error.start} is not UTF-8)", file=path, fix=fix) from None
 
 
 def parse_json(path: str | Path, what: str) -> Any:
-    """The JSON value in a file; duplicate keys and NaN are refused."""
-    text = read_text(path, what)
-    try:
-        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-        if "\\u" in text:
-            json.dumps(data, ensure_ascii=False).encode("utf-8")
-        return data
-    except UnicodeEncodeError as error:
-        half = f"\\u{ord(error.object[error.start]):04x}"
-        raise InputError("holds half a character, which no text can hold", file=path, value=half) from None
-    except json.JSONDecodeError as error:
-        end = "; the file ends early: is it truncated?" if error.pos >= len(text.rstrip()) else ""
-        raise InputError(f"is not JSON: {error.msg} at line {error.lineno}{end}", file=path) from None
-    except RecursionError:
-        raise InputError("is not JSON: nested too deeply", file=path) from None
-    except ValueError as error:
-        raise InputError(str(error), file=path) from None
+    """The JSON value in a file; duplicate keys and numbers that are not finite are refused with their field."""
+    return from_json(read_text(path, what), path)
 
 
-def parse_toml(path: str | Path, what: str) -> Any:
+def parse_toml(path: str | Path, what: str) -> dict[str, Any]:
     """The TOML table in a file."""
-    text = read_text(path, what)
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"is not TOML: {error}", file=path) from None
-    except RecursionError:
-        raise InputError("is not TOML: nested too deeply", file=path) from None
+    return from_toml(read_text(path, what), path)
 
 
 def validated(model: type[T], data: Any, file: object) -> T:
@@ -69,16 +54,3 @@ def validated(model: type[T], data: Any, file: object) -> T:
         return model.model_validate(data)
     except ValidationError as error:
         raise validation_line(error, file) from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"holds the key {key!r} twice")
-        found[key] = value
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"holds {name}, which is not a number; every value must be finite")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hedgeopt.errors import InputError
 
-__all__ = ["settle", "write_atomically"]
+__all__ = ["refuse_unwritable", "settle", "write_atomically"]
 
 _PREFIX = ".hedgeopt-"
 _JOURNAL = "journal"
@@ -68,6 +68,30 @@ def write_atomically(files: Mapping[Path, str]) -> None:
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
         raise
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Before a long computation: make sure that its files can be written to ``folder``; leaves nothing there.
+
+    Raises
+    ------
+    InputError
+        When a file could not be written, for the reasons that can be known now.
+    """
+    root = Path(os.path.abspath(folder))
+    stage = root / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+    made: list[Path] = []
+    try:
+        made = _make(root)
+        stage.mkdir()
+        stage.rmdir()
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"cannot be written to: {reason}", file=folder, fix="choose another folder") from None
+    finally:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def settle(folder: Path) -> None:
@@ -129,6 +153,8 @@ def _make(folder: Path) -> list[Path]:
     """Create a folder with its parents; those that were missing, outermost first."""
     missing = []
     while not folder.exists():
+        if folder.is_symlink():
+            raise OSError(None, f"{folder} is a link that leads nowhere")
         missing.append(folder)
         folder = folder.parent
     for path in reversed(missing):

@@ -1,4 +1,4 @@
-"""Standard output is ours alone, for every command: whatever libraries print, whatever the encoding, whatever the ending.
+"""Standard output and error are ours alone, for every command: whatever libraries print, in any encoding, to any ending.
 
 The commands are taken from the app itself, so that one added later can't be forgotten: it fails here until it has a case.
 """
@@ -56,7 +56,7 @@ kind = "do_nothing"
 SWEEP = 'base = "backtest.toml"\n[vary]\n"risk.scenarios.seed" = [1, 2]\n'
 # What a library might do inside a command, in a solve, and when Python ends: in C, in Python, in another process.
 NOISY = """
-import atexit, ctypes, os, subprocess, sys
+import atexit, ctypes, logging, os, subprocess, sys, threading
 import typer
 c = ctypes.CDLL(None)
 def noise():
@@ -64,8 +64,16 @@ def noise():
     c.puts(b"NOISE in C")
     subprocess.run(["echo", "NOISE of another process"])
     print("NOISE in Python")
+    os.write(2, b"NOISE on stderr\\n")
+    c.perror(b"NOISE in C on stderr")
+    subprocess.run(["sh", "-c", "echo NOISE of another process on stderr >&2"])
+    print("NOISE in Python on stderr", file=sys.stderr)
+    logging.getLogger("library").warning("NOISE logged")
+    threading.Thread(target=lambda: 1 / 0, name="NOISE").start()
 def at_exit():
     os.write(1, b"NOISE at exit\\n")
+    os.write(2, b"NOISE at exit on stderr\\n")
+    logging.getLogger("library").warning("NOISE logged at exit")
     c.puts(b"NOISE in C at exit")
 def loud(function):
     def called(*args, **options):
@@ -157,7 +165,7 @@ def noisy(tmp_path: Path, *arguments: str, **options: Any) -> subprocess.Complet
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX tools")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_nothing_a_library_prints_reaches_stdout(command, cases, tmp_path):
+def test_nothing_a_library_prints_comes_between_our_lines(command, cases, tmp_path):
     prepare(command, cases)
     wanted = ["--json"] if command in PRINTS_JSON else []
     done = noisy(tmp_path, *command.split(), *cases[command], *wanted)
@@ -165,8 +173,19 @@ def test_nothing_a_library_prints_reaches_stdout(command, cases, tmp_path):
     assert done.stdout
     assert b"NOISE" not in done.stdout + done.stderr
     assert b"HiGHS" not in done.stdout + done.stderr
+    assert all(line.startswith(b"hedgeopt: ") for line in done.stderr.splitlines()), done.stderr
     if wanted or command == "schema":
         assert json.loads(done.stdout)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="a home that nobody can make")
+def test_no_home_costs_no_word(cases, tmp_path):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "XDG", "HEDGEOPT", "NUMBA"))}
+    home = {**kept, "HOME": "/proc/nobody", "MPLCONFIGDIR": "/proc/nobody"}
+    code = "import sys; from hedgeopt.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "solve", *cases["solve"], f"--out={tmp_path}/out"]
+    told = subprocess.run(command, capture_output=True, env=home, text=True)
+    assert told.stderr == f"hedgeopt: wrote {tmp_path}/out/proposal.json and {tmp_path}/out/proposal.html\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX tools")
@@ -189,7 +208,7 @@ def test_infeasible_is_json_with_the_violations_and_3(cases, tmp_path):
 def test_with_debug_the_noise_is_on_stderr(cases, tmp_path):
     done = noisy(tmp_path, "--debug", "check", *cases["check"])
     assert b"NOISE" not in done.stdout
-    for words in (b"by descriptor", b"in C", b"of another process", b"in Python"):
+    for words in (b"by descriptor", b"in C", b"of another process", b"in Python", b"on stderr", b"logged"):
         assert b"NOISE " + words in done.stderr
 
 
@@ -339,12 +358,31 @@ def test_a_closed_stream_harms_no_file(closed, cases, tmp_path):
     assert (tmp_path / "book.json").read_bytes() == before
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+def test_a_full_disk_behind_a_stream_is_one_line_and_never_costs_an_answer(cases, tmp_path):
+    def run(arguments: str, **streams: Any) -> tuple[int, str]:
+        code = "import sys; from hedgeopt.cli import main; sys.exit(main())"
+        with open("/dev/full", "w") as full:
+            at = {name: full if where == "full" else subprocess.PIPE for name, where in streams.items()}
+            done = subprocess.run([sys.executable, "-c", code, *arguments.split()], text=True, timeout=300, **at)
+        return done.returncode, done.stderr or ""
+
+    code, said = run("schema policy", stdout="full", stderr="pipe")
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("hedgeopt: standard output: cannot be written: No space left on device; make room there")
+    assert run("check --book nowhere.json", stdout="pipe", stderr="full")[0] == 2
+    solve = " ".join(["solve", *cases["solve"], f"--out={tmp_path}/out"])
+    assert run(solve, stdout="pipe", stderr="full")[0] == 0
+    assert (tmp_path / "out" / "proposal.html").exists()
+
+
 def test_no_command_writes_past_the_stream():
     folder = Path(main.__code__.co_filename).parent
     for path in folder.glob("*.py"):
         text = path.read_text()
         if path.name != "streams.py":
             assert "sys.stdout" not in text, f"{path.name}: write to hedgeopt.cli.streams.output()"
-            assert "print(" not in text.replace("_print(", "").replace(".print(", "").replace("file=sys.stderr", "") or (
+            assert "sys.stderr" not in text, f"{path.name}: write to hedgeopt.cli.streams.words(), or call say()"
+            assert "print(" not in text.replace("_print(", "").replace(".print(", "") or (
                 path.name in ("run.py", "__init__.py")
             ), f"{path.name}: print goes nowhere inside a command"

@@ -18,12 +18,13 @@ import ctypes, os, sys
 import hedgeopt.cli.supervisor as supervisor
 import hedgeopt.solve as solve
 from hedgeopt.cli import main
+from hedgeopt.cli.streams import words
 supervisor.MARGIN, supervisor.GRACE = float(sys.argv[2]), 0.5
 library = getattr(ctypes, sys.argv[1])(None)
 def stuck(*args, **more):
     lock = ctypes.create_string_buffer(256)
     library.pthread_mutex_lock(lock)
-    print("stuck", os.getpid(), file=sys.stderr, flush=True)
+    print("stuck", os.getpid(), file=words(), flush=True)
     while True:  # a second time it waits for ever, whatever signals come; PyDLL keeps the interpreter's lock
         library.pthread_mutex_lock(lock)
 solve._run = stuck

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import stat
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from hedgeopt import writing
+from hedgeopt.cli import main
 from hedgeopt.cli.backtest import _folders
 from hedgeopt.errors import InputError
-from hedgeopt.writing import settle, write_atomically
+from hedgeopt.writing import refuse_unwritable, settle, write_atomically
 
 NAMES = ("proposal.json", "proposal.html", "tables/deep/er.csv")
 CALLS = ("open", "replace", "fsync", "mkdir", "unlink", "write", "close", "chmod")
@@ -141,6 +143,37 @@ def test_a_link_is_followed_and_stays_a_link(tmp_path):
     write_atomically({tmp_path / "link": "new"})
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real" / "file").read_text() == "new"
+
+
+def test_a_link_that_leads_nowhere_is_said(tmp_path):
+    (tmp_path / "out").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="out is a link that leads nowhere; choose another folder"):
+        write_atomically({tmp_path / "out" / "a.txt": "x"})
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_cannot_be_written_to_is_said_before_and_leaves_nothing(tmp_path):
+    refuse_unwritable(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("x")
+    for wrong in (tmp_path / "file", tmp_path / "file" / "x", tmp_path / ("n" * 300)):
+        with pytest.raises(InputError, match=r"cannot be written to: .*; choose another folder"):
+            refuse_unwritable(wrong)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("command", ["solve --book b --market m --policy p", "backtest c", "sweep c"])
+def test_long_commands_ask_for_their_folder_first(command, tmp_path, monkeypatch, capsys):
+    """An hour's work must not end with a folder that cannot be written."""
+
+    def asked(folder):
+        raise InputError("no room", file=folder)
+
+    for name in ("commands", "backtest", "sweep"):
+        monkeypatch.setattr(importlib.import_module(f"hedgeopt.cli.{name}"), "refuse_unwritable", asked)
+    monkeypatch.setattr("hedgeopt.backtest.sweep.plan.read_plan", lambda path: None)
+    assert main([*command.split(), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == f"hedgeopt: {tmp_path}/out: no room\n"
 
 
 def test_folders_made_for_a_failed_write_go_again(tmp_path):

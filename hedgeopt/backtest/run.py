@@ -61,5 +61,13 @@ def run(
 def run_config(path: str | Path, progress: Callable[[str], None] | None = None) -> list[BacktestResult]:
     """Every book of the file with every policy, in order."""
     config = read_config(path)
+    for k, policy in enumerate(config.policies):  # the last one's fault is not told after hours of the others
+        try:
+            policy.build()
+        except InputError as error:
+            if error.file not in (None, "policy"):  # it stands in a file of its own
+                raise
+            field = f"policies.{k}: {error.field}" if error.field else f"policies.{k}"
+            raise InputError(error.problem, file=path, field=field, value=error.value, fix=error.fix) from None
     index = config.replay.index_prices()
     return [run(cell, index=index, progress=progress) for cell in config.cells()]

@@ -24,5 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return supervised(arguments, lambda: guarded(arguments or ["--help"], whole_process=True))
     except KeyboardInterrupt:  # before the command began, or after it ended
-        print("hedgeopt: interrupted", file=sys.stderr)
+        from hedgeopt.cli.streams import words
+
+        print("hedgeopt: interrupted", file=words())
         return 130

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgeopt.cli.run import progress, say
 from hedgeopt.cli.streams import output
+from hedgeopt.writing import refuse_unwritable
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.result import BacktestResult
@@ -27,6 +28,8 @@ def backtest(config: Path, out: Path | None = None, json: bool = False) -> None:
         from hedgeopt.backtest.run import run_config
 
         stage("read")
+        if out is not None:
+            refuse_unwritable(out)
         results = run_config(config, stage)
         if out is not None:
             _write(results, out)

@@ -13,6 +13,7 @@ from hedgeopt.cli.inputs import MarketOptions, override, print_json, print_repor
 from hedgeopt.cli.run import progress, say
 from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
+from hedgeopt.writing import refuse_unwritable
 
 if TYPE_CHECKING:
     from hedgeopt.book import Book
@@ -39,6 +40,8 @@ def solve(
         from hedgeopt.solve import propose
 
         stage("read")
+        if out is not None:
+            refuse_unwritable(out)
         start = time.perf_counter()
         rules = override(read_policy(policy), scenarios, seed, solver)
         holdings, quotes = read_holdings(book, as_of), market.read()

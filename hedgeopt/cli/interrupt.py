@@ -14,6 +14,8 @@ import socket
 import threading
 from collections.abc import Iterator
 
+from hedgeopt.cli.streams import words
+
 __all__ = ["INTERRUPTED", "interrupted"]
 
 INTERRUPTED = 130
@@ -52,5 +54,6 @@ def _watch(reading: socket.socket, ended: threading.Event) -> None:
         else:
             return
     if not ended.wait(_GRACE):
-        os.write(2, b"hedgeopt: interrupted\n")
+        with contextlib.suppress(OSError, ValueError):
+            os.write(words().fileno(), b"hedgeopt: interrupted\n")
         os._exit(INTERRUPTED)

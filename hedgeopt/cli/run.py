@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +14,13 @@ from typing import Any
 import typer
 
 from hedgeopt.cli.interrupt import INTERRUPTED, interrupted
-from hedgeopt.cli.streams import open_all, output, own_output, unseen
+from hedgeopt.cli.streams import open_all, output, own_output, unseen, words
 from hedgeopt.errors import HedgeoptError, InfeasibleError, InputError
 
 __all__ = ["guarded", "progress", "say"]
 
 _LONGEST_WORD = 400
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _PIPE_CLOSED, _UNEXPECTED, _USAGE = 1, 1, 2
 _UsageError = typer.BadParameter.__base__  # click's, which newer typer carries inside
 assert _UsageError is not None
@@ -55,8 +57,11 @@ def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
                 from hedgeopt.files import validation_line
 
                 return say(str(validation_line(error, None)), InputError.exit_code)  # type: ignore[arg-type]
-            words = f"unexpected {type(error).__name__}: {error}"
-            return say(f"{words}; run again with --debug (or HEDGEOPT_DEBUG=1) for the traceback", _UNEXPECTED)
+            if isinstance(error, OSError) and error.filename is None and error.errno in _NO_ROOM:
+                fix = "make room there, or write to files with --out"
+                return say(f"standard output: cannot be written: {error.strerror}; {fix}", InputError.exit_code)
+            fault = f"unexpected {type(error).__name__}: {error}"
+            return say(f"{fault}; run again with --debug (or HEDGEOPT_DEBUG=1) for the traceback", _UNEXPECTED)
 
 
 def _run(arguments: Sequence[str], debug: bool) -> int:
@@ -116,20 +121,21 @@ def _print_violations(error: InfeasibleError) -> None:
 
 def say(message: str, code: int = 0) -> int:
     """One line on stderr, without words that no one reads to the end; returns ``code``."""
-    words = (word if len(word) <= _LONGEST_WORD else f"{word[: _LONGEST_WORD - 1]}…" for word in message.split())
-    print(f"hedgeopt: {' '.join(words)}", file=sys.stderr)
+    short = (word if len(word) <= _LONGEST_WORD else f"{word[: _LONGEST_WORD - 1]}…" for word in message.split())
+    with contextlib.suppress(OSError):  # nobody can read it: the exit code still tells
+        print(f"hedgeopt: {' '.join(short)}", file=words(), flush=True)
     return code
 
 
 @contextmanager
 def progress(first: str = "loading") -> Iterator[Callable[[str], None]]:
     """A spinner with the name of the stage, on stderr and only where that is a terminal."""
-    if not sys.stderr.isatty():
+    if not words().isatty():
         yield lambda stage: None
         return
     from rich.console import Console
 
-    console = Console(stderr=True)
+    console = Console(file=words())
     # the usual spinner is drawn in Braille
     with console.status(first, spinner="dots" if console.encoding.startswith("utf") else "line") as status:
         yield lambda stage: status.update(_STAGES.get(stage, stage))

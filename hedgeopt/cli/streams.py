@@ -1,8 +1,11 @@
-"""Standard output of a command: ours alone, and never at odds with the terminal's encoding.
+"""Standard output and standard error of a command: ours alone, and never at odds with the terminal's encoding.
 
 While a command runs, file descriptor 1 and ``sys.stdout`` lead to the null device (with ``--debug`` to stderr), so that
 nothing a library prints, in Python or in C, can come between the lines of our answer. Our own words go to :func:`output`, a
 stream on a copy of the descriptor that the process was given. A command must therefore write there, not with ``print``.
+
+Standard error is taken alike, for :func:`words`: what a library logs there (matplotlib about its cache without a home)
+is no word of ours. With ``--debug`` it stays as it is.
 
 What the encoding cannot express is written as near as it can be (``≥`` as ``>=``), else as ``?``: a terminal in cp437 must
 not cost the answer of a long solve.
@@ -21,7 +24,9 @@ from typing import Any, TextIO
 
 from hedgeopt.quiet import STDOUT, flush_c
 
-__all__ = ["NEAREST", "open_all", "output", "own_output", "unseen"]
+__all__ = ["NEAREST", "open_all", "output", "own_output", "unseen", "words"]
+
+STDERR = 2
 
 NEAREST = "hedgeopt.nearest"
 _WORDS = str.maketrans(
@@ -34,11 +39,17 @@ _WORDS = str.maketrans(
     }
 )  # fmt: skip
 _current: TextIO | None = None
+_words: TextIO | None = None
 
 
 def output() -> TextIO:
     """The stream for a command's own words; outside a command it is ``sys.stdout``."""
     return _current if _current is not None else sys.stdout
+
+
+def words() -> TextIO:
+    """The stream for what a command says beside its answer, faults and progress; outside a command it is ``sys.stderr``."""
+    return _words if _words is not None else sys.stderr
 
 
 def _nearest(error: UnicodeError) -> tuple[str, int]:
@@ -54,11 +65,17 @@ codecs.register_error(NEAREST, _nearest)
 
 @contextlib.contextmanager
 def own_output(whole_process: bool, debug: bool = False) -> Iterator[None]:
-    """Take standard output for our own words.
+    """Take standard output, and without ``debug`` standard error, for our own words.
 
     ``whole_process``: the process is this command alone. Descriptor 1 is then not given back at the end, because libraries
     may still print while Python ends. Otherwise (tests, notebooks, other programs) everything is as before afterwards.
     """
+    with contextlib.nullcontext() if debug else _own_errors(whole_process), _own_answers(whole_process, debug):
+        yield
+
+
+@contextlib.contextmanager
+def _own_answers(whole_process: bool, debug: bool) -> Iterator[None]:
     global _current
     given = sys.stdout
     if _descriptor(given) != STDOUT:  # somebody's own stream, which C cannot write to
@@ -90,6 +107,36 @@ def own_output(whole_process: bool, debug: bool = False) -> Iterator[None]:
             os.dup2(kept, STDOUT)
             _current, sys.stdout = None, given
             own.close()
+
+
+@contextlib.contextmanager
+def _own_errors(whole_process: bool) -> Iterator[None]:
+    """:func:`words` gets standard error, whoever else writes there the null device."""
+    global _words
+    given, kept = sys.stderr, None
+    if _descriptor(given) == STDERR:
+        given.flush()
+        flush_c()
+        kept = os.dup(STDERR)
+        _point(STDERR, None)
+        encoding = getattr(given, "encoding", None) or "utf-8"
+        _words = open(kept, "w", buffering=1, encoding=encoding, errors="backslashreplace")  # noqa: SIM115
+    else:  # somebody's own stream, which C cannot write to
+        _words = given
+    sink = open(os.devnull, "w", encoding="utf-8", errors="replace")  # noqa: SIM115
+    sys.stderr = sink
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            _words.flush()
+        if not whole_process:
+            if kept is not None:
+                flush_c()
+                os.dup2(kept, STDERR)
+                _words.close()
+            _words, sys.stderr = None, given
+            sink.close()
 
 
 @contextlib.contextmanager

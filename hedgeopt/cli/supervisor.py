@@ -48,10 +48,12 @@ def supervised(arguments: Sequence[str], work: Callable[[], int]) -> int:
     parent, child = os.getpid(), os.fork()
     if child:
         os.close(writing)
-        _say_nothing()
+        _say_nothing(1)
         with contextlib.suppress(OSError):  # the child does it too: whoever is first
             os.setpgid(child, child)
-        return _watch(child, reading, waking)
+        code = _watch(child, reading, waking)
+        _say_nothing(2)
+        return code
     signal.set_wakeup_fd(wakeup)
     for number, handler in kept.items():
         signal.signal(number, handler)
@@ -64,10 +66,10 @@ def supervised(arguments: Sequence[str], work: Callable[[], int]) -> int:
     return code
 
 
-def _say_nothing() -> None:
+def _say_nothing(descriptor: int) -> None:
     """The answer is the child's to print: what anybody prints in this process, also while it ends, leads nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    os.dup2(nowhere, descriptor)
     os.close(nowhere)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hedgeopt.cli.run import say
-from hedgeopt.cli.streams import output
+from hedgeopt.cli.streams import output, words
 from hedgeopt.errors import HedgeoptError
+from hedgeopt.writing import refuse_unwritable
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.sweep.outcome import SweepResult
@@ -34,6 +34,7 @@ def sweep(
     from hedgeopt.backtest.sweep.plan import read_plan
 
     plan = read_plan(config)
+    refuse_unwritable(out)
     with _cells_shown() as told:
         result = run_sweep(
             plan, out, folder=config.parent, workers=workers, engine=engine, scheduler=scheduler, progress=told
@@ -52,7 +53,7 @@ def sweep(
 @contextmanager
 def _cells_shown() -> Iterator[Callable[[int, int, int], None]]:
     """A bar on a terminal; elsewhere a line for every tenth of the sweep."""
-    if not sys.stderr.isatty():
+    if not words().isatty():
         yield _Lines()
         return
     from rich.console import Console
@@ -65,12 +66,12 @@ def _cells_shown() -> Iterator[Callable[[int, int, int], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(file=words()), transient=True) as bar:
         task = bar.add_task("cells", total=None)
 
         def told(done: int, total: int, failed: int) -> None:
-            words = f"cells ({failed} failed)" if failed else "cells"
-            bar.update(task, completed=done + failed, total=total, description=words)
+            label = f"cells ({failed} failed)" if failed else "cells"
+            bar.update(task, completed=done + failed, total=total, description=label)
 
         yield told
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files import parse_json
 
 __all__ = ["Claim", "Tail", "read_claim"]
 
@@ -77,13 +77,7 @@ def read_claim(path: str | Path) -> Claim:
     InputError
         For a file that is not JSON or not a proposal.
     """
-    path = Path(path)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=path) from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"is not JSON: {error}", file=path) from None
+    data = parse_json(path, "proposal")
     return claim_of(data, str(path))
 
 

@@ -177,8 +177,8 @@ def _grid(model: Generic, state: State, kind: Kind, place: Place) -> Convex:
     for underlying in state.underlyings:
         rows, pnl = model.pnl(state, underlying)
         choices.append(place.lines(np.vstack([-pnl, np.zeros((1, len(rows)))]), rows, np.zeros(len(pnl) + 1)))
-    rate = model.rules.get("futures_rate", 0.0) * np.abs(state.notional)
-    charge = np.where(state.option, model.rules.get("short_option_rate", 0.0) * state.index, 0.0)
+    rate = model.rules["futures_rate"] * np.abs(state.notional)
+    charge = np.where(state.option, model.rules["short_option_rate"] * state.index, 0.0)
     rest = float(rate @ np.abs(place.rest()) + charge @ np.maximum(-place.rest(), 0.0))
     held = place.spread(place.held)
     own = absolute(place.spread(rate), held) + positive(np.zeros(place.n), place.spread(charge), held)

@@ -20,8 +20,9 @@ Two types::
     initial_factor = 1.2
     maintenance_factor = 1.0
 
-and ``[haircut]`` by asset. Scenario P&L is in USD at the scenario's prices. Backtests close positions by the venue's rules
-where an account falls below maintenance, and read them here for a venue of which hedgeopt knows none::
+and ``[haircut]`` by asset. Every field of ``[margin]`` must be there: a rate that a venue does not charge is 0 in so many
+words. Scenario P&L is in USD at the scenario's prices. Backtests close positions by the venue's rules where an account falls
+below maintenance, and read them here for a venue of which hedgeopt knows none::
 
     [liquidation]
     part = 0.25                     # share of a position closed at a time
@@ -85,9 +86,9 @@ class _GridRules(Record):
     vols: tuple[Annotated[float, Field(ge=-1, le=10)], ...] = Field(min_length=1, max_length=1_000)
     initial_factor: _Positive
     maintenance_factor: _Positive
-    power: float = Field(default=0.0, ge=0, le=10)
-    futures_rate: _Share = 0.0
-    short_option_rate: _Share = 0.0
+    power: float = Field(ge=0, le=10)
+    futures_rate: _Share
+    short_option_rate: _Share
 
 
 class _Liquidation(Record):
@@ -170,7 +171,7 @@ class Generic:
         pnl[:, ~option] = move[:, None] * state.notional[rows[~option]]
         if option.any():
             chosen = rows[option]
-            power = self.rules.get("power", 0.0)
+            power = self.rules["power"]
             tenor = tenor_power(state.days[chosen], power, power, 1.0, inclusive=True)
             vol = np.maximum(state.vol[chosen] * (1.0 + shock[:, None] * tenor), 0.0)
             now = option_values(state, chosen, np.ones(1), state.vol[chosen][None, :])
@@ -195,8 +196,8 @@ class Generic:
             parts["worst scenario"] += max(0.0, -float((pnl @ quantity[rows]).min()))
         notional = float(np.abs(state.notional * quantity).sum())
         short = float((state.index * np.maximum(-quantity, 0.0))[state.option].sum())
-        parts["futures"] = self.rules.get("futures_rate", 0.0) * notional
-        parts["short options"] = self.rules.get("short_option_rate", 0.0) * short
+        parts["futures"] = self.rules["futures_rate"] * notional
+        parts["short options"] = self.rules["short_option_rate"] * short
         total = sum(parts.values())
         return Requirement(self.rules["initial_factor"] * total, self.rules["maintenance_factor"] * total, parts)
 
@@ -211,8 +212,8 @@ class Generic:
             group = Group.linear(rows, np.vstack([-pnl, np.zeros((1, len(rows)))]))
             blocks.append(Block(f"{underlying} worst scenario", (group,)))
         n = len(state)
-        slopes = (self.rules.get("futures_rate", 0.0) * state.notional)[:, None]
-        short = np.where(state.option, self.rules.get("short_option_rate", 0.0) * state.index, 0.0)
+        slopes = (self.rules["futures_rate"] * state.notional)[:, None]
+        short = np.where(state.option, self.rules["short_option_rate"] * state.index, 0.0)
         encoding = Encoding(slopes, np.zeros((n, 1)), np.zeros(n), short, len(state.assets), tuple(blocks))
         return encoding.scaled(self.rules[f"{kind}_factor"])
 

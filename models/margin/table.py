@@ -8,6 +8,7 @@ default.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -77,7 +78,6 @@ STANDARD = {
 """What ``standard`` means at each venue; anywhere else nothing is lent (``none``)."""
 
 
-@lru_cache(maxsize=256)
 def margin_model(name: str, venue: str) -> MarginModel:
     """The model that an account's ``margin`` names at its venue.
 
@@ -86,6 +86,21 @@ def margin_model(name: str, venue: str) -> MarginModel:
     InputError
         For an unknown name, with the known ones.
     """
+    base, _, option = name.partition(":")
+    return _made(name, venue, _stamp(option) if base == "table" else None)
+
+
+def _stamp(path: str) -> tuple[int, ...] | None:
+    """Changes when a file does: a table that was mended is read again."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _made(name: str, venue: str, stamp: tuple[int, ...] | None) -> MarginModel:
     base, _, option = name.partition(":")
     if base == "standard":
         base = STANDARD.get(venue, "none")

@@ -164,6 +164,9 @@ GRID = """
 type = "grid"
 moves = [-0.1, 0.0, 0.1]
 vols = [0.0]
+power = 0.0
+futures_rate = 0.0
+short_option_rate = 0.0
 initial_factor = 1.5
 maintenance_factor = 1.0
 """
@@ -234,7 +237,6 @@ def test_a_margin_table_says_nothing_that_is_not_read(text: str, words: str, tmp
     """[haircuts] was passed over, and every collateral counted in full."""
     path = tmp_path / "venue.toml"
     path.write_text(GRID + text, encoding="utf-8")
-    margin_model.cache_clear()
     with pytest.raises(InputError, match=words) as caught:
         margin_model(f"table:{path}", "here")
     assert "\n" not in str(caught.value)

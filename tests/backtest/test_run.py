@@ -69,6 +69,14 @@ def test_every_book_with_every_policy(folder: Path) -> None:
     pd.testing.assert_frame_equal(plain.ledger, results[2].ledger)
 
 
+def test_a_fault_in_the_last_policy_is_told_before_the_first_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = TEXT.replace('kind = "cvar", beta = 0.95', 'kind = "cvar", beta = 95')
+    (folder / "backtest.toml").write_text(text)
+    monkeypatch.setattr("hedgeopt.backtest.run.simulate", lambda *args, **options: pytest.fail("ran"))
+    with pytest.raises(InputError, match=r"backtest.toml: policies.2: minimize.1.term.cvar.beta: must be less than 1"):
+        run_config(folder / "backtest.toml")
+
+
 def test_the_command_writes_tables_and_prints_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = folder / "out"
     assert main(["backtest", str(folder / "backtest.toml"), "--out", str(out), "--json"]) == 0

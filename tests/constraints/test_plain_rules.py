@@ -40,6 +40,7 @@ moves = [-0.2, -0.1, 0.0, 0.1, 0.2]
 vols = [-0.3, 0.0, 0.4]
 power = 0.3
 futures_rate = 0.01
+short_option_rate = 0.0
 initial_factor = 1.3
 maintenance_factor = 1.0
 """

@@ -8,6 +8,8 @@ folder by libFuzzer (``crash-*``): add them to CORPUS of test_hostile_inputs.py 
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,16 @@ def _seeds() -> dict[str, bytes]:
     market = b"\n".join(files["market.csv"].split(b"\n")[:6]) + b"\n"
     table = b'[margin]\ntype = "tiers"\n[margin.initial]\n"*" = [[0, 0.1]]\n[margin.maintenance]\n"*" = [[0, 0.05]]\n'
     stress = b"[[event]]\nname = 'x'\nspot = { BTC = -0.1, '*' = { value = -0.2, source = 'here' } }\n"
+    backtest = (
+        b'name = "x"\n[replay]\nchains = ["chain.parquet"]\nstart = 2026-01-01T00:00:00Z\nfunding = { BTC = 0.0001 }\n'
+    )
+    backtest += b'[[books]]\nkind = "short_gamma"\ncollateral = { BTC = 20.0 }\nquantity = { BTC = 2.0 }\n'
+    backtest += b'[[policies]]\nkind = "delta_band"\nband = { BTC = 0.5 }\n[costs]\nmark_half_spread = 0.0001\n'
+    sweep = b'method = "random"\ncount = 3\n[backtest]\nname = "x"\nbooks = [{ kind = "short_gamma" }]\n'
+    sweep += b'[vary]\n"books.0.kind" = [1.5, "x"]\n"replay.window" = { low = 0.1, high = 1.0, log = true }\n'
+    stored = json.dumps(
+        {"proof": {"added_constraints": 0}, "created": "2026-03-06", "trades": [], "certificate": {}}
+    ).encode()
     history = b"timestamp,BTC\n2026-01-01T00:00:00Z,80000\n2026-01-02T00:00:00Z,81000\n"
     return {
         "market": market,
@@ -34,12 +46,26 @@ def _seeds() -> dict[str, bytes]:
         "margin": table,
         "stress": stress,
         "history": history,
+        "parquet": _as_parquet(market),
+        "backtest": backtest,
+        "sweep": sweep,
+        "proposal": stored,
         "name": b"BTC-27MAR26-90000-C",
     }
 
 
+def _as_parquet(rows: bytes) -> bytes:
+    import pandas as pd
+
+    stored = io.BytesIO()
+    pd.read_csv(io.BytesIO(rows), parse_dates=["timestamp", "expiry"]).to_parquet(stored)
+    return stored.getvalue()
+
+
 def readers() -> dict[str, Callable[[Path, str], Any]]:
     """By name, what reads a path (or for ``name`` the text itself)."""
+    from hedgeopt.backtest.config import read_config
+    from hedgeopt.backtest.sweep.plan import read_plan
     from hedgeopt.book_reader import read_book
     from hedgeopt.market_reader import read_market
     from hedgeopt.models.margin.table import margin_model
@@ -47,19 +73,24 @@ def readers() -> dict[str, Callable[[Path, str], Any]]:
     from hedgeopt.models.scenarios.stress_table import read_stress
     from hedgeopt.policy import read_policy
     from hedgeopt.venues.deribit_names import parse_name
+    from hedgeopt.verify.claim import read_claim
 
     return {
         "market": lambda path, _: read_market(path),
         "book": lambda path, _: read_book(path),
         "policy": lambda path, _: read_policy(path),
-        "margin": lambda path, _: (margin_model.cache_clear(), margin_model(f"table:{path}", "here")),
+        "margin": lambda path, _: margin_model(f"table:{path}", "here"),
         "stress": lambda path, _: read_stress(path),
         "history": lambda path, _: read_prices(path, ["BTC"]),
+        "parquet": lambda path, _: read_market(path),
+        "backtest": lambda path, _: [policy.build() for policy in read_config(path).policies],
+        "sweep": lambda path, _: read_plan(path).cells(path.parent),
+        "proposal": lambda path, _: read_claim(path),
         "name": lambda _, text: parse_name(text),
     }
 
 
-ENDINGS = {"market": "csv", "book": "json", "history": "csv"}
+ENDINGS = {"market": "csv", "book": "json", "history": "csv", "parquet": "parquet", "proposal": "json"}
 
 
 def fuzz(reader: str, seconds: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hedgeopt.tail.active import BOUNDARY, ActiveSet
 from hedgeopt.tail.judge import Judge
-from hedgeopt.tail.masters.base import Master, Piece, Point
+from hedgeopt.tail.masters.base import Master, Piece, Point, no_point
 from hedgeopt.tail.model import LossModel
 from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.schedule import Level, Schedule
@@ -20,6 +20,10 @@ from hedgeopt.tail.source import Index, Vector
 # Gap at which a coarse level hands over, the loosest accuracy of a master, the box that replaces an unbounded relaxation,
 # and the share of the boundary up to which misplaced scenarios are few: the next round may be the last.
 COARSE, ROUGH, BOX, FEW = 2e-2, 2e-2, 1e6, 0.12
+# Boundary entries up to which a gap that a master leaves is given to the next one.
+ANY = 1_000_000
+# A point that breaks a row by more than this share of its terms is none.
+LOST = 1e-3
 # The box grows by this factor until it is this large.
 STEP, LARGEST = 1e3, 1e15
 
@@ -131,6 +135,11 @@ class Loop:
             nothing = not any(len(x) for x in wrong)
             stop = gap <= goal or (nothing and accuracy <= 0.1 * goal)
             late = options.late()
+            if stop and not late and final and self._leaves_gap(judge, active):
+                self._note(point, "inexact", f"it left a gap of {gap:.0e}")
+                self.chosen += 1
+                point = None
+                continue
             if stop or late:
                 if final and not late and self._boxed(point, judge, active):
                     if out.status == "unbounded":
@@ -173,6 +182,11 @@ class Loop:
             if self.options.verbose and i + 1 < self.fallbacks:
                 print(f"tail: {master.name} gives way to {self.master(i + 1).name}", flush=True)
         self.chosen = i if i + 1 < len(self._makers) else self.chosen
+        broken = float(point.details.get("violation", 0.0)) if point.status == "optimal" else 0.0
+        if broken > LOST:
+            reason = f"its point breaks rows of the problem by {broken:.0e} of their terms"
+            self._note(point, "failed", reason)
+            point = replace(no_point("failed", len(point.y), len(pieces), reason), master=point.master)
         return point
 
     def _note(self, point: Point, status: str, reason: str, technical: bool = False) -> None:
@@ -192,6 +206,12 @@ class Loop:
             return False
         point.master.box = BOX
         return True
+
+    def _leaves_gap(self, judge: Judge, active: list[ActiveSet]) -> bool:
+        """Whether the answer is inexact, another master is there to be asked, and the boundary is small enough for any."""
+        size = sum(len(a.boundary) * a.model.width for a in active)
+        more = self.chosen + 1 < len(self._makers) and getattr(self.master(self.chosen), "box", None) is None
+        return more and size <= ANY and not judge.gap <= 10 * self.options.tolerance
 
     def _boxed(self, point: Point, judge: Judge, active: list[ActiveSet]) -> bool:
         """Whether a box stood for an unbounded relaxation, and there is more to be done: a ray proven, or another round."""

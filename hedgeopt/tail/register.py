@@ -54,7 +54,8 @@ def solve(
         Relative gap between the true objective of the returned point and the proven bound.
     master
         ``"SIMPLEX"`` (LP), ``"INTERIOR"`` (LP and convex QP) or the name of a cvxpy solver. Default by problem class:
-        SIMPLEX that gives way to INTERIOR, INTERIOR for QP, HIGHS with integers, CLARABEL with cones.
+        SIMPLEX that gives way to INTERIOR, INTERIOR for QP, HIGHS with integers, CLARABEL with cones and where the others
+        fail or leave a gap.
     max_rounds, time_limit
         Rounds per level, wall-clock seconds; beyond either the best point is returned with status ``user_limit`` and
         the gap that is proven for it (infinite where no round over all scenarios has finished). A cvxpy master is given
@@ -169,8 +170,15 @@ def _masters(
     if _quadratic(parts):
         if name == "SIMPLEX":
             raise InputError("the SIMPLEX master takes linear problems only", field="master", value=name)
-        return [lambda: _interior(parts, remaining), lambda: SolverMaster(compile_base(parts), "CLARABEL", None, remaining)]
-    last = [lambda: SolverMaster(compile_base(parts), "HIGHS", None, remaining)]
+        return [
+            lambda: _interior(parts, remaining),
+            lambda: SolverMaster(compile_base(parts), "CLARABEL", None, remaining),
+            lambda: ConicMaster(parts, "CLARABEL", None, remaining),
+        ]
+    last: list[Callable[[], Master]] = [
+        lambda: SolverMaster(compile_base(parts), "HIGHS", None, remaining),
+        lambda: ConicMaster(parts, "CLARABEL", None, remaining),
+    ]
     if name == "SIMPLEX":
         return [lambda: _simplex(parts, False, remaining), *last]
     interior = [lambda: _interior(parts, remaining)]

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import hedgeopt.tail as tail
+from hedgeopt.tail.masters.base import no_point
+from hedgeopt.tail.masters.conic import ConicMaster
 from hedgeopt.tail.masters.interior import InteriorMaster
 from hedgeopt.tail.masters.layout import Layout
 from hedgeopt.tail.masters.simplex import SimplexMaster
@@ -80,6 +82,7 @@ def test_never_optimal_where_all_break_it(kind: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(InteriorMaster, "core", faulty(InteriorMaster.core, 0.01))
     # The last resort clips to bounds: a row it breaks can only be one of several variables.
     monkeypatch.setattr(SolverMaster, "_point", lambda self, p, v, *rest: point(self, _unbounded(p), 1.01 * v, *rest))
+    monkeypatch.setattr(ConicMaster, "solve", lambda self, pieces, *_: no_point("failed", 5, len(pieces), "no luck"))
     for master in (None, "SIMPLEX", "INTERIOR", "CLARABEL"):
         p, x, broken = problem(kind)
         try:

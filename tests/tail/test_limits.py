@@ -160,10 +160,10 @@ def test_a_solver_gets_the_seconds_that_remain(solver: str, monkeypatch, clock) 
     seen = []
     original = call._solve
 
-    def spy(problem, name, options):
+    def spy(problem, name, options, *more):
         seen.append(options["time_limit_secs" if solver == "SCS" else "time_limit"])
         clock.now += SLOW
-        return original(problem, name, options | {k: 1e6 for k in options if k.startswith("time_limit")})
+        return original(problem, name, options | {k: 1e6 for k in options if k.startswith("time_limit")}, *more)
 
     monkeypatch.setattr(call, "_solve", spy)
     problem, x = portfolio(P := heavy())

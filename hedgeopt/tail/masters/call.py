@@ -13,6 +13,7 @@ from cvxpy.error import SolverError
 from hedgeopt.quiet import silence_highs
 from hedgeopt.tail.finite import refuse, refuse_unless_finite
 from hedgeopt.tail.masters.options import solver_options
+from hedgeopt.tail.masters.units import Units, equilibrated
 
 _STATUS = {
     s.OPTIMAL: "optimal",
@@ -46,19 +47,37 @@ class Answer:
     """Whether a limit ended the solver: its point may be anything."""
     technical: bool = False
     """Whether the solver broke down, before it could say anything about the problem."""
+    units: Units | None = None
+    """Of ``data`` and ``raw``: those that Clarabel was given, None for the problem's own."""
+    original: dict[str, Any] = field(default_factory=dict)
+    """``data`` in the problem's own units."""
 
     def usable(self, violation: float) -> bool:
         """Whether the point is near the constraints; a solver that was cut off is given no benefit of the doubt."""
         return not self.cut or violation <= NEAR
 
 
-def call(problem: cp.Problem, name: str, given: dict[str, Any], tolerance: float, seconds: float | None) -> Answer:
-    """Solve ``problem`` within ``seconds``, as near to ``tolerance`` as the solver can be asked."""
+def call(
+    problem: cp.Problem,
+    name: str,
+    given: dict[str, Any],
+    tolerance: float,
+    seconds: float | None,
+    units: Units | None = None,
+    fit: bool = False,
+) -> Answer:
+    """Solve ``problem`` within ``seconds``, as near to ``tolerance`` as the solver can be asked.
+
+    With ``fit`` Clarabel gets rows and columns of order one, or in the ``units`` that an earlier solve suggests.
+    """
     if seconds is not None and seconds <= 0:
         return Answer("late")
     options = solver_options(name, given, tolerance, problem.is_mixed_integer(), seconds)
     try:
-        answer = _solve(problem, name, options)
+        answer = _solve(problem, name, options, units, fit)
+        if answer.status == "failed":
+            answer.technical = "failed. Try another" not in answer.reason
+            return answer
         if problem.status == s.INFEASIBLE_OR_UNBOUNDED:
             # Presolve does not say which: with nothing to minimise only one of the two is left.
             probe = cp.Problem(cp.Minimize(0), problem.constraints)
@@ -80,7 +99,7 @@ def _has_point(problem: cp.Problem) -> bool:
     return int(found) == _FEASIBLE and problem.value is not None
 
 
-def _solve(problem: cp.Problem, name: str, options: dict[str, Any]) -> Answer:
+def _solve(problem: cp.Problem, name: str, options: dict[str, Any], units: Units | None = None, fit: bool = False) -> Answer:
     """``problem.solve(solver=name, **options)``, keeping the solver's arrays and its own answer."""
     if name == "HIGHS":
         silence_highs()
@@ -95,6 +114,18 @@ def _solve(problem: cp.Problem, name: str, options: dict[str, Any]) -> Answer:
                 refuse(problem)
             raise
         refuse_unless_finite(problem, data)
+        if fit and chain.solver.name() == cp.CLARABEL:
+            units = units or equilibrated(data)
+            given, data = data, units.scaled(data)
+        else:
+            units, given = None, data
         raw = chain.solve_via_data(problem, data, False, False, dict(options))
-        problem.unpack_results(raw, chain, inverse)
-    return Answer("optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)))
+        answer = Answer(
+            "optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)), units=units, original=given
+        )
+        try:
+            problem.unpack_results(raw if units is None else units.back(raw), chain, inverse)
+        except SolverError as error:
+            # What it was given can still prove something.
+            answer.status, answer.reason = "failed", str(error)
+    return answer

@@ -8,7 +8,7 @@ own. The bound is weak duality on the arrays the solver was given, where its dua
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cvxpy as cp
@@ -17,13 +17,38 @@ from cvxpy.reductions.solution import Solution
 
 from hedgeopt.tail.masters.base import Piece, Point, no_point
 from hedgeopt.tail.masters.call import NEAR, Answer, call
-from hedgeopt.tail.masters.weak import impossible, proven, ray_of
+from hedgeopt.tail.masters.cones import known
+from hedgeopt.tail.masters.conic_verdict import impossible, ray_of
+from hedgeopt.tail.masters.outside import excess
+from hedgeopt.tail.masters.units import equilibrated
+from hedgeopt.tail.masters.weak import Bound, proven, standard
 from hedgeopt.tail.source import Vector
 from hedgeopt.tail.split import Split, rebuild
 
 # As in masters/solver.py: what violations of the base problem count against those of a tail's row, and the size below
 # which a constraint is measured against the problem's largest value instead of its own.
 _ROWS, _FLOOR = 0.01, 1e-3
+
+
+# Calls of Clarabel, each in the units that the one before suggests; the relative violation that is worth another.
+_TURNS, _EXACT = 3, 5e-7
+
+
+# The box that replaces an unbounded relaxation grows by this factor, until it is this large.
+_WIDER, _WIDEST = 1e3, 1e18
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    """The reduced problem with what its parts are measured in."""
+
+    problem: cp.Problem
+    pieces: list[Piece]
+    units: list[float]
+    weight: float
+    levels: list[cp.Variable]
+    alphas: list[cp.Variable]
+    parts: list[tuple[cp.Constraint | None, cp.Constraint]]
 
 
 class ConicMaster:
@@ -50,9 +75,19 @@ class ConicMaster:
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
         """Solve the reduced problem as accurately as the solver can (for integers, ``tolerance`` is its gap)."""
+        point = self._solve(pieces, tolerance)
+        while point.status == "infeasible" and self.box is not None:
+            # Inside the box, which counts in nobody's units, there may be nothing where outside of it there is.
+            self.box *= _WIDER
+            if self.box > _WIDEST:
+                return no_point("failed", len(point.y), len(pieces), f"{self.name} finds no point inside a box")
+            point = self._solve(pieces, tolerance)
+        return point
+
+    def _solve(self, pieces: list[Piece], tolerance: float) -> Point:
+        """The reduced problem, inside the box if there is one."""
         split = self.split
         base = split.base
-        width = sum(v.size for v in split.inner)
         y = cp.hstack(split.inner) if split.inner else None
         parts: list[tuple[cp.Constraint | None, cp.Constraint]] = []
         units = [_unit(piece) for piece in pieces]
@@ -79,19 +114,45 @@ class ConicMaster:
             constraints += [y <= self.box, y >= -self.box]
         objective = rebuild(base.objective, scaled).args[0] / weight
         reduced = cp.Problem(type(base.objective)(objective), constraints)
-        answer = call(reduced, self.name, self.options, tolerance, self.remaining())
+        whole = _Reduced(reduced, pieces, units, weight, levels, alphas, parts)
+        best, first, units_of_one = None, None, None
+        for _ in range(1 if self.integer else _TURNS):
+            answer = call(reduced, self.name, self.options, tolerance, self.remaining(), units_of_one, fit=True)
+            point, bound = self._read(whole, answer, tolerance)
+            first = first or answer
+            if best is None or _better(point, best):
+                best = point
+            if answer.units is None or _done(best, tolerance) or best.status == "late":
+                break
+            if point.status == "optimal" and answer.status == "optimal":
+                far = bound.far if bound is not None and bound.far is not None else np.zeros(len(answer.raw.x))
+                units_of_one = answer.units.fitted(answer.original, np.array(answer.raw.x), far)
+            else:
+                units_of_one = answer.units.none()
+        assert best is not None
+        assert first is not None
+        lost = best.status == "failed" or (best.status == "optimal" and _broken(best) > NEAR)
+        if lost and not self.integer and impossible(first, _columns(first, alphas), self.remaining()):
+            # Nothing was found near the constraints because nothing is.
+            return no_point("infeasible", best.y.size, len(pieces), "multipliers of the closest point")
+        return best
+
+    def _read(self, whole: _Reduced, answer: Answer, tolerance: float) -> tuple[Point, Bound | None]:
+        """The point of one call, with what its duals prove."""
+        split, pieces, reduced, units, weight = self.split, whole.pieces, whole.problem, whole.units, whole.weight
+        base, width = split.base, sum(v.size for v in split.inner)
         status, self.reason = answer.status, answer.reason
-        columns = _columns(answer, alphas)
+        columns = _columns(answer, whole.alphas)
         if status != "optimal" or reduced.value is None or not np.isfinite(reduced.value):
-            return self._judged(answer, reduced, columns, pieces, tolerance)
-        for tail, unit, t in zip(split.tails, units, levels, strict=True):
+            return self._judged(answer, reduced, columns, pieces, tolerance), None
+        for tail, unit, t in zip(split.tails, units, whole.levels, strict=True):
             tail.level.save_value(unit * np.asarray(t.value))
-        violation = self._violation()
+        violation = self._violation(answer, columns + _columns(answer, whole.levels))
         if not answer.usable(violation):
             late = "failed" if self.remaining() is None else "late"
-            return no_point(late, width, len(pieces), f"{self.name} was cut off")
+            return no_point(late, width, len(pieces), f"{self.name} was cut off"), None
         q, multipliers = [], np.zeros(len(pieces))
-        for k, ((beyond, level), piece) in enumerate(zip(parts, pieces, strict=True)):
+        for k, ((beyond, level), piece) in enumerate(zip(whole.parts, pieces, strict=True)):
             if level.dual_value is not None:
                 multipliers[k] = weight * abs(float(level.dual_value)) * piece.scale / units[k]
             duals = None if beyond is None else beyond.dual_value
@@ -105,11 +166,11 @@ class ConicMaster:
         at = np.array([float(tail.level.value) for tail in split.tails])
         state = {"solution": _weighted(reduced.solution, weight), "variables": [(v, v.value) for v in base.variables()]}
         size = sum(m * unit for m, unit in zip(multipliers, units, strict=True))
-        lower, sure = proven(reduced, answer, value / weight, tolerance, columns)
+        lower, sure, bound = proven(reduced, answer, value / weight, tolerance, columns)
         # What the box ends is no bound of what lies beyond it.
         lower = weight * lower if violation <= NEAR and self.box is None else -np.inf
         details = {"size": 1e-2 * size, "violation": violation, "claimed": not sure}
-        return Point("optimal", yv, at, value, lower, q, multipliers, 0, state, details)
+        return Point("optimal", yv, at, value, lower, q, multipliers, 0, state, details), bound
 
     def _judged(
         self, answer: Answer, reduced: cp.Problem, columns: list[int], pieces: list[Piece], tolerance: float
@@ -118,10 +179,10 @@ class ConicMaster:
         status, reason, details = answer.status, answer.reason, {}
         if status == "optimal":
             status, reason = "failed", f"{self.name} returned no value"
-        elif status == "infeasible" and not (self.integer or impossible(answer, columns)):
+        elif status == "infeasible" and not (self.integer or impossible(answer, columns, self.remaining())):
             status, reason = "failed", f"{reason}, which its multipliers do not prove"
         elif status == "unbounded":
-            r = ray_of(answer.data)
+            r = ray_of(answer.data, self.remaining())
             free = None if r is None else call(
                 cp.Problem(cp.Minimize(0), reduced.constraints), self.name, self.options, tolerance, self.remaining()
             )  # fmt: skip
@@ -139,8 +200,15 @@ class ConicMaster:
         """Whether loss arguments stand at ``share`` of the box or farther out."""
         return bool(np.abs(y).max(initial=0.0) > share * (self.box or np.inf))
 
-    def _violation(self) -> float:
-        """The largest relative violation of the base problem's constraints, at the variables' present values."""
+    def _violation(self, answer: Answer, skip: list[int]) -> float:
+        """The largest relative violation of the constraints that hold no tail, at the point just found."""
+        found = standard(answer)
+        if found is not None and known(found[0]["dims"]):
+            data, x, _ = found
+            if answer.units is None:
+                units = equilibrated(data)
+                data, x = units.scaled(data), x / units.columns
+            return excess(data, x, bool(data.get("lower_triangle")), skip)
         base = self.split.base
         floor = _FLOOR * max([float(np.max(np.abs(v.value), initial=0.0)) for v in base.variables()], default=0.0)
         own = [c for c in base.constraints if not any(v.id in self.hosts for v in c.variables())]
@@ -172,6 +240,32 @@ class ConicMaster:
         found = point.state["solution"]
         primal = dict(found.primal_vars) | {v.id: value for v, value in point.state["variables"]}
         return Solution(found.status, found.opt_val, primal, found.dual_vars, found.attr)
+
+
+def _done(point: Point, tolerance: float) -> bool:
+    """Whether a solve in other units has nothing to add: a verdict, or a point as exact as it was asked for."""
+    if point.status != "optimal":
+        return point.status in ("infeasible", "unbounded")
+    gap = point.value - point.lower
+    return _broken(point) <= min(5.0 * tolerance, _EXACT) and gap <= 5.0 * tolerance * max(abs(point.value), _size(point))
+
+
+def _better(point: Point, best: Point) -> bool:
+    """Whether a later answer is worth more: a verdict, a point at all, one that breaks less, a smaller gap."""
+    if point.status != "optimal" or best.status != "optimal":
+        return point.status in ("infeasible", "unbounded", "optimal") and best.status not in ("infeasible", "unbounded")
+    exact = _broken(point) <= _EXACT, _broken(best) <= _EXACT
+    if exact[0] != exact[1] or not exact[0]:
+        return exact[0] if exact[0] != exact[1] else _broken(point) < _broken(best)
+    return point.value - point.lower < best.value - best.lower
+
+
+def _broken(point: Point) -> float:
+    return float(point.details["violation"])
+
+
+def _size(point: Point) -> float:
+    return 1e-6 * float(point.details["size"])
 
 
 def _weighted(solution: Solution, weight: float) -> Solution:

@@ -26,12 +26,14 @@ from hedgeopt.tail.masters.implied import tightened, with_pairs
 from hedgeopt.tail.source import Index, Vector
 
 # Gradients below this share of their terms are rounding, charged at so many times the largest value; the largest matrix that
-# a projection factorises; shares of its terms that a proof of infeasibility must pass.
-_ROUNDING, _FAR, _LARGEST, _CERTAIN = 4e-15, 10.0, 4_000_000, 1e-10
+# a projection factorises.
+_ROUNDING, _FAR, _LARGEST = 4e-15, 10.0, 4_000_000
 # How far inside their cones dual points are moved before they are projected: what the first leaves, the next may not.
 _MARGINS, _TURNS = (0.0, 1e-11, 1e-9, 1e-7), 8
-# A ray's rows hold to this share of their terms, and its decrease passes that one.
-_NEAR, _FALLS = 1e-7, 1e-6
+# Shares of the largest multiplier below which others are dropped, where nothing is proven with them.
+DUST = 1e-14, 1e-12, 1e-10, 1e-8, 1e-6
+# The share of what a bound loses from which a variable's part of it matters.
+_MATTERS = 1e-3
 
 
 def standard(answer: Answer) -> tuple[dict[str, Any], Vector, Vector] | None:
@@ -55,8 +57,10 @@ def standard(answer: Answer) -> tuple[dict[str, Any], Vector, Vector] | None:
     return None
 
 
-def proven(problem: cp.Problem, answer: Answer, value: float, tolerance: float, levels: list[int]) -> tuple[float, bool]:
-    """Lower bound (as a minimisation) of a problem just solved, and whether that is a proof or the solver's word.
+def proven(
+    problem: cp.Problem, answer: Answer, value: float, tolerance: float, levels: list[int]
+) -> tuple[float, bool, Bound | None]:
+    """Lower bound (as a minimisation) of a problem just solved, whether that is a proof or the solver's word, and the proof.
 
     ``levels`` are the columns of the tails' levels.
     """
@@ -64,27 +68,18 @@ def proven(problem: cp.Problem, answer: Answer, value: float, tolerance: float, 
         info = problem.solver_stats.extra_stats
         bound = getattr(info, "mip_dual_bound", None)
         if bound is None:
-            return value - tolerance * abs(value), False
+            return value - tolerance * abs(value), False, None
         # Both of HiGHS' numbers lack the constant that cvxpy keeps outside.
-        return value - max(float(info.objective_function_value) - float(bound), 0.0), False
+        return value - max(float(info.objective_function_value) - float(bound), 0.0), False, None
     found = standard(answer)
     if found is None or not known(found[0]["dims"]):
-        return -np.inf, True
-    return bound_of(*found, levels).value + answer.offset, True
+        return -np.inf, True, None
+    bound = bound_of(*found, levels)
+    return bound.value / _weight(answer) + answer.offset, True, bound
 
 
-def impossible(answer: Answer, levels: list[int]) -> bool:
-    """Whether the solver's certificate proves that no point meets the rows."""
-    found = standard(answer)
-    if found is None or not known(found[0]["dims"]):
-        return False
-    data, _, z = found
-    size = float(np.abs(np.nan_to_num(z)).max(initial=0.0))
-    if not size > 0:
-        return False
-    nothing = {key: value for key, value in data.items() if key != "P"} | {"c": np.zeros(len(data["c"]))}
-    bound = bound_of(nothing, np.zeros(len(data["c"])), z / size, levels)
-    return bound.value > _CERTAIN * bound.terms > 0
+def _weight(answer: Answer) -> float:
+    return 1.0 if answer.units is None else answer.units.weight
 
 
 @dataclass
@@ -93,23 +88,33 @@ class Bound:
 
     value: float
     terms: float
+    far: Vector | None = None
+    """Where each variable is charged, zero for those that cost the bound nothing that matters beside the others."""
 
 
 def bound_of(data: dict[str, Any], x: Vector, z: Vector, levels: list[int] | None = None) -> Bound:
     """The bound above for canonical conic data and a point."""
     A, b, c = sp.csr_array(data["A"]), np.asarray(data["b"], dtype=float), np.asarray(data["c"], dtype=float)
-    P = None if data.get("P") is None else _symmetric(data["P"])
+    P = None if data.get("P") is None else symmetric(data["P"])
     if len(z) != len(b) or len(x) != len(c):
         return Bound(-np.inf, 0.0)
     x, by_column = np.nan_to_num(x, posinf=0.0, neginf=0.0), sp.csc_array(A)
     program = _Program(A, by_column, b, c, P, data["dims"], bool(data.get("lower_triangle")), list(levels or ()), x)
-    first = program.bound(program.feasible(z))
-    moved = program.projected(program.feasible(z))
-    if moved is None:
-        return first
-    # In a quadratic program the point of the tangent has moved, too: the bound holds at any.
-    second = replace(program, x=moved[1]).bound(program.feasible(moved[0]))
-    return second if second.value > first.value else first
+    best = program.best(z)
+    for share in DUST if best.value == -np.inf else ():
+        best = program.best(swept(z, data["dims"], share))
+        if best.value > -np.inf:
+            break
+    return best
+
+
+def swept(z: Vector, dims: Any, share: float) -> Vector:
+    """``z`` without rows and cones below ``share`` of the largest: multipliers that were not quite nought."""
+    z = np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
+    size = np.abs(z)
+    for _, rows, _ in blocks(dims):
+        size[rows] = size[rows].max(initial=0.0)
+    return np.where(size > share * size.max(initial=0.0), z, 0.0)
 
 
 @dataclass
@@ -180,6 +185,17 @@ class _Program:
         """Whether a variable stands in its scenario, the level and its own bound only."""
         return bool(self.by_column.indptr[column + 1] - self.by_column.indptr[column] == 3)
 
+    def best(self, z: Vector) -> Bound:
+        """The better bound of ``z`` in the cone and of ``z`` moved until ``d`` is zero where it has to be."""
+        first = self.bound(self.feasible(z))
+        moved = self.projected(self.feasible(z))
+        if moved is None:
+            return first
+        # In a quadratic program the point of the tangent has moved, too: the bound holds at any.
+        now = replace(self, x=moved[1])
+        second = now.bound(now.feasible(moved[0]))
+        return second if second.value > first.value else first
+
     def gradient(self, z: Vector) -> Vector:
         """``d`` of the module's text."""
         return np.asarray(self.g + self.A.T @ z)
@@ -207,13 +223,18 @@ class _Program:
             side = np.where(need & small, -np.sign(d) * far, side)
             if (need & ~small).any():
                 return Bound(-np.inf, size)
-        charge = d * np.where(d != 0, side, 0.0)
-        return Bound(min(constant + float(charge.sum()), ceiling), size + float(np.abs(charge).sum()))
+        side = np.where(d != 0, side, 0.0)
+        charge, lost = d * side, d * (self.x - side)
+        reach = np.where(lost > _MATTERS * float(lost.sum()), np.abs(side), 0.0)
+        return Bound(min(constant + float(charge.sum()), ceiling), size + float(np.abs(charge).sum()), reach)
 
     def _implied(self, d: Vector, constant: float) -> tuple[Vector, Vector, float]:
         """Bounds at every point with an objective below the ceiling, as rows, cones and the level set imply them."""
         if self._rows is None:
             self._rows = with_pairs(*implied_rows(self.A, self.b, self.dims))
+        if self.P is None and not self.c.any():
+            # With nothing to minimise there is no level set, and what rounding leaves of d bounds nothing.
+            return *tightened(*self._rows, self.lower, self.upper), np.inf
         value = float(self.c @ self.x) + 0.5 * float(self.x @ self.Px)
         ceiling = value + max(abs(value), float(np.abs(self.c) @ np.abs(self.x)), 1e-300)
         below = ceiling + 0.5 * float(self.x @ self.Px), ceiling - constant
@@ -261,61 +282,7 @@ class _Program:
         return out, at
 
 
-def ray_of(data: dict[str, Any]) -> Vector | None:
-    """A direction along which a conic program falls for ever: ``c'r < 0``, ``-Ar`` in the cone, ``Pr = 0``, |r| <= 1.
-
-    It comes from a program of its own, feasible and bounded whatever the data are, and is checked row by row.
-    """
-    import clarabel  # type: ignore[import-untyped]
-
-    dims = data.get("dims")
-    if dims is None or data.get("A") is None or not known(dims):
-        return None
-    A, c = sp.csc_array(data["A"]), np.asarray(data["c"], dtype=float)
-    n, size = len(c), float(np.abs(c).max(initial=0.0)) or 1.0
-    rows = 1.0 / np.maximum(abs(A).max(axis=1).toarray().ravel(), 1e-300)
-    for _, at, _ in blocks(dims):
-        rows[at] = rows[at].min(initial=1.0)
-    scaled = sp.diags_array(rows) @ A
-    low, high = (np.full(n, end) if found is None else np.asarray(found, dtype=float)
-                 for end, found in ((-np.inf, data.get("lower_bounds")), (np.inf, data.get("upper_bounds"))))  # fmt: skip
-    ends = np.where(np.isfinite(high), 0.0, 1.0), np.where(np.isfinite(low), 0.0, 1.0)
-    more = [scaled[: int(dims.zero)]]
-    if data.get("P") is not None:
-        more.append(sp.csr_array(_symmetric(data["P"])))
-    equal = sp.vstack(more)
-    whole = sp.csc_array(sp.vstack([equal, scaled[int(dims.zero) :], sp.eye_array(n), -sp.eye_array(n)]))
-    cones: list[Any] = [clarabel.ZeroConeT(equal.shape[0]), clarabel.NonnegativeConeT(int(dims.nonneg))]
-    for kind, at, power in blocks(dims):
-        cones.append(
-            clarabel.SecondOrderConeT(at.stop - at.start) if kind == "soc"
-            else clarabel.PSDTriangleConeT(int(power)) if kind == "psd"
-            else clarabel.ExponentialConeT() if kind == "exp" else clarabel.PowerConeT(power)
-        )  # fmt: skip
-    cones.append(clarabel.NonnegativeConeT(2 * n))
-    settings = clarabel.DefaultSettings()
-    settings.verbose = False
-    b = np.concatenate((np.zeros(whole.shape[0] - 2 * n), *ends))
-    from scipy.sparse import csc_matrix
-
-    found = clarabel.DefaultSolver(csc_matrix((n, n)), c / size, csc_matrix(whole), b, cones, settings).solve()
-    r = np.asarray(found.x, dtype=float)
-    if not np.all(np.isfinite(r)) or not r.any():
-        return None
-    r = np.where(np.abs(r) > _NEAR * np.abs(r).max(), r, 0.0)
-    if not c @ r < -_FALLS * float(np.abs(c) @ np.abs(r)):
-        return None
-    s, terms = -(scaled @ r), abs(scaled) @ np.abs(r)
-    zero, signed = slice(0, int(dims.zero)), slice(int(dims.zero), int(dims.zero) + int(dims.nonneg))
-    ok = np.all(np.abs(s[zero]) <= _NEAR * terms[zero]) and np.all(s[signed] >= -_NEAR * terms[signed])
-    for kind, at, _ in blocks(dims):
-        if kind == "soc":
-            ok = ok and np.linalg.norm(s[at][1:]) - s[at][0] <= _NEAR * float(terms[at].max(initial=0.0))
-    ok = ok and np.all(r[np.isfinite(high)] <= 0.0) and np.all(r[np.isfinite(low)] >= 0.0)
-    return r if ok else None
-
-
-def _symmetric(P: Any) -> Any:
+def symmetric(P: Any) -> Any:
     """The quadratic term, whichever triangle of it the solver asked for."""
     upper = sp.csr_array(sp.triu(P))
     return upper + sp.csr_array(sp.triu(P, 1)).T

@@ -1,0 +1,168 @@
+"""Verdicts on conic programs that are proofs: multipliers for "infeasible", a ray for "unbounded".
+
+As for linear programs (:mod:`hedgeopt.tail.masters.verdict`) both come from programs of their own that have a solution
+whatever the data are, and are checked on the data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import clarabel  # type: ignore[import-untyped]
+import numpy as np
+import scipy.sparse as sp
+
+from hedgeopt.tail.masters.call import Answer
+from hedgeopt.tail.masters.cones import blocks, known
+from hedgeopt.tail.masters.options import LONGEST
+from hedgeopt.tail.masters.weak import DUST, bound_of, standard, swept, symmetric
+from hedgeopt.tail.source import Vector
+
+# Share of its terms that a proof of infeasibility must pass; a ray's rows hold to this share of theirs, and its decrease
+# passes that one; what is less than this share of a ray is none of it, where there are cones.
+_CERTAIN, _NEAR, _FALLS, _STEEP = 1e-10, 1e-7, 1e-6, 1e-3
+# How far inside the cones a ray is looked for first, and what is rounding in a cone.
+_MARGIN, _EXACT = 1e-5, 1e-14
+
+
+def impossible(answer: Answer, levels: list[int], seconds: float | None) -> bool:
+    """Whether multipliers prove that no point meets the rows: the solver's, or those of the point that is closest."""
+    found = standard(answer) if answer.data else None
+    if found is None or not known(found[0]["dims"]):
+        return False
+    data, _, z = found
+    nothing = {key: value for key, value in data.items() if key != "P"} | {"c": np.zeros(len(data["c"]))}
+    if answer.status == "infeasible" and _proves(nothing, z, levels):
+        return True
+    if data.get("lower_triangle"):
+        return False  # matrices of SCS are not laid out as Clarabel's
+    return _proves(nothing, closest(data, seconds), levels)
+
+
+def _proves(data: dict[str, Any], z: Vector, levels: list[int]) -> bool:
+    size = float(np.abs(np.nan_to_num(z)).max(initial=0.0))
+    if not size > 0:
+        return False
+    for share in (0.0, *DUST):
+        bound = bound_of(data, np.zeros(len(data["c"])), swept(z / size, data["dims"], share), levels)
+        if bound.value > _CERTAIN * bound.terms > 0:
+            return True
+    return False
+
+
+def closest(data: dict[str, Any], seconds: float | None) -> Vector:
+    """Multipliers of the program that moves all rows outwards by one amount, in their units, and minimises that."""
+    A, b, dims = sp.csc_array(data["A"]), np.asarray(data["b"], dtype=float), data["dims"]
+    zero, n = int(dims.zero), A.shape[1]
+    held = np.where(np.isfinite(b), b, np.finfo(float).max ** 0.25)
+    out = _inside(dims, len(b))[zero:]
+    equal = A[:zero]
+    ones = sp.csc_array(np.ones((zero, 1)))
+    whole = sp.vstack([
+        sp.hstack([equal, -ones]), sp.hstack([-equal, -ones]), sp.hstack([A[zero:], -sp.csc_array(out[:, None])]),
+        sp.csc_array(([-1.0], ([0], [n])), shape=(1, n + 1)),
+    ])  # fmt: skip
+    right = np.concatenate((held[:zero], -held[:zero], held[zero:], [1.0]))
+    cones = [clarabel.NonnegativeConeT(2 * zero), *_cones(dims), clarabel.NonnegativeConeT(1)]
+    cost = np.append(np.zeros(n), 1.0)
+    answer = _solve(sp.csc_array((n + 1, n + 1)), cost, whole, right, cones, seconds)
+    z = np.nan_to_num(np.asarray(answer.z, dtype=float))
+    return np.concatenate((z[:zero] - z[zero : 2 * zero], z[2 * zero : -1]))
+
+
+def _inside(dims: Any, size: int) -> Vector:
+    """(R,) a step that takes every slack into its cone."""
+    step = np.zeros(size)
+    step[int(dims.zero) : int(dims.zero) + int(dims.nonneg)] = 1.0
+    for kind, at, power in blocks(dims):
+        if kind == "soc":
+            step[at.start] = 1.0
+        elif kind == "psd":
+            i, j = np.tril_indices(int(power))
+            step[at] = i == j
+        else:
+            step[at] = (-1.0, 1.0, 1.0) if kind == "exp" else (1.0, 1.0, 0.0)
+    return step
+
+
+def ray_of(data: dict[str, Any], seconds: float | None) -> Vector | None:
+    """A direction along which a conic program falls for ever: ``c'r < 0``, ``-Ar`` in the cone, ``Pr = 0``, |r| <= 1."""
+    dims = data.get("dims")
+    if dims is None or data.get("A") is None or not known(dims):
+        return None
+    A, c = sp.csc_array(data["A"]), np.asarray(data["c"], dtype=float)
+    n, size = len(c), float(np.abs(c).max(initial=0.0)) or 1.0
+    rows = 1.0 / np.maximum(abs(A).max(axis=1).toarray().ravel(), 1e-300)
+    for _, at, _ in blocks(dims):
+        rows[at] = rows[at].min(initial=1.0)
+    scaled = sp.diags_array(rows) @ A
+    low, high = (np.full(n, end) if found is None else np.asarray(found, dtype=float)
+                 for end, found in ((-np.inf, data.get("lower_bounds")), (np.inf, data.get("upper_bounds"))))  # fmt: skip
+    ends = np.where(np.isfinite(high), 0.0, 1.0), np.where(np.isfinite(low), 0.0, 1.0)
+    more = [scaled[: int(dims.zero)]]
+    if data.get("P") is not None:
+        more.append(sp.csr_array(symmetric(data["P"])))
+    equal = sp.vstack(more)
+    whole = sp.vstack([equal, scaled[int(dims.zero) :], sp.eye_array(n), -sp.eye_array(n)])
+    cones = [clarabel.ZeroConeT(equal.shape[0]), *_cones(dims), clarabel.NonnegativeConeT(2 * n)]
+    inside = _inside(dims, A.shape[0])[int(dims.zero) :]
+    inside[: int(dims.nonneg)] = 0.0
+    for room in (_MARGIN, 0.0) if inside.any() else (0.0,):
+        # Well inside of the cones there is no doubt about a ray.
+        b = np.concatenate((np.zeros(equal.shape[0]), -room * inside, *ends))
+        r = np.asarray(_solve(sp.csc_array((n, n)), c / size, whole, b, cones, seconds).x, dtype=float)
+        if np.all(np.isfinite(r)) and r.any() and (found := _checked(r, c, scaled, dims, low, high)) is not None:
+            return found
+    return None
+
+
+def _checked(r: Vector, c: Vector, scaled: Any, dims: Any, low: Vector, high: Vector) -> Vector | None:
+    """The ray without what is rounding in it, if it is one."""
+    # What a cone holds up by its curvature alone (x where x^2 <= t, of a ray in t) is there by the root of the accuracy.
+    least = _STEEP if any(True for _ in blocks(dims)) else _NEAR
+    r = np.where(np.abs(r) > least * np.abs(r).max(), r, 0.0)
+    if not c @ r < -_FALLS * float(np.abs(c) @ np.abs(r)):
+        return None
+    s, terms = -(scaled @ r), abs(scaled) @ np.abs(r)
+    zero, signed = slice(0, int(dims.zero)), slice(int(dims.zero), int(dims.zero) + int(dims.nonneg))
+    ok = bool(np.all(np.abs(s[zero]) <= _NEAR * terms[zero]) and np.all(s[signed] >= -_NEAR * terms[signed]))
+    for kind, at, power in blocks(dims):
+        ok = ok and _recedes(kind, s[at], power, _NEAR * terms[at])
+    ok = ok and bool(np.all(r[np.isfinite(high)] <= 0.0) and np.all(r[np.isfinite(low)] >= 0.0))
+    return r if ok else None
+
+
+def _recedes(kind: str, s: Vector, power: float, room: Vector) -> bool:
+    """Whether ``s`` is in the cone but for ``room`` in each row.
+
+    Of exponentials and powers, rows that have none of their own are nought: next to nothing of one would hold up much of
+    another.
+    """
+    if kind == "soc":
+        return bool(np.linalg.norm(s[1:]) <= (1.0 + _EXACT) * s[0])
+    if kind == "psd":
+        i, j = np.tril_indices(int(power))
+        M = np.zeros((int(power), int(power)))
+        M[i, j] = M[j, i] = np.where(i == j, s, s / np.sqrt(2.0))
+        return not len(M) or float(np.linalg.eigvalsh(M)[0]) >= -_EXACT * float(np.abs(M).max())
+    x, y, z = (float(value) if abs(value) > least else 0.0 for value, least in zip(s, room, strict=True))
+    if kind == "exp":
+        return y >= 0.0 and (y * float(np.exp(min(x / y, 700.0))) - z <= room[2] if y > 0.0 else x <= 0.0 <= z)
+    return x >= 0.0 and y >= 0.0 and abs(z) - x**power * y ** (1.0 - power) <= room[2]
+
+
+def _cones(dims: Any) -> list[Any]:
+    """Clarabel's cones after the equations."""
+    return [clarabel.NonnegativeConeT(int(dims.nonneg))] + [
+        clarabel.SecondOrderConeT(at.stop - at.start) if kind == "soc"
+        else clarabel.PSDTriangleConeT(int(power)) if kind == "psd"
+        else clarabel.ExponentialConeT() if kind == "exp" else clarabel.PowerConeT(power)
+        for kind, at, power in blocks(dims)
+    ]  # fmt: skip
+
+
+def _solve(P: Any, cost: Vector, A: Any, b: Vector, cones: list[Any], seconds: float | None) -> Any:
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.time_limit = LONGEST if seconds is None else max(seconds, 1e-3)
+    return clarabel.DefaultSolver(sp.csc_matrix(P), cost, sp.csc_matrix(A), b, cones, settings).solve()

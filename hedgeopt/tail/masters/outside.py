@@ -1,0 +1,72 @@
+"""How far slacks lie outside their cones, each relative to what is summed in its row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from hedgeopt.tail.masters.cones import blocks
+from hedgeopt.tail.source import Vector
+
+# What is rounding in a sum, the share of a row's unit by which rows whose terms all vanish are measured, and halvings.
+_ROUNDING, _FLOOR, _HALVINGS = 1e-12, 1e-3, 60
+
+
+def excess(data: dict[str, Any], x: Vector, lower_triangle: bool, skip: list[int]) -> float:
+    """The largest relative distance of ``b - Ax`` from its cone, rows and cones that hold a ``skip`` column left out.
+
+    ``data`` in units of one (:mod:`hedgeopt.tail.masters.units`): rows whose terms vanish count in thousandths of that.
+    """
+    A, b, dims = sp.csr_array(data["A"]), np.asarray(data["b"], dtype=float), data["dims"]
+    if not np.isfinite(x).all():
+        return np.inf
+    held = np.zeros(A.shape[1])
+    held[skip] = 1.0
+    out = (abs(A) @ held > 0) | ~np.isfinite(b)
+    s = np.where(np.isfinite(b), b - A @ x, 0.0)
+    terms = np.maximum(abs(A) @ np.abs(x), np.where(np.isfinite(b), np.abs(b), 0.0))
+    zero, signed = slice(0, int(dims.zero)), slice(int(dims.zero), int(dims.zero) + int(dims.nonneg))
+    apart = np.zeros(len(b))
+    apart[zero], apart[signed] = np.abs(s[zero]), np.maximum(-s[signed], 0.0)
+    apart[out | (apart <= _ROUNDING * terms)] = 0.0
+    linear = slice(0, signed.stop)
+    worst = float(np.max(apart[linear] / np.maximum(terms[linear], _FLOOR), initial=0.0))
+    for kind, at, power in blocks(dims):
+        if out[at].any():
+            continue
+        size = max(float(terms[at].max(initial=0.0)), _FLOOR)
+        worst = max(worst, _distance(kind, s[at], power, lower_triangle) / size)
+    return worst
+
+
+def _distance(kind: str, s: Vector, power: float, lower_triangle: bool) -> float:
+    """By how much entries of ``s`` must move to be in the cone, at most."""
+    if kind == "soc":
+        return max(float(np.linalg.norm(s[1:]) - s[0]), 0.0)
+    if kind == "psd":
+        order = int(power)
+        i, j = np.triu_indices(order) if lower_triangle else np.tril_indices(order)
+        M = np.zeros((order, order))
+        M[i, j] = M[j, i] = np.where(i == j, s, s / np.sqrt(2.0))
+        return max(-float(np.linalg.eigvalsh(M)[0]), 0.0) if order else 0.0
+    if kind == "exp":
+        x, y, z = (float(value) for value in s)
+        # Into its face y = 0, or straight up.
+        face = max(x, abs(y), -z, 0.0)
+        up = y * float(np.exp(min(x / y, 700.0))) - z if y > 0.0 else np.inf
+        return max(min(face, up), 0.0)
+    x, y, z = float(s[0]), float(s[1]), abs(float(s[2]))
+    negative = max(-x, -y, 0.0)
+
+    def short(by: float) -> float:
+        return z - max(x + by, 0.0) ** power * max(y + by, 0.0) ** (1.0 - power)
+
+    low, high = 0.0, negative + max(short(negative), 0.0)
+    if short(high) > 0.0:
+        return high  # z alone gives way
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if short(middle) > 0.0 else (low, middle)
+    return max(high, negative)

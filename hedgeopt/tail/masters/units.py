@@ -1,0 +1,102 @@
+"""Units in which the rows and columns of a conic program are of order one, for solvers that judge by absolute sizes.
+
+With ``x = D x'`` and rows times E (one factor per cone, so that ``s' = E s`` stays in it) the program
+``min ½ x'Px + c'x``, ``Ax + s = b``, ``s ∈ K`` has the arrays ``w DPD``, ``w Dc``, ``EAD``, ``Eb``, and ``z = E z' / w``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from hedgeopt.tail.masters.cones import blocks
+from hedgeopt.tail.source import Vector
+
+# Sweeps of the equilibration (Ruiz 2001), and the share of the largest position below which a position says nothing.
+_SWEEPS, _SMALL = 20, 1e-6
+
+
+@dataclass(frozen=True)
+class Units:
+    """``columns`` D, ``rows`` E and the weight w of the objective."""
+
+    columns: Vector
+    rows: Vector
+    weight: float
+
+    def scaled(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Canonical data in these units."""
+        D, E = sp.diags_array(self.columns), sp.diags_array(self.rows)
+        out = data | {
+            "A": sp.csc_array(E @ sp.csc_array(data["A"]) @ D),
+            "b": self.rows * np.asarray(data["b"], dtype=float),
+            "c": self.weight * self.columns * np.asarray(data["c"], dtype=float),
+        }
+        if data.get("P") is not None:
+            out["P"] = sp.csc_array(self.weight * (D @ sp.csc_array(data["P"]) @ D))
+        return out
+
+    def back(self, raw: Any) -> Any:
+        """Clarabel's answer in the units the data came in."""
+        x, z, s = (None if part is None else np.array(part) for part in (raw.x, raw.z, raw.s))
+        return SimpleNamespace(
+            x=None if x is None else self.columns * x, z=None if z is None else self.rows * z / self.weight,
+            s=None if s is None else s / self.rows, status=raw.status, obj_val=raw.obj_val / self.weight,
+            solve_time=raw.solve_time, iterations=raw.iterations,
+        )  # fmt: skip
+
+    def none(self) -> Units:
+        """The problem's own units."""
+        return Units(np.ones(len(self.columns)), np.ones(len(self.rows)), 1.0)
+
+    def fitted(self, data: dict[str, Any], x: Vector, far: Vector) -> Units:
+        """Units after a solve in these: columns as large as they were there, or as far as it pays to go (``far``)."""
+        size = np.maximum(np.abs(np.nan_to_num(x)), far)
+        size = np.where(size > _SMALL * size.max(initial=0.0), size, 1.0)
+        return _rows(data, self.columns * size)
+
+
+def equilibrated(data: dict[str, Any]) -> Units:
+    """Units in which the largest entry of every row and column is about one."""
+    A = abs(sp.csr_array(data["A"]))
+    P = None if data.get("P") is None else abs(sp.csr_array(data["P"]))
+    columns, rows = np.ones(A.shape[1]), np.ones(A.shape[0])
+    for _ in range(_SWEEPS):
+        now = sp.diags_array(rows) @ A @ sp.diags_array(columns)
+        across, down = _largest(now, 1), _largest(now, 0)
+        for at in _cones(data["dims"]):
+            across[at] = across[at].max(initial=0.0)
+        if P is not None:
+            # A variable that stands in the objective only has its curvature for a size.
+            curve = np.maximum(_largest(P, 0), _largest(P, 1)) * columns**2
+            down = np.where(down > 0, down, curve)
+        rows /= np.sqrt(np.where(across > 0, across, 1.0))
+        columns /= np.sqrt(np.where(down > 0, down, 1.0))
+    return _rows(data, columns)
+
+
+def _rows(data: dict[str, Any], columns: Vector) -> Units:
+    """Rows and the objective in units of their largest term, for given columns."""
+    A = abs(sp.csr_array(data["A"]))
+    across = _largest(A @ sp.diags_array(columns), 1)
+    for at in _cones(data["dims"]):
+        across[at] = across[at].max(initial=0.0)
+    cost = float((columns * np.abs(np.asarray(data["c"], dtype=float))).max(initial=0.0))
+    if data.get("P") is not None:
+        D = sp.diags_array(columns)
+        cost = max(cost, float(_largest(abs(D @ sp.csr_array(data["P"]) @ D), 1).max(initial=0.0)))
+    return Units(columns, 1.0 / np.where(across > 0, across, 1.0), 1.0 / cost if cost > 0 else 1.0)
+
+
+def _largest(matrix: Any, axis: int) -> Vector:
+    return np.asarray(sp.csr_array(matrix).max(axis=axis).toarray(), dtype=float).ravel()
+
+
+def _cones(dims: Any) -> Iterator[slice]:
+    for _, rows, _ in blocks(dims):
+        yield rows

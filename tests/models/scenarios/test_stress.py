@@ -1,5 +1,7 @@
 """The stress table: an origin for every number, grids, files of one's own, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -158,6 +160,26 @@ def test_moves_that_cite_coinbase_are_those_of_coinbase(shared_data, name, asset
     fall = days["low"].min() / days[base].iloc[0] - 1
     assert EVENTS[name].spot[asset].value == pytest.approx(fall, abs=0.01)
     assert "Coinbase" in EVENTS[name].spot[asset].source
+
+
+@pytest.mark.parametrize("name", ["2020-03-12", "2021-05-19", "2022-05", "2022-11"])
+def test_funding_is_what_three_payments_were_beyond_the_rate_before(name):
+    """The table's unit, and the numbers its source states: May 2021 left out the rate before (3.04 bp per 8 hours)."""
+    number = EVENTS[name].funding["BTC"]
+    paid, before = re.search(r"BTCUSDT: (-?[\d.]+) bp per 8 h .* against (-?[\d.]+)", number.source).groups()
+    assert number.value == pytest.approx(3e-4 * (float(paid) - float(before)), abs=6e-5)
+    assert EVENTS[name].funding["*"].value == number.value
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(("name", "worst", "before"), [("2020-03-12", "2020-03-13", "2020-03-11"),
+    ("2021-05-19", "2021-05-19", "2021-05-18"), ("2022-05", "2022-05-12", "2022-05-10"),
+    ("2022-11", "2022-11-10", "2022-11-06")])  # fmt: skip
+def test_funding_is_that_of_the_recorded_rates(shared_data, name, worst, before):
+    import pandas as pd
+
+    rate = pd.read_csv(shared_data / "funding" / "btc_funding_daily_20190910_20250930.csv", index_col="date")["funding_mean"]
+    assert EVENTS[name].funding["BTC"].value == pytest.approx(3 * (rate[worst] - rate[before]), abs=6e-5)
 
 
 def test_coins_with_a_known_move_do_not_take_that_of_the_others():

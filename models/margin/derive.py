@@ -4,8 +4,8 @@ Per underlying, USD, with forward F_e, discount d_e and time T_e of each expiry 
 
 * value of an expiry ``m_e = sum_i q_i d_e Black76(F_e, K_i, T_e, vol_i)``; the rate of d_e is the market's for the expiry,
   else the venue's static one;
-* in scenario s: ``pnl_e = damp (D(v) v - m_e)`` of the shocked value v, ``D = .95 e^{-T(r + .08)}`` for positive values and
-  ``min(1/d_e, 1.04 e^{T(.5 r + .08)})`` for negative ones; perpetuals and collateral of the account's own currency
+* in scenario s: ``pnl_e = damp (D(v) v - m_e)`` of the shocked value v, ``D = .95 e^{-.16 T}`` for positive values and
+  ``min(1/d_e, 1.05 e^{.16 T})`` for negative ones; perpetuals and collateral of the account's own currency
   ``value (f - 1) damp``;
 * skew scenarios shift vols linearly or absolutely in ``ln(K/F)``, leave the forward, and take ``-|pnl_e|``;
 * basis contingency ``sum_e min(up_e - m_e, down_e - m_e, 0) (.5 + 2 T_e)`` at +-4.5 % counts as one more scenario;
@@ -136,6 +136,15 @@ class Derive:
 
     def _check(self, state: State, quantity: np.ndarray | None = None) -> None:
         refuse_unknown_rows(state, self.name, _KINDS, owed=quantity)
+        known: list[str] = self.p.get("currencies", list(state.underlyings))
+        for at in np.flatnonzero(~state.owned).tolist():
+            if state.underlying[at] not in known:
+                raise InputError(
+                    f"no portfolio margin parameters for {state.underlying[at]} at Derive ({state.names[at]})",
+                    file="models/data/derive.toml",
+                    field="portfolio_margin.currencies",
+                    fix=f"known: {', '.join(known)}; hold it in an account with a margin table of your own",
+                )
         coin = state.inverse & ~state.owned
         if coin.any():
             raise InputError(

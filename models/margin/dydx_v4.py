@@ -36,7 +36,6 @@ class DydxV4(Tiered):
     name = "dydx_v4"
     venue = "dydx"
     source = "github.com/dydxprotocol/v4-chain liquidity_tier.go (models/data/dydx.toml)"
-    kinds = ("perpetual", "spot", "pegged")
 
     def parameters(self, underlying: str) -> tuple[str, ...]:
         """Which tier, and that tier."""

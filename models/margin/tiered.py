@@ -24,7 +24,22 @@ class Tiered:
     name: str
     source: str
     venue: str
-    kinds: tuple[str, ...] = ("perpetual", "future", "spot", "pegged")
+    kinds: tuple[str, ...] = ("perpetual", "spot", "pegged")
+
+    def check(self, state: State, owed: np.ndarray | None = None) -> None:
+        """Refuse what the table is not of: other families, and contracts that settle in their coin.
+
+        ``owed`` (R,) are quantities whose debts are refused too.
+        """
+        refuse_unknown_rows(state, self.name, self.kinds, owed=owed)
+        coin = np.flatnonzero(state.inverse & ~state.owned)
+        if len(coin):
+            raise InputError(
+                f"{state.names[int(coin[0])]} settles in its coin; {self.venue}'s tiers are of dollar-settled perpetuals",
+                file="book",
+                field=f"account {state.account}",
+                fix="hold it in an account with another margin model (table:FILE.toml for one of your own)",
+            )
 
     def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
         """The tiers of one position."""
@@ -36,7 +51,7 @@ class Tiered:
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Position by position: the tier that its notional falls into."""
-        refuse_unknown_rows(state, self.name, self.kinds, owed=quantity)
+        self.check(state, quantity)
         parts: dict[str, float] = {}
         maintenance = 0.0
         for at in np.flatnonzero(state.linear & (quantity != 0)).tolist():
@@ -48,7 +63,7 @@ class Tiered:
 
     def encode(self, state: State, kind: Kind) -> Encoding:
         """The largest line per position."""
-        refuse_unknown_rows(state, self.name, self.kinds)
+        self.check(state)
         return encode_tiers(state, lambda row: self.tiers(state, row, kind))
 
     def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
@@ -123,7 +138,7 @@ class Leveraged(Tiered):
         """One line per position at the leverage that it counts at, up to the largest notional of that leverage."""
         if kind == "maintenance":
             return super().encode(state, kind)
-        refuse_unknown_rows(state, self.name, self.kinds)
+        self.check(state)
 
         def at(quantity: np.ndarray, reach: np.ndarray | None = None) -> Encoding:
             return self._encode_at(state, np.abs(quantity) if reach is None else np.maximum(np.abs(quantity), reach))

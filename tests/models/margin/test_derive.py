@@ -64,9 +64,9 @@ def test_call_spread_case_of_the_venue(state_of, derive_cases) -> None:
     assert need.breakdown["short options"] == pytest.approx(8.044808955299999 + 5.363205970199999)
 
 
-def test_static_discounts_of_the_venue_cases() -> None:
+def test_static_discounts_of_the_venue_cases(derive_cases) -> None:
     # test_44: rates 29 % and 23 %, 18,938,852 s and 5,633,252 s
-    p = table("derive")["portfolio_margin"]
+    p = derive_cases.unit_test_parameters()
     for seconds, rate, gain, loss in (
         (18_938_852, 0.29, 0.7607156031658348, 1.1902443790976243),
         (5_633_252, 0.23, 0.89882370801299, 1.0419403825966795),
@@ -75,6 +75,38 @@ def test_static_discounts_of_the_venue_cases() -> None:
         assert p["long_discount"] * np.exp(-t * (rate + p["long_rate_add"])) == pytest.approx(gain, rel=1e-9)
         marked = p["short_discount"] * np.exp(t * (0.5 * rate + p["short_rate_add"]))
         assert min(np.exp(rate * t), marked) == pytest.approx(loss, rel=1e-9)
+
+
+def test_live_static_discounts(state_of) -> None:
+    """A year at 5 %: gains times .95 exp(-.16), losses at most 1 / discount; nearer than either reading of the file."""
+    (expiry,) = Derive().expiries(state_of([option(3_000, 365, 0.8)], index={"ETH": 3_000.0}), "ETH")
+    assert expiry.gain_discount == pytest.approx(0.95 * np.exp(-0.16))
+    assert expiry.loss_discount == pytest.approx(np.exp(0.05))
+
+
+def test_shares_of_collateral_are_those_of_the_deployment() -> None:
+    """Share m of value counts for maintenance and m s for initial margin: scripts/config-mainnet.sol at 42a4e48c."""
+    deployed = {
+        "ETH": (0.8, 0.9375), "wstETH": (0.8, 0.9375), "weETH": (0.65, 0.77), "rswETH": (0.65, 0.77), "rsETH": (0.65, 0.77),
+        "BTC": (0.75, 0.93), "LBTC": (0.65, 0.77), "cbBTC": (0.65, 0.77), "USDT": (0.98, 0.98), "DAI": (0.925, 0.92),
+        "sDAI": (0.875, 0.915), "USDE": (0.8, 0.875), "PYUSD": (0.925, 0.92),
+    }  # fmt: skip
+    shares = table("derive")["portfolio_margin"]["collateral"]
+    for asset, (margin, scale) in deployed.items():
+        assert shares[asset]["maintenance"] == pytest.approx(1 - margin), asset
+        assert shares[asset]["initial"] == pytest.approx(margin * (1 - scale)), asset
+
+
+@pytest.mark.parametrize("kind", ["perpetual", "option"])
+@pytest.mark.parametrize("coin", ["SOL", "HYPE", "XYZ"])
+def test_other_coins_have_other_parameters_and_are_refused(state_of, kind: str, coin: str) -> None:
+    """Derive moves SOL by 27 % and HYPE by 33 % where it moves ETH by 18 %; they took ETH's numbers."""
+    state = state_of([{**option(100, 30, 0.9), "kind": kind, "underlying": coin, "forward": 100.0}], index={coin: 100.0})
+    short = np.array([-1.0])
+    for ask in (lambda: Derive().requirement(state, short, np.zeros(0)), lambda: Derive().encode(state, "initial")):
+        with pytest.raises(InputError, match=f"no portfolio margin parameters for {coin} at Derive") as caught:
+            ask()
+        assert "known: BTC, ETH" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -181,3 +181,20 @@ def test_dydx_tiers_of_the_live_chain(state_of) -> None:
         )
         need = DydxV4().requirement(state, np.array([1e5]), np.zeros(0))
         assert (need.initial, need.maintenance) == pytest.approx((initial * 1e6, maintenance * 1e6))
+
+
+@pytest.mark.parametrize("model", [Binance(), Hyperliquid(), DydxV4()], ids=lambda model: model.venue)
+@pytest.mark.parametrize(
+    ("item", "words"), [({"inverse": True}, "settles in its coin"), ({"kind": "future", "days": 30.0}, "future")]
+)
+def test_tiers_of_perpetuals_are_of_nothing_else(model, item, words, state_of) -> None:
+    """Coin-margined contracts and dated futures have brackets of their own there, or are not listed: they took these."""
+    row = {"kind": "perpetual", "underlying": "BTC", "mark": 100_000.0, "open_interest": 1_000.0, **item}
+    state = state_of([row], index={"BTC": 100_000.0})
+    for ask in (
+        lambda: model.requirement(state, np.array([1.0]), np.zeros(0)),
+        lambda: model.encode(state, "initial"),
+        lambda: model.encode(state, "maintenance"),
+    ):
+        with pytest.raises(InputError, match=words):
+            ask()

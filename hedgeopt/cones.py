@@ -122,8 +122,8 @@ def canonical(added: Sequence[cp.Constraint], trades: TradeVariables) -> OwnRows
     mine = np.arange(start, start + 2 * n)
     cones: list[tuple[str, int, Any]] = [("zero", dims.zero, None), ("nonneg", dims.nonneg, None)]
     cones += [("soc", size, None) for size in dims.soc]
-    cones += [("exp", 3, None)] * dims.exp
     cones += [("psd", size * (size + 1) // 2, size) for size in dims.psd]
+    cones += [("exp", 3, None)] * dims.exp
     cones += [("power", 3, float(alpha)) for alpha in dims.p3d]
     cones += [("powers", len(alpha) + 1, np.asarray(alpha, float)) for alpha in getattr(dims, "pnd", ())]
     others = np.setdiff1d(np.arange(A.shape[1]), mine)

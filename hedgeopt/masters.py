@@ -60,17 +60,7 @@ def solver_order(problem: cp.Problem, chosen: str) -> tuple[str, ...]:
 def _order(problem: cp.Problem) -> tuple[str, ...]:
     if problem.is_mixed_integer():
         return ("HIGHS",)
-    quadratic = any(atom.__name__ in ("quad_over_lin", "QuadForm", "SymbolicQuadForm") for atom in problem.atoms())
-    second_order = any(isinstance(c, cp.SOC | cp.PowCone3D | cp.ExpCone) for c in problem.constraints)
-    curved = quadratic and not _quadratic_objective_only(problem)
-    if curved or second_order:
+    if not problem.is_qp():
+        # Cones by any name: norms, exponentials, squares in a constraint.
         return ("CLARABEL", "SCS", "ECOS")
-    if quadratic:
-        return (OWN, "OSQP", "CLARABEL")
-    return (OWN, "HIGHS", "CLARABEL")
-
-
-def _quadratic_objective_only(problem: cp.Problem) -> bool:
-    """Whether every quadratic atom stands in the objective, where it keeps the constraints linear."""
-    names = {atom.__name__ for constraint in problem.constraints for atom in constraint.atoms()}
-    return not names & {"quad_over_lin", "QuadForm", "SymbolicQuadForm"}
+    return (OWN, "HIGHS", "CLARABEL") if problem.objective.args[0].is_pwl() else (OWN, "OSQP", "CLARABEL")

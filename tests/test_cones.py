@@ -81,6 +81,25 @@ def test_every_cone_is_proven_where_it_binds(kind: str, exposures: Exposures) ->
         assert excess <= 1e-9
 
 
+def test_semidefinite_cones_beside_exponential_ones(exposures: Exposures) -> None:
+    """Both of three rows: taken for each other, their duals proved a bound above the optimum."""
+    e = exposures
+    w = million(e)
+    free = solve_program(Program(policy(), e), e)
+    at = w * free.trades
+    big = np.argsort(-np.abs(at))[:3]
+    most = float(np.linalg.eigvalsh([[at[big[0]], at[big[1]]], [at[big[1]], at[big[2]]]]).max())
+    program = Program(policy(), e)
+    x = cp.multiply(w, program.trades)
+    matrix = cp.bmat([[x[big[0]], x[big[1]]], [x[big[1]], x[big[2]]]])
+    program.extend(cp.sum(cp.exp(x)) <= np.exp(0.6 * at).sum(), cp.lambda_max(matrix) <= 0.5 * most)
+    rows = canonical(program.added, program.variables)
+    assert [kind for kind, *_ in rows.cones if kind in ("psd", "exp")][:2] == ["psd", "exp"]
+    found = solve_program(program, e)
+    assert found.certificate.valid
+    assert -1e-9 <= found.certificate.gap <= 1e-6
+
+
 def test_a_bound_with_random_duals_is_below_every_feasible_value(exposures: Exposures) -> None:
     """The affine function of any repaired dual is at most nought wherever the constraints hold."""
     e = exposures

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
+import hedgeopt.tail as tail
 from hedgeopt import solve as solving
 from hedgeopt.exposing import expose
 from hedgeopt.masters import solver_order
@@ -107,6 +108,12 @@ def test_order_follows_the_class_of_the_program() -> None:
     assert solver_order(quadratic, "auto") == ("TAIL", "OSQP", "CLARABEL")
     assert solver_order(conic, "auto") == ("CLARABEL", "SCS", "ECOS")
     assert solver_order(whole, "auto") == ("HIGHS",)
+    risk = cp.Minimize(tail.cvar(np.eye(2) @ x, 0.5))
+    for cone in (cp.norm(x) <= 1, cp.sum(cp.exp(x)) <= 3, cp.power(x[0], 3) <= 1, cp.lambda_max(cp.diag(x)) <= 1):
+        assert solver_order(cp.Problem(risk, [cone]), "auto") == ("CLARABEL", "SCS", "ECOS")
+    for linear in (cp.norm1(x) <= 1, cp.max(cp.abs(x)) <= 1, cp.sum_largest(cp.abs(x), 1) <= 1, tail.cvar(x, 0.1) <= 3):
+        assert solver_order(cp.Problem(risk, [linear]), "auto") == ("TAIL", "HIGHS", "CLARABEL")
+    assert solver_order(cp.Problem(cp.Minimize(risk.args[0] + cp.norm(x)), [x <= 1]), "auto") == ("CLARABEL", "SCS", "ECOS")
     assert solver_order(linear, "SCS") == ("SCS",)
 
 

@@ -69,10 +69,15 @@ def split(problem: cp.Problem) -> Split:
 
 
 def is_tail(e: Any) -> bool:
-    """Whether ``e`` is ``hedgeopt.tail.cvar`` or the sum of largest that ``cp.cvar`` stands for."""
+    """Whether ``e`` is ``hedgeopt.tail.cvar`` or the sum of largest that ``cp.cvar`` stands for.
+
+    Of what is not affine, such as ``|x|``, the sum of so many largest entries is a convex atom as any other.
+    """
     if isinstance(e, CVaR):
         return True
-    return isinstance(e, sum_largest) and e.axis is None and e.args[0].ndim == 1 and e.k <= e.args[0].size * (1 + 1e-12)
+    whole = isinstance(e, sum_largest) and e.axis is None and e.args[0].ndim == 1
+    losses = e.args[0].is_affine() or not isinstance(e.k, int) if whole else False
+    return losses and e.k <= e.args[0].size * (1 + 1e-12)
 
 
 def _collect(e: Any, atoms: dict[int, cp.Expression]) -> None:

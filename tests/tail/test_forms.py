@@ -145,6 +145,16 @@ def test_refused_data() -> None:
         cp.Problem(cp.Minimize(tail.cvar(P @ x, 0.5)), box(x)).solve(method="tail", tolerance=0)
 
 
+def test_the_largest_of_what_is_not_affine_is_no_tail() -> None:
+    x, P = cp.Variable(4), np.random.default_rng(1).normal(size=(60, 4))
+    found = []
+    for cvar, options in ((tail.cvar, {"method": "tail"}), (cp.cvar, {"solver": cp.HIGHS})):
+        rows = [cp.sum(x) == 1, cp.sum_largest(cp.abs(x), 2) <= 0.7, cp.sum_largest(cp.abs(x - 0.1), 3) <= 0.8]
+        found.append(cp.Problem(cp.Minimize(cvar(-(P @ x), 0.9)), rows).solve(**options))
+        x.value = None
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
 def test_without_a_tail_it_is_an_ordinary_solve() -> None:
     x = cp.Variable(2)
     problem = cp.Problem(cp.Minimize(cp.sum(x)), [x >= 1])

@@ -95,6 +95,13 @@ FIX = {
     "mark_iv": "fill it in, drop the row, or let --invert-marks find it",
     "underlying_price": "fill in the forward of the expiry or drop the row",
 }
+_BY_PROBLEM = {
+    "is not a number": "write it such as 0.0125, and nothing where there is none",
+    "is not finite": "write it such as 0.0125, and nothing where there is none",
+    "is negative": "mend its sign or drop the row",
+    "is empty": "fill it in or drop the row",
+    "is not a date and time of the years 2000 to 2200": "write 2026-02-05T21:29:37Z",
+}
 
 
 def refuse(source: object, rows: pd.DataFrame, bad: pd.Series, column: str, problem: str, fix: str | None = None) -> None:
@@ -112,5 +119,5 @@ def refuse(source: object, rows: pd.DataFrame, bad: pd.Series, column: str, prob
         file=source,
         field=column,
         value="nothing" if pd.isna(value) else value,
-        fix=fix,
+        fix=fix or _BY_PROBLEM.get(problem),
     )

@@ -342,6 +342,25 @@ def test_ctrl_c_ends_a_command_that_is_deep_in_c():
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"hedgeopt: interrupted\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_that_a_library_makes_another_error_of_is_ctrl_c():
+    """C code that imports a module half does so (numba's): exit code 1, "failed to import"."""
+    code = (
+        "import os, signal, sys, time, hedgeopt.cli.commands as commands\n"
+        "def swallowed(kind):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(5)\n"
+        "    except KeyboardInterrupt:\n"
+        "        raise ImportError('numba._devicearray failed to import') from None\n"
+        "commands.schema = swallowed\n"
+        "from hedgeopt.cli import main\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "schema", "book"], capture_output=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"hedgeopt: interrupted\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX shell")
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_harms_no_file(closed, cases, tmp_path):

@@ -108,6 +108,7 @@ def verify(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    window: Window = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
     json: Json = False,
@@ -115,7 +116,7 @@ def verify(
     """Check a stored proposal against its inputs, independently of the solver; give it the options it was solved with."""
     from hedgeopt.cli import verify as verifier
 
-    quotes = MarketOptions(market, at, price or (), invert_marks)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window)
     raise typer.Exit(verifier.verify(proposal, book, quotes, policy, as_of, scenarios, seed, json))
 
 

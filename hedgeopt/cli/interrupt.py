@@ -13,14 +13,27 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from types import FrameType
 
 from hedgeopt.cli.streams import words
 
-__all__ = ["INTERRUPTED", "interrupted"]
+__all__ = ["INTERRUPTED", "heard", "interrupted"]
 
 INTERRUPTED = 130
 _GRACE = 5.0
 """Seconds that a command may take to clean up."""
+_heard = False
+
+
+def heard() -> bool:
+    """Whether Ctrl-C came while this command ran, also where a library made another exception of it (numba does)."""
+    return _heard
+
+
+def _hear(number: int, frame: FrameType | None) -> None:
+    global _heard
+    _heard = True
+    signal.default_int_handler(number, frame)
 
 
 @contextlib.contextmanager
@@ -33,6 +46,8 @@ def interrupted(whole_process: bool) -> Iterator[None]:
     reading.setblocking(True)
     writing.setblocking(False)
     before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _hear)
     ended = threading.Event()
     threading.Thread(target=_watch, args=(reading, ended), name="interrupt", daemon=True).start()
     try:
@@ -42,7 +57,7 @@ def interrupted(whole_process: bool) -> Iterator[None]:
         signal.set_wakeup_fd(before)
         writing.close()
         # from here on Python only ends: a library that waits in its own exit handler must not hold up Ctrl-C
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, _hear):
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

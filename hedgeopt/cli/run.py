@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from hedgeopt.cli.interrupt import INTERRUPTED, interrupted
+from hedgeopt.cli.interrupt import INTERRUPTED, heard, interrupted
 from hedgeopt.cli.streams import open_all, output, own_output, unseen, words
 from hedgeopt.errors import HedgeoptError, InfeasibleError, InputError
 
@@ -43,7 +43,7 @@ def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
         except HedgeoptError as error:
             if debug:
                 raise
-            return say(str(error), error.exit_code)
+            return say(str(error), error.exit_code) if not heard() else say("interrupted", INTERRUPTED)
         except (KeyboardInterrupt, typer.Abort):
             return say("interrupted", INTERRUPTED)
         except BrokenPipeError:
@@ -53,6 +53,8 @@ def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
         except Exception as error:
             if debug:
                 raise
+            if heard():
+                return say("interrupted", INTERRUPTED)
             if type(error).__module__.startswith("pydantic"):  # something made from the inputs, further in
                 from hedgeopt.files import validation_line
 

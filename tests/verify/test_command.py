@@ -44,6 +44,24 @@ def test_the_example_of_another_process_is_valid(example: Path, capfd: pytest.Ca
     assert told["gap"] <= told["tolerance"]
 
 
+def test_a_window_belongs_to_the_inputs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What was solved with ``--at`` and ``--window`` could not be verified: the rows of another window were read."""
+    from tests.fuzz.test_hostile_inputs import small_case, written
+
+    case = small_case()
+    lines = case["market"].splitlines()
+    lines[1] = lines[1].replace("T10:00:00", "T09:55:00")  # within 600 s, not within 30
+    (tmp_path / "market.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "book.json").write_text(json.dumps(case["book"]), encoding="utf-8")
+    written(tmp_path, "policy", case["policy"])
+    at = [str(word) for word in [*_inputs(tmp_path), "--at", "2026-03-06T10:00:00Z", "--window"]]
+    assert guarded(["solve", *at, "30", "--out", str(tmp_path)]) == 0
+    assert guarded(["verify", str(tmp_path / "proposal.json"), *at, "30"]) == 0
+    capfd.readouterr()
+    assert guarded(["verify", str(tmp_path / "proposal.json"), *at, "0"]) == 2
+    assert "window" in capfd.readouterr().err
+
+
 def test_exit_codes(example: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     told = json.loads((example / "proposal.json").read_text(encoding="utf-8"))
     options = [str(word) for word in [*_inputs(example), "--scenarios", 2_000]]

@@ -22,6 +22,7 @@ from hedgeopt.quote_checks import (
     check_funding,
     check_interest,
     check_linear_marks,
+    question_forwards,
     refuse_quotes_in_other_units,
     too_good,
 )
@@ -95,6 +96,7 @@ def check_quotes(
         if "interest_rate" in quotes:
             found.notes += check_interest(chosen, quotes["interest_rate"].to_numpy(float)[at], source)
         refuse_quotes_in_other_units(rows, source)
+        found.notes += question_forwards(rows) if against_index else []
         rows = _one_forward(rows, chosen, found)
         if parity:
             rows = _parity(rows, chosen, found)

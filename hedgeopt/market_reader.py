@@ -65,7 +65,8 @@ _MARKS = {
     },
 }
 _KNOWN = {*_REQUIRED, *_OPTIONAL, *COLUMNS, *(name for names in _MARKS.values() for name in names)}
-_INDEX_DRIFT = 0.005
+_INDEX_DRIFT, _INDEX_APART = 0.005, 1.2
+"""Rows of a coin whose index lies further apart in a snapshot are noted, and refused (recorded chains: at most 1.2 %)."""
 _MARKS_WITHIN = pd.Timedelta(minutes=5)
 
 
@@ -212,6 +213,18 @@ def _index_prices(rows: pd.DataFrame, source: str, notes: list[str]) -> dict[str
         if (index <= 0).any():
             raise InputError("must be positive", file=source, field=f"index_price of {currency}", value=index.min())
         prices[str(currency)] = float(index.median())
+        ratio = index / index.median()
+        far = np.maximum(ratio, 1.0 / ratio)
+        if float(far.max()) > _INDEX_APART:
+            row = far.idxmax()
+            raise InputError(
+                f"of {currency} is {ratio[row]:.4g} × the median of its {len(index)} rows, in the row of "
+                f"{rows['instrument_name'][row]}",
+                file=source,
+                field="index_price",
+                value=float(index[row]),
+                fix="give every row of a coin its index in USD at the snapshot",
+            )
         drift = float((index.max() - index.min()) / index.median())
         if drift > _INDEX_DRIFT:
             notes.append(f"index of {currency} drifts {drift:.2%} within the snapshot; the median is used")

@@ -17,13 +17,23 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.data import TABLES, table
 from hedgeopt.repricing import OptionRows
 
-__all__ = ["check_funding", "check_interest", "check_linear_marks", "outside", "refuse_quotes_in_other_units", "too_good"]
+__all__ = [
+    "check_funding",
+    "check_interest",
+    "check_linear_marks",
+    "outside",
+    "question_forwards",
+    "refuse_quotes_in_other_units",
+    "too_good",
+]
 
 _FORWARD_SHARE, _MARK_PART = (5e-4, 1e-3), (0.10, 0.03)
 _LINEAR = 0.02
 _TELLING = 2e-3  # quotes below this share of the forward may lie many times apart
-_LINEAR_NOTED, _LINEAR_REFUSED = 0.1, 0.4
+_LINEAR_REFUSED = 0.4
 _BASIS_PER_YEAR = 1.0
+_NOTED, _NOTED_PER_YEAR = 0.03, 0.5
+"""A basis from which one asks whether mark or index is old; over the recorded chains none lies above .011 + .15 T."""
 _ANY_FUNDING = 0.04
 """Largest rate per 8 hours believed at a venue whose table gives none (``[funding] largest_8h`` in models/data)."""
 _QUESTIONED_FUNDING = 0.003
@@ -79,7 +89,7 @@ def refuse_quotes_in_other_units(rows: OptionRows, source: str) -> None:
 def check_linear_marks(
     items: Sequence[Any], mark: np.ndarray, index: Mapping[str, float], now: datetime, source: str
 ) -> list[str]:
-    """Marks of perpetuals and futures against the index of their coin: notes from 10 % (plus 100 % a year) on.
+    """Marks of perpetuals and futures against the index of their coin: notes from 3 % (plus 50 % a year) on.
 
     Raises
     ------
@@ -92,8 +102,8 @@ def check_linear_marks(
             continue
         ratio = price / index[item.underlying]
         years = item.years_from(now) if item.nature.expires else 0.0
-        gap = abs(float(np.log(ratio))) - _BASIS_PER_YEAR * max(years, 0.0)
-        if gap > _LINEAR_REFUSED:
+        gap, years = abs(float(np.log(ratio))), max(years, 0.0)
+        if gap > _LINEAR_REFUSED + _BASIS_PER_YEAR * years:
             raise InputError(
                 f"of {item.name} is {ratio:.4g} × the index of {item.underlying} ({index[item.underlying]:,.6g})",
                 file=source,
@@ -101,10 +111,29 @@ def check_linear_marks(
                 value=price,
                 fix="one of them is another coin's or in another unit: both are USD",
             )
-        if gap > _LINEAR_NOTED:
+        if gap > _NOTED + _NOTED_PER_YEAR * years:
             notes.append(
                 f"mark of {item.name} lies {ratio - 1.0:+.1%} from the index of {item.underlying}: is one of them old?"
             )
+    return notes
+
+
+def question_forwards(rows: OptionRows) -> list[str]:
+    """A note per coin whose options' forwards lie 3 % (plus 50 % a year) or more from its index, on the worst expiry."""
+    gap = np.log(rows.forward / rows.index)
+    beyond = np.abs(gap) - _NOTED - _NOTED_PER_YEAR * np.maximum(rows.years, 0.0)
+    notes = []
+    for coin in dict.fromkeys(rows.coin.tolist()):
+        worst: tuple[float, int] | None = None
+        for group in np.unique(rows.groups[rows.coin == coin]).tolist():
+            mine = np.flatnonzero(rows.groups == group)
+            middle = float(np.median(beyond[mine]))
+            if middle > 0 and (worst is None or middle > worst[0]):
+                worst = middle, int(mine[np.argsort(beyond[mine])[len(mine) // 2]])
+        if worst is not None:
+            day = np.datetime64(int(rows.expiry[worst[1]]), "s").astype("datetime64[D]")
+            away = float(np.expm1(gap[worst[1]]))
+            notes.append(f"forwards of {coin} to {day} lie {away:+.1%} from its index: is one of them old?")
     return notes
 
 

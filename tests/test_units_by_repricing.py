@@ -210,6 +210,24 @@ def test_no_book_is_valued_by_a_mark_that_cannot_be(settlement: str, factor: flo
     refused(blind, tmp_path, *words, invert_marks=True)
 
 
+def test_rows_of_a_coin_have_one_index(tmp_path: Path) -> None:
+    """The median stood for it: with two rows 5.5 times the index."""
+    frame = chain()
+    for size in (2, 3, 20):
+        few = frame.iloc[:size].reset_index(drop=True)
+        refused(scaled(few, ["index_price"], 10.0, few.index == 1), tmp_path, "index_price", "of BTC", "the median of its")
+        assert read(scaled(few, ["index_price"], 1.01, few.index == 1), tmp_path).doubtful == {}
+
+
+def test_an_index_that_lies_away_from_forwards_and_marks_is_questioned(tmp_path: Path) -> None:
+    assert read(chain(), tmp_path).notes == ()
+    for factor, said in ((1.08, "-7."), (0.93, "+7.")):
+        (note,) = read(scaled(chain(), ["index_price"], factor), tmp_path).notes
+        assert note.startswith("forwards of BTC to 2026-03-27 lie " + said)
+    both = perpetual(mark_price=83_000.0, bid_price=82_990.0, ask_price=83_010.0)
+    assert any("mark of BTC-PERPETUAL lies +3.7% from the index" in note for note in read(both, tmp_path).notes)
+
+
 def test_interest_of_a_venues_feed_is_a_decimal(tmp_path: Path) -> None:
     """Derive's margin discounts by it: in per cent, what is owed was worth nothing."""
     frame = chain(settlement="USDC")

@@ -224,8 +224,8 @@ def test_an_index_that_lies_away_from_forwards_and_marks_is_questioned(tmp_path:
     for factor, said in ((1.08, "-7."), (0.93, "+7.")):
         (note,) = read(scaled(chain(), ["index_price"], factor), tmp_path).notes
         assert note.startswith("forwards of BTC to 2026-03-27 lie " + said)
-    both = perpetual(mark_price=83_000.0, bid_price=82_990.0, ask_price=83_010.0)
-    assert any("mark of BTC-PERPETUAL lies +3.7% from the index" in note for note in read(both, tmp_path).notes)
+    both = perpetual(mark_price=83_200.0, bid_price=83_190.0, ask_price=83_210.0)
+    assert any("mark of BTC-PERPETUAL lies +4.0% from the index" in note for note in read(both, tmp_path).notes)
 
 
 def test_interest_of_a_venues_feed_is_a_decimal(tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ from hedgeopt.errors import CertificateError, InfeasibleError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program import Box, Program
 from hedgeopt.search import Deadline, prove
+from hedgeopt.solution import Leaf, Multipliers
 
 if TYPE_CHECKING:
-    from hedgeopt.solve import Solution
+    from hedgeopt.solution import Solution
 
 __all__ = ["Node", "best_branch", "nodes_of", "shut"]
 
@@ -37,12 +38,13 @@ Solve = Callable[[Box], "Solution"]
 
 @dataclass(order=True)
 class _Region:
-    """Choices that agree on some nodes: ``shut`` and ``used`` are decided, the rest is not."""
+    """Choices that agree on some nodes: ``shut`` and ``used`` are decided, the rest is not; and what proves the bound."""
 
     bound: float
     number: int
     shut: frozenset[Node] = field(compare=False)
     used: frozenset[Node] = field(compare=False)
+    proofs: tuple[Multipliers, ...] = field(compare=False, default=())
 
 
 def nodes_of(e: Exposures) -> frozenset[Node]:
@@ -75,6 +77,7 @@ class _Search:
         self.best_shut: frozenset[Node] = frozenset()
         self.error: InfeasibleError | None = None
         self.finished: list[float] = []
+        self.leaves: list[Leaf] = []
         self.queue: list[_Region] = []
         self.solves = self.count = 0
 
@@ -85,16 +88,23 @@ class _Search:
         while self.queue:
             region = heapq.heappop(self.queue)
             if self._hopeless(region.bound) or self.solves >= _SOLVES:
-                self.finished.append(region.bound)
+                self._finish(region, region.bound)
             else:
                 self._explore(region)
         if self.best is None:
             raise self.error or CertificateError("no choice of links gave an answer that could be certified")
         return self._certified(self.best)
 
-    def _push(self, bound: float, closed: frozenset[Node], used: frozenset[Node]) -> None:
+    def _push(
+        self, bound: float, closed: frozenset[Node], used: frozenset[Node], proofs: tuple[Multipliers, ...] = ()
+    ) -> None:
         self.count += 1
-        heapq.heappush(self.queue, _Region(bound, self.count, closed, used))
+        heapq.heappush(self.queue, _Region(bound, self.count, closed, used, proofs))
+
+    def _finish(self, region: _Region, bound: float, *more: Multipliers) -> None:
+        """A region that is not looked into further."""
+        self.finished.append(bound)
+        self.leaves.append(Leaf(region.shut, region.used, (*region.proofs, *more)))
 
     def _room(self, solution: Solution) -> float:
         return self.program.policy.tolerance * gap_unit(self.program, solution.certificate.objective)
@@ -119,40 +129,52 @@ class _Search:
             self.error = self.error or error
             if free:
                 self._split_infeasible(region, free)
+            else:
+                self.leaves.append(Leaf(region.shut, region.used, region.proofs))
             return
-        bound = max(region.bound, self._bound(solution, region.shut, region.used))
+        found, proofs = self._bound(solution, region.shut, region.used)
+        bound = max(region.bound, found)
         priced = self._priced(solution) & free
         if self._hopeless(bound) or not priced:
-            self.finished.append(bound)
+            self._finish(region, bound, *proofs)
             return
         node = min(priced)
         for closed, used in ((region.shut | {node}, region.used), (region.shut, region.used | {node})):
-            self._push(max(bound, self._bound(solution, closed, used)), closed, used)
+            found, proofs = self._bound(solution, closed, used)
+            self._push(max(bound, found), closed, used, (*region.proofs, *proofs))
 
     def _split_infeasible(self, region: _Region, free: frozenset[Node]) -> None:
         """Nothing more to look for where not even dropping the rules of undecided nodes helps."""
         try:
             relaxed = self._solve(region.shut | free, region.shut)
         except InfeasibleError:
+            self.leaves.append(Leaf(region.shut, region.used, region.proofs))
             return
         except CertificateError:  # breaks a rule where something leaves: to be decided
             node = min(free)
-            self._push(region.bound, region.shut | {node}, region.used)
-            self._push(region.bound, region.shut, region.used | {node})
+            self._push(region.bound, region.shut | {node}, region.used, region.proofs)
+            self._push(region.bound, region.shut, region.used | {node}, region.proofs)
             return
-        self.finished.append(relaxed.certificate.lower_bound)  # it keeps the rules by itself
+        # it keeps the rules by itself
+        proofs = (Multipliers.of(relaxed.sides, relaxed.tails), *relaxed.proofs)
+        self._finish(region, relaxed.certificate.lower_bound, *proofs)
 
-    def _bound(self, solution: Solution, closed: frozenset[Node], used: frozenset[Node]) -> float:
-        """Least objective of a region by the last solve's shadow prices, those of undecided rules left out."""
+    def _bound(
+        self, solution: Solution, closed: frozenset[Node], used: frozenset[Node]
+    ) -> tuple[float, tuple[Multipliers, ...]]:
+        """Least objective of a region by the last solve's shadow prices, those of undecided rules left out; and these."""
         off = self.program.off
+        proofs = [Multipliers.of(solution.sides, solution.tails), *solution.proofs]
         tails: Mapping[int, Any] = {id(record.atom): record.weights for record in solution.statistics.get("tails", ())}
         self.program.switch(self.nodes - used, compile=False)
         inside = shut(self.e, self.box, closed)
         try:
             found = lower_bound(self.program, self.e, inside, solution.trades, tails)
             if found < solution.certificate.objective - 0.5 * self._room(solution):
-                found = max(found, prove(self.program, self.e, inside, solution.trades, tails, Deadline(_SECONDS)))
-            return found
+                better, proof = prove(self.program, self.e, inside, solution.trades, tails, Deadline(_SECONDS))
+                proofs += [] if proof is None else [proof]
+                found = max(found, better)
+            return found, tuple(proofs)
         finally:
             self.program.switch(off, compile=False)
 
@@ -181,4 +203,5 @@ class _Search:
             self.program.switch(off)
         self.program.update(self.e, shut(self.e, self.box, self.best_shut))
         self.program.place(best.trades)
-        return replace(best, certificate=certificate, statistics={**best.statistics, "branches": self.solves})
+        statistics = {**best.statistics, "branches": self.solves}
+        return replace(best, certificate=certificate, statistics=statistics, leaves=tuple(self.leaves))

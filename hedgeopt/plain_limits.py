@@ -7,6 +7,7 @@ An encoding that asks too little therefore can't be certified.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
@@ -26,7 +27,7 @@ from hedgeopt.models.margin.term import Margin, matching_accounts
 from hedgeopt.models.risk.stress import StressLoss
 from hedgeopt.policy import Policy
 
-__all__ = ["AccountAfter", "PlainSide", "plain_margin", "plain_sides"]
+__all__ = ["AccountAfter", "PlainSide", "by_plain_rule", "plain_margin", "plain_sides"]
 
 _ROUNDING = 1e-12
 
@@ -153,8 +154,11 @@ def plain_margin(term: Margin, e: Exposures, x: np.ndarray) -> float:
     return max(AccountAfter.of(e, c, x).need(term.requirement) / float(e.equity[c]) for c in found)
 
 
-def plain_sides(policy: Policy, e: Exposures, x: np.ndarray) -> list[PlainSide]:
-    """Every margin, stress, collateral and transfer limit at trades x, by the plain rules; no shadow prices."""
+def plain_sides(policy: Policy, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
+    """Every margin, stress, collateral and transfer limit at trades x, by the plain rules; no shadow prices.
+
+    ``everywhere``: the rules of what collateral leaves also where none leaves (and they may be broken).
+    """
     specs: list[Any] = list(policy.subject_to)
     found: list[PlainSide] = []
     for spec in specs:
@@ -169,9 +173,25 @@ def plain_sides(policy: Policy, e: Exposures, x: np.ndarray) -> list[PlainSide]:
         elif isinstance(spec, Limit) and isinstance(spec.term, StressLoss):
             found += _stress_loss(spec, spec.term, e, x)
     if len(e.links):
-        found += [*_balances(e, x), *_withdrawals(e, x)]
+        found += [*_balances(e, x), *_withdrawals(e, x, everywhere)]
     found += _paid_for(e, x)
     return found
+
+
+def by_plain_rule(policy: Policy, e: Exposures, x: np.ndarray, sides: Sequence[Side]) -> list[Side]:
+    """Sides of a program at trades x with what they hold by the plain rule, for margin, stress survival and withdrawals.
+
+    A rule that is not convex is encoded so that it is exact at one portfolio: elsewhere it is not the venue's number.
+    """
+    found: dict[str, list[Side]] = {}
+    for plain in plain_sides(policy, e, x, everywhere=True):
+        if plain.side.unit == "USD" and plain.side.name.split()[0] in ("initial", "maintenance", "survive", "withdrawal"):
+            found.setdefault(plain.side.name, []).append(plain.side)
+    told = []
+    for side in sides:
+        mine = found.get(re.sub(r" \(\d+\)$", "", side.name), [])
+        told.append(replace(side, value=side.limit + mine[0].value - mine.pop(0).limit) if mine else side)
+    return told
 
 
 def _utilisation(spec: MarginUtilisation, e: Exposures, x: np.ndarray) -> Iterator[PlainSide]:
@@ -197,9 +217,9 @@ def _survival(spec: SurviveStress, e: Exposures, x: np.ndarray) -> Iterator[Plai
             yield PlainSide(Side(f"survive {name} {e.accounts[c]}", "USD", need, limit, 1), after.size + spec.buffer)
 
 
-def _withdrawals(e: Exposures, x: np.ndarray) -> Iterator[PlainSide]:
+def _withdrawals(e: Exposures, x: np.ndarray, everywhere: bool) -> Iterator[PlainSide]:
     """Initial margin stays covered, or the account as short as it was, wherever collateral leaves."""
-    for c in sorted({c for c, _ in _left(e, x)}):
+    for c in sorted({c for c, _ in _left(e, x)}) if not everywhere else sorted(set(e.links.source.tolist())):
         before, after = AccountAfter.of(e, c, np.zeros_like(x)), AccountAfter.of(e, c, x)
         short = max(before.need("initial") + before.lost("initial") - before.equity, 0.0)
         need = after.need("initial") + after.lost("initial")

@@ -298,17 +298,24 @@ class Program:
 
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """Every limit's value, bound and shadow price, in plain numpy; names are unique, also of two limits on one term."""
-        found: dict[str, Side] = {}
+        return [side for mine in self.named_sides(e, x) for side in mine]
+
+    def named_sides(self, e: Exposures, x: np.ndarray) -> list[list[Side]]:
+        """:meth:`sides`, limit by limit."""
+        taken: set[str] = set()
+        found: list[list[Side]] = []
         for k, limit in enumerate(self.limits):
-            self._shown[k] = {}
+            self._shown[k], mine = {}, []
             for side in limit.sides(e, x):
                 name, count = side.name, 1
-                while name in found:
+                while name in taken:
                     count += 1
                     name = f"{side.name} ({count})"
+                taken.add(name)
                 self._shown[k][side.name] = name
-                found[name] = replace(side, name=name)
-        return list(found.values())
+                mine.append(replace(side, name=name))
+            found.append(mine)
+        return found
 
     def lagrangian(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         """A separable function nowhere above objective plus duals times constraint functions."""

@@ -18,13 +18,14 @@ from hedgeopt.errors import CertificateError
 from hedgeopt.margin_report import AccountMargin, account_margin
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.plain_limits import by_plain_rule
 from hedgeopt.policy import Policy
 from hedgeopt.risk import RiskReport, risk_report, scenario_losses
 from hedgeopt.writing import write_atomically
 
 if TYPE_CHECKING:
     from hedgeopt.program import Program
-    from hedgeopt.solve import Solution
+    from hedgeopt.solution import Multipliers, Solution
 
 __all__ = ["Proposal", "assemble", "finite"]
 
@@ -62,8 +63,9 @@ class Proposal:
     notes
         Assumptions made where data were missing.
     proof
-        What a verifier needs beside the limits' shadow prices: scenario weights per CVaR term, and how many constraints
-        were added by hand (which no file tells of).
+        What a verifier needs beside the limits' shadow prices: scenario weights per CVaR term, other multipliers that prove
+        more, with links the choices of what leaves that are all there are, and how many constraints were added by hand
+        (which no file tells of).
     """
 
     created: datetime
@@ -182,20 +184,48 @@ def assemble(
         exposures=e,
         x=x,
         program=program,
-        proof=_proof(program, solution),
+        proof=_proof(program, e, solution),
     )
 
 
-def _proof(program: Program, solution: Solution) -> dict[str, Any]:
-    """Multipliers that the table of limits does not hold, sparse."""
-    tails = []
+def _proof(program: Program, e: Exposures, solution: Solution) -> dict[str, Any]:
+    """Multipliers that the table of limits does not hold, sparse; with links those of every choice of what leaves."""
+    several: list[Multipliers] = list(solution.proofs)
+    numbers = {id(proof): k for k, proof in enumerate(several)}
+    branches = []
+    for leaf in solution.leaves:
+        for proof in leaf.proofs:
+            if id(proof) not in numbers:
+                numbers[id(proof)] = len(several)
+                several.append(proof)
+        shut, used = ([[e.accounts[c], e.assets[a]] for c, a in sorted(nodes)] for nodes in (leaf.shut, leaf.used))
+        branches.append({"shut": shut, "used": used, "multipliers": [numbers[id(proof)] for proof in leaf.proofs]})
+    return {
+        "tails": _tails(program, solution.tails),
+        "multipliers": [
+            {
+                "limits": [
+                    {"limit": name, "sense": sense, "bound": bound, "shadow_price": price}
+                    for name, sense, bound, price in proof.prices
+                ],
+                "tails": _tails(program, proof.tails),
+            }
+            for proof in several
+        ],
+        "branches": branches,
+        "added_constraints": len(program.added),
+    }
+
+
+def _tails(program: Program, tails: Mapping[int, np.ndarray]) -> list[dict[str, Any]]:
+    found = []
     for term, bound in program.bound_terms():
-        weights = solution.tails.get(id(bound.expression))
+        weights = tails.get(id(bound.expression))
         if weights is not None:
             kept = np.flatnonzero(weights > 0)
             pair = {"scenarios": kept.tolist(), "weights": weights[kept].tolist()}
-            tails.append({"term": term.model_dump(mode="json"), **pair})
-    return {"tails": tails, "added_constraints": len(program.added)}
+            found.append({"term": term.model_dump(mode="json"), **pair})
+    return found
 
 
 def listed(e: Exposures, trades: pd.DataFrame, transfers: pd.DataFrame) -> np.ndarray:
@@ -275,14 +305,16 @@ def _transfers(e: Exposures, x: np.ndarray) -> pd.DataFrame:
 def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
     off = program.off
     program.switch(frozenset(), compile=False)  # the solution's rules, whichever branch was solved last
-    before = {side.name: side for side in program.sides(e, np.zeros(e.n_candidates))}
+    nothing = np.zeros(e.n_candidates)
+    before = {side.name: side for side in by_plain_rule(program.policy, e, nothing, program.sides(e, nothing))}
     program.switch(off, compile=False)
+    after = by_plain_rule(program.policy, e, solution.trades, solution.sides)
     return pd.DataFrame(
         [
             {
                 "limit": side.name,
                 "before": old.value,
-                "after": side.value,
+                "after": told.value,
                 "bound": side.limit,
                 "sense": "<=" if side.sign > 0 else ">=",
                 "unit": side.unit,
@@ -290,7 +322,9 @@ def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
                 "shadow_price": side.dual,
                 "breached_before": old.violation > allowance(old),
             }
-            for old, side in ((before[side.name], side) for side in solution.sides)
+            for old, told, side in (
+                (before[told.name], told, side) for told, side in zip(after, solution.sides, strict=True)
+            )
             if not side.sizing or side.dual > 0.0 or abs(relative_violation(side)) <= _BINDING
         ],
         columns=["limit", "before", "after", "bound", "sense", "unit", "binding", "shadow_price", "breached_before"],

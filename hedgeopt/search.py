@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from hedgeopt.cut_model import Proof
 from hedgeopt.cuts import Cuts
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program import Box, Program
+from hedgeopt.solution import Multipliers
 
 __all__ = ["Deadline", "Found", "by_cuts", "feasible_by_cuts", "prove"]
 
@@ -51,17 +52,26 @@ class Found:
     bound: float = -np.inf
     rounds: int = 0
     feasible: bool = False
+    proof: Multipliers | None = None
 
 
 def prove(
     program: Program, e: Exposures, box: Box, x: np.ndarray, tails: Mapping[int, np.ndarray], deadline: Deadline
-) -> float:
-    """A lower bound from the cuts at x alone: the duals of the last solve made good. -inf where there is none."""
+) -> tuple[float, Multipliers | None]:
+    """A lower bound from the cuts at x alone, the duals of the last solve made good, and these. -inf where there is none."""
     own = canonical(program.added, program.variables) if program.added else None
     cuts = Cuts(program, e, box, own, deadline.share())
     cuts.add(x, tails)
     found = cuts.solve()
-    return -np.inf if isinstance(found, str) else found.bound
+    return (-np.inf, None) if isinstance(found, str) else (found.bound, _multipliers(program, e, found, tails))
+
+
+def _multipliers(program: Program, e: Exposures, proof: Proof, tails: Mapping[int, np.ndarray]) -> Multipliers:
+    """The duals of cuts by the limits' names."""
+    sides = []
+    for number, names in enumerate(program.named_sides(e, proof.x)):
+        sides += [replace(side, dual=proof.duals.get((number, k), 0.0)) for k, side in enumerate(names)]
+    return Multipliers.of(sides, tails)
 
 
 def by_cuts(
@@ -88,6 +98,7 @@ def by_cuts(
     bound, best, best_value = -np.inf, start, np.inf
     tighten: dict[tuple[int, int], float] = {}
     inwards, proof = 0.0, None
+    best_proof: Proof | None = None
     idle = 0
     if not any(_excesses(program, e, start)):
         best_value = program.objective_value(e, start)
@@ -105,7 +116,8 @@ def by_cuts(
             continue
         proof = found
         improved = found.bound > bound + 1e-3 * goal * gap_unit(program, found.bound)
-        bound = max(bound, found.bound)
+        if found.bound > bound:
+            bound, best_proof = found.bound, found
         over, own_over = _excesses(program, e, found.x)
         if not over and not own_over:
             value = program.objective_value(e, found.x)
@@ -133,7 +145,8 @@ def by_cuts(
     if not np.isfinite(best_value) and proof is not None:
         best = proof.x
         proof.save(program, e)
-    return Found(status, best, bound, rounds, bool(np.isfinite(best_value)))
+    kept = None if best_proof is None else _multipliers(program, e, best_proof, tails or {})
+    return Found(status, best, bound, rounds, bool(np.isfinite(best_value)), kept)
 
 
 def feasible_by_cuts(

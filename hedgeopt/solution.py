@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from hedgeopt.certificate import Certificate
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.program import Box
 
-__all__ = ["Progress", "Solution", "Stages"]
+__all__ = ["Leaf", "Multipliers", "Progress", "Solution", "Stages"]
 
 Progress = Callable[[str], None]
 
@@ -39,6 +39,35 @@ class Stages:
 
 
 @dataclass(frozen=True)
+class Multipliers:
+    """Shadow prices and scenario weights that prove a bound, for who wants to prove it again.
+
+    ``prices`` holds (limit, sense, bound, price); ``tails`` as in :class:`Solution`.
+    """
+
+    prices: tuple[tuple[str, str, float, float], ...]
+    tails: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sides: Sequence[Side], tails: Mapping[int, np.ndarray]) -> Multipliers:
+        """Those of the limits that have a price."""
+        priced = [side for side in sides if side.dual > 0.0 and np.isfinite(side.dual)]
+        return cls(tuple((s.name, "<=" if s.sign > 0 else ">=", float(s.limit), float(s.dual)) for s in priced), tails)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A choice of accounts and assets that collateral leaves (see :mod:`hedgeopt.branches`), and what proves its bound.
+
+    Links out of ``shut`` are closed, the rules of ``used`` hold, the rest is undecided and its rules are left out.
+    """
+
+    shut: frozenset[tuple[int, int]]
+    used: frozenset[tuple[int, int]]
+    proofs: tuple[Multipliers, ...]
+
+
+@dataclass(frozen=True)
 class Solution:
     """Certified trades.
 
@@ -55,6 +84,10 @@ class Solution:
         The tail solver's own account: rounds, passes, seconds.
     tails
         Scenario weights (S,) of every CVaR atom by ``id``, with which the lower bound was computed.
+    proofs
+        Multipliers beside the sides' shadow prices that prove a better bound.
+    leaves
+        With links: choices that together are all there are, each with its proof.
     """
 
     trades: np.ndarray
@@ -64,3 +97,5 @@ class Solution:
     binding_sizes: Mapping[str, list[int]]
     statistics: Mapping[str, Any]
     tails: Mapping[int, np.ndarray] = field(default_factory=dict)
+    proofs: tuple[Multipliers, ...] = ()
+    leaves: tuple[Leaf, ...] = ()

@@ -26,7 +26,7 @@ from hedgeopt.program import Box, Program, trade_box
 from hedgeopt.proposal import Proposal, assemble
 from hedgeopt.refusal import refusal, why
 from hedgeopt.search import Deadline, by_cuts, prove
-from hedgeopt.solution import Progress, Solution, Stages
+from hedgeopt.solution import Multipliers, Progress, Solution, Stages
 
 __all__ = ["Solution", "Stages", "propose", "solve_program"]
 
@@ -113,7 +113,8 @@ def _search(program: Program, e: Exposures, box: Box, start: _Start, stages: Sta
         certificate, sides = certify(program, e, box, x, {}, found.bound)
         x, certificate, sides = _without_dust(program, e, box, x, certificate, sides, {}, found.bound)
     statistics = {"master": CUTS, "rounds": found.rounds}
-    return Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, {})
+    proofs = () if found.proof is None else (found.proof,)
+    return Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, {}, proofs)
 
 
 def _without_dust(
@@ -160,14 +161,15 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
             x = program.x()
             tails = {id(record.atom): record.weights for record in statistics.get("tails", ())}
             certificate, sides = certify(program, e, box, x, tails)
-            proven = -np.inf
+            proven, proofs = -np.inf, tuple[Multipliers, ...]()
             if not certificate.optimal or program.added:
-                proven = prove(program, e, box, x, tails, deadline)
+                proven, found = prove(program, e, box, x, tails, deadline)
                 certificate, sides = certify(program, e, box, x, tails, proven)
+                proofs = () if found is None else (found,)
         over = {side.name: side.violation for side in sides if side.violation > allowance(side, _HOLDS)}
         done = not over and certificate.optimal
         if certificate.valid:  # holds to rounding: kept in case that more exact is not to be had
-            spare = Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, tails)
+            spare = Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, tails, proofs)
         if attempt == _RESTORATIONS + _REFINEMENTS or deadline.left() <= 0:
             break
         moved = False
@@ -188,7 +190,7 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
         return spare
     with stages("certify"):
         x, certificate, sides = _without_dust(program, e, box, x, certificate, sides, tails, proven)
-    return Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, tails)
+    return Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, tails, proofs)
 
 
 def _retighten(tighten: dict[str, float], sides: Sequence[Side], over: Mapping[str, float]) -> bool:

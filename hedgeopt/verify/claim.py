@@ -12,7 +12,7 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.files import parse_json
 
-__all__ = ["Claim", "Tail", "read_claim"]
+__all__ = ["Branch", "Claim", "Multipliers", "Tail", "read_claim"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +22,23 @@ class Tail:
     term: dict[str, Any]
     scenarios: np.ndarray
     weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Multipliers:
+    """Rows of limits with a shadow price, as in the table of limits, and scenario weights: another proof of a bound."""
+
+    limits: list[dict[str, Any]]
+    tails: tuple[Tail, ...]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Pairs (account, asset): nothing leaves ``shut``, the rules of leaving hold for ``used``; and which multipliers."""
+
+    shut: frozenset[tuple[str, str]]
+    used: frozenset[tuple[str, str]]
+    multipliers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -40,6 +57,8 @@ class Claim:
         Moment of the market, ISO.
     tails
         Scenario weights of CVaR terms.
+    multipliers, branches
+        More proofs, and choices of what leaves an account that together are all there are.
     before, after, margins
         Risk before and after trading, and margin of each account.
     added
@@ -56,6 +75,8 @@ class Claim:
     policy: dict[str, Any]
     created: str
     tails: tuple[Tail, ...]
+    multipliers: tuple[Multipliers, ...]
+    branches: tuple[Branch, ...]
     before: dict[str, Any]
     after: dict[str, Any]
     margins: list[dict[str, Any]]
@@ -89,6 +110,10 @@ def claim_of(data: Any, file: str = "proposal") -> Claim:
     added = proof.get("added_constraints")
     if isinstance(added, bool) or not isinstance(added, int) or added < 0:
         raise InputError("is no count", file=file, field="proof.added_constraints", value=added)
+    multipliers = tuple(
+        Multipliers(_rows(row, "limits", file), _tails(row, file, f"proof.multipliers.{k}"))
+        for k, row in enumerate(_rows(proof, "multipliers", file))
+    )
     created = data.get("created")
     if not isinstance(created, str):
         raise InputError("is missing", file=file, field="created")
@@ -102,7 +127,9 @@ def claim_of(data: Any, file: str = "proposal") -> Claim:
         costs=_table(data, "costs", file),
         policy=_table(data, "policy", file),
         created=created,
-        tails=tuple(_tail(row, file, k) for k, row in enumerate(_rows(proof, "tails", file))),
+        tails=_tails(proof, file, "proof"),
+        multipliers=multipliers,
+        branches=tuple(_branch(row, file, k, len(multipliers)) for k, row in enumerate(_rows(proof, "branches", file))),
         before=_table(data, "before", file),
         after=_table(data, "after", file),
         margins=_rows(data, "margins", file),
@@ -125,8 +152,27 @@ def _rows(data: dict[str, Any], name: str, file: str) -> list[dict[str, Any]]:
     return found
 
 
-def _tail(row: dict[str, Any], file: str, k: int) -> Tail:
-    where = f"proof.tails.{k}"
+def _branch(row: dict[str, Any], file: str, k: int, count: int) -> Branch:
+    where = f"proof.branches.{k}"
+    nodes = []
+    for name in ("shut", "used"):
+        pairs = row.get(name)
+        if not isinstance(pairs, list) or not all(
+            isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair) for pair in pairs
+        ):
+            raise InputError("is no list of pairs of account and asset", file=file, field=f"{where}.{name}")
+        nodes.append(frozenset((pair[0], pair[1]) for pair in pairs))
+    numbers = row.get("multipliers")
+    if not isinstance(numbers, list) or not all(type(n) is int and 0 <= n < count for n in numbers):
+        raise InputError("is no list of multipliers' numbers", file=file, field=f"{where}.multipliers", value=numbers)
+    return Branch(nodes[0], nodes[1], tuple(numbers))
+
+
+def _tails(table: dict[str, Any], file: str, where: str) -> tuple[Tail, ...]:
+    return tuple(_tail(row, file, f"{where}.tails.{k}") for k, row in enumerate(_rows(table, "tails", file)))
+
+
+def _tail(row: dict[str, Any], file: str, where: str) -> Tail:
     term, scenarios, weights = _table(row, "term", file), row.get("scenarios"), row.get("weights")
     if not isinstance(scenarios, list) or not isinstance(weights, list) or len(scenarios) != len(weights):
         raise InputError("needs as many weights as scenarios", file=file, field=where)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,9 @@ class Checked:
 
     ``size`` is what is added up in it; ``below()`` is a convex function nowhere above ``sign (value - limit)``, or None
     where none is proven: worked out when asked for, margin takes time. It takes trades near which it should be close.
+
+    ``nodes`` are pairs (account, asset): the side holds where something of one of them is sent away; None: always.
+    ``sizing``: one of many rows about sizes, which a proposal lists where it binds.
     """
 
     name: str
@@ -40,6 +43,12 @@ class Checked:
     sign: int
     size: float
     below: Callable[[Sequence[np.ndarray]], Convex | None]
+    nodes: frozenset[tuple[int, int]] | None = None
+    sizing: bool = False
+
+    def asked(self, leaving: Set[tuple[int, int]]) -> bool:
+        """Whether it must hold where something of ``leaving`` is sent away."""
+        return self.nodes is None or bool(self.nodes & leaving)
 
     @property
     def holds(self) -> bool:
@@ -157,9 +166,8 @@ def _balances(e: Exposures, x: np.ndarray) -> Iterator[Checked]:
         limit = max(float(own.collateral[a]), 0.0)
         size = limit + float(np.abs(out) @ np.abs(x))
         below = Convex(out, -limit)
-        yield Checked(
-            f"{e.assets[a]} of {e.accounts[c]}", e.assets[a], float(out @ x), limit, 1, size, partial(_same, below)
-        )
+        name, value = f"{e.assets[a]} of {e.accounts[c]}", float(out @ x)
+        yield Checked(name, e.assets[a], value, limit, 1, size, partial(_same, below), frozenset({(c, a)}))
 
 
 def _paid_for(e: Exposures, x: np.ndarray) -> Iterator[Checked]:
@@ -195,7 +203,8 @@ def _withdrawals(e: Exposures, x: np.ndarray, box: Box) -> Iterator[Checked]:
         a = account(e, c)
         need = asked(e, a, "initial", nothing) + not_counted(e, a, "initial", nothing)[0]
         terms = {"kind": "initial", "share": 1.0, "counted": 1.0, "buffer": 0.0, "more": max(need - a.start, 0.0)}
-        yield _cover(f"withdrawal {e.accounts[c]}", e, x, box, [a], **terms)
+        nodes = frozenset((s, k) for s, k in zip(e.links.source.tolist(), e.links.asset.tolist(), strict=True) if s == c)
+        yield replace(_cover(f"withdrawal {e.accounts[c]}", e, x, box, [a], **terms), nodes=nodes)
 
 
 def _over_accounts(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[Checked]:
@@ -207,7 +216,7 @@ def _over_accounts(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> Itera
         below = absolute(price, held).plus(size.fixed - size.limit)
         value = size.fixed + float(np.sum(np.abs(size.start + x[size.members])))
         summed = size.fixed + float(np.sum(np.abs(size.start) + np.abs(x[size.members])))
-        yield Checked(size.name, "units", value, size.limit, 1, summed, partial(_same, below))
+        yield Checked(size.name, "units", value, size.limit, 1, summed, partial(_same, below), sizing=True)
 
 
 def _transfers(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Checked:

@@ -15,6 +15,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
 from hedgeopt.models.margin.deribit_standard import DeribitStandard
@@ -23,6 +24,7 @@ from hedgeopt.models.margin.dydx_v4 import DydxV4
 from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.state import State
+from hedgeopt.models.margin.tiered import Leveraged
 from hedgeopt.models.margin.unmargined import Unmargined
 from hedgeopt.verify.accounts import Account
 from hedgeopt.verify.convex import Choice, Convex, absolute, positive
@@ -93,6 +95,8 @@ def below_asked(
         found = _grid(model, state, kind, place)
     elif isinstance(model, _SEPARABLE) or (isinstance(model, Generic) and model.rules["type"] == "tiers"):
         found = _one_at_a_time(model, state, kind, x, box, place, near, {} if known is None else known)
+    elif isinstance(model, AaveV3):
+        found = _reserves(model, state, kind, place, a)
     elif isinstance(model, Derive):
         derived = below_derive(model, state, kind, e.positions(x)[rows], place, a)
         if derived is None:
@@ -186,6 +190,54 @@ def _grid(model: Generic, state: State, kind: Kind, place: Place) -> Convex:
     return total.times(float(model.rules[f"{kind}_factor"]))
 
 
+def _reserves(model: AaveV3, state: State, kind: Kind, place: Place, a: Account) -> Convex:
+    """What each reserve and deposit does not lend, or the buffer on what is owed: the larger of two lines each.
+
+    Where the health factor to keep is below one the rule is no maximum: then the line of what is not lent alone, which is
+    nowhere above it as long as it is no steeper than the other.
+    """
+    buffer = model.health - 1.0 if kind == "maintenance" else 0.0
+    choices = []
+    for k, (asset, price) in enumerate(zip(state.assets, state.prices.tolist(), strict=True)):
+        if not a.flows[k].any() and a.collateral[k] == 0.0:
+            continue
+        ltv, threshold, _ = model.parameters(asset)
+        lost = 1.0 - (ltv if kind == "initial" else threshold)
+        slopes = price * np.array([lost, -buffer] if lost >= -buffer else [0.0, 0.0])
+        choices.append(Choice(np.outer(slopes, a.flows[k]), slopes * float(a.collateral[k])))
+    share = 1.0 - model.relative * (state.ltv if kind == "initial" else state.threshold)
+    for row in range(len(state)):
+        per_unit = float(state.value[row]) * np.array([[float(share[row])], [-buffer]])
+        choices.append(place.lines(per_unit, np.array([row]), np.zeros(2)))
+    return Convex(np.zeros(place.n), 0.0, (), tuple(choices))
+
+
+def _brackets(
+    model: Leveraged, state: State, row: int, held: float, lower: float, upper: float
+) -> list[tuple[float, float]]:
+    """Lines below ``notional / leverage of that notional`` in the trade, for trades in ``[lower, upper]``.
+
+    The leverage falls in steps, so that the rule jumps and is not convex. The lines are the convex hull of its ends: of
+    nothing, of the largest notional of each leverage, and of the largest position within reach.
+    """
+    unit, coin = abs(float(state.notional[row])), state.underlying[row]
+    most = unit * max(abs(held + lower), abs(held + upper))
+    ends = [0.0, *(end for end in model.allowed(coin).up_to if end < most), most]
+    points = [(end, end / model.chosen(coin, end)) for end in ends]
+    lines, at = [(0.0, 0.0)], 0
+    while at < len(points) - 1:  # the flattest step leads along the hull
+        (n0, v0), rest = points[at], points[at + 1 :]
+        slopes = [(v - v0) / (n - n0) if n > n0 else np.inf for n, v in rest]
+        best = int(np.argmin(slopes))
+        if not np.isfinite(slopes[best]):
+            break
+        slope, constant = slopes[best] * (1.0 - 1e-12), v0 - slopes[best] * n0
+        for sign in (1.0, -1.0):
+            lines.append((sign * slope * unit, constant + sign * slope * unit * held - 1e-12 * abs(v0)))
+        at += 1 + best
+    return lines
+
+
 def _one_at_a_time(
     model: Any,
     state: State,
@@ -214,6 +266,10 @@ def _one_at_a_time(
         lower, upper = min(float(box[0][i]), now), max(float(box[1][i]), now)
 
         if i in known and not (known[i][1] and near):
+            found.append((i, known[i][0]))
+            continue
+        if isinstance(model, Leveraged) and kind == "initial" and state.linear[k]:
+            known[i] = _brackets(model, state, k, held, lower, upper), False
             found.append((i, known[i][0]))
             continue
         own = _only(state, k)

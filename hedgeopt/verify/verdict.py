@@ -11,8 +11,9 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.verify.accounts import account
-from hedgeopt.verify.claim import Claim
-from hedgeopt.verify.convex import Convex, lowest
+from hedgeopt.verify.bound import Priced, leaving, proven, same_tails
+from hedgeopt.verify.claim import Claim, Multipliers, Tail
+from hedgeopt.verify.convex import Convex
 from hedgeopt.verify.limits import Checked, checked_limits
 from hedgeopt.verify.margins import asked, below_asked
 from hedgeopt.verify.measures import Measure, measure
@@ -28,7 +29,7 @@ __all__ = ["Verdict", "judge"]
 
 _HOLDS = 1e-9
 _TOLD = 1e-7
-_ROUNDS = 12
+_BINDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -87,25 +88,32 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     broken = _outside(e, x, box)
     sides = checked_limits(policy, e, x, box, claim.tails)
     before = checked_limits(policy, e, np.zeros_like(x), box, claim.tails)
-    broken += [f"{s.name}: {s.value:,.10g} against {s.limit:,.10g} {s.unit}" for s in sides if not s.holds]
-    prices, unproven = _told_limits(claim, sides, before, wrong)
-    terms = [(float(part["weight"]), _term(part["term"], e, x, box, claim)) for part in policy["minimize"]]
+    left = leaving(e, x)
+    asked_for = [side for side in sides if side.asked(left)]
+    broken += [f"{s.name}: {s.value:,.10g} against {s.limit:,.10g} {s.unit}" for s in asked_for if not s.holds]
+    prices, unproven = _told_limits(claim, sides, before, left, wrong)
+    terms = [(float(part["weight"]), _term(part["term"], e, x, box, claim.tails)) for part in policy["minimize"]]
     objective = sum(weight * term.value for weight, term in terms)
     size = sum(abs(weight) * term.size for weight, term in terms)
     if not (np.isfinite(box[0]).all() and np.isfinite(box[1]).all()):
         raise InputError("has trades without any limit", file="policy", field="candidates.max_order_notional")
     tolerance, unit = float(policy["tolerance"]), _unit(objective, policy)
-    straight = sum((term.below.times(weight) for weight, term in terms), Convex.number(e.n_candidates, 0.0))
-    priced = [(side, price) for side, price in zip(sides, prices, strict=True) if price > 0.0]
-    bound, missing = -np.inf, list[str]()
-    near: list[np.ndarray] = []
-    for _ in range(_ROUNDS):
-        lagrangian, missing = _priced(straight, priced, near)
-        found, at = lowest(lagrangian, *box, x)
-        bound = max(bound, found)
-        if objective - bound <= tolerance * unit:
-            break
-        near.append(at)  # margin that bends gets lines where they were missing
+    first = Priced(_straight(terms, e), [pair for pair in zip(sides, prices, strict=True) if pair[1] > 0.0])
+
+    def other(number: int) -> Priced:
+        """The proof with a number, of its own scenario weights."""
+        proof = claim.multipliers[number]
+        mine, parts = sides, terms
+        if not same_tails(proof.tails, claim.tails):
+            mine = checked_limits(policy, e, x, box, proof.tails)
+            parts = [
+                (weight, _term(part["term"], e, x, box, proof.tails))
+                for (weight, _), part in zip(terms, policy["minimize"], strict=True)
+            ]
+        found = zip(mine, _prices(claim, proof, mine), strict=True)
+        return Priced(_straight(parts, e), [pair for pair in found if pair[1] > 0.0])
+
+    bound, missing = proven(claim, e, box, x, objective - tolerance * unit, first, other)
     unproven += missing
     gap = float((objective - bound) / unit)
     if claim.added:
@@ -121,18 +129,19 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     return Verdict(objective, bound, gap, tolerance, tuple(broken), tuple(wrong), tuple(unproven), len(sides))
 
 
-def _priced(
-    straight: Convex, priced: Sequence[tuple[Checked, float]], near: Sequence[np.ndarray]
-) -> tuple[Convex, list[str]]:
-    """The objective and what shadow prices say about limits, and the limits for which nothing is proven."""
-    total, missing = straight, []
-    for side, price in priced:
-        below = side.below(near)
-        if below is None:
-            missing.append(f"{side.name} has a shadow price, and no lower bound of its margin rule is proven here")
-        else:
-            total = total + below.times(price)
-    return total, missing
+def _straight(terms: Sequence[tuple[float, Measure]], e: Exposures) -> Convex:
+    """What is nowhere above the objective."""
+    return sum((term.below.times(weight) for weight, term in terms), Convex.number(e.n_candidates, 0.0))
+
+
+def _prices(claim: Claim, proof: Multipliers, sides: Sequence[Checked]) -> list[float]:
+    """The price of each side by the rows of a proof; a row that is no side's, or a negative price, proves nothing."""
+    rows = _by_name(proof.limits)
+    found = []
+    for side in sides:
+        row = _nearest(claim, rows, side, "proof.multipliers")
+        found.append(0.0 if row is None else max(claim.number(row, "shadow_price", "proof.multipliers"), 0.0))
+    return found
 
 
 def _same_inputs(claim: Claim, market: Market, policy: dict[str, Any]) -> None:
@@ -174,24 +183,24 @@ def _outside(e: Exposures, x: np.ndarray, box: Box) -> list[str]:
 
 
 def _told_limits(
-    claim: Claim, sides: Sequence[Checked], before: Sequence[Checked], wrong: list[str]
+    claim: Claim,
+    sides: Sequence[Checked],
+    before: Sequence[Checked],
+    left: frozenset[tuple[int, int]],
+    wrong: list[str],
 ) -> tuple[list[float], list[str]]:
     """Each side's shadow price from the proposal's table, after comparing the table's numbers."""
-    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in claim.limits:
-        rows.setdefault((_base(row.get("limit")), str(row.get("sense"))), []).append(row)
+    rows = _by_name(claim.limits)
     prices: list[float] = []
     unproven: list[str] = []
     for side, old in zip(sides, before, strict=True):
-        key = (_base(side.name), "<=" if side.sign > 0 else ">=")
-        if not rows.get(key):
-            wrong.append(f"the limit on {side.name} is missing from the proposal")
+        where = f"limits ({side.name})"
+        row = _nearest(claim, rows, side, where)
+        if row is None:
+            if side.asked(left) and not (side.sizing and side.value < side.limit * (1.0 - _BINDING)):
+                wrong.append(f"the limit on {side.name} is missing from the proposal")
             prices.append(0.0)
             continue
-        # of several on one term, the one with the nearest bound
-        told = [claim.number(row, "bound", f"limits ({side.name})") for row in rows[key]]
-        row = rows[key].pop(int(np.argmin(np.abs(np.array(told) - side.limit))))
-        where = f"limits ({side.name})"
         for name, found, size in (("after", side.value, side.size), ("before", old.value, max(side.size, old.size))):
             value = claim.number(row, name, where)
             if abs(value - found) > _TOLD * max(abs(found), size):
@@ -204,8 +213,8 @@ def _told_limits(
             wrong.append(f"{side.name}: the shadow price {price:,.10g} is negative")
             price = 0.0
         prices.append(price)
-    for (name, _), left in rows.items():
-        for row in left:
+    for (name, _), more in rows.items():
+        for row in more:
             if " cap " not in name:
                 wrong.append(f"{name} is no limit of the policy")
             elif claim.number(row, "shadow_price", f"limits ({name})") > 0.0:
@@ -213,14 +222,32 @@ def _told_limits(
     return prices, unproven
 
 
+def _by_name(table: Sequence[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in table:
+        rows.setdefault((_base(row.get("limit")), str(row.get("sense"))), []).append(row)
+    return rows
+
+
+def _nearest(
+    claim: Claim, rows: dict[tuple[str, str], list[dict[str, Any]]], side: Checked, where: str
+) -> dict[str, Any] | None:
+    """The row of a side, taken out of the rows: of several on one term the one with the nearest bound."""
+    mine = rows.get((_base(side.name), "<=" if side.sign > 0 else ">="))
+    if not mine:
+        return None
+    told = [claim.number(row, "bound", where) for row in mine]
+    return mine.pop(int(np.argmin(np.abs(np.array(told) - side.limit))))
+
+
 def _base(name: object) -> str:
     """A limit's name without the words that tell several on one term apart."""
     return re.sub(r" (lower|upper)$", "", re.sub(r" \(\d+\)$", "", str(name)))
 
 
-def _term(term: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, claim: Claim) -> Measure:
+def _term(term: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails: Sequence[Tail]) -> Measure:
     if term["kind"] != "margin":
-        return measure(term, e, x, claim.tails)
+        return measure(term, e, x, tails)
     kind, found = term["requirement"], []
     for c, (venue, name) in enumerate(zip(e.venues, e.accounts, strict=True)):
         if venue == term["venue"] and term["account"] in (None, name):

@@ -1,0 +1,112 @@
+"""Functions that the verifier takes to lie below a margin rule lie below it: brackets of leverage, reserves of loans."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hedgeopt as ho
+from hedgeopt.verify.accounts import account
+from hedgeopt.verify.margins import asked, below_asked
+from hedgeopt.verify.sizes import trade_box
+
+from .worlds import World, network_market
+
+
+def world(margin: str, venue: str, limit: float, held: float = -60.0, **more: Any) -> World:
+    """60 BTC short and 1,500 ETH long at one venue, whose initial margin may be a share of equity."""
+    accounts = [
+        {
+            "name": "a",
+            "venue": venue,
+            "margin": margin,
+            "collateral": [{"asset": "USDC", "amount": 900_000.0}],
+            "positions": [
+                {"instrument": f"BTC-{venue}", "quantity": held},
+                {"instrument": f"ETH-{venue}", "quantity": 1_500.0},
+            ],
+        }
+    ]
+    policy = ho.Policy(
+        minimize=ho.TransactionCost() + 0.2 * ho.CVaR(0.95),
+        subject_to=[ho.MarginUtilisation(limit=limit), ho.OrderLimit(notional=2e7)],
+        scenarios=ho.ParametricScenarios(count=50, seed=5, vol={"BTC": 0.6, "ETH": 0.8}),
+        candidates=ho.Candidates(kinds=("perpetual",), underlyings=("BTC", "ETH")),
+    )
+    return World(ho.Book(accounts=accounts, **more), network_market(), policy)
+
+
+@pytest.mark.parametrize("margin", ["binance", "binance:20", "binance:75,ETH=20"])
+@pytest.mark.parametrize("held", [-60.0, 0.4, 3.0, 900.0])
+def test_lines_below_brackets_are_below_the_rule(margin: str, held: float) -> None:
+    """``notional / leverage(notional)`` jumps at brackets: the lines are below it, and meet it at 0."""
+    one = world(margin, "binance", 0.5, held)
+    e, rng = one.exposures(), np.random.default_rng(3)
+    box = trade_box(one.policy.model_dump(mode="json"), e)
+    a = account(e, 0)
+    below = below_asked(e, a, "initial", np.zeros(e.n_candidates), box)
+    assert below is not None
+    held_now = e.rows.quantity[e.candidate]
+    ends = [float(end) for coin in ("BTC", "ETH") for end in e.margins.models[0].allowed(coin).up_to]
+    for draw in range(400):
+        x = rng.uniform(*box) * 10.0 ** rng.uniform(-5, 0)
+        if draw % 2:  # at a bracket's end, or just beside it
+            x = np.clip(rng.choice([-1.0, 1.0]) * rng.choice(ends) / e.rows.notional[e.candidate] - held_now, *box)
+            x = np.clip(x * (1.0 + rng.choice([-1e-9, 0.0, 1e-9])), *box)
+        rule = asked(e, a, "initial", x)
+        assert below(x) <= rule * (1.0 + 1e-9) + 1e-6, x
+    empty = np.clip(-held_now, *box)
+    if np.array_equal(empty, -held_now):
+        assert below(empty) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_an_optimum_among_brackets_is_proven_only_where_it_is_one() -> None:
+    """At 10 % of equity the program stops in brackets that are not the best: the verifier does not believe it."""
+    for limit, proven in ((0.5, True), (0.1, None)):
+        one = world("binance", "binance", limit)
+        verdict = one.verdict(one.told())
+        assert not verdict.broken
+        assert not verdict.wrong
+        if proven is not None:
+            assert verdict.valid == proven
+
+
+def test_margin_in_the_table_is_the_venues() -> None:
+    """The encoding of the last solve is exact at the solution alone; what stood before is told by the rule."""
+    one = world("binance", "binance", 0.5)
+    told, e = one.told(), one.exposures()
+    a, nothing = account(e, 0), np.zeros(e.n_candidates)
+    (row,) = [row for row in told["limits"] if row["limit"] == "initial margin a"]
+    assert row["before"] == pytest.approx(asked(e, a, "initial", nothing), rel=1e-9)
+
+
+@pytest.mark.parametrize("limits", [{"health_factor": 1.2}, {"utilisation": 0.9}])
+def test_loans_with_a_shadow_price_are_proven(limits: dict[str, float]) -> None:
+    """Collateral is sent to a loan that a stress would liquidate; how little is enough is proven."""
+    accounts = [
+        {"name": "bn", "venue": "binance", "margin": "binance:20", "collateral": [{"asset": "USDC", "amount": 900_000.0}]},
+        {
+            "name": "loan",
+            "venue": "aave",
+            "collateral": [{"asset": "ETH", "amount": 100.0}, {"asset": "USDC", "amount": -190_000.0}],
+        },
+    ]
+    link = ho.Link(source="bn", target="loan", asset="USDC", cost_rate=1e-4)
+    policy = ho.Policy(
+        minimize=ho.TransactionCost(),
+        subject_to=[ho.SurviveStress(scenarios=("2024-08-05",), account="loan", **limits)],
+        scenarios=ho.ParametricScenarios(count=50, vol={"BTC": 0.6, "ETH": 0.8}),
+        candidates=ho.Candidates(kinds=("perpetual",), underlyings=("BTC",)),
+    )
+    one = World(ho.Book(accounts=accounts, links=(link,)), network_market(), policy)
+    told, e = one.told(), one.exposures()
+    assert told["transfers"]
+    assert one.verdict(told, e).valid, one.verdict(told, e)
+    less = copy.deepcopy(told)
+    for row in less["limits"]:
+        row["shadow_price"] = 0.0
+    less["proof"]["multipliers"] = [{"limits": [], "tails": []} for _ in less["proof"]["multipliers"]]
+    assert not one.verdict(less, e).valid

@@ -19,7 +19,9 @@ from hedgeopt.constraints.over_accounts import OverAccounts, shared_instruments
 from hedgeopt.constraints.paid_for import PaidFor, purses
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.margin.leverage import Leverage
 from hedgeopt.models.margin.term import Margin
+from hedgeopt.models.margin.tiered import Leveraged
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import BoundTerm, Term, TradeVariables, put
 from hedgeopt.policy import Policy
@@ -268,6 +270,13 @@ class Program:
             np.where(tighter_high, source, box.upper_from),
             box.names,
         )
+
+    def bracketed(self, e: Exposures) -> list[str]:
+        """Accounts of the program's margin rules that name no leverage: their initial margin is not convex."""
+        if not any(np.isfinite(part.domain(e)).any() for part in self.parts if hasattr(part, "domain")):
+            return []
+        models = enumerate(e.margins.models)
+        return [e.accounts[c] for c, m in models if isinstance(m, Leveraged) and m.leverage == Leverage()]
 
     def x(self) -> np.ndarray:
         """(N,) trades of the last solve, inside their box."""

@@ -206,10 +206,17 @@ def _excess(constraint: cp.Constraint) -> float:
         if part.is_affine() and not part.is_constant():
             # what is summed counts, not what is left of it
             terms = [
-                abs(g).T @ np.abs(np.asarray(v.value, float)).ravel(order="F") for v, g in part.grad.items() if g is not None
+                _matrix_of(abs(g)).T @ np.abs(np.asarray(v.value, float)).ravel(order="F")
+                for v, g in part.grad.items()
+                if g is not None
             ]
             size = max(size, float(np.max(sum(terms), initial=0.0)) if terms else 0.0)
     return violation / size if np.isfinite(violation) else np.inf
+
+
+def _matrix_of(gradient: Any) -> Any:
+    """Of one number by one number cvxpy's gradient is a number."""
+    return gradient if hasattr(gradient, "shape") and len(gradient.shape) == 2 else np.reshape(gradient, (-1, 1))
 
 
 def _suit(added: Sequence[cp.Constraint], trades: set[int]) -> None:

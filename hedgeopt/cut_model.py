@@ -334,17 +334,22 @@ def own_part(
 ) -> tuple[Separable, float]:
     """``y' (A_v v - b)`` with exact duals as a function of net trades, and what it may lose beyond that.
 
-    Lost are the user's own variables where rounding leaves them a coefficient, and buys and sells of one instrument at
-    once, where the duals pay for them more than the ``both`` (N,) that they cost.
+    Lost are the user's own variables where rounding leaves them a coefficient. Where the duals pay more for buys and sells
+    of one instrument at once than the ``both`` (N,) that they cost, the function has as many of them as the box leaves room
+    for beside the net trade: none at its ends.
     """
     n = len(scale)
     exact, left = repaired(own, y)
     slope = np.asarray(own.trades.T @ exact).ravel()
     buy, sell = slope[:n] / scale, slope[n:] / scale
     loss = float(np.abs(left) @ own_sizes(values)) if len(left) else 0.0
-    most = np.minimum(np.maximum(box.upper, 0.0), np.maximum(-box.lower, 0.0))
-    loss += float(np.maximum(-(buy + sell) - (0.0 if both is None else both), 0.0) @ most)
-    return Separable(-sell, -float(exact @ own.right), (buy + sell)[None, :], np.zeros((1, n))), loss
+    pay = np.maximum(-(buy + sell) - (0.0 if both is None else both), 0.0)
+    most, least = np.maximum(box.upper, 0.0), np.maximum(-box.lower, 0.0)
+    room = np.minimum(most, least)
+    # room - (x - (most - room))+ - (-x - (least - room))+ at net trade x, each paid for
+    constant = -float(exact @ own.right) - float(pay @ least)
+    weights = np.vstack([buy + sell, pay, pay])
+    return Separable(-sell - pay, constant, weights, np.vstack([np.zeros(n), most - room, room - least])), loss
 
 
 def _cone(kind: str, rows: int, parameter: Any) -> Any:

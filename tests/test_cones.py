@@ -11,10 +11,11 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.certificate import certify
 from hedgeopt.cones import OwnRows, canonical, into_dual, own_excess, repaired
+from hedgeopt.cut_model import own_part
 from hedgeopt.errors import InputError
 from hedgeopt.exposing import expose
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.program import Program, trade_box
+from hedgeopt.program import Box, Program, trade_box
 from hedgeopt.solve import solve_program
 
 
@@ -51,12 +52,18 @@ KINDS = {
         cp.sum(cp.power(cp.abs(cp.multiply(w, p.trades)), 1.5)) <= (np.abs(share * at) ** 1.5).sum()
     ],
     "new variables": lambda p, w, share, at: levels(cp.multiply(w, p.trades), share * np.abs(at).sum()),
+    "one new number": lambda p, w, share, at: within(cp.multiply(w, p.trades), share * np.linalg.norm(at)),
     "geometric mean": lambda p, w, share, at: grown(cp.multiply(w, p.buys)[np.flatnonzero(at <= 0)[:3]]),
 }
 
 
 def grown(bought: cp.Expression) -> list[cp.Constraint]:
     return [cp.geo_mean(1.0 + bought) >= 1.01]
+
+
+def within(x: cp.Expression, most: float) -> list[cp.Constraint]:
+    far = cp.Variable()
+    return [cp.norm2(x) <= far, 3.0 * far <= 3.0 * most]
 
 
 def levels(x: cp.Expression, most: float) -> list[cp.Constraint]:
@@ -249,3 +256,43 @@ def test_a_time_limit_ends_the_search_with_its_reason(exposures: Exposures) -> N
     e = exposures
     with pytest.raises(ho.CertificateError, match="time_limit_seconds"):
         solve_program(Program(policy(time_limit_seconds=1e-4), e), e)
+
+
+def test_buys_and_sells_at_once_are_paid_for_only_where_the_box_has_room() -> None:
+    """The function of net trades is the least over every pair of buys and sells that the box allows."""
+    r = np.random.default_rng(3)
+    n = 5
+    for _ in range(20):
+        rows = OwnRows(r.normal(size=(4, 2 * n)), np.zeros((4, 0)), r.normal(size=4), (("nonneg", 4, None),))
+        y, both, scale = r.exponential(size=4), r.exponential(size=n) * 0.3, 10.0 ** r.integers(-3, 4, n)
+        box = Box(-r.exponential(size=n) * scale, r.exponential(size=n) * scale, *[np.zeros(n, int)] * 2, ())
+        part, loss = own_part(rows, y, np.zeros(0), scale, box, both / scale)
+        assert loss == 0.0
+        slope = y @ rows.trades
+        for _ in range(20):
+            buy, sell = r.uniform(size=n) * box.upper / scale, r.uniform(size=n) * -box.lower / scale
+            net = buy - sell
+            paid = slope[:n] * buy + slope[n:] * sell + both * np.minimum(buy, sell)
+            assert part(net * scale) <= paid.sum() - y @ rows.right + 1e-9
+            # some pair with that net has it
+            most = np.minimum(box.upper / scale - np.maximum(net, 0), -box.lower / scale - np.maximum(-net, 0))
+            ends = [
+                slope[:n] * (np.maximum(net, 0) + w) + slope[n:] * (np.maximum(-net, 0) + w) + both * w
+                for w in (0 * most, most)
+            ]
+            assert part(net * scale) == pytest.approx(np.minimum(*ends).sum() - y @ rows.right, abs=1e-9)
+
+
+def test_a_limit_on_buys_at_the_end_of_the_box_is_proven(exposures: Exposures) -> None:
+    """Bought to the end of the box, nothing more can be bought and sold at once, whatever a dual pays for it."""
+    e = exposures
+    w = million(e)
+    free = solve_program(Program(policy(), e), e)
+    at = np.abs(w * free.trades)
+    for power in (2, 3):
+        program = Program(policy(), e)
+        b, s = cp.multiply(w, program.buys), cp.multiply(w, program.sells)
+        program.extend(cp.sum(cp.power(b, power)) + cp.sum(s) <= 0.6 * (at**power).sum())
+        found = solve_program(program, e)
+        assert found.certificate.valid
+        assert -1e-9 <= found.certificate.gap <= 1e-6

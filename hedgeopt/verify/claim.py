@@ -61,6 +61,8 @@ class Claim:
         More proofs, and choices of what leaves an account that together are all there are.
     before, after, margins
         Risk before and after trading, and margin of each account.
+    notes
+        What a reader is told beside numbers.
     added
         How many constraints were added by hand.
     """
@@ -80,6 +82,7 @@ class Claim:
     before: dict[str, Any]
     after: dict[str, Any]
     margins: list[dict[str, Any]]
+    notes: list[str]
     added: int
 
     def number(self, row: dict[str, Any], name: str, where: str) -> float:
@@ -133,8 +136,16 @@ def claim_of(data: Any, file: str = "proposal") -> Claim:
         before=_table(data, "before", file),
         after=_table(data, "after", file),
         margins=_rows(data, "margins", file),
+        notes=_notes(data, file, "notes"),
         added=added,
     )
+
+
+def _notes(data: dict[str, Any], file: str, field: str) -> list[str]:
+    found = data.get("notes")
+    if not isinstance(found, list) or not all(isinstance(note, str) for note in found):
+        raise InputError("is missing or no list of texts", file=file, field=field)
+    return found
 
 
 def _table(data: dict[str, Any], name: str, file: str) -> dict[str, Any]:

@@ -28,7 +28,9 @@ Fact = tuple[str, Any, float, float]
 
 def told_otherwise(claim: Claim, e: Exposures, x: np.ndarray) -> list[str]:
     """Every told number that is not so."""
-    found: list[str] = []
+    found = [f"the note is missing: {note}" for note in e.notes if note not in claim.notes]
+    proven = claim.certificate.get("notes")
+    found += [f"the certificate lacks the note: {n}" for n in e.caveats if not isinstance(proven, list) or n not in proven]
     for word, table, at in (("before", claim.before, np.zeros_like(x)), ("after", claim.after, x)):
         margins = [row.get(word) for row in claim.margins]
         if len(margins) != len(e.accounts):
@@ -103,6 +105,9 @@ def _risk(claim: Claim, told: dict[str, Any], e: Exposures, x: np.ndarray) -> It
 
 def _margins(claim: Claim, margins: list[Any], e: Exposures, x: np.ndarray) -> Iterator[Fact]:
     for c, row in enumerate(margins):
+        for name, place in (("account", e.accounts[c]), ("venue", e.venues[c])):
+            if not isinstance(row, dict) or row.get(name) != place:
+                raise InputError(f"is not the book's, {place}", file=claim.file, field=f"margins.{c}.{name}")
         now = _table(claim, row, "now", f"margins.{c}")
         stresses = _rows(claim, row, "stresses", f"margins.{c}", len(e.stress))
         for stress, told in ((None, now), *enumerate(stresses)):

@@ -48,6 +48,9 @@ def listed_trades(claim: Claim, e: Exposures, market: Market, policy: dict[str, 
         if amount <= 0.0:
             raise InputError("must be above 0", file=claim.file, field=f"{at}.quantity", value=amount)
         x[place] = amount if row["side"] == "buy" else -amount
+        unit = _unit(e.rows.instruments[e.candidate[place]])
+        if row.get("unit") != unit:
+            wrong.append(f"{row['instrument']}: the unit {row.get('unit')} is listed, one is of {unit}")
         for name, found in _facts(e, market, policy, place, float(x[place])):
             told = claim.number(row, name, at)
             if differs(told, found):
@@ -76,6 +79,15 @@ def _facts(e: Exposures, market: Market, policy: dict[str, Any], i: int, amount:
     yield "cost", abs(amount) * (half * unit + float(e.fee[i]))
     paid = mark if hasattr(item, "strike") and not np.isnan(mark) else float(e.rows.premium[row])  # options at their mark
     yield "premium", amount * paid * market.price(item.settlement)
+
+
+def _unit(item: Any) -> str:
+    """What a quantity counts: contracts of options, dollars of inverse derivatives, coins of what else is linear."""
+    if hasattr(item, "strike"):
+        return "contract"
+    if item.nature.payoff != "linear":
+        return str(item.nature.unit)
+    return "USD" if getattr(item, "inverse", False) else str(item.assets[0])
 
 
 def _usd_per_price(item: Any, market: Market, mark: float) -> float:

@@ -125,6 +125,13 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     _told_numbers(claim, wrong, objective, size, policy)
     _told_costs(claim, wrong, e, x)
     _told_terms(claim, wrong, terms)
+    nothing = np.zeros_like(x)
+    for row, (_, term), part in zip(claim.objective, terms, policy["minimize"], strict=False):
+        start = _term(part["term"], e, nothing, box, claim.tails)
+        if term.name == row.get("term") and differs(
+            claim.number(row, "before", "objective"), start.value, max(start.size, term.size)
+        ):
+            wrong.append(f"{term.name}: {row['before']} is told before, it is {start.value:,.10g}")
     wrong += told_otherwise(claim, e, x)
     return Verdict(objective, bound, gap, tolerance, tuple(broken), tuple(wrong), tuple(unproven), len(sides))
 
@@ -205,6 +212,13 @@ def _told_limits(
             value = claim.number(row, name, where)
             if abs(value - found) > _TOLD * max(abs(found), size):
                 wrong.append(f"{side.name}: {name} {value:,.10g} is told, it is {found:,.10g}")
+        over = old.sign * (old.value - old.limit)
+        if (
+            not old.sizing
+            and abs(over) > _BINDING * max(old.size, abs(old.limit))
+            and row.get("breached_before") is not (over > 0)
+        ):
+            wrong.append(f"{side.name}: breached before is told as {row.get('breached_before')}")
         bound = claim.number(row, "bound", where)
         if differs(bound, side.limit, side.size):
             wrong.append(f"{side.name}: a bound of {bound:,.10g} is told, it is {side.limit:,.10g}")

@@ -32,6 +32,7 @@ MUST = [
     *(("transfers", name) for name in ("amount", "usd", "cost")),
     *(("limits", name) for name in ("after", "bound", "before")),
     ("objective", "after"),
+    ("objective", "before"),
     ("objective", "weight"),
 ]
 """Numbers of rows that must be right."""
@@ -126,6 +127,22 @@ def test_a_changed_number_that_is_only_told_is_noticed(path: tuple[Any, ...], st
         place = place[key]
     place[path[-1]] = place[path[-1]] * 1.001 + 1.0
     assert _noticed(stored["desk"], changed)
+
+
+@pytest.mark.parametrize("name", ["desk", "network"])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [(("trades", 0, "unit"), "lots"), (("limits", 0, "breached_before"), None),
+     (("margins", 0, "before", "account"), "other"), (("margins", 0, "after", "venue"), "other"),
+     (("notes",), []), (("certificate", "notes"), [])],
+)  # fmt: skip
+def test_changed_words_are_noticed(name: str, path: tuple[Any, ...], value: Any, stored: dict[str, Told]) -> None:
+    changed = copy.deepcopy(stored[name][1])
+    place = changed
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    assert _noticed(stored[name], changed)
 
 
 @pytest.mark.parametrize("table", ["trades", "limits", "objective", "transfers"])

@@ -18,7 +18,8 @@ from hedgeopt.errors import CertificateError
 from hedgeopt.margin_report import AccountMargin, account_margin
 from hedgeopt.market import Market
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.plain_limits import by_plain_rule
+from hedgeopt.models.margin.term import Margin
+from hedgeopt.plain_limits import by_plain_rule, plain_margin
 from hedgeopt.policy import Policy
 from hedgeopt.risk import RiskReport, risk_report, scenario_losses
 from hedgeopt.writing import write_atomically
@@ -339,8 +340,8 @@ def _objective(program: Program, e: Exposures, x: np.ndarray) -> pd.DataFrame:
                 "term": term.name,
                 "weight": weight,
                 "unit": term.unit,
-                "before": bound.evaluate(e, nothing),
-                "after": bound.evaluate(e, x),
+                "before": plain_margin(term, e, nothing) if isinstance(term, Margin) else bound.evaluate(e, nothing),
+                "after": plain_margin(term, e, x) if isinstance(term, Margin) else bound.evaluate(e, x),
             }
             for weight, term, bound in program.objective_terms
         ]

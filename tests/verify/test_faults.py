@@ -58,13 +58,21 @@ def faulty(world: World, patch: pytest.MonkeyPatch) -> tuple[dict[str, Any], boo
 
 
 def outcome(fault: Fault, toy_book: ho.Book, toy_market: ho.Market, patch: pytest.MonkeyPatch) -> str:
-    """Who notices a fault: "caught" is by the verifier."""
+    """Who notices a fault: "caught" is by the verifier.
+
+    "harmless": the product found its way round it (by cuts, where multipliers were spoiled), and the answer is as good as
+    the one without the fault.
+    """
     world = world_of(fault, toy_book, toy_market)
     fault.spoil(patch)
     told, silenced = faulty(world, patch)
     patch.undo()
     verdict = world.verdict(told)
     caught = "missed" if verdict.valid or verdict.exit_code not in (3, 4) else "caught"
+    if verdict.valid:
+        good, found = world.told()["certificate"]["objective"], told["certificate"]["objective"]
+        if abs(found - good) <= world.policy.tolerance * max(1.0, abs(good)):
+            caught = "harmless"
     return f"{caught}, {'refused' if silenced else 'certified'} by the product"
 
 
@@ -72,7 +80,7 @@ def outcome(fault: Fault, toy_book: ho.Book, toy_market: ho.Market, patch: pytes
 def test_the_verifier_catches(name: str, toy_book: ho.Book, toy_market: ho.Market, monkeypatch: pytest.MonkeyPatch) -> None:
     found = outcome(FAULTS[name], toy_book, toy_market, monkeypatch)
     COUNTS[FAULTS[name].room, found] += 1
-    assert found.startswith("caught")
+    assert found.startswith(("caught", "harmless"))
 
 
 def test_there_are_enough_faults() -> None:

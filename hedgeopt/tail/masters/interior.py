@@ -32,6 +32,8 @@ _CORRECTORS, _LONG, _GAIN, _TINY = 2, 0.9, 0.05, 0.1
 _FEASIBLE, _WIDE = 1e-3, 3.0
 # Merit from which a bound is worth proving, how many tolerances from the optimum, and how near a worse one will do.
 _PROVE, _CLOSE, _ENOUGH = 1e-2, 10.0, 1e-3
+# Complementarity beyond all need, and the dual residual from which there is no way back then: the systems are too ill.
+_SOLVED, _LOST = 1e-12, 1e-2
 # Longest step towards the boundary.
 _STEP = 0.99
 # Scaled values are of order one: beyond this the iterates run off along a ray (infeasible or unbounded).
@@ -112,6 +114,8 @@ class _Iteration:
             done = max(now.total, now.dual_residual) <= _ENOUGH * tolerance and feasible
             if proof is not None and (done or (stalled > 8 and merit < min(30 * tolerance, 1e-4))):
                 return Raw("optimal", at.v, proof_nu, now.tails, now.primal, proof, iteration, self.path)
+            if now.share < _SOLVED and now.dual_residual > _LOST:
+                return Refusal("failed", f"steps lost their accuracy: a dual residual of {now.dual_residual:.0e}")
             if stalled > 25:
                 return Refusal("failed", f"no progress at a relative gap of {now.total:.0e}")
             newton.factor(at.x, at.z, now.left, now.share)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.pages import render
-from hedgeopt.summary import headline, limit_rows, margin_rows, number, objective_rows, quantity, risk_rows
+from hedgeopt.summary import headline, limit_rows, margin_rows, number, objective_rows, quantity, risk_rows, share
 
 if TYPE_CHECKING:
     from hedgeopt.proposal import Proposal
@@ -29,6 +29,7 @@ def proposal_page(proposal: Proposal) -> str:
         plots=_plots(proposal),
         number=number,
         quantity=quantity,
+        share=share,
     )
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hedgeopt.holdings_report import holdings_tables
 from hedgeopt.risk import RiskReport
-from hedgeopt.summary import headline, limit_rows, margin_rows, number, objective_rows, quantity, risk_rows
+from hedgeopt.summary import headline, limit_rows, margin_rows, number, objective_rows, quantity, risk_rows, share
 
 if TYPE_CHECKING:
     from hedgeopt.proposal import Proposal
@@ -137,8 +137,8 @@ def _closing(proposal: Proposal) -> Text:
     text.append("certificate  ", "bold")
     text.append(
         f"objective {certificate.objective:,.6g}, proven lower bound {certificate.lower_bound:,.6g}, "
-        f"gap {certificate.gap:.1e}; "
-        f"closest limit {certificate.worst_limit}, excess {max(certificate.worst_violation, 0.0):.1e} of its size\n"
+        f"gap {share(certificate.gap)}; "
+        f"closest limit {certificate.worst_limit}, excess {share(certificate.worst_violation)} of its size\n"
     )
     text.append("scenarios    ", "bold")
     text.append(f"{proposal.scenarios}\n")

@@ -29,6 +29,7 @@ __all__ = [
     "objective_rows",
     "quantity",
     "risk_rows",
+    "share",
     "short_unit",
 ]
 
@@ -94,6 +95,11 @@ def number(value: float | None, digits: int = 4) -> str:
     return "0" if text in ("-0", "0") else text.replace("-", "−", 1)
 
 
+def share(value: float) -> str:
+    """A proven share of something, such as a gap: never negative, and never finer than rounding is."""
+    return "below 1e-12" if value < 1e-12 else f"{value:.1e}"
+
+
 def headline(proposal: Proposal) -> Headline:
     """The four sentences."""
     count, costs, certificate = len(proposal.trades), proposal.costs, proposal.certificate
@@ -111,7 +117,7 @@ def headline(proposal: Proposal) -> Headline:
     if certificate.valid:
         proof = (
             f"Certified: every limit holds, and no trade list is better by more than "
-            f"{max(certificate.gap, 0.0):.1e} of the objective (tolerance {certificate.tolerance:.0e})."
+            f"{max(certificate.gap, 1e-12):.2g} of the objective (tolerance {certificate.tolerance:.0e})."
         )
     else:
         proof = "NOT certified: do not trade on this."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse as sp
 
+from hedgeopt.balance import balance
 from hedgeopt.cones import OwnRows, own_sizes, repaired
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
@@ -160,6 +161,8 @@ class CutModel:
             net = {i: 1.0} if self.own is None else {i: 1.0, self.n + i: -1.0}
             put(None, {**net, -1 - number: -1.0}, kink / float(self.scale[i]))
             put(None, {-1 - number: -1.0}, 0.0)
+            # what costs next to nothing must not drift far off: solvers' digits are those of the largest number
+            put(None, {-1 - number: 1.0}, (float(self.cuts.box.upper[i]) - kink) / float(self.scale[i]))
         if self.elastic:
             c[self.excess] = 1.0
             put(None, {self.excess: -1.0}, 1.0)  # far inside is far enough
@@ -222,6 +225,34 @@ class CutModel:
         return self._proof(np.asarray(found.x), duals, {}, None)
 
     def _conic(self, quadratic: Sequence[int], cones: Sequence[Row]) -> Proof | str:
+        """By Clarabel; where it ends short of its tolerance, once more with own cones balanced by where it ended."""
+        status, v, z = self._clarabel(quadratic, cones)
+        if self.own is not None and status not in ("Solved", "PrimalInfeasible", "DualInfeasible"):
+            slack = self.own.right - self.own.trades @ v[: self.width] - self.own.own @ v[self.width : self.first_kink]
+            if np.isfinite(slack).all():
+                before, self.cuts.balance = self.cuts.balance, balance(self.own, slack)
+                again = self._clarabel(quadratic, cones)
+                if again[0] == "Solved":
+                    status, v, z = again
+                else:
+                    self.cuts.balance = before
+        if status == "PrimalInfeasible":
+            return "infeasible"
+        if status == "DualInfeasible" or not (np.isfinite(v).all() and np.isfinite(z).all()):
+            return "failed"
+        start = 0 if self.own is None else len(self.own.right)
+        y = None if self.own is None else z[:start]
+        at = start + len(self.b)
+        socs = {}
+        for row in cones:
+            assert row.square is not None
+            count = 1 + len(row.square[1])
+            socs[row.place] = z[at : at + count]
+            at += count
+        return self._proof(v, z[start : start + len(self.b)], socs, y)
+
+    def _clarabel(self, quadratic: Sequence[int], cones: Sequence[Row]) -> tuple[str, np.ndarray, np.ndarray]:
+        """Its status, variables, and duals of own rows, inequalities and squares in turn."""
         import clarabel
 
         P = sp.csc_array((self.total, self.total))
@@ -233,13 +264,18 @@ class CutModel:
             P = P + 2.0 * weight * (wide.T @ wide)
             c += 2.0 * weight * (wide.T @ offset)
         blocks, rights, kinds = [], [], []
+        turn = self.cuts.balance
         if self.own is not None:
-            gap = self.total - self.width - self.own.own.shape[1]
-            blocks.append(sp.hstack([self.own.trades, self.own.own, sp.csc_array((len(self.own.right), gap))]))
-            rights.append(self.own.right - self.inwards * self.own.inwards())
+            wide = sp.hstack(
+                [self.own.trades, self.own.own, sp.csc_array((len(self.own.right), self.total - self.first_kink))]
+            )
+            right = self.own.right - self.inwards * self.own.inwards()
+            blocks.append(wide if turn is None else turn @ wide)
+            rights.append(right if turn is None else turn @ right)
             kinds += [_cone(kind, rows, parameter) for kind, rows, parameter in self.own.cones]
-        blocks.append(self.A)
-        rights.append(self.b)
+        even = 1.0 / np.maximum(1.0, np.abs(self.b))
+        blocks.append(sp.diags_array(even) @ self.A)
+        rights.append(even * self.b)
         kinds.append(clarabel.NonnegativeConeT(len(self.b)))
         for row in cones:
             assert row.square is not None
@@ -268,20 +304,11 @@ class CutModel:
             settings,
         ).solve()
         v, z = np.array(answer.x), np.array(answer.z) * unit
-        if str(answer.status) == "PrimalInfeasible":
-            return "infeasible"
-        if str(answer.status) == "DualInfeasible" or not (np.isfinite(v).all() and np.isfinite(z).all()):
-            return "failed"
         start = 0 if self.own is None else len(self.own.right)
-        y = None if self.own is None else z[:start]
-        at = start + len(self.b)
-        socs = {}
-        for row in cones:
-            assert row.square is not None
-            count = 1 + len(row.square[1])
-            socs[row.place] = z[at : at + count]
-            at += count
-        return self._proof(v, z[start : start + len(self.b)], socs, y)
+        if turn is not None:
+            z[:start] = turn.T @ z[:start]
+        z[start : start + len(self.b)] *= even
+        return str(answer.status), v, z
 
     def _proof(
         self, v: np.ndarray, duals: np.ndarray, socs: Mapping[tuple[int, int], np.ndarray], y: np.ndarray | None

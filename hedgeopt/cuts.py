@@ -37,6 +37,8 @@ class Cuts:
         self.terms: list[list[Separable]] = [[] for _ in program.objective_terms]
         self.squares = [getattr(bound, "square", None) for _, _, bound in program.objective_terms]
         self.rows: dict[tuple[int, int], Row] = {}
+        self.balance: Any = None
+        """(R, R) map of the user's own slacks onto slacks of one size, once a solve needed it (:mod:`hedgeopt.balance`)."""
 
     def add(self, x: np.ndarray, tails: Mapping[int, np.ndarray] | None = None) -> None:
         """Cuts at trades x; with ``tails`` those of the last solve, whose duals weigh scenarios, else the worst alone."""

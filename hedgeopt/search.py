@@ -40,6 +40,30 @@ class Deadline:
         return max(0.5 * self.left(), 0.1)
 
 
+@dataclass
+class _Inwards:
+    """How far the user's own cones are drawn in, in the unit of their slacks: as little as keeps trades within them.
+
+    A step that was enough is made smaller towards those that were not: what it costs has nothing to do with what it mends,
+    where cones are many or their slacks small.
+    """
+
+    step: float = 0.0
+    short: float = 0.0
+    enough: float = np.inf
+
+    def learn(self, excess: float) -> None:
+        """The next step, from the relative ``excess`` (0: none) that the last one left."""
+        if 0 < excess <= _SMALL:
+            self.short = max(self.short, self.step)
+            self.step = 2.0 * self.step + 2.0 * excess
+        elif excess == 0 and self.step:
+            self.enough = self.step
+            self.step /= 10.0
+        if self.short < self.enough < np.inf:
+            self.step = (self.short * self.enough) ** 0.5 if self.short else 0.1 * self.enough
+
+
 @dataclass(frozen=True)
 class Found:
     """Trades and a bound; ``status`` is "found", "infeasible" (proven by cuts) or "nothing".
@@ -97,19 +121,19 @@ def by_cuts(
     cuts.add(start, tails)
     bound, best, best_value = -np.inf, start, np.inf
     tighten: dict[tuple[int, int], float] = {}
-    inwards, proof = 0.0, None
+    inwards, proof = _Inwards(), None
     best_proof: Proof | None = None
     idle = 0
     if not any(_excesses(program, e, start)):
         best_value = program.objective_value(e, start)
     for rounds in range(1, _ROUNDS + 1):
-        found = cuts.solve(tighten, inwards)
+        found = cuts.solve(tighten, inwards.step)
         if isinstance(found, str):
-            if not tighten and not inwards:
+            if not tighten and not inwards.step:
                 if found == "infeasible" and not np.isfinite(best_value) and _proves_nothing_feasible(program, e, cuts):
                     return Found("infeasible", start, -np.inf, rounds)
                 break
-            tighten, inwards = {}, 0.0  # tightened too far
+            tighten, inwards = {}, _Inwards()  # tightened too far
             idle += 1
             if idle > 3:
                 break
@@ -136,8 +160,7 @@ def by_cuts(
         for place, (amount, relative) in over.items():
             if relative <= _SMALL:
                 tighten[place] = 1.5 * tighten.get(place, 0.0) + 1.05 * amount
-        if 0 < own_over <= _SMALL:
-            inwards = 2.0 * inwards + 2.0 * own_over
+        inwards.learn(own_over)
         idle = 0 if improved or cuts.count > before else idle + 1
         if idle > 3:
             break

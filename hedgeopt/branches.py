@@ -196,7 +196,7 @@ class _Search:
         if not certificate.valid:
             raise CertificateError(
                 f"the best of {self.solves} choices of links may be {certificate.gap:.2e} (relative) from optimal; "
-                "try fewer links, or a larger tolerance"
+                "try fewer links" + (f", or a tolerance of {2.0 * certificate.gap:.1e}" if certificate.gap < 0.05 else "")
             )
         off = frozenset(self.best_shut)
         if self.program.off != off:

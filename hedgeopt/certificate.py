@@ -27,9 +27,11 @@ from hedgeopt.models.margin.term import Margin
 from hedgeopt.plain_limits import plain_margin, plain_sides
 from hedgeopt.program import Box, Program
 
-__all__ = ["FEASIBILITY", "Certificate", "allowance", "certify", "gap_unit", "lower_bound", "relative_violation"]
+__all__ = ["BY_RULE", "FEASIBILITY", "Certificate", "allowance", "certify", "gap_unit", "lower_bound", "relative_violation"]
 
 FEASIBILITY = 1e-9
+BY_RULE = "(by the venue's rule)"
+"""How a limit is called that the venue's plain rule alone finds broken."""
 _ROUNDING = 8.0 * float(np.finfo(float).eps)
 """Share of what is summed that a sum of doubles may be off by. Trades themselves are rounded to half an eps each, products
 to another half, and blocked sums of N of them to a few eps (pairwise: log2(N) / 2): no x meets a zero band more exactly.
@@ -117,7 +119,7 @@ def certify(
     if worst <= FEASIBILITY:  # the plain rules cost more time, and an answer that breaks its encoding is refused anyway
         for plain in plain_sides(program.policy, e, x):
             if plain.excess > max(worst, FEASIBILITY):
-                worst_name, worst = f"{plain.side.name} (by the venue's rule)", plain.excess
+                worst_name, worst = f"{plain.side.name} {BY_RULE}", plain.excess
     objective = _plain_objective(program, e, x)
     bound = max(lower_bound(program, e, box, x, tails), proven)
     gap = (objective - bound) / gap_unit(program, objective)

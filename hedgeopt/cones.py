@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hedgeopt.models.term import TradeVariables
 
-__all__ = ["OwnRows", "canonical", "check_own", "own_excess", "own_sizes", "repaired"]
+__all__ = ["OwnRows", "canonical", "check_own", "excess_of", "own_excess", "own_sizes", "repaired"]
 
 _FAR = 1e3
 """Variables of the user's own are taken to stay within so many times their size at the solution."""
@@ -182,10 +182,10 @@ def own_excess(added: Sequence[cp.Constraint], trades: TradeVariables, net: np.n
         mine = {trades.buy.id, trades.sell.id}
         found = []
         for number, constraint in enumerate(added, 1):
-            excess = _excess(constraint)
+            excess = excess_of(constraint)
             if not excess <= _HOLDS and any(v.id not in mine for v in constraint.variables()):
                 _suit(added, mine)
-                excess = _excess(constraint)
+                excess = excess_of(constraint)
             found.append((f"added constraint {number} ({_short(constraint)})", excess))
         return found
     finally:
@@ -193,7 +193,7 @@ def own_excess(added: Sequence[cp.Constraint], trades: TradeVariables, net: np.n
             variable.save_value(value)
 
 
-def _excess(constraint: cp.Constraint) -> float:
+def excess_of(constraint: cp.Constraint) -> float:
     """The violation over the size of what is compared; infinite where it has no value."""
     try:
         violation = float(np.max(constraint.violation(), initial=0.0))

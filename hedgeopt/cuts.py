@@ -23,7 +23,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 from hedgeopt.program import Box, Program
 
-__all__ = ["Cuts"]
+__all__ = ["Cuts", "each"]
 
 _SECONDS = 30.0
 _SAME = 1e-13
@@ -65,7 +65,7 @@ class Cuts:
                 near = side.violation > -0.05 * max(abs(side.limit), abs(side.value)) or side.dual > 0
                 if near or (number, k) in self.rows:
                     chosen.append(k)
-            for k, cut in zip(chosen, _each(limit, chosen, e, x, tails), strict=True):
+            for k, cut in zip(chosen, each(limit, chosen, e, x, tails), strict=True):
                 _append(self.rows.setdefault((number, k), Row((number, k), [])).cuts, cut)
 
     @property
@@ -105,7 +105,7 @@ def _same(a: Separable, b: Separable) -> bool:
     return True
 
 
-def _each(
+def each(
     limit: Any, chosen: Sequence[int], e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]
 ) -> Iterator[Separable]:
     """The cut of each chosen inequality alone: the limit's own, with that dual one and the others nought."""

@@ -32,12 +32,19 @@ CUTS = "CUTS"
 
 @dataclass(frozen=True)
 class Attempt:
-    """One solver's try: ``status`` says whether it was accepted or why not; ``gap`` as certified, NaN without a point."""
+    """One solver's try: ``status`` says whether it was accepted or why not; ``gap`` as certified, NaN without a point.
+
+    ``broken`` is the limit that its point breaks most, ``at_once`` as in :class:`~hedgeopt.solution.Solution`;
+    ``contradicts`` says that its point is better than the bound.
+    """
 
     solver: str
     status: str
     gap: float = float("nan")
     feasible: bool = False
+    broken: str = ""
+    at_once: str = ""
+    contradicts: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -13,6 +13,7 @@ from hedgeopt.cones import canonical, own_excess
 from hedgeopt.cut_model import Proof
 from hedgeopt.cuts import Cuts
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.polish import onto_limits
 from hedgeopt.program import Box, Program
 from hedgeopt.solution import Multipliers
 
@@ -143,6 +144,10 @@ def by_cuts(
         if found.bound > bound:
             bound, best_proof = found.bound, found
         over, own_over = _excesses(program, e, found.x)
+        if over and not own_over and max(relative for _, relative in over.values()) <= _SMALL:
+            moved = onto_limits(program, e, box, found.x)
+            if not any(_excesses(program, e, moved)):
+                found, over = replace(found, x=moved), {}
         if not over and not own_over:
             value = program.objective_value(e, found.x)
         elif np.isfinite(best_value):

@@ -88,6 +88,8 @@ class Solution:
         Multipliers beside the sides' shadow prices that prove a better bound.
     leaves
         With links: choices that together are all there are, each with its proof.
+    at_once
+        In words, the constraint of the user's own that the solver met by buying and selling one instrument at once, if any.
     """
 
     trades: np.ndarray
@@ -99,3 +101,4 @@ class Solution:
     tails: Mapping[int, np.ndarray] = field(default_factory=dict)
     proofs: tuple[Multipliers, ...] = ()
     leaves: tuple[Leaf, ...] = ()
+    at_once: str = ""

@@ -9,6 +9,7 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
+from hedgeopt.at_once import met_at_once
 from hedgeopt.book import Book
 from hedgeopt.branches import best_branch
 from hedgeopt.certificate import Certificate, allowance, certify
@@ -24,7 +25,7 @@ from hedgeopt.outside import due
 from hedgeopt.policy import Policy
 from hedgeopt.program import Box, Program, trade_box
 from hedgeopt.proposal import Proposal, assemble
-from hedgeopt.refusal import refusal, why
+from hedgeopt.refusal import contradicts, refusal, why
 from hedgeopt.search import Deadline, by_cuts, prove
 from hedgeopt.solution import Multipliers, Progress, Solution, Stages
 
@@ -81,7 +82,15 @@ def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages, dead
                 order = [CUTS]
         certificate = solution.certificate
         attempts.append(
-            Attempt(solver, "certified" if certificate.valid else why(certificate), certificate.gap, certificate.feasible)
+            Attempt(
+                solver,
+                "certified" if certificate.valid else why(certificate),
+                certificate.gap,
+                certificate.feasible,
+                "" if certificate.feasible else certificate.worst_limit,
+                solution.at_once,
+                contradicts(certificate),
+            )
         )
         if certificate.valid:
             return replace(solution, statistics={**solution.statistics, "attempts": [a.to_dict() for a in attempts]})
@@ -89,7 +98,7 @@ def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages, dead
             tails = {id(record.atom): record.weights for record in solution.statistics.get("tails", ())}
             start = _Start(solution.trades, tails)
             order.insert(0, CUTS)
-    raise CertificateError(refusal(attempts, deadline))
+    raise CertificateError(refusal(attempts, deadline, chosen=program.policy.solver))
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,7 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
                     raise
                 break  # tightened too far: what was found before stays
         with stages("certify"):
-            x = program.x()
+            x, at_once = program.x(), met_at_once(program, e)
             tails = {id(record.atom): record.weights for record in statistics.get("tails", ())}
             certificate, sides = certify(program, e, box, x, tails)
             proven, proofs = -np.inf, tuple[Multipliers, ...]()
@@ -190,7 +199,7 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
         return spare
     with stages("certify"):
         x, certificate, sides = _without_dust(program, e, box, x, certificate, sides, tails, proven)
-    return Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, tails, proofs)
+    return Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, tails, proofs, at_once=at_once)
 
 
 def _retighten(tighten: dict[str, float], sides: Sequence[Side], over: Mapping[str, float]) -> bool:

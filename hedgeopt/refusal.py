@@ -20,13 +20,25 @@ _MOST = 0.1
 """What a policy's tolerance must be below."""
 
 
-def refusal(attempts: Sequence[Attempt], deadline: Deadline, *, chosen: str = "auto") -> str:
-    """Why nothing was certified, and what would help; ``chosen`` is the policy's solver."""
+def refusal(attempts: Sequence[Attempt], deadline: Deadline, *, chosen: str = "auto", bracketed: Sequence[str] = ()) -> str:
+    """Why nothing was certified, and what would help.
+
+    ``chosen`` is the policy's solver, ``bracketed`` are accounts whose initial margin jumps at brackets of leverage.
+    """
     tried = "; ".join(f"{attempt.solver}: {attempt.status}" for attempt in attempts)
-    helps = [help_ for help_ in (_of_attempts(attempts), _of_time(deadline), _of_solver(chosen)) if help_]
+    first = _of_brackets(bracketed) if bracketed else _of_attempts(attempts)
+    helps = [help_ for help_ in (first, _of_time(deadline), _of_solver(chosen)) if help_]
     if not helps:
         helps = ["weights or limits many orders of magnitude apart are what solvers fail on: look for such"]
     return f"no solver gave an answer that could be certified ({tried or 'none was begun'}); {'; '.join(helps)}"
+
+
+def _of_brackets(accounts: Sequence[str]) -> str:
+    """The one thing that helps where margin is not convex, whatever else was tried."""
+    return (
+        f"initial margin of {', '.join(accounts)} jumps at brackets of leverage within the trade limits, and the best of "
+        'them is not proven: name the leverage in the book (such as margin = "binance:20")'
+    )
 
 
 def _of_attempts(attempts: Sequence[Attempt]) -> str:

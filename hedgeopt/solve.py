@@ -64,6 +64,7 @@ def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages, dead
     order = [*solver_order(program.problem, program.policy.solver)]
     auto = program.policy.solver == "auto"
     start: _Start | None = None
+    unproven: Solution | None = None
     while order and deadline.left() > 0:
         solver = order.pop(0)
         with stages("build"):
@@ -94,11 +95,13 @@ def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages, dead
         )
         if certificate.valid:
             return replace(solution, statistics={**solution.statistics, "attempts": [a.to_dict() for a in attempts]})
+        unproven = solution
         if auto and start is None and solver != CUTS:
             tails = {id(record.atom): record.weights for record in solution.statistics.get("tails", ())}
             start = _Start(solution.trades, tails)
             order.insert(0, CUTS)
-    raise CertificateError(refusal(attempts, deadline, chosen=program.policy.solver))
+    message = refusal(attempts, deadline, chosen=program.policy.solver, bracketed=program.bracketed(e))
+    raise CertificateError(message, unproven)
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,9 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
     """
     tighten: dict[str, float] = {}
     spare: Solution | None = None
+    bracketed = bool(program.bracketed(e))
+    whole = box  # what is proven is proven for all of it, also where margin by brackets made the program stay inside
+    known, known_by = -np.inf, tuple[Multipliers, ...]()  # bounds of earlier solves hold as well
     anchors = 0
     for attempt in range(_RESTORATIONS + _REFINEMENTS + 1):
         with stages("solve"):
@@ -169,16 +175,21 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
         with stages("certify"):
             x, at_once = program.x(), met_at_once(program, e)
             tails = {id(record.atom): record.weights for record in statistics.get("tails", ())}
-            certificate, sides = certify(program, e, box, x, tails)
+            certificate, sides = certify(program, e, whole, x, tails)
             proven, proofs = -np.inf, tuple[Multipliers, ...]()
             if not certificate.optimal or program.added:
-                proven, found = prove(program, e, box, x, tails, deadline)
-                certificate, sides = certify(program, e, box, x, tails, proven)
+                proven, found = prove(program, e, whole, x, tails, deadline)
+                certificate, sides = certify(program, e, whole, x, tails, proven)
                 proofs = () if found is None else (found,)
+            if bracketed and certificate.lower_bound < known:
+                proven, proofs = known, (*proofs, *known_by)
+                certificate, sides = certify(program, e, whole, x, tails, proven)
+            elif bracketed:
+                known, known_by = certificate.lower_bound, (*proofs, Multipliers.of(sides, tails))
         over = {side.name: side.violation for side in sides if side.violation > allowance(side, _HOLDS)}
         done = not over and certificate.optimal
         if certificate.valid:  # holds to rounding: kept in case that more exact is not to be had
-            spare = Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, tails, proofs)
+            spare = Solution(x, certificate, tuple(sides), whole, whole.binding(x), statistics, tails, proofs)
         if attempt == _RESTORATIONS + _REFINEMENTS or deadline.left() <= 0:
             break
         moved = False
@@ -186,7 +197,8 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
             anchors, moved = anchors + 1, program.anchor(e, x)
         if done and not moved:
             break
-        if not moved and (certificate.worst_violation > _HOPELESS or certificate.gap > 100 * _HOPELESS):
+        early = bracketed and not anchors  # to be made exact yet
+        if not (moved or early) and (certificate.worst_violation > _HOPELESS or certificate.gap > 100 * _HOPELESS):
             break  # no rounding: another way is quicker than another try
         sharper = program.refine(e, x) or moved
         if not _retighten(tighten, sides, over) and not sharper:
@@ -198,8 +210,8 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
         program.place(spare.trades)
         return spare
     with stages("certify"):
-        x, certificate, sides = _without_dust(program, e, box, x, certificate, sides, tails, proven)
-    return Solution(x, certificate, tuple(sides), box, box.binding(x), statistics, tails, proofs, at_once=at_once)
+        x, certificate, sides = _without_dust(program, e, whole, x, certificate, sides, tails, proven)
+    return Solution(x, certificate, tuple(sides), whole, whole.binding(x), statistics, tails, proofs, at_once=at_once)
 
 
 def _retighten(tighten: dict[str, float], sides: Sequence[Side], over: Mapping[str, float]) -> bool:

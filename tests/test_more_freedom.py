@@ -48,13 +48,16 @@ LINK = {"source": "bn", "target": "hl", "asset": "USDC", "cost_rate": 1e-4}
 def two(cash: float, short: float, *links: dict[str, Any]) -> ho.Book:
     """Binance with ``cash``, and a short on Hyperliquid that may want some of it."""
     return ho.Book(
-        accounts=[account("bn", "binance", cash), account("hl", "hyperliquid", 50_000.0, [("BTC-hyperliquid", -short)])],
+        accounts=[
+            account("bn", "binance", cash, margin="binance:20"),
+            account("hl", "hyperliquid", 50_000.0, [("BTC-hyperliquid", -short)]),
+        ],
         links=list(links),
     )
 
 
 def test_a_link_that_nothing_uses_caps_no_trade(venues_market: ho.Market) -> None:
-    """With 10,000 USD Binance lets go of nothing once 312 BTC are bought there; but nothing asks for it."""
+    """With 10,000 USD Binance lets go of nothing once 2.5 BTC are bought there; but nothing asks for it."""
     rules = wants_long(300.0)
     without = rules.propose(two(10_000.0, 0.0), venues_market)
     linked = rules.propose(two(10_000.0, 0.0, LINK), venues_market)
@@ -105,7 +108,7 @@ def desks(draw: st.DrawFn) -> dict[str, Any]:
     pairs = [(a, b) for a, _ in names for b, _ in names if a != b]
     links = draw(st.lists(st.sampled_from(pairs), min_size=1, max_size=4, unique=True))
     accounts = [
-        account("bn", "binance", cash[0], [("BTC-binance", float(coins[0]))]),
+        account("bn", "binance", cash[0], [("BTC-binance", float(coins[0]))], margin="binance:20"),
         account("hl", "hyperliquid", cash[1], [("BTC-hyperliquid", float(coins[1]))]),
         account("db", "deribit", cash[2], [("BTC-PERPETUAL", 8e4 * coins[2])]),
     ]

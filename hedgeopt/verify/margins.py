@@ -222,8 +222,9 @@ def _brackets(
     """
     unit, coin = abs(float(state.notional[row])), state.underlying[row]
     most = unit * max(abs(held + lower), abs(held + upper))
-    ends = [0.0, *(end for end in model.allowed(coin).up_to if end < most), most]
-    points = [(end, end / model.chosen(coin, end)) for end in ends]
+    inside = (1.0 - 1e-12) * most  # what lies beyond a bracket by rounding alone is not beyond it
+    ends, last = [0.0, *(end for end in model.allowed(coin).up_to if end < inside), most], model.chosen(coin, inside)
+    points = [(end, end / max(model.chosen(coin, end), last)) for end in ends]
     lines, at = [(0.0, 0.0)], 0
     while at < len(points) - 1:  # the flattest step leads along the hull
         (n0, v0), rest = points[at], points[at + 1 :]

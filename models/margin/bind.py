@@ -53,6 +53,7 @@ class BoundEncoding:
         self.constraints: list[cp.Constraint] = []
         self._at: np.ndarray | None = None
         self._reach: np.ndarray | None = None
+        self._whole: tuple[np.ndarray, np.ndarray] | None = None
         self._seen: weakref.ref[Exposures] | None = None
         self._found: tuple[Encoding, Encoding] | None = None
         self._locate(e)
@@ -76,7 +77,7 @@ class BoundEncoding:
     def _encoding(self, e: Exposures) -> Encoding:
         """The encoding that is exact at the anchor: the positions held until a solution moves it."""
         if self._seen is None or self._seen() is not e:  # another moment: what the last one ended with says nothing here
-            self._seen, self._at, self._found, self._reach = weakref.ref(e), None, None, None
+            self._seen, self._at, self._found, self._reach, self._whole = weakref.ref(e), None, None, None, None
         base = self._base(e)
         if not base.anchored:
             return base
@@ -104,8 +105,21 @@ class BoundEncoding:
         return account_collateral(e, self.account, x) if reads else e.collateral[self.account]
 
     def forget(self) -> None:
-        """Back to the anchor of the start."""
-        self._at, self._found = None, None
+        """Back to the anchor of the start; the next trade limits are those that bounds hold for."""
+        self._at, self._found, self._whole = None, None, None
+
+    def _sizes(self) -> tuple[np.ndarray, np.ndarray]:
+        """(R,) smallest and largest size of each position within all trade limits since the start; any, before the first."""
+        rows = len(self._mine)
+        return (np.zeros(rows), np.full(rows, np.inf)) if self._whole is None else self._whole
+
+    def jumps(self, e: Exposures) -> bool:
+        """Whether the rule jumps somewhere within the trade limits, so that bounds rest on its hull."""
+        base = self._base(e)
+        if base.hull is None:
+            return False
+        slopes, _ = base.hull(*self._sizes())
+        return bool((slopes != slopes[:, :1]).any())
 
     def domain(self, e: Exposures) -> np.ndarray:
         """(N,) size of each candidate's position up to which the encoding holds; infinite for what it does not bound."""
@@ -165,8 +179,13 @@ class BoundEncoding:
         held, at = e.rows.quantity[self._mine], self._in_rows
         self._encoding(e)  # another moment forgets what was known of the last
         reach, most = np.abs(held), e.margins.largest(self.account, e.rows.quantity, e.candidate)[self._mine]
+        least = reach.copy()
         reach[at] += scale[self._candidates]
+        least[at] = np.maximum(least[at] - scale[self._candidates], 0.0)
         self._reach, self._found = np.minimum(reach, np.maximum(most, np.abs(held))), None
+        if self._whole is None:
+            self._whole = least, self._reach
+        self._whole = np.minimum(self._whole[0], least), np.maximum(self._whole[1], self._reach)
         encoding = self._encoding(e)
         rest = held.copy()
         rest[at] = 0.0
@@ -246,6 +265,8 @@ class BoundEncoding:
         rest[at] = 0.0
         h, z = held[at], held[at] + x[chosen]
         slopes, drops = encoding.slopes[at], encoding.deductions[at]
+        if encoding.hull is not None:
+            slopes, drops = (part[at] for part in encoding.hull(*self._sizes()))
         steps = np.diff(slopes, axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             nodes = np.where(steps > 0, np.diff(drops, axis=1) / np.where(steps > 0, steps, 1.0), 0.0)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-__all__ = ["Anchor", "Block", "Cap", "Encoding", "Group", "Ramp"]
+__all__ = ["Anchor", "Block", "Cap", "Encoding", "Group", "Hull", "Ramp"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +150,9 @@ class Cap:
 Anchor = Callable[[np.ndarray, "np.ndarray | None"], "Encoding"]
 """Positions (R,), and the largest size that each can have (R,) or None, to the encoding that is exact there."""
 
+Hull = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Smallest and largest size (R,) of each position to slopes and deductions (R, L)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
@@ -169,6 +172,9 @@ class Encoding:
         Called by :meth:`at`, beside the anchors of blocks and ramps.
     largest : (R,) or None
         Units of either sign up to which the encoding is nowhere below the rule; None: everywhere.
+    hull
+        From the smallest and the largest size (R,) of each position to slopes and deductions (R, L) of tiers that are
+        nowhere above the rule between them: what a lower bound rests on. None: the encoding's own are nowhere above it.
     """
 
     slopes: np.ndarray
@@ -182,6 +188,7 @@ class Encoding:
     ramps: tuple[Ramp, ...] = field(default=())
     anchor: Anchor | None = field(default=None)
     largest: np.ndarray | None = field(default=None)
+    hull: Hull | None = field(default=None)
 
     @classmethod
     def zero(cls, rows: int, assets: int) -> Encoding:
@@ -232,7 +239,13 @@ class Encoding:
 
     def scaled(self, factor: float) -> Encoding:
         """The encoding times ``factor`` > 0; caps stay."""
-        anchor = self.anchor
+        anchor, hull = self.anchor, self.hull
+
+        def scaled_hull(smallest: np.ndarray, largest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            assert hull is not None
+            slopes, deductions = hull(smallest, largest)
+            return slopes * factor, deductions * factor
+
         return Encoding(
             self.slopes * factor,
             self.deductions * factor,
@@ -245,6 +258,7 @@ class Encoding:
             tuple(ramp.scaled(factor) for ramp in self.ramps),
             None if anchor is None else lambda quantity, reach: anchor(quantity, reach).scaled(factor),
             self.largest,
+            None if hull is None else scaled_hull,
         )
 
     def with_blocks(self, *blocks: Block) -> Encoding:

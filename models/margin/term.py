@@ -95,6 +95,9 @@ class _BoundMargin:
         for bound in self._bound:
             bound.forget()
 
+    def jumping(self, e: Exposures) -> set[int]:
+        return {bound.account for bound in self._bound if bound.jumps(e)}
+
     def domain(self, e: Exposures) -> np.ndarray:
         return np.min([bound.domain(e) for bound in self._bound], axis=0)
 

@@ -17,6 +17,9 @@ from hedgeopt.models.margin.tiers import Tiers, encode_tiers
 
 __all__ = ["Leveraged", "Tiered"]
 
+_INSIDE = 1.0 - 1e-12
+"""Share of a bracket's end that positions in units keep to: beyond it by rounding alone they would count in the next."""
+
 
 class Tiered:
     """Cross margin where every perpetual or future needs its own share of notional and nothing offsets."""
@@ -153,8 +156,53 @@ class Leveraged(Tiered):
             unit = float(state.notional[row])
             leverage = self.chosen(state.underlying[row], unit * float(size[row]))
             slopes[row] = unit / leverage
-            largest[row] = max(self.allowed(state.underlying[row]).largest_notional(leverage) / unit, float(size[row]))
-        return replace(Encoding.zero(len(state), len(state.assets)), slopes=slopes, largest=largest)
+            end = self.allowed(state.underlying[row]).largest_notional(leverage)
+            largest[row] = max(_INSIDE * end / unit, float(size[row]))
+        zero = Encoding.zero(len(state), len(state.assets))
+
+        def hull(smallest: np.ndarray, largest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return self._hull(state, smallest, largest)
+
+        return replace(zero, slopes=slopes, largest=largest, hull=hull)
+
+    def _hull(self, state: State, smallest: np.ndarray, largest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Slopes and deductions (R, L) of the convex hull of the rule, which jumps where the allowed leverage falls.
+
+        For positions of sizes between ``smallest`` and ``largest`` (R,), in units; exact where all of them count at the same
+        leverage. Else its corners are the largest notionals of each leverage and the largest size.
+        """
+        found = []
+        for row in range(len(state)):
+            lines = [(0.0, 0.0)]
+            if state.linear[row]:
+                unit = float(state.notional[row])
+                least, most = unit * float(smallest[row]), unit * float(largest[row])
+                rates = self._hull_of(state.underlying[row], least, most)
+                lines = [(unit * slope, drop) for slope, drop in rates]
+            found.append(lines)
+        width = max((len(lines) for lines in found), default=1)
+        padded = np.array([[*lines, *[lines[-1]] * (width - len(lines))] for lines in found]).reshape(-1, width, 2)
+        return padded[:, :, 0], padded[:, :, 1]
+
+    def _hull_of(self, coin: str, least: float, most: float) -> list[tuple[float, float]]:
+        """Lines ``slope N - deduction`` below ``N / leverage of N`` for notionals of ``least`` to ``most`` (USD, or inf)."""
+        first, last = self.chosen(coin, least), self.chosen(coin, max(least, _INSIDE * most))
+        lines = [(1.0 / first, 0.0)]
+        if last == first:
+            return lines
+        inside = [end for end in self.allowed(coin).up_to if least <= end < _INSIDE * most and np.isfinite(end)]
+        ends = [end for end in inside if self.chosen(coin, end) != first]
+        ends = [max(end for end in inside if self.chosen(coin, end) == first), *ends, *([most] if np.isfinite(most) else [])]
+        values, at = [end / max(self.chosen(coin, end), last) for end in ends], 0
+        while at < len(ends):  # the flattest step leads along the hull
+            slopes = [(values[k] - values[at]) / (ends[k] - ends[at]) for k in range(at + 1, len(ends))]
+            slopes += [] if np.isfinite(most) else [1.0 / last]
+            if not slopes:
+                break
+            best = int(np.argmin(slopes))
+            lines.append((slopes[best], max(slopes[best] * ends[at] - values[at], 0.0)))
+            at += 1 + best
+        return lines
 
     def largest(self, state: State, quantity: np.ndarray, rows: Iterable[int]) -> np.ndarray:
         """(R,) units that a position may reach of either sign; infinite where no leverage is chosen.
@@ -167,5 +215,5 @@ class Leveraged(Tiered):
                 self.tiers(state, row, "maintenance")
                 held = float(state.notional[row] * quantity[row])
                 bound = self.largest_notional(state.underlying[row], held)
-                found[row] = max(bound / float(state.notional[row]), abs(float(quantity[row])))
+                found[row] = max(_INSIDE * bound / float(state.notional[row]), abs(float(quantity[row])))
         return found

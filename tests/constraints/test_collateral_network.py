@@ -151,7 +151,7 @@ def test_a_withdrawal_never_leaves_its_source_short(venues_market: ho.Market) ->
     book = ho.Book(
         accounts=[
             account("hl", "hyperliquid", 50_000.0, [("BTC-hyperliquid", -100.0)]),
-            account("bn", "binance", 100_000.0, [("BTC-binance", 10.0)]),
+            account("bn", "binance", 100_000.0, [("BTC-binance", 10.0)], margin="binance:75"),
         ],
         links=[{"source": "bn", "target": "hl", "asset": "USDC"}],
     )
@@ -160,7 +160,7 @@ def test_a_withdrawal_never_leaves_its_source_short(venues_market: ho.Market) ->
     e = answer.exposures
     left = 100_000 - moved(answer).get("bn to hl USDC", 0.0)
     held = 10.0 + sum(answer.x[i] for i in range(e.n_candidates) if e.rows.instruments[e.candidate[i]].name == "BTC-binance")
-    need = 800_000 / 75  # no leverage is chosen: the most that 800,000 of notional allows
+    need = 800_000 / 75
     assert held == pytest.approx(10.0, abs=1e-6)
     assert left == pytest.approx(need, abs=1.0)
 

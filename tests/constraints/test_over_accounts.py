@@ -73,11 +73,11 @@ def test_accounts_share_one_limit(market: ho.Market, name: str, accounts: int) -
 
 
 def test_opposite_trades_in_two_accounts_do_not_net(market: ho.Market) -> None:
-    """One account is long too much and one short too much: each must close 15, which is 30 and not 0."""
+    """One account is long too much and one short too much: each must close 25, which is 50 and not 0."""
     book = ho.Book(
         accounts=[
-            account("l", "binance", 2e5, [("BTC-binance", 30.0)]),
-            account("s", "binance", 2e5, [("BTC-binance", -30.0)]),
+            account("l", "binance", 2e5, [("BTC-binance", 30.0)], margin="binance:20"),
+            account("s", "binance", 2e5, [("BTC-binance", -30.0)], margin="binance:20"),
         ]
     )
     rules = [ho.MarginUtilisation(limit=0.1), ho.OrderLimit(quantity=1e4)]

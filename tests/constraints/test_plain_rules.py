@@ -135,14 +135,14 @@ def test_an_encoding_without_its_blocks_is_refused(
 def test_half_an_encoding_in_the_objective_is_refused(
     book_of: Callable[[str], ho.Book], venues_market: ho.Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rules = policy(minimize=ho.TransactionCost() + 10_000.0 * ho.Margin("binance", account="tested"))
-    e = expose(book_of("binance"), venues_market, rules)
+    rules = policy(minimize=ho.TransactionCost() + 2_000.0 * ho.Margin("binance", account="tested"))
+    e = expose(book_of("binance:20"), venues_market, rules)
     assert solve_program(Program(rules, e), e).certificate.valid
     whole = Encoding.__call__
     kind = type(e.margins.models[0])
     encode = kind.encode
     for factor in (0.5, 2.0):
-        e = expose(book_of("binance"), venues_market, rules)
+        e = expose(book_of("binance:20"), venues_market, rules)
         monkeypatch.setattr(kind, "encode", lambda self, *args, f=factor: encode(self, *args).scaled(f))
         with pytest.raises(CertificateError):
             solve_program(Program(rules, e), e)

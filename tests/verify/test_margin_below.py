@@ -65,8 +65,8 @@ def test_lines_below_brackets_are_below_the_rule(margin: str, held: float) -> No
         assert below(empty) == pytest.approx(0.0, abs=1e-4)
 
 
-def test_an_optimum_inside_one_choice_of_brackets_says_so_and_is_not_proven() -> None:
-    """At 10 % of equity the program ends at 2,437 USD in brackets that it can't leave.
+def test_an_optimum_inside_one_choice_of_brackets_is_not_certified() -> None:
+    """At 10 % of equity the program used to end at 2,437 USD, certified, in brackets that it can't leave.
 
     3m USD of both, each the end of its bracket, cost some 1,530.
     """
@@ -78,23 +78,40 @@ def test_an_optimum_inside_one_choice_of_brackets_says_so_and_is_not_proven() ->
     better = np.sign(held) * 3e6 * (1.0 - 2e-4) / unit - held
     a = account(e, 0)
     assert asked(e, a, "initial", better) <= 0.1 * a.equity(better)
-    cost = float(np.sum(np.where(better > 0, e.cost_buy * better, -e.cost_sell * better)))
-    proposal = cheap.propose(one.book, one.market)
-    assert proposal.certificate.objective > 1.3 * cost
-    for notes in (proposal.certificate.notes, proposal.notes):
-        assert any(note.startswith("not proven over all brackets of leverage: a names none") for note in notes)
-    verdict = one.verdict(one.told(), e)
-    assert verdict.exit_code == 4
-    assert verdict.lower_bound <= cost
+    with pytest.raises(ho.CertificateError, match='name the leverage in the book \\(such as margin = "binance:20"\\)'):
+        cheap.propose(one.book, one.market)
     chosen = world("binance:20", "binance", 0.3)
     assert chosen.verdict(chosen.told()).valid
-    assert not any("brackets" in note for note in chosen.policy.propose(chosen.book, chosen.market).certificate.notes)
 
 
 def test_without_a_bracket_that_matters_it_is_certified_and_proven() -> None:
     one = world("binance", "binance", 0.5)
     verdict = one.verdict(one.told())
     assert verdict.valid, verdict
+
+
+@pytest.mark.parametrize(
+    "margin", ["binance", "binance:75", "binance:75,ETH=20", "binance:BTC=50", "hyperliquid", "hyperliquid:40"]
+)
+@pytest.mark.parametrize(("smallest", "largest"), [(0.0, np.inf), (0.0, 7.8e6), (5e5, 4e6), (4e6, 9e6), (3.1e6, 2e8)])
+def test_the_programs_hull_is_below_the_rule(margin: str, smallest: float, largest: float) -> None:
+    """What the product's own bound rests on, at the ends of brackets and beside them; it meets the rule at either end."""
+    one = world(margin, margin.partition(":")[0], 0.5)
+    e, rng = one.exposures(), np.random.default_rng(4)
+    encoding = e.margins.encoding(0, "initial")
+    model, state = e.margins.models[0], e.margins.state(0)
+    assert encoding.hull is not None
+    unit = np.where(state.linear, state.notional, 1.0)
+    slopes, drops = encoding.hull(smallest / unit, largest / unit)
+    for row in np.flatnonzero(state.linear).tolist():
+        ends = np.array([end for end in model.allowed(state.underlying[row]).up_to if np.isfinite(end)])
+        sizes = np.array([*ends, *(ends * (1.0 + 1e-9)), *(10.0 ** rng.uniform(2, 9, 40)), smallest, min(largest, 2e9)])
+        for size in sizes[(sizes >= smallest) & (sizes <= largest)]:
+            below = (slopes[row] * size / unit[row] - drops[row]).max()
+            rule = model.margin(state, row, "initial", float(size))
+            assert below <= rule * (1.0 + 1e-12)
+            if size in (smallest, largest):
+                assert below == pytest.approx(rule)
 
 
 def test_margin_in_the_table_is_the_venues() -> None:

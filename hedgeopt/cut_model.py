@@ -13,6 +13,7 @@ from hedgeopt.balance import balance
 from hedgeopt.cones import OwnRows, own_sizes, repaired
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
+from hedgeopt.own_bounds import proven_sizes
 from hedgeopt.program import Box, Program
 
 if TYPE_CHECKING:
@@ -369,7 +370,11 @@ def own_part(
     exact, left = repaired(own, y)
     slope = np.asarray(own.trades.T @ exact).ravel()
     buy, sell = slope[:n] / scale, slope[n:] / scale
-    loss = float(np.abs(left) @ own_sizes(values)) if len(left) else 0.0
+    loss = 0.0
+    if len(left):
+        ends = np.concatenate([np.maximum(box.upper, 0.0) / scale, np.maximum(-box.lower, 0.0) / scale])
+        sizes = np.minimum(proven_sizes(own, ends), own_sizes(values))
+        loss = float(np.abs(left) @ sizes)
     pay = np.maximum(-(buy + sell) - (0.0 if both is None else both), 0.0)
     most, least = np.maximum(box.upper, 0.0), np.maximum(-box.lower, 0.0)
     room = np.minimum(most, least)

@@ -31,9 +31,10 @@ def _support(name: str) -> Any:
     sample=2,
     never=("WRONG", "wrongly infeasible"),
     sources=(
-        "hedgeopt/certificate.py", "hedgeopt/cones.py", "hedgeopt/constraints", "hedgeopt/cut_model.py", "hedgeopt/cuts.py",
-        "hedgeopt/infeasible.py", "hedgeopt/models", "hedgeopt/program.py", "hedgeopt/search.py", "hedgeopt/solve.py",
-        "hedgeopt/tail", "tests/programs",
+        "hedgeopt/balance.py", "hedgeopt/certificate.py", "hedgeopt/cones.py", "hedgeopt/constraints",
+        "hedgeopt/cut_model.py", "hedgeopt/cuts.py", "hedgeopt/infeasible.py", "hedgeopt/models", "hedgeopt/own_bounds.py",
+        "hedgeopt/polish.py", "hedgeopt/program.py", "hedgeopt/search.py", "hedgeopt/solve.py", "hedgeopt/tail",
+        "tests/programs",
     ),
 )  # fmt: skip
 def case(number: int) -> str:

@@ -37,7 +37,7 @@ SAMPLE = (0, 1, 2, 9, 17, 20, 32, 58, 60, 79, 80, 82, 92, 191, 227)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("seed", SAMPLE)
+@pytest.mark.parametrize("seed", [*SAMPLE, pytest.param(119, marks=pytest.mark.slow)])
 def test_sampled_programs_are_answered_and_right(seed: int) -> None:
     case = draw.draw(seed)
     verdict = judging.judge(case, reference, draw.rest)

@@ -23,8 +23,9 @@ from hedgeopt.models.separable import Separable
 from hedgeopt.program import Box, Program
 from hedgeopt.search import Deadline, feasible_by_cuts
 
-__all__ = ["NoAnswerError", "infeasible"]
+__all__ = ["UNPROVEN", "NoAnswerError", "infeasible"]
 
+UNPROVEN = "said infeasible, which was not proven"
 _CONFLICT = 1e-6
 _CLOSEST = 1e-9
 _ROUNDING = 1e-13
@@ -54,7 +55,7 @@ def infeasible(program: Program, e: Exposures, box: Box, deadline: Deadline, *, 
             if found == "feasible":
                 raise NoAnswerError("said infeasible, but its limits can be met")
             if found == "undecided":
-                raise NoAnswerError("said infeasible, which was not proven")
+                raise NoAnswerError(UNPROVEN)
     if program.added:
         return InfeasibleError("no trade list meets every limit together with the added constraints")
     if elastic is None:

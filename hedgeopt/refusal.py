@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hedgeopt.certificate import BY_RULE, FEASIBILITY, Certificate
+from hedgeopt.infeasible import UNPROVEN
 from hedgeopt.masters import Attempt
 from hedgeopt.search import Deadline
 
@@ -70,7 +71,7 @@ def _of_attempts(attempts: Sequence[Attempt]) -> str:
             f"a larger tolerance would not help: limits are held to {FEASIBILITY:.0e} of them whatever it is; "
             f"more room for {_names(broken)} may, or for limits that leave only a point together with it"
         )
-    if any("infeasible" in attempt.status for attempt in attempts):
+    if any(attempt.status == UNPROVEN for attempt in attempts):
         return "a larger tolerance would not help; limits that can hardly be met together may be the cause: loosen one"
     return ""
 

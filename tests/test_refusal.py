@@ -53,6 +53,9 @@ CASES: dict[str, tuple[list[Attempt], Deadline, str, list[str], list[str]]] = {
     "infeasible, unproven": (
         [Attempt("A", "said infeasible, which was not proven")], OPEN, "auto", ["loosen one"], ["a tolerance of"],
     ),
+    "infeasible, and wrongly": (
+        [Attempt("A", "said infeasible, but its limits can be met")], OPEN, "auto", ["orders of magnitude"], ["loosen"],
+    ),
     "failures": ([Attempt("A", "failed (numbers)")], OPEN, "auto", ["orders of magnitude"], ["tolerance", "room"]),
     "no time": ([], OVER, "auto", ["none was begun", "the time limit of 0 s ended"], ["tolerance", "orders"]),
     "no time, and a gap": (

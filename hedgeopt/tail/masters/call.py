@@ -24,6 +24,7 @@ _STATUS = {
     s.UNBOUNDED: "unbounded",
     s.UNBOUNDED_INACCURATE: "unbounded",
 }
+_VERDICT = {status: verdict for status, verdict in _STATUS.items() if status != s.USER_LIMIT}
 # HiGHS' word for a solution within its feasibility tolerance.
 _FEASIBLE = 2
 # Relative violation up to which a solver that was cut off has a point, and residuals are charged at the point.
@@ -82,7 +83,11 @@ def call(
             # Presolve does not say which: with nothing to minimise only one of the two is left.
             probe = cp.Problem(cp.Minimize(0), problem.constraints)
             _solve(probe, name, options)
-            answer.status = "infeasible" if probe.status in (s.INFEASIBLE, s.INFEASIBLE_INACCURATE) else "unbounded"
+            answer.status = {"infeasible": "infeasible", "optimal": "unbounded"}.get(
+                _VERDICT.get(probe.status, ""), "failed"
+            )
+            if answer.status == "failed":
+                answer.reason = f"{name} said infeasible or unbounded, and could not tell which"
             return answer
     except SolverError as error:
         return Answer("failed", str(error) or type(error).__name__, technical="failed. Try another" not in str(error))
@@ -106,6 +111,7 @@ def _solve(problem: cp.Problem, name: str, options: dict[str, Any], units: Units
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*DPP.*")
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+        warnings.filterwarnings("ignore", message=r"\s*The problem is either infeasible or unbounded")
         warnings.filterwarnings("ignore", category=UserWarning, module="cvxpy")
         try:
             data, chain, inverse = problem.get_problem_data(name, solver_opts=dict(options))
@@ -128,4 +134,10 @@ def _solve(problem: cp.Problem, name: str, options: dict[str, Any], units: Units
         except SolverError as error:
             # What it was given can still prove something.
             answer.status, answer.reason = "failed", str(error)
+        except ValueError:
+            # cvxpy's word for a status that no verdict stands for, such as HiGHS' kUnknown
+            answer.status, answer.reason = (
+                "failed",
+                f"Solver '{answer.solver}' failed. Try another: it ended without a verdict.",
+            )
     return answer

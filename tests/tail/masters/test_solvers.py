@@ -101,6 +101,35 @@ def test_infeasible_unbounded_and_undecided() -> None:
         assert both.status == "infeasible"
 
 
+def test_a_solver_that_ends_without_a_verdict_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """HiGHS ends with kUnknown on some infeasible programs of recorded chains; cvxpy raises a ValueError there."""
+    from cvxpy.reductions.solvers.conic_solvers.highs_conif import HIGHS
+
+    monkeypatch.setattr(HIGHS, "STATUS_MAP", {})
+    x = cp.Variable(2)
+    answer = call(cp.Problem(cp.Minimize(cp.sum(x)), [x >= 1]), "HIGHS", {}, 1e-6, None)
+    assert answer.status == "failed"
+    assert "without a verdict" in answer.reason
+    assert not answer.technical
+
+
+def test_infeasible_or_unbounded_is_unbounded_only_where_a_point_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cvxpy.reductions.solvers.conic_solvers.highs_conif import HIGHS
+
+    undecided = dict.fromkeys(HIGHS.STATUS_MAP, cp.settings.INFEASIBLE_OR_UNBOUNDED)
+    points = {status: verdict for status, verdict in HIGHS.STATUS_MAP.items() if verdict == cp.OPTIMAL}
+    x = cp.Variable(2)
+    unbounded = cp.Problem(cp.Minimize(-cp.sum(x)), [x >= 1])
+    monkeypatch.setattr(HIGHS, "STATUS_MAP", undecided | points)
+    assert call(unbounded, "HIGHS", {}, 1e-6, None).status == "unbounded"
+    monkeypatch.setattr(HIGHS, "STATUS_MAP", {status: undecided[status] for status in undecided if status not in points})
+    answer = call(unbounded, "HIGHS", {}, 1e-6, None)
+    assert (answer.status, answer.technical) == ("failed", False)
+    assert "could not tell" in answer.reason
+
+
 def test_integers_bound_is_the_solvers_own() -> None:
     r = np.random.default_rng(2)
     P, base = r.normal(size=(80, 3)), 3 * r.normal(size=80)

@@ -130,10 +130,10 @@ class _BoundWithdrawals:
         changed = [part.anchor(e, x) for part in self._on]
         return any(changed)
 
-    def forget(self) -> None:
+    def forget(self, tight: bool = False) -> None:
         """Back to the encodings of the start."""
         for part in self._parts.values():
-            part.forget()
+            part.forget(tight)
 
     def domain(self, e: Exposures) -> np.ndarray:
         """(N,) sizes of position up to which the rules that are on hold as they are encoded."""

@@ -251,10 +251,10 @@ class BoundSides:
         changed = [one.anchor(e, x) for one in self._encodings]
         return any(changed)
 
-    def forget(self) -> None:
+    def forget(self, tight: bool = False) -> None:
         """Back to the start; see :meth:`BoundEncoding.forget`."""
         for one in self._encodings:
-            one.forget()
+            one.forget(tight)
 
     def domain(self, e: Exposures) -> np.ndarray:
         """(N,) sizes of position up to which the requirements hold; see :meth:`BoundEncoding.domain`."""

@@ -257,11 +257,14 @@ class Program:
         changed = [part.anchor(e, x) for part in parts]
         return any(changed)
 
-    def forget(self) -> None:
-        """Margin rules that were made exact at a solution start from the book as it stands again."""
+    def forget(self, tight: bool = False) -> None:
+        """Margin rules that were made exact at a solution start from the book as it stands again.
+
+        ``tight``: at the leverage of what is held, which holds as far as :meth:`narrow`; else wherever trades may lead.
+        """
         for part in (*self._bound.values(), *self.limits):
             if hasattr(part, "forget"):
-                part.forget()
+                part.forget(tight)
 
     def narrow(self, e: Exposures, box: Box) -> Box:
         """The box cut to the positions up to which margin rules hold as they are encoded now (leverage by bracket)."""

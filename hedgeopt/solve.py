@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -150,7 +151,36 @@ def _without_dust(
 
 
 def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: Stages, deadline: Deadline) -> Solution:
-    """One solver's best answer with its certificate.
+    """One solver's best answer: from what is held at its leverage now, else at the least that trades may lead to."""
+    if not program.bracketed(e):
+        return _from_start(program, e, box, box, solver, stages, deadline)
+    found: Solution | None = None
+    with stages("build"):
+        program.forget(tight=True)
+        program.update(e, box)
+        inside = program.narrow(e, box)
+    if inside is not box:
+        with suppress(NoAnswerError):
+            found = _from_start(program, e, box, inside, solver, stages, deadline)
+        if found is not None and found.certificate.valid:
+            return found
+    with stages("build"):
+        program.forget()
+        program.update(e, box)
+    try:
+        other = _from_start(program, e, box, box, solver, stages, deadline)
+    except NoAnswerError:
+        if found is None:
+            raise
+        return found
+    both = [other] if found is None or other.certificate.valid else [found, other]
+    return min(both, key=lambda one: (not one.certificate.feasible, one.certificate.objective))
+
+
+def _from_start(
+    program: Program, e: Exposures, whole: Box, box: Box, solver: str, stages: Stages, deadline: Deadline
+) -> Solution:
+    """One solver's best answer in a box with its certificate, which holds for the whole one.
 
     A limit that the solver overshoots by rounding is tightened by as much and the program solved again, so that returned
     trades meet every limit; what was tightened too far is eased again. Where a term is approximated from above (the size
@@ -161,13 +191,15 @@ def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: St
     tighten: dict[str, float] = {}
     spare: Solution | None = None
     bracketed = bool(program.bracketed(e))
-    whole = box  # what is proven is proven for all of it, also where margin by brackets made the program stay inside
     known, known_by = -np.inf, tuple[Multipliers, ...]()  # bounds of earlier solves hold as well
     anchors = 0
+    if box is not whole:
+        with stages("build"):
+            program.update(e, box)
     for attempt in range(_RESTORATIONS + _REFINEMENTS + 1):
         with stages("solve"):
             try:
-                statistics = _run(program, e, box, solver, deadline)
+                statistics = _run(program, e, whole, solver, deadline)
             except (NoAnswerError, InfeasibleError):
                 if spare is None and attempt == 0:
                     raise

@@ -54,6 +54,7 @@ class BoundEncoding:
         self._at: np.ndarray | None = None
         self._reach: np.ndarray | None = None
         self._whole: tuple[np.ndarray, np.ndarray] | None = None
+        self._tight = False
         self._seen: weakref.ref[Exposures] | None = None
         self._found: tuple[Encoding, Encoding] | None = None
         self._locate(e)
@@ -104,9 +105,12 @@ class BoundEncoding:
         reads = any((group.columns >= rows).any() for block in encoding.blocks for group in block.groups)
         return account_collateral(e, self.account, x) if reads else e.collateral[self.account]
 
-    def forget(self) -> None:
-        """Back to the anchor of the start; the next trade limits are those that bounds hold for."""
-        self._at, self._found, self._whole = None, None, None
+    def forget(self, tight: bool = False) -> None:
+        """Back to the anchor of the start; the next trade limits are those that bounds hold for.
+
+        ``tight``: what is held counts as it does now, as far as :meth:`domain`; else as wherever trades may take it.
+        """
+        self._at, self._found, self._whole, self._tight = None, None, None, tight
 
     def _sizes(self) -> tuple[np.ndarray, np.ndarray]:
         """(R,) smallest and largest size of each position within all trade limits since the start; any, before the first."""
@@ -186,6 +190,9 @@ class BoundEncoding:
         if self._whole is None:
             self._whole = least, self._reach
         self._whole = np.minimum(self._whole[0], least), np.maximum(self._whole[1], self._reach)
+        near = self._base(e).at(held).largest if self._tight else None
+        if near is not None:
+            self._reach = np.where(held != 0.0, np.minimum(self._reach, near), self._reach)
         encoding = self._encoding(e)
         rest = held.copy()
         rest[at] = 0.0

@@ -91,9 +91,9 @@ class _BoundMargin:
         changed = [bound.anchor(e, x) for bound in self._bound]
         return any(changed)
 
-    def forget(self) -> None:
+    def forget(self, tight: bool = False) -> None:
         for bound in self._bound:
-            bound.forget()
+            bound.forget(tight)
 
     def jumping(self, e: Exposures) -> set[int]:
         return {bound.account for bound in self._bound if bound.jumps(e)}

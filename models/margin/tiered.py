@@ -102,9 +102,9 @@ class Leveraged(Tiered):
     ----------
     leverage
         What the account chose: one number for every market, a :class:`Leverage`, or None: the largest that a position's
-        size allows. A position that is larger than its leverage allows counts at the largest leverage of its size. In a
-        program a position held without a chosen leverage stays within its bracket; a new one counts at the leverage of the
-        largest size that it may reach, and once a solution is known at that of its bracket, which it then stays within.
+        size allows. A position that is larger than its leverage allows counts at the largest leverage of its size. A program
+        starts at the leverage of what is held, or of the largest size within reach, and once a solution is known takes that
+        of its bracket, which it then stays within; bounds rest on the hull of all brackets within reach.
     """
 
     def __init__(self, leverage: float | Leverage | None = None) -> None:
@@ -125,9 +125,9 @@ class Leveraged(Tiered):
         return most if chosen is None else min(chosen, most)
 
     def largest_notional(self, underlying: str, held: float = 0.0) -> float:
-        """USD that a position may reach at the leverage that it counts at; a new one without a choice: at the least."""
+        """USD that a position may reach at the leverage that it counts at; without a choice: at the least that there is."""
         allowed = self.allowed(underlying)
-        free = held == 0.0 and self.leverage.of(underlying) is None
+        free = self.leverage.of(underlying) is None
         return allowed.largest_notional(min(allowed.leverage) if free else self.chosen(underlying, held))
 
     def margin(self, state: State, row: int, kind: Kind, notional: float) -> float:

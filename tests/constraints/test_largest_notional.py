@@ -27,7 +27,7 @@ account, policy, BTC = _support.account, _support.policy, _support.BTC
         ("binance:125", 0.0, -50e3, 50e3),
         ("binance:50", 40e6, -70e6, 70e6),  # held at no more than 25x
         ("binance", 0.0, -1.8e9, 1.8e9),  # where nothing is chosen: the table's end
-        ("binance", -8e5, -3e6, 3e6),  # and of what is held the end of its bracket, 75x
+        ("binance", -8e5, -1.8e9, 1.8e9),  # whatever is held
     ],
 )
 def test_the_box_ends_at_the_largest_notional(
@@ -54,3 +54,20 @@ def test_a_hedge_stops_at_the_cap_and_says_so(venues_market: ho.Market) -> None:
     assert after * BTC <= 12e6 * (1 + 1e-9)
     with pytest.raises(ho.InfeasibleError):
         ho.propose(book, venues_market, policy(ho.Delta("BTC").within(12.1e6 / BTC, 1e9), max_order_notional=1e12))
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [(0.25, None), (0.09, ho.CertificateError), (0.05, ho.InfeasibleError)])
+def test_without_a_leverage_a_position_may_leave_its_bracket(
+    venues_market: ho.Market, limit: float, outcome: type[Exception] | None
+) -> None:
+    """800,000 short counts at 75x; 5m long are wanted, at 50x 100,000 of 1m. That no bracket has room is said where it is
+    proven: the hull between 3m at 75x and 12m at 50x asks 84,444 for 5m.
+    """
+    book = ho.Book(accounts=[account("bn", "binance", 1e6, [("BTC-binance", -8e5 / BTC)], margin="binance")])
+    rules = policy(ho.Delta("BTC").within(5e6 / BTC, 1e9), ho.MarginUtilisation(limit=limit), max_order_notional=2e7)
+    if outcome is not None:
+        with pytest.raises(outcome, match="name the leverage" if outcome is ho.CertificateError else "no trade list"):
+            ho.propose(book, venues_market, rules)
+        return
+    proposal = ho.propose(book, venues_market, rules)
+    assert float(np.sum(proposal.trades["quantity"])) * BTC == pytest.approx(5.8e6, rel=1e-3)

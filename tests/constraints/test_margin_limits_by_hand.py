@@ -34,7 +34,7 @@ def everywhere() -> ho.Book:
                     margin="portfolio"),
             account("old", "deribit", 0.0, [("ETH-PERPETUAL", 3e5)], coins=coins, margin="portfolio:legacy"),
             account("hl", "hyperliquid", 5e5, [("ETH-hyperliquid", 400.0)]),
-            account("bn", "binance", 4e5, [("BTC-binance", 12.0)], coins=coins),
+            account("bn", "binance", 4e5, [("BTC-binance", 12.0)], coins=coins, margin="binance:50"),
             account("aave", "aave", coins=[{"asset": "ETH", "amount": 100.0}, {"asset": "USDC", "amount": -120_000.0}]),
         ],
         links=[

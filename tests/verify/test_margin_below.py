@@ -84,6 +84,33 @@ def test_an_optimum_inside_one_choice_of_brackets_is_not_certified() -> None:
     assert chosen.verdict(chosen.told()).valid
 
 
+@pytest.mark.parametrize("margin", ["binance", "binance:75", "binance:ETH=20", "binance:20", "hyperliquid"])
+@pytest.mark.parametrize("limit", [0.02, 0.05, 0.08, 0.1, 0.15, 0.3])
+def test_what_is_certified_is_best_over_every_bracket(margin: str, limit: float) -> None:
+    """Cost and margin by hand on a grid of positions with every bracket's end: nothing feasible there is cheaper."""
+    one = world(margin, margin.partition(":")[0], limit)
+    policy = one.policy.model_copy(update={"minimize": ho.Policy(minimize=ho.TransactionCost()).minimize})
+    e = World(one.book, one.market, policy).exposures()
+    model, held, unit = e.margins.models[0], e.rows.quantity[e.candidate], e.margins.state(0).notional
+    costs, margins = [], []
+    for k, coin in enumerate(("BTC", "ETH")):
+        ends = [end for end in model.allowed(coin).up_to if end < 4e7]
+        notional = np.array([*np.linspace(0.0, abs(held[k]) * unit[k], 120), *(np.array(ends) * (1.0 - 1e-9))])
+        x = np.sign(held[k]) * notional / unit[k] - held[k]
+        costs.append(np.where(x > 0, e.cost_buy[k] * x, -e.cost_sell[k] * x))
+        margins.append([n / model.chosen(coin, float(n)) for n in notional])
+    cost = np.add.outer(*costs)
+    feasible = np.add.outer(*margins) <= limit * (900_000.0 - cost)
+    try:
+        proposal = policy.propose(one.book, one.market)
+    except ho.InfeasibleError:
+        assert not feasible.any()
+    except ho.CertificateError:
+        assert margin != "binance:20"
+    else:
+        assert proposal.certificate.objective <= cost[feasible].min() * (1.0 + 1e-6) + 1e-6
+
+
 def test_without_a_bracket_that_matters_it_is_certified_and_proven() -> None:
     one = world("binance", "binance", 0.5)
     verdict = one.verdict(one.told())

@@ -12,6 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hedgeopt as ho
+from hedgeopt.branches import best_branch
+from hedgeopt.exposing import expose
+from hedgeopt.program import Box, Program, trade_box
+from hedgeopt.search import Deadline
+from hedgeopt.solution import Solution, Stages
+from hedgeopt.solve import _solve_inside, solve_program
 
 _spec = importlib.util.spec_from_file_location("constraints_conftest", Path(__file__).parent / "constraints" / "conftest.py")
 _support = importlib.util.module_from_spec(_spec)
@@ -136,3 +142,29 @@ def test_more_freedom_is_never_worse(venues_market: ho.Market, desk: dict[str, A
     assert no_worse(free, solve(links=1))
     assert no_worse(free, solve(names=("BTC-binance", "BTC-PERPETUAL")))
     assert no_worse(solve(width=2.0), free)
+
+
+@pytest.mark.parametrize("dollars", [0.0, 45.0, 300.0])
+def test_a_choice_that_is_refused_leaves_the_others(venues_market: ho.Market, dollars: float) -> None:
+    """The first choice is not certified: another one is the answer where it proves the optimum. With 0 there is no other."""
+    book, rules = two(200_000.0, 30.0, LINK), wants_long(dollars, ho.MarginUtilisation(account="hl"))
+    e = expose(book, venues_market, rules)
+    program, calls = Program(rules, e), 0
+
+    def solve(box: Box) -> Solution:
+        nonlocal calls
+        calls += 1
+        found = _solve_inside(program, e, box, Stages(), Deadline(60.0))
+        if calls == 1:
+            raise ho.CertificateError("refused on purpose", found)
+        return found
+
+    if not dollars:
+        with pytest.raises(ho.CertificateError, match="refused on purpose"):
+            best_branch(program, e, trade_box(rules, e), solve)
+        return
+    found = best_branch(program, e, trade_box(rules, e), solve)
+    whole = solve_program(Program(rules, e), e)
+    assert calls > 1
+    assert found.certificate.valid
+    assert found.certificate.objective == pytest.approx(whole.certificate.objective, rel=1e-6)

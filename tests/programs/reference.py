@@ -394,8 +394,11 @@ def value(e: Exposures, term: Any, x: np.ndarray) -> tuple[float, float]:
     return found, max(abs(found), float(np.abs(slope) @ np.abs(x)) + abs(constant))
 
 
-def excess(e: Exposures, rules: Sequence[Any], x: np.ndarray, own: Own | None) -> tuple[float, str]:
-    """The largest excess over a limit at trades x, relative to the size of what is summed, and which limit."""
+def excess(e: Exposures, rules: Sequence[Any], x: np.ndarray, own: Own | None, relative: bool = False) -> tuple[float, str]:
+    """The largest excess over a limit at trades x, relative to the size of what is summed, and which limit.
+
+    A user's own constraints count as they are written, with ``relative`` those below 1 by the size of their sides.
+    """
     found = [(0.0, "none")]
     whole = at(e, x)
     for rule in rules:
@@ -415,7 +418,8 @@ def excess(e: Exposures, rules: Sequence[Any], x: np.ndarray, own: Own | None) -
         for variable in row.variables():
             if variable.value is None:  # levels of the absolute trades
                 variable.value = np.abs(x) * e.rows.notional[e.candidate] / 1e6
-        found.append((float(np.max(row.violation())), str(row)[:80]))
+        size = min(1.0, max(float(np.max(np.abs(side.value))) for side in row.args)) if relative else 1.0
+        found.append((float(np.max(row.violation())) / max(size, 1e-12), str(row)[:80]))
     return max(found)
 
 

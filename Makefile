@@ -28,7 +28,8 @@ $(BIN)/python:
 
 # pip itself comes with Python; everything else is locked, what builds our own wheel included
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-OURSELVES := $(INSTALL) --no-deps --no-build-isolation
+# pip leaves what numba compiled beside the package, and an empty package there hides an editable one: clear it first
+OURSELVES := rm -rf $(VENV)/lib/python*/site-packages/hedgeopt && $(INSTALL) --no-deps --no-build-isolation
 
 $(VENV)/.installed: requirements/run.txt $(SOURCES) | $(BIN)/python
 	$(INSTALL) --require-hashes --requirement requirements/run.txt

@@ -158,7 +158,7 @@ def _kind(path: Path, frame: pd.DataFrame) -> str:
 
 def _typed(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
-        raise InputError("holds no rows", file=path)
+        raise InputError("holds no rows", file=path, fix="give a market file with a row per instrument")
     frame = frame[[c for c in (*_REQUIRED, *_OPTIONAL) if c in frame.columns]].copy()
     for column in _OPTIONAL:
         if column not in frame.columns:

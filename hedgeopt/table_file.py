@@ -62,7 +62,7 @@ def read_table(
     else:
         raise InputError("is neither .csv nor .parquet", file=path, field=field)
     if frame.empty:
-        raise InputError("holds no rows", file=path, field=field)
+        raise InputError("holds no rows", file=path, field=field, fix="give a table with a row beneath its header")
     return frame
 
 

@@ -47,21 +47,18 @@ TOML = [
 ]
 
 
-@pytest.mark.parametrize(("text", "words"), [(text, words) for text, *words in JSON], ids=lambda value: str(value)[:25])
-def test_json(text, words):
-    with pytest.raises(InputError) as raised:
-        from_json(text, "x.json")
-    assert all(word in str(raised.value) for word in words), str(raised.value)
-    assert str(raised.value).startswith("x.json: ")
-    assert len(str(raised.value)) < 300
+FAULTS = [
+    *((from_json, "x.json", text, words) for text, *words in JSON),
+    *((from_toml, "x.toml", text, words) for text, *words in TOML),
+]
 
 
-@pytest.mark.parametrize(("text", "words"), [(text, words) for text, *words in TOML], ids=lambda value: str(value)[:25])
-def test_toml(text, words):
+@pytest.mark.parametrize(("read", "name", "text", "words"), FAULTS, ids=lambda value: str(value)[:25])
+def test_faults_say_where_and_what_to_do(read, name, text, words):
     with pytest.raises(InputError) as raised:
-        from_toml(text, "x.toml")
+        read(text, name)
     assert all(word in str(raised.value) for word in words), str(raised.value)
-    assert str(raised.value).startswith("x.toml: ")
+    assert str(raised.value).startswith(f"{name}: ")
     assert len(str(raised.value)) < 300
 
 

@@ -39,7 +39,7 @@ def run(smoke: bool) -> Iterator[dict[str, Any]]:
 def options_case(case: str, markets: list[Any], candidates: dict[str, Any], scenarios: int) -> Iterator[dict[str, Any]]:
     """A short straddle hedged with options: cost plus tail, a delta band, order sizes."""
     import hedgeopt as ho
-    from hedgeopt.backtest.books.config import ShortGamma
+    from hedgeopt.backtest.books.recipes import ShortGamma
     from hedgeopt.backtest.engine import Settings, simulate
 
     rules = ho.Policy(
@@ -89,7 +89,7 @@ def memory_case(steps: int) -> Iterator[dict[str, Any]]:
     import tracemalloc
 
     import hedgeopt as ho
-    from hedgeopt.backtest.books.config import RollingSeller
+    from hedgeopt.backtest.books.recipes import RollingSeller
     from hedgeopt.backtest.engine import Settings, simulate
     from hedgeopt.backtest.policies.optimizer import Optimizer
 

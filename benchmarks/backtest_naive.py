@@ -34,8 +34,8 @@ class Naive:
         import cvxpy as cp
 
         from hedgeopt.backtest.policies.optimizer import orders_of
-        from hedgeopt.exposing import expose
-        from hedgeopt.program import trade_box
+        from hedgeopt.exposures.expose import expose
+        from hedgeopt.program.program import trade_box
 
         began = time.process_time()
         e = expose(state.book, state.market, self.rules)

@@ -96,7 +96,7 @@ def hedgeopt_spot(returns: pd.DataFrame, steps: int) -> tuple[float, float]:
 
 def spot_markets(prices: pd.DataFrame) -> list[Any]:
     """A snapshot per row, quoted a basis point around the price."""
-    from hedgeopt.market import QUOTE_FIELDS, Market
+    from hedgeopt.inputs.market import QUOTE_FIELDS, Market
     from hedgeopt.models.pricing.spot import Spot
 
     items = [Spot(name=f"{asset}_USD", venue="deribit", asset=asset) for asset in prices.columns]
@@ -118,7 +118,7 @@ class Equal:
     name = "equal"
 
     def open(self, market: Any) -> Any:
-        from hedgeopt.book import Account, Book, Collateral, Position
+        from hedgeopt.inputs.book import Account, Book, Collateral, Position
 
         cash = (Collateral(asset="USD", amount=0.1 * CASH),)
         items = market.instruments.values()

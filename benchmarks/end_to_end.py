@@ -84,10 +84,10 @@ def session(inputs: Inputs, folder: Path, times: int) -> dict[str, Any]:
     imports = time.perf_counter()
     import numba.core.event
 
-    from hedgeopt.book_reader import read_book
-    from hedgeopt.market_reader import read_market
-    from hedgeopt.policy import read_policy
-    from hedgeopt.solve import propose
+    from hedgeopt.inputs.book_file import read_book
+    from hedgeopt.inputs.chain.reader import read_market
+    from hedgeopt.inputs.policy import read_policy
+    from hedgeopt.program.solve import propose
 
     imports = time.perf_counter() - imports
     compiling: list[float] = []

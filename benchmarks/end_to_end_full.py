@@ -121,9 +121,9 @@ def _book(files: tuple[Path, ...], system: str) -> dict[str, Any]:
 
 def _candidates(book: Path, files: tuple[Path, ...], scenarios: int) -> int:
     """Trades that the policy may choose from: quoted instruments times accounts."""
-    from hedgeopt.book_reader import read_book
-    from hedgeopt.candidates import choose_candidates
-    from hedgeopt.market_reader import read_market
+    from hedgeopt.exposures.candidates import choose_candidates
+    from hedgeopt.inputs.book_file import read_book
+    from hedgeopt.inputs.chain.reader import read_market
 
     holdings = read_book(book)
     return len(choose_candidates(holdings, read_market(*files), full_policy(scenarios).candidates)) * len(holdings.accounts)

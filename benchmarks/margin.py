@@ -27,7 +27,7 @@ def _market(strikes: int) -> Any:
     import pandas as pd
 
     import hedgeopt as ho
-    from hedgeopt.market import QUOTE_FIELDS
+    from hedgeopt.inputs.market import QUOTE_FIELDS
     from hedgeopt.models.pricing.black76 import price
 
     index = 80_000.0
@@ -92,10 +92,10 @@ def _value_margin(e: Any, stresses: int) -> None:
 def run(smoke: bool) -> Iterator[dict[str, Any]]:
     """One record: CPU seconds of both programs and their ratio."""
     import hedgeopt as ho
-    from hedgeopt.exposing import expose
+    from hedgeopt.exposures.expose import expose
     from hedgeopt.models.risk.cvar import tail_loss
-    from hedgeopt.program import Program
-    from hedgeopt.solve import solve_program
+    from hedgeopt.program.program import Program
+    from hedgeopt.program.solve import solve_program
 
     accounts, strikes, scenarios = (2, 4, 200) if smoke else (5, 20, 10_000)
     market = _market(strikes)

@@ -24,9 +24,9 @@ __all__ = ["CollateralBalance", "Withdrawals"]
 class CollateralBalance(Constraint):
     """Where something of an asset leaves an account: no more than it posts, less premiums paid, plus what arrives in time.
 
-    Where nothing leaves, nothing is asked (:mod:`hedgeopt.branches`). Added to every program whose book has links. Premium
-    received for options sold may be sent on; a debt may be repaid but not drawn: where an account owes the asset, nothing
-    leaves.
+    Where nothing leaves, nothing is asked (:mod:`hedgeopt.program.branches`). Added to every program whose book has links.
+    Premium received for options sold may be sent on; a debt may be repaid but not drawn: where an account owes the asset,
+    nothing leaves.
     """
 
     source: ClassVar[str] = "flow conservation"
@@ -48,8 +48,8 @@ class CollateralBalance(Constraint):
 class Withdrawals(Constraint):
     """No account that collateral leaves ends up with less equity than initial margin, unless it was short before.
 
-    Venues refuse such withdrawals. Where nothing leaves, nothing is asked (:mod:`hedgeopt.branches`). Added to every program
-    whose book has links.
+    Venues refuse such withdrawals. Where nothing leaves, nothing is asked (:mod:`hedgeopt.program.branches`). Added to
+    every program whose book has links.
     """
 
     source: ClassVar[str] = "venues' withdrawal rules"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
+from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.record import Record
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import BoundTerm, Term, TradeVariables
 

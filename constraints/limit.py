@@ -14,8 +14,8 @@ from hedgeopt.constraints.margin_utilisation import MarginUtilisation
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.term import Margin
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.table import AnyTerm
 from hedgeopt.models.term import BoundTerm, Term, TradeVariables, put
+from hedgeopt.models.terms import AnyTerm
 
 __all__ = ["Limit", "paired"]
 

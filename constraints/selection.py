@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.names import advice
 
 __all__ = ["Selection", "selected"]
 

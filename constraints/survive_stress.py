@@ -10,11 +10,11 @@ from pydantic import Field
 from hedgeopt.constraints.constraint import BoundConstraint, Constraint
 from hedgeopt.constraints.equity_covers import BoundSides, Cover, DeltaCap, SideForm
 from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.term import matching_accounts
 from hedgeopt.models.term import BoundTerm, Term, TradeVariables
-from hedgeopt.names import advice
 
 __all__ = ["SurviveStress"]
 

@@ -9,12 +9,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from hedgeopt.first_import import when_imported
+from hedgeopt._first_import import when_imported
 
 if TYPE_CHECKING:
-    from hedgeopt.book import Account, Book, Collateral, Link, Position
-    from hedgeopt.book_reader import read_book
-    from hedgeopt.certificate import Certificate
     from hedgeopt.constraints.limit import Limit
     from hedgeopt.constraints.margin_utilisation import MarginUtilisation
     from hedgeopt.constraints.order_limit import OrderLimit
@@ -30,10 +27,14 @@ if TYPE_CHECKING:
         StaleQuoteError,
         UnsupportedForm,
     )
-    from hedgeopt.exposing import expose
-    from hedgeopt.exposures import build_exposures
-    from hedgeopt.market import Market
-    from hedgeopt.market_reader import read_market
+    from hedgeopt.exposures.build import build_exposures
+    from hedgeopt.exposures.expose import expose
+    from hedgeopt.inputs.book import Account, Book, Collateral, Link, Position
+    from hedgeopt.inputs.book_file import read_book
+    from hedgeopt.inputs.chain.reader import read_market
+    from hedgeopt.inputs.market import Market
+    from hedgeopt.inputs.policy import Candidates, Policy, read_policy
+    from hedgeopt.measures.risk import RiskReport, risk_report
     from hedgeopt.models.costs.carry import Carry
     from hedgeopt.models.costs.transaction import TransactionCost
     from hedgeopt.models.margin.term import Margin
@@ -58,19 +59,18 @@ if TYPE_CHECKING:
     from hedgeopt.models.risk.variance import Variance
     from hedgeopt.models.scenarios.config import HistoricalScenarios, ParametricScenarios, RegimeScenarios
     from hedgeopt.models.scenarios.set import ScenarioSet
-    from hedgeopt.policy import Candidates, Policy, read_policy
-    from hedgeopt.program import Program
-    from hedgeopt.proposal import Proposal
-    from hedgeopt.risk import RiskReport, risk_report
-    from hedgeopt.solve import propose
+    from hedgeopt.program.certificate import Certificate
+    from hedgeopt.program.program import Program
+    from hedgeopt.program.proposal import Proposal
+    from hedgeopt.program.solve import propose
     from hedgeopt.tail import cvar
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "book": "Account Book Collateral Link Position",
-    "book_reader": "read_book",
-    "certificate": "Certificate",
+    "inputs.book": "Account Book Collateral Link Position",
+    "inputs.book_file": "read_book",
+    "program.certificate": "Certificate",
     "constraints.limit": "Limit",
     "constraints.margin_utilisation": "MarginUtilisation",
     "constraints.order_limit": "OrderLimit",
@@ -79,9 +79,9 @@ _HOME = {
     "constraints.survive_stress": "SurviveStress",
     "constraints.transfer_limit": "TransferLimit",
     "errors": "CertificateError HedgeoptError InfeasibleError InputError StaleQuoteError UnsupportedForm",
-    "exposures": "build_exposures",
-    "market": "Market",
-    "market_reader": "read_market",
+    "exposures.build": "build_exposures",
+    "inputs.market": "Market",
+    "inputs.chain.reader": "read_market",
     "models.costs.carry": "Carry",
     "models.costs.transaction": "TransactionCost",
     "models.margin.term": "Margin",
@@ -106,12 +106,12 @@ _HOME = {
     "models.risk.variance": "Variance",
     "models.scenarios.config": "HistoricalScenarios ParametricScenarios RegimeScenarios",
     "models.scenarios.set": "ScenarioSet",
-    "policy": "Candidates Policy read_policy",
-    "program": "Program",
-    "proposal": "Proposal",
-    "risk": "RiskReport risk_report",
-    "exposing": "expose",
-    "solve": "propose",
+    "inputs.policy": "Candidates Policy read_policy",
+    "program.program": "Program",
+    "program.proposal": "Proposal",
+    "measures.risk": "RiskReport risk_report",
+    "exposures.expose": "expose",
+    "program.solve": "propose",
     "tail": "cvar",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}

@@ -17,9 +17,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word, finite_number, is_number
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.record import Record
 from hedgeopt.models.separable import Separable
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Term(Word, Record):
 
     def _limit(self, lower: float | None, upper: float | None) -> Limit:
         from hedgeopt.constraints.limit import Limit  # constraints build on models: imported when first compared
-        from hedgeopt.files import validation_line
+        from hedgeopt.files.reading import validation_line
 
         try:
             return Limit(term=self, lower=lower, upper=upper)

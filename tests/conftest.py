@@ -13,9 +13,9 @@ import pytest
 from scipy.stats import norm
 
 import hedgeopt as ho
-from hedgeopt.book import Account, Book, Collateral, Position
-from hedgeopt.market import Market
-from hedgeopt.market_reader import read_market
+from hedgeopt.inputs.book import Account, Book, Collateral, Position
+from hedgeopt.inputs.chain.reader import read_market
+from hedgeopt.inputs.market import Market
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("HEDGEOPT_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -32,7 +32,7 @@ SLOW = (
     "tests/test_notebooks.py",
     "tests/test_packaging.py",
     "tests/test_readme.py",
-    "tests/test_stdout.py",
+    "tests/cli/test_stdout.py",
 )
 """Files whose tests take more than some 5 s each (pytest --durations=40), besides what carries the marker itself."""
 

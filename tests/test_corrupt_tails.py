@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.certificate import certify
-from hedgeopt.exposing import expose
+from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.risk.cvar import feasible_weights
-from hedgeopt.program import Box, Program, trade_box
-from hedgeopt.solve import solve_program
+from hedgeopt.program.certificate import certify
+from hedgeopt.program.program import Box, Program, trade_box
+from hedgeopt.program.solve import solve_program
 
 Solved = tuple[Program, Exposures, Box, np.ndarray, dict[int, np.ndarray], float]
 
@@ -111,14 +111,14 @@ def test_what_the_solver_claims_of_its_bound_is_not_read(solved: Solved, monkeyp
     assert not found.valid
     before = program.x()
     monkeypatch.setattr(cp.Problem, "solve", boast)
-    monkeypatch.setattr("hedgeopt.solve.by_cuts", lambda *_: _nothing())
+    monkeypatch.setattr("hedgeopt.program.solve.by_cuts", lambda *_: _nothing())
     with pytest.raises(ho.CertificateError):
         solve_program(program, e)
     program.place(before)
 
 
 def _nothing() -> Any:
-    from hedgeopt.search import Found
+    from hedgeopt.program.search import Found
 
     return Found("nothing", np.zeros(0))
 

@@ -6,8 +6,8 @@ import json
 import re
 from pathlib import Path
 
-from hedgeopt.book import Book
-from hedgeopt.models.pricing.table import FAMILIES
+from hedgeopt.inputs.book import Book
+from hedgeopt.models.pricing.families import FAMILIES
 
 
 def test_examples_are_accepted_and_families_are_listed(repository: Path):

@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from hedgeopt.first_import import when_imported
+from hedgeopt._first_import import when_imported
 
 
 def fresh(code: str) -> str:
@@ -36,7 +36,7 @@ print(problem.status)
         "import hedgeopt; import cvxpy as cp",
         "import hedgeopt; from cvxpy import settings; import cvxpy as cp",
         "import hedgeopt.tail; import cvxpy as cp",
-        "import hedgeopt; import hedgeopt.program; import cvxpy as cp",
+        "import hedgeopt; import hedgeopt.program.program; import cvxpy as cp",
     ],
 )
 def test_tail_is_registered_in_any_order(imports: str) -> None:

@@ -17,7 +17,7 @@ import pytest
 from scipy.stats import norm
 
 import hedgeopt as ho
-from hedgeopt.exposing import expose
+from hedgeopt.exposures.expose import expose
 from hedgeopt.models.data import table
 from hedgeopt.models.scenarios.config import draw
 from hedgeopt.verify import claim_of, judge

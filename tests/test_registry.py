@@ -13,14 +13,14 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.constraints.constraint import BoxConstraint
 from hedgeopt.constraints.table import CONSTRAINTS
-from hedgeopt.exposing import expose
+from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.margin.rules import MODELS, margin_model, may_be_short
 from hedgeopt.models.margin.state import State
-from hedgeopt.models.margin.table import MODELS, margin_model, may_be_short
-from hedgeopt.models.pricing.table import FAMILIES, natures
-from hedgeopt.models.table import TERMS
+from hedgeopt.models.pricing.families import FAMILIES, natures
 from hedgeopt.models.term import BoundTerm, Term
-from hedgeopt.program import Program, trade_box
+from hedgeopt.models.terms import TERMS
+from hedgeopt.program.program import Program, trade_box
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "cvar": {"beta": 0.95},

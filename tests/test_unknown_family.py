@@ -20,18 +20,18 @@ from hedgeopt.backtest.accruals import accrue, mark_futures
 from hedgeopt.backtest.desk import Desk
 from hedgeopt.backtest.portfolio import Portfolio
 from hedgeopt.backtest.valuation import value
-from hedgeopt.book import Account, Book, Collateral, Position
-from hedgeopt.candidates import choose_candidates
-from hedgeopt.exposing import expose
-from hedgeopt.market import QUOTE_FIELDS, Market
-from hedgeopt.models.margin.table import MODELS
+from hedgeopt.exposures.candidates import choose_candidates
+from hedgeopt.exposures.expose import expose
+from hedgeopt.inputs.book import Account, Book, Collateral, Position
+from hedgeopt.inputs.market import QUOTE_FIELDS, Market
+from hedgeopt.inputs.policy import Candidates
+from hedgeopt.measures.profile import spot_profile
+from hedgeopt.measures.risk import risk_report
+from hedgeopt.models.margin.rules import MODELS
+from hedgeopt.models.pricing.families import FAMILIES
 from hedgeopt.models.pricing.family import UnitRisk, greek
 from hedgeopt.models.pricing.instrument import Derivative
 from hedgeopt.models.pricing.nature import Nature
-from hedgeopt.models.pricing.table import FAMILIES
-from hedgeopt.policy import Candidates
-from hedgeopt.profile import spot_profile
-from hedgeopt.risk import risk_report
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 INDEX, MARK, RATE = 2_000.0, 400.0, 0.002  # mark = index**2 / 10,000; RATE of the mark a day, paid by longs

@@ -12,7 +12,7 @@ How to add an entry
            full=10_000,                             # cases of a campaign
            sample=6,                                # cases that CI repeats; keep it to a few seconds
            never=("certified and wrong",),          # outcomes that must not occur
-           sources=("hedgeopt/tail", "hedgeopt/solve.py"),   # what the result depends on: files or folders of Python
+           sources=("hedgeopt/tail", "hedgeopt/program/solve.py"),   # what the result depends on: files or folders of Python
        )
        def case(number: int) -> str:
            rng = np.random.default_rng([2026, number])       # everything drawn from the number alone

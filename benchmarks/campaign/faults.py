@@ -24,7 +24,7 @@ COUNT = 67
 )
 def fault(number: int) -> str:
     """The fault of this number, shown on its world."""
-    from hedgeopt.market_reader import read_market
+    from hedgeopt.inputs.chain.reader import read_market
     from tests.conftest import toy_desk, write_toy_chain
     from tests.verify.faults import FAULTS
     from tests.verify.test_faults import outcome

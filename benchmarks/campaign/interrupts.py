@@ -23,7 +23,7 @@ _RUN = "import sys; from hedgeopt.cli import main; print('up', file=sys.stderr, 
     full=300,
     sample=1,
     never=("half written", "files left over", "more than a line", "another exit code"),
-    sources=("hedgeopt/cli", "hedgeopt/quiet.py", "hedgeopt/files.py"),
+    sources=("hedgeopt/cli", "hedgeopt/files/reading.py"),
     repeatable=False,
 )
 def interrupted(number: int) -> str:

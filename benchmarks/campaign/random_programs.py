@@ -31,9 +31,10 @@ def _support(name: str) -> Any:
     sample=2,
     never=("WRONG", "wrongly infeasible"),
     sources=(
-        "hedgeopt/balance.py", "hedgeopt/certificate.py", "hedgeopt/cones.py", "hedgeopt/constraints",
-        "hedgeopt/cut_model.py", "hedgeopt/cuts.py", "hedgeopt/infeasible.py", "hedgeopt/models", "hedgeopt/own_bounds.py",
-        "hedgeopt/polish.py", "hedgeopt/program.py", "hedgeopt/search.py", "hedgeopt/solve.py", "hedgeopt/tail",
+        "hedgeopt/constraints", "hedgeopt/models", "hedgeopt/program/balance.py", "hedgeopt/program/certificate.py",
+        "hedgeopt/program/cones.py", "hedgeopt/program/cut_model.py", "hedgeopt/program/cuts.py",
+        "hedgeopt/program/infeasible.py", "hedgeopt/program/own_bounds.py", "hedgeopt/program/polish.py",
+        "hedgeopt/program/program.py", "hedgeopt/program/search.py", "hedgeopt/program/solve.py", "hedgeopt/tail",
         "tests/programs",
     ),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from hedgeopt.backtest.sweep.cell import RUNNER
 from hedgeopt.backtest.sweep.drive import Progress, run_sweep
 from hedgeopt.backtest.sweep.plan import Cell, read_plan
 from hedgeopt.backtest.sweep.store import CellStore
-from hedgeopt.writing import write_atomically
+from hedgeopt.files.writing import write_atomically
 
 __all__ = ["FOLDER", "PLANS", "label", "plans", "rows_of", "run_plan"]
 

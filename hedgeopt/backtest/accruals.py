@@ -9,10 +9,10 @@ import numpy as np
 
 from hedgeopt.backtest.portfolio import Holding, Portfolio
 from hedgeopt.backtest.quotes import unit_premium
-from hedgeopt.market import Market
+from hedgeopt.inputs.market import Market
+from hedgeopt.models.pricing.families import family_of
 from hedgeopt.models.pricing.lending_borrow import compounded_index
 from hedgeopt.models.pricing.lending_supply import linear_index
-from hedgeopt.models.pricing.table import family_of
 
 __all__ = ["accrue", "mark_futures", "variation"]
 

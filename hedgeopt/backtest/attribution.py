@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hedgeopt.backtest.valuation import Valuation
-from hedgeopt.market import Market
+from hedgeopt.inputs.market import Market
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.pricing.instrument import has

@@ -13,10 +13,10 @@ import pandas as pd
 
 from hedgeopt.backtest.one_clock import Curve, forwards, spot
 from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
-from hedgeopt.chain_checks import check_quotes
 from hedgeopt.errors import InputError
-from hedgeopt.market import MORE_FIELDS, QUOTE_FIELDS, Market
-from hedgeopt.venues.deribit_names import parse_name
+from hedgeopt.inputs.chain.checks import check_quotes
+from hedgeopt.inputs.market import MORE_FIELDS, QUOTE_FIELDS, Market
+from hedgeopt.venues.deribit.names import parse_name
 
 __all__ = ["ChainReplay"]
 
@@ -35,15 +35,15 @@ _NEAR, _SECOND = pd.Timedelta(minutes=5), pd.Timedelta(seconds=1)
 class ChainReplay:
     """Snapshots from recorded files of one venue.
 
-    Iterating yields one :class:`~hedgeopt.market.Market` per moment of the first chain file, oldest first. Option rows come
-    from every chain file that has the moment; where several quote an instrument the first file's row counts. At most
-    ``window`` snapshots are in memory.
+    Iterating yields one :class:`~hedgeopt.inputs.market.Market` per moment of the first chain file, oldest first. Option
+    rows come from every chain file that has the moment; where several quote an instrument the first file's row counts. At
+    most ``window`` snapshots are in memory.
 
     Attributes
     ----------
     chains
         Parquet files (or folders of them) with one row per instrument and moment; columns of
-        :mod:`hedgeopt.market_reader`.
+        :mod:`hedgeopt.inputs.chain.reader`.
     marks
         Files of perpetual and dated futures marks; rows of the five minutes up to a snapshot (and its own second)
         count.

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.market import QUOTE_FIELDS, Market
+from hedgeopt.inputs.market import QUOTE_FIELDS, Market
 
 __all__ = ["Desk"]
 

@@ -31,15 +31,15 @@ from hedgeopt.backtest.sanity import Sanity, problem_within, without_false_quote
 from hedgeopt.backtest.settlement import IndexHistory, settle
 from hedgeopt.backtest.snapshot import Snapshot
 from hedgeopt.backtest.valuation import Valuation, moved_assets, value
-from hedgeopt.book import Book
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
-from hedgeopt.market import Market
+from hedgeopt.exposures.references import Known, refuse_unknown
+from hedgeopt.files.names import require_known
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
+from hedgeopt.inputs.policy import Policy as Rules
 from hedgeopt.models.caveats import table_caveats
 from hedgeopt.models.costs.quotes import fee_parameters
 from hedgeopt.models.scenarios.config import ParametricScenarios, draw
-from hedgeopt.names import require_known
-from hedgeopt.policy import Policy as Rules
-from hedgeopt.references import Known, refuse_unknown
 
 __all__ = ["Halt", "Settings", "run", "simulate"]
 
@@ -122,7 +122,7 @@ def simulate(
 
 
 def run(config: Any) -> BacktestResult:
-    """One book under one policy, from a :class:`~hedgeopt.backtest.config.BacktestConfig` or its plain values."""
+    """One book under one policy, from a :class:`~hedgeopt.backtest.settings.BacktestConfig` or its plain values."""
     from hedgeopt.backtest.run import run as run_one
 
     return run_one(config)

@@ -11,9 +11,9 @@ from hedgeopt.backtest.portfolio import Fill, Portfolio
 from hedgeopt.backtest.quotes import NoQuote
 from hedgeopt.backtest.valuation import Valuation
 from hedgeopt.errors import InputError
-from hedgeopt.market import Market
+from hedgeopt.inputs.market import Market
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.margin.table import margin_model
+from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.margin.unmargined import Unmargined
 
 __all__ = ["execute", "send"]

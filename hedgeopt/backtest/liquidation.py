@@ -16,7 +16,7 @@ from hedgeopt.backtest.data import rules
 from hedgeopt.backtest.portfolio import Fill, Portfolio
 from hedgeopt.backtest.valuation import Valuation
 from hedgeopt.errors import InputError
-from hedgeopt.market import Market
+from hedgeopt.inputs.market import Market
 from hedgeopt.models.margin.aave_v3 import liquidate as liquidation_call
 
 __all__ = ["breached", "liquidate"]

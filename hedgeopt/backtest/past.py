@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.table_file import read_table
 from hedgeopt.models.scenarios.history import TIMES, parse_times
-from hedgeopt.table_file import read_table
 
 __all__ = ["REPLAY", "as_known"]
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from hedgeopt.backtest.ledger import Identity, Ledger
 from hedgeopt.backtest.quotes import fill_price, mark_of, unit_notional, unit_premium, whole
-from hedgeopt.book import Account, Book, Collateral, Link, Position
 from hedgeopt.errors import InputError
-from hedgeopt.market import Market
+from hedgeopt.inputs.book import Account, Book, Collateral, Link, Position
+from hedgeopt.inputs.market import Market
 from hedgeopt.models.costs.quotes import unit_fee
-from hedgeopt.models.margin.table import margin_model, may_be_short
+from hedgeopt.models.margin.rules import margin_model, may_be_short
 
 __all__ = ["Fill", "Holding", "Portfolio"]
 
@@ -56,7 +56,7 @@ class Fill:
 
 
 class Portfolio:
-    """Holdings and cash of every account. Opened from a :class:`~hedgeopt.book.Book`, which becomes the deposits."""
+    """Holdings and cash of every account. Opened from a :class:`~hedgeopt.inputs.book.Book`, which becomes the deposits."""
 
     def __init__(self, book: Book, market: Market) -> None:
         self.ledger = Ledger()
@@ -93,7 +93,7 @@ class Portfolio:
         self._change(account, item, quantity, paid, mark_of(item, market))
 
     def book(self, timestamp: datetime) -> Book:
-        """The holdings as a :class:`~hedgeopt.book.Book`; quoted instruments by name."""
+        """The holdings as a :class:`~hedgeopt.inputs.book.Book`; quoted instruments by name."""
         accounts = []
         mine: dict[str, list[Position]] = {name: [] for name in self.accounts}
         for (owner, _), holding in self.holdings.items():

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.market import Market
+from hedgeopt.exposures.units import known_unit
+from hedgeopt.inputs.market import Market
 from hedgeopt.models.costs.quotes import not_traded
-from hedgeopt.models.pricing.table import family_of
-from hedgeopt.unit_risk import known_unit
+from hedgeopt.models.pricing.families import family_of
 
 __all__ = ["NoQuote", "fill_price", "mark_of", "unit_notional", "unit_premium", "whole"]
 

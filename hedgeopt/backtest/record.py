@@ -13,7 +13,7 @@ from hedgeopt.backtest.portfolio import Fill, Portfolio
 from hedgeopt.backtest.result import ATTRIBUTION_COLUMNS, TRADE_COLUMNS, BacktestResult
 from hedgeopt.backtest.valuation import Promise, Valuation
 from hedgeopt.errors import HedgeoptError
-from hedgeopt.market import Market
+from hedgeopt.inputs.market import Market
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.family import GREEKS
 

@@ -13,9 +13,9 @@ import pandas as pd
 
 from hedgeopt.backtest.data import rules
 from hedgeopt.errors import InputError
-from hedgeopt.models.record import LARGEST
-from hedgeopt.regular import require_file
-from hedgeopt.table_file import check_parquet, moments, numbers, read_table, wrong_numbers
+from hedgeopt.files.record import LARGEST
+from hedgeopt.files.regular import require_file
+from hedgeopt.files.table_file import check_parquet, moments, numbers, read_table, wrong_numbers
 
 __all__ = ["FundingRate", "dataset", "index_history", "mark_table", "time_scalar"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hedgeopt.errors import InputError
-from hedgeopt.market import Market
+from hedgeopt.inputs.market import Market
 
 __all__ = ["in_order"]
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from hedgeopt.backtest.config import BacktestConfig, read_config
 from hedgeopt.backtest.data import rules_caveats
 from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.result import BacktestResult
-from hedgeopt.book import Book
+from hedgeopt.backtest.settings import BacktestConfig, read_config
 from hedgeopt.errors import InputError
-from hedgeopt.market import Market
-from hedgeopt.references import Known, refuse_unknown
+from hedgeopt.exposures.references import Known, refuse_unknown
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
 
 __all__ = ["run", "run_config"]
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hedgeopt.market import Market
-from hedgeopt.quote_checks import too_good
+from hedgeopt.inputs.chain.quote_checks import too_good
+from hedgeopt.inputs.market import Market
 
 __all__ = ["Sanity", "problem_within", "without_false_quotes"]
 

@@ -17,7 +17,7 @@ from hedgeopt.backtest.data import rules
 from hedgeopt.backtest.portfolio import Portfolio
 from hedgeopt.backtest.sanity import Sanity
 from hedgeopt.errors import InputError
-from hedgeopt.market import Market
+from hedgeopt.inputs.market import Market
 
 __all__ = ["IndexHistory", "settle"]
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hedgeopt.market import MORE_FIELDS, Market
+from hedgeopt.inputs.market import MORE_FIELDS, Market
 
 __all__ = ["Snapshot"]
 
 
 class Snapshot(Market):
-    """A :class:`~hedgeopt.market.Market` with the same answers; looking up quotes and their ages is much quicker."""
+    """A :class:`~hedgeopt.inputs.market.Market` with the same answers; looking up quotes and their ages is much quicker."""
 
     @classmethod
     def of(cls, market: Market) -> Snapshot:

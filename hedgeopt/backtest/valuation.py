@@ -7,9 +7,9 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from hedgeopt.book import Book
-from hedgeopt.exposures import build_exposures
-from hedgeopt.market import Market
+from hedgeopt.exposures.build import build_exposures
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import moved_by, tokens

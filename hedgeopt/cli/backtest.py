@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hedgeopt.cli.run import progress, say
+from hedgeopt.cli.console import progress, say
 from hedgeopt.cli.streams import output
-from hedgeopt.writing import refuse_unwritable
+from hedgeopt.files.writing import refuse_unwritable
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.result import BacktestResult
@@ -65,9 +65,9 @@ def _row(result: BacktestResult) -> dict[str, Any]:
 
 def _write(results: Sequence[BacktestResult], out: Path) -> None:
     """A folder per book, with the tables of each policy and the tear sheet that compares them: all of it or nothing."""
-    from hedgeopt.backtest.results.page import pages
-    from hedgeopt.proposal import finite
-    from hedgeopt.writing import write_atomically
+    from hedgeopt.backtest.results.tear_sheet import pages
+    from hedgeopt.files.writing import write_atomically
+    from hedgeopt.program.proposal import finite
 
     books: dict[str, list[BacktestResult]] = {}
     for result in results:
@@ -101,7 +101,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hedgeopt.summary import number
+    from hedgeopt.reports.words import number
 
     table = Table()
     for name in _COLUMNS:

@@ -9,16 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt.cli.console import progress, say
 from hedgeopt.cli.inputs import MarketOptions, override, print_json, print_report, read_holdings, read_rules
-from hedgeopt.cli.run import progress, say
 from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
-from hedgeopt.writing import refuse_unwritable
+from hedgeopt.files.writing import refuse_unwritable
 
 if TYPE_CHECKING:
-    from hedgeopt.book import Book
-    from hedgeopt.market import Market
-    from hedgeopt.policy import Policy
+    from hedgeopt.inputs.book import Book
+    from hedgeopt.inputs.market import Market
+    from hedgeopt.inputs.policy import Policy
 
 __all__ = ["check", "demo", "margin", "risk", "schema", "solve"]
 
@@ -36,8 +36,8 @@ def solve(
 ) -> None:
     """Read, solve, write, print."""
     with progress() as stage:
-        from hedgeopt.policy import read_policy
-        from hedgeopt.solve import propose
+        from hedgeopt.inputs.policy import read_policy
+        from hedgeopt.program.solve import propose
 
         stage("read")
         if out is not None:
@@ -54,7 +54,7 @@ def solve(
     if json:
         output().write(proposal.to_json())
     else:
-        from hedgeopt.report import proposal_report
+        from hedgeopt.reports.terminal import proposal_report
 
         print_report(proposal_report(proposal))
     if out is not None:
@@ -72,8 +72,8 @@ def risk(
 ) -> None:
     """Exposures of the book alone."""
     with progress() as stage:
-        from hedgeopt.exposing import expose
-        from hedgeopt.risk import risk_report
+        from hedgeopt.exposures.expose import expose
+        from hedgeopt.measures.risk import risk_report
 
         stage("read")
         rules = override(read_rules(policy), scenarios, seed)
@@ -86,7 +86,7 @@ def risk(
         data |= {"risk": report.to_dict(), "notes": list(exposures.notes)}
         print_json(data)
         return
-    from hedgeopt.report import risk_report_table
+    from hedgeopt.reports.terminal import risk_report_table
 
     print_report(risk_report_table(report, exposures.notes))
 
@@ -94,7 +94,7 @@ def risk(
 def margin(book: Path, market: MarketOptions, policy: Path | None, as_of: str | None = None, json: bool = False) -> None:
     """Margin of every account, now and in stress."""
     with progress() as stage:
-        from hedgeopt.margin_report import margin_report, margin_tables
+        from hedgeopt.reports.margin import margin_report, margin_tables
 
         stage("read")
         rules, holdings, quotes = read_rules(policy), read_holdings(book, as_of), market.read()
@@ -117,7 +117,7 @@ def check(book: Path | None, market: MarketOptions, policy: Path | None, as_of: 
         stage("read")
         rules = holdings = quotes = None
         if policy is not None:
-            from hedgeopt.policy import read_policy
+            from hedgeopt.inputs.policy import read_policy
 
             rules = read_policy(policy)
             lines.append(f"{policy}: {len(rules.minimize)} terms to minimise, {len(rules.subject_to)} limits")
@@ -127,7 +127,7 @@ def check(book: Path | None, market: MarketOptions, policy: Path | None, as_of: 
         if market.files:
             quotes = market.read()
             lines.append(f"{quotes.source}: {len(quotes)} instruments at {quotes.timestamp:%Y-%m-%d %H:%M:%S} UTC")
-            from hedgeopt.chain_arbitrage import arbitrage_notes
+            from hedgeopt.measures.arbitrage import arbitrage_notes
 
             lines += [f"note: {note}" for note in (*quotes.notes, *arbitrage_notes(quotes))]
         if rules is not None and holdings is not None and quotes is not None:
@@ -137,7 +137,7 @@ def check(book: Path | None, market: MarketOptions, policy: Path | None, as_of: 
 
 def schema(kind: str) -> None:
     """Print a JSON Schema."""
-    from hedgeopt.schema import input_schema
+    from hedgeopt.inputs.schema import input_schema
 
     output().write(json_text.dumps(input_schema(kind), indent=2) + "\n")
 
@@ -146,7 +146,7 @@ def demo(out: Path, json: bool = False) -> None:
     """Write the example's inputs and solve them as anybody's."""
     with progress():
         from hedgeopt.example import example_files
-        from hedgeopt.writing import write_atomically
+        from hedgeopt.files.writing import write_atomically
 
         inputs = {out / name: text for name, text in example_files().items()}
         write_atomically(inputs)
@@ -156,8 +156,8 @@ def demo(out: Path, json: bool = False) -> None:
 
 
 def _fit(book: Book, market: Market, policy: Policy, stage: Callable[[str], None]) -> str:
-    from hedgeopt.exposing import expose
-    from hedgeopt.program import Program, trade_box
+    from hedgeopt.exposures.expose import expose
+    from hedgeopt.program.program import Program, trade_box
 
     stage("value")
     exposures = expose(book, market, override(policy, min(policy.scenarios.count, 100), None))

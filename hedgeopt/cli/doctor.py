@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hedgeopt.cli.run import progress
+from hedgeopt.cli.console import progress
 from hedgeopt.cli.streams import output
 
 if TYPE_CHECKING:
-    from hedgeopt.doctor import Diagnosis
+    from hedgeopt.cli.health import Diagnosis
 
 __all__ = ["doctor"]
 
@@ -16,7 +16,7 @@ __all__ = ["doctor"]
 def doctor(json: bool = False) -> int:
     """Examine, print, and return the exit code: 1 when something is known to be bad."""
     with progress("examining"):
-        from hedgeopt.doctor import diagnose
+        from hedgeopt.cli.health import diagnose
 
         found = diagnose(output().encoding)
     if json:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
-from hedgeopt.regular import parse_moment
+from hedgeopt.files.regular import parse_moment
 
 if TYPE_CHECKING:
-    from hedgeopt.book import Book
-    from hedgeopt.market import Market
-    from hedgeopt.policy import Policy
+    from hedgeopt.inputs.book import Book
+    from hedgeopt.inputs.market import Market
+    from hedgeopt.inputs.policy import Policy
 
 __all__ = ["MarketOptions", "override", "print_json", "print_report", "read_holdings", "read_rules"]
 
@@ -33,7 +33,7 @@ class MarketOptions:
 
     def read(self) -> Market:
         """The market they describe."""
-        from hedgeopt.market_reader import read_market
+        from hedgeopt.inputs.chain.reader import read_market
 
         prices = _prices(self.prices)
         return read_market(
@@ -63,7 +63,7 @@ def _prices(words: Sequence[str]) -> dict[str, float]:
 
 def read_holdings(path: Path, as_of: str | None) -> Book:
     """The book, with its moment of decision replaced when ``as_of`` is given."""
-    from hedgeopt.book_reader import read_book
+    from hedgeopt.inputs.book_file import read_book
 
     book = read_book(path)
     if as_of is None:
@@ -73,15 +73,15 @@ def read_holdings(path: Path, as_of: str | None) -> Book:
 
 def read_rules(path: Path | None) -> Policy:
     """The policy, or one that asks for nothing and has every default."""
+    from hedgeopt.inputs.policy import Policy, read_policy
     from hedgeopt.models.costs.transaction import TransactionCost
-    from hedgeopt.policy import Policy, read_policy
 
     return read_policy(path) if path is not None else Policy(minimize=TransactionCost())
 
 
 def override(policy: Policy, scenarios: int | None, seed: int | None, solver: str | None = None) -> Policy:
     """The policy with the command line's settings, validated like a file's."""
-    from hedgeopt.policy import Policy
+    from hedgeopt.inputs.policy import Policy
 
     data: dict[str, Any] = policy.model_dump()
     if scenarios is not None:
@@ -95,7 +95,7 @@ def override(policy: Policy, scenarios: int | None, seed: int | None, solver: st
 
 def print_json(data: Any) -> None:
     """JSON on stdout; what is not a number is null."""
-    from hedgeopt.proposal import finite
+    from hedgeopt.program.proposal import finite
 
     output().write(json.dumps(finite(data), indent=2, allow_nan=False) + "\n")
 

@@ -1,19 +1,19 @@
-"""What the ``hedgeopt scenarios`` commands do; tables from :mod:`hedgeopt.scenario_tables`."""
+"""What the ``hedgeopt scenarios`` commands do; tables from :mod:`hedgeopt.reports.scenarios`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt.cli.console import progress
 from hedgeopt.cli.inputs import MarketOptions, override, print_json, print_report, read_holdings, read_rules
-from hedgeopt.cli.run import progress
 from hedgeopt.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hedgeopt.book import Book
-    from hedgeopt.market import Market
+    from hedgeopt.inputs.book import Book
+    from hedgeopt.inputs.market import Market
     from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["describe_sample", "describe_stress", "list_all", "sample"]
@@ -22,7 +22,7 @@ __all__ = ["describe_sample", "describe_stress", "list_all", "sample"]
 def list_all(policy: Path | None, json: bool = False) -> None:
     """Stress scenarios, and the kinds a policy may name."""
     with progress():
-        from hedgeopt.scenario_tables import list_generators, list_sets
+        from hedgeopt.reports.scenarios import list_generators, list_sets
 
         stress, kinds = list_sets(read_rules(policy).stress), list_generators()
     if json:
@@ -39,7 +39,7 @@ def describe_stress(name: str, market: MarketOptions, policy: Path | None, json:
     if market.files:
         raise InputError("a stress scenario needs no market", field="--market", fix=f"leave out --market, or {name}")
     with progress():
-        from hedgeopt.scenario_tables import stress_sources
+        from hedgeopt.reports.scenarios import stress_sources
 
         numbers = stress_sources(name, read_rules(policy).stress)
     if json:
@@ -56,7 +56,7 @@ def describe_sample(
         raise InputError("nothing to describe", fix="name a stress scenario, or give --market for the sample")
     with progress() as stage:
         from hedgeopt.models.scenarios.describe import describe
-        from hedgeopt.scenario_tables import correlation_table, describe_table, extra_lines
+        from hedgeopt.reports.scenarios import correlation_table, describe_table, extra_lines
 
         drawn = _draw(market, policy, book, count, seed, stage)
         told = describe(drawn)
@@ -82,7 +82,7 @@ def sample(
 ) -> None:
     """Some scenarios of the policy's sample."""
     with progress() as stage:
-        from hedgeopt.scenario_tables import sample_table
+        from hedgeopt.reports.scenarios import sample_table
 
         drawn = _draw(market, policy, book, count, seed, stage)
         if worst_of is not None and worst_of not in drawn.assets:

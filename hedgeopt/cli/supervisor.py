@@ -79,7 +79,7 @@ def _nothing(*_: Any) -> None:
 
 def _be_a_child(parent: int, writing: int) -> None:
     """A process group of its own, so that signals come once, by the parent; ended with the parent; telling of solves."""
-    from hedgeopt.outside import tell_to
+    from hedgeopt.program.outside import tell_to
 
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)

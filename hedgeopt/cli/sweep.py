@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from hedgeopt.cli.run import say
+from hedgeopt.cli.console import say
 from hedgeopt.cli.streams import output, words
 from hedgeopt.errors import HedgeoptError
-from hedgeopt.writing import refuse_unwritable
+from hedgeopt.files.writing import refuse_unwritable
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.sweep.outcome import SweepResult
@@ -92,7 +92,7 @@ def _print(result: SweepResult) -> None:
     from rich.table import Table
 
     from hedgeopt.backtest.results.sweep_page import deflated_words, noise_words, setting_words, value_words
-    from hedgeopt.summary import number
+    from hedgeopt.reports.words import number
 
     measures = ("sharpe_per_step", "total_pnl", "cvar_95", "max_drawdown", "liquidations")
     table = Table(title=f"{result.name}: {result.objective}", title_justify="left")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hedgeopt.cli.console import progress
 from hedgeopt.cli.inputs import MarketOptions, override, print_json, read_holdings
-from hedgeopt.cli.run import progress
 from hedgeopt.cli.streams import output
 from hedgeopt.verify import Verdict
 
@@ -24,7 +24,7 @@ def verify(
 ) -> int:
     """Print the verdict; returns the exit code: 0 valid, 3 a limit is broken, 4 something is wrong or not proven."""
     with progress() as stage:
-        from hedgeopt.policy import read_policy
+        from hedgeopt.inputs.policy import read_policy
         from hedgeopt.verify import verify as check
 
         stage("read")

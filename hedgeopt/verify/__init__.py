@@ -14,9 +14,9 @@ from hedgeopt.verify.claim import claim_of, read_claim
 from hedgeopt.verify.verdict import Verdict, judge
 
 if TYPE_CHECKING:
-    from hedgeopt.book import Book
-    from hedgeopt.market import Market
-    from hedgeopt.policy import Policy
+    from hedgeopt.inputs.book import Book
+    from hedgeopt.inputs.market import Market
+    from hedgeopt.inputs.policy import Policy
 
 __all__ = ["Verdict", "claim_of", "judge", "read_claim", "verify"]
 
@@ -29,7 +29,7 @@ def verify(proposal: str | Path, book: Book, market: Market, policy: Policy) -> 
     InputError
         When the file is no proposal, or one of other inputs.
     """
-    from hedgeopt.exposing import expose
+    from hedgeopt.exposures.expose import expose
 
     claim = read_claim(proposal)
     return judge(claim, expose(book, market, policy), market, policy.model_dump(mode="json"))

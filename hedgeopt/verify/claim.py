@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.files import parse_json
+from hedgeopt.files.reading import parse_json
 
 __all__ = ["Branch", "Claim", "Multipliers", "Tail", "read_claim"]
 

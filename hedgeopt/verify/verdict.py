@@ -22,7 +22,7 @@ from hedgeopt.verify.told import told_otherwise
 from hedgeopt.verify.trades import differs, listed_trades
 
 if TYPE_CHECKING:
-    from hedgeopt.market import Market
+    from hedgeopt.inputs.market import Market
     from hedgeopt.models.arrays import Exposures
 
 __all__ = ["Verdict", "judge"]

@@ -10,8 +10,8 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
+from hedgeopt.models.pricing.families import quoted_kinds
 from hedgeopt.models.pricing.family import MarketView
-from hedgeopt.models.pricing.table import quoted_kinds
 
 __all__ = ["UnitCost", "fee_parameters", "fees", "not_traded", "unit_cost", "unit_fee"]
 

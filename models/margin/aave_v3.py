@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
 from hedgeopt.models.data import table
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
-from hedgeopt.names import advice
 
 __all__ = ["AaveV3", "Liquidation", "available_borrow", "health_factor", "liquidate"]
 

@@ -42,14 +42,14 @@ import numpy as np
 from pydantic import AfterValidator, Field, ValidationError
 
 from hedgeopt.errors import InputError
-from hedgeopt.faults import validation_line
+from hedgeopt.files.faults import validation_line
+from hedgeopt.files.names import advice
+from hedgeopt.files.record import Record
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.shocks import option_values, tenor_power
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.tiers import Tiers, encode_tiers
-from hedgeopt.models.record import Record
-from hedgeopt.names import advice
 
 __all__ = ["Generic"]
 

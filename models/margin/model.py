@@ -1,6 +1,6 @@
 """What a margin model is: a rule in plain numbers, and the same rule as a convex function.
 
-A new venue is a file with such a class, a line in :mod:`hedgeopt.models.margin.table`, and a test file that proves the two
+A new venue is a file with such a class, a line in :mod:`hedgeopt.models.margin.rules`, and a test file that proves the two
 equal on random portfolios; or, without any code, a table for :mod:`hedgeopt.models.margin.generic`.
 """
 

@@ -9,12 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.bind import BoundEncoding
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term, TradeVariables
-from hedgeopt.names import advice
 
 __all__ = ["Margin", "account_requirement", "matching_accounts"]
 
@@ -118,7 +118,7 @@ class Margin(Term):
     """Margin required at a venue over equity there: 0.6 means that 60 % of equity is tied up.
 
     With several accounts at the venue the worst one counts, unless ``account`` names one. Rules: the account's margin model
-    (:mod:`hedgeopt.models.margin.table`). As a number and in the objective, equity is that before trading and transfers: the
+    (:mod:`hedgeopt.models.margin.rules`). As a number and in the objective, equity is that before trading and transfers: the
     ratio to equity after them is not convex. Limited (``Margin("deribit") <= 0.6``) it is the ``margin_utilisation``
     constraint, whose equity counts trades, transfers, costs and haircuts. Either way accounts on portfolio margin keep their
     delta below the kink of the delta shock, up to which it is convex.

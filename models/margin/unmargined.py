@@ -8,7 +8,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.model import Kind, Requirement, refuse_debts, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
-from hedgeopt.models.pricing.table import natures
+from hedgeopt.models.pricing.families import natures
 
 __all__ = ["Unmargined"]
 

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from hedgeopt.files.record import Record
 from hedgeopt.models.pricing.instrument import Positive
 from hedgeopt.models.pricing.liquidity import LiquidityFamily, LiquidityPosition
 from hedgeopt.models.pricing.nature import Nature
-from hedgeopt.models.record import Record
 
 __all__ = ["AMM_CONCENTRATED", "Concentrated", "Ticks"]
 

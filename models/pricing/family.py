@@ -89,7 +89,7 @@ class Family(Protocol):
     """One kind of instrument: its type, its value and Greeks, and its revaluation in scenarios.
 
     A new family is a file with such an object and its instrument, which declares its
-    :class:`~hedgeopt.models.pricing.nature.Nature`, a line in :mod:`hedgeopt.models.pricing.table`, and a test file.
+    :class:`~hedgeopt.models.pricing.nature.Nature`, a line in :mod:`hedgeopt.models.pricing.families`, and a test file.
     """
 
     kind: str

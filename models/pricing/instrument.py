@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
+from hedgeopt.files.record import Record
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.nature import Nature
-from hedgeopt.models.record import Record
 
 __all__ = ["Asset", "Derivative", "Dollars", "Expiring", "Instrument", "Positive", "has"]
 

@@ -13,12 +13,12 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from hedgeopt.files.record import Record
 from hedgeopt.models.pegs import moved_by
 from hedgeopt.models.pricing.family import MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Asset, Instrument, Positive
 from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.pricing.spot import add_delta
-from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["LENDING_SUPPLY", "EMode", "LendingReserve", "LendingSupply", "linear_index"]

@@ -7,11 +7,11 @@ With forward ``F``, index ``S`` (ratio S/F kept when the index moves) and undisc
 
 **One mark.** What an option is worth now is the venue's mark: ``mark_price`` coins at the index, or settlement dollars. The
 formulas above give its Greeks and how it moves (and its worth where a market carries no mark); mark and formula agree but
-for the mark's rounding (:mod:`hedgeopt.chain_checks`). P&L in scenarios is the formula's change, so it starts at 0 when
-nothing moves; a long loses at most its mark, and what expires pays its payoff less the mark.
+for the mark's rounding (:mod:`hedgeopt.inputs.chain.checks`). P&L in scenarios is the formula's change, so it starts at 0
+when nothing moves; a long loses at most its mark, and what expires pays its payoff less the mark.
 
 The Greeks hold the premium already paid. Buying an inverse option also pays ``C / F`` coins away, so a *trade* changes the
-book's delta by the *net transaction delta* ``N(d1) - C/F``; :mod:`hedgeopt.exposures` subtracts the premium leg.
+book's delta by the *net transaction delta* ``N(d1) - C/F``; :mod:`hedgeopt.exposures.build` subtracts the premium leg.
 
 In the last minutes, while the venue averages its index, F and K become those of the part still to come and value and delta
 move towards the settled amount: :mod:`hedgeopt.models.pricing.settlement_window`. Theta is then the time value left.

@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import Field
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.effects import account_size, collateral_effect, equity_effect
 from hedgeopt.models.term import LinearTerm, Term, TradeVariables
-from hedgeopt.names import advice
 
 __all__ = ["Concentration"]
 

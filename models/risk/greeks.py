@@ -8,11 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.pricing.family import GREEK_UNITS, greek
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.term import LinearTerm, Term, TradeVariables
-from hedgeopt.names import advice
 
 __all__ = ["Delta", "Gamma", "Rho", "Theta", "Vanna", "Vega", "Volga", "asset_column", "net_greek"]
 

@@ -9,12 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term, TradeVariables
-from hedgeopt.names import advice
 
 __all__ = ["GrossLeverage", "row_exposure"]
 

@@ -9,12 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import LinearTerm, Term, TradeVariables, put
-from hedgeopt.names import advice
 
 __all__ = ["NetLeverage", "TrueLeverage"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hedgeopt.models.scenarios.draws import normals
 from hedgeopt.models.scenarios.set import ScenarioSet
+from hedgeopt.models.scenarios.variates import normals
 
 __all__ = ["alone", "spot_on_the_way"]
 

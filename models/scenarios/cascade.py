@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.record import Record
+from hedgeopt.files.record import Record
+from hedgeopt.files.table_file import read_table
 from hedgeopt.models.scenarios.edit import scaled_price
 from hedgeopt.models.scenarios.set import ScenarioSet
-from hedgeopt.table_file import read_table
 
 __all__ = ["Cascade", "Loan", "Sales", "cascade_price", "read_loans", "with_cascade"]
 
@@ -50,7 +50,7 @@ def read_loans(path: str | Path) -> tuple[Loan, ...]:
     """Loans from a CSV with the columns of :class:`Loan`; an InputError names the first bad row."""
     from pydantic import ValidationError
 
-    from hedgeopt.files import validation_line
+    from hedgeopt.files.reading import validation_line
 
     loans = []
     for row, values in enumerate(read_table(path, "loans").to_dict("records"), start=2):

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.record import Record
+from hedgeopt.files.record import Record
 from hedgeopt.models.scenarios.edit import scaled_price
 from hedgeopt.models.scenarios.set import ScenarioSet
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
+from hedgeopt.files.record import Record
 from hedgeopt.models.data import pegged_assets
-from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.cascade import Cascade
 from hedgeopt.models.scenarios.clearing import Clearing
 from hedgeopt.models.scenarios.events import AnyEvent

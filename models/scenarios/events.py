@@ -12,8 +12,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.record import Record
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.edit import scaled_liquidity, scaled_price
 from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -154,7 +154,7 @@ def with_events(scenarios: ScenarioSet, events: Sequence[Any], seed: int = 0, ne
     What depends on who looks (paused trading, wrong oracles, new parameters) is answered by
     :mod:`hedgeopt.models.scenarios.effects` from :attr:`ScenarioSet.events`.
     """
-    from hedgeopt.models.scenarios.draws import uniforms
+    from hedgeopt.models.scenarios.variates import uniforms
 
     for number, event in enumerate(events):
         happens = np.ones(len(scenarios), bool)

@@ -9,11 +9,11 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.scenarios.config import HistoricalScenarios, VolMarket
-from hedgeopt.models.scenarios.draws import uniforms
 from hedgeopt.models.scenarios.history import FEWEST, Windows, cut_windows, read_prices
 from hedgeopt.models.scenarios.joint import joint_moves
 from hedgeopt.models.scenarios.response import responses
 from hedgeopt.models.scenarios.set import ScenarioSet
+from hedgeopt.models.scenarios.variates import uniforms
 
 __all__ = ["choose_windows", "ewma_vol", "historical"]
 

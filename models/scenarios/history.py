@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.record import LARGEST
-from hedgeopt.table_file import moments, numbers, read_table
+from hedgeopt.files.record import LARGEST
+from hedgeopt.files.table_file import moments, numbers, read_table
 
 __all__ = ["FEWEST", "TIMES", "Windows", "cut_windows", "parse_times", "read_prices"]
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.record import LARGEST
+from hedgeopt.files.record import LARGEST
+from hedgeopt.files.table_file import read_table
 from hedgeopt.models.scenarios.config import HistoricalScenarios
 from hedgeopt.models.scenarios.history import TIMES, Windows, parse_times
-from hedgeopt.table_file import read_table
 
 __all__ = ["JointMoves", "joint_moves", "read_series"]
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.scenarios.config import ParametricScenarios, RegimeScenarios, VolMarket
-from hedgeopt.models.scenarios.draws import chi_square, kept, normals
 from hedgeopt.models.scenarios.response import responses
 from hedgeopt.models.scenarios.set import ScenarioSet
+from hedgeopt.models.scenarios.variates import chi_square, kept, normals
 
 __all__ = ["annual_vol", "correlated", "parametric"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.record import Record
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.edit import with_asset
 from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -54,7 +54,7 @@ def with_pegs(scenarios: ScenarioSet, pegs: Sequence[Peg], seed: int, needed: Se
     """
     from scipy.special import ndtri
 
-    from hedgeopt.models.scenarios.draws import normals, uniforms
+    from hedgeopt.models.scenarios.variates import normals, uniforms
 
     for peg in pegs:
         if peg.asset in scenarios.assets:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from hedgeopt.models.scenarios.config import RegimeScenarios, VolMarket
-from hedgeopt.models.scenarios.draws import chi_square, normals, uniforms
 from hedgeopt.models.scenarios.parametric import annual_vol, correlated
 from hedgeopt.models.scenarios.response import responses
 from hedgeopt.models.scenarios.set import ScenarioSet
+from hedgeopt.models.scenarios.variates import chi_square, normals, uniforms
 
 __all__ = ["calm_scale", "regime", "student_margins", "unit_returns"]
 

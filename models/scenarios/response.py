@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.models.scenarios.config import ScenarioSettings
-from hedgeopt.models.scenarios.draws import normals
+from hedgeopt.models.scenarios.variates import normals
 
 __all__ = ["follow", "responses", "vol_response"]
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
+from hedgeopt.files.record import Record
 from hedgeopt.models.data import table
-from hedgeopt.models.record import Record
 from hedgeopt.models.scenarios.events import AnyEvent
-from hedgeopt.names import advice
 
 __all__ = ["Number", "StressEvent", "StressGrid", "StressSettings", "packaged_events", "read_stress"]
 
@@ -161,7 +161,7 @@ def read_stress(path: str | Path) -> list[StressEvent]:
     InputError
         Names the file, the event and the field that is wrong.
     """
-    from hedgeopt.files import parse_toml, validation_line
+    from hedgeopt.files.reading import parse_toml, validation_line
 
     data: Any = parse_toml(path, "stress")
     if set(data) - {"event", "as_of"} or not isinstance(data.get("event"), list):

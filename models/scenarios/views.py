@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.record import Record
+from hedgeopt.files.record import Record
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["VIEWS", "AnyView", "Condition", "CorrelationView", "MeanView", "TailView", "VolView", "conditions"]

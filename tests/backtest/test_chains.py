@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hedgeopt.backtest.books.config import Flow, RollingSeller
+from hedgeopt.backtest.books.recipes import Flow, RollingSeller
 from hedgeopt.backtest.chains import ChainReplay
 from hedgeopt.backtest.engine import Settings, simulate
 from hedgeopt.backtest.past import as_known
@@ -18,10 +18,10 @@ from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.backtest.policies.simple import DeltaBand
 from hedgeopt.backtest.recorded import index_history
 from hedgeopt.errors import InputError
+from hedgeopt.inputs.policy import Candidates, Policy
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR
 from hedgeopt.models.scenarios.config import HistoricalScenarios, ParametricScenarios
-from hedgeopt.policy import Candidates, Policy
 
 FEW = Settings(scenarios=ParametricScenarios(count=64, vol={"BTC": 0.6}))
 CALL, PUT = "BTC-27MAR26-80000-C", "BTC-27MAR26-80000-P"

@@ -18,8 +18,8 @@ from hedgeopt.backtest.engine import Halt, Settings, simulate
 from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.backtest.policies.protocol import Decision, Order, Transfer
 from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
-from hedgeopt.book import Account, Collateral, Link
 from hedgeopt.errors import InfeasibleError, InputError
+from hedgeopt.inputs.book import Account, Collateral, Link
 from hedgeopt.models.pricing.future import Future
 from hedgeopt.models.scenarios.config import ParametricScenarios
 

@@ -12,10 +12,10 @@ from hedgeopt.backtest import liquidation
 from hedgeopt.backtest.data import rules
 from hedgeopt.backtest.engine import Settings, simulate
 from hedgeopt.backtest.policies.simple import DoNothing
-from hedgeopt.book import Account, Book, Collateral, Position
 from hedgeopt.errors import InputError
+from hedgeopt.inputs.book import Account, Book, Collateral, Position
 from hedgeopt.models.data import table
-from hedgeopt.models.margin.table import margin_model
+from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.pricing.lending_borrow import LendingBorrow
 from hedgeopt.models.pricing.lending_supply import LendingSupply
 from hedgeopt.models.scenarios.config import ParametricScenarios

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hedgeopt.backtest.config import BacktestConfig
 from hedgeopt.backtest.engine import Halt, Settings, simulate
 from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
 from hedgeopt.backtest.run import run
+from hedgeopt.backtest.settings import BacktestConfig
 from hedgeopt.backtest.sweep.drive import run_sweep
 from hedgeopt.backtest.sweep.plan import SweepPlan
 from hedgeopt.errors import InputError

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hedgeopt.backtest.config import BacktestConfig, read_config
 from hedgeopt.backtest.engine import run as run_plain
 from hedgeopt.backtest.run import run, run_config
+from hedgeopt.backtest.settings import BacktestConfig, read_config
 from hedgeopt.cli import main
 from hedgeopt.errors import InputError
 

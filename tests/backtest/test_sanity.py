@@ -18,7 +18,7 @@ from hedgeopt.backtest.policies.protocol import Order
 from hedgeopt.backtest.policies.simple import DoNothing
 from hedgeopt.backtest.sanity import Sanity, problem_within, without_false_quotes
 from hedgeopt.errors import InputError
-from hedgeopt.market import Market
+from hedgeopt.inputs.market import Market
 from hedgeopt.models.scenarios.config import ParametricScenarios
 
 SETTINGS = Settings(scenarios=ParametricScenarios(count=50))

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from hedgeopt.book import Account, Book, Collateral, Position
-from hedgeopt.market import QUOTE_FIELDS, Market
+from hedgeopt.inputs.book import Account, Book, Collateral, Position
+from hedgeopt.inputs.market import QUOTE_FIELDS, Market
 from hedgeopt.models.pricing.option import Option
 from hedgeopt.models.pricing.perpetual import Perpetual
 

@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.study import tables
 from benchmarks.study.cells import FOLDER, PLANS, label, plans, rows_of
-from hedgeopt.backtest.config import BacktestConfig
 from hedgeopt.backtest.results.summary import summarize
 from hedgeopt.backtest.run import run
+from hedgeopt.backtest.settings import BacktestConfig
 from hedgeopt.backtest.sweep.plan import read_plan
 
 

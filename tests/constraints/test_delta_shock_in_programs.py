@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.book import Account, Book, Collateral, Position
-from hedgeopt.margin_report import margin_report
-from hedgeopt.market import Market
-from hedgeopt.policy import Candidates
+from hedgeopt.inputs.book import Account, Book, Collateral, Position
+from hedgeopt.inputs.market import Market
+from hedgeopt.inputs.policy import Candidates
+from hedgeopt.reports.margin import margin_report
 
 PUT = "BTC-27MAR26-72000-P"
 

@@ -10,9 +10,9 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.constraints.constraint import BoxConstraint
 from hedgeopt.constraints.table import CONSTRAINTS
-from hedgeopt.exposing import expose
+from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.program import Program, trade_box
+from hedgeopt.program.program import Program, trade_box
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "limit": {"term": {"kind": "transaction_cost"}, "upper": 1e6},

@@ -11,12 +11,12 @@ import pytest
 from scipy.optimize import linprog
 
 import hedgeopt as ho
-from hedgeopt.certificate import certify
 from hedgeopt.constraints.table import CONSTRAINTS
-from hedgeopt.exposing import expose
+from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.program import Program, trade_box
-from hedgeopt.solve import solve_program
+from hedgeopt.program.certificate import certify
+from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.solve import solve_program
 
 _spec = importlib.util.spec_from_file_location("constraints_conftest", Path(__file__).with_name("conftest.py"))
 _support = importlib.util.module_from_spec(_spec)

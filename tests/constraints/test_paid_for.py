@@ -16,12 +16,12 @@ from hedgeopt.backtest.policies.protocol import Order
 from hedgeopt.backtest.portfolio import Portfolio
 from hedgeopt.backtest.valuation import value
 from hedgeopt.errors import CertificateError
-from hedgeopt.exposing import expose
-from hedgeopt.market import QUOTE_FIELDS
+from hedgeopt.exposures.expose import expose
+from hedgeopt.inputs.market import QUOTE_FIELDS
 from hedgeopt.models.data import table
 from hedgeopt.models.pricing.option import Option
 from hedgeopt.models.pricing.spot import Spot
-from hedgeopt.plain_limits import plain_sides
+from hedgeopt.program.plain_limits import plain_sides
 from hedgeopt.verify import claim_of, judge
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -114,10 +114,10 @@ def test_the_plain_rule_and_the_verifier_see_a_purchase_on_credit(monkeypatch: p
     e = expose(held, quotes, rules)
     (side,) = [plain.side for plain in plain_sides(rules, e, np.array([60.0]))]
     assert side.violation == pytest.approx(60.0 * (2_001.0 + fee()) - 100_000.0)
-    monkeypatch.setattr("hedgeopt.program.purses", lambda e: [])
+    monkeypatch.setattr("hedgeopt.program.program.purses", lambda e: [])
     with pytest.raises(CertificateError, match="to pay with"):
         rules.propose(held, quotes)
-    monkeypatch.setattr("hedgeopt.certificate.plain_sides", lambda *_: [])
+    monkeypatch.setattr("hedgeopt.program.certificate.plain_sides", lambda *_: [])
     told = json.loads(rules.propose(held, quotes).to_json())
     verdict = judge(claim_of(told), e, quotes, rules.model_dump(mode="json"))
     assert not verdict.valid

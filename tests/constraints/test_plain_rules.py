@@ -11,15 +11,15 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.errors import CertificateError
-from hedgeopt.exposing import expose
+from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin import effects
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.margins import Margins
-from hedgeopt.models.margin.table import MODELS, margin_model
-from hedgeopt.plain_limits import AccountAfter
-from hedgeopt.program import Program
-from hedgeopt.solve import solve_program
+from hedgeopt.models.margin.rules import MODELS, margin_model
+from hedgeopt.program.plain_limits import AccountAfter
+from hedgeopt.program.program import Program
+from hedgeopt.program.solve import solve_program
 
 from .conftest import account, policy
 

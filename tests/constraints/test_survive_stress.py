@@ -100,7 +100,7 @@ def test_every_stress_at_once_on_an_options_book(margin: str, toy_book: ho.Book,
 def test_stressed_options_are_revalued_by_the_venue_with_the_stressed_vol(toy_book: ho.Book, toy_market: ho.Market) -> None:
     from scipy.stats import norm
 
-    from hedgeopt.exposing import expose
+    from hedgeopt.exposures.expose import expose
     from hedgeopt.models.scenarios.set import vol_term_weight
 
     e = expose(toy_book, toy_market, ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=10)))
@@ -138,7 +138,7 @@ def test_position_without_margin_model_and_unknown_collateral(venues_market: ho.
 
 
 def test_true_and_net_leverage_unroll_loops(venues_market: ho.Market) -> None:
-    from hedgeopt.exposing import expose
+    from hedgeopt.exposures.expose import expose
 
     # 10 ETH looped at 75 %: 40 ETH supplied, 30 ETH worth of USDC owed
     loop = account("aave", "aave", coins=[{"asset": "ETH", "amount": 40.0}, {"asset": "USDC", "amount": -30.0 * 2_500}])

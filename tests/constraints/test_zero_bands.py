@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 import hedgeopt as ho
-from hedgeopt.certificate import allowance, certify
 from hedgeopt.constraints.constraint import Side
-from hedgeopt.exposing import expose
-from hedgeopt.program import Program, trade_box
-from hedgeopt.solve import propose, solve_program
+from hedgeopt.exposures.expose import expose
+from hedgeopt.program.certificate import allowance, certify
+from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.solve import propose, solve_program
 
 _spec = importlib.util.spec_from_file_location("constraints_conftest", Path(__file__).with_name("conftest.py"))
 _support = importlib.util.module_from_spec(_spec)

@@ -64,15 +64,15 @@ def _as_parquet(rows: bytes) -> bytes:
 
 def readers() -> dict[str, Callable[[Path, str], Any]]:
     """By name, what reads a path (or for ``name`` the text itself)."""
-    from hedgeopt.backtest.config import read_config
+    from hedgeopt.backtest.settings import read_config
     from hedgeopt.backtest.sweep.plan import read_plan
-    from hedgeopt.book_reader import read_book
-    from hedgeopt.market_reader import read_market
-    from hedgeopt.models.margin.table import margin_model
+    from hedgeopt.inputs.book_file import read_book
+    from hedgeopt.inputs.chain.reader import read_market
+    from hedgeopt.inputs.policy import read_policy
+    from hedgeopt.models.margin.rules import margin_model
     from hedgeopt.models.scenarios.history import read_prices
     from hedgeopt.models.scenarios.stress_table import read_stress
-    from hedgeopt.policy import read_policy
-    from hedgeopt.venues.deribit_names import parse_name
+    from hedgeopt.venues.deribit.names import parse_name
     from hedgeopt.verify.claim import read_claim
 
     return {

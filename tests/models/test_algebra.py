@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import hedgeopt as ho
 from hedgeopt.constraints.table import CONSTRAINTS
-from hedgeopt.models.table import TERMS
+from hedgeopt.models.terms import TERMS
 
 delta, gamma = ho.Delta("BTC"), ho.Gamma("ETH")
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import hedgeopt as ho
-from hedgeopt.program import Program, trade_box
-from hedgeopt.solve import solve_program
+from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.solve import solve_program
 
 HOLDS = 2e-8
 

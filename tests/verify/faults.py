@@ -31,7 +31,7 @@ from hedgeopt.models.risk.tenor_buckets import _BoundBucket
 from hedgeopt.models.risk.true_leverage import _BoundNetLeverage, _BoundTrueLeverage
 from hedgeopt.models.risk.variance import _BoundVariance
 from hedgeopt.models.separable import Separable
-from hedgeopt.program import Box, Program
+from hedgeopt.program.program import Box, Program
 
 from .worlds import desk_policy, network_policy
 
@@ -501,7 +501,7 @@ def half_the_trades(patch: Patch) -> None:
 @fault("program", subject_to=[*desk_policy().subject_to[:7]], candidates=ho.Candidates(max_order_notional=900_000.0))
 def box_too_wide(patch: Patch) -> None:
     """The largest order ten times the policy's."""
-    import hedgeopt.solve as solve
+    import hedgeopt.program.solve as solve
 
     whole = solve.trade_box
     wide = lambda box: Box(10 * box.lower, 10 * box.upper, box.lower_from, box.upper_from, box.names)  # noqa: E731
@@ -599,7 +599,7 @@ def stopped_early(patch: Patch) -> None:
 @fault("tail")
 def tail_weights(patch: Patch) -> None:
     """Tail weights that are not the worst scenarios'."""
-    import hedgeopt.solve as solve
+    import hedgeopt.program.solve as solve
 
     whole = solve._run
 
@@ -621,7 +621,7 @@ def bound_is_the_value(patch: Patch) -> None:
 @fault("certificate")
 def feasibility_loose(patch: Patch) -> None:
     """Limits judged to one per cent, trades half a per cent beyond them."""
-    import hedgeopt.certificate as certificate
+    import hedgeopt.program.certificate as certificate
 
     patch.setattr(certificate, "allowance", lambda side, share=0.01: 0.01 * abs(side.limit))
     _after_solving(patch, lambda program, x: 0.999 * x)
@@ -631,7 +631,7 @@ def feasibility_loose(patch: Patch) -> None:
 
 
 def _told(patch: Patch, column: str, change: Callable[[Any], Any]) -> None:
-    import hedgeopt.proposal as proposal
+    import hedgeopt.program.proposal as proposal
 
     whole = proposal._trades
 
@@ -664,7 +664,7 @@ def sides_wrong(patch: Patch) -> None:
 @fault("proposal")
 def trades_left_out(patch: Patch) -> None:
     """Small trades left out of the list."""
-    import hedgeopt.proposal as proposal
+    import hedgeopt.program.proposal as proposal
 
     whole = proposal._trades
     patch.setattr(proposal, "_trades", lambda *args: whole(*args).iloc[:-1])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import hedgeopt as ho
-from hedgeopt import branches
+from hedgeopt.program import branches
 
 from .worlds import World, network_market
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hedgeopt.cli.run import guarded
+from hedgeopt.cli.console import guarded
 
 
 def _hedgeopt(*arguments: object) -> subprocess.CompletedProcess[str]:

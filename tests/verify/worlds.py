@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 import hedgeopt as ho
-from hedgeopt.exposing import expose
-from hedgeopt.market import QUOTE_FIELDS
+from hedgeopt.exposures.expose import expose
+from hedgeopt.inputs.market import QUOTE_FIELDS
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify import Verdict, claim_of, judge
 

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hedgeopt.book import Book
 from hedgeopt.errors import InputError
-from hedgeopt.market import Market
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
 from hedgeopt.models.pricing.black76 import greeks
 
 __all__ = ["BookSource", "ClientTrade", "nearest_option", "options_of"]

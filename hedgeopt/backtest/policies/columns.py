@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.backtest.policies.smooth import solve_smooth
-from hedgeopt.certificate import Certificate, certify
 from hedgeopt.constraints.constraint import BoxConstraint
 from hedgeopt.constraints.limit import Limit
 from hedgeopt.constraints.over_accounts import shared_instruments
 from hedgeopt.errors import CertificateError, InfeasibleError
+from hedgeopt.inputs.policy import Policy as Rules
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.carry import Carry
 from hedgeopt.models.costs.transaction import TransactionCost
@@ -34,9 +34,9 @@ from hedgeopt.models.risk.tenor_buckets import GammaBucket, VegaBucket
 from hedgeopt.models.risk.true_leverage import NetLeverage, TrueLeverage
 from hedgeopt.models.risk.variance import Variance
 from hedgeopt.models.separable import Separable
-from hedgeopt.policy import Policy as Rules
-from hedgeopt.program import Box, Program, trade_box
-from hedgeopt.solve import Solution, solve_program
+from hedgeopt.program.certificate import Certificate, certify
+from hedgeopt.program.program import Box, Program, trade_box
+from hedgeopt.program.solve import Solution, solve_program
 
 __all__ = ["Columns", "gains", "restricted"]
 

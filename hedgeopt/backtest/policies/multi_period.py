@@ -26,17 +26,17 @@ from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.optimizer import orders_of
 from hedgeopt.backtest.policies.protocol import Decision, State
 from hedgeopt.backtest.valuation import Promise
-from hedgeopt.book import Book
-from hedgeopt.candidates import choose_candidates
-from hedgeopt.certificate import relative_violation
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
-from hedgeopt.exposing import expose
-from hedgeopt.market import Market
+from hedgeopt.exposures.candidates import choose_candidates
+from hedgeopt.exposures.expose import expose
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
+from hedgeopt.inputs.policy import Policy as Rules
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
-from hedgeopt.policy import Policy as Rules
-from hedgeopt.program import Box, Program, trade_box
+from hedgeopt.program.certificate import relative_violation
+from hedgeopt.program.program import Box, Program, trade_box
 
 __all__ = ["MultiPeriod"]
 

@@ -13,16 +13,16 @@ from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.columns import Columns
 from hedgeopt.backtest.policies.protocol import Decision, Order, State, Transfer
 from hedgeopt.backtest.valuation import Promise
-from hedgeopt.certificate import relative_violation
-from hedgeopt.dust import swept
 from hedgeopt.errors import InfeasibleError
-from hedgeopt.exposing import expose
+from hedgeopt.exposures.expose import expose
+from hedgeopt.inputs.policy import Policy as Rules
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
-from hedgeopt.policy import Policy as Rules
-from hedgeopt.program import Program, trade_box
-from hedgeopt.solve import Solution, solve_program
+from hedgeopt.program.certificate import relative_violation
+from hedgeopt.program.dust import swept
+from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.solve import Solution, solve_program
 
 __all__ = ["Optimizer", "orders_of"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.backtest.valuation import Promise, Valuation
-from hedgeopt.book import Book
-from hedgeopt.market import Market
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
 
 __all__ = ["Decision", "Order", "Policy", "State", "Transfer"]
 

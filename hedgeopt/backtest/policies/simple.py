@@ -10,7 +10,7 @@ import numpy as np
 from hedgeopt.backtest.policies.protocol import Order, State
 from hedgeopt.backtest.valuation import moved_assets
 from hedgeopt.errors import InputError
-from hedgeopt.exposures import build_exposures
+from hedgeopt.exposures.build import build_exposures
 from hedgeopt.models.scenarios.config import ParametricScenarios, draw
 
 __all__ = ["DeltaBand", "DeltaVegaMinVariance", "DoNothing"]

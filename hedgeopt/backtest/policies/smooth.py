@@ -5,10 +5,10 @@ from __future__ import annotations
 import cvxpy as cp
 
 from hedgeopt.backtest.policies.replayed import replayed
-from hedgeopt.certificate import certify, relative_violation
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.program import Program, trade_box
-from hedgeopt.solve import Solution
+from hedgeopt.program.certificate import certify, relative_violation
+from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.solve import Solution
 
 __all__ = ["solve_smooth"]
 

@@ -2,5 +2,5 @@
 
 :func:`~hedgeopt.backtest.results.summary.summarize` turns a :class:`~hedgeopt.backtest.result.BacktestResult` into figures,
 :func:`~hedgeopt.backtest.results.compare.compare` sets policies side by side with bootstrap intervals, and
-:func:`~hedgeopt.backtest.results.page.write_pages` draws them.
+:func:`~hedgeopt.backtest.results.tear_sheet.write_pages` draws them.
 """

@@ -12,8 +12,8 @@ from hedgeopt.backtest.results.figures import pnl_plot
 from hedgeopt.backtest.results.tables import percent
 from hedgeopt.backtest.results.template import Cell, Table
 from hedgeopt.errors import InputError
-from hedgeopt.pages import render
-from hedgeopt.summary import number
+from hedgeopt.reports.render import render
+from hedgeopt.reports.words import number
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.result import BacktestResult

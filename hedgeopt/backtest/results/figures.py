@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.backtest.results.measures import drawdown_path
-from hedgeopt.drawing import AFTER, GRID, INK, new_figure, svg_text, thousands
+from hedgeopt.reports.drawing import AFTER, GRID, INK, new_figure, svg_text, thousands
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.results.promise import TailReport

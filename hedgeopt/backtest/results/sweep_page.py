@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from hedgeopt.backtest.results.figures import ranking_plot
 from hedgeopt.backtest.results.tables import comparison_rows
 from hedgeopt.backtest.results.template import Table
-from hedgeopt.pages import render
-from hedgeopt.summary import number
+from hedgeopt.reports.render import render
+from hedgeopt.reports.words import number
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.sweep.outcome import SweepResult

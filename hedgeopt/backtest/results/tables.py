@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hedgeopt.backtest.results.template import Cell, Table
-from hedgeopt.summary import number
+from hedgeopt.reports.words import number
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.results.summary import Summary

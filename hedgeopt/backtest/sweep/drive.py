@@ -70,7 +70,7 @@ def run_sweep(
 
 def _refuse_unknown_fields(cell: Cell) -> None:
     """A path that names no field of a backtest would fail every cell: it is refused before any is run."""
-    from hedgeopt.backtest.config import BacktestConfig
+    from hedgeopt.backtest.settings import BacktestConfig
 
     try:
         BacktestConfig(**cell.config)

@@ -86,7 +86,7 @@ class SweepResult:
         import tomli_w
 
         from hedgeopt.backtest.results.sweep_page import sweep_page
-        from hedgeopt.writing import write_atomically
+        from hedgeopt.files.writing import write_atomically
 
         out = Path(out)
         write_atomically(

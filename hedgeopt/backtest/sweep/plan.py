@@ -15,8 +15,8 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from hedgeopt.backtest.sweep.content import cell_files, cell_key
 from hedgeopt.errors import InputError
-from hedgeopt.files import parse_toml, validated
-from hedgeopt.models.record import Record
+from hedgeopt.files.reading import parse_toml, validated
+from hedgeopt.files.record import Record
 
 __all__ = ["Cell", "Range", "SweepPlan", "read_plan"]
 

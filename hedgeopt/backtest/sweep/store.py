@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hedgeopt.errors import InputError
-from hedgeopt.writing import write_atomically
+from hedgeopt.files.writing import write_atomically
 
 __all__ = ["CellStore"]
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from hedgeopt.backtest.books.config import AnyBook, Flow, LiquidityBook, LoopBook, RollingSeller, ShortGamma
+from hedgeopt.backtest.books.recipes import AnyBook, Flow, LiquidityBook, LoopBook, RollingSeller, ShortGamma
 from hedgeopt.backtest.engine import Settings, simulate
 from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
 from hedgeopt.errors import InputError
-from hedgeopt.market import Market
+from hedgeopt.inputs.market import Market
 from hedgeopt.models.scenarios.config import ParametricScenarios
 from hedgeopt.models.scenarios.pegs import Peg
 

@@ -11,12 +11,12 @@ import hedgeopt as ho
 from hedgeopt.backtest.engine import Settings, simulate
 from hedgeopt.backtest.policies.columns import Columns, gains, restricted
 from hedgeopt.backtest.policies.optimizer import Optimizer
-from hedgeopt.certificate import certify
-from hedgeopt.exposing import expose
+from hedgeopt.exposures.expose import expose
 from hedgeopt.models.scenarios.config import ParametricScenarios
 from hedgeopt.models.separable import Separable
-from hedgeopt.program import Box, Program, trade_box
-from hedgeopt.solve import solve_program
+from hedgeopt.program.certificate import certify
+from hedgeopt.program.program import Box, Program, trade_box
+from hedgeopt.program.solve import solve_program
 
 SAMPLE = ParametricScenarios(count=300, vol={"BTC": 0.6}, seed=5)
 CALL, PUT = "BTC-27MAR26-80000-C", "BTC-27MAR26-80000-P"

@@ -57,7 +57,7 @@ def test_least_variance_cannot_be_improved_by_its_two_instruments(toys: Any) -> 
 
     result = simulate([market], book, Spy(), FEW)
     assert set(result.trades["instrument"]) == {"BTC-PERPETUAL", CALL}
-    from hedgeopt.exposures import build_exposures
+    from hedgeopt.exposures.build import build_exposures
     from hedgeopt.models.scenarios.config import draw
 
     sample = draw(policy.scenarios, ["BTC"], market)

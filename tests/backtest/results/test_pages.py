@@ -13,8 +13,8 @@ import pytest
 
 from hedgeopt.backtest.results.days import crash_days, day_page
 from hedgeopt.backtest.results.measures import drawdown, measures
-from hedgeopt.backtest.results.page import tear_sheet, write_pages
 from hedgeopt.backtest.results.summary import summarize, summary_table
+from hedgeopt.backtest.results.tear_sheet import tear_sheet, write_pages
 from hedgeopt.errors import InputError
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from hedgeopt.models.margin.state import State
+from hedgeopt.models.pricing.families import natures
 from hedgeopt.models.pricing.nature import Nature
-from hedgeopt.models.pricing.table import natures
 
 
 def _nature(kind: str) -> Nature:

@@ -10,7 +10,7 @@ import numpy as np
 from hedgeopt.models.data import table
 from hedgeopt.models.margin.derive import Confidence, Derive
 from hedgeopt.models.margin.state import State
-from hedgeopt.models.pricing.table import natures
+from hedgeopt.models.pricing.families import natures
 
 YEAR = 365 * 86_400.0
 UNIT_TEST_TAILS = [

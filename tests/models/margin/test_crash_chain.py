@@ -46,7 +46,7 @@ def sixty(crash: ho.Market) -> ho.Book:
 
 
 def test_the_book_has_sixty_positions_and_portfolio_margin_offsets(crash: ho.Market, sixty: ho.Book) -> None:
-    from hedgeopt.margin_report import margin_report
+    from hedgeopt.reports.margin import margin_report
 
     assert sixty.n_positions == 60
     (item,) = margin_report(sixty, crash).accounts

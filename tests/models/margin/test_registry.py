@@ -26,8 +26,8 @@ from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.model import MarginModel
+from hedgeopt.models.margin.rules import MODELS
 from hedgeopt.models.margin.state import State
-from hedgeopt.models.margin.table import MODELS
 from hedgeopt.models.margin.unmargined import Unmargined
 from hedgeopt.models.pricing.black76 import price
 

@@ -7,7 +7,7 @@ import tomli_w
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.margin.generic import Generic
-from hedgeopt.models.margin.table import margin_model
+from hedgeopt.models.margin.rules import margin_model
 
 TIERS = {"margin": {"type": "tiers", "initial": {"*": [[0, 0.1], [1e6, 0.2]]}, "maintenance": {"*": [[0, 0.05]]}}}
 GRID = {"margin": {"type": "grid", "moves": [-0.1, 0.1], "vols": [0.0], "power": 0.3, "futures_rate": 0.005,

@@ -11,7 +11,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.dydx_v4 import DydxV4, initial_fraction
 from hedgeopt.models.margin.hyperliquid import Hyperliquid, leverage_tiers
-from hedgeopt.models.margin.table import margin_model
+from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.margin.tiers import Tiers
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hedgeopt.market import QUOTE_FIELDS, Market
+from hedgeopt.inputs.market import QUOTE_FIELDS, Market
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 

@@ -9,9 +9,9 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.backtest.portfolio import Portfolio
-from hedgeopt.book import Account, Book, Collateral, Position
-from hedgeopt.exposing import expose
-from hedgeopt.models.margin.table import MODELS, margin_model
+from hedgeopt.exposures.expose import expose
+from hedgeopt.inputs.book import Account, Book, Collateral, Position
+from hedgeopt.models.margin.rules import MODELS, margin_model
 from hedgeopt.models.pricing.pegged import Pegged
 from hedgeopt.models.pricing.spot import Spot
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
+from hedgeopt.models.pricing.families import FAMILIES, natures, quoted_kinds
 from hedgeopt.models.pricing.instrument import Asset, Derivative, Instrument
 from hedgeopt.models.pricing.nature import Nature
-from hedgeopt.models.pricing.table import FAMILIES, natures, quoted_kinds
 from hedgeopt.models.pricing.transfer import Transfer
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hedgeopt.models.pricing.families import FAMILIES, INSTRUMENT, family_of
 from hedgeopt.models.pricing.family import GREEKS, greek
-from hedgeopt.models.pricing.table import FAMILIES, INSTRUMENT, family_of
 from hedgeopt.models.scenarios.set import ScenarioSet, vol_term_weight
 
 EXPIRY = datetime(2026, 2, 20, 8, tzinfo=UTC)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hedgeopt import Book, InputError, Market, risk_report
-from hedgeopt.exposures import build_exposures
-from hedgeopt.files import validated
+from hedgeopt.exposures.build import build_exposures
+from hedgeopt.files.reading import validated
 from hedgeopt.models.data import table
 from hedgeopt.models.risk.loans import LoanRisk
 from hedgeopt.models.scenarios.stress import stress_scenarios
@@ -32,7 +32,7 @@ def report(desk: Book, **prices: float) -> Any:
 
     import pandas as pd
 
-    from hedgeopt.market import QUOTE_FIELDS
+    from hedgeopt.inputs.market import QUOTE_FIELDS
 
     market = Market(datetime(2026, 1, 15, tzinfo=UTC), prices, {}, pd.DataFrame(columns=list(QUOTE_FIELDS)))
     moves = stress_scenarios(["ETH", "stETH", "BTC"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import hedgeopt as ho
-from hedgeopt.exposing import expose
+from hedgeopt.exposures.expose import expose
 from hedgeopt.models.risk.tenor_buckets import KEY_DAYS, GammaBucket, VegaBucket, bucket_weights, row_days, tenor_profile
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hedgeopt.models.scenarios.draws import chi_square, normals, uniforms
+from hedgeopt.models.scenarios.variates import chi_square, normals, uniforms
 
 _MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645
 

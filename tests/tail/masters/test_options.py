@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import hedgeopt.tail as tail
-from hedgeopt.masters import solver_order
+from hedgeopt.program.order import solver_order
 from hedgeopt.tail.masters.options import LONGEST, solver_options
 
 LIMITS = {

@@ -1,0 +1,205 @@
+"""A backtest as a file: what to replay, which books, which policies, what is assumed. See docs/backtest.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
+
+from hedgeopt.backtest.books.recipes import AnyBook
+from hedgeopt.backtest.chains import ChainReplay
+from hedgeopt.backtest.engine import Halt, Settings
+from hedgeopt.backtest.policies.settings import AnyPolicy
+from hedgeopt.backtest.recorded import index_history
+from hedgeopt.backtest.sanity import Sanity
+from hedgeopt.errors import InputError
+from hedgeopt.files.reading import parse_toml, validation_line
+from hedgeopt.files.record import Record
+from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios
+
+__all__ = ["BacktestConfig", "read_config"]
+
+_PATHS = ("chains", "marks", "index")
+
+
+class Ratio(Record):
+    """A price as a multiple of another asset's."""
+
+    of: str
+    ratio: float = Field(default=1.0, gt=0)
+
+
+class ReplayConfig(Record):
+    """:class:`~hedgeopt.backtest.chains.ChainReplay`; paths are relative to the file."""
+
+    chains: tuple[str, ...] = Field(min_length=1, description="Parquet chains; the first one's moments are the steps")
+    marks: tuple[str, ...] = Field(default=(), description="perpetual and futures marks")
+    index: str | None = Field(default=None, description="chain file whose index prices expiries settle on, too")
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+    funding: dict[str, float | str] = Field(default={}, description="by asset: rate per 8 h, premium, or a CSV of rates")
+    synthetic_perpetuals: bool = Field(default=False, description="quote perpetuals at the index where no mark was recorded")
+    ratios: dict[str, Ratio] = Field(default={}, description="prices of assets that the chain does not hold")
+    assets: tuple[str, ...] = ()
+    venue: str = "deribit"
+    window: int = Field(default=24, ge=1, description="snapshots in memory")
+    clock: Literal["recorded", "quotes"] = Field(
+        default="recorded", description="quotes: index, perpetuals and futures at the moment of the option quotes"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ReplayConfig:
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(f"the period is empty: end {self.end.isoformat()} is not after start {self.start.isoformat()}")
+        return self
+
+    def build(self) -> ChainReplay:
+        """The replay."""
+        return ChainReplay(
+            chains=tuple(Path(p) for p in self.chains),
+            marks=tuple(Path(p) for p in self.marks),
+            start=self.start,
+            end=self.end,
+            funding=self.funding,
+            synthetic_perpetuals=self.synthetic_perpetuals,
+            ratios={name: (ratio.of, ratio.ratio) for name, ratio in self.ratios.items()},
+            assets=self.assets,
+            venue=self.venue,
+            window=self.window,
+            clock=self.clock,
+        )
+
+    def index_prices(self) -> pd.DataFrame | None:
+        """The recorded index, read whole: a few numbers a day."""
+        return None if self.index is None else index_history(Path(self.index))
+
+
+class RiskConfig(Record):
+    """The tail that the engine promises for the book after each decision; the horizon should be the step's length."""
+
+    beta: float = Field(default=0.99, gt=0, lt=1)
+    scenarios: AnyScenarios = ParametricScenarios(count=1000)
+    promise: Literal["policy", "engine"] = Field(
+        default="policy", description="engine: judge every policy by this sample, in place of the tail it states itself"
+    )
+
+
+class CostConfig(Record):
+    """What is charged where the data hold no quotes."""
+
+    mark_half_spread: float | None = Field(
+        default=0.0001, ge=0, lt=0.1, description="share of price around futures and perpetual marks; none: not traded"
+    )
+
+
+class SanityConfig(Record):
+    """When a snapshot is passed over, and which quotes cannot be traded."""
+
+    largest_move: float = Field(
+        default=2.0,
+        gt=1,
+        le=1000,
+        description="factor an index may move by in a day; more needs the next one's word",
+    )
+    max_quote_age_seconds: float = Field(default=600.0, gt=0, le=1e9, description="older quotes cannot be traded")
+
+
+class HaltConfig(Record):
+    """A venue that was paused."""
+
+    venue: str
+    start: AwareDatetime
+    end: AwareDatetime
+
+
+class BacktestConfig(Record):
+    """Everything that decides a backtest; :meth:`cells` gives one per book and policy."""
+
+    name: str = "backtest"
+    replay: ReplayConfig
+    books: Annotated[tuple[AnyBook, ...], Field(min_length=1)]
+    policies: Annotated[tuple[AnyPolicy, ...], Field(min_length=1)]
+    risk: RiskConfig = RiskConfig()
+    costs: CostConfig = CostConfig()
+    halts: tuple[HaltConfig, ...] = ()
+    sanity: SanityConfig = SanityConfig()
+
+    def __init__(self, **data: Any) -> None:
+        """``book`` and ``policy`` may stand for lists of one."""
+        for one, many in (("book", "books"), ("policy", "policies")):
+            if one in data and many not in data:
+                data[many] = [data.pop(one)]
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise validation_line(error, "backtest") from None
+
+    def cells(self) -> list[BacktestConfig]:
+        """Every book with every policy, in order."""
+        return [
+            self.model_copy(update={"books": (book,), "policies": (policy,)})
+            for book in self.books
+            for policy in self.policies
+        ]
+
+    def settings(self, index: pd.DataFrame | None = None) -> Settings:
+        """For the engine; ``index`` where it was read already."""
+        return Settings(
+            scenarios=self.risk.scenarios,
+            beta=self.risk.beta,
+            promise=self.risk.promise,
+            mark_half_spread=self.costs.mark_half_spread,
+            halts=tuple(Halt(h.venue, h.start, h.end) for h in self.halts),
+            index=self.replay.index_prices() if index is None else index,
+            sanity=Sanity(self.sanity.largest_move, self.sanity.max_quote_age_seconds),
+        )
+
+
+def read_config(path: str | Path) -> BacktestConfig:
+    """Read a backtest from TOML; relative paths in it start from its folder.
+
+    Raises
+    ------
+    InputError
+        One line that names file, field, value and fix.
+    """
+    path = Path(path)
+    data = parse_toml(path, "backtest")
+    _resolve(data, path.parent)
+    try:
+        return BacktestConfig(**data)
+    except InputError as error:
+        raise error.at(path) from None
+
+
+def _resolve(data: dict[str, Any], folder: Path) -> None:
+    """Make paths absolute, so that a run does not depend on where it was started."""
+
+    def full(text: Any) -> Any:
+        return str((folder / text).resolve()) if isinstance(text, str) else text
+
+    replay = data.get("replay")
+    if isinstance(replay, dict):
+        for key in _PATHS:
+            if key in replay:
+                given = replay[key]
+                replay[key] = [full(item) for item in given] if isinstance(given, list) else full(given)
+        funding = replay.get("funding")
+        if isinstance(funding, dict):
+            replay["funding"] = {k: full(v) if isinstance(v, str) and v != "premium" else v for k, v in funding.items()}
+    for book in data.get("books", []) if isinstance(data.get("books"), list) else []:
+        if isinstance(book, dict) and "file" in book:
+            book["file"] = full(book["file"])
+    policies = data.get("policies")
+    _resolve_policies(policies if isinstance(policies, list) else [], full)
+
+
+def _resolve_policies(policies: list[Any], full: Any) -> None:
+    for policy in policies:
+        if not isinstance(policy, dict):
+            continue
+        if isinstance(policy.get("policy"), str):
+            policy["policy"] = full(policy["policy"])
+        _resolve_policies([policy.get("calm"), policy.get("stressed")], full)

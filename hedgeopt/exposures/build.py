@@ -1,0 +1,316 @@
+"""Book and market to arrays: the only converter from domain types.
+
+Every position and every candidate is priced by its family, now and in every scenario, by full revaluation; everything
+downstream works on the arrays of :class:`~hedgeopt.models.arrays.Exposures`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.exposures.caveats import caveats
+from hedgeopt.exposures.margins import account_margins
+from hedgeopt.exposures.plausible import refuse_implausible_sizes
+from hedgeopt.exposures.revalue import Place, Revaluer, Table, revalue
+from hedgeopt.exposures.units import known_carry, paid_in_column, unit_risk
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
+from hedgeopt.models.arrays import Exposures, Links, Rows
+from hedgeopt.models.costs.quotes import unit_cost
+from hedgeopt.models.costs.unwind import unwind_cost
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.margin.rules import margin_model, may_be_short
+from hedgeopt.models.pegs import is_peg, moved_by
+from hedgeopt.models.pricing.family import greek
+from hedgeopt.models.pricing.spot import price_slopes
+from hedgeopt.models.pricing.transfer import Transfer
+from hedgeopt.models.scenarios.effects import unwind_multiplier
+from hedgeopt.models.scenarios.set import ScenarioSet
+
+__all__ = ["build_exposures"]
+
+_LEAST_TRANSFER_COST = 1e-6
+"""Share of the amount that a transfer costs at least: where moving is free, nothing should move without reason."""
+
+
+def build_exposures(
+    book: Book,
+    market: Market,
+    candidates: Sequence[Any],
+    scenarios: ScenarioSet,
+    stress: ScenarioSet,
+    *,
+    transfers: Sequence[Transfer] = (),
+    mark_half_spread: float | None = None,
+    trades: bool = True,
+    paused_venues: Sequence[str] = (),
+) -> Exposures:
+    """Price a book and its candidate hedges.
+
+    Parameters
+    ----------
+    candidates
+        Instruments that may be traded, in every tradable account of their venue.
+    transfers
+        Ways to move collateral; candidates too, after the instruments.
+    scenarios
+        The sample for tail risk.
+    stress
+        Named scenarios, one label each.
+    mark_half_spread
+        See :func:`hedgeopt.models.costs.quotes.unit_cost`.
+    trades
+        False skips the candidates' scenario matrix (risk report without hedging).
+    paused_venues
+        Venues that are halted now: their candidates get a closed box.
+    """
+    table = _rows(book, market, candidates if trades else (), transfers if trades else ())
+    assets = _assets(book, table.unique)
+    prices = np.array([market.price(asset) for asset in assets])
+    risk = unit_risk(table.unique, market, assets)
+    collateral = np.zeros((len(book.accounts), len(assets)))
+    collateral_delta = np.zeros_like(collateral)
+    for c, account in enumerate(book.accounts):
+        for item in account.collateral:
+            collateral[c, assets.index(item.asset)] += item.amount
+            for column, slope in price_slopes(item.asset, market).items():
+                collateral_delta[c, assets.index(column)] += item.amount * slope
+
+    notes = [*market.notes, *_peg_notes(assets, scenarios)]
+    carry = known_carry(table.unique, risk, notes)
+    at = table.instrument
+    items = tuple(table.unique[i] for i in at)
+    ids = [item.id for item in items]
+    rows = Rows(
+        instruments=items,
+        account=table.account,
+        quantity=table.quantity,
+        value=risk.value[at],
+        notional=risk.notional[at],
+        premium=risk.premium[at],
+        carry=carry[at],
+        greeks=risk.greeks[:, at],
+        index=np.array([market.price(item.assets[0]) for item in items]),
+        mark=_marks(items, market.quoted("mark_price", ids), risk.premium[at]),
+    )
+    _refuse_debts(book, rows)
+    refuse_implausible_sizes(book, rows, dict(zip(assets, prices.tolist(), strict=True)))
+    moves = np.array([items[i].nature.transfer for i in table.candidate], bool)
+    bought = table.candidate[~moves]
+    cost = unit_cost([items[i] for i in bought], market, rows.notional[bought], mark_half_spread=mark_half_spread)
+    sent = [items[i] for i in table.candidate[moves]]
+    links = _links(book, sent, np.flatnonzero(moves), assets, scenarios.horizon_days)
+    sending = np.array([max(item.cost_rate, _LEAST_TRANSFER_COST) for item in sent]) * rows.notional[table.candidate[moves]]
+    if cost.assumed.any():
+        notes.append(
+            f"half-spread of {1e4 * (mark_half_spread or 0):g} bp assumed for {int(cost.assumed.sum())} instruments "
+            "that carry a mark and no quotes"
+        )
+    equity = collateral @ prices
+    np.add.at(equity, rows.account, rows.quantity * rows.value)
+
+    where = Place(tuple(account.venue for account in book.accounts), equity, paid_in_column(table.unique, risk, assets))
+    same = stress is scenarios  # a book valued where nothing moves
+    sample = revalue(table, market, scenarios, assets, collateral, prices, risk, where, keep_units=same)
+    shock = sample if same else revalue(table, market, stress, assets, collateral, prices, risk, where, keep_units=True)
+    stress_prices = np.tile(prices, (len(stress), 1))
+    if not stress.still:
+        for a, asset in enumerate(assets):
+            stress_prices[:, a] *= stress.price_factor(asset)
+    paused = np.array([items[row].venue in paused_venues for row in bought], bool)
+    unwind_sell, unwind_buy = (
+        (None, None) if stress.still else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
+    )
+    margins = account_margins(
+        book, market, rows, assets, prices, stress, shock.unit_pnl, Revaluer(tuple(table.unique), at, market)
+    )
+    shown = () if stress.still else stress.labels
+    doubts = caveats(margins, collateral, [items[row] for row in bought], table.unique, shown, assets, market.timestamp)
+    notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
+    return Exposures(
+        timestamp=market.timestamp,
+        horizon_days=scenarios.horizon_days,
+        assets=assets,
+        prices=prices,
+        accounts=tuple(account.name for account in book.accounts),
+        venues=tuple(account.venue for account in book.accounts),
+        chains=tuple(account.chain for account in book.accounts),
+        counterparties=tuple(account.counterparty or account.venue for account in book.accounts),
+        equity=equity,
+        collateral=collateral,
+        rows=rows,
+        candidate=table.candidate,
+        lower=np.append(np.where(cost.sellable & ~paused, _most_sold(book, rows, bought), 0.0), np.zeros(len(sent))),
+        upper=np.append(np.where(cost.buyable & ~paused, np.inf, 0.0), _capacity(links, sent, collateral)),
+        cost_buy=np.append(cost.buy, sending),
+        cost_sell=np.append(cost.sell, np.zeros(len(sent))),
+        fee=np.append(cost.fee, sending),
+        trade_greeks=_trade_greeks(table.candidate, rows, where.paid_in[at[table.candidate]]),
+        open_interest=market.quoted("open_interest", [ids[i] for i in table.candidate]),
+        base_pnl=sample.account_pnl.sum(axis=1),
+        pnl=sample.pnl,
+        probabilities=scenarios.probabilities,
+        stress=stress.labels,
+        stress_base=shock.account_pnl.sum(axis=1),
+        stress_pnl=shock.pnl,
+        stress_account_pnl=shock.account_pnl,
+        stress_prices=stress_prices,
+        links=links,
+        margins=margins,
+        notes=(*notes, *doubts),
+        caveats=doubts,
+        collateral_delta=collateral_delta,
+        stress_unwind_sell=unwind_sell,
+        stress_unwind_buy=unwind_buy,
+    )
+
+
+def _marks(items: Sequence[Any], quoted: np.ndarray, premium: np.ndarray) -> np.ndarray:
+    """(M,) marks in the quote unit: for options what they are valued at, which is the venue's mark where it gives one."""
+    option = np.array([item.nature.option for item in items], bool)
+    return np.where(option, premium, quoted)
+
+
+def _most_sold(book: Book, rows: Rows, bought: np.ndarray) -> np.ndarray:
+    """(n,) the largest sale, negative: what is held of an instrument that may not be short there, any amount of others."""
+    models = [margin_model(account.margin, account.venue) for account in book.accounts]
+    short = [may_be_short(models[rows.account[row]], rows.instruments[row].nature) for row in bought.tolist()]
+    return np.where(np.array(short, bool), -np.inf, -np.maximum(rows.quantity[bought], 0.0))
+
+
+def _refuse_debts(book: Book, rows: Rows) -> None:
+    """No negative quantity of what is owned or owed: a debt is a loan of its own, from somebody who lends."""
+    for row in np.flatnonzero(rows.quantity < 0).tolist():
+        item, account = rows.instruments[row], book.accounts[rows.account[row]]
+        if item.nature.short == "margin":
+            continue
+        debt = item.nature.short == "lender"
+        raise InputError(
+            f"{item.name} cannot be short: " + (f"margin {account.margin!r} lends none" if debt else f"it is {item.kind}"),
+            file="book",
+            field=f"account {account.name!r}: position {item.name!r}",
+            value=float(rows.quantity[row]),
+            fix="sell a perpetual or future instead, or owe the asset where it is lent: a lending_borrow, or a negative "
+            "amount of collateral, in an account with margin 'aave'"
+            if debt
+            else "give the amount held (or owed) as a positive quantity",
+        )
+
+
+def _stress_unwind(
+    items: Sequence[Any],
+    market: Market,
+    stress: ScenarioSet,
+    rows: Rows,
+    mark_half_spread: float | None,
+    notes: list[str],
+) -> tuple[np.ndarray, np.ndarray]:
+    """(K, M) USD per unit to leave a long, and a short, under each stress."""
+    cost = unwind_cost(items, market, rows.notional, rows.value, mark_half_spread=mark_half_spread)
+    free = [item.name for item, none, held in zip(items, cost.unquoted, rows.quantity, strict=True) if none and held]
+    if free:
+        notes.append(f"no quotes for {', '.join(free[:3])}{', …' if len(free) > 3 else ''}: unwinding counted as free")
+    by_venue = {venue: unwind_multiplier(stress, venue) for venue in {item.venue for item in items}}
+    times = np.column_stack([by_venue[item.venue] for item in items]) if items else np.zeros((len(stress), 0))
+    fee = np.where(times > 0, cost.fee, 0.0)
+    return times * cost.sell + fee, times * cost.buy + fee
+
+
+def _rows(book: Book, market: Market, candidates: Sequence[Any], transfers: Sequence[Transfer]) -> Table:
+    unique: dict[str, int] = {}
+    instruments: list[Any] = []
+
+    def place(item: Any) -> int:
+        key = item.id
+        at = unique.get(key)
+        known = market.instruments.get(key, item) if at is None else instruments[at]
+        if known is not item and known != item:
+            raise InputError(
+                "two different instruments share this name", field="book", value=key, fix="give each its own name"
+            )
+        if at is None:
+            at = unique[key] = len(instruments)
+            instruments.append(item)
+        return at
+
+    pairs: dict[tuple[int, int], float] = defaultdict(float)
+    for c, account in enumerate(book.accounts):
+        for position in account.positions:
+            item = position.instrument
+            if isinstance(item, str):
+                item = market.instrument(account.venue, item)
+            for leg, per_unit in item.legs() or ((item, 1.0),):
+                pairs[c, place(leg)] += per_unit * position.quantity
+    tradable: list[tuple[int, int]] = []
+    for c, account in enumerate(book.accounts):
+        if account.tradable and not account.paused:
+            tradable += [(c, place(item)) for item in candidates if item.venue == account.venue]
+    where = {account.name: c for c, account in enumerate(book.accounts)}
+    tradable += [(where[item.source], place(item)) for item in transfers]
+    for pair in tradable:
+        pairs.setdefault(pair, 0.0)
+    order = {pair: row for row, pair in enumerate(pairs)}
+    return Table(
+        unique=instruments,
+        instrument=np.array([i for _, i in pairs], dtype=np.int64),
+        account=np.array([c for c, _ in pairs], dtype=np.int64),
+        quantity=np.array(list(pairs.values()), dtype=float),
+        candidate=np.array([order[pair] for pair in tradable], dtype=np.int64),
+    )
+
+
+def _links(
+    book: Book, sent: Sequence[Transfer], candidate: np.ndarray, assets: tuple[str, ...], horizon_days: float
+) -> Links:
+    """Transfers as arrays; one that takes longer than the horizon does not count at its target."""
+    where = {account.name: c for c, account in enumerate(book.accounts)}
+    return Links(
+        candidate=candidate,
+        source=np.array([where[item.source] for item in sent], dtype=np.int64),
+        target=np.array([where[item.target] for item in sent], dtype=np.int64),
+        asset=np.array([assets.index(item.asset) for item in sent], dtype=np.int64),
+        arrives=np.array([float(item.delay_hours <= 24.0 * horizon_days) for item in sent]),
+    )
+
+
+def _capacity(links: Links, sent: Sequence[Transfer], collateral: np.ndarray) -> np.ndarray:
+    """(T,) largest amount: the link's own, never more than the book posts of the asset, and nothing that comes too late."""
+    posted = np.maximum(collateral, 0.0).sum(axis=0)[links.asset]
+    own = np.array([np.inf if item.capacity is None else item.capacity for item in sent])
+    return np.minimum(posted, own) * links.arrives
+
+
+def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:
+    """Assets by first use; dollar assets last, so that reports lead with what moves."""
+    found: dict[str, None] = {}
+    for item in instruments:
+        for asset in item.assets:
+            found[asset] = None
+    for account in book.accounts:
+        for item in account.collateral:
+            found.update(dict.fromkeys((item.asset, *moved_by(item.asset))))
+    dollars = dollar_assets()
+    return tuple(sorted(found, key=lambda asset: asset in dollars))
+
+
+def _peg_notes(assets: Sequence[str], scenarios: ScenarioSet) -> list[str]:
+    """What a reader must know when a token is held and its peg never moves."""
+    held = []
+    for token, underlying in (name.split("/") for name in assets if is_peg(name)):
+        ratio = scenarios.pegged_factor(token, underlying) / scenarios.price_factor(underlying)
+        if np.ptp(ratio) <= 1e-12:
+            held.append(token)
+    return [f"no scenario of {scenarios.name} moves the peg of {', '.join(held)}: give it under pegs"] if held else []
+
+
+def _trade_greeks(candidate: np.ndarray, rows: Rows, paid_in: np.ndarray) -> np.ndarray:
+    """Greeks per unit traded: what is bought is paid for in its settlement asset, whose delta leaves the book."""
+    result = rows.greeks[:, candidate].copy()
+    paid = np.flatnonzero(paid_in >= 0)
+    result[greek("delta"), paid, paid_in[paid]] -= rows.premium[candidate[paid]]
+    return result

@@ -1,0 +1,86 @@
+"""From book, market and policy to priced exposures: what can be traded, what moves, and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from hedgeopt.exposures.build import build_exposures
+from hedgeopt.exposures.candidates import choose_candidates
+from hedgeopt.exposures.references import check_references
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
+from hedgeopt.inputs.policy import Policy
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.pegs import moved_by, tokens
+from hedgeopt.models.scenarios.config import draw
+from hedgeopt.models.scenarios.set import unmoved
+from hedgeopt.models.scenarios.stress import stress_scenarios
+
+__all__ = ["expose"]
+
+
+def expose(
+    book: Book,
+    market: Market,
+    policy: Policy,
+    *,
+    trades: bool = True,
+    candidates: Sequence[Any] | None = None,
+    stressed: bool = True,
+    check_names: bool = True,
+) -> Exposures:
+    """Check freshness, choose candidates, draw scenarios and price everything.
+
+    ``check_names`` refuses words of the policy that refer to nothing (:mod:`hedgeopt.exposures.references`); a replay does
+    so once. Without ``stressed`` one scenario in which nothing moves stands in place of the policy's stress scenarios.
+
+    Raises
+    ------
+    StaleQuoteError
+        When a quote that a position or candidate needs is older than the policy allows.
+    InputError
+        When anything else in book, market and policy does not fit together.
+    """
+    if check_names:
+        check_references(book, market, policy)
+    if candidates is None:
+        candidates = choose_candidates(book, market, policy.candidates) if trades else []
+    held = [
+        market.instrument(account.venue, position.instrument)
+        for account in book.accounts
+        for position in account.positions
+        if isinstance(position.instrument, str)
+    ]
+    whole = [p.instrument for a in book.accounts for p in a.positions if not isinstance(p.instrument, str)]
+    needed = list(dict.fromkeys(item.id for item in [*held, *candidates, *(q for item in whole for q in item.quoted_parts)]))
+    market.require_fresh(needed, book.timestamp or market.timestamp, timedelta(seconds=policy.max_quote_age_seconds))
+    assets = tokens(_assets(book, [*held, *candidates]))
+    for asset in assets:
+        market.price(asset)  # an asset without a price is refused as that, not as one without scenarios
+    moved = [asset for asset in assets if asset not in dollar_assets()]
+    return build_exposures(
+        book,
+        market,
+        candidates,
+        draw(policy.scenarios, moved, market),
+        stress_scenarios(assets, policy.stress) if stressed else unmoved(tuple(moved)),
+        transfers=book.transfers() if policy.candidates.transfers else (),
+        mark_half_spread=policy.candidates.mark_half_spread,
+        paused_venues=policy.candidates.paused_venues,
+        trades=trades,
+    )
+
+
+def _assets(book: Book, instruments: Sequence[Any]) -> list[str]:
+    found: dict[str, None] = {}
+    for item in instruments:
+        found.update(dict.fromkeys(item.assets))
+    for account in book.accounts:
+        found.update(dict.fromkeys(column for item in account.collateral for column in moved_by(item.asset)))
+        for position in account.positions:
+            if not isinstance(position.instrument, str):
+                found.update(dict.fromkeys(position.instrument.assets))
+    return list(found)

@@ -1,0 +1,88 @@
+"""Rows of the exposures to the per-account arrays that margin models read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
+from hedgeopt.models.arrays import Rows
+from hedgeopt.models.margin.margins import Margins
+from hedgeopt.models.margin.rules import margin_model
+from hedgeopt.models.margin.state import State
+from hedgeopt.models.pricing.instrument import has
+from hedgeopt.models.scenarios.set import ScenarioSet
+
+__all__ = ["account_margins"]
+
+
+def account_margins(
+    book: Book,
+    market: Market,
+    rows: Rows,
+    assets: tuple[str, ...],
+    prices: np.ndarray,
+    stress: ScenarioSet,
+    unit_pnl: np.ndarray,
+    revalue: Callable[[ScenarioSet], np.ndarray],
+) -> Margins:
+    """Every account's instruments (transfers left out) with what its margin model needs to know of the market."""
+    moves = np.array([item.nature.transfer for item in rows.instruments], bool)
+    members = [np.flatnonzero((rows.account == c) & ~moves) for c in range(len(book.accounts))]
+    return Margins(
+        models=tuple(margin_model(account.margin, account.venue) for account in book.accounts),
+        states=tuple(_state(book, c, market, rows, mine, assets, prices) for c, mine in enumerate(members)),
+        rows=tuple(members),
+        stress=stress,
+        unit_pnl=unit_pnl,
+        revalue=revalue,
+    )
+
+
+def _state(
+    book: Book, c: int, market: Market, rows: Rows, mine: np.ndarray, assets: tuple[str, ...], prices: np.ndarray
+) -> State:
+    items = [rows.instruments[row] for row in mine]
+    ids = [item.id for item in items]
+    settlement = tuple(i.settlement if has(i, "settlement") else i.assets[0] for i in items)
+    return State(
+        venue=book.accounts[c].venue,
+        account=book.accounts[c].name,
+        names=tuple(item.name for item in items),
+        nature=tuple(item.nature for item in items),
+        underlying=tuple(i.underlying if has(i, "underlying") else i.assets[0] for i in items),
+        settlement=settlement,
+        inverse=np.array([i.nature.inverse and i.inverse for i in items], bool),
+        index=rows.index[mine],
+        settlement_price=np.array([market.price(asset) for asset in settlement]),
+        mark=rows.mark[mine],
+        value=rows.value[mine],
+        forward=market.quoted("underlying_price", ids),
+        strike=np.array([i.strike if has(i, "strike") else np.nan for i in items], float),
+        years=np.array(
+            [i.years_from(market.timestamp) if has(i, "years_from") else np.nan for i in items],
+            float,
+        ),
+        vol=market.quoted("mark_iv", ids),
+        is_call=np.array([not has(i, "right") or i.right == "call" for i in items], bool),
+        open_interest=market.quoted("open_interest", ids),
+        rate=market.quoted("interest_rate", ids),
+        average=market.quoted("settlement_average", ids),
+        assets=assets,
+        prices=prices,
+        **_lending(items, rows.quantity[mine]),
+    )
+
+
+def _lending(items: list[Any], quantity: np.ndarray) -> dict[str, np.ndarray]:
+    """Loan-to-value, threshold and bonus of deposits; e-mode where every debt of the account is of its category."""
+    debts = {item.emode_category for item, q in zip(items, quantity, strict=True) if item.nature.loan == "debt" and q != 0}
+    found = np.zeros((3, len(items)))
+    for at, item in enumerate(items):
+        if item.nature.loan == "deposit" and item.collateral:
+            rule = item.emode if item.emode is not None and debts <= {item.emode.category} else item
+            found[:, at] = rule.ltv, rule.liquidation_threshold, rule.liquidation_bonus
+    return {"ltv": found[0], "threshold": found[1], "bonus": found[2]}

@@ -1,0 +1,147 @@
+"""Every word of a policy (or of a backtest) that refers to an asset, venue, account or instrument refers to one that exists.
+
+A word that matches nothing would be ignored in silence: a vol given for ``BTCC`` moves nothing, a halt of ``derbit`` halts
+nobody. What is known: what the book and the market hold, and what the packaged tables list, so that a general policy may
+name assets and venues that a book does not use today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any
+
+from pydantic import BaseModel
+
+from hedgeopt.errors import InputError
+from hedgeopt.exposures.candidates import underlying_of
+from hedgeopt.files.names import advice, require_known
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
+from hedgeopt.inputs.policy import Policy
+from hedgeopt.models.data import dollar_assets, pegged_assets, table, wraps
+from hedgeopt.models.margin.rules import STANDARD
+from hedgeopt.models.pricing.instrument import Instrument
+from hedgeopt.models.scenarios.stress_table import packaged_events, read_stress
+
+__all__ = ["Known", "check_references", "refuse_unknown"]
+
+_WORDS = {
+    "asset": "asset", "asset_fall": "asset", "underlying": "asset", "assets": "asset", "underlyings": "asset",
+    "venue": "venue", "venues": "venue", "paused_venues": "venue",
+    "account": "account", "accounts": "account",
+    "base": "asset", "quote": "asset", "token": "asset",
+}  # fmt: skip
+"""Fields whose text is a name of one of these."""
+_BY_ASSET = {"vol", "vols", "margin_degrees", "funding", "spill", "holdings", "reserves", "band"}
+_BY_ASSET |= {"spot", "skew", "term", "perpetual", "basis", "collateral", "quantity"}
+"""Fields that are tables by asset."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Names that exist."""
+
+    asset: frozenset[str]
+    venue: frozenset[str]
+    account: frozenset[str]
+
+    @classmethod
+    def of(cls, book: Book, market: Market) -> Known:
+        """Those of a book, a market and the packaged tables."""
+        items = [p.instrument for a in book.accounts for p in a.positions if not isinstance(p.instrument, str)]
+        assets = {*market.prices, *_tabled_assets(), *(c.asset for a in book.accounts for c in a.collateral)}
+        for item in items:
+            assets |= set(_assets_of(item))
+        venues = {*STANDARD, *(a.venue for a in book.accounts), *(i.venue for i in market.instruments.values())}
+        return cls(frozenset(assets), frozenset(venues), frozenset(a.name for a in book.accounts))
+
+
+def check_references(book: Book, market: Market, policy: Policy) -> None:
+    """Refuse the first word of the policy that refers to nothing.
+
+    Raises
+    ------
+    InputError
+        Names the field, the word and the nearest name that exists.
+    """
+    known = Known.of(book, market)
+    for field in ("candidates", "scenarios", "stress", "minimize", "subject_to"):
+        refuse_unknown(getattr(policy, field), known, field)
+    for path in policy.stress.files:
+        refuse_unknown(read_stress(path), known, "event", file=path)
+    _match_instruments(market, policy)
+
+
+def refuse_unknown(data: Any, known: Known, field: str, *, file: object = "policy") -> None:
+    """Refuse the first word in ``data`` (models, lists and tables of them) that refers to nothing known."""
+    for what, name, where in _words(data, field):
+        require_known([name], sorted(getattr(known, what)), what, file=file, field=where)
+
+
+def _words(data: Any, where: str) -> Iterator[tuple[str, str, str]]:
+    """(what it refers to, the word, its field) of every reference in ``data``."""
+    if isinstance(data, Instrument):  # a whole instrument describes itself
+        return
+    if isinstance(data, dict):  # a table without a model, such as the settings of a signal
+        for key, value in data.items():
+            if key in _WORDS and isinstance(value, str):
+                yield _WORDS[key], value, f"{where}.{key}"
+    if isinstance(data, list | tuple):
+        for k, one in enumerate(data):
+            yield from _words(one, f"{where}.{k}" if len(data) > 1 else where)
+    if not isinstance(data, BaseModel):
+        return
+    for name in type(data).model_fields:
+        value, here = getattr(data, name), f"{where}.{name}"
+        words = (value,) if isinstance(value, str) else value
+        if name in _WORDS and isinstance(words, tuple | list) and all(isinstance(one, str) for one in words):
+            for one in words:
+                yield _WORDS[name], one, here
+        elif name in _BY_ASSET and isinstance(value, dict):
+            for key in value:
+                if key != "*":
+                    yield "asset", key, here
+        else:
+            yield from _words(value, here)
+
+
+def _match_instruments(market: Market, policy: Policy) -> None:
+    """Candidates' patterns match an instrument of the market, and it quotes instruments on their underlyings."""
+    rules, items = policy.candidates, market.instruments.values()
+    if rules.underlyings:
+        quoted = sorted({underlying_of(item) for item in items})
+        require_known(rules.underlyings, quoted, "underlying", field="candidates.underlyings")
+    for pattern in rules.names:
+        if not any(fnmatchcase(item.name, pattern) for item in items):
+            raise InputError(
+                "matches no instrument of the market",
+                file="policy",
+                field="candidates.names",
+                value=pattern,
+                fix=advice(pattern, (item.name for item in items)),
+            )
+
+
+def _assets_of(item: Any) -> Iterable[str]:
+    yield from item.assets
+    for name in ("asset", "underlying", "settlement", "base", "quote"):
+        value = getattr(item, name, None)
+        if isinstance(value, str):
+            yield value
+
+
+@lru_cache
+def _tabled_assets() -> frozenset[str]:
+    """Assets that the packaged tables name."""
+    found = {*dollar_assets(), *pegged_assets(), *pegged_assets().values(), *wraps(), *wraps().values()}
+    for event in packaged_events():
+        found |= set(event.spot) | set(event.vol)
+    for venue in STANDARD:
+        margin = table(venue).get("margin", {})
+        for name in ("tiers", "brackets", "markets"):
+            listed = margin.get(name)
+            found |= {key for key in listed if key.isupper()} if isinstance(listed, dict) else set()
+    return frozenset(found - {"*"})

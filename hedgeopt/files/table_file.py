@@ -1,0 +1,265 @@
+"""Tables in files: CSV and Parquet read strictly, within bounds of size, with one-line errors.
+
+A CSV has one header without repeated names, as many cells in every row as in the header, and a line break at its end: a
+file cut short ends in the middle of a row. A number is written as Python or a spreadsheet in English writes it (``-1.5e3``);
+``1_000``, ``0x10``, ``1,000``, ``True`` and ``" 5 "`` stay text, and :func:`numbers` says so.
+
+A Parquet file tells in its footer what it unfolds to; what is too large, nested or double is refused unread.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Collection
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.errors import InputError
+from hedgeopt.files.regular import LARGEST_FILE, require_file
+
+__all__ = ["MOST_ROWS", "check_parquet", "moments", "numbers", "read_table", "wrong_numbers"]
+
+MOST_ROWS = 2_000_000
+"""Rows of the largest table that is read whole."""
+
+_MOST_COLUMNS = 10_000
+_MOST_FOOTER = 64 * 2**20
+_MOST_UNFOLDED = 2**30
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?i:inf|infinity)")
+# words for "nothing" that pandas, R and spreadsheets write
+_NOTHING = ["", "NaN", "nan", "-nan", "-NaN", "NA", "N/A", "n/a", "<NA>", "#N/A", "NULL", "null", "None", "NaT"]
+_FIRST_YEAR, _LAST_YEAR = 2000, 2200
+
+
+def read_table(
+    path: str | Path, what: str, *, field: str | None = None, columns: Collection[str] | None = None
+) -> pd.DataFrame:
+    """The table in a ``.parquet``, ``.csv`` or ``.csv.gz`` file.
+
+    Parameters
+    ----------
+    what
+        What it holds, for messages: "market", "price history".
+    columns
+        Columns to keep where they exist; none: all.
+
+    Raises
+    ------
+    InputError
+        For what is no ordinary file, too large, cut short, not UTF-8, ragged, without rows, or with a column twice.
+    """
+    path = require_file(path, what, field=field, largest=None)
+    if path.suffix == ".parquet":
+        frame = _parquet(path, what, columns)
+    elif path.suffix in (".csv", ".gz"):
+        frame = _csv(path, what, columns)
+    else:
+        raise InputError("is neither .csv nor .parquet", file=path, field=field)
+    if frame.empty:
+        raise InputError("holds no rows", file=path, field=field, fix="give a table with a row beneath its header")
+    return frame
+
+
+def numbers(column: pd.Series) -> pd.Series:
+    """The column as floats; NaN for nothing and for what is no number (:func:`wrong_numbers` tells them apart)."""
+    values = column.astype("object") if isinstance(column.dtype, pd.CategoricalDtype) else column
+    if values.dtype.kind in "fiu":
+        return pd.Series(values.to_numpy(dtype=float, na_value=np.nan), column.index, name=column.name)
+    return pd.Series([_number(value) for value in values], column.index, float, name=column.name)
+
+
+def wrong_numbers(column: pd.Series, read: pd.Series) -> pd.Series:
+    """Where something stands in the column that :func:`numbers` could not read."""
+    return read.isna() & column.notna()
+
+
+def moments(column: pd.Series) -> pd.Series:
+    """The column as UTC times; NaT for nothing, and for what is no ISO 8601 time of the years 2000 to 2200."""
+    values = column.astype("object") if isinstance(column.dtype, pd.CategoricalDtype) else column
+    dated = values.dtype.kind == "M"
+    if values.dtype.kind in "fiub":  # a count of seconds, or of what?
+        return pd.Series(pd.NaT, column.index, "datetime64[ns, UTC]", name=column.name)
+    try:
+        times = pd.to_datetime(values, utc=True, errors="coerce", format=None if dated else "ISO8601")
+    except (ValueError, OverflowError, TypeError):
+        return pd.Series(pd.NaT, column.index, "datetime64[ns, UTC]", name=column.name)
+    return times.where(times.dt.year.between(_FIRST_YEAR, _LAST_YEAR - 1))
+
+
+def check_parquet(
+    path: Path, columns: Collection[str] | None = None, most: int = MOST_ROWS, unfolded: int = _MOST_UNFOLDED
+) -> list[str]:
+    """The names of the columns to read, after the footer was found sane.
+
+    Raises
+    ------
+    InputError
+        For a file that is no Parquet, unfolds to too much, or has a column nested or twice.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 8))
+        tail = stream.read(8)
+    if tail[4:] != b"PAR1":
+        raise InputError("cannot be read as Parquet: its end is missing", file=path, fix="is it truncated?")
+    if int.from_bytes(tail[:4], "little") > _MOST_FOOTER:
+        raise InputError("cannot be read as Parquet: its footer is too large", file=path)
+    try:
+        with pq.ParquetFile(path) as file:
+            footer, schema = file.metadata, file.schema_arrow
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(path, "Parquet", error) from None
+    if footer.num_rows > most:
+        raise InputError(f"holds {footer.num_rows:,} rows, at most {most:,} are read", file=path, fix="cut it into files")
+    if footer.num_columns > _MOST_COLUMNS:
+        raise InputError(f"holds {footer.num_columns:,} columns", file=path, fix="is it the right file?")
+    kept = [name for name in schema.names if columns is None or name in columns]
+    _once(kept, path)
+    for name in kept:
+        kind = schema.field(name).type
+        if pa.types.is_nested(kind):
+            raise InputError("holds lists or structures", file=path, field=name, value=kind, fix="store one value per row")
+    wanted = {i for i in range(footer.num_columns) if footer.schema.column(i).name in set(kept)}
+    size = sum(
+        abs(footer.row_group(group).column(i).total_uncompressed_size)
+        for group in range(footer.num_row_groups)
+        for i in wanted
+    )
+    if size > unfolded:
+        raise InputError(f"unfolds to {size >> 20:,} MiB", file=path, fix="cut it into files")
+    return kept
+
+
+def _parquet(path: Path, what: str, columns: Collection[str] | None) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kept = check_parquet(path, columns)
+    try:
+        with pq.ParquetFile(path) as file:
+            # text stays a dictionary: a million rows may share one long text
+            texts = [n for n in kept if _is_text(file.schema_arrow.field(n).type)]
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            frame: pd.DataFrame = file.read(kept, use_pandas_metadata=columns is None).to_pandas()
+    except MemoryError:
+        raise InputError("is too large for the memory", file=path) from None
+    except Exception as error:  # any decoder and any metadata may be broken, each in its own way
+        if isinstance(error, pa.ArrowException | OSError | ValueError | TypeError | KeyError | AttributeError | IndexError):
+            raise _unreadable(path, "Parquet", error) from None
+        raise
+    return frame
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
+
+
+def _csv(path: Path, what: str, columns: Collection[str] | None) -> pd.DataFrame:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    data = _text(path, what)
+    header = data[: data.find(b"\n")]
+    if b"," not in header:
+        for mark, name in ((b";", "semicolons"), (b"\t", "tabs"), (b"|", "bars")):
+            if mark in header:
+                raise InputError(f"has cells separated by {name}", file=path, fix="separate them by commas")
+    try:
+        names = csv.open_csv(pa.BufferReader(data), csv.ReadOptions(block_size=_block(data))).schema.names
+        _once(names, path)
+        table = csv.read_csv(
+            pa.BufferReader(data),
+            csv.ReadOptions(block_size=_block(data)),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                include_columns=[name for name in names if columns is None or name in columns],
+                null_values=_NOTHING,
+                strings_can_be_null=True,
+            ),
+        )
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise _unreadable(path, "csv", error) from None
+    if table.num_rows > MOST_ROWS:
+        raise InputError(f"holds {table.num_rows:,} rows, at most {MOST_ROWS:,} are read", file=path)
+    return pd.DataFrame({name: _column(table[name]) for name in table.column_names})
+
+
+def _column(cells: Any) -> Any:
+    """Numbers where every cell is one, else text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if cells.null_count == len(cells):
+        return np.full(len(cells), np.nan)
+    if not pc.all(pc.match_substring_regex(cells, f"^(?:{_NUMBER.pattern})$")).as_py():
+        return cells.to_pandas()
+    cells = pc.replace_substring_regex(cells, r"^\+", "")
+    if cells.null_count == 0 and pc.all(pc.match_substring_regex(cells, "^-?[0-9]{1,18}$")).as_py():
+        return cells.cast(pa.int64()).to_pandas()
+    return cells.cast(pa.float64()).to_pandas()
+
+
+def _text(path: Path, what: str) -> bytes:
+    """The bytes of a CSV: UTF-8 without NUL, whole to the last line break."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            data = stream.read(LARGEST_FILE + 1)
+    except PermissionError:
+        raise InputError("cannot be read: permission denied", file=path) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, path.suffix[1:], error) from None
+    if len(data) > LARGEST_FILE:
+        raise InputError(
+            f"is larger than {LARGEST_FILE >> 20} MiB", file=path, fix="cut it into files, or store it as Parquet"
+        )
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError("is UTF-16", file=path, fix="save it as UTF-8")
+    if (at := data.find(b"\0")) >= 0:
+        raise InputError(f"is not text (byte {at} is NUL)", file=path, fix=f"give a {what} file")
+    if not data.strip(b"\xef\xbb\xbf \t\r\n"):
+        raise InputError("is empty", file=path, fix=f"give a {what} file")
+    if not data.endswith((b"\n", b"\r")):
+        last = data[data.rfind(b"\n") + 1 :][-60:].decode("utf-8", "replace")
+        fix = "add what is missing, or a line break where nothing is"
+        raise InputError("does not end with a line break: is it truncated?", file=path, value=f"…{last}", fix=fix)
+    return data
+
+
+def _block(data: bytes) -> int:
+    return min(max(2**20, len(data)), 2**24)
+
+
+def _once(names: Collection[str], path: Path) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError("is the name of two columns", file=path, field=name or "(no name)", fix="keep one of them")
+        seen.add(name)
+
+
+def _unreadable(path: Path, form: str, error: BaseException) -> InputError:
+    reason = " ".join(str(error).split())[:120]
+    return InputError(f"cannot be read as {form}: {reason}", file=path, fix="is it truncated?")
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str):
+        return float(value) if _NUMBER.fullmatch(value) else np.nan
+    if value is None or value is pd.NA or isinstance(value, bool | np.bool_):
+        return np.nan
+    if isinstance(value, int | float | np.integer | np.floating | Decimal):
+        try:
+            return float(value)
+        except OverflowError:
+            return np.inf
+    return np.nan

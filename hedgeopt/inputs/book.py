@@ -1,0 +1,210 @@
+"""A book: accounts at venues, with collateral and positions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Discriminator, Field, Tag, model_validator
+
+from hedgeopt.files.names import advice
+from hedgeopt.files.record import Record
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.margin.rules import STANDARD, margin_model
+from hedgeopt.models.margin.unmargined import Unmargined
+from hedgeopt.models.pricing.families import AnyInstrument
+from hedgeopt.models.pricing.instrument import Asset
+from hedgeopt.models.pricing.transfer import Transfer
+
+__all__ = ["Account", "Book", "Collateral", "Link", "Position"]
+
+
+class Collateral(Record):
+    """An asset posted at a venue."""
+
+    asset: Asset
+    amount: float = Field(
+        allow_inf_nan=False,
+        description="units of the asset: cash balance with futures P&L, without option values; negative is owed",
+    )
+
+
+class Position(Record):
+    """A quantity of one instrument."""
+
+    instrument: Annotated[
+        Annotated[str, Tag("name")] | Annotated[AnyInstrument, Tag("whole")],
+        Discriminator(lambda value: "name" if isinstance(value, str) else "whole"),
+    ] = Field(description="the venue's name of a quoted instrument, or a whole instrument for what no market quotes")
+    quantity: float = Field(
+        allow_inf_nan=False,
+        description="in the instrument's unit (options: contracts of 1 coin; inverse futures and perpetuals: USD of "
+        "notional; linear ones: coins); negative is short",
+    )
+
+    @model_validator(mode="after")
+    def _not_short(self) -> Position:
+        if self.quantity < 0 and not isinstance(self.instrument, str) and self.instrument.nature.short == "never":
+            raise ValueError(
+                f"quantity {self.quantity:g} of {self.instrument.name}: a {self.instrument.kind} cannot be short; "
+                "give the amount held (or owed) as a positive quantity"
+            )
+        return self
+
+    @property
+    def name(self) -> str:
+        """The instrument's name."""
+        return self.instrument if isinstance(self.instrument, str) else str(self.instrument.name)
+
+
+class Account(Record):
+    """Collateral and positions that share one margin at one venue."""
+
+    name: str = Field(min_length=1, description="unique in the book")
+    venue: str = Field(min_length=1)
+    collateral: tuple[Collateral, ...] = ()
+    positions: tuple[Position, ...] = ()
+    margin: str = Field(
+        default="standard",
+        description="margin model: standard (the venue's own), portfolio, derive, hyperliquid, binance, dydx, aave, "
+        "none, or table:FILE.toml; after a colon the e-mode (aave:eth) or the chosen leverage, for all coins or by coin "
+        "(binance:10, hyperliquid:BTC=20,ETH=10)",
+    )
+    tradable: bool = Field(default=True, description="whether hedges may be traded here")
+    paused: bool = Field(default=False, description="venue halted: nothing trades, collateral is stuck")
+    chain: str | None = Field(default=None, description="chain the account lives on, for concentration limits")
+    counterparty: str | None = Field(default=None, description="who owes the equity; none: the venue")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _venue_of_account(cls, data: Any) -> Any:
+        """A whole instrument in a file may leave out its venue: it is held here."""
+        if not isinstance(data, dict) or not isinstance(data.get("positions"), list | tuple):
+            return data
+
+        def placed(position: Any) -> Any:
+            item = position.get("instrument") if isinstance(position, dict) else None
+            if not isinstance(item, dict) or "venue" in item:
+                return position
+            return {**position, "instrument": {"venue": data.get("venue"), **item}}
+
+        return {**data, "positions": [placed(position) for position in data["positions"]]}
+
+    @model_validator(mode="after")
+    def _venue_as_spelt(self) -> Account:
+        """A venue without a rule of its own lends nothing; one that is almost spelt like another is a slip."""
+        if self.margin != "standard" or self.venue in STANDARD:
+            return self
+        import difflib
+
+        near = difflib.get_close_matches(self.venue.casefold(), STANDARD, n=1, cutoff=0.8)
+        if near:
+            raise ValueError(
+                f"account {self.name!r}: unknown venue {self.venue!r}: did you mean {near[0]!r}? "
+                'If not, name its margin model, such as margin = "none"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _owes_nobody_who_lends_nothing(self) -> Account:
+        """A negative amount is a debt; dollar assets count together, as one is paid for with the other."""
+        if not isinstance(margin_model(self.margin, self.venue), Unmargined):
+            return self
+        dollars = sum(item.amount for item in self.collateral if item.asset in dollar_assets())
+        owed = {item.asset: item.amount for item in self.collateral if item.amount < 0 and item.asset not in dollar_assets()}
+        owed |= {"dollars": dollars} if dollars < 0 else {}
+        for asset, amount in owed.items():
+            raise ValueError(
+                f"account {self.name!r} owes {-amount:g} {asset}, and its margin {self.margin!r} lends nothing: "
+                'name the rule under which it is lent, such as margin = "aave"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _held_here(self) -> Account:
+        for position in self.positions:
+            if not isinstance(position.instrument, str) and position.instrument.venue != self.venue:
+                raise ValueError(
+                    f"account {self.name!r} at {self.venue!r} holds {position.name!r} of venue "
+                    f"{position.instrument.venue!r}; use one venue, or another account"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Account:
+        margin_model(self.margin, self.venue)
+        _refuse_duplicates([p.name for p in self.positions], "position", f"account {self.name!r}")
+        _refuse_duplicates([c.asset for c in self.collateral], "collateral", f"account {self.name!r}")
+        return self
+
+
+class Link(Record):
+    """A way to move one asset from one account to another: withdrawal, bridge, repayment of debt."""
+
+    source: str = Field(min_length=1, description="account the asset leaves")
+    target: str = Field(min_length=1, description="account it arrives at")
+    asset: Asset
+    cost_rate: float = Field(default=0.0, ge=0, lt=1, description="share of the amount: bridge or conversion fee")
+    fixed_cost: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="USD per transfer (gas); reported, not optimised"
+    )
+    delay_hours: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="until it counts at the target")
+    capacity: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="largest amount, asset units; none: what the source holds"
+    )
+    bridge: str | None = Field(default=None, description="bridge or route, for limits on it")
+
+    def transfer(self, venue: str) -> Transfer:
+        """The candidate action that it allows; ``venue`` is the source account's."""
+        route = f" via {self.bridge}" if self.bridge else ""
+        return Transfer(name=f"{self.source} to {self.target} {self.asset}{route}", venue=venue, **dict(self))
+
+
+class Book(Record):
+    """Everything one desk holds.
+
+    ``timestamp`` is the moment of decision: quotes older than the policy allows at that moment are refused. Without
+    one, the market's own timestamp is taken.
+    """
+
+    name: str = "book"
+    timestamp: AwareDatetime | None = Field(default=None, description="moment of the book, with time zone")
+    accounts: Annotated[tuple[Account, ...], Field(min_length=1)]
+    links: tuple[Link, ...] = Field(default=(), description="ways to move collateral between the accounts")
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Book:
+        _refuse_duplicates([a.name for a in self.accounts], "account", "book")
+        _refuse_duplicates([link.transfer("x").name for link in self.links], "link", "book")
+        names = {account.name for account in self.accounts}
+        for link in self.links:
+            missing = {link.source, link.target} - names
+            if missing:
+                name = sorted(missing)[0]
+                raise ValueError(
+                    f"a link names the account {name!r}, which the book does not hold; {advice(name, sorted(names))}"
+                )
+            if link.source == link.target:
+                raise ValueError(f"a link leads from {link.source!r} to itself")
+        return self
+
+    def transfers(self) -> list[Transfer]:
+        """Candidate transfers: every link between two accounts that are not paused."""
+        account = {a.name: a for a in self.accounts}
+        return [
+            link.transfer(account[link.source].venue)
+            for link in self.links
+            if not account[link.source].paused and not account[link.target].paused
+        ]
+
+    @property
+    def n_positions(self) -> int:
+        """Positions over all accounts."""
+        return sum(len(account.positions) for account in self.accounts)
+
+
+def _refuse_duplicates(names: list[Any], what: str, where: str) -> None:
+    seen: set[Any] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{where} holds the {what} {name!r} twice; merge the two entries")
+        seen.add(name)

@@ -1,0 +1,1 @@
+"""A chain of quotes from a table: read, checked, and one moment of it taken."""

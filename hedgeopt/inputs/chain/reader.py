@@ -1,0 +1,234 @@
+"""Market files to :class:`~hedgeopt.inputs.market.Market`: Deribit chain snapshots, with perpetual and futures marks
+beside them.
+
+Tables are recognised by their columns, as CSV or Parquet, and may be mixed in one call:
+
+* chain: ``timestamp currency instrument_name option_type strike expiry bid_price ask_price mark_price mark_iv
+  underlying_price index_price`` and optionally ``open_interest volume funding_8h settlement_average
+  interest_rate``; rows of perpetuals,
+  futures and spot leave the option columns empty;
+* perpetual marks: ``obs_datetime coin instrument_name perp_futures_mark_price``;
+* book summary: Deribit's ``get_book_summary_by_currency`` as a table, see
+  :mod:`hedgeopt.inputs.payloads.deribit_book_summary`;
+* futures marks: ``timestamp currency futures_instrument_name term_mark_price_final``.
+
+A missing bid or ask means no quote on that side. Everything else that is missing, negative, crossed, expired or twice
+there is refused with one line that names file, column, row and fix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.errors import InputError
+from hedgeopt.files.record import LARGEST
+from hedgeopt.files.regular import parse_moment
+from hedgeopt.files.table_file import moments, numbers, read_table, wrong_numbers
+from hedgeopt.inputs.chain.moment import one_moment
+from hedgeopt.inputs.chain.rows import market_from_rows, refuse
+from hedgeopt.inputs.market import Market
+from hedgeopt.inputs.payloads.deribit_book_summary import COLUMNS, as_chain
+
+__all__ = ["read_market"]
+
+_REQUIRED = [
+    "timestamp",
+    "currency",
+    "instrument_name",
+    "option_type",
+    "strike",
+    "expiry",
+    "bid_price",
+    "ask_price",
+    "mark_price",
+    "mark_iv",
+    "underlying_price",
+    "index_price",
+]
+_OPTIONAL = ("open_interest", "volume", "funding_8h", "settlement_average", "interest_rate")
+_NUMBERS = ("strike", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price", *_OPTIONAL)
+_MARKS = {
+    "perp_futures_mark_price": {
+        "obs_datetime": "timestamp",
+        "coin": "currency",
+        "instrument_name": "instrument_name",
+        "perp_futures_mark_price": "mark_price",
+    },
+    "term_mark_price_final": {
+        "timestamp": "timestamp",
+        "currency": "currency",
+        "futures_instrument_name": "instrument_name",
+        "term_mark_price_final": "mark_price",
+    },
+}
+_KNOWN = {*_REQUIRED, *_OPTIONAL, *COLUMNS, *(name for names in _MARKS.values() for name in names)}
+_INDEX_DRIFT, _INDEX_APART = 0.005, 1.2
+"""Rows of a coin whose index lies further apart in a snapshot are noted, and refused (recorded chains: at most 1.2 %)."""
+_MARKS_WITHIN = pd.Timedelta(minutes=5)
+
+
+def read_market(
+    *paths: str | Path,
+    at: datetime | str | None = None,
+    venue: str = "deribit",
+    prices: Mapping[str, float] | None = None,
+    invert_marks: bool = False,
+    window_seconds: float = 300.0,
+) -> Market:
+    """Read one moment of the market.
+
+    Parameters
+    ----------
+    paths
+        One chain file, and optionally files of perpetual or futures marks taken within five minutes of it.
+    at
+        Which moment to read from a file that holds several: of each instrument the last row not after it. Rows after it are
+        never used. Without it a file may hold one moment only; its rows may carry stamps of their own.
+    window_seconds
+        With ``at``: rows this much older than the latest one used are left out. What is left out is counted in a note.
+    venue
+        Venue that the instruments belong to.
+    prices
+        USD prices of assets that the files do not hold, such as ``{"stETH": 3_120.0, "USDC": 0.999}``.
+    invert_marks
+        Take implied vols from the marks where ``mark_iv`` is missing (:mod:`hedgeopt.inputs.chain.marks_to_vols`);
+        noted on the market. Options whose marks imply no vol (0, or below intrinsic value) stay, are no hedges, and
+        are counted in a note.
+
+    Raises
+    ------
+    InputError
+        On anything that cannot be trusted; see the module's docstring.
+    """
+    if not paths:
+        raise InputError("no market file given")
+    for asset, price in (prices or {}).items():
+        if not 0.0 < price <= LARGEST:
+            raise InputError("must be a positive number of USD", field=f"price of {asset}", value=price)
+    moment = None if at is None else pd.Timestamp(parse_moment(at, "at"))
+    window = _seconds(window_seconds)
+    notes: list[str] = []
+    tables = [(Path(path), as_chain(read_table(path, "market", columns=_KNOWN))) for path in paths]
+    if invert_marks:
+        tables = [(path, _with_vol_column(frame)) for path, frame in tables]
+    chains = [(path, frame) for path, frame in tables if _kind(path, frame) == "chain"]
+    if not chains:
+        raise InputError("holds no chain (bid, ask, mark per instrument)", file=paths[0])
+    pieces = [one_moment(path, _typed(path, frame), moment, window, notes) for path, frame in chains]
+    stamp = max(piece["timestamp"].max() for piece in pieces)
+    for path, frame in tables:
+        kind = _kind(path, frame)
+        if kind != "chain":
+            pieces.append(_marks(path, frame, kind, stamp))
+    rows = pd.concat(pieces, ignore_index=True)
+    source = ", ".join(path.name for path, _ in tables)
+    index = _index_prices(rows, source, notes)
+    if prices is not None:
+        twice = sorted(set(prices) & set(index))
+        if twice:
+            raise InputError("is in the file already", file=source, field=f"price of {twice[0]}", value=prices[twice[0]])
+    return market_from_rows(rows, {**index, **(prices or {})}, venue, source, tuple(notes), invert=invert_marks)
+
+
+def _seconds(window: float) -> pd.Timedelta:
+    if not 0.0 < window < 1e9:  # NaN too
+        raise InputError("must be a positive number of seconds", field="window_seconds", value=window, fix="such as 300")
+    return pd.Timedelta(seconds=window)
+
+
+def _with_vol_column(frame: pd.DataFrame) -> pd.DataFrame:
+    marks = any(signature in frame.columns for signature in _MARKS)
+    return frame if marks or "mark_iv" in frame.columns else frame.assign(mark_iv=np.nan)
+
+
+def _kind(path: Path, frame: pd.DataFrame) -> str:
+    for signature in _MARKS:
+        if signature in frame.columns:
+            return signature
+    missing = [column for column in _REQUIRED if column not in frame.columns]
+    if missing:
+        fix = f"a chain needs {', '.join(_REQUIRED)}"
+        if missing == ["mark_iv"]:
+            fix = "read_market(..., invert_marks=True) takes implied vols from the marks"
+        raise InputError(f"column {missing[0]!r} is missing", file=path, fix=fix)
+    return "chain"
+
+
+def _typed(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
+    if frame.empty:
+        raise InputError("holds no rows", file=path, fix="give a market file with a row per instrument")
+    frame = frame[[c for c in (*_REQUIRED, *_OPTIONAL) if c in frame.columns]].copy()
+    for column in _OPTIONAL:
+        if column not in frame.columns:
+            frame[column] = np.nan
+    for column in _NUMBERS:
+        read = numbers(frame[column])
+        refuse(path, frame, wrong_numbers(frame[column], read), column, "is not a number")
+        refuse(path, frame, np.isinf(read), column, "is not finite")
+        refuse(path, frame, read.abs() > LARGEST, column, f"is beyond {LARGEST:g}", "check the unit")
+        frame[column] = read
+    for column in ("instrument_name", "currency"):
+        frame[column] = frame[column].astype("object")
+        refuse(path, frame, frame[column].isna(), column, "is empty")
+    frame["option_type"] = frame["option_type"].astype("object")
+    frame["timestamp"] = _times(path, frame, "timestamp", required=True)
+    frame["expiry"] = _times(path, frame, "expiry", required=False)
+    return frame
+
+
+def _times(path: Path, frame: pd.DataFrame, column: str, *, required: bool) -> pd.Series:
+    times = moments(frame[column])
+    bad = times.isna() if required else times.isna() & frame[column].notna()
+    refuse(path, frame, bad, column, "is not a date and time of the years 2000 to 2200")
+    return times
+
+
+def _marks(path: Path, frame: pd.DataFrame, signature: str, stamp: pd.Timestamp) -> pd.DataFrame:
+    names = _MARKS[signature]
+    missing = [column for column in names if column not in frame.columns]
+    if missing:
+        raise InputError(f"column {missing[0]!r} is missing", file=path)
+    rows = frame[list(names)].rename(columns=names)
+    rows["timestamp"] = _times(path, rows, "timestamp", required=True)
+    near = rows[(rows["timestamp"] - stamp).abs() <= _MARKS_WITHIN]
+    if near.empty:
+        raise InputError(f"holds no marks within five minutes of {stamp.isoformat()}", file=path)
+    rows = near.assign(gap=(near["timestamp"] - stamp).abs()).sort_values("gap", kind="stable")
+    rows = rows.drop_duplicates("instrument_name").drop(columns="gap")
+    for column in (*_REQUIRED, *_OPTIONAL):
+        if column not in rows.columns:
+            rows[column] = pd.NaT if column == "expiry" else np.nan
+    rows["expiry"] = pd.to_datetime(rows["expiry"], utc=True)
+    return _typed(path, rows)
+
+
+def _index_prices(rows: pd.DataFrame, source: str, notes: list[str]) -> dict[str, float]:
+    prices: dict[str, float] = {}
+    for currency, group in rows.groupby("currency", observed=True):
+        index = group["index_price"].dropna()
+        if index.empty:
+            raise InputError(f"no index_price for {currency}", file=source, fix="give it in the chain rows")
+        if (index <= 0).any():
+            raise InputError("must be positive", file=source, field=f"index_price of {currency}", value=index.min())
+        prices[str(currency)] = float(index.median())
+        ratio = index / index.median()
+        far = np.maximum(ratio, 1.0 / ratio)
+        if float(far.max()) > _INDEX_APART:
+            row = far.idxmax()
+            raise InputError(
+                f"of {currency} is {ratio[row]:.4g} × the median of its {len(index)} rows, in the row of "
+                f"{rows['instrument_name'][row]}",
+                file=source,
+                field="index_price",
+                value=float(index[row]),
+                fix="give every row of a coin its index in USD at the snapshot",
+            )
+        drift = float((index.max() - index.min()) / index.median())
+        if drift > _INDEX_DRIFT:
+            notes.append(f"index of {currency} drifts {drift:.2%} within the snapshot; the median is used")
+    return prices

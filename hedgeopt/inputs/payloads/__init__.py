@@ -1,0 +1,1 @@
+"""Payloads of venues as they come, one file a form."""

@@ -1,0 +1,197 @@
+"""A policy: what to minimise, within which limits, over which candidates and scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, field_serializer, field_validator
+
+from hedgeopt.constraints.table import AnyConstraint
+from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
+from hedgeopt.files.reading import parse_json, parse_toml, validation_line
+from hedgeopt.files.record import Record
+from hedgeopt.models.algebra import Word
+from hedgeopt.models.pricing.families import quoted_kinds
+from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios
+from hedgeopt.models.scenarios.stress_table import StressSettings
+from hedgeopt.models.term import Objective, Term, Weighted
+from hedgeopt.models.terms import AnyTerm
+
+if TYPE_CHECKING:
+    from hedgeopt.inputs.book import Book
+    from hedgeopt.inputs.market import Market
+    from hedgeopt.program.proposal import Proposal
+
+__all__ = ["Candidates", "Policy", "read_policy"]
+
+
+class _WeightedTerm(Weighted):
+    term: AnyTerm
+
+
+def _quoted(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    for kind in kinds:
+        if kind not in quoted_kinds():
+            raise ValueError(f"unknown kind {kind!r}: {advice(kind, quoted_kinds())}")
+    return kinds
+
+
+class Candidates(Record):
+    """Which quoted instruments may be traded."""
+
+    kinds: Annotated[tuple[str, ...], AfterValidator(_quoted)] = Field(
+        default=("option", "perpetual", "future"), description="instrument families that markets quote"
+    )
+    underlyings: tuple[str, ...] = Field(default=(), description="asset codes; empty: those of the book's positions")
+    names: tuple[str, ...] = Field(default=(), description="instrument names, * allowed; empty: any")
+    two_sided: bool = Field(default=True, description="only instruments with both a bid and an ask")
+    min_days: float = Field(default=1.0, ge=0, description="shortest time to expiry")
+    max_days: float = Field(default=400.0, gt=0, description="longest time to expiry")
+    min_delta: float = Field(default=0.02, ge=0, lt=0.5, description="options between this and one minus it, absolute")
+    max_relative_spread: float = Field(default=0.5, gt=0, description="largest (ask - bid) / mid of an option")
+    held: bool = Field(
+        default=True,
+        description="what the book holds may be closed whatever its days, delta or spread: those rules choose new hedges",
+    )
+    max_order_notional: float = Field(
+        default=25_000_000.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="USD of underlying per trade where no limit of the policy is tighter; keeps every trade bounded",
+    )
+    mark_half_spread: float | None = Field(
+        default=None,
+        ge=0,
+        lt=0.1,
+        description="half-spread, as a share of price, assumed for futures and perpetuals that carry a mark but no quotes; "
+        "none: they are not traded",
+    )
+    transfers: bool = Field(default=True, description="whether collateral may move along the book's links")
+    paused_venues: tuple[str, ...] = Field(
+        default=(), description="venues that are halted now: nothing trades there, and what is posted there stays"
+    )
+
+
+class Policy(Record):
+    """What the solver is asked.
+
+    ``minimize`` takes a term or a weighted sum of terms, ``subject_to`` comparisons of terms and size limits::
+
+        Policy(minimize=TransactionCost() + 0.5 * CVaR(0.99), subject_to=[Delta("BTC").within(-1, 1)])
+
+    A policy is frozen, and reads from and writes to TOML and JSON without loss.
+    """
+
+    name: str = "policy"
+    minimize: Annotated[tuple[_WeightedTerm, ...], Field(min_length=1)]
+    subject_to: tuple[AnyConstraint, ...] = ()
+    candidates: Candidates = Candidates()
+    scenarios: AnyScenarios = ParametricScenarios()
+    stress: StressSettings = Field(
+        default=StressSettings(), description="which stress scenarios; default: all packaged ones"
+    )
+    max_quote_age_seconds: float = Field(default=600.0, gt=0, description="older quotes are refused")
+    tolerance: float = Field(default=1e-6, gt=0, lt=0.1, description="largest certified relative optimality gap")
+    time_limit_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="wall-clock seconds for the search; without certified trades by then there is no proposal",
+    )
+    solver: Literal["auto", "HIGHS", "CLARABEL", "OSQP", "ECOS", "SCS"] = Field(
+        default="auto", description="master solver under the tail method; auto: hedgeopt.program.order.solver_order"
+    )
+
+    def __init__(
+        self,
+        minimize: Objective | Term | Iterable[Any] | None = None,
+        subject_to: Iterable[Any] = (),
+        **data: Any,
+    ) -> None:
+        if minimize is not None:
+            data["minimize"] = minimize
+        try:
+            data["subject_to"] = _listed(subject_to)
+            super().__init__(**data)
+        except ValidationError as error:
+            raise validation_line(error, "policy") from None
+
+    @field_validator("minimize", mode="before")
+    @classmethod
+    def _parts(cls, value: Any) -> Any:
+        if isinstance(value, Term):
+            value = value * 1.0
+        if isinstance(value, Objective):
+            return [{"weight": part.weight, "term": part.term} for part in value.parts]
+        return value
+
+    @field_validator("minimize")
+    @classmethod
+    def _convex(cls, parts: tuple[_WeightedTerm, ...]) -> tuple[_WeightedTerm, ...]:
+        for part in parts:
+            if part.weight < 0 and not part.term.affine:
+                raise ValueError(f"{part.term.name} is convex and cannot have the negative weight {part.weight:g}")
+        return parts
+
+    @field_serializer("minimize")
+    def _dump_parts(self, parts: tuple[_WeightedTerm, ...]) -> list[dict[str, Any]]:
+        return [{"weight": part.weight, "term": part.term.model_dump()} for part in parts]
+
+    def propose(self, book: Book, market: Market, **options: Any) -> Proposal:
+        """Solve for the trade list; see :func:`hedgeopt.program.solve.propose`."""
+        from hedgeopt.program.solve import propose
+
+        return propose(book, market, self, **options)
+
+    def to_json(self) -> str:
+        """JSON text that :func:`read_policy` reads back to an equal policy."""
+        return self.model_dump_json(indent=2)
+
+    def to_toml(self) -> str:
+        """TOML text that :func:`read_policy` reads back to an equal policy."""
+        import tomli_w
+
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+
+def read_policy(path: str | Path) -> Policy:
+    """Read a policy from TOML (or JSON, by its ending); see ``hedgeopt schema policy``."""
+    path = Path(path)
+    data = parse_json(path, "policy") if path.suffix == ".json" else parse_toml(path, "policy")
+    if not isinstance(data, dict):
+        raise InputError("is not a table of settings", file=path, fix="see hedgeopt schema policy")
+    if "minimize" not in data:
+        raise InputError("is missing", file=path, field="minimize", fix="see hedgeopt schema policy")
+    try:
+        return Policy(**data)
+    except InputError as error:
+        raise error.at(path) from None
+
+
+def _listed(limits: Any) -> tuple[Any, ...]:
+    """The entries of ``subject_to``; one limit without a list around it, or a comparison that came out as a truth value, is
+    refused by name."""
+    if not isinstance(limits, Iterable) or isinstance(limits, Word | Mapping | str | bytes):
+        shown = limits.called() if isinstance(limits, Word) else repr(limits)
+        fix = "put it in a list: subject_to=[...]; in TOML each limit begins with [[subject_to]]"
+        raise InputError("must be a list of limits", file="policy", field="subject_to", value=shown, fix=fix)
+    found = tuple(limits)
+    for k, limit in enumerate(found):
+        if isinstance(limit, Word | Mapping) and not isinstance(limit, Term | Objective):
+            continue
+        fix = "compare a term with a number: Delta('BTC') <= 5, .within(lower, upper), or a limit such as OrderLimit(...)"
+        shown = limit.called() if isinstance(limit, Word) else repr(limit)
+        raise InputError("is not a limit", file="policy", field=f"subject_to.{k}", value=shown, fix=fix)
+    return found
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_none(item) for item in value]
+    return value

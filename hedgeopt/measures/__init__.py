@@ -1,0 +1,1 @@
+"""Numbers of an exposure: Greeks, tail, leverage, margin, profiles."""

@@ -1,0 +1,179 @@
+"""What a book's exposures add up to: the numbers a risk manager reads, before and after trades."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.measures.positions import PositionRisk, position_risks
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.margin.effects import account_collateral, equity_after
+from hedgeopt.models.pegs import is_directional, is_peg
+from hedgeopt.models.pricing.family import GREEKS, greek
+from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
+from hedgeopt.models.risk.leverage import row_exposure
+from hedgeopt.models.risk.loans import LoanRisk, loans
+from hedgeopt.models.risk.tenor_buckets import KEY_DAYS, tenor_profile
+
+__all__ = ["AccountRisk", "RiskReport", "risk_report", "scenario_losses"]
+
+
+@dataclass(frozen=True)
+class AccountRisk:
+    """One account: equity and margin in USD; ``net_transaction_delta`` in coins per asset, Deribit's DeltaTotal."""
+
+    name: str
+    venue: str
+    equity: float
+    initial_margin: float
+    maintenance_margin: float
+    net_transaction_delta: dict[str, float]
+
+    @property
+    def utilisation(self) -> float:
+        """Initial margin over equity; infinite when equity is not positive and margin is required."""
+        if self.equity > 0:
+            return self.initial_margin / self.equity
+        return 0.0 if self.initial_margin == 0 else float("inf")
+
+
+@dataclass(frozen=True)
+class RiskReport:
+    """The book in numbers.
+
+    Attributes
+    ----------
+    equity
+        USD, all accounts.
+    greeks
+        By asset and Greek, units of :data:`hedgeopt.models.pricing.family.GREEK_UNITS`; delta counts posted coins.
+    value_at_risk, cvar
+        USD loss over the horizon by confidence level.
+    expected_pnl
+        Mean scenario P&L, USD.
+    stress
+        USD P&L by stress scenario (negative is a loss), before costs.
+    gross_leverage
+        Absolute delta exposure over equity; None when equity is not positive.
+    carry
+        USD received over the horizon if nothing moves (theta apart).
+    tenors
+        Vega and gamma by asset and key date; see :mod:`hedgeopt.models.risk.tenor_buckets`.
+    impermanent_loss
+        USD that liquidity positions have lost against holding, fees apart; None without such positions.
+    loans
+        Health, leverage and true exposure of each account with debts or deposits in lending pools.
+    positions
+        One entry per position held.
+    """
+
+    equity: float
+    greeks: dict[str, dict[str, float]]
+    value_at_risk: dict[str, float]
+    cvar: dict[str, float]
+    expected_pnl: float
+    stress: dict[str, float]
+    gross_leverage: float | None
+    carry: float
+    accounts: tuple[AccountRisk, ...]
+    tenors: dict[str, dict[str, dict[str, float]]]
+    impermanent_loss: float | None
+    loans: tuple[LoanRisk, ...]
+    positions: tuple[PositionRisk, ...]
+
+    @property
+    def worst_stress(self) -> tuple[str, float]:
+        """Name and P&L of the worst stress scenario."""
+        if not self.stress:
+            return "none", 0.0
+        name = min(self.stress, key=lambda key: self.stress[key])
+        return name, self.stress[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def scenario_losses(e: Exposures, trades: np.ndarray | None = None) -> np.ndarray:
+    """(S,) USD loss of the book in each scenario, after trades when given."""
+    pnl = e.base_pnl if trades is None else e.base_pnl + e.pnl @ trades
+    return -pnl
+
+
+def risk_report(
+    e: Exposures,
+    trades: np.ndarray | None = None,
+    *,
+    cost: float = 0.0,
+    levels: tuple[float, ...] = (0.95, 0.99),
+    key_days: tuple[float, ...] = KEY_DAYS,
+) -> RiskReport:
+    """Add up the book, after trades x (N,) and their ``cost`` in USD when given; ``key_days`` set the tenor buckets."""
+    x = np.zeros(e.n_candidates) if trades is None else trades
+    z = e.positions(x)
+    losses = scenario_losses(e, x) if e.n_candidates else scenario_losses(e)
+    equity = float(e.equity.sum()) - cost
+    gross = float(row_exposure(e, "delta") @ np.abs(z))
+    stress = e.stress_base + (e.stress_pnl @ x if e.n_candidates else 0.0)
+    reported = [a for a, asset in enumerate(e.assets) if asset not in dollar_assets() and _own_column(asset)]
+    positions = position_risks(e, z)
+    lost = [item.impermanent_loss for item in positions if item.impermanent_loss is not None]
+    return RiskReport(
+        equity=equity,
+        greeks={e.assets[a]: _asset_greeks(e, a, x) for a in reported},
+        value_at_risk={f"{level:g}": value_at_risk(losses, level, e.probabilities) for level in levels},
+        cvar={f"{level:g}": tail_loss(losses, level, e.probabilities) for level in levels},
+        expected_pnl=-float(np.average(losses, weights=e.probabilities)),
+        stress=dict(zip(e.stress, stress.tolist(), strict=True)),
+        gross_leverage=gross / equity if equity > 0 else None,
+        carry=float(e.rows.carry @ z) * e.horizon_days,
+        accounts=tuple(_account(e, c, x, z) for c in range(len(e.accounts))),
+        tenors={
+            name: {e.assets[a]: tenor_profile(e, z, name, a, key_days) for a in reported if not is_peg(e.assets[a])}
+            for name in ("vega", "gamma")
+        },
+        impermanent_loss=sum(lost) if lost else None,
+        loans=loans(e, z),
+        positions=positions,
+    )
+
+
+def _own_column(asset: str) -> bool:
+    """Whether Greeks are stated for it: a token's stand at its underlying and its peg factor."""
+    return is_directional(asset) or is_peg(asset)
+
+
+def _asset_greeks(e: Exposures, asset: int, x: np.ndarray) -> dict[str, float]:
+    held = e.rows.greeks[:, :, asset] @ e.rows.quantity
+    held[greek("delta")] += e.coin_delta[:, asset].sum()
+    return dict(zip(GREEKS, (held + e.trade_greeks[:, :, asset] @ x).tolist(), strict=True))
+
+
+def _paid_in(item: Any, asset: str) -> bool:
+    """Whether its mark was paid in this coin; Deribit's definition is of derivatives, deposits keep their delta."""
+    return item.nature.paid == "premium" and item.settlement == asset
+
+
+def _account(e: Exposures, account: int, x: np.ndarray, z: np.ndarray) -> AccountRisk:
+    mine = e.rows.account == account
+    need = e.margins.requirement(account, z, account_collateral(e, account, x))
+    ntd: dict[str, float] = {}
+    for a, asset in enumerate(e.assets):
+        if asset in dollar_assets() or not is_directional(asset):
+            continue
+        delta = e.rows.greeks[greek("delta"), mine, a]
+        coin_premium = np.array(
+            [e.rows.premium[row] if _paid_in(e.rows.instruments[row], asset) else 0.0 for row in np.flatnonzero(mine)]
+        )
+        ntd[asset] = float((delta - coin_premium) @ z[mine])
+    return AccountRisk(
+        name=e.accounts[account],
+        venue=e.venues[account],
+        equity=equity_after(e, account, x),
+        initial_margin=need.initial,
+        maintenance_margin=need.maintenance,
+        net_transaction_delta=ntd,
+    )

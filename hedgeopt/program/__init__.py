@@ -1,0 +1,1 @@
+"""Decisions: the convex program, its solution, and the proof of it."""

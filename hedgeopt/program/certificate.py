@@ -1,0 +1,169 @@
+"""Proof that a trade list is feasible and how far from optimal it can be, from the original data.
+
+Nothing here trusts the solver. Feasibility is the plain-numpy value of every limit; limits on margin, stress, collateral
+and transfers are worked out once more by the venue's plain rule (:mod:`hedgeopt.program.plain_limits`), because the program
+knows only encodings of it. The lower bound is weak duality: for any shadow prices ``d >= 0``,
+
+    min over feasible x of f(x)  >=  min over the trade box of  f(x) + sum_j d_j h_j(x),
+
+and the right-hand side is bounded from below by replacing each convex function by a separable one that never exceeds
+it (:class:`~hedgeopt.models.separable.Separable`), whose minimum over the box is exact. Wrong shadow prices or tail
+weights make the bound loose, never false: of the tail solver's account nothing else is read, neither its own bound nor
+whether it calls that proven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from hedgeopt.constraints.constraint import Side
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.margin.term import Margin
+from hedgeopt.program.cones import own_excess
+from hedgeopt.program.plain_limits import plain_margin, plain_sides
+from hedgeopt.program.program import Box, Program
+
+__all__ = ["BY_RULE", "FEASIBILITY", "Certificate", "allowance", "certify", "gap_unit", "lower_bound", "relative_violation"]
+
+FEASIBILITY = 1e-9
+BY_RULE = "(by the venue's rule)"
+"""How a limit is called that the venue's plain rule alone finds broken."""
+_ROUNDING = 8.0 * float(np.finfo(float).eps)
+"""Share of what is summed that a sum of doubles may be off by. Trades themselves are rounded to half an eps each, products
+to another half, and blocked sums of N of them to a few eps (pairwise: log2(N) / 2): no x meets a zero band more exactly.
+"""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was proven about a trade list.
+
+    Attributes
+    ----------
+    objective
+        Recomputed value at the trades, USD (or the policy's unit).
+    lower_bound
+        No feasible trade list has a lower objective.
+    gap
+        ``(objective - lower_bound) / max(|objective|, min(1, sum of |weights|))``.
+    tolerance
+        Largest gap the policy accepts.
+    worst_limit, worst_violation
+        The limit closest to or beyond breach, and its excess over the limit relative to the limit's scale; <= 0 holds.
+    feasible, optimal
+        Every limit holds (to 1e-9 of it and the rounding of what is summed); the gap is within tolerance.
+    notes
+        What a reader must know to judge the proof, such as a venue's number that nobody has verified.
+    """
+
+    objective: float
+    lower_bound: float
+    gap: float
+    tolerance: float
+    worst_limit: str
+    worst_violation: float
+    feasible: bool
+    optimal: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        """Feasible and optimal."""
+        return self.feasible and self.optimal
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def allowance(side: Side, share: float = FEASIBILITY) -> float:
+    """By how much a side may be exceeded and still hold: ``share`` of its limit, and the rounding of what is summed."""
+    return share * abs(side.limit) + _ROUNDING * max(side.size, abs(side.value), abs(side.limit))
+
+
+def relative_violation(side: Side) -> float:
+    """Excess over the limit, relative to the limit where rounding is no matter: 1e-9 is what :func:`allowance` allows."""
+    room = allowance(side)
+    return FEASIBILITY * side.violation / room if room > 0.0 else 0.0
+
+
+def certify(
+    program: Program,
+    e: Exposures,
+    box: Box,
+    x: np.ndarray,
+    tails: Mapping[int, np.ndarray],
+    proven: float = -np.inf,
+) -> tuple[Certificate, list[Side]]:
+    """Certificate of trades x (N,), and every limit's value and shadow price.
+
+    ``proven`` is a lower bound found elsewhere (:mod:`hedgeopt.program.cuts`); the better of the two counts. What the user
+    added to the program enters that one only: the bound found here leaves it out, which is loose and true.
+    """
+    sides = program.sides(e, x)
+    worst_name, worst = (
+        "trade limits",
+        float(np.max(np.maximum(box.lower - x, x - box.upper) / program.scale, initial=-1.0)),
+    )
+    for side in sides:
+        violation = relative_violation(side)
+        if violation > worst:
+            worst_name, worst = side.name, violation
+    for name, violation in own_excess(program.added, program.variables, x / program.scale) if program.added else ():
+        if violation > worst:
+            worst_name, worst = name, violation
+    if worst <= FEASIBILITY:  # the plain rules cost more time, and an answer that breaks its encoding is refused anyway
+        for plain in plain_sides(program.policy, e, x):
+            if plain.excess > max(worst, FEASIBILITY):
+                worst_name, worst = f"{plain.side.name} {BY_RULE}", plain.excess
+    objective = _plain_objective(program, e, x)
+    bound = max(lower_bound(program, e, box, x, tails), proven)
+    gap = (objective - bound) / gap_unit(program, objective)
+    tolerance = program.policy.tolerance
+    certificate = Certificate(
+        objective=objective,
+        lower_bound=bound,
+        gap=gap,
+        tolerance=tolerance,
+        worst_limit=worst_name,
+        worst_violation=worst,
+        feasible=worst <= FEASIBILITY,
+        # a bound above the objective by more than rounding proves that something is wrong
+        optimal=gap <= tolerance and bound - objective <= _rounding(program, e, x, sides, worst),
+        notes=e.caveats,
+    )
+    return certificate, sides
+
+
+def lower_bound(program: Program, e: Exposures, box: Box, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> float:
+    """What no feasible trade list in the box goes below, by the shadow prices of the last solve of the policy's limits."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = program.lagrangian(e, x, tails).minimum(box.lower, box.upper)
+    return found if np.isfinite(found) else -np.inf  # shadow prices that overflow prove nothing
+
+
+def gap_unit(program: Program, objective: float) -> float:
+    """What a gap is relative to: the objective, or where that is near zero one unit of its terms, weighted; at most 1.
+
+    An objective times 1e-9 is the same question, and must be answered as exactly.
+    """
+    return max(abs(objective), min(1.0, sum(abs(weight) for weight, _, _ in program.objective_terms)), 1e-300)
+
+
+def _rounding(program: Program, e: Exposures, x: np.ndarray, sides: Sequence[Side], worst: float) -> float:
+    """How far a true bound may lie above the objective: what is summed is rounded, and limits hold to rounding only."""
+    summed = sum(abs(weight * bound.evaluate(e, x)) for weight, _, bound in program.objective_terms)
+    eased = sum(side.dual * max(side.violation, 0.0) for side in sides if np.isfinite(side.dual))
+    own = 1e3 * max(worst, 0.0) * summed if program.added else 0.0
+    return float(1e-9 * summed + 2.0 * eased + own + 1e-9 * gap_unit(program, 0.0))
+
+
+def _plain_objective(program: Program, e: Exposures, x: np.ndarray) -> float:
+    """The objective with margin by the venue's plain rule."""
+    margins = [(weight, term, bound) for weight, term, bound in program.objective_terms if isinstance(term, Margin)]
+    encoded = sum(weight * bound.evaluate(e, x) for weight, _, bound in margins)
+    plain = sum(weight * plain_margin(term, e, x) for weight, term, _ in margins)
+    return program.objective_value(e, x) + float(plain - encoded)

@@ -1,0 +1,279 @@
+"""Margin of every account in numbers: now and after each stress, before and after trades, and how far liquidation is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.margin.aave_v3 import AaveV3, Liquidation
+from hedgeopt.models.margin.collateral import lost_value
+from hedgeopt.models.margin.effects import account_collateral, equity_after
+from hedgeopt.models.margin.margins import moved
+from hedgeopt.models.pegs import is_peg
+from hedgeopt.models.scenarios.set import ScenarioSet
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from hedgeopt.inputs.book import Book
+    from hedgeopt.inputs.market import Market
+    from hedgeopt.inputs.policy import Policy
+
+__all__ = ["AccountMargin", "MarginReport", "MarginState", "account_margin", "margin_report", "margin_tables"]
+
+_MOVES = np.concatenate([np.arange(-0.98, 0.0, 0.02), np.arange(0.02, 1.0, 0.02), np.arange(1.0, 5.01, 0.25)])
+
+
+@dataclass(frozen=True)
+class MarginState:
+    """One account in one state of the market, USD.
+
+    ``scenario`` is "now" or a stress; ``haircut`` the collateral value that does not count for initial margin;
+    ``liquidation`` what the first liquidation call on a lending account would do there.
+    """
+
+    scenario: str
+    equity: float
+    haircut: float
+    initial: float
+    maintenance: float
+    health_factor: float | None = None
+    liquidation: Liquidation | None = None
+
+    @property
+    def covered(self) -> bool:
+        """Whether equity covers maintenance: no liquidation."""
+        return self.equity >= self.maintenance
+
+    @property
+    def utilisation(self) -> float | None:
+        """Maintenance over equity; None when equity is not positive."""
+        return self.maintenance / self.equity if self.equity > 0 else None
+
+    @property
+    def initial_utilisation(self) -> float | None:
+        """Initial margin over equity after haircuts; None when that is not positive."""
+        counted = self.equity - self.haircut
+        return self.initial / counted if counted > 0 else None
+
+
+@dataclass(frozen=True)
+class AccountMargin:
+    """Margin of one account.
+
+    Attributes
+    ----------
+    now, stresses
+        States of the market.
+    breakdown
+        Parts of the initial requirement now, USD.
+    liquidation_down, liquidation_up
+        Uniform move of every coin (vols and pegs unchanged) at which equity no longer covers maintenance, such as -0.23;
+        None
+        when no move down to -98 % or up to +500 % does it. 0 when it is not covered now.
+    """
+
+    account: str
+    venue: str
+    model: str
+    now: MarginState
+    stresses: tuple[MarginState, ...]
+    breakdown: dict[str, float]
+    liquidation_down: float | None
+    liquidation_up: float | None
+
+    @property
+    def worst(self) -> MarginState:
+        """The stress with the least equity left over maintenance (now, without stresses)."""
+        return min(self.stresses or (self.now,), key=lambda state: state.equity - state.maintenance)
+
+
+@dataclass(frozen=True)
+class MarginReport:
+    """Every account of a book."""
+
+    book: str
+    market: str
+    accounts: tuple[AccountMargin, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def margin_report(book: Book, market: Market, policy: Policy | None = None) -> MarginReport:
+    """Requirement, breakdown and distance to liquidation of every account, now and after each of the policy's stresses.
+
+    Raises
+    ------
+    InputError
+        For a position that its account's margin model has no rule for, or collateral that the venue does not know.
+    """
+    from hedgeopt.exposures.expose import expose
+    from hedgeopt.inputs.policy import Policy
+    from hedgeopt.models.costs.transaction import TransactionCost
+
+    rules = policy or Policy(minimize=TransactionCost())
+    few = rules.scenarios.model_copy(update={"count": min(rules.scenarios.count, 100)})  # no tail is measured here
+    e = expose(book, market, rules.model_copy(update={"scenarios": few}), trades=False)
+    accounts = tuple(account_margin(e, c) for c in range(len(e.accounts)))
+    return MarginReport(book.name, market.source, accounts, e.notes)
+
+
+def account_margin(e: Exposures, account: int, trades: np.ndarray | None = None) -> AccountMargin:
+    """One account by its plain rule, after trades and transfers x (N,) when given."""
+    x = np.zeros(e.n_candidates) if trades is None else trades
+    now = _state(e, account, x, None)
+    down, up = _distance(e, account, x)
+    need = e.margins.requirement(account, e.positions(x), account_collateral(e, account, x))
+    return AccountMargin(
+        account=e.accounts[account],
+        venue=e.venues[account],
+        model=e.margins.names[account],
+        now=now,
+        stresses=tuple(_state(e, account, x, k) for k in range(len(e.stress))),
+        breakdown={name: float(value) for name, value in need.breakdown.items()},
+        liquidation_down=down,
+        liquidation_up=up,
+    )
+
+
+def _state(e: Exposures, account: int, x: np.ndarray, stress: int | None) -> MarginState:
+    z, posted = e.positions(x), account_collateral(e, account, x)
+    need = e.margins.requirement(account, z, posted, stress)
+    state = e.margins.state(account, stress)
+    model, _ = e.margins.rule(account, stress)
+    health = liquidation = None
+    if isinstance(model, AaveV3):
+        health = model.health_factor(state, z[e.margins.rows[account]], posted)
+        liquidation = model.liquidation(state, z[e.margins.rows[account]], posted)
+    return MarginState(
+        scenario="now" if stress is None else e.stress[stress],
+        equity=equity_after(e, account, x, stress),
+        haircut=lost_value(state, model.haircut(state, "initial"), posted),
+        initial=float(need.initial),
+        maintenance=float(need.maintenance),
+        health_factor=health if health is None or np.isfinite(health) else None,
+        liquidation=liquidation,
+    )
+
+
+@lru_cache(maxsize=2)
+def _ladder(e: Exposures) -> tuple[ScenarioSet, np.ndarray]:
+    """Uniform moves of every coin, and the P&L (K, M) of each row in them; shared by accounts and by before and after."""
+    movable = [name for name in e.margins.stress.assets if name not in dollar_assets() and not is_peg(name)]
+    ladder = ScenarioSet(
+        name="uniform moves",
+        assets=tuple(movable),
+        spot_factor=np.repeat(1.0 + _MOVES[:, None], len(movable), axis=1),
+        log_vol_shift=np.zeros((len(_MOVES), len(movable))),
+        horizon_days=0.0,
+    )
+    return ladder, e.margins.revalue(ladder)
+
+
+def _distance(e: Exposures, account: int, x: np.ndarray) -> tuple[float | None, float | None]:
+    """First uniform move down and up at which equity falls below maintenance, interpolated between grid points."""
+    ladder, unit_pnl = _ladder(e)
+    rows, z, posted = e.margins.rows[account], e.positions(x), account_collateral(e, account, x)
+    start, model = equity_after(e, account, x), e.margins.models[account]
+
+    def room(k: int) -> float:
+        state = moved(e.margins.states[account], ladder, k, unit_pnl[k, rows])
+        equity = start + float(unit_pnl[k, rows] @ z[rows]) + float((state.prices - e.prices) @ posted)
+        return equity - float(model.requirement(state, z[rows], posted).maintenance)
+
+    still = equity_after(e, account, x) - float(model.requirement(e.margins.states[account], z[rows], posted).maintenance)
+    if still < 0:
+        return 0.0, 0.0
+    down = np.flatnonzero(_MOVES < 0)[np.argsort(-_MOVES[_MOVES < 0])]
+    return _crossing(still, down, room), _crossing(still, np.flatnonzero(_MOVES > 0), room)
+
+
+def _crossing(still: float, order: np.ndarray, room: Callable[[int], float]) -> float | None:
+    """Walk outwards from no move until nothing is left over; most of the ladder is never priced."""
+    last, before = 0.0, still
+    for k in order.tolist():
+        left = room(k)
+        if left < 0:
+            return float(last + before / (before - left) * (_MOVES[k] - last))
+        last, before = float(_MOVES[k]), left
+    return None
+
+
+def margin_tables(report: MarginReport) -> RenderableType:
+    """The report for the terminal."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = [_overview(report.accounts), *(_account(item) for item in report.accounts)]
+    return Group(*parts, *(Text(f"note: {note}", style="dim") for note in report.notes))
+
+
+def _overview(accounts: Sequence[AccountMargin]) -> RenderableType:
+    table = _table(
+        "Margin now in USD (liquidated at: move of every coin)",
+        ("account", "left"), ("equity", "right"), ("initial", "right"), ("maint.", "right"), ("used", "right"),
+        ("liquidated", "right"), ("worst stress", "left"), ("left over", "right"),
+    )  # fmt: skip
+    for item in accounts:
+        now, worst = item.now, item.worst
+        table.add_row(
+            f"{item.venue}/{item.account}",
+            f"{now.equity:,.0f}",
+            f"{now.initial:,.0f}",
+            f"{now.maintenance:,.0f}",
+            _share(now.utilisation),
+            " ".join(f"{move:+.0%}" for move in (item.liquidation_down, item.liquidation_up) if move is not None) or "never",
+            worst.scenario,
+            f"{worst.equity - worst.maintenance:,.0f}",
+            style="" if now.covered and worst.covered else ("bold red" if not now.covered else "yellow"),
+        )
+    return table
+
+
+def _account(item: AccountMargin) -> RenderableType:
+    parts = ", ".join(f"{name} {value:,.0f}" for name, value in item.breakdown.items() if abs(value) >= 0.5) or "nothing"
+    title = f"{item.venue}/{item.account} ({item.model}): initial margin from {parts}"
+    columns = [("state", "left"), ("equity", "right"), ("maintenance", "right"), ("used", "right"), ("left over", "right")]
+    lends = item.now.health_factor is not None
+    states = (item.now, *sorted(item.stresses, key=lambda s: s.equity - s.maintenance))
+    called = any(state.liquidation is not None for state in states)
+    columns += [("health", "right")] if lends else []
+    columns += [("liquidator repays", "right"), ("owner loses", "right")] if called else []
+    table = _table(title, *columns)
+    for state in states:
+        row = [
+            state.scenario,
+            f"{state.equity:,.0f}",
+            f"{state.maintenance:,.0f}",
+            _share(state.utilisation),
+            f"{state.equity - state.maintenance:,.0f}",
+        ]
+        if lends:
+            row.append("no debt" if state.health_factor is None else f"{state.health_factor:.3f}")
+        if state.liquidation is not None:
+            row += [f"{state.liquidation.repaid:,.0f}", f"{state.liquidation.loss:,.0f}"]
+        table.add_row(*row, style="" if state.covered else "bold red")
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def _table(title: str, *columns: tuple[str, str]) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name, justify in columns:  # numbers stay whole, names fold where the terminal is narrow
+        table.add_column(name, justify=justify, no_wrap=justify == "right", overflow="fold")  # type: ignore[arg-type]
+    return table

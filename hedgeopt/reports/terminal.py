@@ -1,0 +1,156 @@
+"""A proposal or a risk report for the terminal, readable at 100 columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from hedgeopt.measures.risk import RiskReport
+from hedgeopt.reports.holdings import holdings_tables
+from hedgeopt.reports.words import headline, limit_rows, margin_rows, number, objective_rows, quantity, risk_rows, share
+
+if TYPE_CHECKING:
+    from hedgeopt.program.proposal import Proposal
+
+__all__ = ["proposal_report", "risk_report_table"]
+
+
+def proposal_report(proposal: Proposal) -> RenderableType:
+    """Headline, trades, before and after, limits, costs, certificate, timings, notes."""
+    words = headline(proposal)
+    certified = proposal.certificate.valid
+    first = Text.assemble((words.trades, "bold"), "\n", words.cost, "\n", words.binding, "\n")
+    first.append(words.certificate, "green" if certified else "bold red")
+    title = f"{proposal.book} · {proposal.policy.name} · {proposal.created:%Y-%m-%d %H:%M:%S} UTC"
+    parts: list[RenderableType] = [
+        Panel(first, title=title, title_align="left", border_style="green" if certified else "red", box=box.ROUNDED)
+    ]
+    if len(proposal.trades):
+        parts.append(_trades(proposal))
+    parts += [
+        _risk(proposal.before, proposal.after),
+        _limits(proposal),
+        _margins(proposal),
+        *([_transfers(proposal)] if len(proposal.transfers) else []),
+        _objective(proposal),
+        _closing(proposal),
+    ]
+    return Group(*parts)
+
+
+def risk_report_table(report: RiskReport, notes: tuple[str, ...] = ()) -> RenderableType:
+    """A book's risk without trades: measures, tenors, loans, positions, stress scenarios, notes."""
+    stress = _table("Stress scenarios", ("scenario", "left"), ("P&L, USD", "right"))
+    for name, pnl in sorted(report.stress.items(), key=lambda item: item[1]):
+        stress.add_row(name, number(pnl))
+    parts = [_risk(report, None), *holdings_tables(report, _table), stress]
+    return Group(*parts, *(Text(f"note: {note}", style="dim") for note in notes))
+
+
+def _trades(proposal: Proposal) -> Table:
+    several = proposal.trades["account"].nunique() > 1
+    columns = [("account", "left")] if several else []
+    columns += [("side", "left"), ("quantity", "right"), ("instrument", "left"), ("price", "right")]
+    columns += [("notional", "right"), ("cost", "right"), ("delta", "right"), ("vega", "right")]
+    table = _table("Trades (notional and cost in USD, delta in coins, vega in USD per vol point)", *columns)
+    for row in proposal.trades.to_dict(orient="records"):
+        table.add_row(
+            *([row["account"]] if several else []),
+            Text(row["side"], "green" if row["side"] == "buy" else "red"),
+            quantity(row["quantity"], row["unit"]),
+            row["instrument"],
+            *(number(row[name]) for name in ("price", "notional", "cost", "delta", "vega")),
+        )
+    return table
+
+
+def _risk(before: RiskReport, after: RiskReport | None) -> Table:
+    columns = [("measure", "left"), ("unit", "left"), ("before" if after else "value", "right")]
+    table = _table("Book before → after" if after else "Book", *columns, *([("after", "right")] if after else []))
+    group = ""
+    for row in risk_rows(before, after):
+        if group and row.group != group:
+            table.add_section()
+        group = row.group
+        table.add_row(row.measure, row.unit, row.before, *([row.after] if after else []))
+    return table
+
+
+def _limits(proposal: Proposal) -> Table:
+    columns = [("limit", "left"), ("before", "right"), ("after", "right"), ("bound", "right"), ("unit", "left")]
+    title = "Limits (! breached before; shadow price: objective saved per unit of ease)"
+    table = _table(title, *columns, ("", "left"), ("shadow price", "right"))
+    for row in limit_rows(proposal):
+        before = Text(f"! {row.before}" if row.breached else row.before, "red" if row.breached else "")
+        state = Text("binding" if row.binding else "", "yellow")
+        table.add_row(row.name, before, row.after, row.bound, row.unit, state, row.shadow_price)
+    for name, at in proposal.binding_sizes.items():
+        table.add_row(name, "", "", "", f"{len(at)} at it", Text("binding", "yellow"), "")
+    return table
+
+
+def _margins(proposal: Proposal) -> Table:
+    columns = [("account", "left"), ("used", "right"), ("left over", "right")]
+    columns += [("in worst stress", "right"), ("liquidated at", "right")]
+    table = _table("Margin by account (left over maintenance in USD; liquidated: move of every coin)", *columns)
+    for row in margin_rows(proposal):
+        for name, at in ((row.account, 0), ("  after", 1)):
+            table.add_row(name, *(pair[at] for pair in (row.used, row.room, row.worst, row.liquidated)))
+    return table
+
+
+def _transfers(proposal: Proposal) -> Table:
+    columns = [("from", "left"), ("to", "left"), ("asset", "left"), ("amount", "right"), ("USD", "right")]
+    columns += [("cost", "right"), ("hours", "right"), ("bridge", "left")]
+    table = _table("Transfers", *columns)
+    for row in proposal.transfers.to_dict(orient="records"):
+        table.add_row(
+            row["source"],
+            row["target"],
+            row["asset"],
+            *(number(row[name]) for name in ("amount", "usd")),
+            number(row["cost"] + row["fixed_cost"]),
+            number(row["delay_hours"]),
+            row["bridge"] or "",
+        )
+    return table
+
+
+def _objective(proposal: Proposal) -> Table:
+    table = _table(
+        "Objective", ("term", "left"), ("weight", "right"), ("before", "right"), ("after", "right"), ("unit", "left")
+    )
+    for term, weight, unit, before, after in objective_rows(proposal):
+        table.add_row(term, weight, before, after, unit)
+    return table
+
+
+def _closing(proposal: Proposal) -> Text:
+    certificate = proposal.certificate
+    seconds = " · ".join(f"{stage} {value:.2f}" for stage, value in proposal.seconds.items())
+    text = Text()
+    text.append("certificate  ", "bold")
+    text.append(
+        f"objective {certificate.objective:,.6g}, proven lower bound {certificate.lower_bound:,.6g}, "
+        f"gap {share(certificate.gap)}; "
+        f"closest limit {certificate.worst_limit}, excess {share(certificate.worst_violation)} of its size\n"
+    )
+    text.append("scenarios    ", "bold")
+    text.append(f"{proposal.scenarios}\n")
+    text.append("seconds      ", "bold")
+    text.append(seconds)
+    for note in proposal.notes:
+        text.append(f"\nnote         {note}", "dim")
+    return text
+
+
+def _table(title: str, *columns: tuple[str, str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name, justify in columns:
+        table.add_column(name, justify=justify, no_wrap=name != "limit")  # type: ignore[arg-type]
+    return table

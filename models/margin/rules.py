@@ -1,0 +1,123 @@
+"""The margin models hedgeopt knows, by the name that a book's account gives. A new one is a file, a line here, and a
+test file.
+
+A name may carry an option after a colon: ``aave:eth`` (e-mode category), ``hyperliquid:10`` or ``binance:BTC=10,ETH=5``
+(chosen leverage), ``table:my_venue.toml`` (:mod:`hedgeopt.models.margin.generic`). ``standard`` means the venue's own
+default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
+from hedgeopt.files.reading import parse_toml
+from hedgeopt.models.margin.aave_v3 import AaveV3
+from hedgeopt.models.margin.binance import Binance
+from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
+from hedgeopt.models.margin.deribit_standard import DeribitStandard
+from hedgeopt.models.margin.derive import Derive
+from hedgeopt.models.margin.dydx_v4 import DydxV4
+from hedgeopt.models.margin.generic import Generic
+from hedgeopt.models.margin.hyperliquid import Hyperliquid
+from hedgeopt.models.margin.leverage import read_leverage
+from hedgeopt.models.margin.model import MarginModel
+from hedgeopt.models.margin.unmargined import Unmargined
+from hedgeopt.models.pricing.nature import Nature
+
+__all__ = ["MODELS", "STANDARD", "margin_model", "may_be_short"]
+
+
+def _plain(model: Callable[[], MarginModel]) -> Callable[[str | None], MarginModel]:
+    """A model that takes no option: one that is given is refused, not dropped."""
+
+    def make(option: str | None) -> MarginModel:
+        if option is not None:
+            raise InputError(
+                "this margin model takes nothing after a colon",
+                file="book",
+                field="margin",
+                value=option,
+                fix="leave it out",
+            )
+        return model()
+
+    return make
+
+
+def _generic(option: str | None) -> MarginModel:
+    if option is None:
+        raise InputError("needs a file", field="margin", value="table", fix="write table:my_venue.toml")
+    return Generic(Path(option).name, parse_toml(option, "margin table"))
+
+
+MODELS: dict[str, Callable[[str | None], MarginModel]] = {
+    "deribit_standard": _plain(DeribitStandard),
+    "portfolio": lambda option: DeribitPortfolio(option or "current"),
+    "derive": _plain(Derive),
+    "hyperliquid": lambda option: Hyperliquid(read_leverage(option)),
+    "binance": lambda option: Binance(read_leverage(option)),
+    "dydx": _plain(DydxV4),
+    "aave": lambda option: AaveV3(option),
+    "none": _plain(Unmargined),
+    "table": _generic,
+}
+
+STANDARD = {
+    "deribit": "deribit_standard",
+    "derive": "derive",
+    "hyperliquid": "hyperliquid",
+    "binance": "binance",
+    "dydx": "dydx",
+    "aave": "aave",
+}
+"""What ``standard`` means at each venue; anywhere else nothing is lent (``none``)."""
+
+
+def margin_model(name: str, venue: str) -> MarginModel:
+    """The model that an account's ``margin`` names at its venue.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, with the known ones.
+    """
+    base, _, option = name.partition(":")
+    return _made(name, venue, _stamp(option) if base == "table" else None)
+
+
+def _stamp(path: str) -> tuple[int, ...] | None:
+    """Changes when a file does: a table that was mended is read again."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _made(name: str, venue: str, stamp: tuple[int, ...] | None) -> MarginModel:
+    base, _, option = name.partition(":")
+    if base == "standard":
+        base = STANDARD.get(venue, "none")
+    if base not in MODELS:
+        raise InputError(
+            "unknown margin model",
+            file="book",
+            field="margin",
+            value=name,
+            fix=advice(name, ["standard", *MODELS]),
+        )
+    return MODELS[base](option or None)
+
+
+def may_be_short(model: MarginModel, nature: Nature) -> bool:
+    """Whether an account under the model may hold less than nothing of such an instrument.
+
+    Derivatives are sold against margin; what is owned would have to be lent, which no model here does.
+    """
+    return nature.short == "margin" and not isinstance(model, Unmargined)

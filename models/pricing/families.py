@@ -1,0 +1,75 @@
+"""The instrument families hedgeopt prices. A new family is a file, a line here, and a test file."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.pricing.amm_concentrated import AMM_CONCENTRATED
+from hedgeopt.models.pricing.amm_constant_product import AMM_CONSTANT_PRODUCT
+from hedgeopt.models.pricing.family import Family
+from hedgeopt.models.pricing.future import FUTURE
+from hedgeopt.models.pricing.lending_borrow import LENDING_BORROW
+from hedgeopt.models.pricing.lending_supply import LENDING_SUPPLY
+from hedgeopt.models.pricing.loop import LOOP
+from hedgeopt.models.pricing.nature import Nature
+from hedgeopt.models.pricing.option import OPTION
+from hedgeopt.models.pricing.option_vault import OPTION_VAULT
+from hedgeopt.models.pricing.pegged import PEGGED
+from hedgeopt.models.pricing.perpetual import PERPETUAL
+from hedgeopt.models.pricing.spot import SPOT
+from hedgeopt.models.pricing.transfer import TRANSFER
+
+__all__ = ["FAMILIES", "INSTRUMENT", "AnyInstrument", "family_of", "natures", "quoted_kinds"]
+
+FAMILIES: dict[str, Family] = {
+    family.kind: family
+    for family in (
+        SPOT,
+        PERPETUAL,
+        FUTURE,
+        OPTION,
+        AMM_CONSTANT_PRODUCT,
+        AMM_CONCENTRATED,
+        LENDING_SUPPLY,
+        LENDING_BORROW,
+        LOOP,
+        PEGGED,
+        OPTION_VAULT,
+    )
+}
+
+AnyInstrument: Any = Annotated[reduce(or_, (f.instrument for f in FAMILIES.values())), Field(discriminator="kind")]
+"""Any instrument, told apart by its ``kind``."""
+
+INSTRUMENT: TypeAdapter[Any] = TypeAdapter(AnyInstrument)
+
+
+def family_of(instrument: Any) -> Family:
+    """The family that prices ``instrument``, transfers of collateral included.
+
+    Raises
+    ------
+    InputError
+        When no family of its kind is registered.
+    """
+    kind = instrument.kind
+    family = TRANSFER if kind == TRANSFER.kind else FAMILIES.get(kind)
+    if family is None:
+        known = f"known: {', '.join(FAMILIES)}; register it in FAMILIES of models/pricing/families.py"
+        raise InputError("unknown kind of instrument", field=str(instrument.id), value=kind, fix=known)
+    return family
+
+
+def natures() -> dict[str, Nature]:
+    """What each registered family is, by kind."""
+    return {kind: family.instrument.nature for kind, family in FAMILIES.items()}
+
+
+def quoted_kinds() -> tuple[str, ...]:
+    """Kinds that markets quote, so that they can be traded."""
+    return tuple(kind for kind, nature in natures().items() if nature.quoted)

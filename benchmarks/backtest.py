@@ -39,8 +39,9 @@ def run(smoke: bool) -> Iterator[dict[str, Any]]:
 def options_case(case: str, markets: list[Any], candidates: dict[str, Any], scenarios: int) -> Iterator[dict[str, Any]]:
     """A short straddle hedged with options: cost plus tail, a delta band, order sizes."""
     import hedgeopt as ho
+    from hedgeopt.backtest.assumptions import Settings
     from hedgeopt.backtest.books.recipes import ShortGamma
-    from hedgeopt.backtest.engine import Settings, simulate
+    from hedgeopt.backtest.engine import simulate
 
     rules = ho.Policy(
         minimize=ho.TransactionCost() + 0.2 * ho.CVaR(0.99),
@@ -89,8 +90,9 @@ def memory_case(steps: int) -> Iterator[dict[str, Any]]:
     import tracemalloc
 
     import hedgeopt as ho
+    from hedgeopt.backtest.assumptions import Settings
     from hedgeopt.backtest.books.recipes import RollingSeller
-    from hedgeopt.backtest.engine import Settings, simulate
+    from hedgeopt.backtest.engine import simulate
     from hedgeopt.backtest.policies.optimizer import Optimizer
 
     sizes: list[int] = []

@@ -74,7 +74,8 @@ def cvxportfolio_spot(returns: pd.DataFrame, steps: int) -> tuple[float, float]:
 def hedgeopt_spot(returns: pd.DataFrame, steps: int) -> tuple[float, float]:
     """The same of hedgeopt."""
     import hedgeopt as ho
-    from hedgeopt.backtest.engine import Settings, simulate
+    from hedgeopt.backtest.assumptions import Settings
+    from hedgeopt.backtest.engine import simulate
     from hedgeopt.backtest.policies.optimizer import Optimizer
 
     prices = 100.0 * (1.0 + returns).cumprod()

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from hedgeopt.models.risk.tenor_buckets import GammaBucket, VegaBucket
     from hedgeopt.models.risk.true_leverage import NetLeverage, TrueLeverage
     from hedgeopt.models.risk.variance import Variance
-    from hedgeopt.models.scenarios.config import HistoricalScenarios, ParametricScenarios, RegimeScenarios
+    from hedgeopt.models.scenarios.sample_settings import HistoricalScenarios, ParametricScenarios, RegimeScenarios
     from hedgeopt.models.scenarios.set import ScenarioSet
     from hedgeopt.program.certificate import Certificate
     from hedgeopt.program.program import Program
@@ -104,7 +104,7 @@ _HOME = {
     "models.risk.tenor_buckets": "GammaBucket VegaBucket",
     "models.risk.true_leverage": "NetLeverage TrueLeverage",
     "models.risk.variance": "Variance",
-    "models.scenarios.config": "HistoricalScenarios ParametricScenarios RegimeScenarios",
+    "models.scenarios.sample_settings": "HistoricalScenarios ParametricScenarios RegimeScenarios",
     "models.scenarios.set": "ScenarioSet",
     "inputs.policy": "Candidates Policy read_policy",
     "program.program": "Program",

@@ -19,7 +19,7 @@ from scipy.stats import norm
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.data import table
-from hedgeopt.models.scenarios.config import draw
+from hedgeopt.models.scenarios.draw import draw
 from hedgeopt.verify import claim_of, judge
 
 SNAPSHOTS = ("snapshot_calm_20260115.csv", "snapshot_crash_20260205.csv")

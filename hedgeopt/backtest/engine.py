@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
-
-import pandas as pd
+from typing import Any
 
 from hedgeopt.backtest.accruals import accrue, mark_futures
+from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.books.source import BookSource
 from hedgeopt.backtest.data import rules_caveats
 from hedgeopt.backtest.desk import Desk
@@ -27,7 +24,7 @@ from hedgeopt.backtest.quotes import NoQuote
 from hedgeopt.backtest.record import Recorder
 from hedgeopt.backtest.replay import in_order
 from hedgeopt.backtest.result import BacktestResult
-from hedgeopt.backtest.sanity import Sanity, problem_within, without_false_quotes
+from hedgeopt.backtest.sanity import problem_within, without_false_quotes
 from hedgeopt.backtest.settlement import IndexHistory, settle
 from hedgeopt.backtest.snapshot import Snapshot
 from hedgeopt.backtest.valuation import Valuation, moved_assets, value
@@ -39,47 +36,9 @@ from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy as Rules
 from hedgeopt.models.caveats import table_caveats
 from hedgeopt.models.costs.quotes import fee_parameters
-from hedgeopt.models.scenarios.config import ParametricScenarios, draw
+from hedgeopt.models.scenarios.draw import draw
 
-__all__ = ["Halt", "Settings", "run", "simulate"]
-
-
-@dataclass(frozen=True)
-class Halt:
-    """A venue that is paused from ``start`` until ``end``: nothing trades, leaves or is liquidated there."""
-
-    venue: str
-    start: datetime
-    end: datetime
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the engine assumes.
-
-    Attributes
-    ----------
-    scenarios, beta
-        For the tail promised by policies that state none, and from the book after trading.
-    promise
-        ``engine``: so for every policy, in place of its own word: a sample that nobody optimised against, the same for all.
-    mark_half_spread
-        Share of price around the mark of futures and perpetuals that carry no quotes; None: they cannot be traded.
-    halts
-        When venues are paused.
-    index
-        Recorded index prices to settle on, beside those of the snapshots.
-    sanity
-        When a snapshot is passed over, and which quotes cannot be traded: :mod:`hedgeopt.backtest.sanity`.
-    """
-
-    scenarios: Any = field(default_factory=lambda: ParametricScenarios(count=1000))
-    beta: float = 0.99
-    promise: Literal["policy", "engine"] = "policy"
-    mark_half_spread: float | None = 0.0001
-    halts: Sequence[Halt] = ()
-    index: pd.DataFrame | None = None
-    sanity: Sanity = field(default_factory=Sanity)
+__all__ = ["simulate"]
 
 
 def simulate(
@@ -119,13 +78,6 @@ def simulate(
     name = getattr(policy, "name", type(policy).__name__)
     going.recorder.events += going.passed_over
     return going.recorder.result(going.portfolio.ledger.frame(), said, name, going.portfolio.name)
-
-
-def run(config: Any) -> BacktestResult:
-    """One book under one policy, from a :class:`~hedgeopt.backtest.settings.BacktestConfig` or its plain values."""
-    from hedgeopt.backtest.run import run as run_one
-
-    return run_one(config)
 
 
 _CALL = ("close_factor", "close_factor_health", "min_base", "min_leftover")

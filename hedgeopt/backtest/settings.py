@@ -8,16 +8,16 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
+from hedgeopt.backtest.assumptions import Halt, Settings
 from hedgeopt.backtest.books.recipes import AnyBook
 from hedgeopt.backtest.chains import ChainReplay
-from hedgeopt.backtest.engine import Halt, Settings
-from hedgeopt.backtest.policies.settings import AnyPolicy
+from hedgeopt.backtest.policies.kinds import AnyPolicy
 from hedgeopt.backtest.recorded import index_history
 from hedgeopt.backtest.sanity import Sanity
 from hedgeopt.errors import InputError
 from hedgeopt.files.reading import parse_toml, validation_line
 from hedgeopt.files.record import Record
-from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import AnyScenarios, ParametricScenarios
 
 __all__ = ["BacktestConfig", "read_config"]
 

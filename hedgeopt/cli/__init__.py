@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every expected fault becomes one line on stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        from hedgeopt.cli.console import guarded
+        from hedgeopt.cli.guard import guarded
 
         if argv is not None:
             return guarded(arguments or ["--help"])

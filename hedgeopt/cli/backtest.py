@@ -25,7 +25,7 @@ _COLUMNS = ("book", "policy", "steps", "P&L", "cost", "fees", "funding", "worst 
 def backtest(config: Path, out: Path | None = None, json: bool = False) -> None:
     """Read, run, write, print."""
     with progress() as stage:
-        from hedgeopt.backtest.run import run_config
+        from hedgeopt.backtest.runner import run_config
 
         stage("read")
         if out is not None:

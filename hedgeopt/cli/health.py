@@ -182,7 +182,7 @@ def _answers() -> Iterator[Finding]:
     import numpy as np
 
     import hedgeopt  # noqa: F401  teaches cvxpy method="tail"
-    from hedgeopt.cli.quiet import silence_highs
+    from hedgeopt._quiet import silence_highs
 
     silence_highs()
     x = cp.Variable(2)

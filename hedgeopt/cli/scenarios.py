@@ -102,7 +102,7 @@ def _draw(
 ) -> ScenarioSet:
     from hedgeopt.models.data import dollar_assets
     from hedgeopt.models.pegs import tokens
-    from hedgeopt.models.scenarios.config import draw
+    from hedgeopt.models.scenarios.draw import draw
 
     stage("read")
     rules, quotes = override(read_rules(policy), count, seed), market.read()

@@ -22,7 +22,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from hedgeopt.cli.quiet import STDOUT, flush_c
+from hedgeopt._quiet import STDOUT, flush_c
 
 __all__ = ["NEAREST", "open_all", "output", "own_output", "unseen", "words"]
 

@@ -15,7 +15,7 @@ from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import moved_by, tokens
-from hedgeopt.models.scenarios.config import draw
+from hedgeopt.models.scenarios.draw import draw
 from hedgeopt.models.scenarios.set import unmoved
 from hedgeopt.models.scenarios.stress import stress_scenarios
 

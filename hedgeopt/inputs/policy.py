@@ -15,7 +15,7 @@ from hedgeopt.files.reading import parse_json, parse_toml, validation_line
 from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word
 from hedgeopt.models.pricing.families import quoted_kinds
-from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import AnyScenarios, ParametricScenarios
 from hedgeopt.models.scenarios.stress_table import StressSettings
 from hedgeopt.models.term import Objective, Term, Weighted
 from hedgeopt.models.terms import AnyTerm

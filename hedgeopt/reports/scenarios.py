@@ -27,9 +27,9 @@ def list_generators() -> pd.DataFrame:
     """Every kind of sample, modifier, event and view that a policy's ``[scenarios]`` takes: name, where, what it is."""
     from hedgeopt.models.scenarios.cascade import Cascade
     from hedgeopt.models.scenarios.clearing import Clearing
-    from hedgeopt.models.scenarios.config import HistoricalScenarios, ParametricScenarios, RegimeScenarios
     from hedgeopt.models.scenarios.events import EVENTS
     from hedgeopt.models.scenarios.pegs import Peg
+    from hedgeopt.models.scenarios.sample_settings import HistoricalScenarios, ParametricScenarios, RegimeScenarios
     from hedgeopt.models.scenarios.views import VIEWS
 
     kinds: list[tuple[str, str, Any]] = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cvxpy as cp
 import numpy as np
@@ -10,7 +10,9 @@ from cvxpy.atoms.affine.affine_atom import AffAtom
 from cvxpy.lin_ops import lin_utils
 
 from hedgeopt.errors import InputError
-from hedgeopt.tail.source import ScenarioSource
+
+if TYPE_CHECKING:  # it imports this module, for ``source @ x``
+    from hedgeopt.tail.source import ScenarioSource
 
 
 class ScenarioProduct(AffAtom):

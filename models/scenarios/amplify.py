@@ -8,10 +8,10 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.data import pegged_assets
 from hedgeopt.models.scenarios.cascade import with_cascade
 from hedgeopt.models.scenarios.clearing import with_clearing
-from hedgeopt.models.scenarios.config import ScenarioSettings, VolMarket
 from hedgeopt.models.scenarios.edit import with_asset
 from hedgeopt.models.scenarios.events import with_events
 from hedgeopt.models.scenarios.pegs import with_pegs
+from hedgeopt.models.scenarios.sample_settings import ScenarioSettings, VolMarket
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.scenarios.tilt import tilted
 

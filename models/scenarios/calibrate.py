@@ -33,7 +33,7 @@ class RegimeFit:
     Attributes
     ----------
     weight, correlation, liquidation_correlation, vol_multiplier, drift, degrees
-        As in :class:`~hedgeopt.models.scenarios.config.RegimeScenarios`.
+        As in :class:`~hedgeopt.models.scenarios.sample_settings.RegimeScenarios`.
     log_likelihood, single_log_likelihood
         Of the mixture, and of one multivariate t with its own best degrees, both on standardised returns.
     bic_gain
@@ -173,8 +173,8 @@ def _diagnose(z: np.ndarray, parameters: dict[str, Any]) -> tuple[float, float, 
     """Joint tail frequency in data and model, and the worst Kolmogorov–Smirnov distance of a margin."""
     from scipy.stats import ks_2samp
 
-    from hedgeopt.models.scenarios.config import RegimeScenarios
     from hedgeopt.models.scenarios.regime import unit_returns
+    from hedgeopt.models.scenarios.sample_settings import RegimeScenarios
 
     settings = RegimeScenarios(count=20_000, **parameters)
     model = unit_returns(settings, [settings.degrees] * z.shape[1])[0]

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.config import HistoricalScenarios, VolMarket
 from hedgeopt.models.scenarios.history import FEWEST, Windows, cut_windows, read_prices
 from hedgeopt.models.scenarios.joint import joint_moves
 from hedgeopt.models.scenarios.response import responses
+from hedgeopt.models.scenarios.sample_settings import HistoricalScenarios, VolMarket
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.scenarios.variates import uniforms
 

@@ -12,8 +12,8 @@ import pandas as pd
 from hedgeopt.errors import InputError
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.table_file import read_table
-from hedgeopt.models.scenarios.config import HistoricalScenarios
 from hedgeopt.models.scenarios.history import TIMES, Windows, parse_times
+from hedgeopt.models.scenarios.sample_settings import HistoricalScenarios
 
 __all__ = ["JointMoves", "joint_moves", "read_series"]
 

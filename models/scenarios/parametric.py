@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.config import ParametricScenarios, RegimeScenarios, VolMarket
 from hedgeopt.models.scenarios.response import responses
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios, RegimeScenarios, VolMarket
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.scenarios.variates import chi_square, kept, normals
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hedgeopt.models.scenarios.config import RegimeScenarios, VolMarket
 from hedgeopt.models.scenarios.parametric import annual_vol, correlated
 from hedgeopt.models.scenarios.response import responses
+from hedgeopt.models.scenarios.sample_settings import RegimeScenarios, VolMarket
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.scenarios.variates import chi_square, normals, uniforms
 

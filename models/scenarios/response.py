@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.models.scenarios.config import ScenarioSettings
+from hedgeopt.models.scenarios.sample_settings import ScenarioSettings
 from hedgeopt.models.scenarios.variates import normals
 
 __all__ = ["follow", "responses", "vol_response"]

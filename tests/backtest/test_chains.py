@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.books.recipes import Flow, RollingSeller
 from hedgeopt.backtest.chains import ChainReplay
-from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.backtest.policies.simple import DeltaBand
@@ -21,7 +22,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.inputs.policy import Candidates, Policy
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR
-from hedgeopt.models.scenarios.config import HistoricalScenarios, ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import HistoricalScenarios, ParametricScenarios
 
 FEW = Settings(scenarios=ParametricScenarios(count=64, vol={"BTC": 0.6}))
 CALL, PUT = "BTC-27MAR26-80000-C", "BTC-27MAR26-80000-P"

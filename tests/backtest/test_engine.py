@@ -14,14 +14,15 @@ import pytest
 from scipy.stats import norm
 
 import hedgeopt as ho
-from hedgeopt.backtest.engine import Halt, Settings, simulate
+from hedgeopt.backtest.assumptions import Halt, Settings
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.backtest.policies.protocol import Decision, Order, Transfer
 from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
 from hedgeopt.errors import InfeasibleError, InputError
 from hedgeopt.inputs.book import Account, Collateral, Link
 from hedgeopt.models.pricing.future import Future
-from hedgeopt.models.scenarios.config import ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 FEW = Settings(scenarios=ParametricScenarios(count=64, vol={"BTC": 0.6}))
 CALL, PUT, PERPETUAL = "BTC-27MAR26-80000-C", "BTC-27MAR26-80000-P", "BTC-PERPETUAL"

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from hedgeopt.backtest import liquidation
+from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.data import rules
-from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.simple import DoNothing
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
@@ -18,7 +19,7 @@ from hedgeopt.models.data import table
 from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.pricing.lending_borrow import LendingBorrow
 from hedgeopt.models.pricing.lending_supply import LendingSupply
-from hedgeopt.models.scenarios.config import ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 FEW = Settings(scenarios=ParametricScenarios(count=64, vol={"BTC": 0.6}))
 PERPETUAL = "BTC-PERPETUAL"
@@ -123,7 +124,7 @@ def test_a_short_option_without_an_ask_is_bought_back_at_a_worse_mark(toys: Any)
 
 
 def test_a_paused_venue_does_not_liquidate(toys: Any) -> None:
-    from hedgeopt.backtest.engine import Halt
+    from hedgeopt.backtest.assumptions import Halt
 
     markets = toys.path([100_000.0, 90_000.0], hours=1.0, venue="dydx", settlement="USDC", half=0.0, expiries=())
     book = toys.Given(collateral={"USDC": 6_000.0}, positions={PERPETUAL: 1.0}, venue="dydx")

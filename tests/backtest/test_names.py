@@ -9,14 +9,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hedgeopt.backtest.engine import Halt, Settings, simulate
+from hedgeopt.backtest.assumptions import Halt, Settings
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
-from hedgeopt.backtest.run import run
+from hedgeopt.backtest.runner import run
 from hedgeopt.backtest.settings import BacktestConfig
 from hedgeopt.backtest.sweep.drive import run_sweep
 from hedgeopt.backtest.sweep.plan import SweepPlan
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.config import ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 
 @pytest.fixture

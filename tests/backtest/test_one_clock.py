@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.chains import ChainReplay
-from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.protocol import Decision
 from hedgeopt.backtest.policies.simple import DoNothing
 from hedgeopt.backtest.valuation import Promise
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.config import ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 SPOT, LATE, SLOPE = 80_000.0, 80_400.0, 12.0
 

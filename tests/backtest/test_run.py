@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hedgeopt.backtest.engine import run as run_plain
-from hedgeopt.backtest.run import run, run_config
+from hedgeopt.backtest.runner import run, run_config
 from hedgeopt.backtest.settings import BacktestConfig, read_config
 from hedgeopt.cli import main
 from hedgeopt.errors import InputError
@@ -65,14 +64,14 @@ def test_every_book_with_every_policy(folder: Path) -> None:
     again = BacktestConfig(**{k: v for k, v in results[2].config.items() if k != "horizon_days"})
     repeated = run(again)
     pd.testing.assert_frame_equal(repeated.ledger, results[2].ledger)
-    plain = run_plain(again.model_dump(mode="json"))
+    plain = run(again.model_dump(mode="json"))
     pd.testing.assert_frame_equal(plain.ledger, results[2].ledger)
 
 
 def test_a_fault_in_the_last_policy_is_told_before_the_first_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = TEXT.replace('kind = "cvar", beta = 0.95', 'kind = "cvar", beta = 95')
     (folder / "backtest.toml").write_text(text)
-    monkeypatch.setattr("hedgeopt.backtest.run.simulate", lambda *args, **options: pytest.fail("ran"))
+    monkeypatch.setattr("hedgeopt.backtest.runner.simulate", lambda *args, **options: pytest.fail("ran"))
     with pytest.raises(InputError, match=r"backtest.toml: policies.2: minimize.1.term.cvar.beta: must be less than 1"):
         run_config(folder / "backtest.toml")
 

@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.chains import ChainReplay
-from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.protocol import Order
 from hedgeopt.backtest.policies.simple import DoNothing
 from hedgeopt.backtest.sanity import Sanity, problem_within, without_false_quotes
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.market import Market
-from hedgeopt.models.scenarios.config import ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 SETTINGS = Settings(scenarios=ParametricScenarios(count=50))
 CALL = "BTC-27MAR26-80000-C"

@@ -8,12 +8,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.assumptions import Settings
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.simple import DoNothing
 from hedgeopt.backtest.portfolio import Portfolio
 from hedgeopt.backtest.snapshot import Snapshot
 from hedgeopt.backtest.valuation import Valuation, value
-from hedgeopt.models.scenarios.config import ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 from hedgeopt.models.scenarios.set import ScenarioSet, unmoved
 
 CALL, PUT, FUTURE = "BTC-27MAR26-80000-C", "BTC-27MAR26-80000-P", "BTC-PERPETUAL"

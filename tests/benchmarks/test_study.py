@@ -11,7 +11,7 @@ import pytest
 from benchmarks.study import tables
 from benchmarks.study.cells import FOLDER, PLANS, label, plans, rows_of
 from hedgeopt.backtest.results.summary import summarize
-from hedgeopt.backtest.run import run
+from hedgeopt.backtest.runner import run
 from hedgeopt.backtest.settings import BacktestConfig
 from hedgeopt.backtest.sweep.plan import read_plan
 

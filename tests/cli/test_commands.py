@@ -413,7 +413,7 @@ def test_version(capsys):
 
 def test_the_command_line_starts_light():
     code = (
-        "import sys, hedgeopt.cli.app, hedgeopt.cli.console\n"
+        "import sys, hedgeopt.cli.app, hedgeopt.cli.guard\n"
         "heavy = {'numpy', 'pandas', 'scipy', 'cvxpy', 'numba', 'matplotlib', 'pyarrow', 'pydantic', 'jinja2'}\n"
         "heavy |= {'rich', 'asyncio', 'wrapt'}\n"
         "print(sorted(heavy & set(sys.modules)))"

@@ -19,9 +19,9 @@ import pytest
 import typer
 
 import hedgeopt.example
+from hedgeopt._quiet import without_output
 from hedgeopt.cli import main
 from hedgeopt.cli.app import app
-from hedgeopt.cli.quiet import without_output
 from hedgeopt.cli.streams import output
 from hedgeopt.example import example_files
 

@@ -11,7 +11,7 @@ from hedgeopt.exposures.expose import expose
 from hedgeopt.measures.risk import risk_report
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.pricing.family import greek
-from hedgeopt.models.scenarios.config import draw
+from hedgeopt.models.scenarios.draw import draw
 from hedgeopt.models.scenarios.set import vol_term_weight
 
 

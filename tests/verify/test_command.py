@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hedgeopt.cli.console import guarded
+from hedgeopt.cli.guard import guarded
 
 
 def _hedgeopt(*arguments: object) -> subprocess.CompletedProcess[str]:

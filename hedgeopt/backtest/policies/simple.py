@@ -11,7 +11,8 @@ from hedgeopt.backtest.policies.protocol import Order, State
 from hedgeopt.backtest.valuation import moved_assets
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.build import build_exposures
-from hedgeopt.models.scenarios.config import ParametricScenarios, draw
+from hedgeopt.models.scenarios.draw import draw
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 __all__ = ["DeltaBand", "DeltaVegaMinVariance", "DoNothing"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["RUNNER", "alone", "run_cell"]
 
-RUNNER = "hedgeopt.backtest.engine:run"
+RUNNER = "hedgeopt.backtest.runner:run"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 

@@ -10,7 +10,7 @@ import cvxpy as cp
 from cvxpy import settings as s
 from cvxpy.error import SolverError
 
-from hedgeopt.cli.quiet import silence_highs
+from hedgeopt._quiet import silence_highs
 from hedgeopt.tail.finite import refuse, refuse_unless_finite
 from hedgeopt.tail.masters.options import solver_options
 from hedgeopt.tail.masters.units import Units, equilibrated

@@ -14,7 +14,7 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
-from hedgeopt.cli.quiet import without_output
+from hedgeopt._quiet import without_output
 from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters import basis as bases
 from hedgeopt.tail.masters.base import Piece, Point, Refusal, no_point

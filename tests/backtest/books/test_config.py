@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.books.recipes import AnyBook, Flow, LiquidityBook, LoopBook, RollingSeller, ShortGamma
-from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.market import Market
-from hedgeopt.models.scenarios.config import ParametricScenarios
 from hedgeopt.models.scenarios.pegs import Peg
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 SAMPLE = ParametricScenarios(count=64, vol={"BTC": 0.6})
 FEW = Settings(scenarios=SAMPLE)

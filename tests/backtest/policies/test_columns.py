@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.assumptions import Settings
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.columns import Columns, gains, restricted
 from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.exposures.expose import expose
-from hedgeopt.models.scenarios.config import ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 from hedgeopt.models.separable import Separable
 from hedgeopt.program.certificate import certify
 from hedgeopt.program.program import Box, Program, trade_box

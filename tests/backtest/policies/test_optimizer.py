@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.assumptions import Settings
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.multi_period import MultiPeriod
 from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.config import ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 SAMPLE = ParametricScenarios(count=300, vol={"BTC": 0.6}, seed=5)
 FEW = Settings(scenarios=SAMPLE, mark_half_spread=None)

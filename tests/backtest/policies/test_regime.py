@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.assumptions import Settings
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.regime import RegimeSwitching, drawdown, implied_vol, realised_vol, vol_ratio
 from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.config import ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 FEW = Settings(scenarios=ParametricScenarios(count=64, vol={"BTC": 0.6}))
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hedgeopt.backtest.engine import Settings, simulate
+from hedgeopt.backtest.assumptions import Settings
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.simple import DeltaBand, DeltaVegaMinVariance, DoNothing
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.config import ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 FEW = Settings(scenarios=ParametricScenarios(count=400, vol={"BTC": 0.6}), mark_half_spread=None)
 CALL, PUT = "BTC-27MAR26-80000-C", "BTC-27MAR26-80000-P"
@@ -58,7 +59,7 @@ def test_least_variance_cannot_be_improved_by_its_two_instruments(toys: Any) -> 
     result = simulate([market], book, Spy(), FEW)
     assert set(result.trades["instrument"]) == {"BTC-PERPETUAL", CALL}
     from hedgeopt.exposures.build import build_exposures
-    from hedgeopt.models.scenarios.config import draw
+    from hedgeopt.models.scenarios.draw import draw
 
     sample = draw(policy.scenarios, ["BTC"], market)
     items = [market.instruments[f"deribit:{name}"] for name in ("BTC-PERPETUAL", CALL)]

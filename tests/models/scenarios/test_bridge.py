@@ -11,8 +11,9 @@ import pytest
 
 from hedgeopt.models.pricing.option import OPTION, Option
 from hedgeopt.models.scenarios.bridge import spot_on_the_way
-from hedgeopt.models.scenarios.config import ParametricScenarios, draw
+from hedgeopt.models.scenarios.draw import draw
 from hedgeopt.models.scenarios.option_moves import option_moves
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 NORMAL = ParametricScenarios(

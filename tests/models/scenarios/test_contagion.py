@@ -11,7 +11,8 @@ from scipy.optimize import linprog
 from hedgeopt.errors import InputError
 from hedgeopt.models.scenarios.cascade import Cascade, Loan, Sales, cascade_price, read_loans, with_cascade
 from hedgeopt.models.scenarios.clearing import Clearing, Liability, Node, clear, clearing_vector, with_clearing
-from hedgeopt.models.scenarios.config import ParametricScenarios, draw
+from hedgeopt.models.scenarios.draw import draw
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 A_TO_B = np.array([[0.0, 100.0], [0.0, 0.0]])

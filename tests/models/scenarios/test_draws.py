@@ -52,7 +52,8 @@ def test_draws_follow_their_law(draws, law):
 def test_a_seed_gives_the_same_scenarios_in_another_process_with_other_threads(market):
     code = (
         "import numpy as np\n"
-        "from hedgeopt.models.scenarios.config import RegimeScenarios, draw\n"
+        "from hedgeopt.models.scenarios.draw import draw\n"
+        "from hedgeopt.models.scenarios.sample_settings import RegimeScenarios\n"
         "class M:\n"
         "    def atm_vol(self, a, d): return {'BTC': .6, 'ETH': .8}.get(a)\n"
         "s = draw(RegimeScenarios(count=500, seed=11), ['BTC', 'ETH'], M())\n"

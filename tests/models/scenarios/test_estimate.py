@@ -6,11 +6,11 @@ import pytest
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.scenarios.calibrate import fit_regimes, mixture_log_density
-from hedgeopt.models.scenarios.config import ParametricScenarios, RegimeScenarios
 from hedgeopt.models.scenarios.estimate import estimate_surface_response, estimate_vol_response, smile_points
 from hedgeopt.models.scenarios.history import cut_windows, read_prices
 from hedgeopt.models.scenarios.joint import read_series
 from hedgeopt.models.scenarios.regime import unit_returns
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios, RegimeScenarios
 
 
 def histories(seed=0, n=1500):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.config import ParametricScenarios, draw
+from hedgeopt.models.scenarios.draw import draw
 from hedgeopt.models.scenarios.effects import (
     as_seen_by,
     frozen,
@@ -22,6 +22,7 @@ from hedgeopt.models.scenarios.events import (
     with_events,
 )
 from hedgeopt.models.scenarios.pegs import Peg, with_pegs
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 N = 20_000
 

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.config import HistoricalScenarios, draw
+from hedgeopt.models.scenarios.draw import draw
 from hedgeopt.models.scenarios.historical import choose_windows, ewma_vol
 from hedgeopt.models.scenarios.history import cut_windows, read_prices
+from hedgeopt.models.scenarios.sample_settings import HistoricalScenarios
 
 
 @pytest.fixture

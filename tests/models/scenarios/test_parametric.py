@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.config import ParametricScenarios, RegimeScenarios, draw
+from hedgeopt.models.scenarios.draw import draw
 from hedgeopt.models.scenarios.regime import calm_scale, regime, student_margins, unit_returns
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios, RegimeScenarios
 
 N = 100_000
 

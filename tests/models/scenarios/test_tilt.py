@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.risk.cvar import tail_loss
-from hedgeopt.models.scenarios.config import ParametricScenarios, draw
+from hedgeopt.models.scenarios.draw import draw
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.scenarios.tilt import entropy_pool, tilted
 from hedgeopt.models.scenarios.views import Condition, CorrelationView, MeanView, TailView, VolView, conditions

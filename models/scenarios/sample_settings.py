@@ -1,19 +1,16 @@
-"""Scenario settings of a policy, and the sample they stand for."""
+"""Settings of scenario samples: each kind's own, and those of every kind."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
 from hedgeopt.files.record import Record
-from hedgeopt.models.data import pegged_assets
 from hedgeopt.models.scenarios.cascade import Cascade
 from hedgeopt.models.scenarios.clearing import Clearing
 from hedgeopt.models.scenarios.events import AnyEvent
 from hedgeopt.models.scenarios.pegs import Peg
-from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.scenarios.views import AnyView
 
 __all__ = [
@@ -24,7 +21,6 @@ __all__ = [
     "Response",
     "ScenarioSettings",
     "VolMarket",
-    "draw",
 ]
 
 _Vols = dict[str, Annotated[float, Field(gt=0, le=20)]]
@@ -202,22 +198,3 @@ class HistoricalScenarios(ScenarioSettings):
 
 
 AnyScenarios: Any = Annotated[ParametricScenarios | RegimeScenarios | HistoricalScenarios, Field(discriminator="kind")]
-
-
-def draw(settings: Any, assets: Sequence[str], market: VolMarket) -> ScenarioSet:
-    """The sample that ``settings`` describe, for the given assets (dollar assets excluded).
-
-    Order: the base sample of the kind, liquidation cascade, pegs, clearing, events, and last the views, which tilt the
-    probabilities of what came out. Staked and wrapped tokens follow their underlying, on the peg unless ``pegs`` says more.
-    """
-    from hedgeopt.models.scenarios.amplify import amplify
-
-    if settings.kind == "historical":
-        from hedgeopt.models.scenarios.historical import historical as generator
-    elif settings.kind == "regime":
-        from hedgeopt.models.scenarios.regime import regime as generator  # type: ignore[assignment]
-    else:
-        from hedgeopt.models.scenarios.parametric import parametric as generator  # type: ignore[assignment]
-    pegged = {peg.asset for peg in settings.pegs} | set(pegged_assets())
-    base = generator(settings, [asset for asset in assets if asset not in pegged], market)
-    return amplify(base, settings, assets, market)

@@ -17,7 +17,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.record import Record
 from hedgeopt.inputs.policy import Policy as Rules
 from hedgeopt.inputs.policy import read_policy
-from hedgeopt.models.scenarios.config import AnyScenarios, ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import AnyScenarios, ParametricScenarios
 
 __all__ = ["AnyPolicy"]
 

@@ -1,0 +1,53 @@
+"""What the engine assumes beside the recorded markets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import pandas as pd
+
+from hedgeopt.backtest.sanity import Sanity
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
+
+__all__ = ["Halt", "Settings"]
+
+
+@dataclass(frozen=True)
+class Halt:
+    """A venue that is paused from ``start`` until ``end``: nothing trades, leaves or is liquidated there."""
+
+    venue: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the engine assumes.
+
+    Attributes
+    ----------
+    scenarios, beta
+        For the tail promised by policies that state none, and from the book after trading.
+    promise
+        ``engine``: so for every policy, in place of its own word: a sample that nobody optimised against, the same for all.
+    mark_half_spread
+        Share of price around the mark of futures and perpetuals that carry no quotes; None: they cannot be traded.
+    halts
+        When venues are paused.
+    index
+        Recorded index prices to settle on, beside those of the snapshots.
+    sanity
+        When a snapshot is passed over, and which quotes cannot be traded: :mod:`hedgeopt.backtest.sanity`.
+    """
+
+    scenarios: Any = field(default_factory=lambda: ParametricScenarios(count=1000))
+    beta: float = 0.99
+    promise: Literal["policy", "engine"] = "policy"
+    mark_half_spread: float | None = 0.0001
+    halts: Sequence[Halt] = ()
+    index: pd.DataFrame | None = None
+    sanity: Sanity = field(default_factory=Sanity)

@@ -1,0 +1,125 @@
+"""Running a command: exit codes, one-line errors, and a standard output that nothing else reaches."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from hedgeopt.cli.console import say
+from hedgeopt.cli.interrupt import INTERRUPTED, heard, interrupted
+from hedgeopt.cli.streams import open_all, output, own_output, unseen
+from hedgeopt.errors import HedgeoptError, InfeasibleError, InputError
+
+__all__ = ["guarded"]
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_PIPE_CLOSED, _UNEXPECTED, _USAGE = 1, 1, 2
+_UsageError = typer.BadParameter.__base__  # click's, which newer typer carries inside
+assert _UsageError is not None
+
+
+def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
+    """Run the app on ``arguments``; see ``hedgeopt --help`` for the exit codes.
+
+    A traceback is shown only with ``--debug`` or ``HEDGEOPT_DEBUG=1``. ``whole_process``: nothing runs after this command.
+    """
+    debug = "--debug" in arguments or os.environ.get("HEDGEOPT_DEBUG", "") not in ("", "0")
+    open_all()
+    # interrupted() is outermost: it also covers the writing of what stdout still holds
+    with interrupted(whole_process), own_output(whole_process, debug):
+        try:
+            with warnings.catch_warnings():
+                if not debug:
+                    warnings.simplefilter("ignore")
+                return _run(arguments, debug)
+        except HedgeoptError as error:
+            if debug:
+                raise
+            return say(str(error), error.exit_code) if not heard() else say("interrupted", INTERRUPTED)
+        except (KeyboardInterrupt, typer.Abort):
+            return say("interrupted", INTERRUPTED)
+        except BrokenPipeError:
+            return _PIPE_CLOSED
+        except _UsageError as error:  # type: ignore[misc]
+            return say(_usage(error), _USAGE)
+        except Exception as error:
+            if debug:
+                raise
+            if heard():
+                return say("interrupted", INTERRUPTED)
+            if type(error).__module__.startswith("pydantic"):  # something made from the inputs, further in
+                from hedgeopt.files.reading import validation_line
+
+                return say(str(validation_line(error, None)), InputError.exit_code)  # type: ignore[arg-type]
+            if isinstance(error, OSError) and error.filename is None and error.errno in _NO_ROOM:
+                fix = "make room there, or write to files with --out"
+                return say(f"standard output: cannot be written: {error.strerror}; {fix}", InputError.exit_code)
+            fault = f"unexpected {type(error).__name__}: {error}"
+            return say(f"{fault}; run again with --debug (or HEDGEOPT_DEBUG=1) for the traceback", _UNEXPECTED)
+
+
+def _run(arguments: Sequence[str], debug: bool) -> int:
+    from hedgeopt.cli.app import app
+
+    for word in arguments:
+        _encoded(word)
+    command = typer.main.get_command(app)
+    _enclose(command, debug)
+    result = command.main(args=list(arguments), prog_name="hedgeopt", standalone_mode=False)
+    output().flush()
+    if result == INTERRUPTED:  # typer's own translation of Ctrl-C
+        raise KeyboardInterrupt
+    return result if isinstance(result, int) else 0
+
+
+def _encoded(word: str) -> None:
+    """Refuse an argument that no system could pass on, such as half a surrogate pair: not even a file could be named so."""
+    try:
+        bad = "\0" if b"\0" in os.fsencode(word) else ""
+    except UnicodeEncodeError as error:
+        bad = word[error.start : error.end]
+    if bad:
+        raise InputError(f"the argument {word!r} contains {bad!r}, which no argument can hold: leave it out") from None
+
+
+def _enclose(command: Any, debug: bool) -> None:
+    """Put every command's body, and those of its sub-commands, where only :func:`output` reaches stdout."""
+    for inner in getattr(command, "commands", {}).values():
+        _enclose(inner, debug)
+    body = command.callback
+    if body is None:
+        return
+
+    @functools.wraps(body)
+    def enclosed(*args: Any, **options: Any) -> Any:
+        try:
+            with unseen(debug):
+                return body(*args, **options)
+        except InfeasibleError as error:
+            if options.get("json"):
+                _print_violations(error)
+            raise
+
+    command.callback = enclosed
+
+
+def _print_violations(error: InfeasibleError) -> None:
+    """What a script reads when no trade list meets every limit."""
+    from hedgeopt.cli.inputs import print_json
+
+    violations = {
+        name: {"value": value, "limit": limit, "unit": unit} for name, (value, limit, unit) in error.violations.items()
+    }
+    print_json({"status": "infeasible", "message": str(error), "violations": violations})
+
+
+def _usage(error: BaseException) -> str:
+    context = getattr(error, "ctx", None)
+    where = f" (see {context.command_path} --help)" if context is not None else ""
+    return f"{error.format_message()}{where}"  # type: ignore[attr-defined]

@@ -1,0 +1,29 @@
+"""Drawing the sample that scenario settings describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hedgeopt.models.data import pegged_assets
+from hedgeopt.models.scenarios.amplify import amplify
+from hedgeopt.models.scenarios.historical import historical
+from hedgeopt.models.scenarios.parametric import parametric
+from hedgeopt.models.scenarios.regime import regime
+from hedgeopt.models.scenarios.sample_settings import VolMarket
+from hedgeopt.models.scenarios.set import ScenarioSet
+
+__all__ = ["draw"]
+
+_GENERATORS: dict[str, Callable[..., ScenarioSet]] = {"historical": historical, "parametric": parametric, "regime": regime}
+
+
+def draw(settings: Any, assets: Sequence[str], market: VolMarket) -> ScenarioSet:
+    """The sample that ``settings`` describe, for the given assets (dollar assets excluded).
+
+    Order: the base sample of the kind, liquidation cascade, pegs, clearing, events, and last the views, which tilt the
+    probabilities of what came out. Staked and wrapped tokens follow their underlying, on the peg unless ``pegs`` says more.
+    """
+    pegged = {peg.asset for peg in settings.pegs} | set(pegged_assets())
+    base = _GENERATORS[settings.kind](settings, [asset for asset in assets if asset not in pegged], market)
+    return amplify(base, settings, assets, market)

@@ -27,7 +27,8 @@ def recorded(chain: Path, steps: int) -> list[Any]:
 
 def synthetic(steps: int, options: int) -> list[Any]:
     """BTC options on ten expiries whose strikes stay, over a random walk of the index, quoted a little around Black-76."""
-    from hedgeopt.inputs.market import QUOTE_FIELDS, Market
+    from hedgeopt.inputs.columns import QUOTE_FIELDS
+    from hedgeopt.inputs.market import Market
     from hedgeopt.models.pricing.black76 import price
     from hedgeopt.models.pricing.option import Option
     from hedgeopt.models.pricing.perpetual import Perpetual

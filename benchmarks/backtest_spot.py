@@ -97,7 +97,8 @@ def hedgeopt_spot(returns: pd.DataFrame, steps: int) -> tuple[float, float]:
 
 def spot_markets(prices: pd.DataFrame) -> list[Any]:
     """A snapshot per row, quoted a basis point around the price."""
-    from hedgeopt.inputs.market import QUOTE_FIELDS, Market
+    from hedgeopt.inputs.columns import QUOTE_FIELDS
+    from hedgeopt.inputs.market import Market
     from hedgeopt.models.pricing.spot import Spot
 
     items = [Spot(name=f"{asset}_USD", venue="deribit", asset=asset) for asset in prices.columns]

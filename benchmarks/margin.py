@@ -27,7 +27,7 @@ def _market(strikes: int) -> Any:
     import pandas as pd
 
     import hedgeopt as ho
-    from hedgeopt.inputs.market import QUOTE_FIELDS
+    from hedgeopt.inputs.columns import QUOTE_FIELDS
     from hedgeopt.models.pricing.black76 import price
 
     index = 80_000.0

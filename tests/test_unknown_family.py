@@ -23,7 +23,8 @@ from hedgeopt.backtest.valuation import value
 from hedgeopt.exposures.candidates import choose_candidates
 from hedgeopt.exposures.expose import expose
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
-from hedgeopt.inputs.market import QUOTE_FIELDS, Market
+from hedgeopt.inputs.columns import QUOTE_FIELDS
+from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Candidates
 from hedgeopt.measures.profile import spot_profile
 from hedgeopt.measures.risk import risk_report

@@ -15,18 +15,13 @@ from hedgeopt.backtest.one_clock import Curve, forwards, spot
 from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.chain.checks import check_quotes
-from hedgeopt.inputs.market import MORE_FIELDS, QUOTE_FIELDS, Market
+from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS, QUOTE_NUMBERS, RECORDED, RECORDED_REQUIRED
+from hedgeopt.inputs.market import Market
 from hedgeopt.venues.deribit.names import parse_name
 
 __all__ = ["ChainReplay"]
 
-_COLUMNS = [
-    "timestamp", "currency", "instrument_name", "expiry", "bid_price", "ask_price", "mark_price", "mark_iv",
-    "underlying_price", "index_price", "open_interest", "volume", "interest_rate",
-]  # fmt: skip
-_NUMBERS = (
-    "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "open_interest", "volume", "interest_rate",
-)  # fmt: skip
+_NUMBERS = tuple(name for name in RECORDED if name in QUOTE_NUMBERS)
 # Marks of the same observation: up to five minutes old; chains carry whole seconds, so the same second counts.
 _NEAR, _SECOND = pd.Timedelta(minutes=5), pd.Timedelta(seconds=1)
 
@@ -122,10 +117,10 @@ class ChainReplay:
         parts = []
         for rank, path in enumerate(self.chains):
             source = dataset(path)
-            missing = [name for name in _COLUMNS[:10] if name not in source.schema.names]
+            missing = [name for name in RECORDED_REQUIRED if name not in source.schema.names]
             if missing:
-                raise InputError(f"column {missing[0]!r} is missing", file=path, fix=f"a chain needs {', '.join(_COLUMNS)}")
-            kept = [name for name in _COLUMNS if name in source.schema.names]
+                raise InputError(f"column {missing[0]!r} is missing", file=path, fix=f"a chain needs {', '.join(RECORDED)}")
+            kept = [name for name in RECORDED if name in source.schema.names]
             unit = source.schema.field("timestamp").type
             low, high = (ds.scalar(time_scalar(moment, unit)) for moment in (first, last))
             chosen = (ds.field("timestamp") >= low) & (ds.field("timestamp") <= high)

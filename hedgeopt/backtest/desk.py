@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.inputs.market import QUOTE_FIELDS, Market
+from hedgeopt.inputs.columns import QUOTE_FIELDS
+from hedgeopt.inputs.market import Market
 
 __all__ = ["Desk"]
 

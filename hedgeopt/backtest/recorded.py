@@ -16,15 +16,11 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.regular import require_file
 from hedgeopt.files.table_file import check_parquet, moments, numbers, read_table, wrong_numbers
+from hedgeopt.inputs.columns import MARK_FILES, RECORDED_REQUIRED
 
 __all__ = ["FundingRate", "dataset", "index_history", "mark_table", "time_scalar"]
 
 _MOST_ROWS, _MOST_UNFOLDED = 1_000_000_000, 2**37
-_READ = ("timestamp", "currency", "instrument_name", "expiry", "index_price", "mark_price")
-_MARKS = {
-    "perp_futures_mark_price": ("obs_datetime", "coin", "instrument_name"),
-    "term_mark_price_final": ("timestamp", "currency", "futures_instrument_name"),
-}
 
 
 def mark_table(paths: Sequence[Path]) -> pd.DataFrame:
@@ -38,10 +34,10 @@ def mark_table(paths: Sequence[Path]) -> pd.DataFrame:
     tables = []
     for path in paths:
         frame = read_table(path, "marks")
-        signature = next((name for name in _MARKS if name in frame.columns), None)
+        signature = next((name for name in MARK_FILES if name in frame.columns), None)
         if signature is None:
-            raise InputError("holds no marks", file=path, fix=f"it needs a column {' or '.join(_MARKS)}")
-        when, asset, name = _MARKS[signature]
+            raise InputError("holds no marks", file=path, fix=f"it needs a column {' or '.join(MARK_FILES)}")
+        when, asset, name = (column for column in MARK_FILES[signature] if column != signature)
         for column in (when, asset, name):
             if column not in frame.columns:
                 raise InputError(f"column {column!r} is missing", file=path, fix=f"it stands beside {signature}")
@@ -164,7 +160,7 @@ def dataset(path: Path) -> Any:
 @lru_cache(maxsize=1024)
 def check_recording(path: Path) -> None:
     """Refuse a recorded file whose footer tells of more than a recording can hold; it is read a window at a time."""
-    check_parquet(path, _READ, most=_MOST_ROWS, unfolded=_MOST_UNFOLDED)
+    check_parquet(path, RECORDED_REQUIRED, most=_MOST_ROWS, unfolded=_MOST_UNFOLDED)
 
 
 def time_scalar(moment: pd.Timestamp, unit: Any) -> Any:

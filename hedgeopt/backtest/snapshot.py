@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hedgeopt.inputs.market import MORE_FIELDS, Market
+from hedgeopt.inputs.columns import MORE_FIELDS
+from hedgeopt.inputs.market import Market
 
 __all__ = ["Snapshot"]
 

@@ -12,29 +12,11 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError, StaleQuoteError
+from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS
 from hedgeopt.models.data import dollar_assets, pegged_assets, wraps
 from hedgeopt.models.pegs import is_peg
 
-__all__ = ["MORE_FIELDS", "QUOTE_FIELDS", "Market"]
-
-QUOTE_FIELDS = {
-    "bid_price": "best bid, quote unit (coin for inverse options, USD otherwise); NaN: no bid",
-    "ask_price": "best ask, quote unit; NaN: no ask",
-    "mark_price": "the venue's mark, quote unit",
-    "mark_iv": "annual vol as a decimal (0.55 is 55 %), options only",
-    "underlying_price": "forward of the option's expiry, USD",
-    "open_interest": "units outstanding; NaN: not given",
-    "volume": "units traded in 24 hours; NaN: not given",
-    "funding_8h": "funding rate per 8 hours as a decimal, perpetuals only; NaN: not given",
-    "settlement_average": "average of the index since the settlement window opened, USD; NaN: taken as the index",
-    "timestamp": "moment of the quote, UTC",
-}
-"""Columns of :attr:`Market.quotes` and their units."""
-
-MORE_FIELDS = {
-    "interest_rate": "annual rate of the venue's feed for the expiry as a decimal; NaN: not given",
-}
-"""Columns that :attr:`Market.quotes` may have besides."""
+__all__ = ["Market"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +32,7 @@ class Market:
     instruments
         By ``venue:name``.
     quotes
-        One row per instrument, index ``venue:name``, columns :data:`QUOTE_FIELDS`.
+        One row per instrument, index ``venue:name``, columns :data:`~hedgeopt.inputs.columns.QUOTE_FIELDS`.
     source
         Where it was read from, for messages.
     notes

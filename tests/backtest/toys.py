@@ -12,7 +12,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
-from hedgeopt.inputs.market import QUOTE_FIELDS, Market
+from hedgeopt.inputs.columns import QUOTE_FIELDS
+from hedgeopt.inputs.market import Market
 from hedgeopt.models.pricing.option import Option
 from hedgeopt.models.pricing.perpetual import Perpetual
 

@@ -369,12 +369,12 @@ def test_schema_is_json(kind, capsys):
 
 
 def test_market_schema_names_the_columns_the_reader_needs(capsys):
-    from hedgeopt.inputs.chain.reader import _OPTIONAL, _REQUIRED
+    from hedgeopt.inputs.columns import OPTIONAL, REQUIRED
 
     main(["schema", "market"])
     schema = json.loads(capsys.readouterr().out)
-    assert schema["required"] == _REQUIRED
-    assert set(schema["properties"]) == {*_REQUIRED, *_OPTIONAL}
+    assert schema["required"] == list(REQUIRED)
+    assert set(schema["properties"]) == {*REQUIRED, *OPTIONAL}
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "scenarios list", "scenarios describe", "scenarios sample"])

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.inputs.market import QUOTE_FIELDS
+from hedgeopt.inputs.columns import QUOTE_FIELDS
 
 STAMP = datetime(2026, 3, 2, 8, tzinfo=UTC)
 BTC, ETH = 80_000.0, 2_500.0

@@ -17,7 +17,7 @@ from hedgeopt.backtest.portfolio import Portfolio
 from hedgeopt.backtest.valuation import value
 from hedgeopt.errors import CertificateError
 from hedgeopt.exposures.expose import expose
-from hedgeopt.inputs.market import QUOTE_FIELDS
+from hedgeopt.inputs.columns import QUOTE_FIELDS
 from hedgeopt.models.data import table
 from hedgeopt.models.pricing.option import Option
 from hedgeopt.models.pricing.spot import Spot

@@ -34,7 +34,7 @@ def _book(venue: str, **account: Any) -> Book:
 def _market(venue: str, when: datetime) -> ho.Market:
     import pandas as pd
 
-    from hedgeopt.inputs.market import QUOTE_FIELDS
+    from hedgeopt.inputs.columns import QUOTE_FIELDS
     from hedgeopt.models.pricing.perpetual import Perpetual
 
     item = Perpetual(name="ETH-PERPETUAL", venue=venue, underlying="ETH", settlement="USDC")

@@ -10,7 +10,7 @@ from rich.console import Console
 import hedgeopt as ho
 from hedgeopt.exposures.build import build_exposures
 from hedgeopt.exposures.expose import expose
-from hedgeopt.inputs.market import QUOTE_FIELDS
+from hedgeopt.inputs.columns import QUOTE_FIELDS
 from hedgeopt.models.scenarios.stress import stress_scenarios
 from hedgeopt.reports.terminal import risk_report_table
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
-from hedgeopt.inputs.market import QUOTE_FIELDS
+from hedgeopt.inputs.columns import QUOTE_FIELDS
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify import Verdict, claim_of, judge
 

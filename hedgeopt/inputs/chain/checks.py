@@ -28,6 +28,7 @@ from hedgeopt.inputs.chain.quote_checks import (
 )
 from hedgeopt.inputs.chain.repricing import NOTHING, OptionRows, disagree, option_rows
 from hedgeopt.inputs.chain.units import refuse_wrong_units
+from hedgeopt.inputs.columns import PRICED
 
 __all__ = ["Checked", "check_quotes"]
 
@@ -68,7 +69,7 @@ def check_quotes(
     Parameters
     ----------
     quotes
-        Rows by instrument id with the columns of :data:`~hedgeopt.inputs.market.QUOTE_FIELDS`.
+        Rows by instrument id with the columns of :data:`~hedgeopt.inputs.columns.QUOTE_FIELDS`.
     index
         USD price of each underlying.
     parity
@@ -86,12 +87,12 @@ def check_quotes(
     found = Checked()
     items = list(instruments.values())
     option = np.array([item.nature.option for item in items], bool)
-    columns = {name: quotes[name].to_numpy(float, copy=True) for name in (*_COLUMNS, "funding_8h")}
+    columns = {name: quotes[name].to_numpy(float, copy=True) for name in (*PRICED, "funding_8h")}
     _linear(items, option, columns, index if against_index else {}, now, source, found)
     if option.any():
         at = np.flatnonzero(option)
         chosen = [items[i] for i in at.tolist()]
-        rows = option_rows(chosen, {name: columns[name][at] for name in _COLUMNS}, index, now)
+        rows = option_rows(chosen, {name: columns[name][at] for name in PRICED}, index, now)
         refuse_wrong_units(rows, source, against_index=against_index)
         if "interest_rate" in quotes:
             found.notes += check_interest(chosen, quotes["interest_rate"].to_numpy(float)[at], source)
@@ -109,9 +110,6 @@ def check_quotes(
     locked = columns["bid_price"] == columns["ask_price"]
     _say(found, [items[i] for i in np.flatnonzero(locked)], "quoted with the bid at the ask")
     return found
-
-
-_COLUMNS = ("mark_price", "mark_iv", "underlying_price", "bid_price", "ask_price")
 
 
 def _linear(

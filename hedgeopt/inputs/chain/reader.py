@@ -31,42 +31,13 @@ from hedgeopt.files.regular import parse_moment
 from hedgeopt.files.table_file import moments, numbers, read_table, wrong_numbers
 from hedgeopt.inputs.chain.moment import one_moment
 from hedgeopt.inputs.chain.rows import market_from_rows, refuse
+from hedgeopt.inputs.columns import CHAIN, MARK_FILES, NUMBERS, OPTIONAL, REQUIRED
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.payloads.deribit_book_summary import COLUMNS, as_chain
 
 __all__ = ["read_market"]
 
-_REQUIRED = [
-    "timestamp",
-    "currency",
-    "instrument_name",
-    "option_type",
-    "strike",
-    "expiry",
-    "bid_price",
-    "ask_price",
-    "mark_price",
-    "mark_iv",
-    "underlying_price",
-    "index_price",
-]
-_OPTIONAL = ("open_interest", "volume", "funding_8h", "settlement_average", "interest_rate")
-_NUMBERS = ("strike", "bid_price", "ask_price", "mark_price", "mark_iv", "underlying_price", "index_price", *_OPTIONAL)
-_MARKS = {
-    "perp_futures_mark_price": {
-        "obs_datetime": "timestamp",
-        "coin": "currency",
-        "instrument_name": "instrument_name",
-        "perp_futures_mark_price": "mark_price",
-    },
-    "term_mark_price_final": {
-        "timestamp": "timestamp",
-        "currency": "currency",
-        "futures_instrument_name": "instrument_name",
-        "term_mark_price_final": "mark_price",
-    },
-}
-_KNOWN = {*_REQUIRED, *_OPTIONAL, *COLUMNS, *(name for names in _MARKS.values() for name in names)}
+_KNOWN = {*CHAIN, *COLUMNS, *(name for names in MARK_FILES.values() for name in names)}
 _INDEX_DRIFT, _INDEX_APART = 0.005, 1.2
 """Rows of a coin whose index lies further apart in a snapshot are noted, and refused (recorded chains: at most 1.2 %)."""
 _MARKS_WITHIN = pd.Timedelta(minutes=5)
@@ -142,17 +113,17 @@ def _seconds(window: float) -> pd.Timedelta:
 
 
 def _with_vol_column(frame: pd.DataFrame) -> pd.DataFrame:
-    marks = any(signature in frame.columns for signature in _MARKS)
+    marks = any(signature in frame.columns for signature in MARK_FILES)
     return frame if marks or "mark_iv" in frame.columns else frame.assign(mark_iv=np.nan)
 
 
 def _kind(path: Path, frame: pd.DataFrame) -> str:
-    for signature in _MARKS:
+    for signature in MARK_FILES:
         if signature in frame.columns:
             return signature
-    missing = [column for column in _REQUIRED if column not in frame.columns]
+    missing = [column for column in REQUIRED if column not in frame.columns]
     if missing:
-        fix = f"a chain needs {', '.join(_REQUIRED)}"
+        fix = f"a chain needs {', '.join(REQUIRED)}"
         if missing == ["mark_iv"]:
             fix = "read_market(..., invert_marks=True) takes implied vols from the marks"
         raise InputError(f"column {missing[0]!r} is missing", file=path, fix=fix)
@@ -162,11 +133,11 @@ def _kind(path: Path, frame: pd.DataFrame) -> str:
 def _typed(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
         raise InputError("holds no rows", file=path, fix="give a market file with a row per instrument")
-    frame = frame[[c for c in (*_REQUIRED, *_OPTIONAL) if c in frame.columns]].copy()
-    for column in _OPTIONAL:
+    frame = frame[[c for c in CHAIN if c in frame.columns]].copy()
+    for column in OPTIONAL:
         if column not in frame.columns:
             frame[column] = np.nan
-    for column in _NUMBERS:
+    for column in NUMBERS:
         read = numbers(frame[column])
         refuse(path, frame, wrong_numbers(frame[column], read), column, "is not a number")
         refuse(path, frame, np.isinf(read), column, "is not finite")
@@ -189,7 +160,7 @@ def _times(path: Path, frame: pd.DataFrame, column: str, *, required: bool) -> p
 
 
 def _marks(path: Path, frame: pd.DataFrame, signature: str, stamp: pd.Timestamp) -> pd.DataFrame:
-    names = _MARKS[signature]
+    names = MARK_FILES[signature]
     missing = [column for column in names if column not in frame.columns]
     if missing:
         raise InputError(f"column {missing[0]!r} is missing", file=path)
@@ -200,7 +171,7 @@ def _marks(path: Path, frame: pd.DataFrame, signature: str, stamp: pd.Timestamp)
         raise InputError(f"holds no marks within five minutes of {stamp.isoformat()}", file=path)
     rows = near.assign(gap=(near["timestamp"] - stamp).abs()).sort_values("gap", kind="stable")
     rows = rows.drop_duplicates("instrument_name").drop(columns="gap")
-    for column in (*_REQUIRED, *_OPTIONAL):
+    for column in CHAIN:
         if column not in rows.columns:
             rows[column] = pd.NaT if column == "expiry" else np.nan
     rows["expiry"] = pd.to_datetime(rows["expiry"], utc=True)

@@ -121,7 +121,7 @@ def disagree(marked: np.ndarray, priced: np.ndarray) -> np.ndarray:
 def option_rows(
     items: Sequence[Any], quotes: dict[str, np.ndarray], index: Mapping[str, float], now: datetime
 ) -> OptionRows:
-    """Rows of options: ``quotes`` holds the columns of :data:`~hedgeopt.inputs.market.QUOTE_FIELDS` in the options'
+    """Rows of options: ``quotes`` holds the columns of :data:`~hedgeopt.inputs.columns.QUOTE_FIELDS` in the options'
     order."""
     expiry = [item.expiry for item in items]
     return OptionRows(

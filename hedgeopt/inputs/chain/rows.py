@@ -7,7 +7,8 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.chain.checks import check_quotes
-from hedgeopt.inputs.market import MORE_FIELDS, QUOTE_FIELDS, Market
+from hedgeopt.inputs.columns import COLUMNS, MORE_FIELDS, QUOTE_FIELDS
+from hedgeopt.inputs.market import Market
 from hedgeopt.models.pricing.option import Option
 from hedgeopt.venues.deribit.names import parse_name
 
@@ -20,7 +21,7 @@ def market_from_rows(
     """Check typed rows, name their instruments, and check what they say against each other; ``invert`` fills in vols."""
     stamp = rows["timestamp"].max()
     refuse(source, rows, rows["instrument_name"].duplicated(), "instrument_name", "stands there twice", "keep one row")
-    for column in ("bid_price", "ask_price", "mark_price", "open_interest", "volume", "mark_iv", "underlying_price"):
+    for column in (c.name for c in COLUMNS if c.type == "number" and not c.signed):
         refuse(source, rows, rows[column] < 0, column, "is negative")
     refuse(source, rows, rows["mark_price"].isna(), "mark_price", "is missing", "every instrument needs a mark")
     rows = rows.assign(

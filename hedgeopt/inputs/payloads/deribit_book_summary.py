@@ -15,6 +15,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.table_file import numbers, wrong_numbers
+from hedgeopt.inputs.columns import QUOTE_NUMBERS
 from hedgeopt.models.pricing.option import Option
 from hedgeopt.venues.deribit.names import parse_name
 
@@ -22,7 +23,8 @@ __all__ = ["COLUMNS", "as_chain"]
 
 _SIGNATURE = {"creation_timestamp", "estimated_delivery_price", "instrument_name", "mark_price"}
 _FIRST, _LAST = 946_684_800_000, 7_258_118_400_000  # milliseconds: the years 2000 and 2200
-_QUOTED = ("bid_price", "ask_price", "mark_price", "underlying_price", "open_interest", "volume", "funding_8h")
+_OTHERWISE = {"mark_iv", "settlement_average", "interest_rate"}  # in per cent, or not the chain's
+_QUOTED = tuple(name for name in QUOTE_NUMBERS if name not in _OTHERWISE)
 COLUMNS = (*sorted(_SIGNATURE), *_QUOTED, "mark_iv")
 """Columns of a book summary that are used."""
 

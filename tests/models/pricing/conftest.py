@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hedgeopt.inputs.market import QUOTE_FIELDS, Market
+from hedgeopt.inputs.columns import QUOTE_FIELDS
+from hedgeopt.inputs.market import Market
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 

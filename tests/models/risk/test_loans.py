@@ -32,7 +32,7 @@ def report(desk: Book, **prices: float) -> Any:
 
     import pandas as pd
 
-    from hedgeopt.inputs.market import QUOTE_FIELDS
+    from hedgeopt.inputs.columns import QUOTE_FIELDS
 
     market = Market(datetime(2026, 1, 15, tzinfo=UTC), prices, {}, pd.DataFrame(columns=list(QUOTE_FIELDS)))
     moves = stress_scenarios(["ETH", "stETH", "BTC"])

@@ -11,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from hedgeopt.models.margin.margins import Margins
+    from hedgeopt.models.pricing.market_arrays import MarketArrays
 
 __all__ = ["Exposures", "Links", "Rows"]
 
@@ -35,6 +36,12 @@ class Rows:
         USD price of the underlying (of the asset itself for spot).
     mark : (M,)
         Mark price in the venue's quote unit (coin for inverse options, USD otherwise).
+    bid, ask : (M,)
+        Best quotes, in the same unit; NaN where there is none.
+    settlement_price : (M,)
+        USD price of the asset that each settles in.
+    lot, tick, minimum_size : (M,)
+        Smallest steps of quantity and price and the smallest order; NaN where unknown.
     """
 
     instruments: tuple[Any, ...]
@@ -47,6 +54,12 @@ class Rows:
     greeks: np.ndarray
     index: np.ndarray
     mark: np.ndarray
+    bid: np.ndarray
+    ask: np.ndarray
+    settlement_price: np.ndarray
+    lot: np.ndarray
+    tick: np.ndarray
+    minimum_size: np.ndarray
 
     def __len__(self) -> int:
         return len(self.instruments)
@@ -126,6 +139,8 @@ class Exposures:
         Candidates that move collateral between accounts instead of trading.
     margins
         Margin model of each account, with its requirement now and in every stress.
+    market
+        Prices and quotes of the moment as plain arrays, for what is revalued later (profiles, distance to liquidation).
     notes
         Assumptions made where data were missing, each to be shown to the reader, and the caveats.
     caveats
@@ -166,6 +181,7 @@ class Exposures:
     stress_prices: np.ndarray
     links: Links
     margins: Margins
+    market: MarketArrays
     notes: tuple[str, ...] = ()
     stress_unwind_sell: np.ndarray | None = None
     stress_unwind_buy: np.ndarray | None = None

@@ -117,7 +117,7 @@ def test_exposures_price_it_in_full():
     assert (e.lower[0], e.upper[0]) == (-np.inf, np.inf)  # it may be short, and markets quote it
     # half-spread of 1 USD and Deribit's taker fee of a perpetual, 5 bp of the notional
     assert e.cost_buy[0] == pytest.approx(1.0 + 0.0005 * MARK)
-    profile = spot_profile(e, market(), np.zeros(1), "ETH", np.array([0.1]))
+    profile = spot_profile(e, np.zeros(1), "ETH", np.array([0.1]))
     assert profile.before[0] == pytest.approx(-100.0 * MARK * 0.21)
 
 

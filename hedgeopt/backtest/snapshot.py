@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hedgeopt.inputs.columns import MORE_FIELDS
 from hedgeopt.inputs.market import Market
+from hedgeopt.models.pricing.market_arrays import MarketArrays
 
 __all__ = ["Snapshot"]
 
@@ -32,14 +32,13 @@ class Snapshot(Market):
         """Snapshots do not change: the book is priced before a decision, with its candidates, and after it."""
         return {}
 
-    @cached_property
-    def _row(self) -> dict[str, int]:
-        keys = self.quotes.index.tolist()
-        return dict(zip(keys, range(len(keys)), strict=True))
+    def arrays(self) -> MarketArrays:
+        """Read once and kept."""
+        return self._arrays
 
     @cached_property
-    def _columns(self) -> dict[str, np.ndarray]:
-        return {}
+    def _arrays(self) -> MarketArrays:
+        return super().arrays()
 
     @cached_property
     def _ages(self) -> tuple[Any, Any]:
@@ -58,22 +57,8 @@ class Snapshot(Market):
 
     def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
         """Column ``field`` for the given ids as floats; NaN where the market has no such instrument."""
-        if not len(ids):
-            return np.zeros(0)
-        if field in MORE_FIELDS and field not in self.quotes.columns:
-            return np.full(len(ids), np.nan)
-        row = self._row
-        return self._column(field)[[row.get(key, -1) for key in ids]]
+        return self._arrays.quoted(field, ids)
 
     def quote(self, field: str, key: str) -> float:
         """The same for one id."""
-        return float(self._column(field)[self._row.get(key, -1)])
-
-    def _column(self, field: str) -> np.ndarray:
-        """The quotes of one field, and NaN at the end."""
-        values = self._columns.get(field)
-        if values is None:
-            values = np.full(len(self.quotes) + 1, np.nan)
-            values[:-1] = self.quotes[field].to_numpy(dtype=float)
-            self._columns[field] = values
-        return values
+        return self._arrays.quote(field, key)

@@ -26,7 +26,8 @@ from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.rules import margin_model, may_be_short
 from hedgeopt.models.pegs import is_peg, moved_by
-from hedgeopt.models.pricing.family import greek
+from hedgeopt.models.pricing.family import MarketView, greek
+from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.pricing.transfer import Transfer
 from hedgeopt.models.scenarios.effects import unwind_multiplier
@@ -70,15 +71,16 @@ def build_exposures(
         Venues that are halted now: their candidates get a closed box.
     """
     table = _rows(book, market, candidates if trades else (), transfers if trades else ())
+    arrays = market.arrays()
     assets = _assets(book, table.unique)
-    prices = np.array([market.price(asset) for asset in assets])
-    risk = unit_risk(table.unique, market, assets)
+    prices = np.array([arrays.price(asset) for asset in assets])
+    risk = unit_risk(table.unique, arrays, assets, market.memory)
     collateral = np.zeros((len(book.accounts), len(assets)))
     collateral_delta = np.zeros_like(collateral)
     for c, account in enumerate(book.accounts):
         for item in account.collateral:
             collateral[c, assets.index(item.asset)] += item.amount
-            for column, slope in price_slopes(item.asset, market).items():
+            for column, slope in price_slopes(item.asset, arrays).items():
                 collateral_delta[c, assets.index(column)] += item.amount * slope
 
     notes = [*market.notes, *_peg_notes(assets, scenarios)]
@@ -95,14 +97,20 @@ def build_exposures(
         premium=risk.premium[at],
         carry=carry[at],
         greeks=risk.greeks[:, at],
-        index=np.array([market.price(item.assets[0]) for item in items]),
-        mark=_marks(items, market.quoted("mark_price", ids), risk.premium[at]),
+        index=_prices(arrays, [item.assets[0] for item in items]),
+        mark=_marks(items, arrays.quoted("mark_price", ids), risk.premium[at]),
+        bid=arrays.quoted("bid_price", ids),
+        ask=arrays.quoted("ask_price", ids),
+        settlement_price=_prices(arrays, [item.settlement if has(item, "settlement") else item.assets[0] for item in items]),
+        lot=_steps(items, "lot"),
+        tick=_steps(items, "tick"),
+        minimum_size=_steps(items, "minimum_size"),
     )
     _refuse_debts(book, rows)
     refuse_implausible_sizes(book, rows, dict(zip(assets, prices.tolist(), strict=True)))
     moves = np.array([items[i].nature.transfer for i in table.candidate], bool)
     bought = table.candidate[~moves]
-    cost = unit_cost([items[i] for i in bought], market, rows.notional[bought], mark_half_spread=mark_half_spread)
+    cost = unit_cost([items[i] for i in bought], arrays, rows.notional[bought], mark_half_spread=mark_half_spread)
     sent = [items[i] for i in table.candidate[moves]]
     links = _links(book, sent, np.flatnonzero(moves), assets, scenarios.horizon_days)
     sending = np.array([max(item.cost_rate, _LEAST_TRANSFER_COST) for item in sent]) * rows.notional[table.candidate[moves]]
@@ -116,18 +124,18 @@ def build_exposures(
 
     where = Place(tuple(account.venue for account in book.accounts), equity, paid_in_column(table.unique, risk, assets))
     same = stress is scenarios  # a book valued where nothing moves
-    sample = revalue(table, market, scenarios, assets, collateral, prices, risk, where, keep_units=same)
-    shock = sample if same else revalue(table, market, stress, assets, collateral, prices, risk, where, keep_units=True)
+    sample = revalue(table, arrays, scenarios, assets, collateral, prices, risk, where, keep_units=same)
+    shock = sample if same else revalue(table, arrays, stress, assets, collateral, prices, risk, where, keep_units=True)
     stress_prices = np.tile(prices, (len(stress), 1))
     if not stress.still:
         for a, asset in enumerate(assets):
             stress_prices[:, a] *= stress.price_factor(asset)
     paused = np.array([items[row].venue in paused_venues for row in bought], bool)
     unwind_sell, unwind_buy = (
-        (None, None) if stress.still else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
+        (None, None) if stress.still else _stress_unwind(items, arrays, stress, rows, mark_half_spread, notes)
     )
     margins = account_margins(
-        book, market, rows, assets, prices, stress, shock.unit_pnl, Revaluer(tuple(table.unique), at, market)
+        book, arrays, rows, assets, prices, stress, shock.unit_pnl, Revaluer(tuple(table.unique), at, arrays)
     )
     shown = () if stress.still else stress.labels
     doubts = caveats(margins, collateral, [items[row] for row in bought], table.unique, shown, assets, market.timestamp)
@@ -151,7 +159,7 @@ def build_exposures(
         cost_sell=np.append(cost.sell, np.zeros(len(sent))),
         fee=np.append(cost.fee, sending),
         trade_greeks=_trade_greeks(table.candidate, rows, where.paid_in[at[table.candidate]]),
-        open_interest=market.quoted("open_interest", [ids[i] for i in table.candidate]),
+        open_interest=arrays.quoted("open_interest", [ids[i] for i in table.candidate]),
         base_pnl=sample.account_pnl.sum(axis=1),
         pnl=sample.pnl,
         probabilities=scenarios.probabilities,
@@ -162,6 +170,7 @@ def build_exposures(
         stress_prices=stress_prices,
         links=links,
         margins=margins,
+        market=arrays,
         notes=(*notes, *doubts),
         caveats=doubts,
         collateral_delta=collateral_delta,
@@ -174,6 +183,17 @@ def _marks(items: Sequence[Any], quoted: np.ndarray, premium: np.ndarray) -> np.
     """(M,) marks in the quote unit: for options what they are valued at, which is the venue's mark where it gives one."""
     option = np.array([item.nature.option for item in items], bool)
     return np.where(option, premium, quoted)
+
+
+def _prices(market: MarketView, assets: Sequence[str]) -> np.ndarray:
+    """USD price of each asset, each looked up once."""
+    found = {asset: market.price(asset) for asset in dict.fromkeys(assets)}
+    return np.array([found[asset] for asset in assets], float)
+
+
+def _steps(items: Sequence[Any], name: str) -> np.ndarray:
+    """(M,) the families' own lot, tick or minimum size; NaN where none is declared."""
+    return np.array([np.nan if getattr(item.nature, name) is None else getattr(item.nature, name) for item in items], float)
 
 
 def _most_sold(book: Book, rows: Rows, bought: np.ndarray) -> np.ndarray:
@@ -204,7 +224,7 @@ def _refuse_debts(book: Book, rows: Rows) -> None:
 
 def _stress_unwind(
     items: Sequence[Any],
-    market: Market,
+    market: MarketView,
     stress: ScenarioSet,
     rows: Rows,
     mark_half_spread: float | None,

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.inputs.book import Book
-from hedgeopt.inputs.market import Market
 from hedgeopt.models.arrays import Rows
 from hedgeopt.models.margin.margins import Margins
 from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.margin.state import State
+from hedgeopt.models.pricing.family import MarketView
 from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -21,7 +21,7 @@ __all__ = ["account_margins"]
 
 def account_margins(
     book: Book,
-    market: Market,
+    market: MarketView,
     rows: Rows,
     assets: tuple[str, ...],
     prices: np.ndarray,
@@ -43,7 +43,7 @@ def account_margins(
 
 
 def _state(
-    book: Book, c: int, market: Market, rows: Rows, mine: np.ndarray, assets: tuple[str, ...], prices: np.ndarray
+    book: Book, c: int, market: MarketView, rows: Rows, mine: np.ndarray, assets: tuple[str, ...], prices: np.ndarray
 ) -> State:
     items = [rows.instruments[row] for row in mine]
     ids = [item.id for item in items]
@@ -57,7 +57,7 @@ def _state(
         settlement=settlement,
         inverse=np.array([i.nature.inverse and i.inverse for i in items], bool),
         index=rows.index[mine],
-        settlement_price=np.array([market.price(asset) for asset in settlement]),
+        settlement_price=rows.settlement_price[mine],
         mark=rows.mark[mine],
         value=rows.value[mine],
         forward=market.quoted("underlying_price", ids),

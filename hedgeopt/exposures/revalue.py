@@ -11,8 +11,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.units import by_family
-from hedgeopt.inputs.market import Market
-from hedgeopt.models.pricing.family import UnitRisk
+from hedgeopt.models.pricing.family import MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Derivative
 from hedgeopt.models.scenarios.effects import as_seen_by, misled_venues
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -55,7 +54,7 @@ class Revaluer:
 
     unique: tuple[Any, ...]
     instrument: np.ndarray
-    market: Market
+    market: MarketView
 
     def __call__(self, scenarios: ScenarioSet) -> np.ndarray:
         """(S, M)."""
@@ -64,7 +63,7 @@ class Revaluer:
 
 def revalue(
     table: Table,
-    market: Market,
+    market: MarketView,
     scenarios: ScenarioSet,
     assets: tuple[str, ...],
     collateral: np.ndarray,
@@ -108,7 +107,7 @@ def revalue(
     return Revalued(traded, account_pnl, pnl[:, table.instrument] if keep_units else np.zeros((0, 0)))
 
 
-def unit_pnl(unique: Sequence[Any], market: Market, scenarios: ScenarioSet) -> np.ndarray:
+def unit_pnl(unique: Sequence[Any], market: MarketView, scenarios: ScenarioSet) -> np.ndarray:
     """(S, U) USD P&L per unit held of each instrument; derivatives at the prices that their venue sees."""
     n_scenarios = len(scenarios)
     pnl = np.empty((n_scenarios, len(unique)), order="F")

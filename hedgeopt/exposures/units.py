@@ -12,7 +12,7 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.pricing.families import family_of
-from hedgeopt.models.pricing.family import Family, UnitRisk
+from hedgeopt.models.pricing.family import Family, MarketView, UnitRisk
 
 __all__ = ["by_family", "known_carry", "known_unit", "paid_in_column", "unit_risk"]
 
@@ -25,9 +25,10 @@ def by_family(instruments: Sequence[Any]) -> list[tuple[Family, list[int]]]:
     return [(family_of(instruments[members[0]]), members) for members in groups.values()]
 
 
-def unit_risk(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:
-    """Value and Greeks of each instrument; taken from the market's memory where that has priced them all before."""
-    memory = market.memory
+def unit_risk(
+    instruments: Sequence[Any], market: MarketView, assets: tuple[str, ...], memory: dict[str, Any] | None = None
+) -> UnitRisk:
+    """Value and Greeks of each instrument; taken from the market's ``memory`` where that has priced them all before."""
     if memory is None:
         return _priced(instruments, market, assets)
     known = memory.get(_UNIT_RISK)
@@ -62,7 +63,7 @@ def known_unit(item: Any, market: Market) -> tuple[float, float] | None:
     return None if row is None else (float(known.risk.premium[row]), float(known.risk.notional[row]))
 
 
-def _priced(instruments: Sequence[Any], market: Market, assets: tuple[str, ...]) -> UnitRisk:
+def _priced(instruments: Sequence[Any], market: MarketView, assets: tuple[str, ...]) -> UnitRisk:
     total = UnitRisk.zeros(len(instruments), len(assets))
     for family, members in by_family(instruments):
         part = family.unit_risk([instruments[i] for i in members], market, assets)

@@ -13,8 +13,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError, StaleQuoteError
 from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS
-from hedgeopt.models.data import dollar_assets, pegged_assets, wraps
-from hedgeopt.models.pegs import is_peg
+from hedgeopt.models.pricing.market_arrays import MarketArrays, asset_price
 
 __all__ = ["Market"]
 
@@ -70,16 +69,20 @@ class Market:
 
     def price(self, asset: str) -> float:
         """USD price of ``asset``; dollar assets without a quoted price are worth 1, and peg factors are relative: 1 now."""
-        if asset in self.prices:
-            return float(self.prices[asset])
-        if asset in dollar_assets() or is_peg(asset):
-            return 1.0
-        if wraps().get(asset) and wraps()[asset] not in pegged_assets():
-            return self.price(wraps()[asset])  # WETH is ETH; wstETH grows against stETH and needs a price of its own
-        fix = f"known: {', '.join(sorted(self.prices)) or 'none'}"
-        if asset in pegged_assets():
-            fix = f"give it, such as read_market(..., prices={{'{asset}': ...}}); {fix}"
-        raise InputError(f"has no price for {asset}", file=self.source, fix=fix)
+        return asset_price(self.prices, asset, self.source)
+
+    def arrays(self) -> MarketArrays:
+        """Prices and every numeric column of the quotes, copied: what is priced from them needs the market no more."""
+        columns: dict[str, np.ndarray] = {}
+        for name in (*QUOTE_FIELDS, *MORE_FIELDS):
+            if name != "timestamp":
+                values = np.full(len(self.quotes) + 1, np.nan)
+                if name in self.quotes.columns:
+                    values[:-1] = self.quotes[name].to_numpy(dtype=float)
+                values.setflags(write=False)
+                columns[name] = values
+        row = {key: at for at, key in enumerate(self.quotes.index.tolist())}
+        return MarketArrays(self.timestamp, dict(self.prices), row, columns, self.source)
 
     def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
         """Column ``field`` for the given ``venue:name`` ids as floats; NaN where the market has nothing of the kind."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from hedgeopt.exposures.units import by_family
-from hedgeopt.inputs.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -27,7 +26,7 @@ class SpotProfile:
     after: np.ndarray
 
 
-def spot_profile(e: Exposures, market: Market, x: np.ndarray, asset: str, moves: np.ndarray = MOVES) -> SpotProfile:
+def spot_profile(e: Exposures, x: np.ndarray, asset: str, moves: np.ndarray = MOVES) -> SpotProfile:
     """Revalue every position in full at each move; trades x (N,) pay their premium in the settlement asset.
 
     Raises
@@ -54,7 +53,7 @@ def spot_profile(e: Exposures, market: Market, x: np.ndarray, asset: str, moves:
     for family, members in by_family([e.rows.instruments[row] for row in moved]):
         rows = [moved[k] for k in members]
         unit = np.empty((len(moves), len(rows)), order="F")
-        family.scenario_pnl([e.rows.instruments[row] for row in rows], market, grid, unit)
+        family.scenario_pnl([e.rows.instruments[row] for row in rows], e.market, grid, unit)
         before += unit @ held[rows]
         after += unit @ (held + traded)[rows]
         for row in rows:  # coins paid away for what was bought no longer move with the price

@@ -151,7 +151,7 @@ def assemble(
 ) -> Proposal:
     """Put a solution into the form that people read."""
     x = solution.trades
-    trades, transfers = _trades(market, e, x), _transfers(e, x)
+    trades, transfers = _trades(e, x), _transfers(e, x)
     if not np.array_equal(listed(e, trades, transfers), x):
         raise CertificateError("the list of trades and transfers is not the one that was certified; report this")
     cost = float(e.cost_buy @ np.maximum(x, 0) + e.cost_sell @ np.maximum(-x, 0))
@@ -245,16 +245,14 @@ def listed(e: Exposures, trades: pd.DataFrame, transfers: pd.DataFrame) -> np.nd
     return x
 
 
-def _trades(market: Market, e: Exposures, x: np.ndarray) -> pd.DataFrame:
+def _trades(e: Exposures, x: np.ndarray) -> pd.DataFrame:
     sent = np.isin(np.arange(e.n_candidates), e.links.candidate)
     kept = np.flatnonzero((x != 0.0) & ~sent)
     items = [e.rows.instruments[row] for row in e.candidate[kept]]
     rows = e.candidate[kept]
     traded = x[kept]
-    ids = [item.id for item in items]
     buys = traded > 0
-    quote = np.where(buys, market.quoted("ask_price", ids), market.quoted("bid_price", ids))
-    settlement = np.array([market.price(item.settlement) for item in items])
+    quote = np.where(buys, e.rows.ask[rows], e.rows.bid[rows])
     unit_delta = e.trade_greeks[:, kept, :]
     frame = pd.DataFrame(
         {
@@ -265,7 +263,7 @@ def _trades(market: Market, e: Exposures, x: np.ndarray) -> pd.DataFrame:
             "unit": [_unit(item) for item in items],
             "price": np.where(np.isnan(quote), e.rows.mark[rows], quote),
             "notional": np.abs(traded) * e.rows.notional[rows],
-            "premium": traded * e.rows.premium[rows] * settlement,
+            "premium": traded * e.rows.premium[rows] * e.rows.settlement_price[rows],
             "cost": np.where(buys, e.cost_buy[kept], e.cost_sell[kept]) * np.abs(traded),
             "fee": e.fee[kept] * np.abs(traded),
             "delta": [unit_delta[0, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],

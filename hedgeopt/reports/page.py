@@ -40,7 +40,7 @@ def _plots(proposal: Proposal) -> dict[str, Any]:
     e = proposal.exposures
     moved = [asset for asset in e.assets if asset not in dollar_assets()]
     return {
-        "profiles": {a: profile_plot(spot_profile(e, proposal.market, proposal.x, a)) for a in moved},
+        "profiles": {a: profile_plot(spot_profile(e, proposal.x, a)) for a in moved},
         "losses": loss_plot(proposal.losses, e.probabilities, _LEVEL),
         "greeks": greeks_plot(proposal.before, proposal.after),
     }

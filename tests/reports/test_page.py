@@ -118,7 +118,7 @@ def test_a_band_is_one_row_and_a_binding_side_shows_its_price(proposal):
 def test_profile_slope_is_the_delta_and_bend_the_gamma(proposal, asset):
     """Independent of how the profile is summed: P&L'(0) = delta * S and P&L''(0) = gamma * S^2, by central differences."""
     h = 1e-3
-    profile = spot_profile(proposal.exposures, proposal.market, proposal.x, asset, np.array([-h, 0.0, h]))
+    profile = spot_profile(proposal.exposures, proposal.x, asset, np.array([-h, 0.0, h]))
     price = proposal.market.price(asset)
     for pnl, report in ((profile.before, proposal.before), (profile.after, proposal.after)):
         low, middle, high = pnl
@@ -153,7 +153,7 @@ def test_profile_agrees_with_a_stress_scenario_of_one_coin(proposal):
     )
     candidates = [e.rows.instruments[row] for row in e.candidate]
     other = build_exposures(book, market, candidates, one, one)
-    profile = spot_profile(e, market, proposal.x, "BTC", moves)
+    profile = spot_profile(e, proposal.x, "BTC", moves)
     assert profile.before == pytest.approx(other.stress_base, rel=1e-9)
     order = {item.name: n for n, item in enumerate(candidates)}
     assert len(order) == len(proposal.x)

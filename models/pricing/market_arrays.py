@@ -1,0 +1,75 @@
+"""The prices and quotes of one moment as plain arrays: what pricing still needs once the market itself is put away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.data import dollar_assets, pegged_assets, wraps
+from hedgeopt.models.pegs import is_peg
+
+__all__ = ["MarketArrays", "asset_price"]
+
+
+def asset_price(prices: Mapping[str, float], asset: str, source: str) -> float:
+    """USD price of ``asset``; dollar assets without a quoted price are worth 1, and peg factors are relative: 1 now.
+
+    Raises
+    ------
+    InputError
+        When ``prices``, read from ``source``, have none for it.
+    """
+    if asset in prices:
+        return float(prices[asset])
+    if asset in dollar_assets() or is_peg(asset):
+        return 1.0
+    if wraps().get(asset) and wraps()[asset] not in pegged_assets():
+        return asset_price(prices, wraps()[asset], source)  # WETH is ETH; wstETH grows against stETH, needs its own price
+    fix = f"known: {', '.join(sorted(prices)) or 'none'}"
+    if asset in pegged_assets():
+        fix = f"give it, such as read_market(..., prices={{'{asset}': ...}}); {fix}"
+    raise InputError(f"has no price for {asset}", file=source, fix=fix)
+
+
+@dataclass(frozen=True, eq=False)
+class MarketArrays:
+    """A :class:`~hedgeopt.models.pricing.family.MarketView` that holds nothing but numbers; it pickles.
+
+    Attributes
+    ----------
+    timestamp
+        Moment of the snapshot.
+    prices
+        USD price by asset.
+    row
+        By ``venue:name``, where an instrument stands in the columns.
+    columns
+        By field of the quotes, (Q + 1,) values: one per instrument and a NaN at the end.
+    source
+        Where the market was read from, for messages.
+    """
+
+    timestamp: datetime
+    prices: Mapping[str, float]
+    row: Mapping[str, int]
+    columns: Mapping[str, np.ndarray]
+    source: str = "market"
+
+    def price(self, asset: str) -> float:
+        """USD price of an asset; see :func:`asset_price`."""
+        return asset_price(self.prices, asset, self.source)
+
+    def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
+        """Column ``field`` for the given ``venue:name`` ids; NaN where the market has nothing of the kind."""
+        if not len(ids):
+            return np.zeros(0)
+        row = self.row
+        return self.columns[field][[row.get(key, -1) for key in ids]]
+
+    def quote(self, field: str, key: str) -> float:
+        """:meth:`quoted` of one instrument."""
+        return float(self.columns[field][self.row.get(key, -1)])

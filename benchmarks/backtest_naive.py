@@ -35,7 +35,7 @@ class Naive:
 
         from hedgeopt.backtest.policies.optimizer import orders_of
         from hedgeopt.exposures.expose import expose
-        from hedgeopt.program.program import trade_box
+        from hedgeopt.program.box import trade_box
 
         began = time.process_time()
         e = expose(state.book, state.market, self.rules)

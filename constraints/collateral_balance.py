@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side, shadow_price
-from hedgeopt.constraints.equity_covers import BoundSides, Withdrawal
+from hedgeopt.constraints.bound_sides import BoundSides
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Node, PlainSide, Side, shadow_price
+from hedgeopt.constraints.equity_covers import Withdrawal
+from hedgeopt.constraints.plain_rules import balances, withdrawn
+from hedgeopt.constraints.rows import LinearConstraint, Row
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import BoundTerm, TradeVariables
 from hedgeopt.models.margin.effects import collateral_effect
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import BoundTerm, Term, TradeVariables
-
-if TYPE_CHECKING:
-    import cvxpy as cp
+from hedgeopt.models.term import Term
 
 __all__ = ["CollateralBalance", "Withdrawals"]
 
 
-class CollateralBalance(Constraint):
+class CollateralBalance(LinearConstraint):
     """Where something of an asset leaves an account: no more than it posts, less premiums paid, plus what arrives in time.
 
     Where nothing leaves, nothing is asked (:mod:`hedgeopt.program.branches`). Added to every program whose book has links.
@@ -38,11 +39,25 @@ class CollateralBalance(Constraint):
         """``collateral balance``."""
         return "collateral balance"
 
-    def bind(
-        self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
-    ) -> BoundConstraint:
-        """One linear inequality per account and asset that links lead out of."""
-        return _BoundBalance(trades, e, slack=slack)
+    def rows(self, e: Exposures) -> list[Row]:
+        """One per account and asset that links lead out of; never eased: no price makes collateral appear."""
+        everything, found = np.arange(e.n_candidates), []
+        for c, a in nodes_of(e):
+            out, posted = -collateral_effect(e, c, a, everything), float(e.collateral[c, a])
+            unit = max(abs(posted), 1e-12)
+            name = f"{e.assets[a]} of {e.accounts[c]}"
+            row = Row(name, e.assets[a], out, max(posted, 0.0), scale=unit, eased=None, innermost=0.0, node=(c, a))
+            found.append(row)
+        return found
+
+    def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
+        """What is left of everything that something is sent of."""
+        return list(balances(e, x))
+
+
+def nodes_of(e: Exposures) -> list[Node]:
+    """Every account and asset with a link out of it, in order."""
+    return sorted({(int(c), int(a)) for c, a in zip(e.links.source, e.links.asset, strict=True)})
 
 
 class Withdrawals(Constraint):
@@ -60,6 +75,10 @@ class Withdrawals(Constraint):
     def name(self) -> str:
         """``withdrawals``."""
         return "withdrawals"
+
+    def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
+        """Initial margin by the venue's rule, or the account as short as it was, wherever collateral leaves."""
+        return list(withdrawn(e, x, everywhere))
 
     def bind(
         self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
@@ -81,40 +100,24 @@ class Withdrawals(Constraint):
         return _BoundWithdrawals(parts)
 
 
-class _BoundWithdrawals:
+class _BoundWithdrawals(BoundConstraint):
     """One cover per source account; off where all assets that may leave it are."""
 
-    def __init__(self, parts: Mapping[frozenset[tuple[int, int]], BoundSides]) -> None:
+    def __init__(self, parts: Mapping[frozenset[Node], BoundSides]) -> None:
         self._parts = parts
-        self._off: frozenset[tuple[int, int]] = frozenset()
+        self.slack_cost = sum(part.slack_cost for part in parts.values())
+        self.switch(frozenset())
 
-    def switch(self, off: frozenset[tuple[int, int]]) -> None:
+    def switch(self, off: frozenset[Node]) -> None:
         """Leave out the accounts whose nodes are all in ``off``."""
-        self._off = off
+        self._off, self._on = off, [part for nodes, part in self._parts.items() if nodes - off]
+        self.constraints = [row for part in self._on for row in part.constraints]
+        self.auxiliary = [row for part in self._on for row in part.auxiliary]
 
-    def priced(self) -> set[tuple[int, int]]:
+    def priced(self) -> set[Node]:
         """Nodes of accounts whose rule has a shadow price."""
-        rows = ((nodes, part.constraints[0].dual_value) for nodes, part in self._parts.items() if nodes - self._off)
-        return {node for nodes, dual in rows for node in nodes if dual is not None and float(np.sum(dual)) > 0.0}
-
-    @property
-    def _on(self) -> list[BoundSides]:
-        return [part for nodes, part in self._parts.items() if nodes - self._off]
-
-    @property
-    def constraints(self) -> list[cp.Constraint]:
-        """One inequality per account."""
-        return [row for part in self._on for row in part.constraints]
-
-    @property
-    def auxiliary(self) -> list[cp.Constraint]:
-        """What defines the requirements' own variables."""
-        return [row for part in self._on for row in part.auxiliary]
-
-    @property
-    def slack_cost(self) -> cp.Expression:
-        """Price of the accounts' slacks, of an elastic program."""
-        return sum(part.slack_cost for part in self._parts.values())
+        on = [(nodes, part) for nodes, part in self._parts.items() if nodes - self._off]
+        return {node for nodes, part in on for node in nodes if shadow_price(part.constraints[0]) > 0.0}
 
     def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
         for part in self._parts.values():
@@ -151,71 +154,4 @@ class _BoundWithdrawals:
         total = Separable(np.zeros(e.n_candidates))
         for part in self._on:
             total += part.minorant(e, x, tails)
-        return total
-
-
-class _BoundBalance:
-    def __init__(self, trades: TradeVariables, e: Exposures, *, slack: bool) -> None:
-        import cvxpy as cp
-
-        links = e.links
-        self._nodes = sorted({(int(c), int(a)) for c, a in zip(links.source, links.asset, strict=True)})
-        self._everything = np.arange(e.n_candidates)
-        self._rows = cp.Parameter((len(self._nodes), e.n_candidates))
-        self._held = cp.Parameter(len(self._nodes), nonneg=True)
-        # never eased: no price makes collateral appear
-        self.slack_cost: cp.Expression | None = cp.Constant(0.0) if slack else None
-        left = -self._rows @ trades.net
-        self._all = [left[k] <= self._held[k] for k in range(len(self._nodes))]
-        self._off: frozenset[tuple[int, int]] = frozenset()
-
-    def switch(self, off: frozenset[tuple[int, int]]) -> None:
-        """Leave out the accounts and assets in ``off``."""
-        self._off = off
-
-    def priced(self) -> set[tuple[int, int]]:
-        """Accounts and assets whose rule has a shadow price."""
-        return {node for node, row in self._on if row.dual_value is not None and float(np.sum(row.dual_value)) > 0.0}
-
-    @property
-    def _on(self) -> list[tuple[tuple[int, int], cp.Constraint]]:
-        return [(node, row) for node, row in zip(self._nodes, self._all, strict=True) if node not in self._off]
-
-    @property
-    def constraints(self) -> list[cp.Constraint]:
-        """One inequality per account and asset."""
-        return [row for _, row in self._on]
-
-    def _row(self, e: Exposures, account: int, asset: int) -> np.ndarray:
-        return collateral_effect(e, account, asset, self._everything)
-
-    def _unit(self, e: Exposures, account: int, asset: int) -> float:
-        return max(abs(float(e.collateral[account, asset])), 1e-12)
-
-    def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
-        units = np.array([self._unit(e, *node) for node in self._nodes])
-        self._rows.value = np.stack([self._row(e, *node) for node in self._nodes]) * scale / units[:, None]
-        held = np.array([max(float(e.collateral[node]), 0.0) for node in self._nodes])
-        names = [self._name(e, *node) for node in self._nodes]
-        self._held.value = np.maximum(held - [tighten.get(name, 0.0) for name in names], 0.0) / units
-
-    def _name(self, e: Exposures, account: int, asset: int) -> str:
-        return f"{e.assets[asset]} of {e.accounts[account]}"
-
-    def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
-        """Net outflow against the amount posted, asset units; duals in USD per unit."""
-        found = []
-        for node, row in self._on:
-            effects = self._row(e, *node)
-            outflow, size = -float(effects @ x), float(np.abs(effects) @ np.abs(x))
-            dual = shadow_price(row)
-            limit = max(float(e.collateral[node]), 0.0)
-            price = dual / self._unit(e, *node)
-            found.append(Side(self._name(e, *node), e.assets[node[1]], outflow, limit, 1, price, size))
-        return found
-
-    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
-        total = Separable(np.zeros(e.n_candidates))
-        for (node, _), side in zip(self._on, self.sides(e, x), strict=True):
-            total += Separable(-side.dual * self._row(e, *node), -side.dual * side.limit)
         return total

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import BoundTerm, Term, TradeVariables
+from hedgeopt.models.bound import BoundPart, BoundTerm, TradeVariables
+from hedgeopt.models.term import Term
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import cvxpy as cp
 
-__all__ = ["BoundConstraint", "BoxConstraint", "Constraint", "Side", "shadow_price"]
+__all__ = ["BoundConstraint", "BoxConstraint", "Constraint", "Node", "PlainSide", "Side", "shadow_price"]
+
+Node = tuple[int, int]
+"""An account and an asset that links lead out of."""
 
 
 @dataclass(frozen=True)
@@ -46,29 +50,61 @@ class Side:
         return self.sign * (self.value - self.limit)
 
 
-class BoundConstraint(Protocol):
-    """A constraint inside a compiled program."""
+@dataclass(frozen=True)
+class PlainSide:
+    """A limit with its value by the plain rule, and ``size``: how much is added up in it, in its unit.
+
+    ``encoded`` says that the program's side of that name only encodes the rule: reports show the value here instead.
+    """
+
+    side: Side
+    size: float
+    encoded: bool = False
 
     @property
-    def constraints(self) -> Sequence[cp.Constraint]:
-        """cvxpy constraints, DPP in their parameters; each dual is named by the matching entry of ``sides``."""
-        ...
+    def excess(self) -> float:
+        """Violation relative to what is added up; an amount below rounding of that is none."""
+        return self.side.violation / max(self.size, abs(self.side.limit), 1e-12)
 
+
+class BoundConstraint(BoundPart):
+    """A constraint inside a compiled program.
+
+    Attributes
+    ----------
+    constraints
+        cvxpy constraints, DPP in their parameters. Mostly each is a number and its dual is that of the side in the same
+        place of :meth:`sides`; where one holds many sides, :meth:`put_duals` says how.
+    slack_cost
+        In a program whose limits may be exceeded at a price: what exceeding them costs, each in a unit of its own. 0: never.
+    """
+
+    constraints: Sequence[cp.Constraint]
+    slack_cost: cp.Expression | float = 0.0
+
+    @abstractmethod
     def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
         """Set the parameters; ``tighten`` moves the named side's limit inwards by an amount in its unit."""
-        ...
 
+    @abstractmethod
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """Values and limits in plain numpy at trades x, with the last solve's duals, in the order of ``constraints``."""
-        ...
 
-    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
-        """A function nowhere above ``sum over sides of dual * violation``."""
-        ...
+    def put_duals(self, e: Exposures, duals: np.ndarray) -> None:
+        """Set the shadow prices, one per side; as they stand in ``constraints``, of which each side is one."""
+        for row, dual in zip(self.constraints, duals, strict=True):
+            row.dual_variables[0].save_value(np.array(float(dual)))
+
+    def switch(self, off: frozenset[Node]) -> None:
+        """Leave out what is asked only where something of one of the nodes ``off`` leaves."""
+
+    def priced(self) -> set[Node]:
+        """Nodes that :meth:`switch` knows and whose rule has a shadow price."""
+        return set()
 
 
-class Constraint(Word, Record):
-    """Base of all constraints; ``unit`` and ``source`` document the limit."""
+class _Limiting(Word, Record):
+    """What limits trades, one way or the other; ``source`` documents it."""
 
     source: ClassVar[str] = ""
 
@@ -77,14 +113,44 @@ class Constraint(Word, Record):
         """Short name for reports and duals."""
         raise NotImplementedError
 
+    @property
+    def by_candidate(self) -> bool:
+        """Whether the program's form is nothing but parameters with one entry per candidate; see :class:`Term`."""
+        return False
+
+    @property
+    def stressed(self) -> bool:
+        """Whether it reads named stress scenarios."""
+        return False
+
+    def terms(self) -> tuple[Term, ...]:
+        """The terms that it limits."""
+        return ()
+
+    def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
+        """Its sides at trades x (N,) by a second rule that shares no code with the bound form; without shadow prices.
+
+        The certificate refuses what breaks them. Limits whose bound form is the rule itself have none. ``everywhere``: also
+        where the rule asks for nothing at these trades, since nothing leaves (and it may be broken).
+        """
+        return []
+
+
+class Constraint(_Limiting):
+    """Base of all constraints, and everything that the code may ask of one."""
+
     def bind(
         self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
     ) -> BoundConstraint:
         """Its cvxpy form. ``term`` binds a term once per program; with ``slack`` each side may be exceeded at a price."""
         raise NotImplementedError
 
+    def merged(self, other: Constraint) -> Constraint | None:
+        """One constraint that says what this and ``other`` say, where two would not do; None elsewhere."""
+        return None
 
-class BoxConstraint(Word, Record):
+
+class BoxConstraint(_Limiting):
     """A limit on sizes: the program takes the tightest box of all such limits, for each account alone.
 
     Where several accounts trade or hold one instrument, ``largest_trade`` and ``largest_position`` limit all of them.
@@ -93,12 +159,11 @@ class BoxConstraint(Word, Record):
     """
 
     unit: ClassVar[str]
-    source: ClassVar[str] = ""
 
     @property
-    def name(self) -> str:
-        """Short name for reports and duals."""
-        raise NotImplementedError
+    def by_candidate(self) -> bool:
+        """A box has one entry per candidate."""
+        return True
 
     def box(self, e: Exposures) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest trade (N,) in each candidate, in its quantity unit; infinite where this limit is silent."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Literal
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side, shadow_price
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, PlainSide, Side, shadow_price
 from hedgeopt.constraints.margin_utilisation import MarginUtilisation
+from hedgeopt.constraints.rows import BoundRows, Row
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.margin.term import Margin
+from hedgeopt.models.bound import BoundTerm, Square, TradeVariables, put
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import BoundTerm, Term, TradeVariables, put
+from hedgeopt.models.term import Term
 from hedgeopt.models.terms import AnyTerm
+
+if TYPE_CHECKING:
+    import cvxpy as cp
 
 __all__ = ["Limit", "paired"]
 
@@ -42,7 +46,7 @@ class Limit(Constraint):
             raise ValueError(f"{self.term.name} is convex: a lower limit would not be, give only an upper one")
         if self.lower is not None and self.upper is not None and self.lower > self.upper:
             raise ValueError(f"the limit on {self.term.name} has lower {self.lower:g} above upper {self.upper:g}")
-        if isinstance(self.term, Margin) and self.upper is not None and self.upper <= 0:
+        if self.term.requirement_of is not None and self.upper is not None and self.upper <= 0:
             raise ValueError(f"the limit on {self.term.name} is a share of equity: it must be above 0, not {self.upper:g}")
         return self
 
@@ -51,103 +55,139 @@ class Limit(Constraint):
         """The term's name."""
         return str(self.term.name)
 
+    @property
+    def by_candidate(self) -> bool:
+        """As the term."""
+        return bool(self.term.by_candidate)
+
+    @property
+    def stressed(self) -> bool:
+        """As the term."""
+        return bool(self.term.stressed)
+
+    def terms(self) -> tuple[Term, ...]:
+        """The one term."""
+        return (self.term,)
+
+    def margin_utilisation(self) -> MarginUtilisation | None:
+        """The constraint that a limit on margin stands for: a ratio to equity after trades is not convex, this is."""
+        of = self.term.requirement_of
+        if of is None or self.upper is None:
+            return None
+        return MarginUtilisation(venue=of.venue, account=of.account, requirement=of.requirement, limit=self.upper)
+
+    def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
+        """That of the margin utilisation it stands for, or the term's parts summed once more."""
+        margin = self.margin_utilisation()
+        if margin is not None:
+            return margin.plain_sides(e, x, everywhere=everywhere)
+        parts = self.term.plain_parts(e, x)
+        if parts is None:
+            return []
+        value, size = float(np.sum(parts)), float(np.abs(parts).sum())
+        bounds = [(limit, sign) for limit, sign in ((self.upper, 1), (self.lower, -1)) if limit is not None]
+        return [PlainSide(Side(self.name, self.term.unit, value, limit, sign), size) for limit, sign in bounds]
+
+    def merged(self, other: Constraint) -> Constraint | None:
+        """A band of a limit from below and one from above on the same term.
+
+        A band knows both its sides: one without width is moved where rounding overshoots it, and never closed.
+        """
+        if not isinstance(other, Limit) or self.term != other.term:
+            return None
+        one, two = (self, other) if self.upper is None else (other, self)
+        if one.lower is None or two.upper is None or one.upper is not None or two.lower is not None:
+            return None
+        return Limit(term=self.term, lower=one.lower, upper=two.upper) if one.lower <= two.upper else None
+
     def bind(
         self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
     ) -> BoundConstraint:
-        """At most two scalar inequalities; one per account for margin."""
-        if isinstance(self.term, Margin):
-            return self.margin_utilisation(self.term).bind(trades, e, term, slack=slack)
-        return BoundLimit(self, term(self.term), slack=slack)
+        """A row per side of an affine term, one convex inequality of any other; one per account for margin."""
+        margin = self.margin_utilisation()
+        if margin is not None:
+            return margin.bind(trades, e, term, slack=slack)
+        bound = term(self.term)
+        if bound.affine(e) is not None:
+            return BoundBand(partial(self._rows, bound), trades, e, slack=slack)
+        return BoundUpper(self, bound, slack=slack)
 
-    def margin_utilisation(self, term: Margin) -> MarginUtilisation:
-        """The constraint that a limit on margin stands for: a ratio to equity after trades is not convex, this is."""
-        assert self.upper is not None
-        return MarginUtilisation(venue=term.venue, account=term.account, requirement=term.requirement, limit=self.upper)
+    def _rows(self, bound: BoundTerm, e: Exposures) -> list[Row]:
+        """The lower side, then the upper one."""
+        found = bound.affine(e)
+        assert found is not None
+        bounds = [(limit, sign) for limit, sign in ((self.lower, -1), (self.upper, 1)) if limit is not None]
+        words = {-1: " lower", 1: " upper"} if len(bounds) == 2 else {-1: "", 1: ""}
+        eased = max(abs(limit) for limit, _ in bounds)
+        return [
+            Row(self.name + words[sign], self.term.unit, found.slope, limit, sign, found.constant, found.size, eased=eased)
+            for limit, sign in bounds
+        ]
 
 
 def paired(limits: Sequence[Constraint]) -> list[Constraint]:
-    """The limits, where one from below and one from above on the same term become one band, at the place of the first.
-
-    A band knows both its sides: one without width is moved where rounding overshoots it, and never closed.
-    """
+    """The limits, where two that :meth:`~Constraint.merged` makes one of are one, at the place of the first."""
     found: list[Constraint] = []
     for limit in limits:
         for k, other in enumerate(found):
-            if not isinstance(limit, Limit) or not isinstance(other, Limit) or limit.term != other.term:
-                continue
-            one, two = (limit, other) if limit.upper is None else (other, limit)
-            if one.upper is None and two.lower is None and one.lower <= two.upper:  # type: ignore[operator]
-                found[k] = Limit(term=limit.term, lower=one.lower, upper=two.upper)
+            both = limit.merged(other)
+            if both is not None:
+                found[k] = both
                 break
         else:
             found.append(limit)
     return found
 
 
-class BoundLimit:
-    """A limit inside a program; sides are in the order lower, upper."""
+class BoundBand(BoundRows):
+    """One or both sides of a limit on an affine term."""
+
+    def tightened(self, rows: Sequence[Row], tighten: Mapping[str, float]) -> list[float]:
+        """A band too narrow to be tightened on both sides (a zero band above all) is moved instead: away from where the
+        term was overshot, so that it never closes."""
+        found = super().tightened(rows, tighten)
+        if len(rows) == 2 and found[0] > found[1]:
+            return [found[1] + found[0] - 0.5 * (rows[1].limit + rows[0].limit)] * 2
+        return found
+
+
+class BoundUpper(BoundConstraint):
+    """``term <= upper`` of a convex term inside a program."""
 
     def __init__(self, spec: Limit, term: BoundTerm, *, slack: bool) -> None:
         import cvxpy as cp
 
         self.spec, self.term = spec, term
-        self._limits: dict[int, cp.Parameter] = {}
-        self.slacks: list[cp.Variable] = []
-        self.slack_cost: cp.Expression | None = None
-        self.constraints: list[cp.Constraint] = []
-        ease: cp.Expression | float = 0.0
+        self._limit, self._unit = cp.Parameter(), cp.Parameter(nonneg=True)
+        eased: cp.Expression | float = 0.0
         if slack:
-            self._unit = cp.Parameter(nonneg=True)
             amount = cp.Variable(nonneg=True)
-            self.slacks.append(amount)
-            self.slack_cost = amount
-            ease = self._unit * amount
-        if spec.lower is not None:
-            self._limits[-1] = cp.Parameter()
-            self.constraints.append(-term.expression - ease <= -self._limits[-1])
-        if spec.upper is not None:
-            self._limits[1] = cp.Parameter()
-            self.constraints.append(term.expression - ease <= self._limits[1])
+            eased, self.slack_cost = self._unit * amount, amount
+        self.constraints = [term.expression - eased <= self._limit]
+
+    @property
+    def upper(self) -> float:
+        """The limit, in the term's unit."""
+        assert self.spec.upper is not None
+        return self.spec.upper
 
     def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
-        """Set the limits; the term's own parameters are set by the program, once per term.
-
-        A band too narrow to be tightened on both sides (a zero band above all) is moved instead: away from where the term
-        was overshot, so that it never closes.
-        """
-        limits = {sign: self._limit(sign) - sign * tighten.get(self._name(sign), 0.0) for sign in self._limits}
-        if len(limits) == 2 and limits[-1] > limits[1]:
-            limits = dict.fromkeys(limits, limits[1] + limits[-1] - 0.5 * (self._limit(1) + self._limit(-1)))
-        for sign, parameter in self._limits.items():
-            put(parameter, limits[sign])
-        if self.slacks:
-            self._unit.value = max(1e-6, *(abs(self._limit(sign)) for sign in self._limits))
+        """Set the limit; the term's own parameters are set by the program, once per term."""
+        put(self._limit, self.upper - tighten.get(self.spec.name, 0.0))
+        put(self._unit, max(1e-6, abs(self.upper)))
 
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
-        """Value and limit of each side."""
+        """The term's value against the limit."""
         value, size = self.term.evaluate(e, x), self.term.size(e, x)
-        duals = [shadow_price(c) for c in self.constraints]
-        return [
-            Side(self._name(sign), self.spec.term.unit, value, self._limit(sign), sign, dual, size)
-            for sign, dual in zip(self._limits, duals, strict=True)
-        ]
+        return [Side(self.spec.name, self.spec.term.unit, value, self.upper, 1, shadow_price(self.constraints[0]), size)]
+
+    def square(self, e: Exposures) -> Square | None:
+        """As the term."""
+        return self.term.square(e)
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
-        """``dual * (term - upper)`` plus ``dual * (lower - term)`` (affine terms only)."""
-        own = self.term.minorant(e, x, tails)
-        total = Separable(np.zeros(e.n_candidates))
-        for side in self.sides(e, x):
-            if side.dual > 0 and math.isfinite(side.dual):
-                total += own.scaled(side.sign * side.dual)
-                total += Separable(np.zeros(e.n_candidates), -side.sign * side.dual * side.limit)
-        return total
-
-    def _limit(self, sign: int) -> float:
-        limit = self.spec.upper if sign > 0 else self.spec.lower
-        assert limit is not None
-        return limit
-
-    def _name(self, sign: int) -> str:
-        if len(self._limits) == 1:
-            return self.spec.name
-        return f"{self.spec.name} {'upper' if sign > 0 else 'lower'}"
+        """``dual * (term - upper)``."""
+        dual, zero = shadow_price(self.constraints[0]), np.zeros(e.n_candidates)
+        if dual <= 0.0:
+            return Separable(zero)
+        return (self.term.minorant(e, x, tails) + Separable(zero, -self.upper)).scaled(dual)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
-from hedgeopt.constraints.constraint import BoundConstraint, Constraint
-from hedgeopt.constraints.equity_covers import BoundSides, Cover, DeltaCap, SideForm
+from hedgeopt.constraints.bound_sides import BoundSides
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, PlainSide
+from hedgeopt.constraints.equity_covers import Cover, DeltaCap, SideForm
+from hedgeopt.constraints.plain_rules import covered
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import BoundTerm, TradeVariables
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.term import matching_accounts
-from hedgeopt.models.term import BoundTerm, Term, TradeVariables
+from hedgeopt.models.term import Term
 
 __all__ = ["DeltaCaps", "MarginUtilisation"]
 
@@ -43,6 +47,14 @@ class MarginUtilisation(Constraint):
         """Such as ``initial margin deribit``."""
         where = " ".join(part for part in (self.venue, self.account) if part) or "all accounts"
         return f"{self.requirement} margin {where}"
+
+    def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
+        """The requirement by the venue's rule against the equity that counts, by account (or for all together)."""
+        accounts = matching_accounts(e, self.venue, self.account, "margin_utilisation")
+        groups = [(f"{self.requirement} margin {e.accounts[c]}", [c]) for c in accounts]
+        if self.portfolio:
+            groups = [(self.name, accounts)]
+        return [covered(e, x, name, group, self.requirement, self.limit, self.buffer) for name, group in groups]
 
     def forms(self, e: Exposures) -> list[SideForm]:
         """One cover per account (or one for all), and the delta caps of portfolio margin."""
@@ -84,8 +96,8 @@ class DeltaCaps(Constraint):
     source: ClassVar[str] = "the account's margin model, models/data/*.toml"
 
     kind: Literal["delta_caps"] = "delta_caps"
-    venue: str | None = None
-    account: str | None = None
+    venue: str | None = Field(default=None, description="accounts of this venue; none: all")
+    account: str | None = Field(default=None, description="one account; none: all")
 
     @property
     def name(self) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
 from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Constraint, Side
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import BoundTerm, TradeVariables, put
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import BoundTerm, Term, TradeVariables, put
+from hedgeopt.models.term import Term
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -61,7 +62,7 @@ class OverAccounts(Constraint):
     source: ClassVar[str] = "the desk's own limits, per instrument"
 
     kind: Literal["over_accounts"] = "over_accounts"
-    rules: tuple[Any, ...] = ()
+    rules: tuple[BoxConstraint, ...] = ()
     order_notional: float
 
     @property
@@ -73,9 +74,7 @@ class OverAccounts(Constraint):
         """(N,) the tightest limit on the gross trade (or position) in each candidate's instrument, and its name."""
         cap, names = np.full(e.n_candidates, np.inf), [""] * e.n_candidates
         limits: list[tuple[str, np.ndarray]] = [
-            (rule.name, rule.largest_position(e) if position else rule.largest_trade(e))
-            for rule in self.rules
-            if isinstance(rule, BoxConstraint)
+            (rule.name, rule.largest_position(e) if position else rule.largest_trade(e)) for rule in self.rules
         ]
         if not position:
             with np.errstate(divide="ignore"):
@@ -91,7 +90,7 @@ class OverAccounts(Constraint):
         """One row per shared instrument, in one inequality for trades and one for positions."""
         kinds = (False, True) if np.isfinite(self.caps(e, position=True)[0]).any() else (False,)
         parts = [_BoundSizes(self, trades, shared) for p in kinds if (shared := shared_instruments(e, position=p))]
-        return _BoundOverAccounts(parts, slack)
+        return _BoundOverAccounts(parts)
 
 
 class _BoundSizes:
@@ -184,14 +183,12 @@ class _BoundSizes:
         return Separable(slope, -float(price @ start) - float(duals @ room), weights, kinks)
 
 
-class _BoundOverAccounts:
-    def __init__(self, parts: list[_BoundSizes], slack: bool) -> None:
-        import cvxpy as cp
+class _BoundOverAccounts(BoundConstraint):
+    """Never eased, like the trade box: standing still always meets it."""
 
+    def __init__(self, parts: list[_BoundSizes]) -> None:
         self._parts = parts
         self.constraints = [part.constraint for part in parts]
-        # never eased, like the trade box: standing still always meets them
-        self.slack_cost: cp.Expression | None = cp.Constant(0.0) if slack else None
 
     def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
         for part in self._parts:

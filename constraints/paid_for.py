@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, PlainSide, Side
+from hedgeopt.constraints.plain_rules import paid
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import BoundTerm, TradeVariables, put
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.margin.unmargined import Unmargined
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import BoundTerm, Term, TradeVariables, put
+from hedgeopt.models.term import Term
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -42,7 +43,7 @@ def purses(e: Exposures) -> list[Purse]:
     dollars, found = dollar_assets(), []
     sent = set(e.links.candidate.tolist())
     for c, model in enumerate(e.margins.models):
-        if not isinstance(model, Unmargined):
+        if model.lends:
             continue
         bought: dict[str, list[int]] = {}
         for i, row in enumerate(e.candidate.tolist()):
@@ -77,15 +78,19 @@ class PaidFor(Constraint):
         """``purchases are paid for``."""
         return "purchases are paid for"
 
+    def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
+        """What every account that lends nothing would owe after its trades, costs and transfers."""
+        return list(paid(e, x))
+
     def bind(
         self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
     ) -> BoundConstraint:
         """One linear inequality per purse."""
-        return _BoundPaidFor(trades, e, slack=slack)
+        return _BoundPaidFor(trades, e)
 
 
-class _BoundPaidFor:
-    def __init__(self, trades: TradeVariables, e: Exposures, *, slack: bool) -> None:
+class _BoundPaidFor(BoundConstraint):
+    def __init__(self, trades: TradeVariables, e: Exposures) -> None:
         import cvxpy as cp
 
         self._purses = purses(e)
@@ -93,7 +98,6 @@ class _BoundPaidFor:
         self._buy, self._sell = cp.Parameter(shape), cp.Parameter(shape)
         self._posted = cp.Parameter(len(self._purses), nonneg=True)
         # never eased: no price makes money appear, and standing still always meets it
-        self.slack_cost: cp.Expression | None = cp.Constant(0.0) if slack else None
         spent = self._buy @ trades.buy + self._sell @ trades.sell
         self.constraints: list[cp.Constraint] = [spent[k] <= self._posted[k] for k in range(len(self._purses))]
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
-from hedgeopt.constraints.constraint import BoundConstraint, Constraint
-from hedgeopt.constraints.equity_covers import BoundSides, Cover, DeltaCap, SideForm
+from hedgeopt.constraints.bound_sides import BoundSides
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, PlainSide
+from hedgeopt.constraints.equity_covers import Cover, DeltaCap, SideForm
+from hedgeopt.constraints.plain_rules import survived
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import BoundTerm, TradeVariables
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.term import matching_accounts
-from hedgeopt.models.term import BoundTerm, Term, TradeVariables
+from hedgeopt.models.term import Term
 
 __all__ = ["SurviveStress"]
 
@@ -46,6 +50,20 @@ class SurviveStress(Constraint):
         """``survive`` and what."""
         where = " ".join(part for part in (self.venue, self.account) if part) or "all accounts"
         return f"survive {', '.join(self.scenarios) or 'every stress'} {where}"
+
+    @property
+    def stressed(self) -> bool:
+        """It is about nothing else."""
+        return True
+
+    def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
+        """Maintenance by the venue's rule against equity, by account and scenario."""
+        found = []
+        for c in matching_accounts(e, self.venue, self.account, "survive_stress"):
+            for stress in self.scenarios or e.stress:
+                name, k = f"survive {stress} {e.accounts[c]}", e.stress.index(stress)
+                found.append(survived(e, x, name, c, k, self.utilisation, self.health_factor, self.buffer))
+        return found
 
     def forms(self, e: Exposures) -> list[SideForm]:
         """One cover per account and scenario, and the delta caps of portfolio margin there."""

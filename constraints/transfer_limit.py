@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side, shadow_price
+from hedgeopt.constraints.constraint import PlainSide, Side
+from hedgeopt.constraints.plain_rules import transferred
+from hedgeopt.constraints.rows import LinearConstraint, Row
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import BoundTerm, Term, TradeVariables
 
 __all__ = ["TransferLimit"]
 
 
-class TransferLimit(Constraint):
+class TransferLimit(LinearConstraint):
     """``sum of transfers in USD <= usd`` over the links that match: what a failing bridge could cost."""
 
     source: ClassVar[str] = "the desk's own limit"
@@ -44,36 +43,11 @@ class TransferLimit(Constraint):
             raise InputError("matches no link of the book", file="policy", field="transfer_limit", value=self.name)
         return found
 
-    def bind(
-        self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
-    ) -> BoundConstraint:
-        """One linear inequality."""
-        return _BoundTransferLimit(self, trades, e, slack=slack)
+    def rows(self, e: Exposures) -> list[Row]:
+        """One: transfers only go forward."""
+        return [Row(self.name, "USD", self.weights(e), self.usd, scale=max(self.usd, 1.0), eased=None, innermost=0.0)]
 
-
-class _BoundTransferLimit:
-    def __init__(self, spec: TransferLimit, trades: TradeVariables, e: Exposures, *, slack: bool) -> None:
-        import cvxpy as cp
-
-        self._spec = spec
-        self._weights, self._limit = cp.Parameter(e.n_candidates, nonneg=True), cp.Parameter()
-        self.slack_cost: cp.Expression | None = cp.Constant(0.0) if slack else None
-        self.constraints = [self._weights @ trades.buy <= self._limit]
-
-    @property
-    def _unit(self) -> float:
-        return max(self._spec.usd, 1.0)
-
-    def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
-        self._weights.value = self._spec.weights(e) * scale / self._unit
-        self._limit.value = max(self._spec.usd - tighten.get(self._spec.name, 0.0), 0.0) / self._unit
-
-    def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
-        """USD moved."""
-        dual = shadow_price(self.constraints[0]) / self._unit
-        value = float(self._spec.weights(e) @ np.maximum(x, 0.0))
-        return [Side(self._spec.name, "USD", value, self._spec.usd, 1, dual, value)]
-
-    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
-        (side,) = self.sides(e, x)
-        return Separable(side.dual * self._spec.weights(e), -side.dual * side.limit)
+    def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
+        """Transfer by transfer, at the assets' prices."""
+        moved = transferred(e, x, self.bridge, self.asset)
+        return [PlainSide(Side(self.name, "USD", moved, self.usd, 1), moved)]

@@ -1,17 +1,14 @@
 """Terms: what a policy may minimise or limit, and the algebra that combines them.
 
 A *spec* (:class:`Term`, a frozen pydantic model) says what is meant, in the policy's words, and goes to and from TOML and
-JSON. Bound to a program it becomes a :class:`BoundTerm`: a cvxpy expression of the trades with its parameters, and the same
-function in plain numpy, from which certificates are computed.
-
-Trades are scaled inside programs: ``x = scale * net`` with ``net = buy - sell`` in [-1, 1].
+JSON. Bound to a program it becomes a :class:`~hedgeopt.models.bound.BoundTerm`: a cvxpy expression of the trades with its
+parameters, and the same function in plain numpy, from which certificates are computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 from pydantic import ValidationError
@@ -20,74 +17,56 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word, finite_number, is_number
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.separable import Separable
+from hedgeopt.models.bound import BoundTerm, TradeVariables
 
 if TYPE_CHECKING:
-    import cvxpy as cp
-
     from hedgeopt.constraints.limit import Limit
 
-__all__ = ["BoundTerm", "LinearTerm", "Objective", "Term", "TradeVariables", "Weighted", "put"]
-
-
-def put(parameter: cp.Parameter, value: np.ndarray | float) -> None:
-    """Set a parameter without cvxpy's check of shape and sign, which costs more than the value; exposures are checked."""
-    parameter.save_value(np.asarray(value, float))
+__all__ = ["Objective", "RequirementOf", "Term", "Weighted"]
 
 
 @dataclass(frozen=True)
-class TradeVariables:
-    """The program's variables, scaled: ``buy`` and ``sell`` (N,) in [0, 1]; ``net = buy - sell``."""
+class RequirementOf:
+    """Whose margin a term is: the ``requirement`` of a venue's accounts, or of the one named."""
 
-    buy: cp.Variable
-    sell: cp.Variable
-
-    @property
-    def net(self) -> cp.Expression:
-        """(N,) signed scaled trades."""
-        return self.buy - self.sell
-
-
-class BoundTerm(Protocol):
-    """A term inside a compiled program."""
-
-    expression: cp.Expression
-    """Scalar convex expression of the trades, DPP in its parameters, in the term's unit.
-
-    A term that needs variables of its own lists the cvxpy constraints that define them in ``auxiliary`` (optional).
-    """
-
-    def update(self, e: Exposures, scale: np.ndarray) -> None:
-        """Set the parameters from new exposures."""
-        ...
-
-    def evaluate(self, e: Exposures, x: np.ndarray) -> float:
-        """The same function in plain numpy, at trades x (N,) in natural units."""
-        ...
-
-    def size(self, e: Exposures, x: np.ndarray) -> float:
-        """Sum of the magnitudes of what the value at x is summed from, in its unit: never below ``abs(evaluate(e, x))``."""
-        ...
-
-    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
-        """A function nowhere above this term and (nearly) equal to it at x.
-
-        ``tails`` holds the tail weights (S,) found by the solver for each CVaR atom, by ``id``; they are made feasible
-        before use, so a wrong weight loosens the bound but never falsifies it.
-        """
-        ...
+    venue: str | None
+    account: str | None
+    requirement: Literal["initial", "maintenance"]
 
 
 class Term(Word, Record):
-    """Base of all terms. ``unit`` is the unit of its value; ``affine`` terms may be limited from below as well.
+    """Base of all terms, and everything that the code may ask of one.
 
     ``term <= u``, ``term >= l`` and ``term == v`` (affine terms) with a number are limits, whichever side the number stands
     on; ``term == other`` is whether two terms are the same. Nothing else compares, and a term has no truth value.
+
+    Attributes
+    ----------
+    unit
+        Unit of its value.
+    affine
+        Whether the value is affine in the trades: such terms may be limited from below as well, and their bound form
+        gives :meth:`~hedgeopt.models.bound.BoundTerm.affine`.
+    source
+        Where the formula is published.
+    by_candidate
+        Whether the bound form is nothing but parameters with one entry per candidate, whichever candidates these are: a
+        program of it is compiled once and serves any candidates. False where it is built from the instruments themselves.
+    tail
+        Whether the value is an average over the worst scenarios, which the tail solver is for.
+    curved
+        Whether the value is a square of the trades.
+    stressed
+        Whether the value reads named stress scenarios.
     """
 
     unit: ClassVar[str]
     affine: ClassVar[bool] = False
     source: ClassVar[str] = ""
+    by_candidate: ClassVar[bool] = False
+    tail: ClassVar[bool] = False
+    curved: ClassVar[bool] = False
+    stressed: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -97,6 +76,26 @@ class Term(Word, Record):
     def bind(self, trades: TradeVariables, e: Exposures) -> BoundTerm:
         """The cvxpy expression and numpy evaluation of this term for exposures shaped like ``e``."""
         raise NotImplementedError
+
+    @property
+    def requirement_of(self) -> RequirementOf | None:
+        """Whose margin this term is; None for everything else.
+
+        A limit on margin is a ``margin_utilisation``, and programs that minimise margin keep the accounts where their rule
+        is convex.
+        """
+        return None
+
+    def plain(self, e: Exposures, x: np.ndarray) -> float | None:
+        """The value at trades x (N,) by a venue's own rule, where the bound form only encodes that; None elsewhere."""
+        return None
+
+    def plain_parts(self, e: Exposures, x: np.ndarray) -> np.ndarray | None:
+        """What the value at trades x (N,) adds up from, for a second sum that shares nothing with the bound form.
+
+        None where the certificate has nothing to add to the bound form's own evaluation.
+        """
+        return None
 
     def __mul__(self, weight: float) -> Objective:
         return Objective((Weighted(weight=finite_number(weight, f"the weight of {self.name}"), term=self),))
@@ -194,46 +193,3 @@ def _objective(value: Term | Objective) -> Objective:
     if not isinstance(value, Term | Objective):
         raise InputError("only terms add up to an objective", file="policy", field="minimize", value=value)
     return value * 1.0
-
-
-class LinearTerm:
-    """A bound term ``constant(e) + coefficients(e) @ x``.
-
-    Subclasses give :meth:`coefficients` and :meth:`constant`; expression, update, evaluation and minorant follow.
-    """
-
-    def __init__(self, trades: TradeVariables, e: Exposures) -> None:
-        import cvxpy as cp
-
-        self._slope = cp.Parameter(e.n_candidates)
-        self._constant = cp.Parameter()
-        self.expression = self._slope @ trades.net + self._constant
-
-    def coefficients(self, e: Exposures) -> np.ndarray:
-        """(N,) change per unit traded."""
-        raise NotImplementedError
-
-    def constant(self, e: Exposures) -> float:
-        """Value without trades."""
-        raise NotImplementedError
-
-    def update(self, e: Exposures, scale: np.ndarray) -> None:
-        """Set slope and constant."""
-        put(self._slope, self.coefficients(e) * scale)
-        put(self._constant, self.constant(e))
-
-    def evaluate(self, e: Exposures, x: np.ndarray) -> float:
-        """``constant + coefficients @ x``."""
-        return float(self.constant(e) + self.coefficients(e) @ x)
-
-    def constant_size(self, e: Exposures) -> float:
-        """Sum of the magnitudes of what the constant is summed from; where subclasses do not say, the constant's own."""
-        return abs(float(self.constant(e)))
-
-    def size(self, e: Exposures, x: np.ndarray) -> float:
-        """``constant_size + |coefficients| @ |x|``."""
-        return self.constant_size(e) + float(np.abs(self.coefficients(e)) @ np.abs(x))
-
-    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
-        """Exact."""
-        return Separable(self.coefficients(e), float(self.constant(e)))

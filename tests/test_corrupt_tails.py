@@ -14,8 +14,9 @@ import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.risk.cvar import feasible_weights
+from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import certify
-from hedgeopt.program.program import Box, Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.solve import solve_program
 
 Solved = tuple[Program, Exposures, Box, np.ndarray, dict[int, np.ndarray], float]

@@ -15,12 +15,14 @@ from hedgeopt.constraints.constraint import BoxConstraint
 from hedgeopt.constraints.table import CONSTRAINTS
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.margin.rules import MODELS, margin_model, may_be_short
+from hedgeopt.models.bound import BoundTerm
+from hedgeopt.models.margin.rules import MODELS, margin_model
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.pricing.families import FAMILIES, natures
-from hedgeopt.models.term import BoundTerm, Term
+from hedgeopt.models.term import Term
 from hedgeopt.models.terms import TERMS
-from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.box import trade_box
+from hedgeopt.program.program import Program
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "cvar": {"beta": 0.95},
@@ -76,7 +78,7 @@ def test_term_is_dpp_convex_documented_and_equal_to_numpy(kind: str, exposures: 
 
 def _at(bound: BoundTerm, program: Program) -> float:
     """The term's value at the present trades; variables of its own take their best values."""
-    own = getattr(bound, "auxiliary", [])
+    own = bound.auxiliary
     if own:
         stay = [variable == variable.value for variable in (program.variables.buy, program.variables.sell)]
         cp.Problem(cp.Minimize(bound.expression), [*own, *stay]).solve(solver=cp.HIGHS)
@@ -232,7 +234,7 @@ def test_every_margin_rule_charges_a_family_or_refuses_it_by_name(kind: str, rul
             assert kind in said
         else:
             charged[quantity] = said.initial
-    assert may_be_short(rule, nature) or -1.0 not in charged or kind == "lending_borrow"
+    assert rule.may_be_short(nature) or -1.0 not in charged or kind == "lending_borrow"
     if nature.derivative and charged:
         assert charged.get(-1.0, 1.0) > 0.0
         assert not nature.margined or charged[1.0] > 0.0

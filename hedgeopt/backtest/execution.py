@@ -14,7 +14,6 @@ from hedgeopt.errors import InputError
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.rules import margin_model
-from hedgeopt.models.margin.unmargined import Unmargined
 
 __all__ = ["execute", "send"]
 
@@ -94,7 +93,7 @@ def execute(
 def _cash(portfolio: Portfolio, market: Market, account: str) -> dict[str, float]:
     """USD of cash by asset, all dollar assets as one, of an account that is lent nothing; nothing of others."""
     where = portfolio.accounts[account]
-    if not isinstance(margin_model(where.margin, where.venue), Unmargined):
+    if margin_model(where.margin, where.venue).lends:
         return {}
     found: dict[str, float] = {}
     for asset in portfolio.ledger.currencies(account):

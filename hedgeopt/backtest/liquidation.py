@@ -101,7 +101,7 @@ def _rule(account: str, venue: str, valuation: Valuation, c: int) -> dict[str, A
         Where nobody has written down what the venue does to a derivative.
     """
     e = valuation.exposures
-    own = getattr(e.margins.models[c], "liquidation_rule", None)
+    own = e.margins.models[c].liquidation_rule
     found = own if own is not None else rules("liquidation").get(venue)
     if found is not None:
         return dict(found)

@@ -15,7 +15,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.inputs.book import Account, Book, Collateral, Link, Position
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.costs.quotes import unit_fee
-from hedgeopt.models.margin.rules import margin_model, may_be_short
+from hedgeopt.models.margin.rules import margin_model
 
 __all__ = ["Fill", "Holding", "Portfolio"]
 
@@ -153,7 +153,7 @@ class Portfolio:
         if held is not None and abs(held.quantity + quantity) <= _DUST * abs(held.quantity):
             quantity = -held.quantity
         left = quantity + (held.quantity if held is not None else 0.0)
-        if left < 0.0 and not may_be_short(margin_model(where.margin, where.venue), item.nature):
+        if left < 0.0 and not margin_model(where.margin, where.venue).may_be_short(item.nature):
             if held is not None and -left * unit_notional(item, market) <= _ROUNDING:
                 return self.trade(
                     market, account, instrument, -held.quantity, reason,

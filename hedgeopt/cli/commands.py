@@ -157,7 +157,8 @@ def demo(out: Path, json: bool = False) -> None:
 
 def _fit(book: Book, market: Market, policy: Policy, stage: Callable[[str], None]) -> str:
     from hedgeopt.exposures.expose import expose
-    from hedgeopt.program.program import Program, trade_box
+    from hedgeopt.program.box import trade_box
+    from hedgeopt.program.program import Program
 
     stage("value")
     exposures = expose(book, market, override(policy, min(policy.scenarios.count, 100), None))

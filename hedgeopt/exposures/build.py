@@ -24,7 +24,7 @@ from hedgeopt.models.arrays import Exposures, Links, Rows
 from hedgeopt.models.costs.quotes import unit_cost
 from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.margin.rules import margin_model, may_be_short
+from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.pegs import is_peg, moved_by
 from hedgeopt.models.pricing.family import MarketView, greek
 from hedgeopt.models.pricing.instrument import has
@@ -199,7 +199,7 @@ def _steps(items: Sequence[Any], name: str) -> np.ndarray:
 def _most_sold(book: Book, rows: Rows, bought: np.ndarray) -> np.ndarray:
     """(n,) the largest sale, negative: what is held of an instrument that may not be short there, any amount of others."""
     models = [margin_model(account.margin, account.venue) for account in book.accounts]
-    short = [may_be_short(models[rows.account[row]], rows.instruments[row].nature) for row in bought.tolist()]
+    short = [models[rows.account[row]].may_be_short(rows.instruments[row].nature) for row in bought.tolist()]
     return np.where(np.array(short, bool), -np.inf, -np.maximum(rows.quantity[bought], 0.0))
 
 

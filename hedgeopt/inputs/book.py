@@ -10,7 +10,6 @@ from hedgeopt.files.names import advice
 from hedgeopt.files.record import Record
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.rules import STANDARD, margin_model
-from hedgeopt.models.margin.unmargined import Unmargined
 from hedgeopt.models.pricing.families import AnyInstrument
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.pricing.transfer import Transfer
@@ -107,7 +106,7 @@ class Account(Record):
     @model_validator(mode="after")
     def _owes_nobody_who_lends_nothing(self) -> Account:
         """A negative amount is a debt; dollar assets count together, as one is paid for with the other."""
-        if not isinstance(margin_model(self.margin, self.venue), Unmargined):
+        if margin_model(self.margin, self.venue).lends:
             return self
         dollars = sum(item.amount for item in self.collateral if item.asset in dollar_assets())
         owed = {item.asset: item.amount for item in self.collateral if item.amount < 0 and item.asset not in dollar_assets()}

@@ -16,20 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hedgeopt.constraints.constraint import Node
 from hedgeopt.errors import CertificateError, InfeasibleError
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.box import Box
 from hedgeopt.program.certificate import gap_unit, lower_bound
-from hedgeopt.program.program import Box, Program
+from hedgeopt.program.program import Program
 from hedgeopt.program.search import Deadline, prove
 from hedgeopt.program.solution import Leaf, Multipliers
 
 if TYPE_CHECKING:
     from hedgeopt.program.solution import Solution
 
-__all__ = ["Node", "best_branch", "nodes_of", "shut"]
-
-Node = tuple[int, int]
-"""An account and an asset that links lead out of."""
+__all__ = ["best_branch", "nodes_of", "shut"]
 
 _SOLVES = 24
 _SECONDS = 30.0
@@ -187,11 +186,7 @@ class _Search:
 
     def _priced(self, solution: Solution) -> frozenset[Node]:
         """Nodes whose rules cost something."""
-        found: set[Node] = set()
-        for limit in self.program.limits:
-            if hasattr(limit, "priced"):
-                found |= limit.priced()
-        return frozenset(found)
+        return frozenset(node for limit in self.program.limits for node in limit.priced())
 
     def _certified(self, best: Solution) -> Solution:
         """The best branch, with the least bound of all."""

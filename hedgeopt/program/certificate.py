@@ -21,10 +21,10 @@ import numpy as np
 
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.margin.term import Margin
+from hedgeopt.program.box import Box
 from hedgeopt.program.cones import own_excess
-from hedgeopt.program.plain_limits import plain_margin, plain_sides
-from hedgeopt.program.program import Box, Program
+from hedgeopt.program.plain_limits import plain_sides
+from hedgeopt.program.program import Program
 
 __all__ = ["BY_RULE", "FEASIBILITY", "Certificate", "allowance", "certify", "gap_unit", "lower_bound", "relative_violation"]
 
@@ -163,7 +163,8 @@ def _rounding(program: Program, e: Exposures, x: np.ndarray, sides: Sequence[Sid
 
 def _plain_objective(program: Program, e: Exposures, x: np.ndarray) -> float:
     """The objective with margin by the venue's plain rule."""
-    margins = [(weight, term, bound) for weight, term, bound in program.objective_terms if isinstance(term, Margin)]
-    encoded = sum(weight * bound.evaluate(e, x) for weight, _, bound in margins)
-    plain = sum(weight * plain_margin(term, e, x) for weight, term, _ in margins)
+    told = [(weight, bound, term.plain(e, x)) for weight, term, bound in program.objective_terms]
+    ruled = [(weight, bound, value) for weight, bound, value in told if value is not None]
+    encoded = sum(weight * bound.evaluate(e, x) for weight, bound, _ in ruled)
+    plain = sum(weight * value for weight, _, value in ruled)
     return program.objective_value(e, x) + float(plain - encoded)

@@ -25,7 +25,7 @@ from hedgeopt.errors import InputError
 if TYPE_CHECKING:
     import cvxpy as cp
 
-    from hedgeopt.models.term import TradeVariables
+    from hedgeopt.models.bound import TradeVariables
 
 __all__ = ["OwnRows", "canonical", "check_own", "excess_of", "own_excess", "own_sizes", "repaired"]
 

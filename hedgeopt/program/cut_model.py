@@ -12,14 +12,15 @@ import scipy.sparse as sp
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 from hedgeopt.program.balance import balance
+from hedgeopt.program.box import Box
 from hedgeopt.program.cones import OwnRows, own_sizes, repaired
 from hedgeopt.program.own_bounds import proven_sizes
-from hedgeopt.program.program import Box, Program
+from hedgeopt.program.program import Program
 
 if TYPE_CHECKING:
     from hedgeopt.program.cuts import Cuts
 
-__all__ = ["CutModel", "Proof", "Row", "own_part", "put_duals"]
+__all__ = ["CutModel", "Proof", "Row", "own_part"]
 
 _HOLDS = 1e-9
 
@@ -40,16 +41,7 @@ class Proof:
         """Give the program's limits these duals, which are their shadow prices."""
         for number, limit in enumerate(program.limits):
             count = len(limit.sides(e, self.x))
-            put_duals(limit, e, np.array([self.duals.get((number, k), 0.0) for k in range(count)]))
-
-
-def put_duals(limit: Any, e: Exposures, duals: np.ndarray) -> None:
-    """Set a limit's shadow prices, one per side: mostly each side is a row of its own, else the limit knows."""
-    if hasattr(limit, "put_duals"):
-        limit.put_duals(e, duals)
-        return
-    for row, dual in zip(limit.constraints, duals, strict=True):
-        row.dual_variables[0].save_value(np.array(float(dual)))
+            limit.put_duals(e, np.array([self.duals.get((number, k), 0.0) for k in range(count)]))
 
 
 @dataclass
@@ -193,7 +185,7 @@ class CutModel:
     def _square(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         square = self.cuts.squares[k]
         assert square is not None
-        factor, offset = square(self.cuts.e)
+        factor, offset = square
         return factor * self.scale, offset
 
     def _spread(self, matrix: np.ndarray) -> Any:

@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from hedgeopt.constraints.constraint import BoundConstraint
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
+from hedgeopt.program.box import Box
 from hedgeopt.program.cones import OwnRows
-from hedgeopt.program.cut_model import CutModel, Proof, Row, put_duals
-from hedgeopt.program.program import Box, Program
+from hedgeopt.program.cut_model import CutModel, Proof, Row
+from hedgeopt.program.program import Program
 
 __all__ = ["Cuts", "each"]
 
@@ -35,7 +37,7 @@ class Cuts:
     def __init__(self, program: Program, e: Exposures, box: Box, own: OwnRows | None, seconds: float = _SECONDS) -> None:
         self.program, self.e, self.box, self.own, self.seconds = program, e, box, own, seconds
         self.terms: list[list[Separable]] = [[] for _ in program.objective_terms]
-        self.squares = [getattr(bound, "square", None) for _, _, bound in program.objective_terms]
+        self.squares = [bound.square(e) for _, _, bound in program.objective_terms]
         self.rows: dict[tuple[int, int], Row] = {}
         self.balance: Any = None
         """(R, R) map of the user's own slacks onto slacks of one size, once a solve needed it
@@ -56,12 +58,10 @@ class Cuts:
                 _append(cuts, bound.minorant(e, x, tails))
         for number, limit in enumerate(program.limits):
             sides = limit.sides(e, x)
-            square = getattr(getattr(limit, "term", None), "square", None)
-            chosen = []
+            square, chosen = limit.square(e), []
             for k, side in enumerate(sides):
                 if square is not None:
-                    factor, offset = square(e)
-                    self.rows.setdefault((number, k), Row((number, k), [], (factor, offset, float(side.limit))))
+                    self.rows.setdefault((number, k), Row((number, k), [], (*square, float(side.limit))))
                     continue
                 near = side.violation > -0.05 * max(abs(side.limit), abs(side.value)) or side.dual > 0
                 if near or (number, k) in self.rows:
@@ -107,14 +107,14 @@ def _same(a: Separable, b: Separable) -> bool:
 
 
 def each(
-    limit: Any, chosen: Sequence[int], e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]
+    limit: BoundConstraint, chosen: Sequence[int], e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]
 ) -> Iterator[Separable]:
     """The cut of each chosen inequality alone: the limit's own, with that dual one and the others nought."""
     rows, count = limit.constraints, len(limit.sides(e, x))
     kept = [row.dual_value for row in rows]
     try:
         for k in chosen:
-            put_duals(limit, e, (np.arange(count) == k).astype(float))
+            limit.put_duals(e, (np.arange(count) == k).astype(float))
             yield limit.minorant(e, x, tails)
     finally:
         for row, value in zip(rows, kept, strict=True):
@@ -124,7 +124,7 @@ def each(
 @contextmanager
 def _without_auxiliary(program: Program) -> Iterator[None]:
     """Rows that define the variables of terms and limits without their duals: those belong to other trades."""
-    rows = [row for part in program.parts for row in getattr(part, "auxiliary", ())]
+    rows = [row for part in program.parts for row in part.auxiliary]
     kept = [row.dual_value for row in rows]
     try:
         for row in rows:

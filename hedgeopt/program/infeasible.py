@@ -19,8 +19,9 @@ import numpy as np
 from hedgeopt.errors import InfeasibleError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
+from hedgeopt.program.box import Box
 from hedgeopt.program.certificate import allowance
-from hedgeopt.program.program import Box, Program
+from hedgeopt.program.program import Program
 from hedgeopt.program.search import Deadline, feasible_by_cuts
 
 __all__ = ["UNPROVEN", "NoAnswerError", "infeasible"]

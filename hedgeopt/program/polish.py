@@ -11,9 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.box import Box
 from hedgeopt.program.certificate import relative_violation
 from hedgeopt.program.cuts import each
-from hedgeopt.program.program import Box, Program
+from hedgeopt.program.program import Program
 
 __all__ = ["onto_limits"]
 

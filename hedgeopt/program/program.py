@@ -4,90 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
 
-from hedgeopt.constraints.collateral_balance import CollateralBalance, Withdrawals
-from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Constraint, Side
-from hedgeopt.constraints.limit import paired
-from hedgeopt.constraints.margin_utilisation import DeltaCaps
-from hedgeopt.constraints.over_accounts import OverAccounts, shared_instruments
-from hedgeopt.constraints.paid_for import PaidFor, purses
+from hedgeopt.constraints.constraint import BoundConstraint, Side
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.margin.term import Margin
+from hedgeopt.models.bound import BoundPart, BoundTerm, TradeVariables, put
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import BoundTerm, Term, TradeVariables, put
+from hedgeopt.models.term import Term
+from hedgeopt.program.box import Box, narrowed
 from hedgeopt.program.cones import check_own
+from hedgeopt.program.limits import limits_of
 
-__all__ = ["Box", "Program"]
-
-VENUE_BOX = "largest notional at the chosen leverage"
-
-
-@dataclass(frozen=True)
-class Box:
-    """Trade limits (N,) and which size limit sets each side; -1 where the market's quotes do."""
-
-    lower: np.ndarray
-    upper: np.ndarray
-    lower_from: np.ndarray
-    upper_from: np.ndarray
-    names: tuple[str, ...]
-
-    def binding(self, x: np.ndarray) -> dict[str, list[int]]:
-        """Candidates at their limit (to 1e-9 of it), by the name of the limit that set it; closed sides do not count."""
-        found: dict[str, list[int]] = {}
-        for bound, source, room in (
-            (self.lower, self.lower_from, x - self.lower),
-            (self.upper, self.upper_from, self.upper - x),
-        ):
-            for i in np.flatnonzero((room <= 1e-9 * np.abs(bound)) & (bound != 0.0)):
-                found.setdefault(self.names[source[i]], []).append(int(i))
-        return found
-
-
-def trade_box(policy: Policy, e: Exposures) -> Box:
-    """The tightest box of quotes, the policy's size limits, and its order notional default."""
-    lower, upper = e.lower.copy(), e.upper.copy()
-    lower_from = upper_from = np.full(e.n_candidates, -1)
-    lower_from, upper_from = lower_from.copy(), upper_from.copy()
-    rules = [rule for rule in policy.subject_to if isinstance(rule, BoxConstraint)]
-    default = policy.candidates.max_order_notional / e.rows.notional[e.candidate]
-    default[e.links.candidate] = np.inf  # transfers are bounded by what is posted
-    boxes = [(rule.name, *rule.box(e)) for rule in rules] + [("candidates.max_order_notional", -default, default)]
-    boxes += [(VENUE_BOX, *_venue_box(e))]
-    for k, (_, low, high) in enumerate(boxes):
-        tighter_low, tighter_high = low > lower, high < upper
-        lower, upper = np.where(tighter_low, low, lower), np.where(tighter_high, high, upper)
-        lower_from[tighter_low], upper_from[tighter_high] = k, k
-    return Box(lower, upper, lower_from, upper_from, tuple(name for name, _, _ in boxes))
-
-
-def _venue_box(e: Exposures) -> tuple[np.ndarray, np.ndarray]:
-    """Trades (N,) that leave every position within what its venue allows at the account's leverage."""
-    largest = np.full(len(e.rows), np.inf)
-    for c in range(len(e.accounts)):
-        largest = np.minimum(largest, e.margins.largest(c, e.rows.quantity, e.candidate))
-    at, held = largest[e.candidate], e.rows.quantity[e.candidate]
-    return -at - held, at - held
-
-
-def limits_of(policy: Policy, e: Exposures) -> list[Constraint]:
-    """The policy's limits, where collateral may move those that make transfers possible ones, where nothing is
-    lent that purchases are paid for, and what margin needs."""
-    network: list[Constraint] = [CollateralBalance(), Withdrawals()] if len(e.links) else []
-    network += [PaidFor()] if purses(e) else []
-    margins = [part.term for part in policy.minimize if isinstance(part.term, Margin)]
-    caps: list[Constraint] = [DeltaCaps(venue=term.venue, account=term.account) for term in dict.fromkeys(margins)]
-    sizes = [rule for rule in policy.subject_to if isinstance(rule, BoxConstraint)]
-    over = OverAccounts(rules=tuple(sizes), order_notional=policy.candidates.max_order_notional)
-    shared: list[Constraint] = [over] if shared_instruments(e, position=True) else []
-    return paired([spec for spec in policy.subject_to if not isinstance(spec, BoxConstraint)]) + network + caps + shared
+__all__ = ["Program"]
 
 
 class Program:
@@ -116,13 +50,14 @@ class Program:
         self._compiled_off = self._off
         self._shown: dict[int, dict[str, str]] = {}  # per limit: what its sides call themselves, and what they are called
         self.objective_terms = [(part.weight, part.term, self._term(part.term, e)) for part in policy.minimize]
+        self.limit_specs = limits_of(policy, e)
         self.limits: list[BoundConstraint] = [
-            spec.bind(self.variables, e, lambda term: self._term(term, e), slack=elastic) for spec in limits_of(policy, e)
+            spec.bind(self.variables, e, lambda term: self._term(term, e), slack=elastic) for spec in self.limit_specs
         ]
         self._box_constraints = [self.variables.buy <= self._buy_cap, self.variables.sell <= self._sell_cap]
         self._floors: tuple[cp.Parameter, ...] = ()
         if elastic:
-            objective = sum((limit.slack_cost for limit in self.limits), start=cp.Constant(0.0))  # type: ignore[attr-defined]
+            objective = sum((limit.slack_cost for limit in self.limits), start=cp.Constant(0.0))
         else:
             # solvers judge by absolute sizes: an objective times 1e-9 is the same question
             self._unit = sum(abs(weight) for weight, _, _ in self.objective_terms) or 1.0
@@ -157,7 +92,7 @@ class Program:
         return cp.multiply(self._scale, self.variables.sell)
 
     @property
-    def parts(self) -> list[Any]:
+    def parts(self) -> list[BoundPart]:
         """Every bound term and limit."""
         return [*self._bound.values(), *self.limits]
 
@@ -175,8 +110,7 @@ class Program:
         """Leave out the rules of some accounts and assets; without ``compile`` only in what is evaluated."""
         self._off = off
         for limit in self.limits:
-            if hasattr(limit, "switch"):
-                limit.switch(off)
+            limit.switch(off)
         if compile and off != self._compiled_off:
             self._compiled_off, self.problem = off, self._assemble()
 
@@ -228,9 +162,9 @@ class Program:
         for term, bound in self._bound.items():
             if any(value is parameter for value in vars(bound).values()):
                 return str(term.name)
-        for limit in self.limits:
+        for spec, limit in zip(self.limit_specs, self.limits, strict=True):
             if any(p is parameter for row in limit.constraints for p in row.parameters()):
-                return str(getattr(getattr(limit, "spec", None), "name", None) or type(limit).__name__)
+                return spec.name
         return str(parameter.name())
 
     def restore_duals(self) -> None:
@@ -244,8 +178,7 @@ class Program:
 
     def refine(self, e: Exposures, x: np.ndarray) -> bool:
         """Sharpen what terms and limits approximate around trades x; whether solving again helps."""
-        parts = [part for part in self.parts if hasattr(part, "refine")]
-        changed = [part.refine(e, x, self.scale) for part in parts]  # every one, not only until the first
+        changed = [part.refine(e, x, self.scale) for part in self.parts]  # every one, not only until the first
         return any(changed)
 
     def anchor(self, e: Exposures, x: np.ndarray) -> bool:
@@ -253,8 +186,7 @@ class Program:
 
         Trades x stay feasible, so that what the next solve finds is no worse.
         """
-        parts = [part for part in (*self._bound.values(), *self.limits) if hasattr(part, "anchor")]
-        changed = [part.anchor(e, x) for part in parts]
+        changed = [part.anchor(e, x) for part in self.parts]
         return any(changed)
 
     def forget(self, tight: bool = False) -> None:
@@ -262,31 +194,16 @@ class Program:
 
         ``tight``: at the leverage of what is held, which holds as far as :meth:`narrow`; else wherever trades may lead.
         """
-        for part in (*self._bound.values(), *self.limits):
-            if hasattr(part, "forget"):
-                part.forget(tight)
+        for part in self.parts:
+            part.forget(tight)
 
     def narrow(self, e: Exposures, box: Box) -> Box:
         """The box cut to the positions up to which margin rules hold as they are encoded now (leverage by bracket)."""
-        parts = [part for part in (*self._bound.values(), *self.limits) if hasattr(part, "domain")]
-        largest = np.min([np.full(e.n_candidates, np.inf), *(part.domain(e) for part in parts)], axis=0)
-        held = e.rows.quantity[e.candidate]
-        low, high = -largest - held, largest - held
-        tighter_low, tighter_high = low > box.lower, high < box.upper
-        if not tighter_low.any() and not tighter_high.any():
-            return box
-        source = box.names.index(VENUE_BOX)
-        return Box(
-            np.maximum(box.lower, low),
-            np.minimum(box.upper, high),
-            np.where(tighter_low, source, box.lower_from),
-            np.where(tighter_high, source, box.upper_from),
-            box.names,
-        )
+        return narrowed(box, e, np.min([np.full(e.n_candidates, np.inf), *(part.domain(e) for part in self.parts)], axis=0))
 
     def bracketed(self, e: Exposures) -> list[str]:
         """Accounts whose initial margin jumps within the trade limits: no leverage named, or more held than it allows."""
-        found = {c for part in self.parts if hasattr(part, "jumping") for c in part.jumping(e)}
+        found = {c for part in self.parts for c in part.jumping(e)}
         return [e.accounts[c] for c in sorted(found)]
 
     def x(self) -> np.ndarray:
@@ -362,5 +279,5 @@ class Program:
     def _assemble(self) -> cp.Problem:
         named: list[Any] = [c for limit in self.limits for c in limit.constraints]
         # rows that define the auxiliary variables of terms and limits (a worst scenario, for one)
-        own = [c for part in self.parts for c in getattr(part, "auxiliary", ())]
+        own = [c for part in self.parts for c in part.auxiliary]
         return cp.Problem(self._objective, [*named, *own, *self._box_constraints, *self._added])

@@ -19,9 +19,8 @@ from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.measures.risk import RiskReport, risk_report, scenario_losses
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.margin.term import Margin
 from hedgeopt.program.certificate import Certificate, allowance, relative_violation
-from hedgeopt.program.plain_limits import by_plain_rule, plain_margin
+from hedgeopt.program.plain_limits import by_plain_rule, plain_value
 from hedgeopt.reports.margin import AccountMargin, account_margin
 
 if TYPE_CHECKING:
@@ -338,8 +337,8 @@ def _objective(program: Program, e: Exposures, x: np.ndarray) -> pd.DataFrame:
                 "term": term.name,
                 "weight": weight,
                 "unit": term.unit,
-                "before": plain_margin(term, e, nothing) if isinstance(term, Margin) else bound.evaluate(e, nothing),
-                "after": plain_margin(term, e, x) if isinstance(term, Margin) else bound.evaluate(e, x),
+                "before": plain_value(term, bound, e, nothing),
+                "after": plain_value(term, bound, e, x),
             }
             for weight, term, bound in program.objective_terms
         ]

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.box import Box
 from hedgeopt.program.certificate import FEASIBILITY, allowance, gap_unit, relative_violation
 from hedgeopt.program.cones import canonical, own_excess
 from hedgeopt.program.cut_model import Proof
 from hedgeopt.program.cuts import Cuts
 from hedgeopt.program.polish import onto_limits
-from hedgeopt.program.program import Box, Program
+from hedgeopt.program.program import Program
 from hedgeopt.program.solution import Multipliers
 
 __all__ = ["Deadline", "Found", "by_cuts", "feasible_by_cuts", "prove"]

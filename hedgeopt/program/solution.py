@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.constraints.constraint import Side
+from hedgeopt.program.box import Box
 from hedgeopt.program.certificate import Certificate
-from hedgeopt.program.program import Box
 
 __all__ = ["Leaf", "Multipliers", "Progress", "Solution", "Stages"]
 

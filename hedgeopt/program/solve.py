@@ -18,13 +18,14 @@ from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.at_once import met_at_once
+from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.branches import best_branch
 from hedgeopt.program.certificate import Certificate, allowance, certify
 from hedgeopt.program.dust import sweepings
 from hedgeopt.program.infeasible import NoAnswerError, infeasible
 from hedgeopt.program.order import CUTS, OWN, Attempt, solver_order
 from hedgeopt.program.outside import due
-from hedgeopt.program.program import Box, Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.proposal import Proposal, assemble
 from hedgeopt.program.refusal import contradicts, refusal, why
 from hedgeopt.program.search import Deadline, by_cuts, prove

@@ -11,10 +11,10 @@ import numpy as np
 
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.margin.aave_v3 import AaveV3, Liquidation
 from hedgeopt.models.margin.collateral import lost_value
 from hedgeopt.models.margin.effects import account_collateral, equity_after
 from hedgeopt.models.margin.margins import moved
+from hedgeopt.models.margin.model import Liquidation
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -150,10 +150,8 @@ def _state(e: Exposures, account: int, x: np.ndarray, stress: int | None) -> Mar
     need = e.margins.requirement(account, z, posted, stress)
     state = e.margins.state(account, stress)
     model, _ = e.margins.rule(account, stress)
-    health = liquidation = None
-    if isinstance(model, AaveV3):
-        health = model.health_factor(state, z[e.margins.rows[account]], posted)
-        liquidation = model.liquidation(state, z[e.margins.rows[account]], posted)
+    held = z[e.margins.rows[account]]
+    health = model.health_factor(state, held, posted)
     return MarginState(
         scenario="now" if stress is None else e.stress[stress],
         equity=equity_after(e, account, x, stress),
@@ -161,7 +159,7 @@ def _state(e: Exposures, account: int, x: np.ndarray, stress: int | None) -> Mar
         initial=float(need.initial),
         maintenance=float(need.maintenance),
         health_factor=health if health is None or np.isfinite(health) else None,
-        liquidation=liquidation,
+        liquidation=model.liquidation(state, held, posted),
     )
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import LinearTerm, TradeVariables
 from hedgeopt.models.pricing.family import greek
-from hedgeopt.models.term import LinearTerm, Term, TradeVariables
+from hedgeopt.models.term import Term
 
 __all__ = ["Carry"]
 
@@ -44,6 +45,7 @@ class Carry(Term):
 
     unit: ClassVar[str] = "USD"
     affine: ClassVar[bool] = True
+    by_candidate: ClassVar[bool] = True
     source: ClassVar[str] = "Deribit funding specification; futures roll -ln(M/S) / days"
 
     kind: Literal["carry"] = "carry"

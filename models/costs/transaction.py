@@ -8,13 +8,14 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import BoundTerm, TradeVariables, put
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import Term, TradeVariables, put
+from hedgeopt.models.term import Term
 
 __all__ = ["TransactionCost"]
 
 
-class _BoundCost:
+class _BoundCost(BoundTerm):
     def __init__(self, trades: TradeVariables, e: Exposures) -> None:
         import cvxpy as cp
 
@@ -46,6 +47,7 @@ class TransactionCost(Term):
     """
 
     unit: ClassVar[str] = "USD"
+    by_candidate: ClassVar[bool] = True
     source: ClassVar[str] = "Deribit fee schedule, models/data/deribit.toml"
 
     kind: Literal["transaction_cost"] = "transaction_cost"

@@ -12,18 +12,16 @@ Sources: github.com/aave-dao/aave-v3-origin at fd1fbd91, GenericLogic.sol and Li
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.data import table
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
-from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
+from hedgeopt.models.margin.model import Kind, Liquidation, MarginModel, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
 
-__all__ = ["AaveV3", "Liquidation", "available_borrow", "health_factor", "liquidate"]
+__all__ = ["AaveV3", "available_borrow", "health_factor", "liquidate"]
 
 
 def health_factor(
@@ -41,29 +39,6 @@ def health_factor(
 def available_borrow(collateral: np.ndarray, price: np.ndarray, ltv: np.ndarray, debt: float) -> float:
     """USD that may still be borrowed: ``sum c p LTV - D``, never negative."""
     return max(float((np.asarray(collateral) * np.asarray(price)) @ np.asarray(ltv)) - debt, 0.0)
-
-
-@dataclass(frozen=True)
-class Liquidation:
-    """Outcome of one liquidation call, USD.
-
-    ``repaid`` debt, ``seized`` collateral (bonus included), ``protocol_fee`` (part of the bonus), what is left of both,
-    the health
-    factor before and after, and the owner's loss of equity.
-    """
-
-    repaid: float
-    seized: float
-    protocol_fee: float
-    collateral: float
-    debt: float
-    health_before: float
-    health_after: float
-
-    @property
-    def loss(self) -> float:
-        """Equity lost by the owner: the bonus paid."""
-        return self.seized - self.repaid
 
 
 def liquidate(
@@ -108,7 +83,7 @@ def liquidate(
 _KINDS = ("lending_supply", "lending_borrow")
 
 
-class AaveV3:
+class AaveV3(MarginModel):
     """One account, in e-mode ``category`` or none; ``health`` is the factor that maintenance must keep.
 
     ``relative`` multiplies every LTV and threshold: governance may lower them in a stress.

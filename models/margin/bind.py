@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import TradeVariables, put
 from hedgeopt.models.margin.bind_blocks import BoundBlocks
 from hedgeopt.models.margin.bind_ramps import CHORDS, BoundRamps, crowded
 from hedgeopt.models.margin.effects import account_collateral, candidates_of
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import TradeVariables, put
 
 if TYPE_CHECKING:
     import cvxpy as cp

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import TradeVariables, put
 from hedgeopt.models.margin.effects import collateral_effect
 from hedgeopt.models.margin.encoding import Block, Group
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import TradeVariables, put
 
 if TYPE_CHECKING:
     import cvxpy as cp

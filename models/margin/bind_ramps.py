@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hedgeopt.models.bound import TradeVariables, put
 from hedgeopt.models.margin.encoding import Ramp
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import TradeVariables, put
 
 if TYPE_CHECKING:
     import cvxpy as cp

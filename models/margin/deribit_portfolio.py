@@ -36,7 +36,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
 from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Block, Cap, Encoding, Group, Ramp
-from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
+from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.shocks import option_delta, option_values, tenor_power
 from hedgeopt.models.margin.state import State
 
@@ -84,7 +84,7 @@ def _extended(move: np.ndarray, index: float, p: dict[str, Any]) -> tuple[np.nda
     return scale, (np.abs(move) / p["range"] - 1.0) * p["dampener"] / (index * edge)
 
 
-class DeribitPortfolio:
+class DeribitPortfolio(MarginModel):
     """Portfolio margin; ``model_version`` "current" or "legacy"."""
 
     source = "docs.deribit.com private/simulate; support.deribit.com Portfolio-Margin (models/data/deribit.toml)"

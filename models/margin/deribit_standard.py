@@ -15,7 +15,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
 from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Encoding
-from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
+from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
 
 __all__ = ["DeribitStandard", "futures_margin", "futures_rates", "short_option_margin"]
@@ -54,7 +54,7 @@ def short_option_margin(
     return np.where(is_call, initial, np.maximum(initial, maintenance))
 
 
-class DeribitStandard:
+class DeribitStandard(MarginModel):
     """Standard margin (S:SM)."""
 
     name = "deribit_standard"

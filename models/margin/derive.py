@@ -37,7 +37,7 @@ from hedgeopt.models.data import table
 from hedgeopt.models.margin.collateral import refuse_unknown
 from hedgeopt.models.margin.derive_expiry import Expiry, expiry_values, skew_multiplier
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
-from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
+from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
 
 __all__ = ["Confidence", "Derive", "Expiry", "skew_multiplier"]
@@ -55,7 +55,7 @@ class Confidence:
     collateral: Mapping[str, float] = field(default_factory=dict)
 
 
-class Derive:
+class Derive(MarginModel):
     """Portfolio margin 2.
 
     Parameters

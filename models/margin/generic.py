@@ -46,7 +46,7 @@ from hedgeopt.files.faults import validation_line
 from hedgeopt.files.names import advice
 from hedgeopt.files.record import Record
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
-from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
+from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.shocks import option_values, tenor_power
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.tiers import Tiers, encode_tiers
@@ -133,7 +133,7 @@ def _checked(data: dict[str, Any], name: str) -> None:
             raise InputError("must be a share from 0 to 1", file=name, field=f"haircut.{asset}", value=share)
 
 
-class Generic:
+class Generic(MarginModel):
     """The model that a parsed table describes; ``name`` is for messages."""
 
     def __init__(self, name: str, data: dict[str, Any]) -> None:
@@ -142,7 +142,6 @@ class Generic:
         self.rules: dict[str, Any] = data["margin"]
         self.source = str(data.get("source", f"table {name}"))
         self.haircuts: dict[str, float] = data.get("haircut", {})
-        self.liquidation_rule: dict[str, Any] | None = None
         if "liquidation" in data:
             self.liquidation_rule = _Liquidation.model_validate(data["liquidation"]).model_dump(exclude_none=True)
 

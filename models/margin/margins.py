@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.collateral import refuse_unknown
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement
 from hedgeopt.models.margin.state import State
-from hedgeopt.models.margin.tiered import Leveraged
 from hedgeopt.models.scenarios.effects import as_seen_by, margin_multiplier, threshold_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet, vol_term_weight
 
@@ -119,9 +117,7 @@ class Margins:
             venue = self.states[account].venue
             times = float(margin_multiplier(self.stress, venue)[stress])
             relative = float(threshold_multiplier(self.stress, venue)[stress])
-        if isinstance(model, AaveV3):
-            model = model.under(health=health, relative=relative)
-        return model, times
+        return model.under(health=health, relative=relative), times
 
     def encoding(
         self, account: int, kind: Kind, stress: int | None = None, *, counted: float = 0.0, health: float = 1.0
@@ -154,11 +150,9 @@ class Margins:
         ``quantity`` (M,) is what is held now; of the account's rows only ``rows`` (indices of M) are asked for. An account
         that holds more than its leverage allows keeps what it holds.
         """
-        found, model = np.full(len(quantity), np.inf), self.models[account]
-        if isinstance(model, Leveraged):
-            mine = self.rows[account]
-            wanted = np.flatnonzero(np.isin(mine, rows)).tolist()
-            found[mine] = model.largest(self.states[account], quantity[mine], wanted)
+        found, mine = np.full(len(quantity), np.inf), self.rows[account]
+        wanted = np.flatnonzero(np.isin(mine, rows)).tolist()
+        found[mine] = self.models[account].largest(self.states[account], quantity[mine], wanted)
         return found
 
     def check_collateral(self, account: int, collateral: np.ndarray) -> None:

@@ -6,16 +6,19 @@ equal on random portfolios; or, without any code, a table for :mod:`hedgeopt.mod
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.state import State
+from hedgeopt.models.pricing.nature import Nature
 
-__all__ = ["Kind", "MarginModel", "Requirement", "refuse_debts", "refuse_unknown_rows"]
+__all__ = ["Kind", "Liquidation", "MarginModel", "Requirement", "refuse_debts", "refuse_unknown_rows"]
 
 Kind = Literal["initial", "maintenance"]
 
@@ -33,27 +36,96 @@ class Requirement:
         return self.initial if kind == "initial" else self.maintenance
 
 
-class MarginModel(Protocol):
-    """The rule of one venue. ``sources`` says where it was read."""
+@dataclass(frozen=True)
+class Liquidation:
+    """Outcome of one liquidation call on a lending account, USD.
+
+    ``repaid`` debt, ``seized`` collateral (bonus included), ``protocol_fee`` (part of the bonus), what is left of both, the
+    health factor before and after, and the owner's loss of equity.
+    """
+
+    repaid: float
+    seized: float
+    protocol_fee: float
+    collateral: float
+    debt: float
+    health_before: float
+    health_after: float
+
+    @property
+    def loss(self) -> float:
+        """Equity lost by the owner: the bonus paid."""
+        return self.seized - self.repaid
+
+
+class MarginModel(ABC):
+    """The rule of one venue, and everything that the code may ask of one.
+
+    Attributes
+    ----------
+    name
+        For messages and reports.
+    source
+        Where the rule was read.
+    lends
+        Whether anything may be short or owed at all. False: every purchase is paid for with what is posted.
+    liquidation_rule
+        What the venue does below maintenance margin (``part``, ``no_quote``, penalties); None: by
+        hedgeopt/backtest/data/rules.toml. Read by backtests alone.
+    """
 
     name: str
     source: str
+    lends: bool = True
+    liquidation_rule: Mapping[str, Any] | None = None
 
+    @abstractmethod
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Margin in USD for positions ``quantity`` (R,) and ``collateral`` (A,) units, by the venue's own steps."""
-        ...
 
+    @abstractmethod
     def encode(self, state: State, kind: Kind) -> Encoding:
         """The same requirement as a convex function of positions and collateral."""
-        ...
 
+    @abstractmethod
     def haircut(self, state: State, kind: Kind) -> np.ndarray:
-        """(A,) share of each collateral asset's USD value that does not count; 0 counts in full, 1 not at all."""
-        ...
+        """(A,) share of each collateral asset's USD value that does not count; 0 counts in full, 1 not at all.
 
+        NaN: the venue does not know the asset.
+        """
+
+    @abstractmethod
     def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
         """What the rule reads for these rows and ``collateral`` (A,): names of a packaged table and of its parameters."""
-        ...
+
+    def largest(self, state: State, quantity: np.ndarray, rows: Iterable[int]) -> np.ndarray:
+        """(R,) units of either sign that positions may reach by the rule, of ``rows`` only; infinite where it sets none.
+
+        ``quantity`` (R,) is what is held now.
+        """
+        return np.full(len(state), np.inf)
+
+    def under(self, *, health: float, relative: float) -> MarginModel:
+        """The rule where lending accounts must keep ``health`` as their factor and thresholds are ``relative`` times theirs.
+
+        A rule without either is the same.
+        """
+        return self
+
+    def health_factor(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> float | None:
+        """Of a lending account's positions (R,) and collateral (A,), infinite without debt; None where it means nothing."""
+        return None
+
+    def liquidation(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Liquidation | None:
+        """The liquidation call that would take most from a lending account now; None where there is none."""
+        return None
+
+    def may_be_short(self, nature: Nature) -> bool:
+        """Whether an account may hold less than nothing of such an instrument.
+
+        Derivatives are sold against margin; what is owned would have to be lent, which no rule here does.
+        """
+        return nature.short == "margin" and self.lends
 
 
 _DUST = 1.0

@@ -27,9 +27,8 @@ from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.leverage import read_leverage
 from hedgeopt.models.margin.model import MarginModel
 from hedgeopt.models.margin.unmargined import Unmargined
-from hedgeopt.models.pricing.nature import Nature
 
-__all__ = ["MODELS", "STANDARD", "margin_model", "may_be_short"]
+__all__ = ["MODELS", "STANDARD", "margin_model"]
 
 
 def _plain(model: Callable[[], MarginModel]) -> Callable[[str | None], MarginModel]:
@@ -113,11 +112,3 @@ def _made(name: str, venue: str, stamp: tuple[int, ...] | None) -> MarginModel:
             fix=advice(name, ["standard", *MODELS]),
         )
     return MODELS[base](option or None)
-
-
-def may_be_short(model: MarginModel, nature: Nature) -> bool:
-    """Whether an account under the model may hold less than nothing of such an instrument.
-
-    Derivatives are sold against margin; what is owned would have to be lent, which no model here does.
-    """
-    return nature.short == "margin" and not isinstance(model, Unmargined)

@@ -11,10 +11,12 @@ from pydantic import Field
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import BoundTerm, TradeVariables
+from hedgeopt.models.margin.after import AccountAfter
 from hedgeopt.models.margin.bind import BoundEncoding
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import Term, TradeVariables
+from hedgeopt.models.term import RequirementOf, Term
 
 __all__ = ["Margin", "account_requirement", "matching_accounts"]
 
@@ -46,7 +48,7 @@ def matching_accounts(e: Exposures, venue: str | None, account: str | None, fiel
     return found
 
 
-class _BoundMargin:
+class _BoundMargin(BoundTerm):
     """The largest of requirement over equity among the matching accounts."""
 
     def __init__(self, trades: TradeVariables, e: Exposures, spec: Margin) -> None:
@@ -140,6 +142,16 @@ class Margin(Term):
         """Such as ``margin deribit``."""
         what = "margin" if self.requirement == "initial" else "maintenance margin"
         return f"{what} {self.venue}" + (f" {self.account}" if self.account else "")
+
+    @property
+    def requirement_of(self) -> RequirementOf:
+        """The venue's accounts, or the one named."""
+        return RequirementOf(self.venue, self.account, self.requirement)
+
+    def plain(self, e: Exposures, x: np.ndarray) -> float:
+        """The largest requirement by the venue's rule over equity before trading."""
+        found = matching_accounts(e, self.venue, self.account, "margin")
+        return max(AccountAfter.of(e, c, x).need(self.requirement) / float(e.equity[c]) for c in found)
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundMargin:
         """Piecewise linear in positions."""

@@ -11,7 +11,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.leverage import Allowed, Leverage
-from hedgeopt.models.margin.model import Kind, Requirement, refuse_unknown_rows
+from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.tiers import Tiers, encode_tiers
 
@@ -21,7 +21,7 @@ _INSIDE = 1.0 - 1e-12
 """Share of a bracket's end that positions in units keep to: beyond it by rounding alone they would count in the next."""
 
 
-class Tiered:
+class Tiered(MarginModel):
     """Cross margin where every perpetual or future needs its own share of notional and nothing offsets."""
 
     name: str

@@ -6,18 +6,19 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.margin.encoding import Encoding
-from hedgeopt.models.margin.model import Kind, Requirement, refuse_debts, refuse_unknown_rows
+from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_debts, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.pricing.families import natures
 
 __all__ = ["Unmargined"]
 
 
-class Unmargined:
+class Unmargined(MarginModel):
     """No requirement; futures, perpetuals, short options, loans and other debts are refused."""
 
     name = "none"
     source = "nothing is lent"
+    lends = False
 
     def _refuse(self, state: State, quantity: np.ndarray | None = None) -> None:
         owned = tuple(nature.margin_class for nature in natures().values() if nature.paid == "owned")

@@ -10,8 +10,9 @@ from pydantic import Field
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import LinearTerm, TradeVariables
 from hedgeopt.models.margin.effects import account_size, collateral_effect, equity_effect
-from hedgeopt.models.term import LinearTerm, Term, TradeVariables
+from hedgeopt.models.term import Term
 
 __all__ = ["Concentration"]
 
@@ -70,6 +71,7 @@ class Concentration(Term):
 
     unit: ClassVar[str] = "share of equity"
     affine: ClassVar[bool] = True
+    by_candidate: ClassVar[bool] = True
     source: ClassVar[str] = "the desk's own limit"
 
     kind: Literal["concentration"] = "concentration"

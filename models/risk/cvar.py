@@ -9,8 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import BoundTerm, TradeVariables, put
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import Term, TradeVariables, put
+from hedgeopt.models.term import Term
 
 __all__ = ["CVaR", "feasible_weights", "tail_loss", "value_at_risk"]
 
@@ -58,7 +59,7 @@ def _worst(losses: np.ndarray, beta: float, probabilities: np.ndarray | None) ->
     return q
 
 
-class _BoundCVaR:
+class _BoundCVaR(BoundTerm):
     def __init__(self, trades: TradeVariables, e: Exposures, beta: float) -> None:
         import cvxpy as cp
 
@@ -101,6 +102,8 @@ class CVaR(Term):
     """
 
     unit: ClassVar[str] = "USD"
+    by_candidate: ClassVar[bool] = True
+    tail: ClassVar[bool] = True
     source: ClassVar[str] = "Rockafellar & Uryasev, Optimization of conditional value-at-risk, 2000"
 
     kind: Literal["cvar"] = "cvar"

@@ -10,9 +10,10 @@ from pydantic import Field
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import LinearTerm, TradeVariables
 from hedgeopt.models.pricing.family import GREEK_UNITS, greek
 from hedgeopt.models.pricing.instrument import Asset
-from hedgeopt.models.term import LinearTerm, Term, TradeVariables
+from hedgeopt.models.term import Term
 
 __all__ = ["Delta", "Gamma", "Rho", "Theta", "Vanna", "Vega", "Volga", "asset_column", "net_greek"]
 
@@ -59,6 +60,7 @@ class _BoundGreek(LinearTerm):
 
 class _Greek(Term):
     affine: ClassVar[bool] = True
+    by_candidate: ClassVar[bool] = True
     source: ClassVar[str] = "Black (1976); Deribit: account exposure is equity plus DeltaTotal"
 
     kind: str

@@ -11,10 +11,11 @@ from pydantic import Field
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import BoundTerm, TradeVariables
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import Term, TradeVariables
+from hedgeopt.models.term import Term
 
 __all__ = ["GrossLeverage", "row_exposure"]
 
@@ -40,7 +41,7 @@ def row_exposure(e: Exposures, basis: str, underlying: str | None = None) -> np.
     return np.abs(e.rows.greeks[greek("delta")]) @ np.where(outright, e.prices, 0.0)
 
 
-class _BoundGrossLeverage:
+class _BoundGrossLeverage(BoundTerm):
     def __init__(self, trades: TradeVariables, e: Exposures, basis: str, underlying: str | None) -> None:
         import cvxpy as cp
 

@@ -11,8 +11,9 @@ from pydantic import Field
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import Affine, LinearTerm, TradeVariables, put
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import LinearTerm, Term, TradeVariables, put
+from hedgeopt.models.term import Term
 
 __all__ = ["StressLoss"]
 
@@ -96,6 +97,10 @@ class _BoundUnwind(_BoundStress):
         held[e.candidate] += np.abs(x)
         return super().size(e, x) + float((sell + buy) @ held)
 
+    def affine(self, e: Exposures) -> Affine | None:
+        """None: piecewise linear."""
+        return None
+
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         """Exact: ``sell max(z, 0) + buy max(-z, 0) = (sell + buy) max(z, 0) - buy z``, a kink at minus what is held."""
         sell, buy = (unit[e.candidate] for unit in self._unit(e))
@@ -112,6 +117,8 @@ class StressLoss(Term):
     """
 
     unit: ClassVar[str] = "USD"
+    by_candidate: ClassVar[bool] = True
+    stressed: ClassVar[bool] = True
     source: ClassVar[str] = "models/data/stress.toml, a source per number"
 
     kind: Literal["stress_loss"] = "stress_loss"
@@ -130,6 +137,16 @@ class StressLoss(Term):
     def name(self) -> str:
         """Such as ``stress 2020-03-12``."""
         return f"stress {self.scenario}" + (" with unwind" if self.include_unwind else "")
+
+    def plain_parts(self, e: Exposures, x: np.ndarray) -> np.ndarray:
+        """USD lost by account, by trade, and by leaving each position."""
+        k = e.stress.index(self.scenario)
+        parts = [-float(pnl) for pnl in e.stress_account_pnl[k]]
+        parts += [-float(e.stress_pnl[k, i] * x[i]) for i in np.flatnonzero(x).tolist()]
+        if self.include_unwind and e.stress_unwind_sell is not None and e.stress_unwind_buy is not None:
+            z = e.positions(x)
+            parts += np.where(z > 0, z * e.stress_unwind_sell[k], -z * e.stress_unwind_buy[k]).tolist()
+        return np.array(parts)
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundStress:
         """Linear, or piecewise linear with unwind costs: the scenario's prices are data."""

@@ -15,10 +15,11 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import LinearTerm, TradeVariables
 from hedgeopt.models.pricing.family import GREEK_UNITS, greek
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.risk.greeks import asset_column
-from hedgeopt.models.term import LinearTerm, Term, TradeVariables
+from hedgeopt.models.term import Term
 
 __all__ = ["KEY_DAYS", "GammaBucket", "VegaBucket", "bucket_weights", "row_days", "tenor_profile"]
 
@@ -87,6 +88,7 @@ class _BoundBucket(LinearTerm):
 
 class _Bucket(Term):
     affine: ClassVar[bool] = True
+    by_candidate: ClassVar[bool] = True
     source: ClassVar[str] = "key-rate durations, Ho (1992), applied to vol tenors"
     greek: ClassVar[str]
 

@@ -11,10 +11,11 @@ from pydantic import Field
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import BoundTerm, LinearTerm, TradeVariables, put
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import LinearTerm, Term, TradeVariables, put
+from hedgeopt.models.term import Term
 
 __all__ = ["NetLeverage", "TrueLeverage"]
 
@@ -46,7 +47,7 @@ def _columns(e: Exposures, underlying: str | None) -> list[int]:
     return [e.asset(underlying)]
 
 
-class _BoundTrueLeverage:
+class _BoundTrueLeverage(BoundTerm):
     """``sum_i |z_i| e_i / equity`` over rows plus supplied collateral; collateral is data (transfers only move it)."""
 
     def __init__(self, trades: TradeVariables, e: Exposures, spec: TrueLeverage) -> None:
@@ -102,6 +103,7 @@ class TrueLeverage(Term):
     """
 
     unit: ClassVar[str] = "times equity"
+    by_candidate: ClassVar[bool] = True
     source: ClassVar[str] = (
         "loop leverage (1 - l^(n+1)) / (1 - l): docs of Aave loops; commitment method, (EU) 231/2013 art. 8"
     )
@@ -145,6 +147,7 @@ class NetLeverage(Term):
 
     unit: ClassVar[str] = "times equity"
     affine: ClassVar[bool] = True
+    by_candidate: ClassVar[bool] = True
     source: ClassVar[str] = "net exposure over equity"
 
     kind: Literal["net_leverage"] = "net_leverage"

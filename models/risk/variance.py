@@ -8,13 +8,14 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import BoundTerm, TradeVariables, put
 from hedgeopt.models.separable import Separable
-from hedgeopt.models.term import Term, TradeVariables, put
+from hedgeopt.models.term import Term
 
 __all__ = ["Variance"]
 
 
-class _BoundVariance:
+class _BoundVariance(BoundTerm):
     """``|| R (scale * net) + r ||^2`` with the thin QR factor [R r] of the centred, weighted P&L matrix [pnl base]."""
 
     def __init__(self, trades: TradeVariables, e: Exposures) -> None:
@@ -76,6 +77,8 @@ class Variance(Term):
     """Variance of P&L over the horizon in USD squared: ``sum_s p_s (pnl_s - mean)^2``."""
 
     unit: ClassVar[str] = "USD^2"
+    by_candidate: ClassVar[bool] = True
+    curved: ClassVar[bool] = True
     source: ClassVar[str] = "Markowitz 1952"
 
     kind: Literal["variance"] = "variance"

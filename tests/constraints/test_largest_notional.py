@@ -10,7 +10,7 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
-from hedgeopt.program.program import trade_box
+from hedgeopt.program.box import trade_box
 
 _spec = importlib.util.spec_from_file_location("constraints_conftest", Path(__file__).with_name("conftest.py"))
 _support = importlib.util.module_from_spec(_spec)

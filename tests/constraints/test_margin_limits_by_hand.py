@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
+from hedgeopt.constraints.bound_sides import BoundSides
 from hedgeopt.constraints.constraint import BoxConstraint
-from hedgeopt.constraints.equity_covers import BoundSides
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.margin.effects import account_collateral
 from hedgeopt.models.risk.concentration import Concentration
-from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.box import trade_box
+from hedgeopt.program.program import Program
 
 _spec = importlib.util.spec_from_file_location("constraints_conftest", Path(__file__).with_name("conftest.py"))
 _support = importlib.util.module_from_spec(_spec)

@@ -12,7 +12,8 @@ from hedgeopt.constraints.constraint import BoxConstraint
 from hedgeopt.constraints.table import CONSTRAINTS
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.box import trade_box
+from hedgeopt.program.program import Program
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "limit": {"term": {"kind": "transaction_cost"}, "upper": 1e6},

@@ -14,8 +14,9 @@ import hedgeopt as ho
 from hedgeopt.constraints.table import CONSTRAINTS
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import certify
-from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.solve import solve_program
 
 _spec = importlib.util.spec_from_file_location("constraints_conftest", Path(__file__).with_name("conftest.py"))

@@ -114,7 +114,7 @@ def test_the_plain_rule_and_the_verifier_see_a_purchase_on_credit(monkeypatch: p
     e = expose(held, quotes, rules)
     (side,) = [plain.side for plain in plain_sides(rules, e, np.array([60.0]))]
     assert side.violation == pytest.approx(60.0 * (2_001.0 + fee()) - 100_000.0)
-    monkeypatch.setattr("hedgeopt.program.program.purses", lambda e: [])
+    monkeypatch.setattr("hedgeopt.program.limits.purses", lambda e: [])
     with pytest.raises(CertificateError, match="to pay with"):
         rules.propose(held, quotes)
     monkeypatch.setattr("hedgeopt.program.certificate.plain_sides", lambda *_: [])

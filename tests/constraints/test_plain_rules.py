@@ -14,10 +14,10 @@ from hedgeopt.errors import CertificateError
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin import effects
+from hedgeopt.models.margin.after import AccountAfter
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.margins import Margins
 from hedgeopt.models.margin.rules import MODELS, margin_model
-from hedgeopt.program.plain_limits import AccountAfter
 from hedgeopt.program.program import Program
 from hedgeopt.program.solve import solve_program
 

@@ -14,8 +14,9 @@ from scipy.optimize import linprog
 import hedgeopt as ho
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.exposures.expose import expose
+from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import allowance, certify
-from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.solve import propose, solve_program
 
 _spec = importlib.util.spec_from_file_location("constraints_conftest", Path(__file__).with_name("conftest.py"))

@@ -12,7 +12,8 @@ from hedgeopt.models.pricing.perpetual import PERPETUAL
 from hedgeopt.models.scenarios.describe import describe
 from hedgeopt.models.scenarios.option_moves import option_moves
 from hedgeopt.models.scenarios.set import ScenarioSet, vol_term_weight
-from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.box import trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.reports.scenarios import (
     correlation_table,
     describe_table,

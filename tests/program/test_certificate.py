@@ -9,8 +9,9 @@ from scipy.optimize import linprog
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import certify
-from hedgeopt.program.program import Box, Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.solve import solve_program
 
 

@@ -12,10 +12,11 @@ import hedgeopt as ho
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import certify
 from hedgeopt.program.cones import OwnRows, canonical, into_dual, own_excess, repaired
 from hedgeopt.program.cut_model import own_part
-from hedgeopt.program.program import Box, Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.solve import solve_program
 
 

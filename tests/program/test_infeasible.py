@@ -11,8 +11,9 @@ import hedgeopt.program.infeasible as proving
 import hedgeopt.program.search as search
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.pricing.family import greek
+from hedgeopt.program.box import trade_box
 from hedgeopt.program.infeasible import NoAnswerError, infeasible
-from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.search import Deadline, by_cuts, feasible_by_cuts
 
 SCENARIOS = ho.ParametricScenarios(count=60, seed=3)

@@ -10,9 +10,10 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.program import proposal as proposing
+from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import certify
 from hedgeopt.program.dust import DUST_USD
-from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.solve import propose
 
 

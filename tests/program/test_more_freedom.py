@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
+from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.branches import best_branch
-from hedgeopt.program.program import Box, Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.search import Deadline
 from hedgeopt.program.solution import Solution, Stages
 from hedgeopt.program.solve import _solve_inside, solve_program

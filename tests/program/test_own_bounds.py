@@ -6,7 +6,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from hedgeopt.models.term import TradeVariables
+from hedgeopt.models.bound import TradeVariables
 from hedgeopt.program.cones import OwnRows, canonical
 from hedgeopt.program.own_bounds import proven_sizes
 

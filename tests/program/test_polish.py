@@ -7,9 +7,10 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
+from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import FEASIBILITY, relative_violation
 from hedgeopt.program.polish import onto_limits
-from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.solve import solve_program
 
 

@@ -20,7 +20,7 @@ from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.risk.concentration import Concentration
 from hedgeopt.models.risk.true_leverage import NetLeverage, TrueLeverage
-from hedgeopt.program.program import trade_box
+from hedgeopt.program.box import trade_box
 
 TESTS = Path(__file__).resolve().parents[1]
 STRESS = "2020-03-12"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import hedgeopt as ho
-from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.box import trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.solve import solve_program
 
 HOLDS = 2e-8

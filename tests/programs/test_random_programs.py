@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.program.plain_limits import AccountAfter
+from hedgeopt.models.margin.after import AccountAfter
 
 HERE = Path(__file__).resolve().parent
 

@@ -13,7 +13,7 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.constraints import collateral_balance, equity_covers, margin_utilisation, participation, transfer_limit
-from hedgeopt.constraints.limit import BoundLimit, Limit
+from hedgeopt.constraints.limit import BoundUpper, Limit
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.carry import _BoundCarry
 from hedgeopt.models.costs.transaction import _BoundCost
@@ -31,7 +31,8 @@ from hedgeopt.models.risk.tenor_buckets import _BoundBucket
 from hedgeopt.models.risk.true_leverage import _BoundNetLeverage, _BoundTrueLeverage
 from hedgeopt.models.risk.variance import _BoundVariance
 from hedgeopt.models.separable import Separable
-from hedgeopt.program.program import Box, Program
+from hedgeopt.program.box import Box
+from hedgeopt.program.program import Program
 
 from .worlds import desk_policy, network_policy
 
@@ -282,8 +283,10 @@ def upper_dropped(patch: Patch) -> None:
 @fault("limits")
 def limit_loose(patch: Patch) -> None:
     """Limits a tenth looser than asked."""
-    whole = BoundLimit._limit
-    patch.setattr(BoundLimit, "_limit", lambda self, sign: whole(self, sign) + 0.1 * sign * abs(whole(self, sign)))
+    whole, upper = Limit._rows, BoundUpper.upper.fget
+    loose = lambda row: replace(row, limit=row.limit + 0.1 * row.sign * abs(row.limit))  # noqa: E731
+    patch.setattr(Limit, "_rows", lambda *args: [loose(row) for row in whole(*args)])
+    patch.setattr(BoundUpper, "upper", property(lambda self: upper(self) + 0.1 * abs(upper(self))))
 
 
 @fault("limits")
@@ -375,14 +378,7 @@ def stress_of_now(patch: Patch) -> None:
 @fault("limits", "network", subject_to=[*network_policy().subject_to, ho.TransferLimit(usd=10.0)])
 def balance_dropped(patch: Patch) -> None:
     """Collateral balances left out of the program."""
-    whole = collateral_balance._BoundBalance
-
-    class Empty(whole):  # type: ignore[misc, valid-type]
-        @property
-        def _on(self) -> list[Any]:
-            return []
-
-    patch.setattr(collateral_balance, "_BoundBalance", Empty)
+    patch.setattr(collateral_balance.CollateralBalance, "rows", lambda self, e: [])
 
 
 # ----------------------------------------------------------------------------------------------------- margin encodings

@@ -18,35 +18,19 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.backtest.policies.smooth import solve_smooth
-from hedgeopt.constraints.constraint import BoxConstraint
-from hedgeopt.constraints.limit import Limit
 from hedgeopt.constraints.over_accounts import shared_instruments
 from hedgeopt.errors import CertificateError, InfeasibleError
 from hedgeopt.inputs.policy import Policy as Rules
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.costs.carry import Carry
-from hedgeopt.models.costs.transaction import TransactionCost
-from hedgeopt.models.risk.concentration import Concentration
-from hedgeopt.models.risk.cvar import CVaR
-from hedgeopt.models.risk.greeks import Delta, Gamma, Rho, Theta, Vanna, Vega, Volga
-from hedgeopt.models.risk.stress import StressLoss
-from hedgeopt.models.risk.tenor_buckets import GammaBucket, VegaBucket
-from hedgeopt.models.risk.true_leverage import NetLeverage, TrueLeverage
-from hedgeopt.models.risk.variance import Variance
 from hedgeopt.models.separable import Separable
+from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import Certificate, certify
-from hedgeopt.program.program import Box, Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.solve import Solution, solve_program
 
 __all__ = ["Columns", "gains", "restricted"]
 
 _SLOTS, _ROUNDS, _NEW, _KEPT = 24, 8, 12, 4
-_FREE_OF_NAMES = (
-    TransactionCost, Carry, CVaR, Variance, StressLoss, Delta, Gamma, Vega, Theta, Rho, Vanna, Volga, VegaBucket,
-    GammaBucket, Concentration, TrueLeverage, NetLeverage,
-)  # fmt: skip
-"""Terms that are nothing but parameters with one entry per candidate once bound; others (margin, gross leverage) are bound
-to the instruments themselves, and policies with them are solved whole."""
 
 
 class _Slots(Program):
@@ -69,12 +53,11 @@ class Columns:
     def __init__(self, rules: Rules, slots: int = _SLOTS) -> None:
         self.rules, self.slots, self.compiled = rules, slots, 0
         terms = [part.term for part in rules.minimize]
-        terms += [limit.term for limit in rules.subject_to if isinstance(limit, Limit)]
-        known = all(isinstance(limit, Limit | BoxConstraint) for limit in rules.subject_to)
-        self.fits = known and all(type(term) in _FREE_OF_NAMES for term in terms)
-        curved = any(type(term) is Variance for term in terms) and not any(type(term) is CVaR for term in terms)
+        terms += [term for limit in rules.subject_to for term in limit.terms()]
+        self.fits = all(part.by_candidate for part in (*terms, *rules.subject_to))
+        curved = any(term.curved for term in terms) and not any(term.tail for term in terms)
         self.smooth = curved and rules.solver in ("auto", "CLARABEL")
-        self.stressed = not self.fits or any(type(term) is StressLoss for term in terms)
+        self.stressed = not self.fits or any(part.stressed for part in (*terms, *rules.subject_to))
         self._programs: OrderedDict[Any, _Slots] = OrderedDict()
         self.program: Program | None = None
         self._places: list[str] = []

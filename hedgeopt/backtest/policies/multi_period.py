@@ -35,8 +35,9 @@ from hedgeopt.inputs.policy import Policy as Rules
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
+from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import relative_violation
-from hedgeopt.program.program import Box, Program, trade_box
+from hedgeopt.program.program import Program
 
 __all__ = ["MultiPeriod"]
 

@@ -6,8 +6,9 @@ import cvxpy as cp
 
 from hedgeopt.backtest.policies.replayed import replayed
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import certify, relative_violation
-from hedgeopt.program.program import Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.solve import Solution
 
 __all__ = ["solve_smooth"]

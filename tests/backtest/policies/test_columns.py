@@ -15,8 +15,9 @@ from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 from hedgeopt.models.separable import Separable
+from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import certify
-from hedgeopt.program.program import Box, Program, trade_box
+from hedgeopt.program.program import Program
 from hedgeopt.program.solve import solve_program
 
 SAMPLE = ParametricScenarios(count=300, vol={"BTC": 0.6}, seed=5)

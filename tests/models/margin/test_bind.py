@@ -9,10 +9,10 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.bound import TradeVariables
 from hedgeopt.models.margin.bind import BoundEncoding
 from hedgeopt.models.margin.effects import equity_after
-from hedgeopt.models.term import TradeVariables
-from hedgeopt.program.program import trade_box
+from hedgeopt.program.box import trade_box
 
 MODELS = ("deribit_standard", "portfolio", "portfolio:legacy")
 

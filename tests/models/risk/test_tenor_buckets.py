@@ -73,6 +73,6 @@ def test_bad_key_dates_are_refused(settings, words):
 def _variables(e):
     import cvxpy as cp
 
-    from hedgeopt.models.term import TradeVariables
+    from hedgeopt.models.bound import TradeVariables
 
     return TradeVariables(cp.Variable(e.n_candidates), cp.Variable(e.n_candidates))

@@ -122,11 +122,13 @@ def _book(files: tuple[Path, ...], system: str) -> dict[str, Any]:
 def _candidates(book: Path, files: tuple[Path, ...], scenarios: int) -> int:
     """Trades that the policy may choose from: quoted instruments times accounts."""
     from hedgeopt.exposures.candidates import choose_candidates
+    from hedgeopt.exposures.resolve import resolve
     from hedgeopt.inputs.book_file import read_book
     from hedgeopt.inputs.chain.reader import read_market
 
     holdings = read_book(book)
-    return len(choose_candidates(holdings, read_market(*files), full_policy(scenarios).candidates)) * len(holdings.accounts)
+    chosen = choose_candidates(resolve(holdings, read_market(*files)), full_policy(scenarios).candidates)
+    return len(chosen) * len(holdings.accounts)
 
 
 def _read(screen: int, shown: list[bytes]) -> None:

@@ -22,6 +22,7 @@ from hedgeopt.backtest.portfolio import Portfolio
 from hedgeopt.backtest.valuation import value
 from hedgeopt.exposures.candidates import choose_candidates
 from hedgeopt.exposures.expose import expose
+from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
 from hedgeopt.inputs.columns import QUOTE_FIELDS
 from hedgeopt.inputs.market import Market
@@ -147,9 +148,9 @@ def test_reports_and_proposals_refuse_it_and_name_the_account():
 
 
 def test_candidates_take_it_by_its_kind():
-    assert choose_candidates(book(), market(), policy().candidates) == [power()]
+    assert choose_candidates(resolve(book(), market()), policy().candidates) == [power()]
     with pytest.raises(ho.InputError, match="no instrument of 1 may be traded"):
-        choose_candidates(book(), market(), Candidates())
+        choose_candidates(resolve(book(), market()), Candidates())
 
 
 def test_a_trade_costs_its_spread_and_fee_and_time_pays_its_carry():

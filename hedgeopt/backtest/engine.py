@@ -27,9 +27,10 @@ from hedgeopt.backtest.result import BacktestResult
 from hedgeopt.backtest.sanity import problem_within, without_false_quotes
 from hedgeopt.backtest.settlement import IndexHistory, settle
 from hedgeopt.backtest.snapshot import Snapshot
-from hedgeopt.backtest.valuation import Valuation, moved_assets, value
+from hedgeopt.backtest.valuation import Valuation, moved_assets, value, value_in
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.exposures.references import Known, refuse_unknown
+from hedgeopt.exposures.resolve import resolve
 from hedgeopt.files.names import require_known
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
@@ -172,7 +173,7 @@ class _Run:
 
     def _refuse_unknown(self, book: Book, market: Market) -> None:
         """Halts and scenarios name venues and assets that exist; so does the configuration, where there is one."""
-        known = Known.of(book, market)
+        known = Known.of(resolve(book, market))
         for halt in self.settings.halts:
             require_known([halt.venue], sorted(known.venue), "venue", file="backtest", field="halts.venue")
         refuse_unknown(self.settings.scenarios, known, "risk.scenarios", file="backtest")
@@ -232,11 +233,12 @@ class _Run:
         """With the scenarios of the promise."""
         market = self.market
         book = self.portfolio.book(market.timestamp)
-        assets = moved_assets(book, market)
+        holdings = resolve(book, market)
+        assets = moved_assets(holdings)
         if not assets:  # cash alone: nothing can be lost
-            return value(book, market)
+            return value_in(holdings)
         with as_known(self.settings.scenarios, market.timestamp, self.history.frame) as known:
-            return value(book, market, draw(known, assets, market))
+            return value_in(holdings, draw(known, assets, market))
 
     def _refuse_uncovered(self, valuation: Valuation) -> None:
         e = valuation.exposures

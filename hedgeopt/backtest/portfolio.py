@@ -12,6 +12,7 @@ import numpy as np
 from hedgeopt.backtest.ledger import Identity, Ledger
 from hedgeopt.backtest.quotes import fill_price, mark_of, unit_notional, unit_premium, whole
 from hedgeopt.errors import InputError
+from hedgeopt.exposures.resolve import HeldLeg, resolve
 from hedgeopt.inputs.book import Account, Book, Collateral, Link, Position
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.costs.quotes import unit_fee
@@ -66,16 +67,15 @@ class Portfolio:
         self.holdings: dict[tuple[str, str], Holding] = {}
         self.paused: frozenset[str] = frozenset()
         self.transit: list[tuple[datetime, str, str, float]] = []
-        for account in book.accounts:
+        legs: list[list[HeldLeg]] = [[] for _ in book.accounts]
+        for leg in resolve(book, market).legs:
+            legs[leg.account].append(leg)
+        for c, account in enumerate(book.accounts):
             for posted in account.collateral:
                 price = market.price(posted.asset)
                 self._cash(market.timestamp, account.name, posted.asset, price, posted.amount, "deposits", "opening balance")
-            for position in account.positions:
-                item = position.instrument
-                if isinstance(item, str):
-                    item = market.instrument(account.venue, item)
-                for leg, per_unit in item.legs() or ((item, 1.0),):
-                    self._open(market, account.name, leg, per_unit * position.quantity)
+            for leg in legs[c]:
+                self._open(market, account.name, leg.instrument, leg.quantity)
 
     def _open(self, market: Market, account: str, item: Any, quantity: float) -> None:
         """A position brought in at its mark, as a deposit in kind."""

@@ -15,6 +15,7 @@ from hedgeopt.backtest.result import BacktestResult
 from hedgeopt.backtest.settings import BacktestConfig, read_config
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.references import Known, refuse_unknown
+from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 
@@ -39,7 +40,7 @@ def run(
     title = f"{config.books[0].name or config.books[0].kind}, {policy.name}"
 
     def opened(book: Book, market: Market) -> None:
-        known = Known.of(book, market)
+        known = Known.of(resolve(book, market))
         for field in ("books", "policies", "replay"):
             refuse_unknown(getattr(config, field), known, field, file="backtest")
 

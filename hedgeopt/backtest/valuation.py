@@ -8,17 +8,18 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from hedgeopt.exposures.build import build_exposures
+from hedgeopt.exposures.resolve import Holdings, resolve
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.pegs import moved_by, tokens
+from hedgeopt.models.pegs import tokens
 from hedgeopt.models.pricing.family import GREEKS, greek
 from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
 from hedgeopt.models.scenarios.set import ScenarioSet, unmoved
 
-__all__ = ["Promise", "Valuation", "moved_assets", "value"]
+__all__ = ["Promise", "Valuation", "moved_assets", "value", "value_in"]
 
 
 @dataclass(frozen=True)
@@ -66,18 +67,9 @@ class Valuation:
         return Promise(tail_loss(losses, beta, p), value_at_risk(losses, beta, p), beta)
 
 
-def moved_assets(book: Book, market: Market) -> list[str]:
+def moved_assets(holdings: Holdings) -> list[str]:
     """What scenarios must move for a book: underlyings and pegged tokens, dollars apart."""
-    found: dict[str, None] = {}
-    for account in book.accounts:
-        for posted in account.collateral:
-            found.update(dict.fromkeys(moved_by(posted.asset)))
-        for position in account.positions:
-            item = position.instrument
-            item = market.instrument(account.venue, item) if isinstance(item, str) else item
-            for asset in item.assets:
-                found[asset] = None
-    return list(_moved(tuple(found)))
+    return list(_moved(holdings.assets))
 
 
 @lru_cache(maxsize=64)
@@ -91,15 +83,22 @@ def value(book: Book, market: Market, scenarios: ScenarioSet | None = None, *, b
     ``before`` is a valuation at the same market: where the book still holds the same instruments and no scenarios are given,
     only quantities and cash are new.
     """
-    e = None if before is None or scenarios is not None else _again(before.exposures, book, market)
-    if e is None:
-        still = unmoved(tuple(moved_assets(book, market)))
-        e = build_exposures(book, market, (), scenarios or still, still, trades=False)
+    e = None if before is None or scenarios is not None else _again(before.exposures, book)
+    return value_in(resolve(book, market), scenarios) if e is None else _with_margin(e)
+
+
+def value_in(holdings: Holdings, scenarios: ScenarioSet | None = None) -> Valuation:
+    """The same of a book that is resolved already."""
+    still = unmoved(tuple(moved_assets(holdings)))
+    return _with_margin(build_exposures(holdings, (), scenarios or still, still, trades=False))
+
+
+def _with_margin(e: Exposures) -> Valuation:
     needs = [e.margins.requirement(c, e.rows.quantity, e.collateral[c]) for c in range(len(e.accounts))]
     return Valuation(e, np.array([need.initial for need in needs]), np.array([need.maintenance for need in needs]))
 
 
-def _again(e: Exposures, book: Book, market: Market) -> Exposures | None:
+def _again(e: Exposures, book: Book) -> Exposures | None:
     """The exposures with the book's quantities and cash; None unless it holds the same quoted instruments in their order."""
     rows = e.rows
     quantity: list[float] = []
@@ -118,7 +117,7 @@ def _again(e: Exposures, book: Book, market: Market) -> Exposures | None:
             if posted.asset not in column:
                 return None
             collateral[c, column[posted.asset]] += posted.amount
-            for asset, slope in price_slopes(posted.asset, market).items():
+            for asset, slope in price_slopes(posted.asset, e.market).items():
                 slopes[c, column[asset]] += posted.amount * slope
     if len(quantity) != len(rows):
         return None

@@ -12,8 +12,6 @@ from hedgeopt.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hedgeopt.inputs.book import Book
-    from hedgeopt.inputs.market import Market
     from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["describe_sample", "describe_stress", "list_all", "sample"]
@@ -100,30 +98,19 @@ def sample(
 def _draw(
     market: MarketOptions, policy: Path | None, book: Path | None, count: int | None, seed: int | None, stage: Any
 ) -> ScenarioSet:
+    from hedgeopt.exposures.resolve import resolve
     from hedgeopt.models.data import dollar_assets
     from hedgeopt.models.pegs import tokens
     from hedgeopt.models.scenarios.draw import draw
 
     stage("read")
     rules, quotes = override(read_rules(policy), count, seed), market.read()
-    columns = list(quotes.prices) if book is None else _held(read_holdings(book, None), quotes)
+    columns = quotes.prices if book is None else resolve(read_holdings(book, None), quotes).assets
     stage("value")
     moved = [asset for asset in tokens(columns) if asset not in dollar_assets()]
     if not moved:
         raise InputError("holds no asset that a scenario moves", file=book or quotes.source)
     return draw(rules.scenarios, moved, quotes)
-
-
-def _held(book: Book, market: Market) -> list[str]:
-    from hedgeopt.models.pegs import moved_by
-
-    columns: list[str] = []
-    for account in book.accounts:
-        columns += [column for item in account.collateral for column in moved_by(item.asset)]
-        for position in account.positions:
-            held = position.instrument
-            columns += (market.instrument(account.venue, held) if isinstance(held, str) else held).assets
-    return columns
 
 
 def _table(title: str, frame: pd.DataFrame, index: str | None = None) -> Any:

@@ -16,10 +16,10 @@ from hedgeopt.errors import InputError
 from hedgeopt.exposures.caveats import caveats
 from hedgeopt.exposures.margins import account_margins
 from hedgeopt.exposures.plausible import refuse_implausible_sizes
+from hedgeopt.exposures.resolve import Holdings
 from hedgeopt.exposures.revalue import Place, Revaluer, Table, revalue
 from hedgeopt.exposures.units import known_carry, paid_in_column, unit_risk
 from hedgeopt.inputs.book import Book
-from hedgeopt.inputs.market import Market
 from hedgeopt.models.arrays import Exposures, Links, Rows
 from hedgeopt.models.costs.quotes import unit_cost
 from hedgeopt.models.costs.unwind import unwind_cost
@@ -40,8 +40,7 @@ _LEAST_TRANSFER_COST = 1e-6
 
 
 def build_exposures(
-    book: Book,
-    market: Market,
+    holdings: Holdings,
     candidates: Sequence[Any],
     scenarios: ScenarioSet,
     stress: ScenarioSet,
@@ -55,6 +54,8 @@ def build_exposures(
 
     Parameters
     ----------
+    holdings
+        The book as :func:`~hedgeopt.exposures.resolve.resolve` gives it, with the prices and quotes that all of this reads.
     candidates
         Instruments that may be traded, in every tradable account of their venue.
     transfers
@@ -70,20 +71,20 @@ def build_exposures(
     paused_venues
         Venues that are halted now: their candidates get a closed box.
     """
-    table = _rows(book, market, candidates if trades else (), transfers if trades else ())
-    arrays = market.arrays()
+    book, market = holdings.book, holdings.market
+    table = _rows(holdings, candidates if trades else (), transfers if trades else ())
     assets = _assets(book, table.unique)
-    prices = np.array([arrays.price(asset) for asset in assets])
-    risk = unit_risk(table.unique, arrays, assets, market.memory)
+    prices = np.array([market.price(asset) for asset in assets])
+    risk = unit_risk(table.unique, market, assets, holdings.memory)
     collateral = np.zeros((len(book.accounts), len(assets)))
     collateral_delta = np.zeros_like(collateral)
     for c, account in enumerate(book.accounts):
         for item in account.collateral:
             collateral[c, assets.index(item.asset)] += item.amount
-            for column, slope in price_slopes(item.asset, arrays).items():
+            for column, slope in price_slopes(item.asset, market).items():
                 collateral_delta[c, assets.index(column)] += item.amount * slope
 
-    notes = [*market.notes, *_peg_notes(assets, scenarios)]
+    notes = [*holdings.notes, *_peg_notes(assets, scenarios)]
     carry = known_carry(table.unique, risk, notes)
     at = table.instrument
     items = tuple(table.unique[i] for i in at)
@@ -97,11 +98,11 @@ def build_exposures(
         premium=risk.premium[at],
         carry=carry[at],
         greeks=risk.greeks[:, at],
-        index=_prices(arrays, [item.assets[0] for item in items]),
-        mark=_marks(items, arrays.quoted("mark_price", ids), risk.premium[at]),
-        bid=arrays.quoted("bid_price", ids),
-        ask=arrays.quoted("ask_price", ids),
-        settlement_price=_prices(arrays, [item.settlement if has(item, "settlement") else item.assets[0] for item in items]),
+        index=_prices(market, [item.assets[0] for item in items]),
+        mark=_marks(items, market.quoted("mark_price", ids), risk.premium[at]),
+        bid=market.quoted("bid_price", ids),
+        ask=market.quoted("ask_price", ids),
+        settlement_price=_prices(market, [item.settlement if has(item, "settlement") else item.assets[0] for item in items]),
         lot=_steps(items, "lot"),
         tick=_steps(items, "tick"),
         minimum_size=_steps(items, "minimum_size"),
@@ -110,7 +111,7 @@ def build_exposures(
     refuse_implausible_sizes(book, rows, dict(zip(assets, prices.tolist(), strict=True)))
     moves = np.array([items[i].nature.transfer for i in table.candidate], bool)
     bought = table.candidate[~moves]
-    cost = unit_cost([items[i] for i in bought], arrays, rows.notional[bought], mark_half_spread=mark_half_spread)
+    cost = unit_cost([items[i] for i in bought], market, rows.notional[bought], mark_half_spread=mark_half_spread)
     sent = [items[i] for i in table.candidate[moves]]
     links = _links(book, sent, np.flatnonzero(moves), assets, scenarios.horizon_days)
     sending = np.array([max(item.cost_rate, _LEAST_TRANSFER_COST) for item in sent]) * rows.notional[table.candidate[moves]]
@@ -124,18 +125,18 @@ def build_exposures(
 
     where = Place(tuple(account.venue for account in book.accounts), equity, paid_in_column(table.unique, risk, assets))
     same = stress is scenarios  # a book valued where nothing moves
-    sample = revalue(table, arrays, scenarios, assets, collateral, prices, risk, where, keep_units=same)
-    shock = sample if same else revalue(table, arrays, stress, assets, collateral, prices, risk, where, keep_units=True)
+    sample = revalue(table, market, scenarios, assets, collateral, prices, risk, where, keep_units=same)
+    shock = sample if same else revalue(table, market, stress, assets, collateral, prices, risk, where, keep_units=True)
     stress_prices = np.tile(prices, (len(stress), 1))
     if not stress.still:
         for a, asset in enumerate(assets):
             stress_prices[:, a] *= stress.price_factor(asset)
     paused = np.array([items[row].venue in paused_venues for row in bought], bool)
     unwind_sell, unwind_buy = (
-        (None, None) if stress.still else _stress_unwind(items, arrays, stress, rows, mark_half_spread, notes)
+        (None, None) if stress.still else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
     )
     margins = account_margins(
-        book, arrays, rows, assets, prices, stress, shock.unit_pnl, Revaluer(tuple(table.unique), at, arrays)
+        book, market, rows, assets, prices, stress, shock.unit_pnl, Revaluer(tuple(table.unique), at, market)
     )
     shown = () if stress.still else stress.labels
     doubts = caveats(margins, collateral, [items[row] for row in bought], table.unique, shown, assets, market.timestamp)
@@ -159,7 +160,7 @@ def build_exposures(
         cost_sell=np.append(cost.sell, np.zeros(len(sent))),
         fee=np.append(cost.fee, sending),
         trade_greeks=_trade_greeks(table.candidate, rows, where.paid_in[at[table.candidate]]),
-        open_interest=arrays.quoted("open_interest", [ids[i] for i in table.candidate]),
+        open_interest=market.quoted("open_interest", [ids[i] for i in table.candidate]),
         base_pnl=sample.account_pnl.sum(axis=1),
         pnl=sample.pnl,
         probabilities=scenarios.probabilities,
@@ -170,7 +171,7 @@ def build_exposures(
         stress_prices=stress_prices,
         links=links,
         margins=margins,
-        market=arrays,
+        market=market,
         notes=(*notes, *doubts),
         caveats=doubts,
         collateral_delta=collateral_delta,
@@ -241,14 +242,14 @@ def _stress_unwind(
     return times * cost.sell + fee, times * cost.buy + fee
 
 
-def _rows(book: Book, market: Market, candidates: Sequence[Any], transfers: Sequence[Transfer]) -> Table:
+def _rows(holdings: Holdings, candidates: Sequence[Any], transfers: Sequence[Transfer]) -> Table:
     unique: dict[str, int] = {}
     instruments: list[Any] = []
 
     def place(item: Any) -> int:
         key = item.id
         at = unique.get(key)
-        known = market.instruments.get(key, item) if at is None else instruments[at]
+        known = holdings.listed.get(key, item) if at is None else instruments[at]
         if known is not item and known != item:
             raise InputError(
                 "two different instruments share this name", field="book", value=key, fix="give each its own name"
@@ -259,18 +260,13 @@ def _rows(book: Book, market: Market, candidates: Sequence[Any], transfers: Sequ
         return at
 
     pairs: dict[tuple[int, int], float] = defaultdict(float)
-    for c, account in enumerate(book.accounts):
-        for position in account.positions:
-            item = position.instrument
-            if isinstance(item, str):
-                item = market.instrument(account.venue, item)
-            for leg, per_unit in item.legs() or ((item, 1.0),):
-                pairs[c, place(leg)] += per_unit * position.quantity
+    for leg in holdings.legs:
+        pairs[leg.account, place(leg.instrument)] += leg.quantity
     tradable: list[tuple[int, int]] = []
-    for c, account in enumerate(book.accounts):
+    for c, account in enumerate(holdings.accounts):
         if account.tradable and not account.paused:
             tradable += [(c, place(item)) for item in candidates if item.venue == account.venue]
-    where = {account.name: c for c, account in enumerate(book.accounts)}
+    where = {account.name: c for c, account in enumerate(holdings.accounts)}
     tradable += [(where[item.source], place(item)) for item in transfers]
     for pair in tradable:
         pairs.setdefault(pair, 0.0)

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.inputs.book import Book
-from hedgeopt.inputs.market import Market
+from hedgeopt.exposures.resolve import Holdings, underlying_of
 from hedgeopt.inputs.policy import Candidates
+from hedgeopt.models.pricing.family import MarketView
 from hedgeopt.models.pricing.instrument import has
 
-__all__ = ["choose_candidates", "underlying_of"]
+__all__ = ["choose_candidates"]
 
 
-def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any]:
+def choose_candidates(holdings: Holdings, rules: Candidates) -> list[Any]:
     """Quoted instruments that pass the policy's rules, in the market's order.
 
     An instrument without any quote is kept only where ``mark_half_spread`` allows it. Options are screened by Black-76
@@ -29,8 +29,9 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
     InputError
         When nothing passes: the message says which rule removed the most.
     """
-    underlyings = set(rules.underlyings) or _underlyings(book, market)
-    items = list(market.instruments.values())
+    market = holdings.market
+    underlyings = set(rules.underlyings) or holdings.underlyings
+    items = list(holdings.listed.values())
     ids = [item.id for item in items]
     bid, ask = market.quoted("bid_price", ids), market.quoted("ask_price", ids)
     both, none = ~np.isnan(bid) & ~np.isnan(ask), np.isnan(bid) & np.isnan(ask)
@@ -39,15 +40,15 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
     now = market.timestamp
     days = np.array([365.0 * item.years_from(now) if has(item, "expiry") else np.nan for item in items])
     spread = np.where(both, (ask - bid) / np.maximum(0.5 * (ask + bid), 1e-300), 0.0)
-    held = _held(book, market) if rules.held else set()
+    held = holdings.ids if rules.held else frozenset()
     own = np.array([item.id in held for item in items], bool)
-    venues = {account.venue for account in book.accounts if account.tradable and not account.paused}
+    venues = {account.venue for account in holdings.accounts if account.tradable and not account.paused}
     tests = {
         "kinds": np.array([item.kind in rules.kinds for item in items], bool),
         "underlyings": np.array([underlying_of(item) in underlyings for item in items], bool),
         "names": np.array([not rules.names or any(fnmatchcase(item.name, n) for n in rules.names) for item in items], bool),
         "venues with a tradable account": np.array([item.venue in venues for item in items], bool),
-        "quotes that agree with marks": np.array([key not in market.doubtful for key in ids], bool),
+        "quotes that agree with marks": np.array([key not in holdings.doubtful for key in ids], bool),
         "two_sided": both | assumed if rules.two_sided else ~none | assumed,
         "min_days, max_days": own | np.isnan(days) | ((days >= rules.min_days) & (days <= rules.max_days)),
         "max_relative_spread": own | ~option | (spread <= rules.max_relative_spread),
@@ -65,33 +66,7 @@ def choose_candidates(book: Book, market: Market, rules: Candidates) -> list[Any
     return [item for item, kept in zip(items, keep, strict=True) if kept]
 
 
-def _held(book: Book, market: Market) -> set[str]:
-    """Ids of the instruments with a position."""
-    found = set()
-    for account in book.accounts:
-        for position in account.positions:
-            item = position.instrument
-            found.add((market.instrument(account.venue, item) if isinstance(item, str) else item).id)
-    return found
-
-
-def _underlyings(book: Book, market: Market) -> set[str]:
-    found: set[str] = set()
-    for account in book.accounts:
-        for position in account.positions:
-            item = position.instrument
-            if isinstance(item, str):
-                item = market.instrument(account.venue, item)
-            found.add(underlying_of(item))
-    return found
-
-
-def underlying_of(item: Any) -> str:
-    """The asset that an instrument is on."""
-    return str(item.underlying if has(item, "underlying") else item.assets[0])
-
-
-def _delta_inside(items: list[Any], market: Market, option: np.ndarray, least: float) -> np.ndarray:
+def _delta_inside(items: list[Any], market: MarketView, option: np.ndarray, least: float) -> np.ndarray:
     from hedgeopt.models.pricing.black76 import greeks
 
     inside = np.zeros(len(items), bool)

@@ -9,12 +9,13 @@ from typing import Any
 from hedgeopt.exposures.build import build_exposures
 from hedgeopt.exposures.candidates import choose_candidates
 from hedgeopt.exposures.references import check_references
+from hedgeopt.exposures.resolve import Holdings, resolve
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.pegs import moved_by, tokens
+from hedgeopt.models.pegs import tokens
 from hedgeopt.models.scenarios.draw import draw
 from hedgeopt.models.scenarios.set import unmoved
 from hedgeopt.models.scenarios.stress import stress_scenarios
@@ -44,26 +45,20 @@ def expose(
     InputError
         When anything else in book, market and policy does not fit together.
     """
+    holdings = resolve(book, market)
     if check_names:
-        check_references(book, market, policy)
+        check_references(holdings, policy)
     if candidates is None:
-        candidates = choose_candidates(book, market, policy.candidates) if trades else []
-    held = [
-        market.instrument(account.venue, position.instrument)
-        for account in book.accounts
-        for position in account.positions
-        if isinstance(position.instrument, str)
-    ]
-    whole = [p.instrument for a in book.accounts for p in a.positions if not isinstance(p.instrument, str)]
-    needed = list(dict.fromkeys(item.id for item in [*held, *candidates, *(q for item in whole for q in item.quoted_parts)]))
+        candidates = choose_candidates(holdings, policy.candidates) if trades else []
+    quoted = [*holdings.quoted, *candidates]
+    needed = list(dict.fromkeys(item.id for item in [*quoted, *holdings.quoted_parts]))
     market.require_fresh(needed, book.timestamp or market.timestamp, timedelta(seconds=policy.max_quote_age_seconds))
-    assets = tokens(_assets(book, [*held, *candidates]))
+    assets = tokens(_assets(quoted, holdings))
     for asset in assets:
-        market.price(asset)  # an asset without a price is refused as that, not as one without scenarios
+        holdings.market.price(asset)  # an asset without a price is refused as that, not as one without scenarios
     moved = [asset for asset in assets if asset not in dollar_assets()]
     return build_exposures(
-        book,
-        market,
+        holdings,
         candidates,
         draw(policy.scenarios, moved, market),
         stress_scenarios(assets, policy.stress) if stressed else unmoved(tuple(moved)),
@@ -74,13 +69,7 @@ def expose(
     )
 
 
-def _assets(book: Book, instruments: Sequence[Any]) -> list[str]:
-    found: dict[str, None] = {}
-    for item in instruments:
-        found.update(dict.fromkeys(item.assets))
-    for account in book.accounts:
-        found.update(dict.fromkeys(column for item in account.collateral for column in moved_by(item.asset)))
-        for position in account.positions:
-            if not isinstance(position.instrument, str):
-                found.update(dict.fromkeys(position.instrument.assets))
-    return list(found)
+def _assets(quoted: Sequence[Any], holdings: Holdings) -> list[str]:
+    """Columns of what is quoted, held or not, then the book's others: the order in which scenarios are drawn."""
+    found = dict.fromkeys(asset for item in quoted for asset in item.assets)
+    return list(found | dict.fromkeys(holdings.assets))

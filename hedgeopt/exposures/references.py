@@ -16,10 +16,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from hedgeopt.errors import InputError
-from hedgeopt.exposures.candidates import underlying_of
+from hedgeopt.exposures.resolve import Holdings, underlying_of
 from hedgeopt.files.names import advice, require_known
-from hedgeopt.inputs.book import Book
-from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.data import dollar_assets, pegged_assets, table, wraps
 from hedgeopt.models.margin.rules import STANDARD
@@ -49,17 +47,17 @@ class Known:
     account: frozenset[str]
 
     @classmethod
-    def of(cls, book: Book, market: Market) -> Known:
-        """Those of a book, a market and the packaged tables."""
-        items = [p.instrument for a in book.accounts for p in a.positions if not isinstance(p.instrument, str)]
-        assets = {*market.prices, *_tabled_assets(), *(c.asset for a in book.accounts for c in a.collateral)}
-        for item in items:
+    def of(cls, holdings: Holdings) -> Known:
+        """Those of a book, its market and the packaged tables."""
+        accounts = holdings.accounts
+        assets = {*holdings.market.prices, *_tabled_assets(), *(c.asset for a in accounts for c in a.collateral)}
+        for item in holdings.whole:
             assets |= set(_assets_of(item))
-        venues = {*STANDARD, *(a.venue for a in book.accounts), *(i.venue for i in market.instruments.values())}
-        return cls(frozenset(assets), frozenset(venues), frozenset(a.name for a in book.accounts))
+        venues = {*STANDARD, *(a.venue for a in accounts), *(i.venue for i in holdings.listed.values())}
+        return cls(frozenset(assets), frozenset(venues), frozenset(a.name for a in accounts))
 
 
-def check_references(book: Book, market: Market, policy: Policy) -> None:
+def check_references(holdings: Holdings, policy: Policy) -> None:
     """Refuse the first word of the policy that refers to nothing.
 
     Raises
@@ -67,12 +65,12 @@ def check_references(book: Book, market: Market, policy: Policy) -> None:
     InputError
         Names the field, the word and the nearest name that exists.
     """
-    known = Known.of(book, market)
+    known = Known.of(holdings)
     for field in ("candidates", "scenarios", "stress", "minimize", "subject_to"):
         refuse_unknown(getattr(policy, field), known, field)
     for path in policy.stress.files:
         refuse_unknown(read_stress(path), known, "event", file=path)
-    _match_instruments(market, policy)
+    _match_instruments(holdings, policy)
 
 
 def refuse_unknown(data: Any, known: Known, field: str, *, file: object = "policy") -> None:
@@ -108,9 +106,9 @@ def _words(data: Any, where: str) -> Iterator[tuple[str, str, str]]:
             yield from _words(value, here)
 
 
-def _match_instruments(market: Market, policy: Policy) -> None:
+def _match_instruments(holdings: Holdings, policy: Policy) -> None:
     """Candidates' patterns match an instrument of the market, and it quotes instruments on their underlyings."""
-    rules, items = policy.candidates, market.instruments.values()
+    rules, items = policy.candidates, holdings.listed.values()
     if rules.underlyings:
         quoted = sorted({underlying_of(item) for item in items})
         require_known(rules.underlyings, quoted, "underlying", field="candidates.underlyings")

@@ -9,6 +9,7 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.example import example_files
 from hedgeopt.exposures.candidates import choose_candidates
+from hedgeopt.exposures.resolve import resolve
 
 STRICT = {"min_delta": 0.45, "max_days": 20.0, "max_relative_spread": 0.01}
 
@@ -33,9 +34,9 @@ def test_what_is_held_may_be_closed_whatever_the_screens_of_new_hedges_say(examp
     book, market = example
     held = held_and_quoted(book, market)
     assert held
-    chosen = {item.id for item in choose_candidates(book, market, ho.Candidates(**STRICT))}
+    chosen = {item.id for item in choose_candidates(resolve(book, market), ho.Candidates(**STRICT))}
     assert held <= chosen
-    without = {item.id for item in choose_candidates(book, market, ho.Candidates(held=False, **STRICT))}
+    without = {item.id for item in choose_candidates(resolve(book, market), ho.Candidates(held=False, **STRICT))}
     assert not held <= without
     assert chosen - without <= held
 
@@ -43,7 +44,7 @@ def test_what_is_held_may_be_closed_whatever_the_screens_of_new_hedges_say(examp
 @pytest.mark.parametrize("rule", [{"names": ("BTC-*",)}, {"kinds": ("perpetual",)}, {"underlyings": ("ETH",)}])
 def test_rules_of_what_may_be_traded_at_all_hold_for_positions_too(example: Any, rule: dict[str, Any]) -> None:
     book, market = example
-    for item in choose_candidates(book, market, ho.Candidates(**rule)):
+    for item in choose_candidates(resolve(book, market), ho.Candidates(**rule)):
         if "names" in rule:
             assert item.name.startswith("BTC-")
         elif "kinds" in rule:

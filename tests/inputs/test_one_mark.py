@@ -13,6 +13,7 @@ import hedgeopt as ho
 from hedgeopt.backtest.valuation import value
 from hedgeopt.example import example_files
 from hedgeopt.exposures.build import build_exposures
+from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
 from hedgeopt.inputs.chain.reader import read_market
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -58,7 +59,7 @@ def checked(path: Path) -> None:
     market = read_market(path)
     book, by_hand = sample_book(rows)
     moves = scenarios(tuple(rows["currency"].unique()), nothing=(1.0, 0.0), crash=(0.7, 0.4), rise=(1.4, -0.2))
-    e = build_exposures(book, market, (), moves, moves, trades=False)
+    e = build_exposures(resolve(book, market), (), moves, moves, trades=False)
     size = float(np.abs(e.rows.quantity) @ e.rows.value)
     assert abs(float(e.equity.sum()) - by_hand) <= 1e-12 * (abs(by_hand) + size)
     marks = rows.set_index("instrument_name")["mark_price"]
@@ -133,7 +134,7 @@ def test_a_row_that_agrees_but_roughly_is_valued_and_moved_by_its_mark(tmp_path:
     years, mark, vol = 25 / 365, market.quote("mark_price", call.id), market.quote("mark_iv", call.id)
     assert abs(2 * norm.cdf(0.5 * vol * np.sqrt(years)) - 1 - mark) < 1e-12  # at the money, in coins
     moves = scenarios(("BTC",), nothing=(1.0, 0.0), fall=(0.5, -1.0))
-    e = build_exposures(held(call.name, 3.0), market, (), moves, moves, trades=False)
+    e = build_exposures(resolve(held(call.name, 3.0), market), (), moves, moves, trades=False)
     assert e.equity[0] == pytest.approx(79_900 * (10 + 3 * mark), rel=1e-14)
     assert e.base_pnl[0] == 0.0
 
@@ -144,7 +145,7 @@ def test_a_long_option_loses_its_mark_and_no_more(tmp_path: Path) -> None:
     call = next(item for item in market.instruments.values() if item.nature.option and item.strike == 80_000)
     assert market.quote("mark_iv", call.id) == 0.6
     moves = scenarios(("BTC",), nothing=(1.0, 0.0), fall=(0.01, 0.0))
-    e = build_exposures(held(call.name, 1.0), market, (), moves, moves, trades=False)
+    e = build_exposures(resolve(held(call.name, 1.0), market), (), moves, moves, trades=False)
     mark = market.quote("mark_price", call.id)
     assert e.margins.unit_pnl[0, 0] == 0.0
     assert e.margins.unit_pnl[1, 0] == pytest.approx(-79_900 * mark, rel=1e-14)
@@ -156,7 +157,7 @@ def test_what_expires_pays_its_payoff_less_the_mark(tmp_path: Path) -> None:
     call = next(item for item in market.instruments.values() if item.nature.option and item.strike == 79_000)
     factor = np.array([[1.1]])
     moves = ScenarioSet("late", ("BTC",), factor, np.zeros((1, 1)), 2.0, labels=("up",))
-    e = build_exposures(held(call.name, 1.0), market, (), moves, moves, trades=False)
+    e = build_exposures(resolve(held(call.name, 1.0), market), (), moves, moves, trades=False)
     mark, ratio = market.quote("mark_price", call.id), 79_900 / 80_000
     paid = (88_000 - 79_000) * ratio
     assert e.margins.unit_pnl[0, 0] == pytest.approx(paid - 79_900 * mark, rel=1e-12)
@@ -169,7 +170,7 @@ def test_a_mark_without_a_vol_is_the_value_all_the_same(tmp_path: Path, mark: fl
     call = next(item for item in market.instruments.values() if item.nature.option and item.strike == 60_000)
     told = market.quote("mark_price", call.id)
     moves = scenarios(("BTC",), nothing=(1.0, 0.0), fall=(0.5, 0.0), rise=(1.5, 0.0))
-    e = build_exposures(held(call.name, 2.0), market, (), moves, moves, trades=False)
+    e = build_exposures(resolve(held(call.name, 2.0), market), (), moves, moves, trades=False)
     assert e.rows.value[0] == told * market.price("BTC")
     assert e.margins.state(0).value[0] == e.rows.value[0]
     assert e.rows.premium[0] == e.rows.mark[0] == told

@@ -10,6 +10,7 @@ from rich.console import Console
 import hedgeopt as ho
 from hedgeopt.exposures.build import build_exposures
 from hedgeopt.exposures.expose import expose
+from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.columns import QUOTE_FIELDS
 from hedgeopt.models.scenarios.stress import stress_scenarios
 from hedgeopt.reports.terminal import risk_report_table
@@ -33,7 +34,7 @@ def test_loans_liquidity_and_pegs_are_shown():
     prices = {"ETH": 2_000.0, "stETH": 1_990.0}
     market = ho.Market(datetime(2026, 1, 15, tzinfo=UTC), prices, {}, pd.DataFrame(columns=list(QUOTE_FIELDS)))
     moves = stress_scenarios(["ETH", "stETH"])
-    text = shown(ho.risk_report(build_exposures(book, market, [], moves, moves, trades=False)))
+    text = shown(ho.risk_report(build_exposures(resolve(book, market), [], moves, moves, trades=False)))
     for words in ("stETH/ETH peg", "19,900", "1.990", "Loans", "deposit", "IL", "ETH 1,005"):
         assert words in text, words  # health .8 * 19,900 / 8,000; liquidated where ETH stands at 8,000 / (.8 * 9.95)
 

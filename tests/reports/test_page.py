@@ -130,6 +130,7 @@ def test_profile_slope_is_the_delta_and_bend_the_gamma(proposal, asset):
 def test_profile_agrees_with_a_stress_scenario_of_one_coin(proposal):
     """At a move of zero in the other coin and no vol change, full revaluation must equal the exposures' own."""
     from hedgeopt.exposures.build import build_exposures
+    from hedgeopt.exposures.resolve import resolve
     from hedgeopt.models.scenarios.set import ScenarioSet
 
     e, market = proposal.exposures, proposal.market
@@ -152,7 +153,7 @@ def test_profile_agrees_with_a_stress_scenario_of_one_coin(proposal):
         ]
     )
     candidates = [e.rows.instruments[row] for row in e.candidate]
-    other = build_exposures(book, market, candidates, one, one)
+    other = build_exposures(resolve(book, market), candidates, one, one)
     profile = spot_profile(e, proposal.x, "BTC", moves)
     assert profile.before == pytest.approx(other.stress_base, rel=1e-9)
     order = {item.name: n for n, item in enumerate(candidates)}

@@ -29,6 +29,7 @@ from hedgeopt.backtest.valuation import Promise
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.exposures.candidates import choose_candidates
 from hedgeopt.exposures.expose import expose
+from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy as Rules
@@ -92,7 +93,7 @@ class MultiPeriod:
         last = state.market.timestamp + timedelta(days=days * (self.periods - 1))
         candidates = [
             item
-            for item in choose_candidates(state.book, state.market, rules.candidates)
+            for item in choose_candidates(resolve(state.book, state.market), rules.candidates)
             if getattr(item, "expiry", None) is None or item.expiry > last
         ]
         found = []

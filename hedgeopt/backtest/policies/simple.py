@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hedgeopt.backtest.policies.protocol import Order, State
 from hedgeopt.backtest.valuation import moved_assets
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.build import build_exposures
+from hedgeopt.exposures.resolve import resolve
 from hedgeopt.models.scenarios.draw import draw
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
@@ -77,7 +79,8 @@ class DeltaVegaMinVariance:
     def decide(self, state: State) -> Sequence[Order]:
         """Orders in two instruments per asset."""
         chosen: list[tuple[str, Any]] = []
-        assets = moved_assets(state.book, state.market)
+        holdings = resolve(state.book, state.market)
+        assets = moved_assets(holdings)
         for asset in assets:
             perpetual = find_perpetual(state, asset, self.account)
             if perpetual is None:
@@ -95,7 +98,7 @@ class DeltaVegaMinVariance:
         )
         sample = draw(self.scenarios, assets, state.market)
         e = build_exposures(
-            book, state.market, list(dict.fromkeys(item for _, item in chosen)), sample, sample,
+            replace(holdings, book=book), list(dict.fromkeys(item for _, item in chosen)), sample, sample,
             mark_half_spread=state.mark_half_spread,
         )  # fmt: skip
         p = np.full(len(sample), 1.0 / len(sample)) if e.probabilities is None else e.probabilities

@@ -59,11 +59,12 @@ def test_least_variance_cannot_be_improved_by_its_two_instruments(toys: Any) -> 
     result = simulate([market], book, Spy(), FEW)
     assert set(result.trades["instrument"]) == {"BTC-PERPETUAL", CALL}
     from hedgeopt.exposures.build import build_exposures
+    from hedgeopt.exposures.resolve import resolve
     from hedgeopt.models.scenarios.draw import draw
 
     sample = draw(policy.scenarios, ["BTC"], market)
     items = [market.instruments[f"deribit:{name}"] for name in ("BTC-PERPETUAL", CALL)]
-    e = build_exposures(seen[0].book, market, items, sample, sample)
+    e = build_exposures(resolve(seen[0].book, market), items, sample, sample)
     x = np.array([result.trades.set_index("instrument")["quantity"][e.rows.instruments[r].name] for r in e.candidate])
 
     def spread(trades: np.ndarray) -> float:

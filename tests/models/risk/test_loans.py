@@ -8,6 +8,7 @@ import pytest
 
 from hedgeopt import Book, InputError, Market, risk_report
 from hedgeopt.exposures.build import build_exposures
+from hedgeopt.exposures.resolve import resolve
 from hedgeopt.files.reading import validated
 from hedgeopt.models.data import table
 from hedgeopt.models.risk.loans import LoanRisk
@@ -36,7 +37,7 @@ def report(desk: Book, **prices: float) -> Any:
 
     market = Market(datetime(2026, 1, 15, tzinfo=UTC), prices, {}, pd.DataFrame(columns=list(QUOTE_FIELDS)))
     moves = stress_scenarios(["ETH", "stETH", "BTC"])
-    return risk_report(build_exposures(desk, market, [], moves, moves, trades=False))
+    return risk_report(build_exposures(resolve(desk, market), [], moves, moves, trades=False))
 
 
 def loan(desk: Book, **prices: float) -> LoanRisk:

@@ -87,7 +87,7 @@ def session(inputs: Inputs, folder: Path, times: int) -> dict[str, Any]:
     from hedgeopt.inputs.book_file import read_book
     from hedgeopt.inputs.chain.reader import read_market
     from hedgeopt.inputs.policy import read_policy
-    from hedgeopt.program.solve import propose
+    from hedgeopt.program.solve import solve
 
     imports = time.perf_counter() - imports
     compiling: list[float] = []
@@ -98,12 +98,12 @@ def session(inputs: Inputs, folder: Path, times: int) -> dict[str, Any]:
         policy, book = read_policy(inputs.policy), read_book(inputs.book)
         market = read_market(*inputs.market)
         read = time.perf_counter() - began
-        first = propose(book, market, policy, progress=clock)
+        first = solve(book, market, policy, progress=clock)
         began = time.perf_counter()
-        first.write(folder)
+        first.proposal.write(folder)
         written = time.perf_counter() - began
         clock("")
-    seconds = {"read": read, **first.seconds}
+    seconds = {"read": read, **first.proposal.seconds}
     seconds["report"] += written
     record = _record(inputs, book, first, "first solve", seconds, clock.seconds)
     compile_times = {"numba_seconds": float(sum(compiling)), "numba_limit_seconds": PAUSE_LIMIT}
@@ -112,12 +112,12 @@ def session(inputs: Inputs, folder: Path, times: int) -> dict[str, Any]:
     for seed in range(times):
         moved = next_market(market, seed)
         clock = Clock()
-        proposal = propose(book, moved, policy, program=program, progress=clock)
+        solved = solve(book, moved, policy, program=program, progress=clock)
         clock("")
-        again.append((proposal, proposal.program is program))
+        again.append((solved, solved.program is program))
         clocks.append(clock.seconds)
-        program = proposal.program
-    middle = {stage: float(np.median([p.seconds.get(stage, 0.0) for p, _ in again])) for stage in STAGES[1:]}
+        program = solved.program
+    middle = {stage: float(np.median([s.proposal.seconds.get(stage, 0.0) for s, _ in again])) for stage in STAGES[1:]}
     spent = {stage: float(np.median([c.get(stage, 0.0) for c in clocks])) for stage in STAGES[1:]}
     record = _record(inputs, book, again[-1][0], "re-solve, moved market", middle, spent)
     records.append({**record, "median_of": times, "program_reused": sum(kept for _, kept in again)})
@@ -125,9 +125,10 @@ def session(inputs: Inputs, folder: Path, times: int) -> dict[str, Any]:
 
 
 def _record(
-    inputs: Inputs, book: Any, proposal: Any, case: str, seconds: dict[str, float], cpu: dict[str, float]
+    inputs: Inputs, book: Any, solved: Any, case: str, seconds: dict[str, float], cpu: dict[str, float]
 ) -> dict[str, Any]:
-    certificate, e = proposal.certificate, proposal.exposures
+    proposal, e = solved.proposal, solved.exposures
+    certificate = proposal.certificate
     return {
         "case": case, "input": inputs.name, "scenarios": int(e.pnl.shape[0]), "candidates": int(e.n_candidates),
         "positions": int(book.n_positions), "trades": len(proposal.trades),

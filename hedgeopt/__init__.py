@@ -59,10 +59,10 @@ if TYPE_CHECKING:
     from hedgeopt.models.risk.variance import Variance
     from hedgeopt.models.scenarios.sample_settings import HistoricalScenarios, ParametricScenarios, RegimeScenarios
     from hedgeopt.models.scenarios.set import ScenarioSet
-    from hedgeopt.program.certificate import Certificate
     from hedgeopt.program.program import Program
-    from hedgeopt.program.proposal import Proposal
-    from hedgeopt.program.solve import propose
+    from hedgeopt.program.proposal import Proposal, read_proposal
+    from hedgeopt.program.proven import Certificate
+    from hedgeopt.program.solve import Solved, propose, solve
     from hedgeopt.tail import cvar
 
 __version__ = "0.1.0"
@@ -70,7 +70,7 @@ __version__ = "0.1.0"
 _HOME = {
     "inputs.book": "Account Book Collateral Link Position",
     "inputs.book_file": "read_book",
-    "program.certificate": "Certificate",
+    "program.proven": "Certificate",
     "constraints.limit": "Limit",
     "constraints.margin_utilisation": "MarginUtilisation",
     "constraints.order_limit": "OrderLimit",
@@ -108,10 +108,10 @@ _HOME = {
     "models.scenarios.set": "ScenarioSet",
     "inputs.policy": "Candidates Policy read_policy",
     "program.program": "Program",
-    "program.proposal": "Proposal",
+    "program.proposal": "Proposal read_proposal",
     "measures.risk": "RiskReport risk_report",
     "exposures.expose": "expose",
-    "program.solve": "propose",
+    "program.solve": "Solved propose solve",
     "tail": "cvar",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
@@ -163,6 +163,7 @@ __all__ = [
     "Rho",
     "RiskReport",
     "ScenarioSet",
+    "Solved",
     "Spot",
     "StaleQuoteError",
     "StressLoss",
@@ -184,7 +185,9 @@ __all__ = [
     "read_book",
     "read_market",
     "read_policy",
+    "read_proposal",
     "risk_report",
+    "solve",
 ]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from hedgeopt.models.margin.margins import Margins
     from hedgeopt.models.pricing.market_arrays import MarketArrays
+    from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["Exposures", "Links", "Rows"]
 
@@ -145,6 +146,8 @@ class Exposures:
         Assumptions made where data were missing, each to be shown to the reader, and the caveats.
     caveats
         Packaged numbers behind these arrays that nobody has verified, or that are past their shelf life.
+    scenarios
+        The sample that ``base_pnl`` and ``pnl`` were revalued in; None where nobody said.
     collateral_delta : (C, A) or None
         See :attr:`coin_delta`; None where no collateral is pegged to another asset.
     stress_unwind_sell, stress_unwind_buy : (K, M) or None
@@ -187,6 +190,7 @@ class Exposures:
     stress_unwind_buy: np.ndarray | None = None
     collateral_delta: np.ndarray | None = None
     caveats: tuple[str, ...] = ()
+    scenarios: ScenarioSet | None = None
 
     @property
     def coin_delta(self) -> np.ndarray:

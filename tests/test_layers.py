@@ -35,7 +35,6 @@ DECLARED = {  # the complete list: whoever adds to it changes the design
     ("hedgeopt.inputs.policy", "hedgeopt.program.solve"): "Policy.propose",
     ("hedgeopt.models.term", "hedgeopt.constraints.limit"): "Term.__le__",
     ("hedgeopt.program.proposal", "hedgeopt.reports.page"): "Proposal.to_html and write",
-    ("hedgeopt.program.proposal", "hedgeopt.reports.margin"): "until the margin report's numbers are in measures",
 }
 RANK = {room: rank for rank, rooms in enumerate(LAYERS.split("\n")) for room in rooms.split()}
 FOLDERS = {"hedgeopt": "hedgeopt", "models": "hedgeopt.models", "constraints": "hedgeopt.constraints"}

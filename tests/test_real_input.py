@@ -110,11 +110,11 @@ def black(forward: np.ndarray, strike: np.ndarray, years: np.ndarray, vol: np.nd
 
 
 @pytest.fixture(scope="module", params=SNAPSHOTS)
-def solved(request: pytest.FixtureRequest, shared_data: Path) -> tuple[ho.Proposal, Raw, ho.Book, ho.Market]:
+def solved(request: pytest.FixtureRequest, shared_data: Path) -> tuple[ho.Solved, Raw, ho.Book, ho.Market]:
     folder = shared_data / "deribit-chains"
     market = ho.read_market(folder / request.param, folder / PERPETUALS)
     book = market_maker_book(market)
-    return policy().propose(book, market), read_raw(folder, request.param), book, market
+    return ho.solve(book, market, policy()), read_raw(folder, request.param), book, market
 
 
 @pytest.mark.parametrize("snapshot", SNAPSHOTS)
@@ -130,24 +130,25 @@ def test_marks_are_reproduced_from_mark_iv(shared_data: Path, snapshot: str) -> 
 
 
 def test_the_answer_is_certified(solved: tuple) -> None:
-    proposal, _, book, _ = solved
+    answer, _, book, _ = solved
+    proposal = answer.proposal
     assert book.n_positions >= 60
-    assert proposal.exposures.n_candidates >= 300
-    assert len(proposal.exposures.base_pnl) == 10_000
+    assert answer.exposures.n_candidates >= 300
+    assert len(answer.exposures.base_pnl) == 10_000
     assert proposal.certificate.valid
     assert proposal.certificate.gap <= 1e-6
 
 
 def test_the_independent_verifier_agrees(solved: tuple) -> None:
-    proposal, _, book, market = solved
-    told = json.loads(proposal.to_json())
-    e = expose(book, market, proposal.policy)
-    verdict = judge(claim_of(told), e, market, proposal.policy.model_dump(mode="json"))
+    answer, _, book, market = solved
+    told = json.loads(answer.proposal.to_json())
+    e = expose(book, market, policy())
+    verdict = judge(claim_of(told), e, market, policy().model_dump(mode="json"))
     assert verdict.valid, verdict
 
 
 def test_every_limit_holds_in_plain_numpy_from_the_raw_file(solved: tuple) -> None:
-    proposal, raw, book, market = solved
+    proposal, raw, book, market = solved[0].proposal, *solved[1:]
     held = {p.name: p.quantity for p in book.accounts[0].positions}
     traded = {
         row.instrument: row.quantity if row.side == "buy" else -row.quantity
@@ -202,7 +203,7 @@ def test_every_limit_holds_in_plain_numpy_from_the_raw_file(solved: tuple) -> No
         margin += (rates[coin]["initial_base"] + rates[coin]["initial_per_coin"] * size) * size * raw.index[coin]
     assert margin / equity <= LIMITS["margin"] * (1 + slack)
 
-    scenarios = draw(proposal.policy.scenarios, list(coins), market)
+    scenarios = draw(policy().scenarios, list(coins), market)
     assert _cvar(-_pnl(scenarios)(o, z, x, coins, perpetual, raw, coin_price)) <= LIMITS["cvar"] * (1 + slack)
 
 
@@ -237,7 +238,7 @@ def _cvar(losses: np.ndarray) -> float:
 
 
 def test_nothing_is_proposed_on_a_side_without_a_quote(solved: tuple) -> None:
-    proposal, raw, _, _ = solved
+    proposal, raw = solved[0].proposal, solved[1]
     for row in proposal.trades.itertuples(index=False):
         if re.search("PERPETUAL", row.instrument):
             continue

@@ -66,8 +66,8 @@ def _row(result: BacktestResult) -> dict[str, Any]:
 def _write(results: Sequence[BacktestResult], out: Path) -> None:
     """A folder per book, with the tables of each policy and the tear sheet that compares them: all of it or nothing."""
     from hedgeopt.backtest.results.tear_sheet import pages
+    from hedgeopt.files.plain import finite
     from hedgeopt.files.writing import write_atomically
-    from hedgeopt.program.proposal import finite
 
     books: dict[str, list[BacktestResult]] = {}
     for result in results:

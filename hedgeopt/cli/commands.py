@@ -94,7 +94,8 @@ def risk(
 def margin(book: Path, market: MarketOptions, policy: Path | None, as_of: str | None = None, json: bool = False) -> None:
     """Margin of every account, now and in stress."""
     with progress() as stage:
-        from hedgeopt.reports.margin import margin_report, margin_tables
+        from hedgeopt.measures.margin_report import margin_report
+        from hedgeopt.reports.margin import margin_tables
 
         stage("read")
         rules, holdings, quotes = read_rules(policy), read_holdings(book, as_of), market.read()

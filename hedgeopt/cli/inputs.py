@@ -95,7 +95,7 @@ def override(policy: Policy, scenarios: int | None, seed: int | None, solver: st
 
 def print_json(data: Any) -> None:
     """JSON on stdout; what is not a number is null."""
-    from hedgeopt.program.proposal import finite
+    from hedgeopt.files.plain import finite
 
     output().write(json.dumps(finite(data), indent=2, allow_nan=False) + "\n")
 

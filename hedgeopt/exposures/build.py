@@ -177,6 +177,7 @@ def build_exposures(
         collateral_delta=collateral_delta,
         stress_unwind_sell=unwind_sell,
         stress_unwind_buy=unwind_buy,
+        scenarios=scenarios,
     )
 
 

@@ -15,7 +15,6 @@ whether it calls that proven.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -25,8 +24,9 @@ from hedgeopt.program.box import Box
 from hedgeopt.program.cones import own_excess
 from hedgeopt.program.plain_limits import plain_sides
 from hedgeopt.program.program import Program
+from hedgeopt.program.proven import Certificate
 
-__all__ = ["BY_RULE", "FEASIBILITY", "Certificate", "allowance", "certify", "gap_unit", "lower_bound", "relative_violation"]
+__all__ = ["BY_RULE", "FEASIBILITY", "allowance", "certify", "gap_unit", "lower_bound", "relative_violation"]
 
 FEASIBILITY = 1e-9
 BY_RULE = "(by the venue's rule)"
@@ -35,48 +35,6 @@ _ROUNDING = 8.0 * float(np.finfo(float).eps)
 """Share of what is summed that a sum of doubles may be off by. Trades themselves are rounded to half an eps each, products
 to another half, and blocked sums of N of them to a few eps (pairwise: log2(N) / 2): no x meets a zero band more exactly.
 """
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What was proven about a trade list.
-
-    Attributes
-    ----------
-    objective
-        Recomputed value at the trades, USD (or the policy's unit).
-    lower_bound
-        No feasible trade list has a lower objective.
-    gap
-        ``(objective - lower_bound) / max(|objective|, min(1, sum of |weights|))``.
-    tolerance
-        Largest gap the policy accepts.
-    worst_limit, worst_violation
-        The limit closest to or beyond breach, and its excess over the limit relative to the limit's scale; <= 0 holds.
-    feasible, optimal
-        Every limit holds (to 1e-9 of it and the rounding of what is summed); the gap is within tolerance.
-    notes
-        What a reader must know to judge the proof, such as a venue's number that nobody has verified.
-    """
-
-    objective: float
-    lower_bound: float
-    gap: float
-    tolerance: float
-    worst_limit: str
-    worst_violation: float
-    feasible: bool
-    optimal: bool
-    notes: tuple[str, ...] = ()
-
-    @property
-    def valid(self) -> bool:
-        """Feasible and optimal."""
-        return self.feasible and self.optimal
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 def allowance(side: Side, share: float = FEASIBILITY) -> float:

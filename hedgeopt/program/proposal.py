@@ -1,43 +1,71 @@
-"""A proposal: certified trades, and the book before and after them, for people to review."""
+"""A proposal: certified trades, and the book before and after them, as plain data that a file holds without loss."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, ClassVar, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from hedgeopt.errors import CertificateError
+from hedgeopt.files.parsing import from_json
+from hedgeopt.files.plain import Columns, from_plain, restored, to_plain
+from hedgeopt.files.reading import read_text
 from hedgeopt.files.writing import write_atomically
-from hedgeopt.inputs.book import Book
-from hedgeopt.inputs.market import Market
-from hedgeopt.inputs.policy import Policy
-from hedgeopt.measures.risk import RiskReport, risk_report, scenario_losses
-from hedgeopt.models.arrays import Exposures
-from hedgeopt.program.certificate import Certificate, allowance, relative_violation
-from hedgeopt.program.plain_limits import by_plain_rule, plain_value
-from hedgeopt.reports.margin import AccountMargin, account_margin
+from hedgeopt.measures.figures import Figures
+from hedgeopt.measures.margin import AccountMargin
+from hedgeopt.measures.risk import RiskReport
+from hedgeopt.program.proposal_schema import SCHEMA, check_seal, migrated, sealed
+from hedgeopt.program.proven import Certificate
 
-if TYPE_CHECKING:
-    from hedgeopt.program.program import Program
-    from hedgeopt.program.solution import Multipliers, Solution
+__all__ = ["LIMITS", "OBJECTIVE", "TRADES", "TRANSFERS", "MarginChange", "Proposal", "read_proposal"]
 
-__all__ = ["Proposal", "assemble", "finite"]
+TRADES = Columns(
+    account="text", instrument="text", side="text", quantity="number", unit="text", price="number", notional="number",
+    premium="number", cost="number", fee="number", delta="number", gamma="number", vega="number",
+)  # fmt: skip
+"""Columns of :attr:`Proposal.trades`, in order."""
 
-_BINDING = 1e-6
+TRANSFERS = Columns(
+    source="text", target="text", asset="text", amount="number", usd="number", cost="number", fixed_cost="number",
+    delay_hours="number", bridge="text or none",
+)  # fmt: skip
+"""Columns of :attr:`Proposal.transfers`."""
+
+LIMITS = Columns(
+    limit="text", before="number", after="number", bound="number", sense="text", unit="text", binding="truth",
+    shadow_price="number", breached_before="truth",
+)  # fmt: skip
+"""Columns of :attr:`Proposal.limits`."""
+
+OBJECTIVE = Columns(term="text", weight="number", unit="text", before="number", after="number")
+"""Columns of :attr:`Proposal.objective`."""
 
 
-@dataclass(frozen=True)
+class MarginChange(NamedTuple):
+    """Margin of one account before and after trading."""
+
+    before: AccountMargin
+    after: AccountMargin
+
+
+@dataclass(frozen=True, eq=False)
 class Proposal:
-    """The answer to a policy.
+    """The answer to a policy: plain data, nothing that only lives in one process.
+
+    It pickles, and goes to JSON and back without loss (:meth:`to_json`, :meth:`from_json`, :func:`read_proposal`); every
+    report is drawn from it alone. Two are equal when their JSON is. What an older file did not record is None.
 
     Attributes
     ----------
+    created
+        Moment of the market.
+    book, source, scenarios
+        In words: the book's name, where the market was read from, the scenario sample.
+    policy
+        The policy's JSON, as ``Policy.model_dump(mode="json")`` writes it; kept as it was, whatever policies are later.
     trades : DataFrame
         One row per trade: account, instrument, side, quantity, unit, price (the quote it would hit, quote unit), notional,
         premium (USD paid, negative received), cost (USD), fee (USD, part of cost), delta, gamma, vega (change of the
@@ -55,75 +83,105 @@ class Proposal:
         One row per transfer of collateral: link, asset, amount, usd, cost, fixed_cost (USD, not optimised), delay_hours.
     margins
         Per account that has positions or debts: margin before and after, now and in every stress; see
-        :class:`hedgeopt.reports.margin.AccountMargin`.
+        :class:`hedgeopt.measures.margin.AccountMargin`.
     binding_sizes
         Instruments at a size limit, by the limit's name.
     seconds
         Per stage.
     notes
         Assumptions made where data were missing.
+    statistics
+        The solver's own account, and each attempt.
     proof
         What a verifier needs beside the limits' shadow prices: scenario weights per CVaR term, other multipliers that prove
         more, with links the choices of what leaves that are all there are, and how many constraints were added by hand
         (which no file tells of).
+    figures
+        What the page's plots show: P&L against spot, distribution of losses.
+    inputs
+        SHA-256 of book, market and policy; see :func:`hedgeopt.program.provenance.input_hashes`.
+    versions
+        Of hedgeopt, Python and the libraries that computed it.
+    seed, scenario_digest
+        Seed of the scenario sample, and the SHA-256 of sample and stress scenarios.
+    book_after
+        The book's JSON after trades and transfers, which :func:`~hedgeopt.inputs.book_file.read_book` reads; conventions in
+        :mod:`hedgeopt.program.book_after`.
     """
+
+    IN_FILE: ClassVar[dict[str, str]] = {"market": "source", "solver": "statistics"}
 
     created: datetime
     book: str
-    policy: Policy
     source: str
     scenarios: str
-    trades: pd.DataFrame
-    transfers: pd.DataFrame
-    limits: pd.DataFrame
-    margins: tuple[tuple[AccountMargin, AccountMargin], ...]
+    policy: dict[str, Any]
+    trades: Annotated[pd.DataFrame, TRADES]
+    transfers: Annotated[pd.DataFrame, TRANSFERS]
+    limits: Annotated[pd.DataFrame, LIMITS]
+    margins: tuple[MarginChange, ...]
     certificate: Certificate
     before: RiskReport
     after: RiskReport
-    costs: Mapping[str, float]
-    objective: pd.DataFrame
-    binding_sizes: Mapping[str, list[str]]
+    costs: dict[str, float]
+    objective: Annotated[pd.DataFrame, OBJECTIVE]
+    binding_sizes: dict[str, list[str]]
+    statistics: dict[str, Any]
     seconds: dict[str, float]
     notes: tuple[str, ...]
-    statistics: Mapping[str, Any]
-    market: Market = field(repr=False)
-    exposures: Exposures = field(repr=False)
-    x: np.ndarray = field(repr=False)
-    program: Program = field(repr=False)
-    proof: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    proof: dict[str, Any] = field(default_factory=dict, repr=False)
+    figures: Figures | None = field(default=None, repr=False)
+    inputs: dict[str, str] | None = None
+    versions: dict[str, str] | None = None
+    seed: int | None = None
+    scenario_digest: str | None = None
+    book_after: dict[str, Any] | None = field(default=None, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Proposal) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(self.to_json())
 
     @property
-    def losses(self) -> tuple[np.ndarray, np.ndarray]:
-        """(S,) USD losses before and after."""
-        return scenario_losses(self.exposures), scenario_losses(self.exposures, self.x)
+    def policy_name(self) -> str:
+        """What the policy calls itself."""
+        return str(self.policy.get("name", "policy"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the arrays, as plain values."""
-        return {
-            "created": self.created.isoformat(),
-            "book": self.book,
-            "market": self.source,
-            "scenarios": self.scenarios,
-            "policy": self.policy.model_dump(mode="json"),
-            "trades": self.trades.to_dict(orient="records"),
-            "transfers": self.transfers.to_dict(orient="records"),
-            "limits": self.limits.to_dict(orient="records"),
-            "margins": [{"before": asdict(before), "after": asdict(after)} for before, after in self.margins],
-            "certificate": self.certificate.to_dict(),
-            "before": self.before.to_dict(),
-            "after": self.after.to_dict(),
-            "costs": dict(self.costs),
-            "objective": self.objective.to_dict(orient="records"),
-            "binding_sizes": dict(self.binding_sizes),
-            "solver": dict(self.statistics),
-            "seconds": self.seconds,
-            "notes": list(self.notes),
-            "proof": dict(self.proof),
-        }
+        """The JSON's content; its form is described in :mod:`hedgeopt.program.proposal_schema`."""
+        odd: dict[str, str] = {}
+        data = to_plain(self, odd)
+        return sealed({"schema": SCHEMA, **data, "not_finite": odd})
 
     def to_json(self) -> str:
-        """:meth:`to_dict` as JSON text, without NaN or infinity."""
-        return json.dumps(finite(self.to_dict()), indent=2, allow_nan=False) + "\n"
+        """JSON text that :meth:`from_json` reads back to an equal proposal; the same proposal gives the same text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, file: object = "proposal") -> Proposal:
+        """The proposal in a text that :meth:`to_json` wrote, of this version or any before it.
+
+        Raises
+        ------
+        InputError
+            One line that names ``file``, the field, the value and the fix: for what is not JSON (a truncated file), no
+            proposal, of a newer version, or not as it was written.
+        """
+        data = from_json(text, file)
+        present, lossy = migrated(data, file)
+        odd = present.pop("not_finite", None)
+        present = restored(present, odd, file, "not_finite")
+        proposal: Proposal = from_plain(cls, present, file, "", lossy=lossy)
+        check_seal(json.loads(text), file)
+        return proposal
+
+    def as_read(self) -> Proposal:
+        """The proposal as a file would give it: numbers are Python's own, lists and tuples what the fields say."""
+        odd: dict[str, str] = {}
+        data = restored(to_plain(self, odd), odd, "proposal", "not_finite")
+        found: Proposal = from_plain(Proposal, data, "proposal", "")
+        return found
 
     def to_html(self) -> str:
         """A self-contained page with tables and plots."""
@@ -139,220 +197,12 @@ class Proposal:
         return paths
 
 
-def assemble(
-    book: Book,
-    market: Market,
-    policy: Policy,
-    program: Program,
-    e: Exposures,
-    solution: Solution,
-    seconds: dict[str, float],
-) -> Proposal:
-    """Put a solution into the form that people read."""
-    x = solution.trades
-    trades, transfers = _trades(e, x), _transfers(e, x)
-    if not np.array_equal(listed(e, trades, transfers), x):
-        raise CertificateError("the list of trades and transfers is not the one that was certified; report this")
-    cost = float(e.cost_buy @ np.maximum(x, 0) + e.cost_sell @ np.maximum(-x, 0))
-    fee = float(e.fee @ np.abs(x))
-    after = risk_report(e, x, cost=cost)
-    before = risk_report(e)
-    names = [e.rows.instruments[row].name for row in e.candidate]
-    statistics = {
-        key: value for key, value in solution.statistics.items() if isinstance(value, int | float | str) or key == "attempts"
-    }
-    return Proposal(
-        created=market.timestamp,
-        book=book.name,
-        policy=policy,
-        source=market.source,
-        scenarios=f"{len(e.base_pnl):,} {policy.scenarios.kind} over {e.horizon_days:g} days, seed {policy.scenarios.seed}",
-        trades=trades,
-        transfers=transfers,
-        limits=_limits(program, e, solution),
-        margins=tuple((account_margin(e, c), account_margin(e, c, x)) for c in range(len(e.accounts))),
-        certificate=solution.certificate,
-        before=before,
-        after=after,
-        costs={"half_spread": cost - fee, "fees": fee, "transaction": cost, "carry": -after.carry},
-        objective=_objective(program, e, x),
-        binding_sizes={name: [names[i] for i in at] for name, at in solution.binding_sizes.items()},
-        seconds=seconds,
-        notes=e.notes,
-        statistics=statistics,
-        market=market,
-        exposures=e,
-        x=x,
-        program=program,
-        proof=_proof(program, e, solution),
-    )
+def read_proposal(path: str | Path) -> Proposal:
+    """Read a stored ``proposal.json``, of this version or any before it.
 
-
-def _proof(program: Program, e: Exposures, solution: Solution) -> dict[str, Any]:
-    """Multipliers that the table of limits does not hold, sparse; with links those of every choice of what leaves."""
-    several: list[Multipliers] = list(solution.proofs)
-    numbers = {id(proof): k for k, proof in enumerate(several)}
-    branches = []
-    for leaf in solution.leaves:
-        for proof in leaf.proofs:
-            if id(proof) not in numbers:
-                numbers[id(proof)] = len(several)
-                several.append(proof)
-        shut, used = ([[e.accounts[c], e.assets[a]] for c, a in sorted(nodes)] for nodes in (leaf.shut, leaf.used))
-        branches.append({"shut": shut, "used": used, "multipliers": [numbers[id(proof)] for proof in leaf.proofs]})
-    return {
-        "tails": _tails(program, solution.tails),
-        "multipliers": [
-            {
-                "limits": [
-                    {"limit": name, "sense": sense, "bound": bound, "shadow_price": price}
-                    for name, sense, bound, price in proof.prices
-                ],
-                "tails": _tails(program, proof.tails),
-            }
-            for proof in several
-        ],
-        "branches": branches,
-        "added_constraints": len(program.added),
-    }
-
-
-def _tails(program: Program, tails: Mapping[int, np.ndarray]) -> list[dict[str, Any]]:
-    found = []
-    for term, bound in program.bound_terms():
-        weights = tails.get(id(bound.expression))
-        if weights is not None:
-            kept = np.flatnonzero(weights > 0)
-            pair = {"scenarios": kept.tolist(), "weights": weights[kept].tolist()}
-            found.append({"term": term.model_dump(mode="json"), **pair})
-    return found
-
-
-def listed(e: Exposures, trades: pd.DataFrame, transfers: pd.DataFrame) -> np.ndarray:
-    """(N,) what the tables of a proposal ask for, read back from them alone."""
-    x = np.zeros(e.n_candidates)
-    items = [e.rows.instruments[row] for row in e.candidate]
-    sent = set(e.links.candidate.tolist())
-    accounts = [e.accounts[e.rows.account[row]] for row in e.candidate]
-    where = {(accounts[i], item.name): i for i, item in enumerate(items) if i not in sent}
-    link = {(items[i].source, items[i].target, items[i].asset, items[i].bridge): i for i in sent}
-    for row in trades.to_dict(orient="records"):
-        x[where[row["account"], row["instrument"]]] += row["quantity"] * (1.0 if row["side"] == "buy" else -1.0)
-    for row in transfers.to_dict(orient="records"):
-        bridge = row["bridge"] if isinstance(row["bridge"], str) else None  # pandas writes NaN where only some have one
-        x[link[row["source"], row["target"], row["asset"], bridge]] += row["amount"]
-    return x
-
-
-def _trades(e: Exposures, x: np.ndarray) -> pd.DataFrame:
-    sent = np.isin(np.arange(e.n_candidates), e.links.candidate)
-    kept = np.flatnonzero((x != 0.0) & ~sent)
-    items = [e.rows.instruments[row] for row in e.candidate[kept]]
-    rows = e.candidate[kept]
-    traded = x[kept]
-    buys = traded > 0
-    quote = np.where(buys, e.rows.ask[rows], e.rows.bid[rows])
-    unit_delta = e.trade_greeks[:, kept, :]
-    frame = pd.DataFrame(
-        {
-            "account": [e.accounts[e.rows.account[row]] for row in rows],
-            "instrument": [item.name for item in items],
-            "side": np.where(buys, "buy", "sell"),
-            "quantity": np.abs(traded),
-            "unit": [_unit(item) for item in items],
-            "price": np.where(np.isnan(quote), e.rows.mark[rows], quote),
-            "notional": np.abs(traded) * e.rows.notional[rows],
-            "premium": traded * e.rows.premium[rows] * e.rows.settlement_price[rows],
-            "cost": np.where(buys, e.cost_buy[kept], e.cost_sell[kept]) * np.abs(traded),
-            "fee": e.fee[kept] * np.abs(traded),
-            "delta": [unit_delta[0, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],
-            "gamma": [unit_delta[1, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],
-            "vega": [unit_delta[2, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],
-        }
-    )
-    return frame.sort_values("notional", ascending=False, ignore_index=True)
-
-
-def _unit(item: Any) -> str:
-    """What one unit of quantity is, in a word: the family's text covers inverse and linear contracts alike."""
-    if item.nature.option:
-        return "contract"
-    if item.nature.payoff != "linear":
-        return str(item.nature.unit)
-    return "USD" if item.nature.inverse and item.inverse else str(item.assets[0])
-
-
-def _transfers(e: Exposures, x: np.ndarray) -> pd.DataFrame:
-    kept = [i for i in e.links.candidate.tolist() if x[i] != 0.0]
-    items = [e.rows.instruments[e.candidate[i]] for i in kept]
-    return pd.DataFrame(
-        {
-            "source": [item.source for item in items],
-            "target": [item.target for item in items],
-            "asset": [item.asset for item in items],
-            "amount": x[kept],
-            "usd": x[kept] * e.rows.notional[e.candidate[kept]],
-            "cost": x[kept] * e.cost_buy[kept],
-            "fixed_cost": [item.fixed_cost for item in items],
-            "delay_hours": [item.delay_hours for item in items],
-            "bridge": [item.bridge for item in items],
-        }
-    )
-
-
-def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
-    off = program.off
-    program.switch(frozenset(), compile=False)  # the solution's rules, whichever branch was solved last
-    nothing = np.zeros(e.n_candidates)
-    before = {side.name: side for side in by_plain_rule(program.policy, e, nothing, program.sides(e, nothing))}
-    program.switch(off, compile=False)
-    after = by_plain_rule(program.policy, e, solution.trades, solution.sides)
-    return pd.DataFrame(
-        [
-            {
-                "limit": side.name,
-                "before": old.value,
-                "after": told.value,
-                "bound": side.limit,
-                "sense": "<=" if side.sign > 0 else ">=",
-                "unit": side.unit,
-                "binding": abs(relative_violation(side)) <= _BINDING,
-                "shadow_price": side.dual,
-                "breached_before": old.violation > allowance(old),
-            }
-            for old, told, side in (
-                (before[told.name], told, side) for told, side in zip(after, solution.sides, strict=True)
-            )
-            if not side.sizing or side.dual > 0.0 or abs(relative_violation(side)) <= _BINDING
-        ],
-        columns=["limit", "before", "after", "bound", "sense", "unit", "binding", "shadow_price", "breached_before"],
-    )
-
-
-def _objective(program: Program, e: Exposures, x: np.ndarray) -> pd.DataFrame:
-    nothing = np.zeros(e.n_candidates)
-    return pd.DataFrame(
-        [
-            {
-                "term": term.name,
-                "weight": weight,
-                "unit": term.unit,
-                "before": plain_value(term, bound, e, nothing),
-                "after": plain_value(term, bound, e, x),
-            }
-            for weight, term, bound in program.objective_terms
-        ]
-    )
-
-
-def finite(value: Any) -> Any:
-    """NaN and infinities as null: JSON has neither."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
+    Raises
+    ------
+    InputError
+        See :meth:`Proposal.from_json`.
+    """
+    return Proposal.from_json(read_text(path, "proposal"), path)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hedgeopt.program.certificate import BY_RULE, FEASIBILITY, Certificate
+from hedgeopt.program.certificate import BY_RULE, FEASIBILITY
 from hedgeopt.program.infeasible import UNPROVEN
 from hedgeopt.program.order import Attempt
+from hedgeopt.program.proven import Certificate
 from hedgeopt.program.search import Deadline
 
 __all__ = ["contradicts", "refusal", "why"]

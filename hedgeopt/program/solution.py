@@ -12,7 +12,7 @@ import numpy as np
 
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.program.box import Box
-from hedgeopt.program.certificate import Certificate
+from hedgeopt.program.proven import Certificate
 
 __all__ = ["Leaf", "Multipliers", "Progress", "Solution", "Stages"]
 

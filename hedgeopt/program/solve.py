@@ -16,22 +16,25 @@ from hedgeopt.exposures.expose import expose
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
+from hedgeopt.measures.risk import scenario_losses
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.assemble import assemble
 from hedgeopt.program.at_once import met_at_once
 from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.branches import best_branch
-from hedgeopt.program.certificate import Certificate, allowance, certify
+from hedgeopt.program.certificate import allowance, certify
 from hedgeopt.program.dust import sweepings
 from hedgeopt.program.infeasible import NoAnswerError, infeasible
 from hedgeopt.program.order import CUTS, OWN, Attempt, solver_order
 from hedgeopt.program.outside import due
 from hedgeopt.program.program import Program
-from hedgeopt.program.proposal import Proposal, assemble
+from hedgeopt.program.proposal import Proposal
+from hedgeopt.program.proven import Certificate
 from hedgeopt.program.refusal import contradicts, refusal, why
 from hedgeopt.program.search import Deadline, by_cuts, prove
 from hedgeopt.program.solution import Multipliers, Progress, Solution, Stages
 
-__all__ = ["Solution", "Stages", "propose", "solve_program"]
+__all__ = ["Solution", "Solved", "Stages", "propose", "solve", "solve_program"]
 
 _RESTORATIONS = 3
 _REFINEMENTS = 6
@@ -263,6 +266,38 @@ def _retighten(tighten: dict[str, float], sides: Sequence[Side], over: Mapping[s
     return moved
 
 
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """A proposal with what it was made from, as long as this process lives.
+
+    Attributes
+    ----------
+    proposal
+        Plain data, to be kept, sent and shown.
+    exposures
+        Book and candidates as arrays.
+    program
+        The compiled program; give it to :func:`solve` again to save the build stage. Its ``problem`` is the cvxpy.Problem.
+    solution
+        Certified trades (N,) with their limits and proofs.
+    """
+
+    proposal: Proposal
+    exposures: Exposures
+    program: Program
+    solution: Solution
+
+    @property
+    def x(self) -> np.ndarray:
+        """(N,) trades in the candidates' quantity units; positive buys."""
+        return self.solution.trades
+
+    @property
+    def losses(self) -> tuple[np.ndarray, np.ndarray]:
+        """(S,) USD losses over the horizon before and after trading, before costs."""
+        return scenario_losses(self.exposures), scenario_losses(self.exposures, self.x)
+
+
 def propose(
     book: Book,
     market: Market,
@@ -272,7 +307,20 @@ def propose(
     customize: Callable[[Program], None] | None = None,
     progress: Progress | None = None,
 ) -> Proposal:
-    """The trade list that a policy asks for, certified, with the book before and after.
+    """The trade list that a policy asks for, certified, with the book before and after: :func:`solve`'s ``proposal``."""
+    return solve(book, market, policy, program=program, customize=customize, progress=progress).proposal
+
+
+def solve(
+    book: Book,
+    market: Market,
+    policy: Policy,
+    *,
+    program: Program | None = None,
+    customize: Callable[[Program], None] | None = None,
+    progress: Progress | None = None,
+) -> Solved:
+    """Solve for the trade list that a policy asks for, certify it, and keep what it was made from.
 
     Parameters
     ----------
@@ -282,6 +330,10 @@ def propose(
         Called with the new program before it is solved, to add cvxpy constraints on ``program.trades``.
     progress
         Called with the name of each stage as it starts.
+
+    Raises
+    ------
+    InputError, InfeasibleError, CertificateError
     """
     stages = Stages(progress)
     with stages("value"):
@@ -293,7 +345,8 @@ def propose(
                 customize(program)
     solution = solve_program(program, e, stages)
     with stages("report"):
-        return assemble(book, market, policy, program, e, solution, stages.seconds)
+        proposal = assemble(book, market, policy, program, e, solution, stages.seconds)
+    return Solved(replace(proposal, seconds=dict(stages.seconds)), e, program, solution)
 
 
 def _run(program: Program, e: Exposures, box: Box, solver: str, deadline: Deadline) -> Mapping[str, Any]:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hedgeopt.models.data import dollar_assets
 from hedgeopt.reports.render import render
-from hedgeopt.reports.words import headline, limit_rows, margin_rows, number, objective_rows, quantity, risk_rows, share
+from hedgeopt.reports.words import (
+    headline,
+    limit_rows,
+    made_from,
+    margin_rows,
+    number,
+    objective_rows,
+    quantity,
+    risk_rows,
+    share,
+)
 
 if TYPE_CHECKING:
     from hedgeopt.program.proposal import Proposal
 
 __all__ = ["proposal_page"]
-
-_LEVEL = 0.99
 
 
 def proposal_page(proposal: Proposal) -> str:
@@ -27,6 +34,7 @@ def proposal_page(proposal: Proposal) -> str:
         margins=margin_rows(proposal),
         objective=objective_rows(proposal),
         plots=_plots(proposal),
+        made_from=made_from(proposal),
         number=number,
         quantity=quantity,
         share=share,
@@ -34,13 +42,11 @@ def proposal_page(proposal: Proposal) -> str:
 
 
 def _plots(proposal: Proposal) -> dict[str, Any]:
-    from hedgeopt.measures.profile import spot_profile
     from hedgeopt.reports.plots import greeks_plot, loss_plot, profile_plot
 
-    e = proposal.exposures
-    moved = [asset for asset in e.assets if asset not in dollar_assets()]
+    drawn = proposal.figures
     return {
-        "profiles": {a: profile_plot(spot_profile(e, proposal.x, a)) for a in moved},
-        "losses": loss_plot(proposal.losses, e.probabilities, _LEVEL),
+        "profiles": {} if drawn is None else {one.asset: profile_plot(one) for one in drawn.profiles},
+        "losses": None if drawn is None else loss_plot(drawn.losses),
         "greeks": greeks_plot(proposal.before, proposal.after),
     }

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from hedgeopt.measures.profile import SpotProfile
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.family import GREEK_UNITS
-from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
 from hedgeopt.reports.drawing import AFTER, BEFORE, INK, PAGE, new_figure, svg_text, thousands
 from hedgeopt.reports.words import number, short_unit
 
 if TYPE_CHECKING:
+    from hedgeopt.measures.figures import LossDistribution
+    from hedgeopt.measures.profile import SpotProfile
     from hedgeopt.measures.risk import RiskReport
 
 __all__ = ["greeks_plot", "loss_plot", "profile_plot"]
@@ -38,30 +35,25 @@ def profile_plot(profile: SpotProfile) -> str:
     return svg_text(figure, f"profile-{profile.asset}")
 
 
-def loss_plot(losses: Sequence[np.ndarray], probabilities: np.ndarray | None, level: float) -> str:
+def loss_plot(losses: LossDistribution) -> str:
     """Loss distributions before and after, with value at risk and CVaR marked; the tail is drawn in full."""
     figure, axes = new_figure(11.6, 3.4)
-    low = float(min(np.quantile(loss, 0.001) for loss in losses))
-    high = float(max(tail_loss(loss, level, probabilities) for loss in losses)) * 1.25
-    bins = np.linspace(low, max(high, low + 1.0), 90)
-    tallest = 0.0
-    for loss, color, name in zip(losses, (BEFORE, AFTER), ("before", "after"), strict=True):
-        weights = np.full(len(loss), 1.0 / len(loss)) if probabilities is None else probabilities
-        heights, _ = np.histogram(np.clip(loss, bins[0], bins[-1]), bins, weights=100.0 * weights)
-        tallest = max(tallest, float(heights.max()))
-        axes.stairs(heights, bins, color=color, linewidth=1.4, fill=False, label=name)
-        axes.stairs(heights, bins, color=color, alpha=0.18, fill=True)
+    edges, level, both = losses.edges, losses.level, (losses.before, losses.after)
+    tallest = max(float(heights.max()) for heights in both)
+    for heights, color, name in zip(both, (BEFORE, AFTER), ("before", "after"), strict=True):
+        axes.stairs(heights, edges, color=color, linewidth=1.4, fill=False, label=name)
+        axes.stairs(heights, edges, color=color, alpha=0.18, fill=True)
     label = {"facecolor": PAGE, "edgecolor": "none", "pad": 1.5}
-    for loss, color, top in zip(losses, (BEFORE, AFTER), (0.62, 0.86), strict=True):
+    for k, (color, top) in enumerate(zip((BEFORE, AFTER), (0.62, 0.86), strict=True)):
         for what, value, style in (
-            ("VaR", value_at_risk(loss, level, probabilities), (0, (3, 2))),
-            ("CVaR", tail_loss(loss, level, probabilities), "solid"),
+            ("VaR", losses.value_at_risk[k], (0, (3, 2))),
+            ("CVaR", losses.cvar[k], "solid"),
         ):
             axes.vlines(value, 0.0, tallest * top, color=color, linewidth=1.3, linestyles=style)
             axes.text(
                 value, tallest * (top + 0.02), f"{what} {number(value)}", color=color, fontsize=8.5, ha="center", bbox=label
             )
-    axes.set_xlim(bins[0], bins[-1])
+    axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(0.0, tallest * 1.05)
     axes.set_xlabel(f"loss over the horizon, USD (VaR and CVaR at {100 * level:g} %; outermost bins hold what lies beyond)")
     axes.set_ylabel("scenarios, %")

@@ -26,7 +26,7 @@ def proposal_report(proposal: Proposal) -> RenderableType:
     certified = proposal.certificate.valid
     first = Text.assemble((words.trades, "bold"), "\n", words.cost, "\n", words.binding, "\n")
     first.append(words.certificate, "green" if certified else "bold red")
-    title = f"{proposal.book} · {proposal.policy.name} · {proposal.created:%Y-%m-%d %H:%M:%S} UTC"
+    title = f"{proposal.book} · {proposal.policy_name} · {proposal.created:%Y-%m-%d %H:%M:%S} UTC"
     parts: list[RenderableType] = [
         Panel(first, title=title, title_align="left", border_style="green" if certified else "red", box=box.ROUNDED)
     ]

@@ -13,8 +13,8 @@ from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import GREEK_UNITS
 
 if TYPE_CHECKING:
+    from hedgeopt.measures.margin import AccountMargin, MarginState
     from hedgeopt.program.proposal import Proposal
-    from hedgeopt.reports.margin import AccountMargin, MarginState
 
 __all__ = [
     "Headline",
@@ -24,6 +24,7 @@ __all__ = [
     "binding",
     "headline",
     "limit_rows",
+    "made_from",
     "margin_rows",
     "number",
     "objective_rows",
@@ -205,6 +206,17 @@ def objective_rows(proposal: Proposal) -> list[tuple[str, str, str, str, str]]:
         (row["term"], f"{row['weight']:g}", row["unit"], number(row["before"]), number(row["after"]))
         for row in proposal.objective.to_dict(orient="records")
     ]
+
+
+def made_from(proposal: Proposal) -> list[tuple[str, str]]:
+    """What the answer was computed from and by, name and text; ``not recorded`` where an older file does not say."""
+    unknown = "not recorded"
+    inputs, by = proposal.inputs or {}, proposal.versions
+    rows = [(name, inputs.get(name, unknown)) for name in ("book", "market", "policy")]
+    rows.append(("scenarios", proposal.scenario_digest or unknown))
+    rows.append(("seed", unknown if proposal.seed is None else str(proposal.seed)))
+    rows.append(("computed by", unknown if by is None else ", ".join(f"{name} {version}" for name, version in by.items())))
+    return rows
 
 
 def short_unit(unit: str, asset: str = "coin") -> str:

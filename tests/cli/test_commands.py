@@ -253,7 +253,7 @@ def test_margin_prints_the_margin_report(files, capsys):
 
 
 def _margin(files):
-    from hedgeopt.reports.margin import margin_report
+    from hedgeopt.measures.margin_report import margin_report
 
     report = margin_report(hedgeopt.read_book(files["book"]), hedgeopt.read_market(files["market"]))
     return report.accounts

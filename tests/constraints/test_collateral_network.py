@@ -20,16 +20,16 @@ _spec.loader.exec_module(_support)
 account, policy, BTC = _support.account, _support.policy, _support.BTC
 
 
-def moved(proposal: ho.Proposal) -> dict[str, float]:
+def moved(solved: ho.Solved) -> dict[str, float]:
     """Amount per link."""
-    e = proposal.exposures
-    return {e.rows.instruments[e.candidate[i]].name: float(proposal.x[i]) for i in e.links.candidate if proposal.x[i] > 1e-6}
+    e, x = solved.exposures, solved.x
+    return {e.rows.instruments[e.candidate[i]].name: float(x[i]) for i in e.links.candidate if x[i] > 1e-6}
 
 
-def traded(proposal: ho.Proposal) -> float:
-    e = proposal.exposures
+def traded(solved: ho.Solved) -> float:
+    e = solved.exposures
     rest = np.setdiff1d(np.arange(e.n_candidates), e.links.candidate)
-    return float(np.abs(proposal.x[rest]).sum())
+    return float(np.abs(solved.x[rest]).sum())
 
 
 def short_of_cash(**links: object) -> ho.Book:
@@ -50,13 +50,13 @@ def test_the_cheapest_route_fills_first_and_the_bottleneck_sends_the_rest_elsewh
         {"source": "db", "target": "hl", "asset": "USDC", "cost_rate": 0.0005},
     ]
     rules = policy(MarginUtilisation(limit=1.0), max_order_notional=1e-3)  # as good as no trades
-    answer = rules.propose(short_of_cash(links=links), venues_market)
+    answer = ho.solve(short_of_cash(links=links), venues_market, rules)
     # 150,000 are missing; the sources pay the cost
     assert moved(answer) == pytest.approx({"bn to hl USDC": 60_000.0, "db to hl USDC": 90_000.0}, abs=1.0)
-    assert answer.certificate.valid
+    assert answer.proposal.certificate.valid
     cost = 60_000 * 0.0001 + 90_000 * 0.0005
-    assert answer.certificate.objective == pytest.approx(cost, rel=1e-5)
-    (price,) = (s for s in answer.limits.itertuples() if s.limit == "initial margin hl")
+    assert answer.proposal.certificate.objective == pytest.approx(cost, rel=1e-5)
+    (price,) = (s for s in answer.proposal.limits.itertuples() if s.limit == "initial margin hl")
     assert price.shadow_price == pytest.approx(0.0005, rel=1e-3)  # one more dollar of room saves the dearer route's fee
     assert price.binding
 
@@ -74,7 +74,7 @@ def test_three_venues_in_a_row_with_one_bottleneck(venues_market: ho.Market) -> 
         ],
         links=links,
     )  # needs 120,000: 70,000 must come, of which 60,000 pass through Binance from Deribit
-    answer = policy(MarginUtilisation(limit=1.0), max_order_notional=1e-3).propose(book, venues_market)
+    answer = ho.solve(book, venues_market, policy(MarginUtilisation(limit=1.0), max_order_notional=1e-3))
     need = 60 * BTC / 40 - 50_000
     got = moved(answer)
     assert got["bn to hl USDC"] == pytest.approx(need, abs=1.0)
@@ -87,7 +87,7 @@ def test_three_venues_in_a_row_with_one_bottleneck(venues_market: ho.Market) -> 
 
 def test_when_transfers_cost_more_than_trades_positions_are_cut(venues_market: ho.Market) -> None:
     links = [{"source": "bn", "target": "hl", "asset": "USDC", "cost_rate": 0.2}]
-    answer = policy(MarginUtilisation(limit=1.0)).propose(short_of_cash(links=links), venues_market)
+    answer = ho.solve(short_of_cash(links=links), venues_market, policy(MarginUtilisation(limit=1.0)))
     assert moved(answer) == {}
     # buy back until 1/40 of what is left is covered by what is left of 50,000 after costs per coin c:
     # (100 - q) 80,000 / 40 = 50,000 - c q
@@ -97,11 +97,11 @@ def test_when_transfers_cost_more_than_trades_positions_are_cut(venues_market: h
 
 def test_what_arrives_after_the_horizon_does_not_count(venues_market: ho.Market) -> None:
     slow = [{"source": "bn", "target": "hl", "asset": "USDC", "delay_hours": 25.0}]
-    answer = policy(MarginUtilisation(limit=1.0)).propose(short_of_cash(links=slow), venues_market)
+    answer = ho.solve(short_of_cash(links=slow), venues_market, policy(MarginUtilisation(limit=1.0)))
     assert moved(answer) == {}
     assert traded(answer) > 50
     fast = [{**slow[0], "delay_hours": 24.0}]
-    answer = policy(MarginUtilisation(limit=1.0)).propose(short_of_cash(links=fast), venues_market)
+    answer = ho.solve(short_of_cash(links=fast), venues_market, policy(MarginUtilisation(limit=1.0)))
     assert moved(answer) == pytest.approx({"bn to hl USDC": 150_000.0}, abs=1.0)
 
 
@@ -114,10 +114,10 @@ def test_a_paused_venue_neither_trades_nor_sends(venues_market: ho.Market) -> No
     stuck = book.model_copy(
         update={"accounts": tuple(a.model_copy(update={"paused": a.name == "bn"}) for a in book.accounts)}
     )
-    assert moved(policy(MarginUtilisation()).propose(book, venues_market)) == pytest.approx(
+    assert moved(ho.solve(book, venues_market, policy(MarginUtilisation()))) == pytest.approx(
         {"bn to hl USDC": 150_000.0}, abs=1.0
     )
-    answer = policy(MarginUtilisation(), max_order_notional=1e-3).propose(stuck, venues_market)
+    answer = ho.solve(stuck, venues_market, policy(MarginUtilisation(), max_order_notional=1e-3))
     assert moved(answer) == pytest.approx({"db to hl USDC": 150_000.0}, abs=1.0)
     e = answer.exposures
     assert "bn" not in {e.accounts[e.rows.account[row]] for row in e.candidate}
@@ -138,8 +138,10 @@ def test_negative_equity_is_brought_back_or_named(venues_market: ho.Market) -> N
         account("bn", "binance", 500_000.0),
     ]
     link = {"source": "bn", "target": "hl", "asset": "USDC", "cost_rate": 1e-4}
-    answer = policy(MarginUtilisation(limit=0.5), max_order_notional=1e-3).propose(
-        ho.Book(accounts=accounts, links=[link]), venues_market
+    answer = ho.solve(
+        ho.Book(accounts=accounts, links=[link]),
+        venues_market,
+        policy(MarginUtilisation(limit=0.5), max_order_notional=1e-3),
     )
     assert moved(answer) == pytest.approx({"bn to hl USDC": 30_000 + 2 * 20_000}, abs=1.0)
     with pytest.raises(InfeasibleError, match="initial margin hl") as caught:
@@ -156,7 +158,7 @@ def test_a_withdrawal_never_leaves_its_source_short(venues_market: ho.Market) ->
         links=[{"source": "bn", "target": "hl", "asset": "USDC"}],
     )
     # only Hyperliquid is limited by the policy, but Binance refuses to let its own initial margin go
-    answer = policy(MarginUtilisation(account="hl")).propose(book, venues_market)
+    answer = ho.solve(book, venues_market, policy(MarginUtilisation(account="hl")))
     e = answer.exposures
     left = 100_000 - moved(answer).get("bn to hl USDC", 0.0)
     held = 10.0 + sum(answer.x[i] for i in range(e.n_candidates) if e.rows.instruments[e.candidate[i]].name == "BTC-binance")
@@ -170,12 +172,14 @@ def test_bridge_limit_and_concentration(venues_market: ho.Market) -> None:
         {"source": "bn", "target": "hl", "asset": "USDC", "bridge": "across"},
         {"source": "db", "target": "hl", "asset": "USDC", "cost_rate": 0.001},
     ]
-    answer = policy(MarginUtilisation(), TransferLimit(bridge="across", usd=40_000.0), max_order_notional=1e-3).propose(
-        short_of_cash(links=links), venues_market
+    answer = ho.solve(
+        short_of_cash(links=links),
+        venues_market,
+        policy(MarginUtilisation(), TransferLimit(bridge="across", usd=40_000.0), max_order_notional=1e-3),
     )
     assert moved(answer) == pytest.approx({"bn to hl USDC via across": 40_000.0, "db to hl USDC": 110_000.0}, abs=1.0)
     share = Concentration(by="venue", of="hyperliquid")
-    tight = policy(MarginUtilisation(), share <= 0.1).propose(short_of_cash(links=links), venues_market)
+    tight = ho.solve(short_of_cash(links=links), venues_market, policy(MarginUtilisation(), share <= 0.1))
     total = 1_050_000.0
     sent = sum(moved(tight).values())
     assert sent == pytest.approx(0.1 * total - 50_000, abs=1.0)  # the rest is done by cutting the position
@@ -190,9 +194,8 @@ def test_debt_is_repaid_where_the_account_owes(venues_market: ho.Market) -> None
         accounts=[loan, account("bn", "binance", 500_000.0)],
         links=[{"source": "bn", "target": "aave", "asset": "USDC", "cost_rate": 1e-4}],
     )
-    answer = policy(ho.SurviveStress(scenarios=("2024-08-05",), account="aave", health_factor=1.2)).propose(
-        book, venues_market
-    )
+    survive = ho.SurviveStress(scenarios=("2024-08-05",), account="aave", health_factor=1.2)
+    answer = ho.solve(book, venues_market, policy(survive))
     e = answer.exposures
     after = e.stress_prices[e.stress.index("2024-08-05"), e.asset("ETH")]
     debt = 100.0 * after * 0.83 / 1.2

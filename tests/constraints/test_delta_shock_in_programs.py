@@ -9,7 +9,7 @@ import hedgeopt as ho
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Candidates
-from hedgeopt.reports.margin import margin_report
+from hedgeopt.measures.margin_report import margin_report
 
 PUT = "BTC-27MAR26-72000-P"
 

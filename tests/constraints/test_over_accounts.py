@@ -65,8 +65,8 @@ def test_accounts_share_one_limit(market: ho.Market, name: str, accounts: int) -
     limit, more, largest = LIMITS[name]
     book = desk(*([60.0 / accounts] * accounts))
     sell = [] if limit is None else [limit]
-    fits = policy(ho.Delta("BTC") <= 40.0, *sell, names=("BTC-*",), **more).propose(book, market)
-    assert fits.certificate.valid
+    fits = ho.solve(book, market, policy(ho.Delta("BTC") <= 40.0, *sell, names=("BTC-*",), **more))
+    assert fits.proposal.certificate.valid
     assert gross(fits.exposures, fits.x)["BTC-binance"] == pytest.approx(largest, rel=1e-6)
     with pytest.raises(ho.InfeasibleError) as caught:
         policy(ho.Delta("BTC") <= 39.0, *sell, names=("BTC-*",), **more).propose(book, market)
@@ -82,12 +82,12 @@ def test_opposite_trades_in_two_accounts_do_not_net(market: ho.Market) -> None:
         ]
     )
     rules = [ho.MarginUtilisation(limit=0.1), ho.OrderLimit(quantity=1e4)]
-    free = policy(*rules).propose(book, market)
+    free = ho.solve(book, market, policy(*rules))
     needed = gross(free.exposures, free.x)["BTC-binance"]
     assert needed > 1.0
     assert free.exposures.n_candidates > 2
     enough = policy(*rules, ho.Participation(share=needed * 1.001 / 1_000.0)).propose(book, market)
-    assert enough.certificate.objective == pytest.approx(free.certificate.objective, rel=1e-5)
+    assert enough.certificate.objective == pytest.approx(free.proposal.certificate.objective, rel=1e-5)
     with pytest.raises(ho.InfeasibleError, match="initial margin"):
         policy(*rules, ho.Participation(share=needed * 0.9 / 1_000.0)).propose(book, market)
 
@@ -151,7 +151,7 @@ def test_position_limits_count_every_account_that_holds(market: ho.Market) -> No
         ),  # gross 17 is beyond 10 and may stay; long 7 stays, 10 are left to go short
     ):
         rules = policy(ho.PositionLimit(quantity=limit), minimize=ho.TransactionCost() + cheap, names=("BTC-binance",))
-        answer = rules.propose(book, market)
+        answer = ho.solve(book, market, rules)
         e = answer.exposures
         after = e.positions(answer.x)
         mine = np.array([item.name == "BTC-binance" for item in e.rows.instruments])

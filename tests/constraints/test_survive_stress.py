@@ -19,7 +19,7 @@ _spec.loader.exec_module(_support)
 account, policy, BTC = _support.account, _support.policy, _support.BTC
 
 
-def after_stress(answer: ho.Proposal, c: int, k: int) -> tuple[float, float]:
+def after_stress(answer: ho.Solved, c: int, k: int) -> tuple[float, float]:
     """Equity and maintenance of an account after trades and a stress, by the plain rules."""
     e = answer.exposures
     need = e.margins.requirement(c, e.positions(answer.x), account_collateral(e, c, answer.x), k).maintenance
@@ -34,7 +34,7 @@ def funding(e: Exposures, k: int) -> float:
 
 def test_a_long_perpetual_is_cut_to_what_survives(venues_market: ho.Market) -> None:
     book = ho.Book(accounts=[account("hl", "hyperliquid", 1_000_000.0, [("BTC-hyperliquid", 100.0)])])
-    answer = policy(ho.SurviveStress(scenarios=("2020-03-12",)), names=("BTC-*",)).propose(book, venues_market)
+    answer = ho.solve(book, venues_market, policy(ho.SurviveStress(scenarios=("2020-03-12",)), names=("BTC-*",)))
     e = answer.exposures
     k = e.stress.index("2020-03-12")
     level = e.stress_prices[k, e.asset("BTC")] / BTC
@@ -55,14 +55,14 @@ def test_coin_settled_losses_hit_coin_collateral(venues_market: ho.Market) -> No
         return ho.Book(accounts=[account("db", "deribit", usdc, [("BTC-PERPETUAL", 1_500_000.0)], coins=posted)])
 
     rules = policy(ho.SurviveStress(scenarios=("2020-03-12",)), names=("BTC-*",))
-    coins, cash = (rules.propose(book(*held), venues_market) for held in ((10.0, 0.0), (0.0, 800_000.0)))
-    assert coins.before.equity == pytest.approx(cash.before.equity)
+    coins, cash = (ho.solve(book(*held), venues_market, rules) for held in ((10.0, 0.0), (0.0, 800_000.0)))
+    assert coins.proposal.before.equity == pytest.approx(cash.proposal.before.equity)
     assert coins.x.sum() < cash.x.sum() - 1e5
     e = coins.exposures
     k = e.stress.index("2020-03-12")
     price = e.stress_prices[k, e.asset("BTC")]
     held = 1_500_000.0 + coins.x.sum()
-    cost = coins.costs["transaction"]
+    cost = coins.proposal.costs["transaction"]
     equity = (10.0 + held * (1 / BTC - 1 / price)) * price - funding(e, k) * held - cost
     position = held / price
     maintenance = (0.01 + 0.00005 * position) * held
@@ -79,8 +79,8 @@ def test_every_stress_at_once_on_an_options_book(margin: str, toy_book: ho.Book,
         subject_to=[ho.SurviveStress(utilisation=0.9)],
         scenarios=ho.ParametricScenarios(count=100),
     )
-    answer = rules.propose(book, toy_market)
-    assert answer.certificate.valid
+    answer = ho.solve(book, toy_market, rules)
+    assert answer.proposal.certificate.valid
     e = answer.exposures
     ratios = []
     for k in range(len(e.stress)):
@@ -94,7 +94,7 @@ def test_every_stress_at_once_on_an_options_book(margin: str, toy_book: ho.Book,
     ]
     if any(b > 0.9 or b < 0 for b in before):
         assert max(ratios) == pytest.approx(0.9, rel=2e-3)
-    assert len(answer.limits) >= len(e.stress)
+    assert len(answer.proposal.limits) >= len(e.stress)
 
 
 def test_stressed_options_are_revalued_by_the_venue_with_the_stressed_vol(toy_book: ho.Book, toy_market: ho.Market) -> None:

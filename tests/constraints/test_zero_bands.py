@@ -47,8 +47,8 @@ def test_what_cancels_but_for_rounding_meets_a_zero_band_that_nothing_can_move(v
     for many in (1.0, 1e3, 1e6):
         book = spread_over("ETH", (0.1 * many, 0.2 * many, -0.3 * many * 2_500.0))
         rules = policy(ho.Delta("ETH").within(0, 0), names=("BTC-*",))
-        answer = rules.propose(book, venues_market)
-        assert answer.certificate.valid
+        answer = ho.solve(book, venues_market, rules)
+        assert answer.proposal.certificate.valid
         assert not answer.x.any()
 
 

@@ -15,12 +15,12 @@ import hedgeopt as ho
 from hedgeopt.backtest.data import about_rules, rules, rules_caveats
 from hedgeopt.exposures.expose import expose
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
+from hedgeopt.measures.margin_report import margin_report
 from hedgeopt.models import caveats as sentences
 from hedgeopt.models.caveats import stress_caveats, table_caveats
 from hedgeopt.models.data import TABLES, About, about
 from hedgeopt.models.margin.rules import MODELS, margin_model
 from hedgeopt.models.scenarios.stress_table import packaged_events
-from hedgeopt.reports.margin import margin_report
 
 FRESH = date(2026, 11, 27)
 

@@ -352,12 +352,12 @@ def test_threads_share_nothing(case, tmp_path):
     (tmp_path / "market.csv").write_text(case["market"])
     market, book = ho.read_market(tmp_path / "market.csv"), ho.read_book(tmp_path / "book.json")
     policy = ho.Policy.model_validate(case["policy"])
-    alone = policy.propose(book, market)
+    alone = ho.solve(book, market, policy)
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda _: policy.propose(book, market), range(6)))
-    for proposal in together:
-        assert proposal.certificate.valid
-        np.testing.assert_array_equal(proposal.x, alone.x)
+        together = list(pool.map(lambda _: ho.solve(book, market, policy), range(6)))
+    for solved in together:
+        assert solved.proposal.certificate.valid
+        np.testing.assert_array_equal(solved.x, alone.x)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.program import proposal as proposing
+from hedgeopt.program import assemble as proposing
 from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import certify
 from hedgeopt.program.dust import DUST_USD
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import propose
 
 
 def desk(toy_market: ho.Market, coins: float) -> ho.Book:
@@ -40,13 +39,13 @@ def asked_for(answer: ho.Proposal) -> float:
 @pytest.mark.parametrize("dollars", [700.0, 40.0, 2.0])
 def test_a_needed_trade_is_listed_however_large_trades_may_be(toy_market: ho.Market, dollars: float, largest: float) -> None:
     index = toy_market.price("BTC")
-    answer = rules(ho.Delta("BTC") <= 10.0 - dollars / index, max_order_notional=largest).propose(
-        desk(toy_market, 10.0), toy_market
-    )
+    policy = rules(ho.Delta("BTC") <= 10.0 - dollars / index, max_order_notional=largest)
+    solved = ho.solve(desk(toy_market, 10.0), toy_market, policy)
+    answer = solved.proposal
     assert answer.certificate.valid
     assert answer.trades["side"].tolist() == ["sell"]
     assert asked_for(answer) == pytest.approx(-dollars / index, rel=1e-3)  # at the bid instead of the mark
-    assert answer.to_dict()["trades"][0]["quantity"] == -answer.x[answer.x != 0.0][0]
+    assert answer.to_dict()["trades"][0]["quantity"] == -solved.x[solved.x != 0.0][0]
     assert answer.after.greeks["BTC"]["delta"] == pytest.approx(10.0 - dollars / index, rel=1e-8)
 
 
@@ -65,11 +64,12 @@ def test_added_constraints_are_checked_at_the_listed_trades(toy_market: ho.Marke
     def at_least(program: Program) -> None:
         program.extend(cp.sum(program.trades) <= -cents)
 
-    answer = propose(desk(toy_market, 10.0), toy_market, rules(ho.Delta("BTC") <= 10.0), customize=at_least)
+    policy = rules(ho.Delta("BTC") <= 10.0)
+    answer = ho.solve(desk(toy_market, 10.0), toy_market, policy, customize=at_least)
     assert answer.x.sum() <= -cents * (1 - 1e-9)
-    assert answer.trades["quantity"].sum() == pytest.approx(cents, rel=1e-6)
+    assert answer.proposal.trades["quantity"].sum() == pytest.approx(cents, rel=1e-6)
     assert answer.program.trades.value == pytest.approx(answer.x, rel=1e-12, abs=1e-12)
-    nothing, _ = certify(answer.program, answer.exposures, trade_box(answer.policy, answer.exposures), 0.0 * answer.x, {})
+    nothing, _ = certify(answer.program, answer.exposures, trade_box(policy, answer.exposures), 0.0 * answer.x, {})
     assert not nothing.feasible  # although the variables stand where the constraint holds
 
 
@@ -85,10 +85,10 @@ def test_a_list_that_is_not_the_certified_one_is_refused(toy_market: ho.Market, 
 def test_limits_and_reports_are_those_of_the_listed_trades(
     toy_book: ho.Book, toy_market: ho.Market, toy_policy: ho.Policy
 ) -> None:
-    answer = toy_policy.propose(toy_book, toy_market)
-    e = answer.exposures
+    solved = ho.solve(toy_book, toy_market, toy_policy)
+    answer, e = solved.proposal, solved.exposures
     x = proposing.listed(e, answer.trades, answer.transfers)
-    assert (x == answer.x).all()
+    assert (x == solved.x).all()
     fresh = Program(toy_policy, e)
     fresh.update(e, trade_box(toy_policy, e))
     after = [side.value for side in fresh.sides(e, x)]

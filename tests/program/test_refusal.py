@@ -11,9 +11,10 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.program.certificate import BY_RULE, Certificate
+from hedgeopt.program.certificate import BY_RULE
 from hedgeopt.program.order import Attempt
 from hedgeopt.program.program import Program
+from hedgeopt.program.proven import Certificate
 from hedgeopt.program.refusal import refusal, why
 from hedgeopt.program.search import Deadline
 from hedgeopt.program.solve import solve_program

@@ -30,25 +30,26 @@ def small(**changes: object) -> ho.Policy:
 
 def test_updated_answer_equals_a_fresh_one(toy_book: ho.Book, toy_market: ho.Market) -> None:
     policy = small(candidates=ho.Candidates(min_delta=0.0, max_relative_spread=10.0))  # the same candidates at any market
-    first = policy.propose(toy_book, toy_market)
+    first = ho.solve(toy_book, toy_market, policy)
     quotes = toy_market.quotes.copy()
     quotes["mark_iv"] *= 1.07
     quotes[["bid_price", "ask_price", "mark_price"]] *= 1.01
     moved = replace(toy_market, quotes=quotes, prices={"BTC": 79_000.0, "ETH": 2_550.0})
     compiled = first.program.problem
-    updated = policy.propose(toy_book, moved, program=first.program)
-    fresh = policy.propose(toy_book, moved)
+    updated = ho.solve(toy_book, moved, policy, program=first.program)
+    fresh = ho.solve(toy_book, moved, policy)
     assert updated.program.problem is compiled
     assert fresh.program.problem is not compiled
-    assert updated.certificate.objective == pytest.approx(fresh.certificate.objective, rel=1e-6)
-    assert updated.certificate.lower_bound <= fresh.certificate.objective * (1 + 1e-9)
-    assert updated.certificate.objective != pytest.approx(first.certificate.objective, rel=1e-4)
+    one, two = updated.proposal.certificate, fresh.proposal.certificate
+    assert one.objective == pytest.approx(two.objective, rel=1e-6)
+    assert one.lower_bound <= two.objective * (1 + 1e-9)
+    assert one.objective != pytest.approx(first.proposal.certificate.objective, rel=1e-4)
 
 
 def test_a_change_of_structure_compiles_anew(toy_book: ho.Book, toy_market: ho.Market) -> None:
-    first = small().propose(toy_book, toy_market)
+    first = ho.solve(toy_book, toy_market, small())
     fewer = small(candidates=ho.Candidates(underlyings=("BTC",)))
-    assert fewer.propose(toy_book, toy_market, program=first.program).program is not first.program
+    assert ho.solve(toy_book, toy_market, fewer, program=first.program).program is not first.program
 
 
 @pytest.mark.parametrize("solver", ["HIGHS", "CLARABEL", "ECOS", "SCS"])

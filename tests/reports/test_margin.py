@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.reports.margin import margin_report, margin_tables
+from hedgeopt.measures.margin_report import margin_report
+from hedgeopt.reports.margin import margin_tables
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def test_margin_rows_are_the_proposals_own_numbers(proposal: ho.Proposal) -> Non
 def test_every_stress_is_shown_before_and_after(proposal: ho.Proposal) -> None:
     page = proposal.to_html()
     for row, (_, after) in zip(margin_rows(proposal), proposal.margins, strict=True):
-        assert [stress[0] for stress in row.stresses] == list(proposal.exposures.stress)
+        assert [stress[0] for stress in row.stresses] == list(proposal.before.stress)
         for (_, before, now, covered), state in zip(row.stresses, after.stresses, strict=True):
             assert covered == (state.equity >= state.maintenance)
             assert f"{before} → {now}" in page

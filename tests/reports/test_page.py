@@ -17,7 +17,14 @@ VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
 @pytest.fixture(scope="module")
-def proposal(tmp_path_factory) -> ho.Proposal:
+def market(tmp_path_factory) -> ho.Market:
+    path = tmp_path_factory.mktemp("market") / "market.csv"
+    path.write_text(example_files()["market.csv"])
+    return ho.read_market(path)
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory, market) -> ho.Solved:
     folder = tmp_path_factory.mktemp("example")
     for name, text in example_files().items():
         (folder / name).write_text(text.replace("short-gamma market maker", "maker <b>&amp;</b> co"))
@@ -26,7 +33,12 @@ def proposal(tmp_path_factory) -> ho.Proposal:
         subject_to=[ho.Delta("BTC").within(-2, 2), ho.Delta("ETH").within(-60, 60), ho.Gamma("BTC") >= -0.002],
         scenarios=ho.ParametricScenarios(count=400),
     )
-    return policy.propose(ho.read_book(folder / "book.json"), ho.read_market(folder / "market.csv"))
+    return ho.solve(ho.read_book(folder / "book.json"), market, policy)
+
+
+@pytest.fixture(scope="module")
+def proposal(solved) -> ho.Proposal:
+    return solved.proposal
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +127,11 @@ def test_a_band_is_one_row_and_a_binding_side_shows_its_price(proposal):
 
 
 @pytest.mark.parametrize("asset", ["BTC", "ETH"])
-def test_profile_slope_is_the_delta_and_bend_the_gamma(proposal, asset):
+def test_profile_slope_is_the_delta_and_bend_the_gamma(solved, proposal, market, asset):
     """Independent of how the profile is summed: P&L'(0) = delta * S and P&L''(0) = gamma * S^2, by central differences."""
     h = 1e-3
-    profile = spot_profile(proposal.exposures, proposal.x, asset, np.array([-h, 0.0, h]))
-    price = proposal.market.price(asset)
+    profile = spot_profile(solved.exposures, solved.x, asset, np.array([-h, 0.0, h]))
+    price = market.price(asset)
     for pnl, report in ((profile.before, proposal.before), (profile.after, proposal.after)):
         low, middle, high = pnl
         assert middle == pytest.approx(0.0, abs=1e-6)
@@ -127,13 +139,13 @@ def test_profile_slope_is_the_delta_and_bend_the_gamma(proposal, asset):
         assert (high - low) / (2 * h) == pytest.approx(report.greeks[asset]["delta"] * price, rel=2e-3, abs=2e-3 * price)
 
 
-def test_profile_agrees_with_a_stress_scenario_of_one_coin(proposal):
+def test_profile_agrees_with_a_stress_scenario_of_one_coin(solved, market):
     """At a move of zero in the other coin and no vol change, full revaluation must equal the exposures' own."""
     from hedgeopt.exposures.build import build_exposures
     from hedgeopt.exposures.resolve import resolve
     from hedgeopt.models.scenarios.set import ScenarioSet
 
-    e, market = proposal.exposures, proposal.market
+    e = solved.exposures
     moves = np.array([-0.3, 0.2])
     spot = np.ones((2, 2))
     spot[:, 0] = 1 + moves
@@ -154,11 +166,11 @@ def test_profile_agrees_with_a_stress_scenario_of_one_coin(proposal):
     )
     candidates = [e.rows.instruments[row] for row in e.candidate]
     other = build_exposures(resolve(book, market), candidates, one, one)
-    profile = spot_profile(e, proposal.x, "BTC", moves)
+    profile = spot_profile(e, solved.x, "BTC", moves)
     assert profile.before == pytest.approx(other.stress_base, rel=1e-9)
     order = {item.name: n for n, item in enumerate(candidates)}
-    assert len(order) == len(proposal.x)
-    assert profile.after == pytest.approx(other.stress_base + other.stress_pnl @ proposal.x, rel=1e-9)
+    assert len(order) == len(solved.x)
+    assert profile.after == pytest.approx(other.stress_base + other.stress_pnl @ solved.x, rel=1e-9)
 
 
 @pytest.mark.parametrize(

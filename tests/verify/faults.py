@@ -627,7 +627,7 @@ def feasibility_loose(patch: Patch) -> None:
 
 
 def _told(patch: Patch, column: str, change: Callable[[Any], Any]) -> None:
-    import hedgeopt.program.proposal as proposal
+    import hedgeopt.program.assemble as proposal
 
     whole = proposal._trades
 
@@ -660,7 +660,7 @@ def sides_wrong(patch: Patch) -> None:
 @fault("proposal")
 def trades_left_out(patch: Patch) -> None:
     """Small trades left out of the list."""
-    import hedgeopt.program.proposal as proposal
+    import hedgeopt.program.assemble as proposal
 
     whole = proposal._trades
     patch.setattr(proposal, "_trades", lambda *args: whole(*args).iloc[:-1])

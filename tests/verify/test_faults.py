@@ -38,7 +38,7 @@ def faulty(world: World, patch: pytest.MonkeyPatch) -> tuple[dict[str, Any], boo
     try:
         return world.told(), False
     except (CertificateError, InfeasibleError):
-        import hedgeopt.program.proposal as proposal
+        import hedgeopt.program.assemble as proposal
         import hedgeopt.program.solve as solve
 
         whole, assemble = solve.certify, solve.assemble

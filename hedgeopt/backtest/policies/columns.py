@@ -24,8 +24,9 @@ from hedgeopt.inputs.policy import Policy as Rules
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 from hedgeopt.program.box import Box, trade_box
-from hedgeopt.program.certificate import Certificate, certify
+from hedgeopt.program.certificate import certify
 from hedgeopt.program.program import Program
+from hedgeopt.program.proven import Certificate
 from hedgeopt.program.solve import Solution, solve_program
 
 __all__ = ["Columns", "gains", "restricted"]

@@ -77,16 +77,18 @@ def test_minorant_from_duals_is_below_everywhere_and_tight(exposures: Exposures,
 def test_margin_term_binds_on_a_portfolio_margin_account(toy_book: ho.Book, toy_market: ho.Market) -> None:
     main = toy_book.accounts[0].model_copy(update={"margin": "portfolio"})
     book = toy_book.model_copy(update={"accounts": (main,)})
-    free = ho.Policy(
+    loose = ho.Policy(
         minimize=ho.TransactionCost(),
         subject_to=[ho.Delta("BTC").within(-50, 50)],
         scenarios=ho.ParametricScenarios(count=100),
-    ).propose(book, toy_market)
+    )
+    free = loose.propose(book, toy_market)
     used = free.before.accounts[0].initial_margin / free.before.equity
-    policy = free.policy.model_copy(update={"subject_to": (*free.policy.subject_to, ho.Margin("deribit") <= 0.5 * used)})
-    answer = policy.propose(book, toy_market)
-    assert answer.certificate.valid
-    row = answer.limits[answer.limits.limit == "initial margin main"].iloc[0]
+    policy = loose.model_copy(update={"subject_to": (*loose.subject_to, ho.Margin("deribit") <= 0.5 * used)})
+    answer = ho.solve(book, toy_market, policy)
+    assert answer.proposal.certificate.valid
+    limits = answer.proposal.limits
+    row = limits[limits.limit == "initial margin main"].iloc[0]
     assert row.binding
     assert row.shadow_price > 0
     e = answer.exposures

@@ -46,7 +46,7 @@ def sixty(crash: ho.Market) -> ho.Book:
 
 
 def test_the_book_has_sixty_positions_and_portfolio_margin_offsets(crash: ho.Market, sixty: ho.Book) -> None:
-    from hedgeopt.reports.margin import margin_report
+    from hedgeopt.measures.margin_report import margin_report
 
     assert sixty.n_positions == 60
     (item,) = margin_report(sixty, crash).accounts
@@ -66,9 +66,9 @@ def test_stress_survival_binds_and_is_respected(crash: ho.Market, sixty: ho.Book
         scenarios=ho.ParametricScenarios(count=100),
         candidates=ho.Candidates(mark_half_spread=0.0002, min_delta=0.1, max_days=120, max_relative_spread=0.1),
     )
-    answer = policy.propose(sixty, crash)
+    answer = ho.solve(sixty, crash, policy)
     e = answer.exposures
-    assert answer.certificate.valid
+    assert answer.proposal.certificate.valid
 
     def used(x: np.ndarray, k: int) -> float:
         need = e.margins.requirement(0, e.positions(x), account_collateral(e, 0, x), k).maintenance
@@ -80,6 +80,6 @@ def test_stress_survival_binds_and_is_respected(crash: ho.Market, sixty: ho.Book
     after = [used(answer.x, k) for k in range(len(e.stress))]
     assert max(before) > 0.8  # it would have been liquidated, or nearly
     assert max(after) == pytest.approx(0.8, rel=1e-6)  # and now is not, at least cost
-    binding = answer.limits[answer.limits.binding]
+    binding = answer.proposal.limits[answer.proposal.limits.binding]
     assert len(binding) >= 1
     assert (binding.shadow_price > 0).any()

@@ -1,0 +1,79 @@
+"""What the plots of a proposal's page show, as numbers: enough to draw them again from the file alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hedgeopt.measures.profile import SpotProfile, spot_profile
+from hedgeopt.measures.risk import scenario_losses
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
+
+__all__ = ["Figures", "LossDistribution", "figures", "loss_distribution"]
+
+_LEVEL = 0.99
+_EDGES = 90
+
+
+@dataclass(frozen=True, eq=False)
+class LossDistribution:
+    """Scenario losses over the horizon in classes, before and after trading, before costs.
+
+    Attributes
+    ----------
+    level
+        Confidence of the two marks.
+    edges : (90,)
+        USD; the outermost classes hold what lies beyond them.
+    before, after : (89,)
+        Probability of each class, per cent.
+    value_at_risk, cvar
+        USD loss at ``level``, before and after.
+    """
+
+    level: float
+    edges: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    value_at_risk: tuple[float, float]
+    cvar: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """P&L against the price of each underlying and peg, and the distribution of losses."""
+
+    profiles: tuple[SpotProfile, ...]
+    losses: LossDistribution
+
+
+def figures(e: Exposures, x: np.ndarray) -> Figures:
+    """Those of a book and trades x (N,)."""
+    moved = [asset for asset in e.assets if asset not in dollar_assets()]
+    losses = scenario_losses(e), scenario_losses(e, x)
+    return Figures(tuple(spot_profile(e, x, a) for a in moved), loss_distribution(losses, e.probabilities))
+
+
+def loss_distribution(
+    losses: Sequence[np.ndarray], probabilities: np.ndarray | None, level: float = _LEVEL
+) -> LossDistribution:
+    """Classes from the 0.1 % quantile to a quarter beyond the larger CVaR: the tail is there in full.
+
+    ``losses`` holds (S,) USD before and after, ``probabilities`` (S,) or None for equal ones.
+    """
+    tails = [tail_loss(loss, level, probabilities) for loss in losses]
+    low = float(min(np.quantile(loss, 0.001) for loss in losses))
+    high = float(max(tails)) * 1.25
+    edges = np.linspace(low, max(high, low + 1.0), _EDGES)
+    heights = []
+    for loss in losses:
+        weights = np.full(len(loss), 1.0 / len(loss)) if probabilities is None else probabilities
+        heights.append(np.histogram(np.clip(loss, edges[0], edges[-1]), edges, weights=100.0 * weights)[0])
+    quantiles = [value_at_risk(loss, level, probabilities) for loss in losses]
+    return LossDistribution(
+        level, edges, heights[0], heights[1], (quantiles[0], quantiles[1]), (float(tails[0]), float(tails[1]))
+    )

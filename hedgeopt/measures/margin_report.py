@@ -1,0 +1,44 @@
+"""Margin of every account of a book, from a book and a market."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hedgeopt.exposures.expose import expose
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
+from hedgeopt.inputs.policy import Policy
+from hedgeopt.measures.margin import AccountMargin, account_margin
+from hedgeopt.models.costs.transaction import TransactionCost
+
+__all__ = ["MarginReport", "margin_report"]
+
+
+@dataclass(frozen=True)
+class MarginReport:
+    """Every account of a book."""
+
+    book: str
+    market: str
+    accounts: tuple[AccountMargin, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def margin_report(book: Book, market: Market, policy: Policy | None = None) -> MarginReport:
+    """Requirement, breakdown and distance to liquidation of every account, now and after each of the policy's stresses.
+
+    Raises
+    ------
+    InputError
+        For a position that its account's margin model has no rule for, or collateral that the venue does not know.
+    """
+    rules = policy or Policy(minimize=TransactionCost())
+    few = rules.scenarios.model_copy(update={"count": min(rules.scenarios.count, 100)})  # no tail is measured here
+    e = expose(book, market, rules.model_copy(update={"scenarios": few}), trades=False)
+    accounts = tuple(account_margin(e, c) for c in range(len(e.accounts)))
+    return MarginReport(book.name, market.source, accounts, e.notes)

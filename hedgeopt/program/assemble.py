@@ -1,0 +1,242 @@
+"""A solution put into the form that people read: tables of trades, transfers, limits and the objective, and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.errors import CertificateError
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
+from hedgeopt.inputs.policy import Policy
+from hedgeopt.measures.figures import figures
+from hedgeopt.measures.margin import account_margin
+from hedgeopt.measures.risk import risk_report
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.book_after import book_after
+from hedgeopt.program.certificate import allowance, relative_violation
+from hedgeopt.program.plain_limits import by_plain_rule, plain_value
+from hedgeopt.program.proposal import LIMITS, OBJECTIVE, TRADES, TRANSFERS, MarginChange, Proposal
+from hedgeopt.program.provenance import input_hashes, scenario_digest, versions
+
+if TYPE_CHECKING:
+    from hedgeopt.program.program import Program
+    from hedgeopt.program.solution import Multipliers, Solution
+
+__all__ = ["assemble", "listed"]
+
+_BINDING = 1e-6
+
+
+def assemble(
+    book: Book,
+    market: Market,
+    policy: Policy,
+    program: Program,
+    e: Exposures,
+    solution: Solution,
+    seconds: dict[str, float],
+) -> Proposal:
+    """Put a solution into the form that people read."""
+    x = solution.trades
+    trades, transfers = _trades(e, x), _transfers(e, x)
+    if not np.array_equal(listed(e, trades, transfers), x):
+        raise CertificateError("the list of trades and transfers is not the one that was certified; report this")
+    cost = float(e.cost_buy @ np.maximum(x, 0) + e.cost_sell @ np.maximum(-x, 0))
+    fee = float(e.fee @ np.abs(x))
+    after = risk_report(e, x, cost=cost)
+    names = [e.rows.instruments[row].name for row in e.candidate]
+    return Proposal(
+        created=datetime.fromisoformat(market.timestamp.isoformat()),
+        book=book.name,
+        source=market.source,
+        scenarios=f"{len(e.base_pnl):,} {policy.scenarios.kind} over {e.horizon_days:g} days, seed {policy.scenarios.seed}",
+        policy=policy.model_dump(mode="json"),
+        trades=trades,
+        transfers=transfers,
+        limits=_limits(program, e, solution),
+        margins=tuple(MarginChange(account_margin(e, c), account_margin(e, c, x)) for c in range(len(e.accounts))),
+        certificate=solution.certificate,
+        before=risk_report(e),
+        after=after,
+        costs={"half_spread": cost - fee, "fees": fee, "transaction": cost, "carry": -after.carry},
+        objective=_objective(program, e, x),
+        binding_sizes={name: [names[i] for i in at] for name, at in solution.binding_sizes.items()},
+        statistics={
+            key: value
+            for key, value in solution.statistics.items()
+            if isinstance(value, int | float | str) or key == "attempts"
+        },
+        seconds=seconds,
+        notes=e.notes,
+        proof=_proof(program, e, solution),
+        figures=figures(e, x),
+        inputs=input_hashes(book, market, policy),
+        versions=versions(),
+        seed=policy.scenarios.seed,
+        scenario_digest=scenario_digest(e.scenarios, e.margins.stress),
+        book_after=book_after(book, e, x),
+    ).as_read()
+
+
+def _proof(program: Program, e: Exposures, solution: Solution) -> dict[str, Any]:
+    """Multipliers that the table of limits does not hold, sparse; with links those of every choice of what leaves."""
+    several: list[Multipliers] = list(solution.proofs)
+    numbers = {id(proof): k for k, proof in enumerate(several)}
+    branches = []
+    for leaf in solution.leaves:
+        for proof in leaf.proofs:
+            if id(proof) not in numbers:
+                numbers[id(proof)] = len(several)
+                several.append(proof)
+        shut, used = ([[e.accounts[c], e.assets[a]] for c, a in sorted(nodes)] for nodes in (leaf.shut, leaf.used))
+        branches.append({"shut": shut, "used": used, "multipliers": [numbers[id(proof)] for proof in leaf.proofs]})
+    return {
+        "tails": _tails(program, solution.tails),
+        "multipliers": [
+            {
+                "limits": [
+                    {"limit": name, "sense": sense, "bound": bound, "shadow_price": price}
+                    for name, sense, bound, price in proof.prices
+                ],
+                "tails": _tails(program, proof.tails),
+            }
+            for proof in several
+        ],
+        "branches": branches,
+        "added_constraints": len(program.added),
+    }
+
+
+def _tails(program: Program, tails: Mapping[int, np.ndarray]) -> list[dict[str, Any]]:
+    found = []
+    for term, bound in program.bound_terms():
+        weights = tails.get(id(bound.expression))
+        if weights is not None:
+            kept = np.flatnonzero(weights > 0)
+            pair = {"scenarios": kept.tolist(), "weights": weights[kept].tolist()}
+            found.append({"term": term.model_dump(mode="json"), **pair})
+    return found
+
+
+def listed(e: Exposures, trades: pd.DataFrame, transfers: pd.DataFrame) -> np.ndarray:
+    """(N,) what the tables of a proposal ask for, read back from them alone."""
+    x = np.zeros(e.n_candidates)
+    items = [e.rows.instruments[row] for row in e.candidate]
+    sent = set(e.links.candidate.tolist())
+    accounts = [e.accounts[e.rows.account[row]] for row in e.candidate]
+    where = {(accounts[i], item.name): i for i, item in enumerate(items) if i not in sent}
+    link = {(items[i].source, items[i].target, items[i].asset, items[i].bridge): i for i in sent}
+    for row in trades.to_dict(orient="records"):
+        x[where[row["account"], row["instrument"]]] += row["quantity"] * (1.0 if row["side"] == "buy" else -1.0)
+    for row in transfers.to_dict(orient="records"):
+        bridge = row["bridge"] if isinstance(row["bridge"], str) else None  # pandas writes NaN where only some have one
+        x[link[row["source"], row["target"], row["asset"], bridge]] += row["amount"]
+    return x
+
+
+def _trades(e: Exposures, x: np.ndarray) -> pd.DataFrame:
+    sent = np.isin(np.arange(e.n_candidates), e.links.candidate)
+    kept = np.flatnonzero((x != 0.0) & ~sent)
+    items = [e.rows.instruments[row] for row in e.candidate[kept]]
+    rows = e.candidate[kept]
+    traded = x[kept]
+    buys = traded > 0
+    quote = np.where(buys, e.rows.ask[rows], e.rows.bid[rows])
+    unit_delta = e.trade_greeks[:, kept, :]
+    frame = pd.DataFrame(
+        {
+            "account": [e.accounts[e.rows.account[row]] for row in rows],
+            "instrument": [item.name for item in items],
+            "side": np.where(buys, "buy", "sell"),
+            "quantity": np.abs(traded),
+            "unit": [_unit(item) for item in items],
+            "price": np.where(np.isnan(quote), e.rows.mark[rows], quote),
+            "notional": np.abs(traded) * e.rows.notional[rows],
+            "premium": traded * e.rows.premium[rows] * e.rows.settlement_price[rows],
+            "cost": np.where(buys, e.cost_buy[kept], e.cost_sell[kept]) * np.abs(traded),
+            "fee": e.fee[kept] * np.abs(traded),
+            "delta": [unit_delta[0, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],
+            "gamma": [unit_delta[1, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],
+            "vega": [unit_delta[2, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],
+        }
+    )
+    return TRADES.frame(frame.sort_values("notional", ascending=False, ignore_index=True))
+
+
+def _unit(item: Any) -> str:
+    """What one unit of quantity is, in a word: the family's text covers inverse and linear contracts alike."""
+    if item.nature.option:
+        return "contract"
+    if item.nature.payoff != "linear":
+        return str(item.nature.unit)
+    return "USD" if item.nature.inverse and item.inverse else str(item.assets[0])
+
+
+def _transfers(e: Exposures, x: np.ndarray) -> pd.DataFrame:
+    kept = [i for i in e.links.candidate.tolist() if x[i] != 0.0]
+    items = [e.rows.instruments[e.candidate[i]] for i in kept]
+    return TRANSFERS.of(
+        {
+            "source": [item.source for item in items],
+            "target": [item.target for item in items],
+            "asset": [item.asset for item in items],
+            "amount": x[kept].tolist(),
+            "usd": (x[kept] * e.rows.notional[e.candidate[kept]]).tolist(),
+            "cost": (x[kept] * e.cost_buy[kept]).tolist(),
+            "fixed_cost": [item.fixed_cost for item in items],
+            "delay_hours": [item.delay_hours for item in items],
+            "bridge": [item.bridge for item in items],
+        }
+    )
+
+
+def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
+    off = program.off
+    program.switch(frozenset(), compile=False)  # the solution's rules, whichever branch was solved last
+    nothing = np.zeros(e.n_candidates)
+    before = {side.name: side for side in by_plain_rule(program.policy, e, nothing, program.sides(e, nothing))}
+    program.switch(off, compile=False)
+    after = by_plain_rule(program.policy, e, solution.trades, solution.sides)
+    rows = pd.DataFrame(
+        [
+            {
+                "limit": side.name,
+                "before": old.value,
+                "after": told.value,
+                "bound": side.limit,
+                "sense": "<=" if side.sign > 0 else ">=",
+                "unit": side.unit,
+                "binding": abs(relative_violation(side)) <= _BINDING,
+                "shadow_price": side.dual,
+                "breached_before": old.violation > allowance(old),
+            }
+            for old, told, side in (
+                (before[told.name], told, side) for told, side in zip(after, solution.sides, strict=True)
+            )
+            if not side.sizing or side.dual > 0.0 or abs(relative_violation(side)) <= _BINDING
+        ],
+        columns=list(LIMITS),
+    )
+    return LIMITS.frame(rows)
+
+
+def _objective(program: Program, e: Exposures, x: np.ndarray) -> pd.DataFrame:
+    nothing = np.zeros(e.n_candidates)
+    rows = pd.DataFrame(
+        [
+            {
+                "term": term.name,
+                "weight": weight,
+                "unit": term.unit,
+                "before": plain_value(term, bound, e, nothing),
+                "after": plain_value(term, bound, e, x),
+            }
+            for weight, term, bound in program.objective_terms
+        ]
+    )
+    return OBJECTIVE.frame(rows)

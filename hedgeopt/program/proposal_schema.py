@@ -1,0 +1,100 @@
+"""The forms that stored proposals have had: every older one opens, through one small function per version.
+
+Version 1, which bears no number: ``created, book, market, scenarios, policy, trades, transfers, limits, margins,
+certificate, before, after, costs, objective, binding_sizes, solver, seconds, notes, proof``. Numbers that are not finite
+stand as null, and are read as NaN.
+
+Version 2 adds ``schema``; ``not_finite`` (:mod:`hedgeopt.files.plain`), with which nothing is lost; ``figures`` (what the
+page's plots show), ``inputs``, ``versions``, ``seed``, ``scenario_digest`` and ``book_after``, null where an older file does
+not have them; and ``digest``, the SHA-256 of all the rest but ``seconds`` and ``solver``
+(:func:`canonical`), by which an edited file is known and the same answer is seen to be the same.
+
+A new version: raise :data:`SCHEMA`, add a function to ``_TO_NEXT``, describe the form here, and store a file of the old one
+under tests/program/stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from hedgeopt.errors import InputError
+
+__all__ = ["SCHEMA", "canonical", "check_seal", "migrated", "sealed"]
+
+SCHEMA = 2
+
+_NO_ANSWER = ("digest", "seconds", "solver")
+
+_ASKED = "give the proposal.json that hedgeopt solve --out writes"
+_FIRST = (
+    "created", "book", "market", "scenarios", "policy", "trades", "transfers", "limits", "margins", "certificate", "before",
+    "after", "costs", "objective", "binding_sizes", "solver", "seconds", "notes", "proof",
+)  # fmt: skip
+
+
+def canonical(data: Any) -> bytes:
+    """JSON of plain data that depends on nothing but its content: keys in order, no spaces, UTF-8."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def sealed(data: dict[str, Any]) -> dict[str, Any]:
+    """The data with its ``digest`` at the end."""
+    return {**data, "digest": _digest(data)}
+
+
+def _digest(data: dict[str, Any]) -> str:
+    """SHA-256 of the content, but for how long it took and how the solver went: the same answer has the same digest."""
+    return hashlib.sha256(canonical({name: value for name, value in data.items() if name not in _NO_ANSWER})).hexdigest()
+
+
+def migrated(data: Any, file: object) -> tuple[dict[str, Any], bool]:
+    """Parsed JSON in the present form, and whether null may stand for a number that was not finite in it.
+
+    Raises
+    ------
+    InputError
+        For what is no proposal, and one of a newer version.
+    """
+    if not isinstance(data, dict) or not {"trades", "certificate"} & set(data):
+        raise InputError("is not a proposal", file=file, fix=_ASKED)
+    first = version = data.get("schema", 1)
+    if type(version) is not int or version < 1:
+        raise InputError("is no version of proposals", file=file, field="schema", value=version, fix=_ASKED)
+    if version > SCHEMA:
+        fix = f"read it with a newer hedgeopt; this one reads up to {SCHEMA}"
+        raise InputError("is a newer version of proposals", file=file, field="schema", value=version, fix=fix)
+    data = {name: value for name, value in data.items() if name not in ("schema", "digest") or version == 1}
+    while version < SCHEMA:
+        data, version = _TO_NEXT[version](data, file), version + 1
+    return data, first == 1
+
+
+def check_seal(data: dict[str, Any], file: object) -> None:
+    """Refuse parsed JSON that is not what was written; the first version has no seal.
+
+    Raises
+    ------
+    InputError
+        Where ``digest`` is missing, or that of another content.
+    """
+    if "schema" not in data:
+        return
+    told, found = data.get("digest"), _digest(data)
+    if told != found:
+        fix = "give the file as it was written; hedgeopt verify says which of its numbers are not so"
+        problem = "is missing" if told is None else f"is not that of the content, {found[:12]}: the file was changed"
+        raise InputError(problem, file=file, field="digest", value=told, fix=fix)
+
+
+def _second(data: dict[str, Any], file: object) -> dict[str, Any]:
+    """Version 1 to 2: what was not recorded is null."""
+    for name in data:
+        if name not in _FIRST:
+            raise InputError("unknown field of a proposal without a schema", file=file, field=name, fix=_ASKED)
+    new = ("figures", "inputs", "versions", "seed", "scenario_digest", "book_after")
+    return {**data, **dict.fromkeys(new), "not_finite": {}}
+
+
+_TO_NEXT = {1: _second}

@@ -1,0 +1,49 @@
+"""What was proven about a trade list, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+__all__ = ["Certificate"]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was proven about a trade list.
+
+    Attributes
+    ----------
+    objective
+        Recomputed value at the trades, USD (or the policy's unit).
+    lower_bound
+        No feasible trade list has a lower objective.
+    gap
+        ``(objective - lower_bound) / max(|objective|, min(1, sum of |weights|))``.
+    tolerance
+        Largest gap the policy accepts.
+    worst_limit, worst_violation
+        The limit closest to or beyond breach, and its excess over the limit relative to the limit's scale; <= 0 holds.
+    feasible, optimal
+        Every limit holds (to 1e-9 of it and the rounding of what is summed); the gap is within tolerance.
+    notes
+        What a reader must know to judge the proof, such as a venue's number that nobody has verified.
+    """
+
+    objective: float
+    lower_bound: float
+    gap: float
+    tolerance: float
+    worst_limit: str
+    worst_violation: float
+    feasible: bool
+    optimal: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        """Feasible and optimal."""
+        return self.feasible and self.optimal
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return asdict(self)

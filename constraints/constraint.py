@@ -119,7 +119,7 @@ class _Limiting(Word, Record):
         return False
 
     @property
-    def stressed(self) -> bool:
+    def reads_stress(self) -> bool:
         """Whether it reads named stress scenarios."""
         return False
 
@@ -155,7 +155,8 @@ class BoxConstraint(_Limiting):
 
     Where several accounts trade or hold one instrument, ``largest_trade`` and ``largest_position`` limit all of them.
 
-    ``box`` returns ``(lower, upper)`` (N,) with ``lower <= 0 <= upper`` wherever the present position allows it.
+    ``box`` returns ``(lower, upper)`` (N,) with ``lower <= 0 <= upper`` wherever the present position allows it; ``unit`` is
+    that of its numbers.
     """
 
     unit: ClassVar[str]

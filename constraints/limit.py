@@ -61,9 +61,9 @@ class Limit(Constraint):
         return bool(self.term.by_candidate)
 
     @property
-    def stressed(self) -> bool:
+    def reads_stress(self) -> bool:
         """As the term."""
-        return bool(self.term.stressed)
+        return bool(self.term.reads_stress)
 
     def terms(self) -> tuple[Term, ...]:
         """The one term."""

@@ -52,7 +52,7 @@ class SurviveStress(Constraint):
         return f"survive {', '.join(self.scenarios) or 'every stress'} {where}"
 
     @property
-    def stressed(self) -> bool:
+    def reads_stress(self) -> bool:
         """It is about nothing else."""
         return True
 

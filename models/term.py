@@ -56,7 +56,7 @@ class Term(Word, Record):
         Whether the value is an average over the worst scenarios, which the tail solver is for.
     curved
         Whether the value is a square of the trades.
-    stressed
+    reads_stress
         Whether the value reads named stress scenarios.
     """
 
@@ -66,7 +66,7 @@ class Term(Word, Record):
     by_candidate: ClassVar[bool] = False
     tail: ClassVar[bool] = False
     curved: ClassVar[bool] = False
-    stressed: ClassVar[bool] = False
+    reads_stress: ClassVar[bool] = False
 
     @property
     def name(self) -> str:

@@ -75,7 +75,7 @@ class Concentration(Term):
     source: ClassVar[str] = "the desk's own limit"
 
     kind: Literal["concentration"] = "concentration"
-    by: Literal["venue", "chain", "counterparty", "asset", "bridge"] = "venue"
+    by: Literal["venue", "chain", "counterparty", "asset", "bridge"] = Field(default="venue", description="kind of place")
     of: str = Field(min_length=1, description="the venue, chain, counterparty, asset or bridge")
 
     @property

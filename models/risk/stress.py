@@ -118,7 +118,7 @@ class StressLoss(Term):
 
     unit: ClassVar[str] = "USD"
     by_candidate: ClassVar[bool] = True
-    stressed: ClassVar[bool] = True
+    reads_stress: ClassVar[bool] = True
     source: ClassVar[str] = "models/data/stress.toml, a source per number"
 
     kind: Literal["stress_loss"] = "stress_loss"

@@ -58,7 +58,7 @@ class Columns:
         self.fits = all(part.by_candidate for part in (*terms, *rules.subject_to))
         curved = any(term.curved for term in terms) and not any(term.tail for term in terms)
         self.smooth = curved and rules.solver in ("auto", "CLARABEL")
-        self.stressed = not self.fits or any(part.stressed for part in (*terms, *rules.subject_to))
+        self.stressed = not self.fits or any(part.reads_stress for part in (*terms, *rules.subject_to))
         self._programs: OrderedDict[Any, _Slots] = OrderedDict()
         self.program: Program | None = None
         self._places: list[str] = []

@@ -67,7 +67,7 @@ class Optimizer:
         self._compiled = 0
         self._named = False  # names are checked at the first step: instruments come and go after it
         self._programs: OrderedDict[Any, Program] = OrderedDict()
-        terms = [part.term for part in rules.minimize] + [getattr(limit, "term", None) for limit in rules.subject_to]
+        terms = [part.term for part in rules.minimize] + [term for limit in rules.subject_to for term in limit.terms()]
         self._beta = next((term.beta for term in terms if isinstance(term, CVaR)), 0.99)
 
     def decide(self, state: State) -> Decision:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hedgeopt.backtest.sweep.cell import RUNNER
-from hedgeopt.backtest.sweep.drive import Progress, run_sweep
+from hedgeopt.backtest.sweep.drive import SweepProgress, run_sweep
 from hedgeopt.backtest.sweep.plan import Cell, read_plan
 from hedgeopt.backtest.sweep.store import CellStore
 from hedgeopt.files.writing import write_atomically
@@ -30,7 +30,7 @@ def plans(out: Path) -> Path:
     return out / "plans"
 
 
-def run_plan(name: str, out: Path, workers: int | None = None, progress: Progress | None = None) -> None:
+def run_plan(name: str, out: Path, workers: int | None = None, progress: SweepProgress | None = None) -> None:
     """Run what is not finished yet and write the sweep's own pages."""
     folder = plans(out)
     run_sweep(read_plan(folder / f"{name}.toml"), out / name, folder=folder, workers=workers, progress=progress).write(

@@ -12,13 +12,12 @@ from typing import Any
 from hedgeopt.backtest.accruals import accrue, mark_futures
 from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.books.source import BookSource
-from hedgeopt.backtest.data import rules_caveats
 from hedgeopt.backtest.desk import Desk
 from hedgeopt.backtest.execution import execute, send
 from hedgeopt.backtest.ledger import Ledger
-from hedgeopt.backtest.liquidation import breached, liquidate
+from hedgeopt.backtest.liquidation import breached, liquidate_account
 from hedgeopt.backtest.past import as_known
-from hedgeopt.backtest.policies.protocol import Decision, Policy, State
+from hedgeopt.backtest.policies.protocol import Decision, Observation, Strategy
 from hedgeopt.backtest.portfolio import Fill, Portfolio
 from hedgeopt.backtest.quotes import NoQuote
 from hedgeopt.backtest.record import Recorder
@@ -28,13 +27,14 @@ from hedgeopt.backtest.sanity import problem_within, without_false_quotes
 from hedgeopt.backtest.settlement import IndexHistory, settle
 from hedgeopt.backtest.snapshot import Snapshot
 from hedgeopt.backtest.valuation import Valuation, moved_assets, value, value_in
+from hedgeopt.backtest.venue_rules import rules_caveats
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.exposures.references import Known, refuse_unknown
 from hedgeopt.exposures.resolve import resolve
 from hedgeopt.files.names import require_known
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
-from hedgeopt.inputs.policy import Policy as Rules
+from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.caveats import table_caveats
 from hedgeopt.models.costs.quotes import fee_parameters
 from hedgeopt.models.scenarios.draw import draw
@@ -45,7 +45,7 @@ __all__ = ["simulate"]
 def simulate(
     markets: Iterable[Market],
     book: BookSource,
-    policy: Policy | Rules,
+    policy: Strategy | Policy,
     settings: Settings | None = None,
     *,
     config: dict[str, Any] | None = None,
@@ -63,7 +63,7 @@ def simulate(
         For snapshots out of order, an empty period, a first snapshot that contradicts itself, a book that its collateral
         does not carry at the start, or a held instrument that was never quoted.
     """
-    if isinstance(policy, Rules):
+    if isinstance(policy, Policy):
         from hedgeopt.backtest.policies.optimizer import Optimizer
 
         policy = Optimizer(policy)
@@ -92,7 +92,7 @@ class _Run:
     def __init__(
         self,
         book: BookSource,
-        policy: Policy,
+        policy: Strategy,
         settings: Settings,
         opened: Callable[[Book, Market], None] | None = None,
     ) -> None:
@@ -140,7 +140,7 @@ class _Run:
         fills: list[Fill] = []
         liquidated = False
         for name in breached(self.portfolio, valuation):
-            done, events = liquidate(self.portfolio, name, market, self._worth, self.settings.mark_half_spread)
+            done, events = liquidate_account(self.portfolio, name, market, self._worth, self.settings.mark_half_spread)
             fills, liquidated = fills + done, True
             self.events += events
             valuation = self._worth()
@@ -281,7 +281,7 @@ class _Run:
 
     def _decide(self, market: Market, valuation: Valuation) -> Decision:
         """The policy's answer; where it has none the engine holds, and says so."""
-        state = State(
+        state = Observation(
             self.book,
             market,
             valuation,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
-from hedgeopt.backtest.policies.protocol import Order, Transfer
+from hedgeopt.backtest.policies.protocol import Order, TransferOrder
 from hedgeopt.backtest.portfolio import Fill, Portfolio
 from hedgeopt.backtest.quotes import NoQuote
 from hedgeopt.backtest.valuation import Valuation
@@ -102,7 +102,7 @@ def _cash(portfolio: Portfolio, market: Market, account: str) -> dict[str, float
     return found
 
 
-def send(portfolio: Portfolio, market: Market, transfers: Iterable[Transfer]) -> list[dict[str, Any]]:
+def send(portfolio: Portfolio, market: Market, transfers: Iterable[TransferOrder]) -> list[dict[str, Any]]:
     """Start transfers along the book's links; nothing leaves a paused venue or exceeds what is posted."""
     events: list[dict[str, Any]] = []
     for move in transfers:

@@ -1,4 +1,4 @@
-"""What a venue does when an account's equity falls below maintenance margin; rules in ``backtest/data/rules.toml``.
+"""What a venue does when an account's equity falls below maintenance margin; rules in ``backtest/venue_rules/rules.toml``.
 
 Derivatives: while equity is short, the position whose partial close leaves the smallest shortage is closed by a share, at
 the quote or, where nobody quotes, at a worsened mark; a penalty of its notional is paid. Lending: liquidation calls of
@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.backtest.data import rules
 from hedgeopt.backtest.portfolio import Fill, Portfolio
 from hedgeopt.backtest.valuation import Valuation
+from hedgeopt.backtest.venue_rules import rules
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.margin.aave_v3 import liquidate as liquidation_call
 
-__all__ = ["breached", "liquidate"]
+__all__ = ["breached", "liquidate_account"]
 
 _ROUNDS = 200
 _SMALLEST = 1_000.0
@@ -38,7 +38,7 @@ def breached(portfolio: Portfolio, valuation: Valuation) -> list[str]:
     ]
 
 
-def liquidate(
+def liquidate_account(
     portfolio: Portfolio, account: str, market: Market, worth: Callable[[], Valuation], half_spread: float | None
 ) -> tuple[list[Fill], list[dict[str, Any]]]:
     """Liquidate one account until it covers its maintenance margin or holds nothing; fills, and one event.
@@ -108,7 +108,7 @@ def _rule(account: str, venue: str, valuation: Valuation, c: int) -> dict[str, A
     if any(e.rows.instruments[i].nature.derivative for i in _mine(e, c)):
         raise InputError(
             f"account {account} falls below its maintenance margin, and no liquidation rule of {venue} is known",
-            file="hedgeopt/backtest/data/rules.toml",
+            file="hedgeopt/backtest/venue_rules/rules.toml",
             field=f"liquidation.{venue}",
             fix="add [liquidation] to the account's margin table (hedgeopt.models.margin.generic), or post more collateral",
         )
@@ -127,7 +127,7 @@ def _penalty(rule: dict[str, Any], item: Any) -> float:
     if table is None or not {item.underlying, "default"} & set(table):
         raise InputError(
             f"no liquidation penalty of {item.name} ({item.kind})",
-            file="hedgeopt/backtest/data/rules.toml",
+            file="hedgeopt/backtest/venue_rules/rules.toml",
             field=f"liquidation.{item.venue}.penalty_{item.nature.fee}",
             fix="add it; default = 0.0 where the venue takes none",
         )

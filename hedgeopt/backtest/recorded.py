@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from hedgeopt.backtest.data import rules
+from hedgeopt.backtest.venue_rules import rules
 from hedgeopt.errors import InputError
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.regular import require_file

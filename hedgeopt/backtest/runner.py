@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from hedgeopt.backtest.data import rules_caveats
 from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.result import BacktestResult
 from hedgeopt.backtest.settings import BacktestConfig, read_config
+from hedgeopt.backtest.venue_rules import rules_caveats
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.references import Known, refuse_unknown
 from hedgeopt.exposures.resolve import resolve

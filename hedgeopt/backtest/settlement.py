@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 
 from hedgeopt.backtest.accruals import variation
-from hedgeopt.backtest.data import rules
 from hedgeopt.backtest.portfolio import Portfolio
 from hedgeopt.backtest.sanity import Sanity
+from hedgeopt.backtest.venue_rules import rules
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.market import Market
 
@@ -88,7 +88,7 @@ def _delivery(item: Any, name: str) -> float:
     if found is None:
         raise InputError(
             f"no delivery fee of {item.venue} is known, and {item.name} ({item.kind}) expires there",
-            file="hedgeopt/backtest/data/rules.toml",
+            file="hedgeopt/backtest/venue_rules/rules.toml",
             field=f"delivery.{item.venue}.{name}",
             fix="add it (0.0 where the venue takes none), or close the position before it expires",
         )
@@ -99,7 +99,7 @@ def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[
     """Settle every holding whose expiry has come; one event each, and one for each recorded price that settles nothing.
 
     An inverse option pays ``max(+-(S - K), 0) / S`` coins, a linear one dollars; futures settle their P&L to S. Delivery
-    fees by venue: ``backtest/data/rules.toml``; a venue without one is refused, as nobody knows what it charges.
+    fees by venue: ``backtest/venue_rules/rules.toml``; a venue without one is refused, as nobody knows what it charges.
     """
     events = []
     for (account, _), holding in list(portfolio.holdings.items()):

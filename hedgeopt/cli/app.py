@@ -13,7 +13,7 @@ from hedgeopt.cli.options import (
     EXIT_CODES,
     AsOf,
     At,
-    Book,
+    BookFile,
     InvertMarks,
     Json,
     MarketOptional,
@@ -22,7 +22,7 @@ from hedgeopt.cli.options import (
     Prices,
     Scenarios,
     Seed,
-    Window,
+    WindowSeconds,
 )
 from hedgeopt.cli.scenarios_app import scenarios_app
 
@@ -73,14 +73,14 @@ def options(
 
 @app.command(epilog=EXIT_CODES)
 def solve(
-    book: Book,
+    book: BookFile,
     market: Markets,
     policy: PolicyFile,
     at: At = None,
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
-    window: Window = 300.0,
+    window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
     solver: Annotated[
@@ -101,14 +101,14 @@ def solve(
 @app.command(epilog=EXIT_CODES)
 def verify(
     proposal: Annotated[Path, typer.Argument(help="The stored proposal.json.", metavar="PROPOSAL.json", show_default=False)],
-    book: Book,
+    book: BookFile,
     market: Markets,
     policy: PolicyFile,
     at: At = None,
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
-    window: Window = 300.0,
+    window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
     json: Json = False,
@@ -122,7 +122,7 @@ def verify(
 
 @app.command(epilog=EXIT_CODES)
 def risk(
-    book: Book,
+    book: BookFile,
     market: Markets,
     policy: Annotated[
         Path | None,
@@ -132,7 +132,7 @@ def risk(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
-    window: Window = 300.0,
+    window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
     json: Json = False,
@@ -146,7 +146,7 @@ def risk(
 
 @app.command(epilog=EXIT_CODES)
 def margin(
-    book: Book,
+    book: BookFile,
     market: Markets,
     policy: Annotated[
         Path | None,
@@ -158,7 +158,7 @@ def margin(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
-    window: Window = 300.0,
+    window: WindowSeconds = 300.0,
     json: Json = False,
 ) -> None:
     """Show every account's margin now and after each stress, its parts, and how far liquidation is."""
@@ -176,7 +176,7 @@ def check(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
-    window: Window = 300.0,
+    window: WindowSeconds = 300.0,
 ) -> None:
     """Validate input files; given all three, also that they fit together (nothing is solved)."""
     from hedgeopt.cli import commands

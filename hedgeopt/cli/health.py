@@ -54,7 +54,7 @@ class Diagnosis:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownFault:
     """A combination known to misbehave: PEP 440 specifiers by distribution, all of which must hold."""
 
     when: Mapping[str, str]
@@ -64,13 +64,13 @@ class Known:
 
 
 KNOWN = (
-    Known(
+    KnownFault(
         {"highspy": ">=1.16"},
         False,
         "prints two lines on stdout when the first Highs() of a process is made",
         "nothing to do: hedgeopt keeps them out; in your own code make the first Highs() before stdout matters",
     ),
-    Known(
+    KnownFault(
         {"highspy": "==1.16.*"},
         False,
         "its QP solver gives up on some badly scaled programs (1.15 does not)",

@@ -11,7 +11,7 @@ __all__ = [
     "EXIT_CODES",
     "AsOf",
     "At",
-    "Book",
+    "BookFile",
     "InvertMarks",
     "Json",
     "MarketOptional",
@@ -20,7 +20,7 @@ __all__ = [
     "Prices",
     "Scenarios",
     "Seed",
-    "Window",
+    "WindowSeconds",
 ]
 
 EXIT_CODES = (
@@ -29,7 +29,7 @@ EXIT_CODES = (
     "an installation not fit for use; 130 interrupted."
 )
 
-Book = Annotated[Path, typer.Option("--book", help="Book of accounts and positions, JSON.", metavar="BOOK.json")]
+BookFile = Annotated[Path, typer.Option("--book", help="Book of accounts and positions, JSON.", metavar="BOOK.json")]
 _market = typer.Option(
     "--market",
     help="Option chain, CSV or Parquet; give again for files of perpetual or futures marks.",
@@ -44,7 +44,7 @@ At = Annotated[
     str | None,
     typer.Option("--at", help="Moment to read from a file of several: each instrument's last row not after it."),
 ]
-Window = Annotated[
+WindowSeconds = Annotated[
     float,
     typer.Option(
         "--window", help="With --at: rows this many seconds older than the latest are left out.", metavar="SECONDS"

@@ -18,7 +18,7 @@ from hedgeopt.cli.options import (
     Prices,
     Scenarios,
     Seed,
-    Window,
+    WindowSeconds,
 )
 
 __all__ = ["scenarios_app"]
@@ -29,18 +29,18 @@ scenarios_app = typer.Typer(
     epilog=EXIT_CODES,
 )
 
-Policy = Annotated[
+PolicyOption = Annotated[
     Path | None,
     typer.Option("--policy", help="Its [scenarios] and [stress] are used; default: the defaults.", metavar="POLICY.toml"),
 ]
-Book = Annotated[
+BookOption = Annotated[
     Path | None,
     typer.Option("--book", help="Draw for what the book holds, instead of every asset of the market.", metavar="BOOK.json"),
 ]
 
 
 @scenarios_app.command("list", epilog=EXIT_CODES)
-def list_(policy: Policy = None, json: Json = False) -> None:
+def list_(policy: PolicyOption = None, json: Json = False) -> None:
     """List the stress scenarios, packaged or the policy's, and every kind of sample, modifier, event and view."""
     from hedgeopt.cli import scenarios as commands
 
@@ -53,12 +53,12 @@ def describe(
         str | None, typer.Argument(help="A stress scenario, to see the source of each number; none: the sample.")
     ] = None,
     market: MarketOptional = None,
-    policy: Policy = None,
-    book: Book = None,
+    policy: PolicyOption = None,
+    book: BookOption = None,
     at: At = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
-    window: Window = 300.0,
+    window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
     json: Json = False,
@@ -76,12 +76,12 @@ def describe(
 @scenarios_app.command(epilog=EXIT_CODES)
 def sample(
     market: Markets,
-    policy: Policy = None,
-    book: Book = None,
+    policy: PolicyOption = None,
+    book: BookOption = None,
     at: At = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
-    window: Window = 300.0,
+    window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
     rows: Annotated[int, typer.Option("--rows", help="How many scenarios to show.", min=1)] = 10,

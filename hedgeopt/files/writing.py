@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hedgeopt.errors import InputError
 
-__all__ = ["refuse_unwritable", "settle", "write_atomically"]
+__all__ = ["refuse_unwritable", "settle_folder", "write_atomically"]
 
 _PREFIX = ".hedgeopt-"
 _JOURNAL = "journal"
@@ -47,7 +47,7 @@ def write_atomically(files: Mapping[Path, str]) -> None:
             raise OSError(None, "two outputs have one name")
         made = _make(root)
         if root not in _SWEPT:
-            settle(root)
+            settle_folder(root)
             _SWEPT.add(root)
         stage.mkdir()
         moves: dict[Path, Path] = {}
@@ -94,7 +94,7 @@ def refuse_unwritable(folder: Path) -> None:
                 path.rmdir()
 
 
-def settle(folder: Path) -> None:
+def settle_folder(folder: Path) -> None:
     """Finish what a killed run began in ``folder``: complete its renaming, and remove what it left behind."""
     for stage in sorted(folder.glob(f"{_PREFIX}*-*")):
         if _alive(stage.name):

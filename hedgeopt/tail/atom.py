@@ -15,7 +15,7 @@ from hedgeopt.errors import InputError
 Probabilities: TypeAlias = NDArray[np.float64] | cp.Parameter | None
 
 
-class CVaR(Atom):
+class CVaRAtom(Atom):
     """Weighted CVaR of a loss vector; build it with :func:`cvar`."""
 
     # Stored before Atom.__init__, which validates.
@@ -101,7 +101,7 @@ class CVaR(Atom):
         return [sp.csc_array(q.reshape(-1, 1))]
 
 
-def cvar(losses: cp.Expression, beta: float, probabilities: Probabilities = None) -> CVaR:
+def cvar(losses: cp.Expression, beta: float, probabilities: Probabilities = None) -> CVaRAtom:
     r"""Conditional value at risk of scenario losses, with scenario probabilities.
 
     .. math:: \mathrm{CVaR}_\beta(L) = \min_\alpha\; \alpha + \tfrac{1}{1-\beta}\sum_s p_s (L_s - \alpha)_+
@@ -124,10 +124,10 @@ def cvar(losses: cp.Expression, beta: float, probabilities: Probabilities = None
     InputError
         Wrong shape, beta outside [0, 1), negative probabilities or ones that do not sum to one.
     """
-    losses = CVaR.cast_to_const(losses)
+    losses = CVaRAtom.cast_to_const(losses)
     if probabilities is not None and not isinstance(probabilities, cp.Parameter):
         probabilities = np.asarray(probabilities, dtype=float)
-    return CVaR(losses, beta, probabilities)
+    return CVaRAtom(losses, beta, probabilities)
 
 
 def checked_probabilities(p: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -152,7 +152,7 @@ def cvar_value(losses: NDArray[np.float64], p: NDArray[np.float64], beta: float)
     return float(q @ losses / q.sum()), float(losses[used].min()), q
 
 
-def _canonicalize(expr: CVaR, args: list[cp.Expression], solver_context: object = None) -> tuple[object, list[object]]:
+def _canonicalize(expr: CVaRAtom, args: list[cp.Expression], solver_context: object = None) -> tuple[object, list[object]]:
     """Rockafellar–Uryasev epigraph, for solvers other than ``method="tail"``."""
     losses = args[0]
     size = losses.size
@@ -162,4 +162,4 @@ def _canonicalize(expr: CVaR, args: list[cp.Expression], solver_context: object 
     return value, [excess >= 0, excess >= losses - alpha]
 
 
-canonicalizers.CANON_METHODS[CVaR] = _canonicalize
+canonicalizers.CANON_METHODS[CVaRAtom] = _canonicalize

@@ -19,7 +19,7 @@ from cvxpy.reductions.solvers import utilities
 from cvxpy.reductions.solvers.conic_solvers.conic_solver import ConicSolver
 
 from hedgeopt.tail.entries import rescaled, some_columns
-from hedgeopt.tail.finite import refuse, refuse_unless_finite
+from hedgeopt.tail.finite import refuse_infinite, refuse_unless_finite
 from hedgeopt.tail.source import Vector
 from hedgeopt.tail.split import Split
 
@@ -106,7 +106,7 @@ def _data(split: Split) -> tuple[dict[str, Any], Any, Any]:
             data, chain, inverse = split.base.get_problem_data(cp.CLARABEL)
         except ValueError as error:
             if "NaN" in str(error):
-                refuse(split.base)
+                refuse_infinite(split.base)
             raise
     refuse_unless_finite(split.base, data)
     return data, chain, inverse

@@ -25,10 +25,10 @@ def refuse_unless_finite(problem: cp.Problem, data: dict[str, Any]) -> None:
         limits[ends] |= sides[ends] == np.inf
         ok = bool(limits.all())
     if not ok:
-        refuse(problem)
+        refuse_infinite(problem)
 
 
-def refuse(problem: cp.Problem) -> None:
+def refuse_infinite(problem: cp.Problem) -> None:
     """InputError that names the first part of ``problem`` with a number that is not finite."""
     for part in (problem.objective, *problem.constraints):
         for parameter in part.parameters():

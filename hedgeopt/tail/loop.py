@@ -28,7 +28,7 @@ LOST = 1e-3
 STEP, LARGEST = 1e3, 1e15
 
 
-class Loop:
+class CutLoop:
     """Run the levels of a coarse-to-fine schedule; ``masters`` are tried in order when one fails."""
 
     def __init__(self, models: list[LossModel], masters: list[Callable[[], Master]], options: Options) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hedgeopt.errors import InputError
-from hedgeopt.tail.atom import CVaR
+from hedgeopt.tail.atom import CVaRAtom
 from hedgeopt.tail.recognise import factor_value, offset_value
 from hedgeopt.tail.source import Index, ScenarioSource, Vector
-from hedgeopt.tail.split import Tail
+from hedgeopt.tail.split import SplitTail
 
 # Scenarios worth looking at around the level, per instrument at least and per scenario beyond it.
 _FEW, _TAILS = 3, 5
@@ -20,7 +20,7 @@ _CHUNK = 1 << 22
 
 
 @dataclass(frozen=True)
-class Block:
+class LossBlock:
     """``factor * source @ y[columns]``."""
 
     source: ScenarioSource
@@ -35,7 +35,7 @@ class LossModel:
     ``caps`` are ``p / (1 - beta)``; the tail's value is ``scale`` times the CVaR (``sum_largest`` is k times it).
     """
 
-    blocks: list[Block]
+    blocks: list[LossBlock]
     offset: Vector
     caps: Vector
     width: int
@@ -106,7 +106,7 @@ class LossModel:
             if source is None:
                 source = shared.setdefault(id(block.source), block.source.every(rows))
             factor = block.factor[rows] if isinstance(block.factor, np.ndarray) else block.factor
-            blocks.append(Block(source, block.columns, factor))
+            blocks.append(LossBlock(source, block.columns, factor))
         caps = self.caps[rows]
         return LossModel(
             blocks, self.offset[rows], caps * (self.caps.sum() / caps.sum()), self.width, self.scale, self.uniform
@@ -147,7 +147,7 @@ def _refuse(scenarios: Index) -> None:
         )
 
 
-def build_models(tails: list[Tail], slices: list[slice], width: int) -> list[LossModel]:
+def build_models(tails: list[SplitTail], slices: list[slice], width: int) -> list[LossModel]:
     """Loss models with the current parameter values; equal matrices are read once and shared."""
     sources: dict[object, ScenarioSource] = {}
     models = []
@@ -161,15 +161,15 @@ def build_models(tails: list[Tail], slices: list[slice], width: int) -> list[Los
             columns = slices[position]
             if source.shape != (size, columns.stop - columns.start):
                 raise InputError("scenario matrix of the wrong shape", value=source.shape)
-            blocks.append(Block(source, columns, factor_value(term.factors)))
+            blocks.append(LossBlock(source, columns, factor_value(term.factors)))
         # What is the same for every scenario takes the memory of one number.
         offset = np.broadcast_to(0.0, size)
         for part in tail.losses.offsets:
             offset = offset + offset_value(part, size)
         atom = tail.atom
-        uniform = not isinstance(atom, CVaR) or atom.probabilities is None
-        scale = 1.0 if isinstance(atom, CVaR) else float(atom.k)
-        if not isinstance(atom, CVaR):
+        uniform = not isinstance(atom, CVaRAtom) or atom.probabilities is None
+        scale = 1.0 if isinstance(atom, CVaRAtom) else float(atom.k)
+        if not isinstance(atom, CVaRAtom):
             caps = np.broadcast_to(1.0 / min(atom.k, size), size)
         elif uniform:
             caps = np.broadcast_to(1.0 / ((1.0 - atom.beta) * size), size)

@@ -25,7 +25,7 @@ Factors = tuple[tuple[float, cp.Expression | None], ...]
 
 
 @dataclass(frozen=True)
-class Term:
+class LossTerm:
     """``factors * matrix() @ inner``: ``matrix`` is read anew at each solve, ``factors`` scale all or single rows."""
 
     matrix: Callable[[], ScenarioSource]
@@ -47,13 +47,13 @@ class AffineLosses:
     """Losses of shape (size,) as matrix terms plus offsets."""
 
     size: int
-    terms: tuple[Term, ...]
+    terms: tuple[LossTerm, ...]
     offsets: tuple[Offset, ...]
 
 
 def recognise(losses: cp.Expression) -> AffineLosses:
     """Split affine ``losses`` of shape (S,) into terms and offsets; UnsupportedForm where they are not affine."""
-    terms: list[Term] = []
+    terms: list[LossTerm] = []
     offsets: list[Offset] = []
     _walk(losses, (), losses.size, terms, offsets)
     return AffineLosses(losses.size, tuple(terms), tuple(offsets))
@@ -84,7 +84,7 @@ def _constant(expression: cp.Expression) -> object:
     return value.toarray() if hasattr(value, "toarray") else value
 
 
-def _walk(e: cp.Expression, factors: Factors, size: int, terms: list[Term], offsets: list[Offset]) -> None:
+def _walk(e: cp.Expression, factors: Factors, size: int, terms: list[LossTerm], offsets: list[Offset]) -> None:
     if isinstance(e, NegExpression):
         _walk(e.args[0], (*factors, (-1.0, None)), size, terms, offsets)
     elif not e.variables():
@@ -99,18 +99,18 @@ def _walk(e: cp.Expression, factors: Factors, size: int, terms: list[Term], offs
         _walk(inner, (*factors, (1.0, constant)), size, terms, offsets)
     elif isinstance(e, ScenarioProduct):
         source = e.source
-        terms.append(Term(lambda: source, id(source), e.args[0], factors))
+        terms.append(LossTerm(lambda: source, id(source), e.args[0], factors))
     elif isinstance(e, MulExpression) and (product := _product(e)) is not None:
         matrix, transposed, inner = product
-        terms.append(Term(_reader(matrix, transposed), (id(matrix), transposed), inner, factors))
+        terms.append(LossTerm(_reader(matrix, transposed), (id(matrix), transposed), inner, factors))
     elif isinstance(e, Promote) or (e.size == 1 and size > 1):
         inner = e.args[0] if isinstance(e, Promote) else e
-        terms.append(Term(lambda: OnesSource(size), "ones", cp.reshape(inner, (1,), order="F"), factors))
+        terms.append(LossTerm(lambda: OnesSource(size), "ones", cp.reshape(inner, (1,), order="F"), factors))
     else:
         from hedgeopt.tail.extract import coefficients
 
         readers, at_zero = coefficients(e)
-        terms.extend(Term(read, (id(e), i), inner, factors) for i, (read, inner) in enumerate(readers))
+        terms.extend(LossTerm(read, (id(e), i), inner, factors) for i, (read, inner) in enumerate(readers))
         offsets.append(Offset(at_zero, factors))
 
 

@@ -15,7 +15,7 @@ from cvxpy.error import DCPError, SolverError
 
 from hedgeopt.errors import InputError
 from hedgeopt.tail.compiled import compile_base, is_polyhedral
-from hedgeopt.tail.loop import Loop
+from hedgeopt.tail.loop import CutLoop
 from hedgeopt.tail.masters.base import Master
 from hedgeopt.tail.masters.conic import ConicMaster
 from hedgeopt.tail.masters.solver import SolverMaster
@@ -30,10 +30,10 @@ _splits: WeakKeyDictionary[cp.Problem, Split] = WeakKeyDictionary()
 
 def register() -> None:
     """Make ``method="tail"`` known to every cvxpy problem; calling it again changes nothing."""
-    cp.Problem.register_solve("tail", solve)
+    cp.Problem.register_solve("tail", solve_tail)
 
 
-def solve(
+def solve_tail(
     problem: cp.Problem,
     tolerance: float = 1e-6,
     master: str | None = None,
@@ -109,7 +109,7 @@ def solve(
         kept = None
     entries = sum(m.size for m in models) * width
     masters = _masters(parts, master, solver_options, entries, options.remaining)
-    loop = Loop(models, masters, options)
+    loop = CutLoop(models, masters, options)
     start = parts.memory.get("y") if warm_start else None
     with blas_threads(1):
         # Small dense factorisations lose time to BLAS threads; the pass has its own.

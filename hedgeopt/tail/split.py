@@ -14,12 +14,12 @@ from cvxpy.atoms.atom import Atom
 from cvxpy.atoms.sum_largest import sum_largest
 
 from hedgeopt.errors import UnsupportedForm
-from hedgeopt.tail.atom import CVaR
+from hedgeopt.tail.atom import CVaRAtom
 from hedgeopt.tail.recognise import AffineLosses, recognise
 
 
 @dataclass(frozen=True)
-class Tail:
+class SplitTail:
     """One distinct CVaR of a problem: ``level >= atom`` in the base problem, ``factor * atom = CVaR``."""
 
     atom: cp.Expression
@@ -34,7 +34,7 @@ class Split:
     """A problem split for the tail solver; ``inner[j] == y_j`` are the arguments the scenario matrices multiply."""
 
     base: cp.Problem
-    tails: list[Tail]
+    tails: list[SplitTail]
     inner: list[cp.Variable]
     memory: dict[str, Any] = field(default_factory=dict)
     """What a re-solve of the same structure may reuse (see :mod:`hedgeopt.tail.memory`)."""
@@ -51,7 +51,7 @@ def split(problem: cp.Problem) -> Split:
 
     inner: dict[object, cp.Variable] = {}
     definitions: list[cp.Constraint] = []
-    tails: list[Tail] = []
+    tails: list[SplitTail] = []
     for key, atom in atoms.items():
         losses = recognise(atom.args[0])
         positions = []
@@ -62,7 +62,7 @@ def split(problem: cp.Problem) -> Split:
                 inner[name] = cp.Variable(e.shape)
                 definitions.append(inner[name] == e)
             positions.append(list(inner).index(name))
-        tails.append(Tail(atom, levels[key], losses, tuple(positions)))
+        tails.append(SplitTail(atom, levels[key], losses, tuple(positions)))
     objective = problem.objective.copy([_replace(problem.objective.args[0], levels)])
     constraints = [rebuild(c, levels) for c in problem.constraints]
     return Split(cp.Problem(objective, constraints + definitions), tails, list(inner.values()))
@@ -73,7 +73,7 @@ def is_tail(e: Any) -> bool:
 
     Of what is not affine, such as ``|x|``, the sum of so many largest entries is a convex atom as any other.
     """
-    if isinstance(e, CVaR):
+    if isinstance(e, CVaRAtom):
         return True
     whole = isinstance(e, sum_largest) and e.axis is None and e.args[0].ndim == 1
     losses = e.args[0].is_affine() or not isinstance(e.k, int) if whole else False

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.verify.convex import Convex, positive
+from hedgeopt.verify.convex import Convex, two_sided
 
-__all__ = ["Account", "account"]
+__all__ = ["AccountCase", "account"]
 
 
 @dataclass(frozen=True, eq=False)
-class Account:
+class AccountCase:
     """One account, now or in a stress.
 
     Attributes
@@ -56,11 +56,11 @@ class Account:
 
     def shortfall(self) -> Convex:
         """Minus the change of equity: cost less gain, convex."""
-        cost = positive(self.buy, self.sell, np.zeros(len(self.buy)))
+        cost = two_sided(self.buy, self.sell, np.zeros(len(self.buy)))
         return Convex(cost.slope - self.gain, cost.constant, cost.corners)
 
 
-def account(e: Exposures, number: int, stress: int | None = None) -> Account:
+def account(e: Exposures, number: int, stress: int | None = None) -> AccountCase:
     """The account's part of everything that may be traded or sent."""
     n = e.n_candidates
     prices = np.array(e.prices if stress is None else e.stress_prices[stress], float)
@@ -81,7 +81,7 @@ def account(e: Exposures, number: int, stress: int | None = None) -> Account:
         change = float(arrives) * (target == number) - 1.0 * (source == number)
         flows[asset, i] += change
         gain[i] += change * prices[asset]
-    return Account(
+    return AccountCase(
         number,
         stress,
         start,

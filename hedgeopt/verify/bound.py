@@ -14,17 +14,17 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.verify.claim import Claim, Tail
+from hedgeopt.verify.claim import Claim, ClaimedTail
 from hedgeopt.verify.convex import Convex, lowest
-from hedgeopt.verify.limits import Checked
-from hedgeopt.verify.sizes import Box
+from hedgeopt.verify.limits import CheckedLimit
+from hedgeopt.verify.sizes import TradeRange
 
 __all__ = ["Priced", "leaving", "proven", "same_tails"]
 
 _ROUNDS = 30
 _IDLE = 3
 _STEPS = 10_000
-Node = tuple[int, int]
+SentNode = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +32,13 @@ class Priced:
     """One proof: the objective's lower function under its scenario weights, and sides with their prices."""
 
     straight: Convex
-    sides: Sequence[tuple[Checked, float]]
+    sides: Sequence[tuple[CheckedLimit, float]]
 
 
 def proven(
     claim: Claim,
     e: Exposures,
-    box: Box,
+    box: TradeRange,
     x: np.ndarray,
     goal: float,
     first: Priced,
@@ -56,7 +56,7 @@ def proven(
     branches = [
         (_nodes(e, branch.shut, claim, k), _nodes(e, branch.used, claim, k), branch.multipliers)
         for k, branch in enumerate(claim.branches)
-    ] or [(frozenset[Node](), frozenset[Node](), ())]
+    ] or [(frozenset[SentNode](), frozenset[SentNode](), ())]
     if not _covers([(shut, used) for shut, used, _ in branches], closed):
         return -np.inf, ["proof.branches leaves out a choice of what is sent away"]
     least = np.inf
@@ -67,13 +67,13 @@ def proven(
 
 
 def _best(
-    box: Box,
+    box: TradeRange,
     x: np.ndarray,
     goal: float,
     first: Priced,
     other: Callable[[int], Priced],
     proofs: Sequence[int],
-    used: frozenset[Node],
+    used: frozenset[SentNode],
     missing: list[str],
 ) -> float:
     """The best of some proofs inside a box, where the rules of ``used`` hold."""
@@ -94,7 +94,7 @@ def _best(
     return best
 
 
-def _lagrangian(proof: Priced, used: frozenset[Node], near: Sequence[np.ndarray], missing: list[str]) -> Convex:
+def _lagrangian(proof: Priced, used: frozenset[SentNode], near: Sequence[np.ndarray], missing: list[str]) -> Convex:
     """The objective and what shadow prices say about limits; names those for which nothing is proven."""
     total = proof.straight
     for side, price in proof.sides:
@@ -110,20 +110,20 @@ def _lagrangian(proof: Priced, used: frozenset[Node], near: Sequence[np.ndarray]
     return total
 
 
-def leaving(e: Exposures, x: np.ndarray) -> frozenset[Node]:
+def leaving(e: Exposures, x: np.ndarray) -> frozenset[SentNode]:
     """Pairs of account and asset out of which trades x send something."""
     pairs = zip(e.links.candidate.tolist(), e.links.source.tolist(), e.links.asset.tolist(), strict=True)
     return frozenset((c, a) for i, c, a in pairs if x[i] > 0.0)
 
 
-def _closed(e: Exposures, box: Box) -> frozenset[Node]:
+def _closed(e: Exposures, box: TradeRange) -> frozenset[SentNode]:
     """Pairs out of which no link may send anything."""
     pairs = list(zip(e.links.candidate.tolist(), e.links.source.tolist(), e.links.asset.tolist(), strict=True))
     open_pairs = {(c, a) for i, c, a in pairs if box[1][i] > 0.0}
     return frozenset((c, a) for _, c, a in pairs) - open_pairs
 
 
-def _shut(e: Exposures, box: Box, nodes: frozenset[Node]) -> Box:
+def _shut(e: Exposures, box: TradeRange, nodes: frozenset[SentNode]) -> TradeRange:
     upper = box[1].copy()
     for i, c, a in zip(e.links.candidate.tolist(), e.links.source.tolist(), e.links.asset.tolist(), strict=True):
         if (c, a) in nodes:
@@ -131,7 +131,7 @@ def _shut(e: Exposures, box: Box, nodes: frozenset[Node]) -> Box:
     return box[0], upper
 
 
-def _nodes(e: Exposures, pairs: frozenset[tuple[str, str]], claim: Claim, k: int) -> frozenset[Node]:
+def _nodes(e: Exposures, pairs: frozenset[tuple[str, str]], claim: Claim, k: int) -> frozenset[SentNode]:
     known = {
         (e.accounts[c], e.assets[a]): (c, a) for c, a in zip(e.links.source.tolist(), e.links.asset.tolist(), strict=True)
     }
@@ -142,9 +142,9 @@ def _nodes(e: Exposures, pairs: frozenset[tuple[str, str]], claim: Claim, k: int
     return frozenset(known[pair] for pair in pairs)
 
 
-def _covers(leaves: Sequence[tuple[frozenset[Node], frozenset[Node]]], closed: frozenset[Node]) -> bool:
+def _covers(leaves: Sequence[tuple[frozenset[SentNode], frozenset[SentNode]]], closed: frozenset[SentNode]) -> bool:
     """Whether every choice of what sends nothing and what may is one of the leaves'."""
-    todo: list[tuple[frozenset[Node], frozenset[Node]]] = [(closed, frozenset())]
+    todo: list[tuple[frozenset[SentNode], frozenset[SentNode]]] = [(closed, frozenset())]
     for _ in range(_STEPS):
         if not todo:
             return True
@@ -159,7 +159,7 @@ def _covers(leaves: Sequence[tuple[frozenset[Node], frozenset[Node]]], closed: f
     return False
 
 
-def same_tails(a: Sequence[Tail], b: Sequence[Tail]) -> bool:
+def same_tails(a: Sequence[ClaimedTail], b: Sequence[ClaimedTail]) -> bool:
     """Whether two lists of scenario weights are one."""
     return len(a) == len(b) and all(
         p.term == q.term and np.array_equal(p.scenarios, q.scenarios) and np.array_equal(p.weights, q.weights)

@@ -12,11 +12,11 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.files.reading import parse_json
 
-__all__ = ["Branch", "Claim", "Multipliers", "Tail", "read_claim"]
+__all__ = ["Branch", "Claim", "ClaimedMultipliers", "ClaimedTail", "read_claim"]
 
 
 @dataclass(frozen=True, eq=False)
-class Tail:
+class ClaimedTail:
     """Scenario weights of one CVaR term: the term's fields, scenario numbers and weights."""
 
     term: dict[str, Any]
@@ -25,11 +25,11 @@ class Tail:
 
 
 @dataclass(frozen=True)
-class Multipliers:
+class ClaimedMultipliers:
     """Rows of limits with a shadow price, as in the table of limits, and scenario weights: another proof of a bound."""
 
     limits: list[dict[str, Any]]
-    tails: tuple[Tail, ...]
+    tails: tuple[ClaimedTail, ...]
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class Claim:
     costs: dict[str, Any]
     policy: dict[str, Any]
     created: str
-    tails: tuple[Tail, ...]
-    multipliers: tuple[Multipliers, ...]
+    tails: tuple[ClaimedTail, ...]
+    multipliers: tuple[ClaimedMultipliers, ...]
     branches: tuple[Branch, ...]
     before: dict[str, Any]
     after: dict[str, Any]
@@ -114,7 +114,7 @@ def claim_of(data: Any, file: str = "proposal") -> Claim:
     if isinstance(added, bool) or not isinstance(added, int) or added < 0:
         raise InputError("is no count", file=file, field="proof.added_constraints", value=added)
     multipliers = tuple(
-        Multipliers(_rows(row, "limits", file), _tails(row, file, f"proof.multipliers.{k}"))
+        ClaimedMultipliers(_rows(row, "limits", file), _tails(row, file, f"proof.multipliers.{k}"))
         for k, row in enumerate(_rows(proof, "multipliers", file))
     )
     created = data.get("created")
@@ -179,11 +179,11 @@ def _branch(row: dict[str, Any], file: str, k: int, count: int) -> Branch:
     return Branch(nodes[0], nodes[1], tuple(numbers))
 
 
-def _tails(table: dict[str, Any], file: str, where: str) -> tuple[Tail, ...]:
+def _tails(table: dict[str, Any], file: str, where: str) -> tuple[ClaimedTail, ...]:
     return tuple(_tail(row, file, f"{where}.tails.{k}") for k, row in enumerate(_rows(table, "tails", file)))
 
 
-def _tail(row: dict[str, Any], file: str, where: str) -> Tail:
+def _tail(row: dict[str, Any], file: str, where: str) -> ClaimedTail:
     term, scenarios, weights = _table(row, "term", file), row.get("scenarios"), row.get("weights")
     if not isinstance(scenarios, list) or not isinstance(weights, list) or len(scenarios) != len(weights):
         raise InputError("needs as many weights as scenarios", file=file, field=where)
@@ -193,4 +193,4 @@ def _tail(row: dict[str, Any], file: str, where: str) -> Tail:
         raise InputError("scenarios are whole numbers from 0, each once", file=file, field=where)
     if any(isinstance(w, bool) or not isinstance(w, int | float) or not math.isfinite(w) for w in weights):
         raise InputError("weights are finite numbers", file=file, field=where)
-    return Tail(term, np.array(scenarios, np.int64), np.array(weights, float))
+    return ClaimedTail(term, np.array(scenarios, np.int64), np.array(weights, float))

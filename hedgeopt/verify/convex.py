@@ -87,7 +87,7 @@ def absolute(weight: np.ndarray, held: np.ndarray) -> Convex:
     return Convex(np.zeros(len(weight)), 0.0, ((-np.asarray(held, float), np.asarray(weight, float)),))
 
 
-def positive(rise: np.ndarray, fall: np.ndarray, held: np.ndarray) -> Convex:
+def two_sided(rise: np.ndarray, fall: np.ndarray, held: np.ndarray) -> Convex:
     """``sum_i rise_i max(held_i + x_i, 0) + fall_i max(-held_i - x_i, 0)``."""
     half, lean = 0.5 * (rise + fall), 0.5 * (rise - fall)
     return Convex(lean, float(lean @ held), ((-np.asarray(held, float), half),))

@@ -14,14 +14,14 @@ import numpy as np
 
 from hedgeopt.models.margin.derive import Derive
 from hedgeopt.models.margin.state import State
-from hedgeopt.verify.accounts import Account
+from hedgeopt.verify.accounts import AccountCase
 from hedgeopt.verify.convex import Choice, Convex, absolute
 
 __all__ = ["below_derive"]
 
 
 def below_derive(
-    model: Derive, state: State, kind: Literal["initial", "maintenance"], z: np.ndarray, place: Any, a: Account
+    model: Derive, state: State, kind: Literal["initial", "maintenance"], z: np.ndarray, place: Any, a: AccountCase
 ) -> Convex | None:
     """Nowhere above the rule; None for parameters that discount gains less than losses.
 
@@ -56,7 +56,7 @@ def below_derive(
     return Convex(total.slope, total.constant, total.corners, tuple(choices))
 
 
-def _worst(model: Derive, state: State, underlying: str, z: np.ndarray, place: Any, a: Account, factor: float) -> Choice:
+def _worst(model: Derive, state: State, underlying: str, z: np.ndarray, place: Any, a: AccountCase, factor: float) -> Choice:
     """Scenario loss and basis contingency of one underlying, times ``factor``."""
     rows = state.of(underlying)
     linear = rows[state.linear[rows]]

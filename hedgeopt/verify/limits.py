@@ -12,21 +12,21 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
-from hedgeopt.verify.accounts import Account, account
-from hedgeopt.verify.claim import Tail
-from hedgeopt.verify.convex import Convex, absolute, positive
-from hedgeopt.verify.margins import Known, asked, below_asked, not_counted
+from hedgeopt.verify.accounts import AccountCase, account
+from hedgeopt.verify.claim import ClaimedTail
+from hedgeopt.verify.convex import Convex, absolute, two_sided
+from hedgeopt.verify.margins import KnownLines, asked, below_asked, not_counted
 from hedgeopt.verify.measures import measure
-from hedgeopt.verify.sizes import SIZES, Box, shared_sizes
+from hedgeopt.verify.sizes import SIZES, TradeRange, shared_sizes
 
-__all__ = ["Checked", "checked_limits"]
+__all__ = ["CheckedLimit", "checked_limits"]
 
 
 _DOLLARS = "dollars"
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
+class CheckedLimit:
     """One side of a limit: ``value <= limit`` (sign 1) or ``value >= limit`` (sign -1).
 
     ``size`` is what is added up in it; ``below()`` is a convex function nowhere above ``sign (value - limit)``, or None
@@ -60,7 +60,9 @@ def _same(below: Convex, near: Sequence[np.ndarray] = ()) -> Convex:
     return below
 
 
-def checked_limits(policy: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails: Sequence[Tail]) -> list[Checked]:
+def checked_limits(
+    policy: dict[str, Any], e: Exposures, x: np.ndarray, box: TradeRange, tails: Sequence[ClaimedTail]
+) -> list[CheckedLimit]:
     """Every side of every limit that is no trade size, in the policy's order, and what links bring with them."""
     sides = partial(_sides_of, e=e, x=x, box=box, tails=tails)
     found = [side for rule in policy["subject_to"] if rule["kind"] not in SIZES for side in sides(rule)]
@@ -70,7 +72,9 @@ def checked_limits(policy: dict[str, Any], e: Exposures, x: np.ndarray, box: Box
     return [*found, *_paid_for(e, x), *_over_accounts(policy, e, x)]
 
 
-def _sides_of(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails: Sequence[Tail]) -> Iterator[Checked]:
+def _sides_of(
+    rule: dict[str, Any], e: Exposures, x: np.ndarray, box: TradeRange, tails: Sequence[ClaimedTail]
+) -> Iterator[CheckedLimit]:
     kind = rule["kind"]
     if kind == "limit" and rule["term"]["kind"] == "margin":
         term = rule["term"]
@@ -88,14 +92,14 @@ def _sides_of(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails
         raise InputError("is a limit that the verifier does not know", file="policy", field="subject_to", value=kind)
 
 
-def _limit(rule: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[Tail]) -> Iterator[Checked]:
+def _limit(rule: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[ClaimedTail]) -> Iterator[CheckedLimit]:
     found = measure(rule["term"], e, x, tails)
     both = rule["lower"] is not None and rule["upper"] is not None
     for sign, limit, word in ((-1, rule["lower"], "lower"), (1, rule["upper"], "upper")):
         if limit is not None:
             name = f"{found.name} {word}" if both else found.name
             below = found.below.plus(-float(limit)).times(float(sign))
-            yield Checked(name, found.unit, found.value, float(limit), sign, found.size, partial(_same, below))
+            yield CheckedLimit(name, found.unit, found.value, float(limit), sign, found.size, partial(_same, below))
 
 
 def _matching(e: Exposures, rule: dict[str, Any]) -> list[int]:
@@ -109,7 +113,9 @@ def _matching(e: Exposures, rule: dict[str, Any]) -> list[int]:
     return found
 
 
-def _cover(name: str, e: Exposures, x: np.ndarray, box: Box, accounts: Sequence[Account], **terms: Any) -> Checked:
+def _cover(
+    name: str, e: Exposures, x: np.ndarray, box: TradeRange, accounts: Sequence[AccountCase], **terms: Any
+) -> CheckedLimit:
     """``asked + counted lost - share (equity after - start) <= share start - buffer + more``, over some accounts."""
     kind, share, health = terms["kind"], float(terms["share"]), float(terms.get("health", 1.0))
     value, size, limit = 0.0, 0.0, terms.get("more", 0.0) - float(terms["buffer"])
@@ -122,7 +128,7 @@ def _cover(name: str, e: Exposures, x: np.ndarray, box: Box, accounts: Sequence[
         size += share * a.size(x)
         losses = losses + lost_below.times(terms["counted"]) + a.shortfall().times(share)
 
-    known: list[Known] = [{} for _ in accounts]
+    known: list[KnownLines] = [{} for _ in accounts]
 
     def below(near: Sequence[np.ndarray]) -> Convex | None:
         total = losses.plus(-limit)
@@ -133,10 +139,10 @@ def _cover(name: str, e: Exposures, x: np.ndarray, box: Box, accounts: Sequence[
             total = total + lower
         return total
 
-    return Checked(name, "USD", value, limit, 1, size, below)
+    return CheckedLimit(name, "USD", value, limit, 1, size, below)
 
 
-def _utilisation(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box) -> Iterator[Checked]:
+def _utilisation(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: TradeRange) -> Iterator[CheckedLimit]:
     found, kind = _matching(e, rule), rule["requirement"]
     place = " ".join(part for part in (rule["venue"], rule["account"]) if part) or "all accounts"
     for group in [found] if rule["portfolio"] else [[c] for c in found]:
@@ -146,7 +152,7 @@ def _utilisation(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box) ->
         yield _cover(name, e, x, box, accounts, kind=kind, share=share, counted=share, buffer=rule["buffer"])
 
 
-def _survival(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box) -> Iterator[Checked]:
+def _survival(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: TradeRange) -> Iterator[CheckedLimit]:
     for name in rule["scenarios"]:
         if name not in e.stress:
             raise InputError("is no stress scenario", file="policy", field="survive_stress.scenarios", value=name)
@@ -158,7 +164,7 @@ def _survival(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: Box) -> It
             yield _cover(f"survive {name} {e.accounts[c]}", e, x, box, [a], **terms)
 
 
-def _balances(e: Exposures, x: np.ndarray) -> Iterator[Checked]:
+def _balances(e: Exposures, x: np.ndarray) -> Iterator[CheckedLimit]:
     links = e.links
     for c, a in sorted(set(zip(links.source.tolist(), links.asset.tolist(), strict=True))):
         own = account(e, c)
@@ -167,10 +173,10 @@ def _balances(e: Exposures, x: np.ndarray) -> Iterator[Checked]:
         size = limit + float(np.abs(out) @ np.abs(x))
         below = Convex(out, -limit)
         name, value = f"{e.assets[a]} of {e.accounts[c]}", float(out @ x)
-        yield Checked(name, e.assets[a], value, limit, 1, size, partial(_same, below), frozenset({(c, a)}))
+        yield CheckedLimit(name, e.assets[a], value, limit, 1, size, partial(_same, below), frozenset({(c, a)}))
 
 
-def _paid_for(e: Exposures, x: np.ndarray) -> Iterator[Checked]:
+def _paid_for(e: Exposures, x: np.ndarray) -> Iterator[CheckedLimit]:
     """Where nothing is lent, purchases and what leaves are paid with what is posted and arrives; dollars are one."""
     n, links, cash = e.n_candidates, e.links, [_DOLLARS if asset in dollar_assets() else asset for asset in e.assets]
     sent = np.isin(np.arange(n), links.candidate)
@@ -189,15 +195,15 @@ def _paid_for(e: Exposures, x: np.ndarray) -> Iterator[Checked]:
                     gain[i] += float(e.prices[asset]) * (float(arrives) * (target == c) - (source == c))
             buy, sell = np.where(own, e.cost_buy, 0.0), np.where(own, e.cost_sell, 0.0)
             posted = sum(float(e.collateral[c, a] * e.prices[a]) for a, same in enumerate(cash) if same == name)
-            cost = positive(buy, sell, np.zeros(n))
+            cost = two_sided(buy, sell, np.zeros(n))
             below = Convex(cost.slope - gain, cost.constant - max(posted, 0.0), cost.corners)
             value = float(np.sum(np.where(x > 0, buy * x, -sell * x) - gain * x))
             size = max(posted, 0.0) + float((np.abs(gain) + buy + sell) @ np.abs(x))
             title = f"{name} to pay with in {e.accounts[c]}"
-            yield Checked(title, "USD", value, max(posted, 0.0), 1, size, partial(_same, below))
+            yield CheckedLimit(title, "USD", value, max(posted, 0.0), 1, size, partial(_same, below))
 
 
-def _withdrawals(e: Exposures, x: np.ndarray, box: Box) -> Iterator[Checked]:
+def _withdrawals(e: Exposures, x: np.ndarray, box: TradeRange) -> Iterator[CheckedLimit]:
     nothing = np.zeros(e.n_candidates)
     for c in sorted(set(e.links.source.tolist())):
         a = account(e, c)
@@ -207,7 +213,7 @@ def _withdrawals(e: Exposures, x: np.ndarray, box: Box) -> Iterator[Checked]:
         yield replace(_cover(f"withdrawal {e.accounts[c]}", e, x, box, [a], **terms), nodes=nodes)
 
 
-def _over_accounts(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[Checked]:
+def _over_accounts(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[CheckedLimit]:
     for size in shared_sizes(policy, e):
         price = np.zeros(e.n_candidates)
         price[size.members] = 1.0
@@ -216,10 +222,10 @@ def _over_accounts(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> Itera
         below = absolute(price, held).plus(size.fixed - size.limit)
         value = size.fixed + float(np.sum(np.abs(size.start + x[size.members])))
         summed = size.fixed + float(np.sum(np.abs(size.start) + np.abs(x[size.members])))
-        yield Checked(size.name, "units", value, size.limit, 1, summed, partial(_same, below), sizing=True)
+        yield CheckedLimit(size.name, "units", value, size.limit, 1, summed, partial(_same, below), sizing=True)
 
 
-def _transfers(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Checked:
+def _transfers(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> CheckedLimit:
     usd, matched = np.zeros(e.n_candidates), False
     for k, i in enumerate(e.links.candidate.tolist()):
         link = e.rows.instruments[e.candidate[i]]
@@ -233,4 +239,4 @@ def _transfers(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Checked:
         + (f" via {rule['bridge']}" if rule["bridge"] else "")
     )
     value = float(usd @ np.maximum(x, 0.0))
-    return Checked(name, "USD", value, float(rule["usd"]), 1, value, partial(_same, Convex(usd, -float(rule["usd"]))))
+    return CheckedLimit(name, "USD", value, float(rule["usd"]), 1, value, partial(_same, Convex(usd, -float(rule["usd"]))))

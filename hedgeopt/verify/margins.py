@@ -26,8 +26,8 @@ from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.tiered import Leveraged
 from hedgeopt.models.margin.unmargined import Unmargined
-from hedgeopt.verify.accounts import Account
-from hedgeopt.verify.convex import Choice, Convex, absolute, positive
+from hedgeopt.verify.accounts import AccountCase
+from hedgeopt.verify.convex import Choice, Convex, absolute, two_sided
 from hedgeopt.verify.derive import below_derive
 
 __all__ = ["asked", "below_asked", "not_counted"]
@@ -36,12 +36,12 @@ _SEPARABLE = (Binance, Hyperliquid, DydxV4, DeribitStandard)
 _PROBES = 12
 _SHARES = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
 
-Kind = Literal["initial", "maintenance"]
-Known = dict[int, tuple[list[tuple[float, float]], bool]]
+MarginKind = Literal["initial", "maintenance"]
+KnownLines = dict[int, tuple[list[tuple[float, float]], bool]]
 """Lines of each candidate's margin, and whether it bends so much that more of them help."""
 
 
-def asked(e: Exposures, a: Account, kind: Kind, x: np.ndarray, health: float = 1.0) -> float:
+def asked(e: Exposures, a: AccountCase, kind: MarginKind, x: np.ndarray, health: float = 1.0) -> float:
     """USD of the plain rule; infinite where the rule refuses the account."""
     model, times = e.margins.rule(a.number, a.stress, health)
     rows, z = e.margins.rows[a.number], e.positions(x)
@@ -52,7 +52,7 @@ def asked(e: Exposures, a: Account, kind: Kind, x: np.ndarray, health: float = 1
     return times * float(need.of(kind))
 
 
-def not_counted(e: Exposures, a: Account, kind: Kind, x: np.ndarray) -> tuple[float, Convex]:
+def not_counted(e: Exposures, a: AccountCase, kind: MarginKind, x: np.ndarray) -> tuple[float, Convex]:
     """USD of collateral lost to haircuts at x, and the same as a convex function: ``sum rate price max(units, 0)``."""
     model, _ = e.margins.rule(a.number, a.stress)
     state = e.margins.state(a.number, a.stress)
@@ -72,13 +72,13 @@ def not_counted(e: Exposures, a: Account, kind: Kind, x: np.ndarray) -> tuple[fl
 
 def below_asked(
     e: Exposures,
-    a: Account,
-    kind: Kind,
+    a: AccountCase,
+    kind: MarginKind,
     x: np.ndarray,
     box: tuple[np.ndarray, np.ndarray],
     health: float = 1.0,
     near: Sequence[np.ndarray] = (),
-    known: Known | None = None,
+    known: KnownLines | None = None,
 ) -> Convex | None:
     """A convex function of the trades nowhere above :func:`asked`; None where none is proven.
 
@@ -86,7 +86,7 @@ def below_asked(
     """
     model, times = e.margins.rule(a.number, a.stress, health)
     state, rows = e.margins.state(a.number, a.stress), e.margins.rows[a.number]
-    place = Place(e, rows)
+    place = AccountCandidates(e, rows)
     if isinstance(model, Unmargined):
         return Convex.number(e.n_candidates, 0.0)
     if isinstance(model, DeribitPortfolio) and model.shared.get("netting", "separate") == "separate":
@@ -114,7 +114,7 @@ def below_asked(
     return found
 
 
-class Place:
+class AccountCandidates:
     """Where an account's instruments are among the candidates."""
 
     def __init__(self, e: Exposures, rows: np.ndarray) -> None:
@@ -146,7 +146,7 @@ class Place:
         return still
 
 
-def _portfolio(model: DeribitPortfolio, state: State, kind: Kind, place: Place) -> Convex:
+def _portfolio(model: DeribitPortfolio, state: State, kind: MarginKind, place: AccountCandidates) -> Convex:
     """Worst scenario and roll (or contingencies) per currency; the delta shock is left out: it is never negative."""
     choices, total = [], Convex.number(place.n, 0.0)
     for grid in model.grids(state):
@@ -176,7 +176,7 @@ def _portfolio(model: DeribitPortfolio, state: State, kind: Kind, place: Place) 
     return whole.times(float(model.shared[f"{kind}_factor"]))
 
 
-def _grid(model: Generic, state: State, kind: Kind, place: Place) -> Convex:
+def _grid(model: Generic, state: State, kind: MarginKind, place: AccountCandidates) -> Convex:
     choices = []
     for underlying in state.underlyings:
         rows, pnl = model.pnl(state, underlying)
@@ -185,12 +185,12 @@ def _grid(model: Generic, state: State, kind: Kind, place: Place) -> Convex:
     charge = np.where(state.option, model.rules["short_option_rate"] * state.index, 0.0)
     rest = float(rate @ np.abs(place.rest()) + charge @ np.maximum(-place.rest(), 0.0))
     held = place.spread(place.held)
-    own = absolute(place.spread(rate), held) + positive(np.zeros(place.n), place.spread(charge), held)
+    own = absolute(place.spread(rate), held) + two_sided(np.zeros(place.n), place.spread(charge), held)
     total = Convex(own.slope, own.constant + rest, own.corners, tuple(choices))
     return total.times(float(model.rules[f"{kind}_factor"]))
 
 
-def _reserves(model: AaveV3, state: State, kind: Kind, place: Place, a: Account) -> Convex:
+def _reserves(model: AaveV3, state: State, kind: MarginKind, place: AccountCandidates, a: AccountCase) -> Convex:
     """What each reserve and deposit does not lend, or the buffer on what is owed: the larger of two lines each.
 
     Where the health factor to keep is below one the rule is no maximum: then the line of what is not lent alone, which is
@@ -242,12 +242,12 @@ def _brackets(
 def _one_at_a_time(
     model: Any,
     state: State,
-    kind: Kind,
+    kind: MarginKind,
     x: np.ndarray,
     box: tuple[np.ndarray, np.ndarray],
-    place: Place,
+    place: AccountCandidates,
     near: Sequence[np.ndarray],
-    known: Known,
+    known: KnownLines,
 ) -> Convex:
     """For rules that add up positions one by one: lines through the rule's value at a few sizes of each position.
 

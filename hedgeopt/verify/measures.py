@@ -13,8 +13,8 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import GREEK_UNITS, GREEKS
-from hedgeopt.verify.claim import Tail
-from hedgeopt.verify.convex import Convex, absolute, positive
+from hedgeopt.verify.claim import ClaimedTail
+from hedgeopt.verify.convex import Convex, absolute, two_sided
 
 __all__ = ["Measure", "expected_shortfall", "measure", "scenario_weights"]
 
@@ -34,7 +34,7 @@ class Measure:
     exact: bool = True
 
 
-def measure(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[Tail]) -> Measure:
+def measure(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[ClaimedTail]) -> Measure:
     """The term that a policy's table ``term`` means, at trades x (N,)."""
     kind = term["kind"]
     if kind == "cvar":
@@ -75,7 +75,7 @@ def scenario_weights(e: Exposures) -> np.ndarray:
     return np.full(count, 1.0 / count) if e.probabilities is None else np.asarray(e.probabilities, float)
 
 
-def _cvar(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[Tail]) -> Measure:
+def _cvar(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[ClaimedTail]) -> Measure:
     beta, p = float(term["beta"]), scenario_weights(e)
     losses = -(e.base_pnl + e.pnl @ x)
     q = None
@@ -126,7 +126,7 @@ Straight = Callable[[dict[str, Any], Exposures], tuple[str, str, Convex]]
 
 
 def _cost(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex]:
-    return "transaction cost", "USD", positive(e.cost_buy, e.cost_sell, np.zeros(e.n_candidates))
+    return "transaction cost", "USD", two_sided(e.cost_buy, e.cost_sell, np.zeros(e.n_candidates))
 
 
 def _carry(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex]:
@@ -192,7 +192,7 @@ def _stress(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex]:
     sell, buy, q = e.stress_unwind_sell[k], e.stress_unwind_buy[k], e.rows.quantity
     still = np.setdiff1d(np.arange(len(e.rows)), e.candidate)
     left = sum(float(sell[r] * q[r]) if q[r] > 0 else float(-buy[r] * q[r]) for r in still.tolist())
-    leaving = positive(sell[e.candidate], buy[e.candidate], q[e.candidate])
+    leaving = two_sided(sell[e.candidate], buy[e.candidate], q[e.candidate])
     return f"stress {term['scenario']} with unwind", "USD", (loss + leaving).plus(left)
 
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from hedgeopt.models.arrays import Exposures
 
-__all__ = ["SIZES", "Box", "Shared", "shared_sizes", "trade_box"]
+__all__ = ["SIZES", "Shared", "TradeRange", "shared_sizes", "trade_range"]
 
-Box = tuple[np.ndarray, np.ndarray]
+TradeRange = tuple[np.ndarray, np.ndarray]
 
 
-def trade_box(policy: dict[str, Any], e: Exposures) -> Box:
+def trade_range(policy: dict[str, Any], e: Exposures) -> TradeRange:
     """Smallest and largest trade (N,): quotes, size limits of the policy, and its largest order."""
     n = e.n_candidates
     lower, upper = np.array(e.lower, float), np.array(e.upper, float)

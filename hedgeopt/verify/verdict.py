@@ -12,12 +12,12 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.verify.accounts import account
 from hedgeopt.verify.bound import Priced, leaving, proven, same_tails
-from hedgeopt.verify.claim import Claim, Multipliers, Tail
+from hedgeopt.verify.claim import Claim, ClaimedMultipliers, ClaimedTail
 from hedgeopt.verify.convex import Convex
-from hedgeopt.verify.limits import Checked, checked_limits
+from hedgeopt.verify.limits import CheckedLimit, checked_limits
 from hedgeopt.verify.margins import asked, below_asked
 from hedgeopt.verify.measures import Measure, measure
-from hedgeopt.verify.sizes import Box, trade_box
+from hedgeopt.verify.sizes import TradeRange, trade_range
 from hedgeopt.verify.told import told_otherwise
 from hedgeopt.verify.trades import differs, listed_trades
 
@@ -84,7 +84,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     """
     _same_inputs(claim, market, policy)
     x, wrong = listed_trades(claim, e, market, policy)
-    box = trade_box(policy, e)
+    box = trade_range(policy, e)
     broken = _outside(e, x, box)
     sides = checked_limits(policy, e, x, box, claim.tails)
     before = checked_limits(policy, e, np.zeros_like(x), box, claim.tails)
@@ -141,7 +141,7 @@ def _straight(terms: Sequence[tuple[float, Measure]], e: Exposures) -> Convex:
     return sum((term.below.times(weight) for weight, term in terms), Convex.number(e.n_candidates, 0.0))
 
 
-def _prices(claim: Claim, proof: Multipliers, sides: Sequence[Checked]) -> list[float]:
+def _prices(claim: Claim, proof: ClaimedMultipliers, sides: Sequence[CheckedLimit]) -> list[float]:
     """The price of each side by the rows of a proof; a row that is no side's, or a negative price, proves nothing."""
     rows = _by_name(proof.limits)
     found = []
@@ -179,7 +179,7 @@ def _difference(a: Any, b: Any, where: str) -> str | None:
     return None if a == b and isinstance(a, bool) == isinstance(b, bool) else where
 
 
-def _outside(e: Exposures, x: np.ndarray, box: Box) -> list[str]:
+def _outside(e: Exposures, x: np.ndarray, box: TradeRange) -> list[str]:
     found = []
     for i in np.flatnonzero((x < box[0]) | (x > box[1])).tolist():
         over = max(float(box[0][i] - x[i]), float(x[i] - box[1][i]))
@@ -191,8 +191,8 @@ def _outside(e: Exposures, x: np.ndarray, box: Box) -> list[str]:
 
 def _told_limits(
     claim: Claim,
-    sides: Sequence[Checked],
-    before: Sequence[Checked],
+    sides: Sequence[CheckedLimit],
+    before: Sequence[CheckedLimit],
     left: frozenset[tuple[int, int]],
     wrong: list[str],
 ) -> tuple[list[float], list[str]]:
@@ -244,7 +244,7 @@ def _by_name(table: Sequence[dict[str, Any]]) -> dict[tuple[str, str], list[dict
 
 
 def _nearest(
-    claim: Claim, rows: dict[tuple[str, str], list[dict[str, Any]]], side: Checked, where: str
+    claim: Claim, rows: dict[tuple[str, str], list[dict[str, Any]]], side: CheckedLimit, where: str
 ) -> dict[str, Any] | None:
     """The row of a side, taken out of the rows: of several on one term the one with the nearest bound."""
     mine = rows.get((_base(side.name), "<=" if side.sign > 0 else ">="))
@@ -259,7 +259,7 @@ def _base(name: object) -> str:
     return re.sub(r" (lower|upper)$", "", re.sub(r" \(\d+\)$", "", str(name)))
 
 
-def _term(term: dict[str, Any], e: Exposures, x: np.ndarray, box: Box, tails: Sequence[Tail]) -> Measure:
+def _term(term: dict[str, Any], e: Exposures, x: np.ndarray, box: TradeRange, tails: Sequence[ClaimedTail]) -> Measure:
     if term["kind"] != "margin":
         return measure(term, e, x, tails)
     kind, found = term["requirement"], []

@@ -37,11 +37,11 @@ def lost_value(state: State, rates: np.ndarray, collateral: np.ndarray) -> float
         When the account holds an asset whose haircut is unknown.
     """
     held = np.maximum(collateral, 0.0)
-    refuse_unknown(state, rates, held)
+    refuse_unknown_collateral(state, rates, held)
     return float(np.nan_to_num(rates) * state.prices @ held)
 
 
-def refuse_unknown(state: State, rates: np.ndarray, held: np.ndarray) -> None:
+def refuse_unknown_collateral(state: State, rates: np.ndarray, held: np.ndarray) -> None:
     """Raise for collateral that the venue's table does not know."""
     bad = np.isnan(rates) & (held > 0)
     if bad.any():

@@ -34,7 +34,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
-from hedgeopt.models.margin.collateral import refuse_unknown
+from hedgeopt.models.margin.collateral import refuse_unknown_collateral
 from hedgeopt.models.margin.derive_expiry import Expiry, expiry_values, skew_multiplier
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
@@ -177,7 +177,7 @@ class Derive(MarginModel):
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """By the venue's steps: every scenario, the contingencies, and what they add up to."""
         self._check(state, quantity)
-        refuse_unknown(state, self.haircut(state, "initial"), np.maximum(collateral, 0.0))
+        refuse_unknown_collateral(state, self.haircut(state, "initial"), np.maximum(collateral, 0.0))
         total = {kind: float(self.lost(state, kind) @ np.maximum(collateral, 0.0)) for kind in _BOTH}
         parts = {"worst scenario": 0.0, "perpetual contingency": 0.0, "short options": 0.0, "collateral": total["initial"]}
         unsure = 0.0

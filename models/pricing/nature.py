@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-__all__ = ["Accrual", "Loan", "Nature", "Paid", "Payoff", "Quote", "Settlement", "Short"]
+__all__ = ["Accrual", "LoanPart", "Nature", "Paid", "Payoff", "Quote", "Settlement", "Short"]
 
 Paid = Literal["margined", "premium", "owned", "owed", "moved"]
 """How a position stands in the account.
@@ -29,11 +29,11 @@ Accrual = Literal["nothing", "funding", "deposit interest", "loan interest", "ca
 """What time adds between two snapshots: funding at the quoted rate, a growing index, or the family's own carry."""
 Settlement = Literal["nothing", "payoff", "last mark"]
 """At expiry: an option's payoff, or the change since the last mark against the delivery price."""
-Loan = Literal["none", "deposit", "debt"]
+LoanPart = Literal["none", "deposit", "debt"]
 """Its part in a loan: what backs debts, or the debt."""
 
 _WORDS: dict[str, Any] = {
-    "paid": Paid, "short": Short, "payoff": Payoff, "quote": Quote, "accrues": Accrual, "settles": Settlement, "loan": Loan,
+    "paid": Paid, "short": Short, "payoff": Payoff, "quote": Quote, "accrues": Accrual, "settles": Settlement, "loan": LoanPart,
 }  # fmt: skip
 _MARGIN_CLASSES = {"perpetual": "margined", "future": "margined", "option": "premium", "spot": "owned", "pegged": "owned"}
 """How what margin rules know by these names is paid for."""
@@ -78,7 +78,7 @@ class Nature:
     unit: str
     expires: bool = False
     inverse: bool = False
-    loan: Loan = "none"
+    loan: LoanPart = "none"
     multiplier: float | None = None
     lot: float | None = None
     tick: float | None = None

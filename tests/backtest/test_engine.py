@@ -17,7 +17,7 @@ import hedgeopt as ho
 from hedgeopt.backtest.assumptions import Halt, Settings
 from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.optimizer import Optimizer
-from hedgeopt.backtest.policies.protocol import Decision, Order, Transfer
+from hedgeopt.backtest.policies.protocol import Decision, Order, TransferOrder
 from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
 from hedgeopt.errors import InfeasibleError, InputError
 from hedgeopt.inputs.book import Account, Collateral, Link
@@ -287,7 +287,7 @@ def test_withdrawals_are_frozen_while_the_venue_is_paused(toys: object) -> None:
     )
     link = Link(source="main", target="wallet", asset="BTC", cost_rate=0.01, delay_hours=24.0)
     book = toys.Given(extra=(wallet,), links=(link,))
-    act = Decision(orders=[Order("main", PERPETUAL, 1_000.0)], transfers=[Transfer("main", "wallet", "BTC", 2.0)])
+    act = Decision(orders=[Order("main", PERPETUAL, 1_000.0)], transfers=[TransferOrder("main", "wallet", "BTC", 2.0)])
     halt = Halt("deribit", toys.START + timedelta(hours=12), toys.START + timedelta(hours=36))
     settings = Settings(scenarios=FEW.scenarios, halts=(halt,))
     result = simulate(toys.path([80_000.0] * 4), book, toys.Scripted({1: act, 2: act}), settings)

@@ -10,9 +10,9 @@ import pytest
 
 from hedgeopt.backtest import liquidation
 from hedgeopt.backtest.assumptions import Settings
-from hedgeopt.backtest.data import rules
 from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.simple import DoNothing
+from hedgeopt.backtest.venue_rules import rules
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
 from hedgeopt.models.data import table

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hedgeopt.backtest.data import rules
 from hedgeopt.backtest.portfolio import Portfolio
 from hedgeopt.backtest.settlement import IndexHistory, settle
+from hedgeopt.backtest.venue_rules import rules
 from hedgeopt.errors import InputError
 from hedgeopt.models.costs.quotes import unit_fee
 from hedgeopt.models.pricing.future import Future

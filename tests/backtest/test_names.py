@@ -121,5 +121,6 @@ def test_what_a_backtest_rested_on_is_said(config):
     assert not any("deribit" in caveat for caveat in result.caveats)
     premium = {**config, "replay": {**config["replay"], "funding": {"BTC": "premium"}}}
     assert any(
-        "funding.deribit.cap of backtest/data/rules.toml" in caveat for caveat in run(BacktestConfig(**premium)).caveats
+        "funding.deribit.cap of backtest/venue_rules/rules.toml" in caveat
+        for caveat in run(BacktestConfig(**premium)).caveats
     )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.backtest.data import about_rules, rules, rules_caveats
+from hedgeopt.backtest.venue_rules import about_rules, rules, rules_caveats
 from hedgeopt.exposures.expose import expose
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
 from hedgeopt.measures.margin_report import margin_report

@@ -15,7 +15,7 @@ from hedgeopt.cli import main
 from hedgeopt.cli.backtest import _folders
 from hedgeopt.errors import InputError
 from hedgeopt.files import writing
-from hedgeopt.files.writing import refuse_unwritable, settle, write_atomically
+from hedgeopt.files.writing import refuse_unwritable, settle_folder, write_atomically
 
 NAMES = ("proposal.json", "proposal.html", "tables/deep/er.csv")
 CALLS = ("open", "replace", "fsync", "mkdir", "unlink", "write", "close", "chmod")
@@ -189,7 +189,7 @@ def test_what_a_running_process_stages_is_left_alone(tmp_path):
     for process in (os.getppid(), 99999999):
         (tmp_path / f".hedgeopt-{process}-abcd").mkdir()
         (tmp_path / f".hedgeopt-{process}-abcd" / "0.new").write_text("theirs")
-    settle(tmp_path)
+    settle_folder(tmp_path)
     assert hidden(tmp_path) == [f".hedgeopt-{os.getppid()}-abcd"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hedgeopt.tail.model import Block, LossModel
+from hedgeopt.tail.model import LossBlock, LossModel
 from hedgeopt.tail.schedule import Schedule
 from hedgeopt.tail.source import ArraySource
 
@@ -18,7 +18,7 @@ def model(scenarios: int, width: int, beta: float = 0.95, caps: np.ndarray | Non
     matrix = np.broadcast_to(np.arange(scenarios, dtype=float)[:, None], (scenarios, width)).copy()
     uniform = caps is None
     caps = np.full(scenarios, 1 / ((1 - beta) * scenarios)) if caps is None else caps
-    return LossModel([Block(ArraySource(matrix), slice(0, width), 1.0)], np.zeros(scenarios), caps, width, 1.0, uniform)
+    return LossModel([LossBlock(ArraySource(matrix), slice(0, width), 1.0)], np.zeros(scenarios), caps, width, 1.0, uniform)
 
 
 @given(st.integers(1, 60_000), st.integers(1, 8), st.booleans())

@@ -11,7 +11,7 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.verify.accounts import account
 from hedgeopt.verify.margins import asked, below_asked
-from hedgeopt.verify.sizes import trade_box
+from hedgeopt.verify.sizes import trade_range
 
 from .worlds import World
 
@@ -77,7 +77,7 @@ def test_a_binding_margin_limit_is_proven(market: ho.Market, share: float) -> No
 def test_the_lower_function_is_below_the_rule_and_touches_it(market: ho.Market) -> None:
     world = World(derive_book(), market, derive_policy(0.5))
     e = world.exposures()
-    a, box = account(e, 0), trade_box(world.policy.model_dump(mode="json"), e)
+    a, box = account(e, 0), trade_range(world.policy.model_dump(mode="json"), e)
     rng = np.random.default_rng(3)
     for kind in ("initial", "maintenance"):
         for trial in range(8):

@@ -11,7 +11,7 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.verify.accounts import account
 from hedgeopt.verify.margins import asked, below_asked
-from hedgeopt.verify.sizes import trade_box
+from hedgeopt.verify.sizes import trade_range
 
 from .worlds import World, network_market
 
@@ -47,7 +47,7 @@ def test_lines_below_brackets_are_below_the_rule(margin: str, held: float) -> No
     """``notional / leverage(notional)`` jumps at brackets: the lines are below it, and meet it at 0."""
     one = world(margin, "binance", 0.5, held)
     e, rng = one.exposures(), np.random.default_rng(3)
-    box = trade_box(one.policy.model_dump(mode="json"), e)
+    box = trade_range(one.policy.model_dump(mode="json"), e)
     a = account(e, 0)
     below = below_asked(e, a, "initial", np.zeros(e.n_candidates), box)
     assert below is not None

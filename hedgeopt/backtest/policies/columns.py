@@ -20,7 +20,7 @@ import numpy as np
 from hedgeopt.backtest.policies.smooth import solve_smooth
 from hedgeopt.constraints.over_accounts import shared_instruments
 from hedgeopt.errors import CertificateError, InfeasibleError
-from hedgeopt.inputs.policy import Policy as Rules
+from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 from hedgeopt.program.box import Box, trade_box
@@ -51,7 +51,7 @@ class Columns:
     scenarios; ``smooth``: it has a variance, no tail, and names no other solver.
     """
 
-    def __init__(self, rules: Rules, slots: int = _SLOTS) -> None:
+    def __init__(self, rules: Policy, slots: int = _SLOTS) -> None:
         self.rules, self.slots, self.compiled = rules, slots, 0
         terms = [part.term for part in rules.minimize]
         terms += [term for limit in rules.subject_to for term in limit.terms()]

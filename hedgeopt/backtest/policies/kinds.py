@@ -10,13 +10,12 @@ from pydantic import Field, model_validator
 
 from hedgeopt.backtest.policies.multi_period import MultiPeriod
 from hedgeopt.backtest.policies.optimizer import Optimizer
-from hedgeopt.backtest.policies.protocol import Policy
+from hedgeopt.backtest.policies.protocol import Strategy
 from hedgeopt.backtest.policies.regime import SIGNALS, RegimeSwitching
 from hedgeopt.backtest.policies.simple import DeltaBand, DeltaVegaMinVariance, DoNothing
 from hedgeopt.errors import InputError
 from hedgeopt.files.record import Record
-from hedgeopt.inputs.policy import Policy as Rules
-from hedgeopt.inputs.policy import read_policy
+from hedgeopt.inputs.policy import Policy, read_policy
 from hedgeopt.models.scenarios.sample_settings import AnyScenarios, ParametricScenarios
 
 __all__ = ["AnyPolicy"]
@@ -25,14 +24,14 @@ __all__ = ["AnyPolicy"]
 class _Base(Record):
     name: str = Field(default="", description="shown in results; default: what the policy calls itself")
 
-    def build(self) -> Policy:
+    def build(self) -> Strategy:
         """A fresh policy."""
         policy = self._make()
         if self.name:
             policy.name = self.name
         return policy
 
-    def _make(self) -> Policy:
+    def _make(self) -> Strategy:
         raise NotImplementedError
 
 
@@ -41,7 +40,7 @@ class DoNothingConfig(_Base):
 
     kind: Literal["do_nothing"] = "do_nothing"
 
-    def _make(self) -> Policy:
+    def _make(self) -> Strategy:
         return DoNothing()
 
 
@@ -54,7 +53,7 @@ class DeltaBandConfig(_Base):
     count_collateral: bool = True
     account: str | None = None
 
-    def _make(self) -> Policy:
+    def _make(self) -> Strategy:
         return DeltaBand(self.band, to_edge=self.to_edge, count_collateral=self.count_collateral, account=self.account)
 
 
@@ -67,15 +66,15 @@ class DeltaVegaConfig(_Base):
     least_gain: float = Field(default=0.05, ge=0, lt=1)
     account: str | None = None
 
-    def _make(self) -> Policy:
+    def _make(self) -> Strategy:
         return DeltaVegaMinVariance(self.scenarios, days=self.days, least_gain=self.least_gain, account=self.account)
 
 
 class _WithRules(_Base):
     policy: dict[str, Any] | str = Field(description="a policy file, or the policy itself as a table")
 
-    def _rules(self) -> Rules:
-        return read_policy(Path(self.policy)) if isinstance(self.policy, str) else Rules(**self.policy)
+    def _rules(self) -> Policy:
+        return read_policy(Path(self.policy)) if isinstance(self.policy, str) else Policy(**self.policy)
 
 
 class OptimizerConfig(_WithRules):
@@ -86,7 +85,7 @@ class OptimizerConfig(_WithRules):
     budget: float | None = Field(default=None, gt=0, description="largest trading cost per step, USD")
     infeasible: Literal["hold", "minimise violation"] = "hold"
 
-    def _make(self) -> Policy:
+    def _make(self) -> Strategy:
         return Optimizer(self._rules(), no_trade=self.no_trade, budget=self.budget, infeasible=self.infeasible)
 
 
@@ -98,7 +97,7 @@ class MultiPeriodConfig(_WithRules):
     cost_decay: float = Field(default=0.9, gt=0, le=1)
     infeasible: Literal["hold"] = "hold"
 
-    def _make(self) -> Policy:
+    def _make(self) -> Strategy:
         return MultiPeriod(self._rules(), periods=self.periods, cost_decay=self.cost_decay)
 
 
@@ -119,7 +118,7 @@ class RegimeConfig(_Base):
             raise ValueError(f"unknown signal {self.signal!r}; known: {', '.join(SIGNALS)}")
         return self
 
-    def _make(self) -> Policy:
+    def _make(self) -> Strategy:
         signal = SIGNALS[self.signal](**self.signal_options)
         return RegimeSwitching(signal, self.calm.build(), self.stressed.build(), enter=self.enter, leave=self.leave)
 
@@ -131,10 +130,10 @@ class PythonConfig(_Base):
     object: str = Field(pattern=r"^[\w.]+:\w+$", description="module:Class, importable from where the backtest runs")
     options: dict[str, Any] = Field(default={}, description="keyword arguments of the class")
 
-    def _make(self) -> Policy:
+    def _make(self) -> Strategy:
         module, _, name = self.object.partition(":")
         try:
-            made: Policy = getattr(importlib.import_module(module), name)(**self.options)
+            made: Strategy = getattr(importlib.import_module(module), name)(**self.options)
         except (ImportError, AttributeError, TypeError) as error:
             raise InputError(f"cannot be made: {error}", field="policies.object", value=self.object) from None
         if not callable(getattr(made, "decide", None)):

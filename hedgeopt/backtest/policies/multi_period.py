@@ -24,7 +24,7 @@ import numpy as np
 
 from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.optimizer import orders_of
-from hedgeopt.backtest.policies.protocol import Decision, State
+from hedgeopt.backtest.policies.protocol import Decision, Observation
 from hedgeopt.backtest.valuation import Promise
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.exposures.candidates import choose_candidates
@@ -32,7 +32,7 @@ from hedgeopt.exposures.expose import expose
 from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
-from hedgeopt.inputs.policy import Policy as Rules
+from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
@@ -48,7 +48,7 @@ _HOLDS = 1e-6
 class MultiPeriod:
     """See the module. ``rules`` must minimise a trading cost; its scenarios' horizon is the length of a period."""
 
-    def __init__(self, rules: Rules, *, periods: int = 3, cost_decay: float = 0.9, name: str | None = None) -> None:
+    def __init__(self, rules: Policy, *, periods: int = 3, cost_decay: float = 0.9, name: str | None = None) -> None:
         weights = [part.weight for part in rules.minimize if isinstance(part.term, TransactionCost)]
         rest = [part for part in rules.minimize if not isinstance(part.term, TransactionCost)]
         if not weights or not rest:
@@ -67,7 +67,7 @@ class MultiPeriod:
         self._named = False
         self._beta = next((part.term.beta for part in rest if isinstance(part.term, CVaR)), 0.99)
 
-    def decide(self, state: State) -> Decision:
+    def decide(self, state: Observation) -> Decision:
         """The first step of the plan."""
         exposures = self._exposures(state)
         key = tuple(e.structure() for e in exposures)
@@ -84,7 +84,7 @@ class MultiPeriod:
         promise = Promise(tail_loss(losses, self._beta, p), value_at_risk(losses, self._beta, p), self._beta)
         return Decision(orders_of(first, x)[0], (), promise, events)
 
-    def _exposures(self, state: State) -> list[Exposures]:
+    def _exposures(self, state: Observation) -> list[Exposures]:
         rules = self._holding
         if rules.candidates.mark_half_spread is None and state.mark_half_spread is not None:
             chosen = rules.candidates.model_copy(update={"mark_half_spread": state.mark_half_spread})
@@ -111,7 +111,7 @@ class _Plan:
     """The periods' programs joined into one problem."""
 
     def __init__(
-        self, key: tuple[Any, ...], rules: Rules, exposures: Sequence[Exposures], weight: float, decay: float
+        self, key: tuple[Any, ...], rules: Policy, exposures: Sequence[Exposures], weight: float, decay: float
     ) -> None:
         import cvxpy as cp
 

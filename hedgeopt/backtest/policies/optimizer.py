@@ -11,11 +11,11 @@ import numpy as np
 
 from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.columns import Columns
-from hedgeopt.backtest.policies.protocol import Decision, Order, State, Transfer
+from hedgeopt.backtest.policies.protocol import Decision, Observation, Order, TransferOrder
 from hedgeopt.backtest.valuation import Promise
 from hedgeopt.errors import InfeasibleError
 from hedgeopt.exposures.expose import expose
-from hedgeopt.inputs.policy import Policy as Rules
+from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
@@ -49,7 +49,7 @@ class Optimizer:
 
     def __init__(
         self,
-        rules: Rules,
+        rules: Policy,
         *,
         no_trade: float = 0.0,
         budget: float | None = None,
@@ -70,7 +70,7 @@ class Optimizer:
         terms = [part.term for part in rules.minimize] + [term for limit in rules.subject_to for term in limit.terms()]
         self._beta = next((term.beta for term in terms if isinstance(term, CVaR)), 0.99)
 
-    def decide(self, state: State) -> Decision:
+    def decide(self, state: Observation) -> Decision:
         """Solve, or hold inside the no-trade region."""
         rules = self.rules
         if rules.candidates.mark_half_spread is None and state.mark_half_spread is not None:
@@ -162,14 +162,14 @@ def _solve(program: Program, e: Exposures) -> Solution:
         return solve_program(program, e)
 
 
-def orders_of(e: Exposures, x: np.ndarray) -> tuple[list[Order], list[Transfer]]:
+def orders_of(e: Exposures, x: np.ndarray) -> tuple[list[Order], list[TransferOrder]]:
     """Trades x (N,) as orders and transfers: all of them, as certified."""
     orders, transfers = [], []
     for n in np.flatnonzero(x):
         row = e.candidate[n]
         item = e.rows.instruments[row]
         if item.nature.transfer:
-            transfers.append(Transfer(item.source, item.target, item.asset, float(x[n])))
+            transfers.append(TransferOrder(item.source, item.target, item.asset, float(x[n])))
         else:
             orders.append(Order(e.accounts[e.rows.account[row]], item.name, float(x[n])))
     return orders, transfers

@@ -13,7 +13,7 @@ from hedgeopt.backtest.valuation import Promise, Valuation
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 
-__all__ = ["Decision", "Order", "Policy", "State", "Transfer"]
+__all__ = ["Decision", "Observation", "Order", "Strategy", "TransferOrder"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Transfer:
+class TransferOrder:
     """Send ``amount`` units of an asset along a link of the book."""
 
     source: str
@@ -36,7 +36,7 @@ class Transfer:
 
 
 @dataclass(frozen=True)
-class State:
+class Observation:
     """What is known at a decision: nothing in it was recorded later than ``market.timestamp``.
 
     Attributes
@@ -94,16 +94,16 @@ class Decision:
     """
 
     orders: Sequence[Order] = ()
-    transfers: Sequence[Transfer] = ()
+    transfers: Sequence[TransferOrder] = ()
     promise: Promise | None = None
     events: Sequence[dict[str, Any]] = ()
 
 
-class Policy(Protocol):
+class Strategy(Protocol):
     """One method; a list of orders is as good as a :class:`Decision`."""
 
     name: str
 
-    def decide(self, state: State) -> Decision | Sequence[Order]:
+    def decide(self, state: Observation) -> Decision | Sequence[Order]:
         """Orders for now. May raise InfeasibleError; the engine then does what its ``fallback`` says."""
         ...

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from hedgeopt.backtest.policies.protocol import Decision, Policy, State
+from hedgeopt.backtest.policies.protocol import Decision, Observation, Strategy
 from hedgeopt.errors import InputError
 
-__all__ = ["SIGNALS", "RegimeSwitching", "Signal", "drawdown", "implied_vol", "realised_vol", "vol_ratio"]
+__all__ = ["SIGNALS", "RegimeSwitching", "Signal", "drawdown_signal", "implied_vol_signal", "realised_vol", "vol_ratio"]
 
-Signal = Callable[[State], float]
+Signal = Callable[[Observation], float]
 """Any function of what is known; NaN means that it cannot say yet."""
 
 
@@ -23,7 +23,7 @@ class RegimeSwitching:
     """
 
     def __init__(
-        self, signal: Signal, calm: Policy, stressed: Policy, *, enter: float, leave: float | None = None, name: str = ""
+        self, signal: Signal, calm: Strategy, stressed: Strategy, *, enter: float, leave: float | None = None, name: str = ""
     ) -> None:
         leave = enter if leave is None else leave
         if leave > enter:
@@ -32,7 +32,7 @@ class RegimeSwitching:
         self.in_stress = False
         self.name = name or f"{calm.name} / {stressed.name}"
 
-    def decide(self, state: State) -> Decision:
+    def decide(self, state: Observation) -> Decision:
         """What the regime's policy decides; an event at each change."""
         level = float(self.signal(state))
         was = self.in_stress
@@ -55,7 +55,7 @@ class RegimeSwitching:
 def realised_vol(asset: str, days: float = 10.0) -> Signal:
     """Annual vol of log index returns over the past ``days``: ``sqrt(sum r^2 / years)``; NaN below three returns."""
 
-    def signal(state: State) -> float:
+    def signal(state: Observation) -> float:
         prices = state.history[asset].dropna()
         recent = prices[prices.index >= prices.index[-1] - np.timedelta64(int(86_400 * days), "s")]
         if len(recent) < 4:
@@ -66,10 +66,10 @@ def realised_vol(asset: str, days: float = 10.0) -> Signal:
     return signal
 
 
-def implied_vol(asset: str, days: float = 30.0) -> Signal:
+def implied_vol_signal(asset: str, days: float = 30.0) -> Signal:
     """At-the-money mark vol at a tenor."""
 
-    def signal(state: State) -> float:
+    def signal(state: Observation) -> float:
         vol = state.market.atm_vol(asset, days)
         return float("nan") if vol is None else vol
 
@@ -79,17 +79,17 @@ def implied_vol(asset: str, days: float = 30.0) -> Signal:
 def vol_ratio(asset: str, short: float = 7.0, long: float = 60.0) -> Signal:
     """Short over long implied vol: above 1 the term structure is inverted."""
 
-    def signal(state: State) -> float:
+    def signal(state: Observation) -> float:
         near, far = state.market.atm_vol(asset, short), state.market.atm_vol(asset, long)
         return float("nan") if near is None or far is None else near / far
 
     return signal
 
 
-def drawdown(asset: str, days: float = 30.0) -> Signal:
+def drawdown_signal(asset: str, days: float = 30.0) -> Signal:
     """Fall of the index from its highest over the past ``days``, as a positive share."""
 
-    def signal(state: State) -> float:
+    def signal(state: Observation) -> float:
         prices = state.history[asset].dropna()
         recent = prices[prices.index >= prices.index[-1] - np.timedelta64(int(86_400 * days), "s")]
         return float(1.0 - recent.iloc[-1] / recent.max())
@@ -99,8 +99,8 @@ def drawdown(asset: str, days: float = 30.0) -> Signal:
 
 SIGNALS: Mapping[str, Callable[..., Signal]] = {
     "realised_vol": realised_vol,
-    "implied_vol": implied_vol,
+    "implied_vol": implied_vol_signal,
     "vol_ratio": vol_ratio,
-    "drawdown": drawdown,
+    "drawdown": drawdown_signal,
 }
 """By the name that a configuration gives."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.backtest.policies.protocol import Order, State
+from hedgeopt.backtest.policies.protocol import Observation, Order
 from hedgeopt.backtest.valuation import moved_assets
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.build import build_exposures
@@ -24,7 +24,7 @@ class DoNothing:
 
     name = "do nothing"
 
-    def decide(self, state: State) -> Sequence[Order]:
+    def decide(self, state: Observation) -> Sequence[Order]:
         """No orders."""
         return ()
 
@@ -43,7 +43,7 @@ class DeltaBand:
         self.band, self.to_edge, self.count_collateral, self.account = band, to_edge, count_collateral, account
         self.name = "delta band"
 
-    def decide(self, state: State) -> Sequence[Order]:
+    def decide(self, state: Observation) -> Sequence[Order]:
         """One order per asset outside its band, in the first perpetual that is quoted."""
         orders = []
         e = state.valuation.exposures
@@ -76,7 +76,7 @@ class DeltaVegaMinVariance:
         self.days, self.least_gain, self.account = days, least_gain, account
         self.name = "delta-vega minimum variance"
 
-    def decide(self, state: State) -> Sequence[Order]:
+    def decide(self, state: Observation) -> Sequence[Order]:
         """Orders in two instruments per asset."""
         chosen: list[tuple[str, Any]] = []
         holdings = resolve(state.book, state.market)
@@ -118,7 +118,7 @@ class DeltaVegaMinVariance:
                 orders.append(Order(account, item.name, quantity))
         return orders
 
-    def _option(self, state: State, asset: str, account: str) -> Any | None:
+    def _option(self, state: Observation, asset: str, account: str) -> Any | None:
         venue = next(a.venue for a in state.book.accounts if a.name == account)
         market = state.market
         every = [i for i in market.instruments.values() if i.nature.option and i.underlying == asset and i.venue == venue]
@@ -134,7 +134,7 @@ class DeltaVegaMinVariance:
         return items[int(np.lexsort((~out, near, far))[0])]
 
 
-def find_perpetual(state: State, asset: str, account: str | None) -> tuple[str, Any, float] | None:
+def find_perpetual(state: Observation, asset: str, account: str | None) -> tuple[str, Any, float] | None:
     """The first account with a tradable perpetual on an asset, the perpetual, and its delta per unit in coins."""
     for where in state.book.accounts:
         if account not in (None, where.name) or where.paused or not where.tradable:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hedgeopt.backtest.results.figures import pnl_plot
 from hedgeopt.backtest.results.tables import percent
-from hedgeopt.backtest.results.template import Cell, Table
+from hedgeopt.backtest.results.template import PageTable, TableCell
 from hedgeopt.errors import InputError
 from hedgeopt.reports.render import render
 from hedgeopt.reports.words import number
@@ -36,13 +36,13 @@ def crash_days(results: Sequence[BacktestResult], count: int = 3) -> list[date]:
     return sorted(found)
 
 
-def day_table(results: Sequence[BacktestResult], days: Iterable[date]) -> Table:
+def day_table(results: Sequence[BacktestResult], days: Iterable[date]) -> PageTable:
     """P&L of each day by policy, USD."""
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | TableCell]] = []
     for day in days:
         parts = [one.steps[one.steps.index.date == day] for one in results]
         rows.append([str(day), *(_pnl_cell(part) for part in parts)])
-    return Table([("day", False), *((f"{one.policy}, USD", True) for one in results)], rows)
+    return PageTable([("day", False), *((f"{one.policy}, USD", True) for one in results)], rows)
 
 
 def day_page(results: Sequence[BacktestResult], day: date, around: pd.Timedelta = _DAY) -> str:
@@ -64,9 +64,9 @@ def day_page(results: Sequence[BacktestResult], day: date, around: pd.Timedelta 
     )
 
 
-def _attribution(results: Sequence[BacktestResult], day: date) -> Table:
+def _attribution(results: Sequence[BacktestResult], day: date) -> PageTable:
     sources = list(results[0].attribution.columns)
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | TableCell]] = []
     for one in results:
         steps = _of_day(one.steps, day)
         totals = _of_day(one.attribution, day).sum()
@@ -75,7 +75,7 @@ def _attribution(results: Sequence[BacktestResult], day: date) -> Table:
             [one.policy, *(_tidy(float(totals[s]), 0.005) for s in sources), _pnl_cell(steps), percent(float(usage))]
         )
     columns = [("policy", False), *((source, True) for source in sources), ("P&L", True), ("margin usage", True)]
-    return Table(columns, rows)
+    return PageTable(columns, rows)
 
 
 def _one(result: BacktestResult, window: pd.DataFrame, day: date) -> dict[str, Any]:
@@ -92,21 +92,21 @@ def _one(result: BacktestResult, window: pd.DataFrame, day: date) -> dict[str, A
     }
 
 
-def _steps(window: pd.DataFrame) -> Table:
+def _steps(window: pd.DataFrame) -> PageTable:
     greeks = [name for name in window.columns if str(name).split("_")[0] in _GREEKS and "_" in str(name)]
     moved = [name for name in greeks if window[name].abs().max() > _NOTHING]
     columns = [("UTC", False), ("equity, USD", True), ("P&L, USD", True), ("promised CVaR", True), ("initial margin", True)]
     columns += [("maintenance", True), ("fills", True), *((str(name).replace("_", " "), True) for name in moved)]
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | TableCell]] = []
     for stamp, step in window.iterrows():
-        row: list[str | Cell] = [f"{stamp:%m-%d %H:%M}", number(step["equity"]), number(step["pnl"])]
+        row: list[str | TableCell] = [f"{stamp:%m-%d %H:%M}", number(step["equity"]), number(step["pnl"])]
         row += [number(step["promised_cvar"]), number(step["initial_margin"])]
-        row += [Cell(number(step["maintenance_margin"]), "bad-text" if step["liquidated"] else "")]
+        row += [TableCell(number(step["maintenance_margin"]), "bad-text" if step["liquidated"] else "")]
         rows.append([*row, f"{step['n_trades']:.0f}", *(_tidy(float(step[name]), _NOTHING) for name in moved)])
-    return Table(columns, rows)
+    return PageTable(columns, rows)
 
 
-def _trades(trades: pd.DataFrame) -> Table:
+def _trades(trades: pd.DataFrame) -> PageTable:
     columns = [("UTC", False), ("account", False), ("instrument", False), ("quantity", True), ("price", True)]
     columns += [("cost, USD", True), ("fee, USD", True), ("reason", False)]
     rows = [
@@ -119,7 +119,7 @@ def _trades(trades: pd.DataFrame) -> Table:
         ]
         for row in trades.to_dict(orient="records")
     ]
-    return Table(columns, rows)
+    return PageTable(columns, rows)
 
 
 def _event(event: dict[str, Any]) -> str:
@@ -135,8 +135,8 @@ def _tidy(value: float, nothing: float) -> str:
     return number(0.0 if abs(value) < nothing else value)
 
 
-def _pnl_cell(steps: pd.DataFrame) -> str | Cell:
+def _pnl_cell(steps: pd.DataFrame) -> str | TableCell:
     if steps.empty:
         return "–"
     text = number(float(steps["pnl"].sum()))
-    return Cell(f"{text}, liquidated", "bad-text") if steps["liquidated"].any() else text
+    return TableCell(f"{text}, liquidated", "bad-text") if steps["liquidated"].any() else text

@@ -24,9 +24,9 @@ __all__ = [
     "effective_trials",
     "expected_maximum",
     "holm",
-    "moments",
     "probabilistic_sharpe",
     "sharpe",
+    "skew_and_kurtosis",
 ]
 
 
@@ -70,7 +70,7 @@ def sharpe(pnl: np.ndarray) -> float:
     return float(pnl.mean()) / spread
 
 
-def moments(pnl: np.ndarray) -> tuple[float, float]:
+def skew_and_kurtosis(pnl: np.ndarray) -> tuple[float, float]:
     """Skewness and kurtosis (normal: 0 and 3) of a row."""
     x = np.asarray(pnl, dtype=float) - np.mean(pnl)
     variance = float(np.mean(x**2))
@@ -166,7 +166,7 @@ def deflate(pnl: np.ndarray, ratios: Sequence[float], effective: float) -> Defla
     finite = [ratio for ratio in ratios if math.isfinite(ratio)]
     variance = float(np.var(finite, ddof=1)) if len(finite) > 1 else 0.0
     threshold = expected_maximum(variance, effective)
-    skewness, kurtosis = moments(pnl)
+    skewness, kurtosis = skew_and_kurtosis(pnl)
     steps = len(pnl)
     probability = (
         probabilistic_sharpe(best, threshold, steps, skewness, kurtosis) if math.isfinite(best) else float(best > 0.0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hedgeopt.backtest.results.deflated import moments, sharpe
+from hedgeopt.backtest.results.deflated import sharpe, skew_and_kurtosis
 from hedgeopt.errors import InputError
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
 
@@ -80,7 +80,7 @@ def measures(steps: pd.DataFrame) -> dict[str, float]:
     equity = steps["equity"].to_numpy(dtype=float)
     years = (steps.index[-1] - steps.index[0]) / YEAR
     per_year = (len(steps) - 1) / years
-    skewness, kurtosis = moments(pnl)
+    skewness, kurtosis = skew_and_kurtosis(pnl)
     start = equity[0] - pnl[0]
     initial = steps["initial_margin"].to_numpy(dtype=float)
     maintenance = steps["maintenance_margin"].to_numpy(dtype=float)

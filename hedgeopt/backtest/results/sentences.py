@@ -13,7 +13,7 @@ from hedgeopt.reports.words import number
 if TYPE_CHECKING:
     from hedgeopt.backtest.results.summary import Summary
 
-__all__ = ["Words", "event_lines", "words"]
+__all__ = ["Words", "event_lines", "first_words"]
 
 _FEW = 3.0  # expected hits
 
@@ -30,7 +30,7 @@ class Words:
     noise: str
 
 
-def words(summaries: Sequence[Summary], comparison: pd.DataFrame) -> Words:
+def first_words(summaries: Sequence[Summary], comparison: pd.DataFrame) -> Words:
     """What a reader needs first."""
     best = max(summaries, key=lambda one: one.measures["total_pnl"])
     if len(summaries) == 1:

@@ -12,9 +12,9 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 
-__all__ = ["ShortfallTest", "Tail", "acerbi_szekely"]
+__all__ = ["ShortfallTest", "TailShape", "acerbi_szekely"]
 
-Tail = Literal["pareto", "exponential"]
+TailShape = Literal["pareto", "exponential"]
 _CHUNK = 4_000_000  # uniform numbers held at once
 
 
@@ -59,7 +59,7 @@ def acerbi_szekely(
     simulations: int = 10_000,
     seed: int = 0,
     level: float = 0.05,
-    tail: Tail = "pareto",
+    tail: TailShape = "pareto",
 ) -> tuple[ShortfallTest, ShortfallTest]:
     """Tests Z1 (size of the hits alone) and Z2 (size and number together).
 
@@ -104,7 +104,7 @@ def _test(name: str, statistic: float, simulated: np.ndarray, level: float) -> S
 
 
 def _simulated(
-    var: np.ndarray, es: np.ndarray, alpha: np.ndarray, simulations: int, seed: int, tail: Tail
+    var: np.ndarray, es: np.ndarray, alpha: np.ndarray, simulations: int, seed: int, tail: TailShape
 ) -> tuple[np.ndarray, np.ndarray]:
     """Z1 (only histories with a hit) and Z2 of ``simulations`` histories; hits alone are drawn, so it is quick."""
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hedgeopt.backtest.results.figures import ranking_plot
 from hedgeopt.backtest.results.tables import comparison_rows
-from hedgeopt.backtest.results.template import Table
+from hedgeopt.backtest.results.template import PageTable
 from hedgeopt.reports.render import render
 from hedgeopt.reports.words import number
 
@@ -51,7 +51,7 @@ def sweep_page(result: SweepResult) -> str:
             measure.replace("_", " "),
         ),
         caption=caption,
-        trials=Table(columns, rows),
+        trials=PageTable(columns, rows),
         trials_note=f"And {left} more in trials.csv." if left else "",
         rivals=comparison_rows(result.rivals),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hedgeopt.backtest.results.template import Cell, Table
+from hedgeopt.backtest.results.template import PageTable, TableCell
 from hedgeopt.reports.words import number
 
 if TYPE_CHECKING:
@@ -44,60 +44,60 @@ _WORDS = {
 }
 
 
-def figure_rows(summaries: Sequence[Summary]) -> Table:
+def figure_rows(summaries: Sequence[Summary]) -> PageTable:
     """What was earned and at what risk, one row per policy."""
     return _measured(summaries, _FIGURES)
 
 
-def trading_rows(summaries: Sequence[Summary]) -> Table:
+def trading_rows(summaries: Sequence[Summary]) -> PageTable:
     """Margin and trading, one row per policy."""
     return _measured(summaries, _TRADING)
 
 
-def _measured(summaries: Sequence[Summary], shown: Sequence[tuple[str, str]]) -> Table:
-    rows: list[list[str | Cell]] = []
+def _measured(summaries: Sequence[Summary], shown: Sequence[tuple[str, str]]) -> PageTable:
+    rows: list[list[str | TableCell]] = []
     for one in summaries:
-        row: list[str | Cell] = [one.policy]
+        row: list[str | TableCell] = [one.policy]
         for _, name in shown:
             value = one.measures[name]
             text = percent(value) if name in _SHARES else number(value)
-            row.append(Cell(text, "bad-text") if name == "liquidations" and value > 0 else text)
+            row.append(TableCell(text, "bad-text") if name == "liquidations" and value > 0 else text)
         rows.append(row)
-    return Table([("policy", False), *((title, True) for title, _ in shown)], rows)
+    return PageTable([("policy", False), *((title, True) for title, _ in shown)], rows)
 
 
-def attribution_rows(summaries: Sequence[Summary]) -> Table:
+def attribution_rows(summaries: Sequence[Summary]) -> PageTable:
     """P&L by source, one row per policy."""
     sources = list(summaries[0].attribution)
     rows = [
         [one.policy, *(number(one.attribution[name]) for name in sources), number(one.measures["total_pnl"])]
         for one in summaries
     ]
-    return Table([("policy", False), *((f"{name}, USD", True) for name in sources), ("P&L, USD", True)], rows)
+    return PageTable([("policy", False), *((f"{name}, USD", True) for name in sources), ("P&L, USD", True)], rows)
 
 
-def tail_rows(summaries: Sequence[Summary]) -> Table:
+def tail_rows(summaries: Sequence[Summary]) -> PageTable:
     """Promise against outcome, one row per policy."""
     columns = [("policy", False), ("horizon", True), ("decisions", True), ("hits", True), ("expected", True)]
     columns += [(name, True) for name in ("Kupiec p", "independence p", "conditional p", "Z1", "p", "Z2", "p")]
     columns += [("kept", False)]
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | TableCell]] = []
     for one in summaries:
         tail = one.tail
         hours = f"{tail.horizon / pd.Timedelta(hours=1):g} h"
-        row: list[str | Cell] = [one.policy, hours, str(len(tail.pairs)), str(tail.hits), number(tail.expected_hits, 3)]
+        row: list[str | TableCell] = [one.policy, hours, str(len(tail.pairs)), str(tail.hits), number(tail.expected_hits, 3)]
         if tail.note:
-            rows.append([*row, *([""] * 7), Cell(tail.note, "text")])
+            rows.append([*row, *([""] * 7), TableCell(tail.note, "text")])
             continue
         row += [probability(test.p) for test in tail.coverage]
         for test in tail.shortfall:
             row += [number(test.statistic, 3), probability(test.p_value)]
-        verdict = Cell("kept", "good-text") if tail.kept else Cell("broken", "bad-text")
+        verdict = TableCell("kept", "good-text") if tail.kept else TableCell("broken", "bad-text")
         rows.append([*row, verdict])
-    return Table(columns, rows)
+    return PageTable(columns, rows)
 
 
-def comparison_rows(comparison: pd.DataFrame) -> Table:
+def comparison_rows(comparison: pd.DataFrame) -> PageTable:
     """Differences with their intervals."""
     tones = {"noise": "", "better": "good-text", "worse": "bad-text"}
     columns = [("measure", False), ("policy", False), ("against", False), ("difference, USD", True)]
@@ -110,17 +110,17 @@ def comparison_rows(comparison: pd.DataFrame) -> Table:
             number(row["difference"]),
             f"{number(row['low'])} … {number(row['high'])}",
             probability(row["p_value"]),
-            Cell(row["verdict"], tones[row["verdict"]]),
+            TableCell(row["verdict"], tones[row["verdict"]]),
         ]
         for row in comparison.to_dict(orient="records")
     ]
     if not rows:
-        return Table(columns, rows)
+        return PageTable(columns, rows)
     caption = (
         f"Stationary bootstrap of all policies together, mean block {comparison['block'].iloc[0]:.1f} steps. "
         "p is adjusted for the number of pairs (Holm); noise: not below 5 %."
     )
-    return Table(columns, rows, caption)
+    return PageTable(columns, rows, caption)
 
 
 def percent(share: float) -> str:

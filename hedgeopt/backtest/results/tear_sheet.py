@@ -14,10 +14,10 @@ from hedgeopt.backtest.results.compare import COLUMNS, compare
 from hedgeopt.backtest.results.days import crash_days, day_page, day_table
 from hedgeopt.backtest.results.figures import attribution_plot, margin_plot, pnl_plot, tail_plot
 from hedgeopt.backtest.results.plain import plain
-from hedgeopt.backtest.results.sentences import event_lines, words
+from hedgeopt.backtest.results.sentences import event_lines, first_words
 from hedgeopt.backtest.results.summary import Summary, summarize, summary_table
 from hedgeopt.backtest.results.tables import attribution_rows, comparison_rows, figure_rows, tail_rows, trading_rows
-from hedgeopt.backtest.results.template import Table
+from hedgeopt.backtest.results.template import PageTable
 from hedgeopt.errors import InputError
 from hedgeopt.reports.render import render
 
@@ -65,13 +65,13 @@ def tear_sheet(
         start=summaries[0].start,
         end=summaries[0].end,
         steps=summaries[0].steps,
-        words=words(summaries, comparison),
+        words=first_words(summaries, comparison),
         figures=figure_rows(summaries),
         trading=trading_rows(summaries),
         attribution=attribution_rows(summaries),
         tails=tail_rows(summaries),
         comparison=comparison_rows(comparison),
-        days=Table(table.columns, table.rows, links=links) if days else None,
+        days=PageTable(table.columns, table.rows, links=links) if days else None,
         plots=plots,
         notes=event_lines(summaries),
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Cell", "Table"]
+__all__ = ["PageTable", "TableCell"]
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A table cell with a tone: ``good-text``, ``bad-text``, ``warn-text`` or none."""
 
     text: str
@@ -17,10 +17,10 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """Columns as ``(name, numeric)`` and rows of formatted cells; ``caption`` and ``links`` are shown below."""
 
     columns: Sequence[tuple[str, bool]]
-    rows: Sequence[Sequence[str | Cell]]
+    rows: Sequence[Sequence[str | TableCell]]
     caption: str = ""
     links: Sequence[tuple[str, str]] = field(default_factory=tuple)

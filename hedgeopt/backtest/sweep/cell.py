@@ -9,13 +9,13 @@ import signal
 import threading
 from typing import Any
 
-__all__ = ["RUNNER", "alone", "run_cell"]
+__all__ = ["RUNNER", "prepare_worker", "run_cell"]
 
 RUNNER = "hedgeopt.backtest.runner:run"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-def alone() -> None:
+def prepare_worker() -> None:
     """Prepare a worker process, before anything heavy is imported.
 
     One thread: processes are the parallelism. Ctrl-C is the parent's to handle. And when the parent is gone, however

@@ -16,9 +16,9 @@ from hedgeopt.backtest.sweep.plan import Cell, SweepPlan
 from hedgeopt.backtest.sweep.store import CellStore
 from hedgeopt.errors import HedgeoptError, InputError
 
-__all__ = ["Progress", "run_cells", "run_sweep"]
+__all__ = ["SweepProgress", "run_cells", "run_sweep"]
 
-Progress = Callable[[int, int, int], None]
+SweepProgress = Callable[[int, int, int], None]
 """Told the number of cells finished, of all cells, and of those that failed."""
 
 _ATTEMPTS = 3
@@ -33,7 +33,7 @@ def run_sweep(
     engine: EngineName = "local",
     scheduler: str | None = None,
     runner: str | None = None,
-    progress: Progress | None = None,
+    progress: SweepProgress | None = None,
 ) -> SweepResult:
     """Run every cell that is not finished yet, and judge them all.
 
@@ -84,7 +84,7 @@ def run_cells(
     store: CellStore,
     start: Callable[[], Engine],
     runner: str = RUNNER,
-    progress: Progress | None = None,
+    progress: SweepProgress | None = None,
 ) -> dict[str, str]:
     """Run the unfinished cells; returns a line about each that failed, by key. The engine starts only if there is work."""
     told = progress or (lambda done, total, failed: None)

@@ -6,7 +6,7 @@ import os
 from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import Any, Literal, Protocol
 
-from hedgeopt.backtest.sweep.cell import alone
+from hedgeopt.backtest.sweep.cell import prepare_worker
 from hedgeopt.errors import InputError
 
 __all__ = ["DaskEngine", "Engine", "EngineName", "LocalEngine", "open_engine"]
@@ -42,7 +42,7 @@ class LocalEngine:
         import multiprocessing
 
         self.close()
-        self._pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), initializer=alone)
+        self._pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), initializer=prepare_worker)
         return self._pool
 
     def slots(self) -> int:

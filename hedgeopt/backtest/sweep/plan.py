@@ -20,7 +20,7 @@ from hedgeopt.files.record import Record
 
 __all__ = ["Cell", "Range", "SweepPlan", "read_plan"]
 
-Objective = Literal[
+SweepObjective = Literal[
     "total_pnl", "sharpe_per_step", "volatility", "cvar_95", "max_drawdown", "cost", "turnover", "liquidations"
 ]
 _LARGEST = 1_000_000
@@ -90,8 +90,8 @@ class SweepPlan(Record):
     method: Literal["grid", "random"] = Field(default="grid", description="every combination, or draws")
     count: int | None = Field(default=None, ge=1, le=_LARGEST, description="trials of a random search")
     seed: int = Field(default=0, ge=0, description="of a random search")
-    maximize: Objective | None = Field(default=None, description="measure that decides; default sharpe_per_step")
-    minimize: Objective | None = Field(default=None, description="measure that decides, the smaller the better")
+    maximize: SweepObjective | None = Field(default=None, description="measure that decides; default sharpe_per_step")
+    minimize: SweepObjective | None = Field(default=None, description="measure that decides, the smaller the better")
     vary: dict[str, list[Any] | Range] = Field(description="dotted path of a field: values, or a range to draw from")
     across: dict[str, list[Any]] = Field(
         default_factory=dict, description="fields every trial is run across: periods, books"
@@ -163,7 +163,7 @@ class SweepPlan(Record):
             for replication in replications:
                 config = copy.deepcopy(base)
                 for path, value in (setting | replication).items():
-                    put(config, path, copy.deepcopy(value))
+                    put_at(config, path, copy.deepcopy(value))
                 found.append(Cell(cell_key(config, folder, runner), trial, setting, replication, cell_files(config, folder)))
             if found[0].key not in cells:
                 cells |= {cell.key: cell for cell in found}
@@ -182,7 +182,7 @@ def read_plan(path: str | Path) -> SweepPlan:
     return validated(SweepPlan, parse_toml(path, "sweep"), path)
 
 
-def put(config: dict[str, Any], path: str, value: Any) -> None:
+def put_at(config: dict[str, Any], path: str, value: Any) -> None:
     """Set the field at a dotted path; a number steps into a list, a missing table is made."""
     *parents, last = path.split(".")
     here: Any = config

@@ -13,7 +13,7 @@ from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters.base import Piece, Point, Refusal, no_point
 from hedgeopt.tail.masters.layout import Layout
 from hedgeopt.tail.masters.scaled import Scaled
-from hedgeopt.tail.masters.verdict import falls, infeasible, ray
+from hedgeopt.tail.masters.verdict import falls, ray, shown_infeasible
 from hedgeopt.tail.source import Vector
 
 # Violations of the base problem's rows count a hundredth of those of a tail's row (see Judge): the first are the
@@ -43,7 +43,7 @@ class ArrayMaster:
         K, width = len(p.pieces), self.compiled.E.shape[0]
         status, reason, details = refusal.status, refusal.reason, {}
         if status in ("unbounded", "infeasible"):
-            none = infeasible(p, self.remaining())
+            none = shown_infeasible(p, self.remaining())
             r = None
             if none is False and status == "unbounded":
                 # Inside a box no loss can run away; what does may be a variable without any.

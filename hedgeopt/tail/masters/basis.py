@@ -9,7 +9,7 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
-from hedgeopt.tail.masters.program import Program
+from hedgeopt.tail.masters.program import PartLP
 from hedgeopt.tail.source import Vector
 
 # Statuses are numbers here, HiGHS' enumeration (which is slow to compare) only on the way in.
@@ -44,7 +44,7 @@ class Basis:
         self.boundaries[k] = boundary
         self.excess[k], self.slack[k] = self.excess[k][stays], self.slack[k][stays]
 
-    def start(self, program: Program) -> highspy.HighsBasis | None:
+    def start(self, program: PartLP) -> highspy.HighsBasis | None:
         """For ``program``; what joins from outside has its slack basic, from the aggregate its excess.
 
         Both keep the basis dual feasible. None where the boundaries are others: a basis guessed from the losses took
@@ -80,7 +80,7 @@ def _resting(at_upper: Mask, lower: Vector, upper: Vector) -> NDArray[np.intp]:
     return np.where(high & (at_upper | ~low), UPPER, np.where(low, LOWER, ZERO))
 
 
-def read(h: Any, program: Program, v: Vector) -> Basis | None:
+def read(h: Any, program: PartLP, v: Vector) -> Basis | None:
     """What HiGHS ended with at ``v``; resting columns sit at zero, on the bound that is there, dropped rows are slack."""
     if h.getNumNz() == 0:
         # Solved without a factorisation: asking for the basis makes HiGHS 1.15 read memory it does not own.

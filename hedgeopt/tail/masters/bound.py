@@ -66,7 +66,7 @@ def envelope(q: Vector, caps: Vector, total: float) -> Vector:
     return q
 
 
-def repaired(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector], again: bool = True) -> Repaired:
+def repaired_dual(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector], again: bool = True) -> Repaired:
     """Make the dual point feasible and evaluate its bound (``p`` is :class:`~hedgeopt.tail.masters.scaled.Scaled`)."""
     lam = np.maximum(lam, 0.0)
     lam[p.single_rows] = 0.0
@@ -85,7 +85,7 @@ def repaired(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector], again:
     if not held.all():
         # A row without a side bounds nothing: its multiplier can only be zero.
         if lam[~held].any():
-            return repaired(p, v, nu, np.where(held, lam, 0.0), q, again)
+            return repaired_dual(p, v, nu, np.where(held, lam, 0.0), q, again)
         rows = float(lam[held] @ p.b[held])
     else:
         rows = float(lam @ p.b)
@@ -108,7 +108,7 @@ def repaired(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector], again:
             free = ~np.isfinite(reach[0]) & ~np.isfinite(reach[1])
             moved = projected(p, v, at, np.isnan(side) | free)
             if moved is not None:
-                return repaired(p, *moved, again=False)
+                return repaired_dual(p, *moved, again=False)
     side = np.where(held | (d != 0), side, 0.0)
     terms = d * side
     loose = np.inf if np.isnan(terms).any() else 0.0

@@ -11,7 +11,7 @@ from cvxpy import settings as s
 from cvxpy.error import SolverError
 
 from hedgeopt._quiet import silence_highs
-from hedgeopt.tail.finite import refuse, refuse_unless_finite
+from hedgeopt.tail.finite import refuse_infinite, refuse_unless_finite
 from hedgeopt.tail.masters.options import solver_options
 from hedgeopt.tail.masters.units import Units, equilibrated
 
@@ -117,7 +117,7 @@ def _solve(problem: cp.Problem, name: str, options: dict[str, Any], units: Units
             data, chain, inverse = problem.get_problem_data(name, solver_opts=dict(options))
         except ValueError as error:
             if "NaN" in str(error):
-                refuse(problem)
+                refuse_infinite(problem)
             raise
         refuse_unless_finite(problem, data)
         if fit and chain.solver.name() == cp.CLARABEL:

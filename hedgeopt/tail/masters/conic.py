@@ -2,7 +2,7 @@
 
 The problem is the user's base problem plus one linear block of boundary scenarios, so statuses and duals are cvxpy's
 own. The bound is weak duality on the arrays the solver was given, where its dual point can be read (see
-:func:`hedgeopt.tail.masters.weak.proven`), and the solver's own bound with integers.
+:func:`hedgeopt.tail.masters.weak.proven_bound`), and the solver's own bound with integers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hedgeopt.tail.masters.cones import known
 from hedgeopt.tail.masters.conic_verdict import impossible, ray_of
 from hedgeopt.tail.masters.outside import excess
 from hedgeopt.tail.masters.units import equilibrated
-from hedgeopt.tail.masters.weak import Bound, proven, standard
+from hedgeopt.tail.masters.weak import Bound, proven_bound, standard
 from hedgeopt.tail.source import Vector
 from hedgeopt.tail.split import Split, rebuild
 
@@ -166,7 +166,7 @@ class ConicMaster:
         at = np.array([float(tail.level.value) for tail in split.tails])
         state = {"solution": _weighted(reduced.solution, weight), "variables": [(v, v.value) for v in base.variables()]}
         size = sum(m * unit for m, unit in zip(multipliers, units, strict=True))
-        lower, sure, bound = proven(reduced, answer, value / weight, tolerance, columns)
+        lower, sure, bound = proven_bound(reduced, answer, value / weight, tolerance, columns)
         # What the box ends is no bound of what lies beyond it.
         lower = weight * lower if violation <= NEAR and self.box is None else -np.inf
         details = {"size": 1e-2 * size, "violation": violation, "claimed": not sure}

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from hedgeopt.tail.masters.call import Answer
 from hedgeopt.tail.masters.cones import blocks, known
 from hedgeopt.tail.masters.options import LONGEST
-from hedgeopt.tail.masters.weak import DUST, bound_of, standard, swept, symmetric
+from hedgeopt.tail.masters.weak import DUST, bound_of, large_multipliers, standard, symmetric
 from hedgeopt.tail.source import Vector
 
 # Share of its terms that a proof of infeasibility must pass; a ray's rows hold to this share of theirs, and its decrease
@@ -44,7 +44,7 @@ def _proves(data: dict[str, Any], z: Vector, levels: list[int]) -> bool:
     if not size > 0:
         return False
     for share in (0.0, *DUST):
-        bound = bound_of(data, np.zeros(len(data["c"])), swept(z / size, data["dims"], share), levels)
+        bound = bound_of(data, np.zeros(len(data["c"])), large_multipliers(z / size, data["dims"], share), levels)
         if bound.value > _CERTAIN * bound.terms > 0:
             return True
     return False

@@ -17,7 +17,7 @@ import scipy.linalg as la
 from numpy.typing import NDArray
 
 from hedgeopt.tail.masters.base import Refusal
-from hedgeopt.tail.masters.bound import Repaired, multipliers, repaired
+from hedgeopt.tail.masters.bound import Repaired, multipliers, repaired_dual
 from hedgeopt.tail.masters.newton import Newton, Residuals, Scratch
 from hedgeopt.tail.masters.pairs import Places, longest, outliers
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
@@ -102,7 +102,7 @@ class _Iteration:
             if merit < _PROVE and now.total <= _CLOSE * tolerance:
                 # The bound is proven from the data: what is left of the dual residual costs what the bounds say.
                 q = [at.z[part] for part in places.slack]
-                found = repaired(p, at.v, at.nu, at.z[places.rows], q)
+                found = repaired_dual(p, at.v, at.nu, at.z[places.rows], q)
                 if found.loose <= 0.1 * tolerance * now.size and (proof is None or found.value > proof.value):
                     proof, proof_nu = found, at.nu.copy()
                 if proof is not None and feasible and now.primal - proof.value <= tolerance * now.size:

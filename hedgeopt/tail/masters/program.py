@@ -20,7 +20,7 @@ _INFINITE = highspy.kHighsInf
 _ROWWISE, _MINIMIZE = int(highspy.MatrixFormat.kRowwise), int(highspy.ObjSense.kMinimize)
 
 
-class Program:
+class PartLP:
     """LP of ``part`` (columns ``work`` of ``parent``) with so many boundary scenarios per tail."""
 
     def __init__(

@@ -13,7 +13,7 @@ from hedgeopt.tail.source import Vector
 _DENSE = 100_000
 
 
-class Rows:
+class RowProducts:
     """``A v`` and ``A' u`` for a fixed sparse A of shape (m, n)."""
 
     def __init__(self, A: Any) -> None:

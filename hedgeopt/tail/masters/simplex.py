@@ -18,9 +18,9 @@ from hedgeopt._quiet import without_output
 from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters import basis as bases
 from hedgeopt.tail.masters.base import Piece, Point, Refusal, no_point
-from hedgeopt.tail.masters.bound import Repaired, repaired
+from hedgeopt.tail.masters.bound import Repaired, repaired_dual
 from hedgeopt.tail.masters.options import LONGEST
-from hedgeopt.tail.masters.program import Program
+from hedgeopt.tail.masters.program import PartLP
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
 from hedgeopt.tail.masters.start import Warm
 from hedgeopt.tail.masters.working import Raw, WorkingMaster
@@ -147,13 +147,13 @@ class SimplexMaster(WorkingMaster):
                 h.setOptionValue(name, value)
         return h
 
-    def _program(self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_]) -> Program:
+    def _program(self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_]) -> PartLP:
         known, sizes, boxed = self.memory.get("program"), [len(u) for u in part.caps], self.box is not None
         if known is None or not known.serves(part, sizes, boxed):
-            known = self.memory["program"] = Program(parent, part, work, sizes, boxed)
+            known = self.memory["program"] = PartLP(parent, part, work, sizes, boxed)
         return known  # type: ignore[no-any-return]
 
-    def _raw(self, h: Any, program: Program, value: Vector, dual: Vector) -> Raw:
+    def _raw(self, h: Any, program: PartLP, value: Vector, dual: Vector) -> Raw:
         """The point HiGHS found and its multipliers; in working columns the caller proves the bound, of all columns."""
         p, n, K, base, first = program.part, program.part.n, program.K, program.base, program.first
         v, equalities = np.minimum(np.maximum(value[:n], p.lower), p.upper), p.A_eq.shape[0]
@@ -163,7 +163,7 @@ class SimplexMaster(WorkingMaster):
         if isinstance(p, Restricted) and not p.turned:
             proof = Repaired(-np.inf, 0.0, lam, q, np.zeros(0), np.zeros(0))
         else:
-            proof = repaired(p, v, nu, lam, q)
+            proof = repaired_dual(p, v, nu, lam, q)
         primal = h.getObjectiveValue() / program.lift + float(p.price @ np.array(p.C))
         y = p.arguments(v)
         tails = np.array(

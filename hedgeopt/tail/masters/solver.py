@@ -12,7 +12,7 @@ import numpy as np
 from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters.arrays import ArrayMaster
 from hedgeopt.tail.masters.base import Piece, Point, Refusal, no_point
-from hedgeopt.tail.masters.bound import repaired, tail_value
+from hedgeopt.tail.masters.bound import repaired_dual, tail_value
 from hedgeopt.tail.masters.call import call
 from hedgeopt.tail.source import Vector
 
@@ -120,7 +120,7 @@ class SolverMaster(ArrayMaster):
         q = [np.zeros(0) if c is None else weight * _dual(c) for c in named["scenarios"]]
         nu, lam = weight * nu, weight * lam
         v = np.minimum(np.maximum(v, p.lower), p.upper)
-        proof = repaired(p, v, nu, lam, q)
+        proof = repaired_dual(p, v, nu, lam, q)
         y = p.E @ v
         tails = np.array([tail_value(p, k, y) for k in range(len(p.pieces))])
         primal = float(p.c @ v) + float(p.price @ tails) + (0.5 * float(v @ (p.P @ v)) if p.P is not None else 0.0)

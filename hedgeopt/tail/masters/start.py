@@ -65,7 +65,7 @@ def spread(path: list[Iterate], work: NDArray[np.bool_]) -> list[Iterate]:
 
 
 @dataclass
-class State:
+class SolverVariables:
     """All variables of an iterate."""
 
     v: Vector
@@ -75,7 +75,7 @@ class State:
     z: Vector
 
 
-def begin(p: Any, places: Places, warm: Warm | None) -> State:
+def begin(p: Any, places: Places, warm: Warm | None) -> SolverVariables:
     """The start for a scaled program: the last iterate of the path that is near this program's path, else the point."""
     least = 0.0
     for near in [] if warm is None else warm.iterates():
@@ -90,7 +90,7 @@ def begin(p: Any, places: Places, warm: Warm | None) -> State:
     return cold(p, places, None if warm is None else warm.v)
 
 
-def gradient(p: Any, places: Places, state: State) -> Vector:
+def gradient(p: Any, places: Places, state: SolverVariables) -> Vector:
     """Of the Lagrangian in v."""
     m = multipliers(p, state.z[places.rows])
     force = np.zeros(p.E.shape[0])
@@ -100,7 +100,7 @@ def gradient(p: Any, places: Places, state: State) -> Vector:
     return d if p.P is None else d + p.P @ state.v
 
 
-def cold(p: Any, places: Places, v: Vector | None) -> State:
+def cold(p: Any, places: Places, v: Vector | None) -> SolverVariables:
     """From zero, or from a point that keeps its place."""
     slack, spread = (1.0, 1.0) if v is None else (_SLACK, _SPREAD)
     v = np.zeros(p.n) if v is None else v.copy()
@@ -119,10 +119,10 @@ def cold(p: Any, places: Places, v: Vector | None) -> State:
         x[places.excess[k]], x[places.slack[k]] = np.maximum(excess, 0.0) + delta, np.maximum(-excess, 0.0) + delta
         share = (1.0 - piece.mass) / piece.caps.sum()
         z[places.slack[k]], z[places.excess[k]] = m[k] * piece.caps * share, m[k] * piece.caps * (1 - share)
-    return State(v, alpha, np.zeros(p.A_eq.shape[0]), x, z)
+    return SolverVariables(v, alpha, np.zeros(p.A_eq.shape[0]), x, z)
 
 
-def central(p: Any, places: Places, near: Iterate) -> State:
+def central(p: Any, places: Places, near: Iterate) -> SolverVariables:
     """From a point of an earlier central path, with the pairs that belong to it in this program."""
     y = p.arguments(near.v)
     losses = [p.R[k] @ y + p.offset[k] for k in range(len(p.pieces))]
@@ -151,7 +151,7 @@ def central(p: Any, places: Places, near: Iterate) -> State:
         alpha[k] = centred_level(losses[k], total, m[k] * (1 - piece.mass), mu, alpha[k])
         found = centred_scenarios(losses[k] - alpha[k], total, mu)
         x[places.excess[k]], x[places.slack[k]], z[places.slack[k]], z[places.excess[k]] = found
-    return State(near.v.copy(), alpha, near.nu.copy(), x, z)
+    return SolverVariables(near.v.copy(), alpha, near.nu.copy(), x, z)
 
 
 def quantile(losses: Vector, piece: Piece) -> float:

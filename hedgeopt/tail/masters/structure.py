@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from hedgeopt.tail.masters.rows import Rows
+from hedgeopt.tail.masters.rows import RowProducts
 from hedgeopt.tail.source import Vector
 
 # Rows of up to so many entries are kept sparse, and dense copies of rows up to so many entries in all.
@@ -24,7 +24,7 @@ class Structure:
         self.n = self.A.shape[1]
         self.scaled_P = P
         self.ET = sp.csr_array(self.E.T)
-        self.inequalities, self.equalities = Rows(self.A), Rows(self.A_eq)
+        self.inequalities, self.equalities = RowProducts(self.A), RowProducts(self.A_eq)
         self.is_host = is_host
         self._split_rows()
         by_column = sp.csc_array(self.E)

@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linprog
 
-from hedgeopt.tail.masters.bound import repaired
+from hedgeopt.tail.masters.bound import repaired_dual
 from hedgeopt.tail.masters.options import LONGEST
 from hedgeopt.tail.source import Vector
 
@@ -162,7 +162,7 @@ def reduced(piece: Any, y: Vector) -> float:
     return value + float(weight @ losses[order])
 
 
-def infeasible(p: Any, seconds: float | None = None) -> bool | None:
+def shown_infeasible(p: Any, seconds: float | None = None) -> bool | None:
     """True: multipliers prove it. False: a point meets every row to rounding. None: neither could be shown."""
     apart = p.lower - p.upper
     if np.any(apart > _DUST + _ROUNDING * (np.abs(p.lower) + np.abs(p.upper))):
@@ -187,7 +187,7 @@ def infeasible(p: Any, seconds: float | None = None) -> bool | None:
     marginal = -found.ineqlin.marginals if A.shape[0] else np.zeros(0)
     lam[lp.wide] = marginal[:wide]
     q = [marginal[wide + lp.first[k] : wide + lp.first[k + 1]] for k in range(K)]
-    proof = repaired(without_objective(p), np.zeros(n), nu, lam, q)
+    proof = repaired_dual(without_objective(p), np.zeros(n), nu, lam, q)
     least = _ROUNDING * proof.terms + _DUST * float(np.abs(nu).sum() + np.abs(lam).sum())
     if proof.loose == 0.0 and proof.value > least:
         return True
@@ -195,7 +195,7 @@ def infeasible(p: Any, seconds: float | None = None) -> bool | None:
 
 
 def without_objective(p: Any) -> Any:
-    """The same constraints with nothing to minimise, for :func:`~hedgeopt.tail.masters.bound.repaired`."""
+    """The same constraints with nothing to minimise, for :func:`~hedgeopt.tail.masters.bound.repaired_dual`."""
     names = ("n", "E", "pieces", "host_row", "host_coef", "caps", "mass", "C", "G", "R", "offset", "b", "b_eq", "A", "A_eq",
              "lower", "upper", "lower_row", "upper_row", "single_rows", "single_entry", "single_columns", "is_host",
              "equalities", "inequalities", "forces", "arguments", "ET", "several", "A_dense_row", "spread")  # fmt: skip

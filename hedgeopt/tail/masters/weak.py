@@ -57,7 +57,7 @@ def standard(answer: Answer) -> tuple[dict[str, Any], Vector, Vector] | None:
     return None
 
 
-def proven(
+def proven_bound(
     problem: cp.Problem, answer: Answer, value: float, tolerance: float, levels: list[int]
 ) -> tuple[float, bool, Bound | None]:
     """Lower bound (as a minimisation) of a problem just solved, whether that is a proof or the solver's word, and the proof.
@@ -102,13 +102,13 @@ def bound_of(data: dict[str, Any], x: Vector, z: Vector, levels: list[int] | Non
     program = _Program(A, by_column, b, c, P, data["dims"], bool(data.get("lower_triangle")), list(levels or ()), x)
     best = program.best(z)
     for share in DUST if best.value == -np.inf else ():
-        best = program.best(swept(z, data["dims"], share))
+        best = program.best(large_multipliers(z, data["dims"], share))
         if best.value > -np.inf:
             break
     return best
 
 
-def swept(z: Vector, dims: Any, share: float) -> Vector:
+def large_multipliers(z: Vector, dims: Any, share: float) -> Vector:
     """``z`` without rows and cones below ``share`` of the largest: multipliers that were not quite nought."""
     z = np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
     size = np.abs(z)

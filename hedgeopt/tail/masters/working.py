@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hedgeopt.tail.masters.arrays import ArrayMaster
 from hedgeopt.tail.masters.base import Piece, Point, Refusal
-from hedgeopt.tail.masters.bound import Repaired, repaired
+from hedgeopt.tail.masters.bound import Repaired, repaired_dual
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
 from hedgeopt.tail.masters.start import Iterate, Warm, spread
 from hedgeopt.tail.source import Vector
@@ -76,7 +76,7 @@ class WorkingMaster(ArrayMaster, ABC):
                     point = self._point(p, raw, work, raw.v, raw.proof, raw.proof.loose, iterations)
                     break
                 v, lam = part.whole(p, raw.v, raw.proof.lam)
-                proof = repaired(p, v, raw.nu, lam, raw.proof.q)
+                proof = repaired_dual(p, v, raw.nu, lam, raw.proof.q)
                 cost = self._gain(p, proof, work, v)
                 size = max(abs(raw.primal), 1e-6 * (np.abs(p.c) @ np.abs(v) + p.spread), 1e-12)
                 if (cost.sum() <= _SHARE * tolerance * size and proof.loose == 0.0) or not cost.any():

@@ -9,7 +9,7 @@ import pytest
 
 from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.engine import simulate
-from hedgeopt.backtest.policies.regime import RegimeSwitching, drawdown, implied_vol, realised_vol, vol_ratio
+from hedgeopt.backtest.policies.regime import RegimeSwitching, drawdown_signal, implied_vol_signal, realised_vol, vol_ratio
 from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
 from hedgeopt.errors import InputError
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
@@ -40,8 +40,8 @@ def test_realised_vol_by_hand(toys: Any) -> None:
 
 
 def test_drawdown_and_implied_vol(toys: Any) -> None:
-    assert levels(toys, drawdown("BTC"), [80_000.0, 100_000.0, 75_000.0]) == pytest.approx([0.0, 0.0, 0.25])
-    assert levels(toys, implied_vol("BTC"), [80_000.0], vol=0.77) == pytest.approx([0.77])
+    assert levels(toys, drawdown_signal("BTC"), [80_000.0, 100_000.0, 75_000.0]) == pytest.approx([0.0, 0.0, 0.25])
+    assert levels(toys, implied_vol_signal("BTC"), [80_000.0], vol=0.77) == pytest.approx([0.77])
     assert levels(toys, vol_ratio("BTC"), [80_000.0], vol=0.77) == pytest.approx([1.0])
 
 

@@ -15,9 +15,9 @@ from hedgeopt.backtest.results.deflated import (
     effective_trials,
     expected_maximum,
     holm,
-    moments,
     probabilistic_sharpe,
     sharpe,
+    skew_and_kurtosis,
 )
 from hedgeopt.errors import InputError
 
@@ -79,8 +79,8 @@ def test_sharpe_and_moments_by_hand():
     assert sharpe(np.array([1.0, 3.0])) == pytest.approx(2 / 2**0.5)
     assert sharpe(np.zeros(5)) == 0.0
     assert sharpe(np.full(5, -2.0)) == -np.inf
-    assert moments(np.array([-1.0, 1.0, -1.0, 1.0])) == (0.0, 1.0)
-    assert moments(np.array([0.0, 0.0, 0.0, 4.0])) == pytest.approx((2 / 3**0.5, 7 / 3))
+    assert skew_and_kurtosis(np.array([-1.0, 1.0, -1.0, 1.0])) == (0.0, 1.0)
+    assert skew_and_kurtosis(np.array([0.0, 0.0, 0.0, 4.0])) == pytest.approx((2 / 3**0.5, 7 / 3))
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hedgeopt.backtest.sweep.plan import Range, SweepPlan, put, read_plan
+from hedgeopt.backtest.sweep.plan import Range, SweepPlan, put_at, read_plan
 from hedgeopt.errors import InputError
 
 TEXT = """
@@ -144,9 +144,9 @@ def test_paths_that_lead_nowhere_are_named():
     config = {"a": [1, 2], "b": 3}
     for path, words in (("a.2", "2 entries"), ("a.x", "2 entries"), ("b.c", "plain value")):
         with pytest.raises(InputError, match=words):
-            put(config, path, 0)
-    put(config, "a.1", 9)
-    put(config, "c.d.e", 1)
+            put_at(config, path, 0)
+    put_at(config, "a.1", 9)
+    put_at(config, "c.d.e", 1)
     assert config == {"a": [1, 9], "b": 3, "c": {"d": {"e": 1}}}
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import hedgeopt.tail as tail
 from hedgeopt.tail.compiled import compile_base
-from hedgeopt.tail.masters.bound import envelope, repaired
+from hedgeopt.tail.masters.bound import envelope, repaired_dual
 from hedgeopt.tail.masters.simplex import SimplexMaster
 from hedgeopt.tail.model import build_models
 from hedgeopt.tail.split import split
@@ -51,7 +51,7 @@ def test_any_multipliers_prove_a_bound(seed: int, spread: float) -> None:
     assert point.lower == pytest.approx(theirs.value, rel=1e-8, abs=1e-8)
     p = master.layout.scaled(pieces)
     r = np.random.default_rng(seed)
-    found = repaired(
+    found = repaired_dual(
         p, r.normal(size=p.n), spread * r.normal(size=len(p.b_eq)), spread * r.normal(size=len(p.b)),
         [spread * r.normal(size=len(u)) for u in p.caps],
     )  # fmt: skip

@@ -36,4 +36,4 @@ def rules_caveats(section: str, venue: str, on: date) -> list[str]:
     """What a reader must know of a venue's rules in a section, where the table has them."""
     if venue not in rules(section):
         return []
-    return said_of(about_rules(), "backtest/data/rules.toml", [f"{section}.{venue}"], on)
+    return said_of(about_rules(), "backtest/venue_rules/rules.toml", [f"{section}.{venue}"], on)

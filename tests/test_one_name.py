@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,47 +21,47 @@ WORK = ("commands.py", "backtest.py", "sweep.py", "verify.py", "doctor.py", "sce
 GENERAL = ("config", "data", "helpers", "run", "settings", "state", "summary", "table", "templates", "types", "utils")
 
 
-def sources(repository: Path) -> Iterable[tuple[str, ast.Module]]:
-    for folder in FOLDERS:
-        for path in sorted((repository / folder).rglob("*.py")):
-            yield path.relative_to(repository).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def sources(repository: Path) -> dict[str, ast.Module]:
+    paths = sorted(path for folder in FOLDERS for path in (repository / folder).rglob("*.py"))
+    return {path.relative_to(repository).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
-def shared(files: Iterable[tuple[str, ast.Module]]) -> dict[str, list[str]]:
+def shared(files: Mapping[str, ast.Module]) -> dict[str, list[str]]:
     """Public classes, functions and types at module level that stand in more than one module; constants may."""
     found = defaultdict(list)
-    for path, tree in files:
+    for path, tree in files.items():
         a_command = path.startswith("hedgeopt/cli/") and (path in COMMANDS or path.endswith(WORK))
         for node in tree.body:
             name = ""
             if isinstance(node, ast.ClassDef) or (isinstance(node, ast.FunctionDef) and not a_command):
                 name = node.name
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                name = node.targets[0].id if len(node.targets[0].id) > 1 and not node.targets[0].id.isupper() else ""
+                name = node.targets[0].id if re.match("[A-Z].*[a-z]", node.targets[0].id) else ""
             if name and not name.startswith("_"):
                 found[name].append(path)
     return {name: paths for name, paths in found.items() if len(paths) > 1}
 
 
-def test_no_two_public_things_share_a_name(repository: Path) -> None:
-    assert {name: paths for name, paths in shared(sources(repository)).items() if name not in DECLARED} == {}
+def test_no_two_public_things_share_a_name(sources: dict[str, ast.Module]) -> None:
+    assert {name: paths for name, paths in shared(sources).items() if name not in DECLARED} == {}
 
 
-def test_what_is_declared_is_needed(repository: Path) -> None:
-    assert set(DECLARED) <= set(shared(sources(repository))), "take off the list what shares its name no longer"
+def test_what_is_declared_is_needed(sources: dict[str, ast.Module]) -> None:
+    assert set(DECLARED) <= set(shared(sources)), "take off the list what shares its name no longer"
 
 
 def test_a_shared_name_is_seen() -> None:
     one, two = ast.parse("class Policy: ..."), ast.parse("def f(): ...\ndef _g(): ...\nclass Policy: ...")
-    assert shared([("a.py", one), ("b.py", two), ("c.py", ast.parse("def _g(): ..."))]) == {"Policy": ["a.py", "b.py"]}
+    assert shared({"a.py": one, "b.py": two, "c.py": ast.parse("def _g(): ...")}) == {"Policy": ["a.py", "b.py"]}
 
 
 @pytest.mark.parametrize("name", GENERAL)
-def test_a_general_module_name_stands_once(repository: Path, name: str) -> None:
-    found = [path for path, _ in sources(repository) if Path(path).stem == name or Path(path).parent.name == name]
+def test_a_general_module_name_stands_once(sources: dict[str, ast.Module], name: str) -> None:
+    found = [path for path in sources if Path(path).stem == name or Path(path).parent.name == name]
     assert len({Path(path).parent if Path(path).parent.name == name else Path(path) for path in found}) <= 1, found
 
 
-def test_no_module_hides_one_of_the_standard_library(repository: Path) -> None:
-    names = {path: Path(path).stem for path, _ in sources(repository)}
+def test_no_module_hides_one_of_the_standard_library(sources: dict[str, ast.Module]) -> None:
+    names = {path: Path(path).stem for path in sources}
     assert [path for path, name in names.items() if name in sys.stdlib_module_names] == []

@@ -27,7 +27,7 @@ from hedgeopt.inputs.book import Account, Book, Collateral, Position
 from hedgeopt.inputs.columns import QUOTE_FIELDS
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Candidates
-from hedgeopt.measures.profile import spot_profile
+from hedgeopt.measures.price_profile import spot_profile
 from hedgeopt.measures.risk import risk_report
 from hedgeopt.models.margin.rules import MODELS
 from hedgeopt.models.pricing.families import FAMILIES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hedgeopt.measures.profile import SpotProfile, spot_profile
+from hedgeopt.measures.price_profile import SpotProfile, spot_profile
 from hedgeopt.measures.risk import scenario_losses
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets

@@ -41,17 +41,17 @@ class _Region:
 
     bound: float
     number: int
-    shut: frozenset[BranchNode] = field(compare=False)
-    used: frozenset[BranchNode] = field(compare=False)
+    shut: frozenset[Node] = field(compare=False)
+    used: frozenset[Node] = field(compare=False)
     proofs: tuple[Multipliers, ...] = field(compare=False, default=())
 
 
-def nodes_of(e: Exposures) -> frozenset[BranchNode]:
+def nodes_of(e: Exposures) -> frozenset[Node]:
     """Every account and asset with a link out of it."""
     return frozenset((int(c), int(a)) for c, a in zip(e.links.source, e.links.asset, strict=True))
 
 
-def shut(e: Exposures, box: Box, nodes: frozenset[BranchNode]) -> Box:
+def shut(e: Exposures, box: Box, nodes: frozenset[Node]) -> Box:
     """The trade box with the links out of ``nodes`` closed."""
     upper = box.upper.copy()
     for i, c, a in zip(e.links.candidate, e.links.source, e.links.asset, strict=True):
@@ -73,7 +73,7 @@ class _Search:
         self.program, self.e, self.box, self.solve = program, e, box, solve
         self.nodes = nodes_of(e)
         self.best: Solution | None = None
-        self.best_shut: frozenset[BranchNode] = frozenset()
+        self.best_shut: frozenset[Node] = frozenset()
         self.error: InfeasibleError | None = None
         self.refused: CertificateError | None = None
         self.finished: list[float] = []
@@ -96,7 +96,7 @@ class _Search:
         return self._certified(self.best)
 
     def _push(
-        self, bound: float, closed: frozenset[BranchNode], used: frozenset[BranchNode], proofs: tuple[Multipliers, ...] = ()
+        self, bound: float, closed: frozenset[Node], used: frozenset[Node], proofs: tuple[Multipliers, ...] = ()
     ) -> None:
         self.count += 1
         heapq.heappush(self.queue, _Region(bound, self.count, closed, used, proofs))
@@ -113,7 +113,7 @@ class _Search:
         best = self.best
         return best is not None and bound >= best.certificate.objective - 0.5 * self._room(best)
 
-    def _solve(self, off: frozenset[BranchNode], closed: frozenset[BranchNode]) -> Solution:
+    def _solve(self, off: frozenset[Node], closed: frozenset[Node]) -> Solution:
         self.solves += 1
         self.program.switch(off)
         solution = self.solve(shut(self.e, self.box, closed))
@@ -149,7 +149,7 @@ class _Search:
             found, proofs = self._bound(solution, closed, used)
             self._push(max(bound, found), closed, used, (*region.proofs, *proofs))
 
-    def _split_infeasible(self, region: _Region, free: frozenset[BranchNode]) -> None:
+    def _split_infeasible(self, region: _Region, free: frozenset[Node]) -> None:
         """Nothing more to look for where not even dropping the rules of undecided nodes helps."""
         try:
             relaxed = self._solve(region.shut | free, region.shut)
@@ -166,7 +166,7 @@ class _Search:
         self._finish(region, relaxed.certificate.lower_bound, *proofs)
 
     def _bound(
-        self, solution: Solution, closed: frozenset[BranchNode], used: frozenset[BranchNode]
+        self, solution: Solution, closed: frozenset[Node], used: frozenset[Node]
     ) -> tuple[float, tuple[Multipliers, ...]]:
         """Least objective of a region by the last solve's shadow prices, those of undecided rules left out; and these."""
         off = self.program.off
@@ -184,7 +184,7 @@ class _Search:
         finally:
             self.program.switch(off, compile=False)
 
-    def _priced(self, solution: Solution) -> frozenset[BranchNode]:
+    def _priced(self, solution: Solution) -> frozenset[Node]:
         """Nodes whose rules cost something."""
         return frozenset(node for limit in self.program.limits for node in limit.priced())
 

@@ -11,7 +11,7 @@ from hedgeopt.reports.words import number, short_unit
 
 if TYPE_CHECKING:
     from hedgeopt.measures.figures import LossDistribution
-    from hedgeopt.measures.profile import SpotProfile
+    from hedgeopt.measures.price_profile import SpotProfile
     from hedgeopt.measures.risk import RiskReport
 
 __all__ = ["greeks_plot", "loss_plot", "profile_plot"]

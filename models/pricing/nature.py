@@ -33,7 +33,8 @@ LoanPart = Literal["none", "deposit", "debt"]
 """Its part in a loan: what backs debts, or the debt."""
 
 _WORDS: dict[str, Any] = {
-    "paid": Paid, "short": Short, "payoff": Payoff, "quote": Quote, "accrues": Accrual, "settles": Settlement, "loan": LoanPart,
+    "paid": Paid, "short": Short, "payoff": Payoff, "quote": Quote, "accrues": Accrual, "settles": Settlement,
+    "loan": LoanPart,
 }  # fmt: skip
 _MARGIN_CLASSES = {"perpetual": "margined", "future": "margined", "option": "premium", "spot": "owned", "pegged": "owned"}
 """How what margin rules know by these names is paid for."""

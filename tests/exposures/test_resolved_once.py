@@ -18,7 +18,7 @@ from hedgeopt.example import example_files
 from hedgeopt.exposures import expose as exposing
 from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.market import Market
-from hedgeopt.measures.profile import spot_profile
+from hedgeopt.measures.price_profile import spot_profile
 
 METHODS = {"price", "quoted", "quote", "instrument", "arrays", "atm_vol", "require_fresh"}
 DATA = {"prices", "quotes", "instruments"}

@@ -10,7 +10,7 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.example import example_files
-from hedgeopt.measures.profile import spot_profile
+from hedgeopt.measures.price_profile import spot_profile
 from hedgeopt.reports.words import headline, limit_rows, number
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hedgeopt.constraints.bound_sides import BoundSides
-from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Node, PlainSide, Side, shadow_price
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, LinkNode, PlainSide, Side, shadow_price
 from hedgeopt.constraints.equity_covers import Withdrawal
 from hedgeopt.constraints.plain_rules import balances, withdrawn
 from hedgeopt.constraints.rows import LinearConstraint, Row
@@ -55,7 +55,7 @@ class CollateralBalance(LinearConstraint):
         return list(balances(e, x))
 
 
-def nodes_of(e: Exposures) -> list[Node]:
+def nodes_of(e: Exposures) -> list[LinkNode]:
     """Every account and asset with a link out of it, in order."""
     return sorted({(int(c), int(a)) for c, a in zip(e.links.source, e.links.asset, strict=True)})
 
@@ -103,18 +103,18 @@ class Withdrawals(Constraint):
 class _BoundWithdrawals(BoundConstraint):
     """One cover per source account; off where all assets that may leave it are."""
 
-    def __init__(self, parts: Mapping[frozenset[Node], BoundSides]) -> None:
+    def __init__(self, parts: Mapping[frozenset[LinkNode], BoundSides]) -> None:
         self._parts = parts
         self.slack_cost = sum(part.slack_cost for part in parts.values())
         self.switch(frozenset())
 
-    def switch(self, off: frozenset[Node]) -> None:
+    def switch(self, off: frozenset[LinkNode]) -> None:
         """Leave out the accounts whose nodes are all in ``off``."""
         self._off, self._on = off, [part for nodes, part in self._parts.items() if nodes - off]
         self.constraints = [row for part in self._on for row in part.constraints]
         self.auxiliary = [row for part in self._on for row in part.auxiliary]
 
-    def priced(self) -> set[Node]:
+    def priced(self) -> set[LinkNode]:
         """Nodes of accounts whose rule has a shadow price."""
         on = [(nodes, part) for nodes, part in self._parts.items() if nodes - self._off]
         return {node for nodes, part in on for node in nodes if shadow_price(part.constraints[0]) > 0.0}

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     import cvxpy as cp
 
-__all__ = ["BoundConstraint", "BoxConstraint", "Constraint", "Node", "PlainSide", "Side", "shadow_price"]
+__all__ = ["BoundConstraint", "BoxConstraint", "Constraint", "LinkNode", "PlainSide", "Side", "shadow_price"]
 
-Node = tuple[int, int]
+LinkNode = tuple[int, int]
 """An account and an asset that links lead out of."""
 
 
@@ -95,10 +95,10 @@ class BoundConstraint(BoundPart):
         for row, dual in zip(self.constraints, duals, strict=True):
             row.dual_variables[0].save_value(np.array(float(dual)))
 
-    def switch(self, off: frozenset[Node]) -> None:
+    def switch(self, off: frozenset[LinkNode]) -> None:
         """Leave out what is asked only where something of one of the nodes ``off`` leaves."""
 
-    def priced(self) -> set[Node]:
+    def priced(self) -> set[LinkNode]:
         """Nodes that :meth:`switch` knows and whose rule has a shadow price."""
         return set()
 

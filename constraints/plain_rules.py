@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from hedgeopt.constraints.constraint import Node, PlainSide, Side
+from hedgeopt.constraints.constraint import LinkNode, PlainSide, Side
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.after import AccountAfter
@@ -51,7 +51,7 @@ def withdrawn(e: Exposures, x: np.ndarray, everywhere: bool) -> Iterator[PlainSi
         yield PlainSide(Side(f"withdrawal {e.accounts[c]}", "USD", need, after.equity + short, 1), after.size, encoded=True)
 
 
-def _left(e: Exposures, x: np.ndarray) -> set[Node]:
+def _left(e: Exposures, x: np.ndarray) -> set[LinkNode]:
     """Accounts and assets that something is sent from."""
     links = zip(e.links.candidate, e.links.source, e.links.asset, strict=True)
     return {(int(c), int(a)) for i, c, a in links if x[i] > 0.0}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Node, Side, shadow_price
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, LinkNode, Side, shadow_price
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, TradeVariables, put
 from hedgeopt.models.separable import Separable
@@ -53,7 +53,7 @@ class Row:
     scale: float = 1.0
     eased: float | None = 0.0
     innermost: float = -np.inf
-    node: Node | None = None
+    node: LinkNode | None = None
 
 
 class LinearConstraint(Constraint):
@@ -90,15 +90,15 @@ class BoundRows(BoundConstraint):
                 amount, self._ease = cp.Variable(count, nonneg=True), cp.Parameter(count, nonneg=True)
                 value, self.slack_cost = value - cp.multiply(self._ease, amount), cp.sum(amount)
             self._all = [value[k] <= self._limit[k] for k in range(count)]
-        self._off: frozenset[Node] = frozenset()
+        self._off: frozenset[LinkNode] = frozenset()
         self.constraints = list(self._all)
 
-    def switch(self, off: frozenset[Node]) -> None:
+    def switch(self, off: frozenset[LinkNode]) -> None:
         """Leave out the rows of the nodes in ``off``."""
         self._off = off
         self.constraints = [line for node, line in zip(self._nodes, self._all, strict=True) if self._holds(node)]
 
-    def priced(self) -> set[Node]:
+    def priced(self) -> set[LinkNode]:
         """Nodes whose row has a shadow price."""
         lines = zip(self._nodes, self._all, strict=True)
         return {node for node, line in lines if node is not None and self._holds(node) and shadow_price(line) > 0.0}
@@ -142,7 +142,7 @@ class BoundRows(BoundConstraint):
                 total += Separable(row.slope, row.start - row.limit).scaled(row.sign * dual)
         return total
 
-    def _holds(self, node: Node | None) -> bool:
+    def _holds(self, node: LinkNode | None) -> bool:
         return node is None or node not in self._off
 
     def _priced(self, e: Exposures) -> list[tuple[Row, float]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hedgeopt.constraints.constraint import Node
+from hedgeopt.constraints.constraint import LinkNode
 from hedgeopt.errors import CertificateError, InfeasibleError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box
@@ -28,7 +28,7 @@ from hedgeopt.program.solution import Leaf, Multipliers
 if TYPE_CHECKING:
     from hedgeopt.program.solution import Solution
 
-__all__ = ["best_branch", "nodes_of", "shut"]
+__all__ = ["all_nodes", "best_branch", "shut"]
 
 _SOLVES = 24
 _SECONDS = 30.0
@@ -41,17 +41,17 @@ class _Region:
 
     bound: float
     number: int
-    shut: frozenset[Node] = field(compare=False)
-    used: frozenset[Node] = field(compare=False)
+    shut: frozenset[LinkNode] = field(compare=False)
+    used: frozenset[LinkNode] = field(compare=False)
     proofs: tuple[Multipliers, ...] = field(compare=False, default=())
 
 
-def nodes_of(e: Exposures) -> frozenset[Node]:
+def all_nodes(e: Exposures) -> frozenset[LinkNode]:
     """Every account and asset with a link out of it."""
     return frozenset((int(c), int(a)) for c, a in zip(e.links.source, e.links.asset, strict=True))
 
 
-def shut(e: Exposures, box: Box, nodes: frozenset[Node]) -> Box:
+def shut(e: Exposures, box: Box, nodes: frozenset[LinkNode]) -> Box:
     """The trade box with the links out of ``nodes`` closed."""
     upper = box.upper.copy()
     for i, c, a in zip(e.links.candidate, e.links.source, e.links.asset, strict=True):
@@ -71,9 +71,9 @@ def best_branch(program: Program, e: Exposures, box: Box, solve: Solve) -> Solut
 class _Search:
     def __init__(self, program: Program, e: Exposures, box: Box, solve: Solve) -> None:
         self.program, self.e, self.box, self.solve = program, e, box, solve
-        self.nodes = nodes_of(e)
+        self.nodes = all_nodes(e)
         self.best: Solution | None = None
-        self.best_shut: frozenset[Node] = frozenset()
+        self.best_shut: frozenset[LinkNode] = frozenset()
         self.error: InfeasibleError | None = None
         self.refused: CertificateError | None = None
         self.finished: list[float] = []
@@ -96,7 +96,7 @@ class _Search:
         return self._certified(self.best)
 
     def _push(
-        self, bound: float, closed: frozenset[Node], used: frozenset[Node], proofs: tuple[Multipliers, ...] = ()
+        self, bound: float, closed: frozenset[LinkNode], used: frozenset[LinkNode], proofs: tuple[Multipliers, ...] = ()
     ) -> None:
         self.count += 1
         heapq.heappush(self.queue, _Region(bound, self.count, closed, used, proofs))
@@ -113,7 +113,7 @@ class _Search:
         best = self.best
         return best is not None and bound >= best.certificate.objective - 0.5 * self._room(best)
 
-    def _solve(self, off: frozenset[Node], closed: frozenset[Node]) -> Solution:
+    def _solve(self, off: frozenset[LinkNode], closed: frozenset[LinkNode]) -> Solution:
         self.solves += 1
         self.program.switch(off)
         solution = self.solve(shut(self.e, self.box, closed))
@@ -149,7 +149,7 @@ class _Search:
             found, proofs = self._bound(solution, closed, used)
             self._push(max(bound, found), closed, used, (*region.proofs, *proofs))
 
-    def _split_infeasible(self, region: _Region, free: frozenset[Node]) -> None:
+    def _split_infeasible(self, region: _Region, free: frozenset[LinkNode]) -> None:
         """Nothing more to look for where not even dropping the rules of undecided nodes helps."""
         try:
             relaxed = self._solve(region.shut | free, region.shut)
@@ -166,7 +166,7 @@ class _Search:
         self._finish(region, relaxed.certificate.lower_bound, *proofs)
 
     def _bound(
-        self, solution: Solution, closed: frozenset[Node], used: frozenset[Node]
+        self, solution: Solution, closed: frozenset[LinkNode], used: frozenset[LinkNode]
     ) -> tuple[float, tuple[Multipliers, ...]]:
         """Least objective of a region by the last solve's shadow prices, those of undecided rules left out; and these."""
         off = self.program.off
@@ -184,7 +184,7 @@ class _Search:
         finally:
             self.program.switch(off, compile=False)
 
-    def _priced(self, solution: Solution) -> frozenset[Node]:
+    def _priced(self, solution: Solution) -> frozenset[LinkNode]:
         """Nodes whose rules cost something."""
         return frozenset(node for limit in self.program.limits for node in limit.priced())
 

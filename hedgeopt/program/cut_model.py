@@ -20,7 +20,7 @@ from hedgeopt.program.program import Program
 if TYPE_CHECKING:
     from hedgeopt.program.cuts import Cuts
 
-__all__ = ["CutModel", "Proof", "Row", "own_part"]
+__all__ = ["CutModel", "CutRow", "Proof", "own_part"]
 
 _HOLDS = 1e-9
 
@@ -45,7 +45,7 @@ class Proof:
 
 
 @dataclass
-class Row:
+class CutRow:
     """One inequality ``f(x) <= 0`` by its cuts; ``size`` is what it counts in."""
 
     place: tuple[int, int]
@@ -217,7 +217,7 @@ class CutModel:
         duals = -np.asarray(found.ineqlin.marginals) * unit
         return self._proof(np.asarray(found.x), duals, {}, None)
 
-    def _conic(self, quadratic: Sequence[int], cones: Sequence[Row]) -> Proof | str:
+    def _conic(self, quadratic: Sequence[int], cones: Sequence[CutRow]) -> Proof | str:
         """By Clarabel; where it ends short of its tolerance, once more with own cones balanced by where it ended."""
         status, v, z = self._clarabel(quadratic, cones)
         if self.own is not None and status not in ("Solved", "PrimalInfeasible", "DualInfeasible"):
@@ -244,7 +244,7 @@ class CutModel:
             at += count
         return self._proof(v, z[start : start + len(self.b)], socs, y)
 
-    def _clarabel(self, quadratic: Sequence[int], cones: Sequence[Row]) -> tuple[str, np.ndarray, np.ndarray]:
+    def _clarabel(self, quadratic: Sequence[int], cones: Sequence[CutRow]) -> tuple[str, np.ndarray, np.ndarray]:
         """Its status, variables, and duals of own rows, inequalities and squares in turn."""
         import clarabel
 

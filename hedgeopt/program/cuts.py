@@ -22,7 +22,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 from hedgeopt.program.box import Box
 from hedgeopt.program.cones import OwnRows
-from hedgeopt.program.cut_model import CutModel, Proof, Row
+from hedgeopt.program.cut_model import CutModel, CutRow, Proof
 from hedgeopt.program.program import Program
 
 __all__ = ["Cuts", "each"]
@@ -38,7 +38,7 @@ class Cuts:
         self.program, self.e, self.box, self.own, self.seconds = program, e, box, own, seconds
         self.terms: list[list[Separable]] = [[] for _ in program.objective_terms]
         self.squares = [bound.square(e) for _, _, bound in program.objective_terms]
-        self.rows: dict[tuple[int, int], Row] = {}
+        self.rows: dict[tuple[int, int], CutRow] = {}
         self.balance: Any = None
         """(R, R) map of the user's own slacks onto slacks of one size, once a solve needed it
         (:mod:`hedgeopt.program.balance`)."""
@@ -61,13 +61,13 @@ class Cuts:
             square, chosen = limit.square(e), []
             for k, side in enumerate(sides):
                 if square is not None:
-                    self.rows.setdefault((number, k), Row((number, k), [], (*square, float(side.limit))))
+                    self.rows.setdefault((number, k), CutRow((number, k), [], (*square, float(side.limit))))
                     continue
                 near = side.violation > -0.05 * max(abs(side.limit), abs(side.value)) or side.dual > 0
                 if near or (number, k) in self.rows:
                     chosen.append(k)
             for k, cut in zip(chosen, each(limit, chosen, e, x, tails), strict=True):
-                _append(self.rows.setdefault((number, k), Row((number, k), [])).cuts, cut)
+                _append(self.rows.setdefault((number, k), CutRow((number, k), [])).cuts, cut)
 
     @property
     def count(self) -> int:

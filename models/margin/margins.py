@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hedgeopt.models.margin.collateral import refuse_unknown
+from hedgeopt.models.margin.collateral import refuse_unknown_collateral
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement
 from hedgeopt.models.margin.state import State
@@ -158,7 +158,7 @@ class Margins:
     def check_collateral(self, account: int, collateral: np.ndarray) -> None:
         """Raise when the account holds an asset that its venue's haircut table does not know."""
         state = self.states[account]
-        refuse_unknown(state, self.models[account].haircut(state, "initial"), np.maximum(collateral, 0.0))
+        refuse_unknown_collateral(state, self.models[account].haircut(state, "initial"), np.maximum(collateral, 0.0))
 
     def requirement(
         self, account: int, quantity: np.ndarray, collateral: np.ndarray, stress: int | None = None

@@ -23,15 +23,15 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 
-__all__ = ["Columns", "finite", "from_plain", "restored", "to_plain"]
+__all__ = ["ColumnKinds", "finite", "from_plain", "restored", "to_plain"]
 
-Kind = Literal["text", "text or none", "number", "truth"]
+ColumnKind = Literal["text", "text or none", "number", "truth"]
 
 _FIX = "give the file as hedgeopt wrote it, or solve again"
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
-class Columns(dict[str, Kind]):
+class ColumnKinds(dict[str, ColumnKind]):
     """Names and kinds of a table's columns, in order; the ``Annotated`` mark of a DataFrame in a record."""
 
     def frame(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -49,7 +49,7 @@ def _text_type() -> Any:
     return pd.Series(["text"]).dtype
 
 
-def _series(kind: Kind, values: list[Any]) -> pd.Series:
+def _series(kind: ColumnKind, values: list[Any]) -> pd.Series:
     if kind == "text or none":
         return pd.Series([value if isinstance(value, str) else None for value in values], dtype=object)
     return pd.Series(values, dtype={"text": _text_type(), "number": float, "truth": bool}[kind])
@@ -144,7 +144,7 @@ def from_plain(kind: Any, value: Any, file: object, field: str, *, lossy: bool =
     """``value`` as the annotated type ``kind``; ``lossy``: null stands for a number that was not finite.
 
     Known types: str, int, float, bool, datetime, ``X | None``, dict[str, X], list[X], tuple[X, ...], tuple[X, Y], arrays of
-    numbers, dataclasses and named tuples of these, DataFrames annotated with :class:`Columns`, and Any. A record whose
+    numbers, dataclasses and named tuples of these, DataFrames annotated with :class:`ColumnKinds`, and Any. A record whose
     fields have other names in files says so in ``IN_FILE``, from the file's name to its own.
 
     Raises
@@ -215,7 +215,7 @@ def _record(kind: Any, value: dict[str, Any], bad: Any, inner: Any) -> Any:
     return kind(**{name: inner(part, value[named[name]], named[name]) for name, part in fields.items()})
 
 
-def _table(columns: Columns, value: Any, bad: Any, inner: Any) -> pd.DataFrame:
+def _table(columns: ColumnKinds, value: Any, bad: Any, inner: Any) -> pd.DataFrame:
     if not isinstance(value, list):
         raise bad("must be a list of rows")
     whole: dict[str, list[Any]] = {name: [] for name in columns}

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import pandas as pd
 
 from hedgeopt.files.parsing import from_json
-from hedgeopt.files.plain import Columns, from_plain, restored, to_plain
+from hedgeopt.files.plain import ColumnKinds, from_plain, restored, to_plain
 from hedgeopt.files.reading import read_text
 from hedgeopt.files.writing import write_atomically
 from hedgeopt.measures.figures import Figures
@@ -22,25 +22,25 @@ from hedgeopt.program.proven import Certificate
 
 __all__ = ["LIMITS", "OBJECTIVE", "TRADES", "TRANSFERS", "MarginChange", "Proposal", "read_proposal"]
 
-TRADES = Columns(
+TRADES = ColumnKinds(
     account="text", instrument="text", side="text", quantity="number", unit="text", price="number", notional="number",
     premium="number", cost="number", fee="number", delta="number", gamma="number", vega="number",
 )  # fmt: skip
 """Columns of :attr:`Proposal.trades`, in order."""
 
-TRANSFERS = Columns(
+TRANSFERS = ColumnKinds(
     source="text", target="text", asset="text", amount="number", usd="number", cost="number", fixed_cost="number",
     delay_hours="number", bridge="text or none",
 )  # fmt: skip
 """Columns of :attr:`Proposal.transfers`."""
 
-LIMITS = Columns(
+LIMITS = ColumnKinds(
     limit="text", before="number", after="number", bound="number", sense="text", unit="text", binding="truth",
     shadow_price="number", breached_before="truth",
 )  # fmt: skip
 """Columns of :attr:`Proposal.limits`."""
 
-OBJECTIVE = Columns(term="text", weight="number", unit="text", before="number", after="number")
+OBJECTIVE = ColumnKinds(term="text", weight="number", unit="text", before="number", after="number")
 """Columns of :attr:`Proposal.objective`."""
 
 

@@ -7,7 +7,7 @@ stand as null, and are read as NaN.
 Version 2 adds ``schema``; ``not_finite`` (:mod:`hedgeopt.files.plain`), with which nothing is lost; ``figures`` (what the
 page's plots show), ``inputs``, ``versions``, ``seed``, ``scenario_digest`` and ``book_after``, null where an older file does
 not have them; and ``digest``, the SHA-256 of all the rest but ``seconds`` and ``solver``
-(:func:`canonical`), by which an edited file is known and the same answer is seen to be the same.
+(:func:`canonical_json`), by which an edited file is known and the same answer is seen to be the same.
 
 A new version: raise :data:`SCHEMA`, add a function to ``_TO_NEXT``, describe the form here, and store a file of the old one
 under tests/program/stored.
@@ -21,7 +21,7 @@ from typing import Any
 
 from hedgeopt.errors import InputError
 
-__all__ = ["SCHEMA", "canonical", "check_seal", "migrated", "sealed"]
+__all__ = ["SCHEMA", "canonical_json", "check_seal", "migrated", "sealed"]
 
 SCHEMA = 2
 
@@ -34,7 +34,7 @@ _FIRST = (
 )  # fmt: skip
 
 
-def canonical(data: Any) -> bytes:
+def canonical_json(data: Any) -> bytes:
     """JSON of plain data that depends on nothing but its content: keys in order, no spaces, UTF-8."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
@@ -46,7 +46,9 @@ def sealed(data: dict[str, Any]) -> dict[str, Any]:
 
 def _digest(data: dict[str, Any]) -> str:
     """SHA-256 of the content, but for how long it took and how the solver went: the same answer has the same digest."""
-    return hashlib.sha256(canonical({name: value for name, value in data.items() if name not in _NO_ANSWER})).hexdigest()
+    return hashlib.sha256(
+        canonical_json({name: value for name, value in data.items() if name not in _NO_ANSWER})
+    ).hexdigest()
 
 
 def migrated(data: Any, file: object) -> tuple[dict[str, Any], bool]:

@@ -20,7 +20,7 @@ from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.scenarios.set import TABLES, ScenarioSet
-from hedgeopt.program.proposal_schema import canonical
+from hedgeopt.program.proposal_schema import canonical_json
 
 __all__ = ["input_hashes", "market_digest", "scenario_digest", "versions"]
 
@@ -34,9 +34,9 @@ def input_hashes(book: Book, market: Market, policy: Policy) -> dict[str, str]:
     see :func:`market_digest`.
     """
     return {
-        "book": hashlib.sha256(canonical(book.model_dump(mode="json"))).hexdigest(),
+        "book": hashlib.sha256(canonical_json(book.model_dump(mode="json"))).hexdigest(),
         "market": market_digest(market),
-        "policy": hashlib.sha256(canonical(policy.model_dump(mode="json"))).hexdigest(),
+        "policy": hashlib.sha256(canonical_json(policy.model_dump(mode="json"))).hexdigest(),
     }
 
 
@@ -82,14 +82,14 @@ def _sha(parts: Iterator[bytes]) -> str:
 
 def _market_parts(market: Market) -> Iterator[bytes]:
     yield market.timestamp.astimezone(UTC).isoformat().encode()
-    yield canonical({name: float(price) for name, price in market.prices.items()})
-    yield canonical(dict(market.doubtful))
+    yield canonical_json({name: float(price) for name, price in market.prices.items()})
+    yield canonical_json(dict(market.doubtful))
     for key in sorted(market.instruments):
         yield key.encode()
         yield market.instruments[key].model_dump_json().encode()
     quotes = market.quotes
     order = np.argsort(quotes.index.to_numpy(dtype=object), kind="stable")
-    yield canonical(quotes.index.to_numpy(dtype=object)[order].tolist())
+    yield canonical_json(quotes.index.to_numpy(dtype=object)[order].tolist())
     for name in sorted(quotes.columns):
         if not quotes[name].isna().all():
             yield str(name).encode()
@@ -102,7 +102,7 @@ def _column(values: pd.Series) -> bytes:
     try:
         numbers = values.to_numpy(dtype="<f8")
     except (TypeError, ValueError):
-        return canonical([None if pd.isna(value) else str(value) for value in values])
+        return canonical_json([None if pd.isna(value) else str(value) for value in values])
     return np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes()
 
 
@@ -110,7 +110,7 @@ def _scenario_parts(scenarios: ScenarioSet) -> Iterator[bytes]:
     head: dict[str, Any] = {"assets": scenarios.assets, "horizon_days": scenarios.horizon_days, "labels": scenarios.labels}
     head |= {"path_seed": scenarios.path_seed, "expiry_noise": scenarios.expiry_noise}
     head["events"] = [item.event.model_dump(mode="json") for item in scenarios.events]
-    yield canonical(head)
+    yield canonical_json(head)
     arrays = {name: getattr(scenarios, name) for name in (*TABLES, "probabilities")}
     arrays |= {f"liquidity {name}": column for name, column in scenarios.liquidity.items()}
     arrays |= {f"recovery {name}": column for name, column in scenarios.recovery.items()}

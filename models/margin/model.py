@@ -71,7 +71,7 @@ class MarginModel(ABC):
         Whether anything may be short or owed at all. False: every purchase is paid for with what is posted.
     liquidation_rule
         What the venue does below maintenance margin (``part``, ``no_quote``, penalties); None: by
-        hedgeopt/backtest/data/rules.toml. Read by backtests alone.
+        hedgeopt/backtest/venue_rules/rules.toml. Read by backtests alone.
     """
 
     name: str

@@ -1,0 +1,95 @@
+"""The recipes of docs/extending.md are run as they are printed."""
+
+from __future__ import annotations
+
+import re
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hedgeopt as ho
+from hedgeopt.constraints.constraint import Constraint
+from hedgeopt.exposures.expose import expose
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.margin import rules
+from hedgeopt.program.program import Program
+from hedgeopt.program.solve import solve_program
+
+
+def section(repository: Path, title: str) -> types.ModuleType:
+    """The code of a section as a module."""
+    text = (repository / "docs" / "extending.md").read_text(encoding="utf-8")
+    body = re.split(r"^## ", text.split(f"\n## {title}\n")[1], flags=re.M)[0]
+    (code,) = re.findall(r"```python\n(.*?)```", body, flags=re.S)
+    made = types.ModuleType(f"extending_{title.replace(' ', '_')}")
+    exec(compile(code, f"docs/extending.md: {title}", "exec", dont_inherit=True), made.__dict__)
+    return made
+
+
+@pytest.fixture(scope="module")
+def e(toy_book: ho.Book, toy_market: ho.Market, toy_policy: ho.Policy) -> Exposures:
+    return expose(toy_book, toy_market, toy_policy)
+
+
+def solved(e: Exposures, *limits: Constraint) -> tuple[Program, Any]:
+    """What the limits allow: policies take registered ones only, programs any."""
+    program = Program(ho.Policy(minimize=ho.TransactionCost()).model_copy(update={"subject_to": limits}), e)
+    return program, solve_program(program, e)
+
+
+def test_the_linear_limit_is_short_and_holds(repository: Path, e: Exposures) -> None:
+    made = section(repository, "A constraint")
+    bought = ho.Vega("BTC") >= 0.0
+    _, free = solved(e, bought)
+    spent = float(e.rows.value[e.candidate] @ free.trades)
+    assert spent > 1_000.0
+    budget = made.PremiumBudget(usd=0.9 * spent)
+    _, tight = solved(e, bought, budget)
+    assert tight.certificate.valid
+    side = tight.sides[-1]
+    assert (side.name, side.unit, side.limit) == ("premium budget", "USD", 0.9 * spent)
+    assert side.value == pytest.approx(float(e.rows.value[e.candidate] @ tight.trades)) == pytest.approx(0.9 * spent)
+    assert side.dual > 0.0  # USD of cost saved by one more dollar of premium
+    with pytest.raises(ho.InfeasibleError, match="no trade list meets every limit"):
+        solved(e, bought, ho.Vega("BTC") >= 1e6, budget)
+    text = (repository / "docs" / "extending.md").read_text(encoding="utf-8")
+    lines = text.split("class PremiumBudget")[1].split("```")[0].strip().splitlines()
+    assert len([line for line in lines if line.strip()]) <= 15
+
+
+def test_the_term_is_limited_from_below(repository: Path, e: Exposures) -> None:
+    made = section(repository, "A term")
+    term = made.OptionValue()
+    held = float(e.rows.value @ np.where([i.nature.option for i in e.rows.instruments], e.rows.quantity, 0.0))
+    assert held < 0.0
+    limit = ho.Limit.model_construct(term=term, lower=0.9 * held, upper=None, kind="limit")
+    program, answer = solved(e, limit)
+    assert answer.certificate.valid
+    assert answer.sides[0].value == pytest.approx(0.9 * held, rel=1e-6)
+    assert dict(program.bound_terms())[term].size(e, answer.trades) > abs(held)
+
+
+def test_the_margin_rule_is_solved_with(
+    repository: Path, toy_book: ho.Book, toy_market: ho.Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = section(repository, "A margin rule")
+    monkeypatch.setitem(rules.MODELS, "flat", lambda option: made.Flat())
+    positions = (ho.Position(instrument="BTC-PERPETUAL", quantity=-9_000_000.0),)
+    collateral = (ho.Collateral(asset="BTC", amount=5.0),)
+    main = toy_book.accounts[0].model_copy(update={"margin": "flat", "positions": positions, "collateral": collateral})
+    book = toy_book.model_copy(update={"accounts": (main,)})
+    policy = ho.Policy(
+        minimize=ho.TransactionCost(),
+        subject_to=[ho.MarginUtilisation(limit=1.0)],
+        scenarios=ho.ParametricScenarios(count=20),
+        candidates=ho.Candidates(kinds=("perpetual",)),
+    )
+    answer = policy.propose(book, toy_market)
+    assert answer.certificate.valid
+    # 450,000 are needed against 400,000: the position shrinks to 8m less what closing costs
+    (row,) = answer.limits.itertuples()
+    assert row.before == pytest.approx(450_000.0, rel=1e-3)
+    assert row.after == pytest.approx(row.bound) == pytest.approx(400_000.0)

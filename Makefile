@@ -7,7 +7,7 @@ BIN     := $(VENV)/bin
 PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3 python3.14; do \
              "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 WORKERS ?= 2
-SOURCES := pyproject.toml $(shell find hedgeopt models constraints -name '*.py' -o -name '*.toml' -o -name '*.j2' | sort)
+SOURCES := pyproject.toml $(shell find hedgeopt models constraints -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.html' -o -name '*.css' | sort)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test check docs lock doctor campaign clean

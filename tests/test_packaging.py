@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import subprocess
@@ -71,8 +72,9 @@ def test_the_wheel_holds_all_of_it(wheel, repository):
             assert f"{package.replace('.', '/')}/{path.name}" in names
     assert {
         "hedgeopt/py.typed",
-        "hedgeopt/templates/proposal.html",
-        "hedgeopt/templates/page.css",
+        "hedgeopt/__init__.pyi",
+        "hedgeopt/reports/templates/proposal.html",
+        "hedgeopt/reports/templates/page.css",
         "hedgeopt/example/policy.toml",
     } <= names
     assert {f"hedgeopt/models/data/{path.name}" for path in (repository / "models" / "data").glob("*.toml")} <= names
@@ -88,7 +90,7 @@ def test_an_installed_wheel_finds_its_data(wheel, tmp_path):
         "from hedgeopt.models.data import table\n"
         "from hedgeopt.example import example_files\n"
         "assert table('stress')['event'] and table('deribit')['fees']\n"
-        "assert '<html' in (files('hedgeopt') / 'templates' / 'page.html').read_text()\n"
+        "assert '<html' in (files('hedgeopt.reports') / 'templates' / 'page.html').read_text()\n"
         "assert set(example_files()) == {'market.csv', 'book.json', 'policy.toml'}\n"
         "for name in hedgeopt.__all__: getattr(hedgeopt, name)\n"
     )
@@ -100,10 +102,11 @@ def test_an_installed_wheel_finds_its_data(wheel, tmp_path):
 
 
 def test_public_names_are_those_that_load():
-    assert list(hedgeopt.__all__) == sorted(hedgeopt.__all__)
-    assert set(hedgeopt.__all__) == set(hedgeopt._MODULE_OF)
-    for name in hedgeopt.__all__:
-        module = importlib.import_module(f"hedgeopt.{hedgeopt._MODULE_OF[name]}")
+    stub = ast.parse(Path(hedgeopt.__file__).with_suffix(".pyi").read_text())
+    homes = {alias.name: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert list(hedgeopt.__all__) == sorted(homes)
+    for name, home in homes.items():
+        module = importlib.import_module(f"hedgeopt.{home}")
         assert getattr(hedgeopt, name) is getattr(module, name)
         assert name in module.__all__ if hasattr(module, "__all__") else True
 

@@ -37,7 +37,7 @@ class Split:
     tails: list[SplitTail]
     inner: list[cp.Variable]
     memory: dict[str, Any] = field(default_factory=dict)
-    """What a re-solve of the same structure may reuse (see :mod:`hedgeopt.tail.memory`)."""
+    """What a re-solve of the same structure may reuse (see :mod:`hedgeopt.tail.compiled`)."""
 
 
 def split(problem: cp.Problem) -> Split:

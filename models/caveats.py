@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 
-from hedgeopt.models.data import About, about
+from hedgeopt.models.data import About, about, where
 from hedgeopt.models.scenarios.stress_table import packaged_events
 
 __all__ = ["said_of", "stress_caveats", "table_caveats"]
@@ -33,7 +33,7 @@ def table_caveats(reads: tuple[tuple[str, str], ...], on: date) -> tuple[str, ..
     return tuple(
         sentence
         for name, parameters in sorted(by_table.items())
-        for sentence in said_of(about(name), f"models/data/{name}.toml", parameters, on)
+        for sentence in said_of(about(name), where(name), parameters, on)
     )
 
 

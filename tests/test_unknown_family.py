@@ -31,7 +31,7 @@ from hedgeopt.measures.price_profile import spot_profile
 from hedgeopt.measures.risk import risk_report
 from hedgeopt.models.margin.rules import MODELS
 from hedgeopt.models.pricing.families import FAMILIES
-from hedgeopt.models.pricing.family import UnitRisk, greek
+from hedgeopt.models.pricing.family import Family, UnitRisk, greek
 from hedgeopt.models.pricing.instrument import Derivative
 from hedgeopt.models.pricing.nature import Nature
 
@@ -56,7 +56,7 @@ class PowerPerpetual(Derivative):
     kind: Literal["power_perpetual"] = "power_perpetual"
 
 
-class PowerFamily:
+class PowerFamily(Family):
     kind = "power_perpetual"
     instrument = PowerPerpetual
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import assert_never
 
 import numpy as np
@@ -11,19 +10,16 @@ from hedgeopt.backtest.portfolio import Holding, Portfolio
 from hedgeopt.backtest.quotes import unit_premium
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.pricing.families import family_of
-from hedgeopt.models.pricing.lending_borrow import compounded_index
-from hedgeopt.models.pricing.lending_supply import linear_index
 
 __all__ = ["accrue", "mark_futures", "variation"]
 
 _DAY = 86_400.0
 
 
-def variation(holding: Holding, price: float) -> float:
-    """Settlement units gained since the last mark: ``q (1/M0 - 1/M1)`` coins inverse, ``q (M1 - M0)`` linear."""
-    if holding.instrument.inverse:
-        return holding.quantity * (1.0 / holding.mark - 1.0 / price)
-    return holding.quantity * (price - holding.mark)
+def variation(holding: Holding, price: float, settlement_price: float) -> float:
+    """Settlement units gained since the last mark, as its family counts them."""
+    item = holding.instrument
+    return holding.quantity * family_of(item).variation(item, holding.mark, price, settlement_price)
 
 
 def mark_futures(portfolio: Portfolio, market: Market) -> None:
@@ -33,8 +29,8 @@ def mark_futures(portfolio: Portfolio, market: Market) -> None:
         if not item.nature.margined:
             continue
         mark = float(market.quoted("mark_price", [item.id])[0])
-        gain = variation(holding, mark)
         dollars = market.price(item.settlement)
+        gain = variation(holding, mark, dollars)
         portfolio.cash(market.timestamp, account, item.settlement, dollars, gain, "trading", f"variation {item.name}")
         portfolio.remark(account, item, mark=mark)
 
@@ -42,19 +38,17 @@ def mark_futures(portfolio: Portfolio, market: Market) -> None:
 def accrue(portfolio: Portfolio, before: Market, now: Market) -> None:
     """Funding and income from ``before`` to ``now``, at the rates known at ``before``.
 
-    Funding of a perpetual: longs pay ``rate * hours / 8`` of the notional (USD of an inverse one at the index then, coins at
-    the index of a linear one); deposits grow linearly, loans compound every second, liquidity earns its fee rate while it
-    stood in range at ``before``. Nothing accrues where no rate was given.
+    Funding: longs pay ``rate * hours / 8`` of the notional (USD of an inverse perpetual at the index then, coins at the
+    index of a linear one, the mark of a curved contract); deposits grow linearly, loans compound every second, liquidity
+    earns its fee rate while it stood in range at ``before``. Nothing accrues where no rate was given.
     """
     seconds = (now.timestamp - before.timestamp).total_seconds()
     for (account, _), holding in list(portfolio.holdings.items()):
         accrual = holding.instrument.nature.accrues
         if accrual == "funding":
             _funding(portfolio, account, holding, before, now, seconds)
-        elif accrual == "deposit interest":
-            _interest(portfolio, account, holding, now, seconds, linear_index)
-        elif accrual == "loan interest":
-            _interest(portfolio, account, holding, now, seconds, compounded_index)
+        elif accrual in ("deposit interest", "loan interest"):
+            _interest(portfolio, account, holding, now, seconds)
         elif accrual == "carry":
             _income(portfolio, account, holding, before, now, seconds)
         elif accrual != "nothing":
@@ -65,22 +59,14 @@ def _funding(portfolio: Portfolio, account: str, holding: Holding, before: Marke
     item = holding.instrument
     rate = float(before.quoted("funding_8h", [item.id])[0])
     if np.isfinite(rate) and rate != 0.0:
-        index = before.price(item.underlying)
-        paid = holding.quantity * rate * seconds / (8.0 * 3_600.0) * (1.0 / index if item.inverse else index)
+        paid = holding.quantity * rate * seconds / (8.0 * 3_600.0) * family_of(item).funded(item, before)
         dollars = now.price(item.settlement)
         portfolio.cash(now.timestamp, account, item.settlement, dollars, -paid, "funding", f"funding {item.name}")
 
 
-def _interest(
-    portfolio: Portfolio,
-    account: str,
-    holding: Holding,
-    now: Market,
-    seconds: float,
-    grow: Callable[[float, float, float], float],
-) -> None:
+def _interest(portfolio: Portfolio, account: str, holding: Holding, now: Market, seconds: float) -> None:
     item, q = holding.instrument, holding.quantity
-    grown = item.model_copy(update={"index": grow(item.index, item.rate, seconds)})
+    grown = family_of(item).grown(item, seconds)
     earned = q * (unit_premium(grown, now) - unit_premium(item, now))
     dollars = now.price(item.asset)
     postings = [("positions", earned), ("interest", -earned)]

@@ -17,7 +17,8 @@ from hedgeopt.errors import InputError
 from hedgeopt.inputs.chain.checks import check_quotes
 from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS, QUOTE_NUMBERS, RECORDED, RECORDED_REQUIRED
 from hedgeopt.inputs.market import Market
-from hedgeopt.venues.deribit.names import parse_name
+from hedgeopt.models.pricing.families import family_of
+from hedgeopt.venues.known import parser, perpetual_name
 
 __all__ = ["ChainReplay"]
 
@@ -158,9 +159,11 @@ class ChainReplay:
         crossed = numbers["bid_price"] > numbers["ask_price"]
         numbers["bid_price"] = np.where((numbers["bid_price"] > 0) & ~crossed, numbers["bid_price"], np.nan)
         numbers["ask_price"] = np.where((numbers["ask_price"] > 0) & ~crossed, numbers["ask_price"], np.nan)
-        usable = (numbers["mark_iv"] > 0) & (numbers["underlying_price"] > 0) & np.isfinite(numbers["mark_price"])
         items = [self._instrument(name, parsed) for name in rows["instrument_name"]]
-        usable &= np.array([item.expiry > stamp for item in items], bool)
+        other = np.array([not item.nature.option for item in items], bool)
+        usable = other | ((numbers["mark_iv"] > 0) & (numbers["underlying_price"] > 0))
+        usable &= np.isfinite(numbers["mark_price"])
+        usable &= np.array([not item.nature.expires or item.expiry > stamp for item in items], bool)
         if crossed.any():
             notes.append(f"{int(crossed.sum())} crossed quotes taken as no quote")
         if (~usable).any():
@@ -172,9 +175,14 @@ class ChainReplay:
         )
         curves: dict[str, Curve] | None = None
         if self.clock == "quotes":
-            curves = forwards([items[i] for i in kept], numbers["underlying_price"][kept], stamp)
+            options = [i for i in kept if items[i].nature.option]
+            curves = forwards([items[i] for i in options], numbers["underlying_price"][options], stamp)
             index |= {asset: spot(curve, stamp) for asset, curve in curves.items() if asset in index}
-        more = self._linear(stamp, index, marks, funding, parsed, notes, curves)
+        paid = [key for key, item in instruments.items() if item.nature.accrues == "funding" and item.underlying in funding]
+        for key in paid:  # of contracts that the chain itself quotes
+            item, mark = instruments[key], float(quotes.loc[key, "mark_price"])
+            quotes.loc[key, "funding_8h"] = _rate(funding[item.underlying], item, stamp, mark, index)
+        more = self._linear(stamp, index, marks, funding, parsed, notes, set(rows["instrument_name"]), curves)
         instruments |= {item.id: item for item, _ in more}
         if more:
             quotes = pd.concat([quotes, pd.DataFrame([row for _, row in more], index=[item.id for item, _ in more])])
@@ -190,7 +198,7 @@ class ChainReplay:
 
     def _instrument(self, name: str, parsed: dict[str, Any]) -> Any:
         if name not in parsed:
-            parsed[name] = parse_name(str(name), self.venue)
+            parsed[name] = parser(self.venue)(str(name))
         return parsed[name]
 
     def _index(self, rows: pd.DataFrame, source: str, notes: list[str]) -> dict[str, float]:
@@ -207,7 +215,7 @@ class ChainReplay:
 
     def _linear(
         self, stamp: pd.Timestamp, index: dict[str, float], marks: pd.DataFrame, funding: dict[str, FundingRate],
-        parsed: dict[str, Any], notes: list[str], curves: dict[str, Curve] | None = None,
+        parsed: dict[str, Any], notes: list[str], listed: set[str], curves: dict[str, Curve] | None = None,
     ) -> list[tuple[Any, dict[str, float]]]:  # fmt: skip
         """Perpetuals and futures with a mark near the snapshot: mark alone, no quotes."""
         low, high = marks["time"].searchsorted([stamp - _NEAR, stamp + _SECOND])
@@ -217,26 +225,35 @@ class ChainReplay:
                  if row.asset in index and np.isfinite(row.mark) and row.mark > 0}  # fmt: skip
         if self.synthetic_perpetuals:
             for asset, price in index.items():
-                if f"{asset}-PERPETUAL" not in found:
-                    found[f"{asset}-PERPETUAL"] = price
-                    notes.append(f"no mark recorded for {asset}-PERPETUAL: quoted at the index")
+                name = perpetual_name(self.venue, asset)
+                if name not in found and name not in listed:
+                    found[name] = price
+                    notes.append(f"no mark recorded for {name}: quoted at the index")
         rows = []
         for name, mark in found.items():
+            if name in listed:
+                continue
             item = self._instrument(name, parsed)
             if getattr(item, "expiry", None) is not None and item.expiry <= stamp:
                 continue
             if curves is not None:
                 if not item.nature.expires:
-                    mark = index[item.underlying]
+                    mark = family_of(item).mark_at(item, index[item.underlying])
                 elif item.expiry in curves.get(item.underlying, {}):
                     mark = curves[item.underlying][item.expiry]
                 else:  # no option expires with it: nothing says where it stood then
                     continue
             row = {"mark_price": mark}
             if item.nature.accrues == "funding" and item.underlying in funding:
-                row["funding_8h"] = funding[item.underlying].at(stamp, mark, index[item.underlying])
+                row["funding_8h"] = _rate(funding[item.underlying], item, stamp, mark, index)
             rows.append((item, row))
         return rows
+
+
+def _rate(how: FundingRate, item: Any, stamp: pd.Timestamp, mark: float, index: dict[str, float]) -> float:
+    """The rate known at a moment; the premium is over where the contract stands at the index."""
+    base = family_of(item).mark_at(item, index[item.underlying]) if how.how == "premium" else index[item.underlying]
+    return how.at(stamp, mark, base)
 
 
 def _typed(frame: pd.DataFrame, path: Path) -> pd.DataFrame:

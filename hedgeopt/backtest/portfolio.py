@@ -17,6 +17,7 @@ from hedgeopt.inputs.book import Account, Book, Collateral, Link, Position
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.costs.quotes import unit_fee
 from hedgeopt.models.margin.rules import margin_model
+from hedgeopt.models.pricing.families import family_of
 
 __all__ = ["Fill", "Holding", "Portfolio"]
 
@@ -167,7 +168,7 @@ class Portfolio:
                 fix="sell at most what is held, or a perpetual or future instead",
             )
         if item.nature.margined:
-            lost = quantity * (1.0 / mark - 1.0 / price if item.inverse else price - mark)
+            lost = quantity * family_of(item).variation(item, mark, price, dollars)
             self.ledger.book(
                 market.timestamp, account, currency, dollars, [("cash", -lost), ("spread", lost)], f"trade {instrument}"
             )

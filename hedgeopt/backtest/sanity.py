@@ -72,7 +72,7 @@ def problem_within(market: Market) -> str | None:
     logs: dict[tuple[str, str], list[float]] = defaultdict(list)
     for item, one, other in zip(market.instruments.values(), forward.tolist(), mark.tolist(), strict=True):
         nature = item.nature
-        if not nature.derivative:
+        if not nature.derivative or nature.payoff == "curved":  # whose mark is no price of the index
             continue
         price = one if nature.option else other
         if not (price > 0 and math.isfinite(price)):

@@ -18,6 +18,7 @@ from hedgeopt.backtest.sanity import Sanity
 from hedgeopt.backtest.venue_rules import rules
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.market import Market
+from hedgeopt.models.pricing.families import family_of
 
 __all__ = ["IndexHistory", "settle"]
 
@@ -106,24 +107,24 @@ def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[
         item = holding.instrument
         if not item.nature.expires or item.expiry > market.timestamp:
             continue
-        expiry = item.expiry
+        expiry, family = item.expiry, family_of(item)
         price, when = history.nearest(item.underlying, expiry, market.timestamp)
         dollars = price if item.inverse else market.price(item.settlement)
         coin = price if item.inverse else 1.0
         q, memo = holding.quantity, f"expiry {item.name}"
         portfolio.drop(account, item)
         if item.nature.settles == "payoff":
-            side = 1.0 if item.right == "call" else -1.0
-            payoff = max(side * (price - item.strike), 0.0) / coin
+            payoff = family.payoff(item, price)
             received = q * payoff
             postings = [("cash", received), ("positions", -holding.cost), ("settlement", holding.cost - received)]
             portfolio.ledger.book(expiry, account, item.settlement, dollars, postings, memo)
             rate, cap = _delivery(item, "option_rate"), _delivery(item, "option_cap")
             fee = abs(q) * min(rate * price / coin, cap * payoff)
         else:
-            received = variation(holding, price)
+            delivered = family.mark_at(item, price)
+            received = variation(holding, delivered, dollars)
             portfolio.cash(expiry, account, item.settlement, dollars, received, "settlement", memo)
-            fee = abs(q) * _delivery(item, "future_rate") * (1.0 / price if item.inverse else price)
+            fee = abs(q) * _delivery(item, "future_rate") * family.size(item, delivered, dollars)
         portfolio.cash(expiry, account, item.settlement, dollars, -fee, "fees", f"delivery {item.name}")
         events.append(
             {

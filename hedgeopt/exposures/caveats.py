@@ -10,7 +10,7 @@ import numpy as np
 
 from hedgeopt.models.caveats import stress_caveats, table_caveats
 from hedgeopt.models.costs.quotes import fee_parameters
-from hedgeopt.models.data import dollar_assets, pegged_assets, table
+from hedgeopt.models.data import averaging_minutes, dollar_assets, pegged_assets
 from hedgeopt.models.margin.margins import Margins
 from hedgeopt.models.pegs import is_peg
 
@@ -52,7 +52,6 @@ def caveats(
 
 def _windows(items: Sequence[Any], now: datetime) -> Iterator[tuple[str, str]]:
     """Averaging minutes that value an instrument now."""
-    minutes = table("settlement")["averaging_minutes"]
     for venue, expiry in {(item.venue, item.expiry) for item in items if item.nature.expires}:
-        if venue in minutes and (expiry - now).total_seconds() < 60.0 * minutes[venue]:
-            yield "settlement", f"averaging_minutes.{venue}"
+        if (expiry - now).total_seconds() < 60.0 * averaging_minutes(venue):
+            yield venue, "settlement.averaging_minutes"

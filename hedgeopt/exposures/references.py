@@ -19,8 +19,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.exposures.resolve import Holdings, underlying_of
 from hedgeopt.files.names import advice, require_known
 from hedgeopt.inputs.policy import Policy
-from hedgeopt.models.data import dollar_assets, pegged_assets, table, wraps
-from hedgeopt.models.margin.rules import STANDARD
+from hedgeopt.models.data import dollar_assets, pegged_assets, table, venues, wraps
 from hedgeopt.models.pricing.instrument import Instrument
 from hedgeopt.models.scenarios.stress_table import packaged_events, read_stress
 
@@ -50,11 +49,11 @@ class Known:
     def of(cls, holdings: Holdings) -> Known:
         """Those of a book, its market and the packaged tables."""
         accounts = holdings.accounts
-        assets = {*holdings.market.prices, *_tabled_assets(), *(c.asset for a in accounts for c in a.collateral)}
+        assets = {*holdings.market.prices, *_tabled_assets(venues()), *(c.asset for a in accounts for c in a.collateral)}
         for item in holdings.whole:
             assets |= set(_assets_of(item))
-        venues = {*STANDARD, *(a.venue for a in accounts), *(i.venue for i in holdings.listed.values())}
-        return cls(frozenset(assets), frozenset(venues), frozenset(a.name for a in accounts))
+        places = {*venues(), *(a.venue for a in accounts), *(i.venue for i in holdings.listed.values())}
+        return cls(frozenset(assets), frozenset(places), frozenset(a.name for a in accounts))
 
 
 def check_references(holdings: Holdings, policy: Policy) -> None:
@@ -132,14 +131,14 @@ def _assets_of(item: Any) -> Iterable[str]:
 
 
 @lru_cache
-def _tabled_assets() -> frozenset[str]:
+def _tabled_assets(listed: tuple[str, ...]) -> frozenset[str]:
     """Assets that the packaged tables name."""
     found = {*dollar_assets(), *pegged_assets(), *pegged_assets().values(), *wraps(), *wraps().values()}
     for event in packaged_events():
         found |= set(event.spot) | set(event.vol)
-    for venue in STANDARD:
+    for venue in listed:
         margin = table(venue).get("margin", {})
-        for name in ("tiers", "brackets", "markets"):
-            listed = margin.get(name)
-            found |= {key for key in listed if key.isupper()} if isinstance(listed, dict) else set()
+        for name in ("tiers", "brackets", "markets", "initial"):
+            of = margin.get(name)
+            found |= {key for key in of if key.isupper()} if isinstance(of, dict) else set()
     return frozenset(found - {"*"})

@@ -8,8 +8,8 @@ from pydantic import AwareDatetime, Discriminator, Field, Tag, model_validator
 
 from hedgeopt.files.names import advice
 from hedgeopt.files.record import Record
-from hedgeopt.models.data import dollar_assets
-from hedgeopt.models.margin.rules import STANDARD, margin_model
+from hedgeopt.models.data import dollar_assets, venues
+from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.pricing.families import AnyInstrument
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.pricing.transfer import Transfer
@@ -91,11 +91,11 @@ class Account(Record):
     @model_validator(mode="after")
     def _venue_as_spelt(self) -> Account:
         """A venue without a rule of its own lends nothing; one that is almost spelt like another is a slip."""
-        if self.margin != "standard" or self.venue in STANDARD:
+        if self.margin != "standard" or self.venue in venues():
             return self
         import difflib
 
-        near = difflib.get_close_matches(self.venue.casefold(), STANDARD, n=1, cutoff=0.8)
+        near = difflib.get_close_matches(self.venue.casefold(), venues(), n=1, cutoff=0.8)
         if near:
             raise ValueError(
                 f"account {self.name!r}: unknown venue {self.venue!r}: did you mean {near[0]!r}? "

@@ -8,7 +8,6 @@ import numpy as np
 
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.pricing.family import GREEKS
-from hedgeopt.models.pricing.liquidity import LiquidityPosition
 
 __all__ = ["PositionRisk", "position_risks"]
 
@@ -61,7 +60,7 @@ def _one(e: Exposures, row: int, quantity: float) -> PositionRisk:
         column = quantity * e.rows.greeks[:, row, a]
         if column.any():
             greeks[asset] = {name: float(x) for name, x in zip(GREEKS, column, strict=True) if x != 0.0}
-    loss = item.impermanent_loss(e.price) if isinstance(item, LiquidityPosition) else None
+    loss = item.impermanent_loss(e.price)
     return PositionRisk(
         account=e.accounts[account],
         venue=e.venues[account],

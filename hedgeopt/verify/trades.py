@@ -95,7 +95,7 @@ def _usd_per_price(item: Any, market: Market, mark: float) -> float:
     if hasattr(item, "strike"):
         return market.price(item.underlying if item.inverse else item.settlement)
     if getattr(item, "inverse", False):
-        return market.price(item.underlying) / mark**2
+        return market.price(item.underlying) / mark**2 if item.nature.payoff == "linear" else 1.0
     return market.price(item.settlement) if hasattr(item, "underlying") else 1.0
 
 

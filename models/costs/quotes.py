@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import table
-from hedgeopt.models.pricing.families import quoted_kinds
+from hedgeopt.models.data import table, where
+from hedgeopt.models.pricing.families import family_of, quoted_kinds
 from hedgeopt.models.pricing.family import MarketView
 
 __all__ = ["UnitCost", "fee_parameters", "fees", "not_traded", "unit_cost", "unit_fee"]
@@ -69,18 +69,11 @@ def unit_cost(
 
 def _quote_value(instruments: Sequence[Any], market: MarketView, mark: np.ndarray) -> np.ndarray:
     """USD per unit of quantity per unit of quoted price."""
-    value = np.empty(len(instruments))
-    for i, item in enumerate(instruments):
-        quote = item.nature.quote
-        if quote == "contract" and item.inverse:
-            value[i] = market.price(item.underlying) / mark[i] ** 2  # one USD of notional: d(N/P) = N dP / P^2 coins
-        elif quote in ("contract", "premium"):
-            value[i] = market.price(item.settlement)
-        elif quote == "dollars":
-            value[i] = 1.0
-        else:
+    for item in instruments:
+        if not item.nature.quoted:
             raise not_traded(item)
-    return value
+    pairs = zip(instruments, mark.tolist(), strict=True)
+    return np.array([family_of(item).quote_value(item, market, price) for item, price in pairs], float)
 
 
 def not_traded(item: Any) -> InputError:
@@ -126,7 +119,7 @@ def _rate(item: Any, key: str) -> float:
     if key not in rates:
         raise InputError(
             f"{item.name} ({item.kind}) has no fee at {item.venue}",
-            file=f"models/data/{item.venue}.toml",
+            file=where(item.venue),
             field=f"fees.{key}",
             fix=f"add it; known: {', '.join(rates)}",
         )
@@ -139,7 +132,7 @@ def _rates(venue: str) -> dict[str, float]:
     except FileNotFoundError:
         raise InputError(
             f"no fee table for venue {venue!r}",
-            file=f"models/data/{venue}.toml",
+            file=where(venue),
             field="fees",
-            fix=f"add models/data/{venue}.toml",
+            fix=f"add {where(venue)}",
         ) from None

@@ -11,27 +11,114 @@ Every table says three things at its top, before its first section:
     ``"portfolio_margin.dte_floor"`` or ``"fees"``. Everything else was. (``stress.toml``: every number says it for itself.)
 
 :func:`about` reads them; a result that rests on an unverified or an expired number says so.
+
+A table with ``[fees]`` is a venue's, and named after it: fees, margin, haircuts, and how its instruments are called
+(:mod:`hedgeopt.venues.known`). Tables of your own lie in folders that the environment variable ``HEDGEOPT_VENUES`` names;
+:mod:`hedgeopt.models.data.own` says what they hold.
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-__all__ = ["TABLES", "About", "about", "dollar_assets", "pegged_assets", "table", "wraps"]
+__all__ = [
+    "OWN_TABLES",
+    "About",
+    "about",
+    "averaging_minutes",
+    "dollar_assets",
+    "names",
+    "pegged_assets",
+    "table",
+    "venues",
+    "where",
+    "wraps",
+]
 
-TABLES = ("aave", "assets", "binance", "deribit", "derive", "dydx", "hyperliquid", "settlement", "stress")
-"""Names of the packaged tables."""
+OWN_TABLES = "HEDGEOPT_VENUES"
+"""Environment variable with folders of your own tables, separated as in ``PATH``."""
+
+
+def names() -> tuple[str, ...]:
+    """Names of all tables: the packaged ones, and those of the user's folders."""
+    return (*_packaged(), *_own(_folders()))
+
+
+def venues() -> tuple[str, ...]:
+    """Venues that a table describes: those with ``[fees]``."""
+    return _venues(_folders())
+
+
+def table(name: str) -> dict[str, Any]:
+    """The table ``name`` (a TOML file without its ending), parsed once.
+
+    Raises
+    ------
+    FileNotFoundError
+        When no such table is packaged or lies in a folder of the user's.
+    InputError
+        When a table of the user's cannot be trusted.
+    """
+    return _table(name, _folders())
+
+
+def where(name: str) -> str:
+    """The file of a table, for messages; where a packaged one would be if there is none."""
+    own = _own(_folders()).get(name)
+    return f"models/data/{name}.toml" if own is None else str(own)
+
+
+def averaging_minutes(venue: str) -> float:
+    """Minutes before expiry over which a venue averages its index to the delivery price; 0: it settles on the last one."""
+    return _minutes(_folders()).get(venue, 0.0)
+
+
+def _folders() -> str:
+    return os.environ.get(OWN_TABLES, "")
 
 
 @lru_cache
-def table(name: str) -> dict[str, Any]:
-    """The packaged table ``name`` (a TOML file of this folder, without its ending), parsed once."""
+def _packaged() -> tuple[str, ...]:
+    found = (item.name for item in files(__name__).iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml")))
+
+
+@lru_cache
+def _own(folders: str) -> dict[str, Path]:
+    """Files of the user's tables by name."""
+    if not folders:
+        return {}
+    from hedgeopt.models.data.own import own_files
+
+    return own_files(folders, _packaged())
+
+
+@lru_cache
+def _table(name: str, folders: str) -> dict[str, Any]:
+    own = _own(folders).get(name)
+    if own is not None:
+        from hedgeopt.models.data.own import read_own
+
+        return read_own(own)
     return tomllib.loads((files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+@lru_cache
+def _venues(folders: str) -> tuple[str, ...]:
+    return tuple(name for name in (*_packaged(), *_own(folders)) if "fees" in _table(name, folders))
+
+
+@lru_cache
+def _minutes(folders: str) -> dict[str, float]:
+    found = {name: _table(name, folders).get("settlement", {}) for name in _venues(folders)}
+    return {name: float(rule["averaging_minutes"]) for name, rule in found.items() if "averaging_minutes" in rule}
 
 
 @dataclass(frozen=True)
@@ -56,9 +143,8 @@ class About:
         )
 
 
-@lru_cache
 def about(name: str) -> About:
-    """Date, shelf life and unverified numbers of the packaged table ``name``."""
+    """Date, shelf life and unverified numbers of the table ``name``."""
     data = table(name)
     return About(name, data["as_of"], int(data["shelf_life_days"]), tuple(data["unverified"]))
 

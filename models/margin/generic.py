@@ -20,7 +20,17 @@ Two types::
     initial_factor = 1.2
     maintenance_factor = 1.0
 
-and ``[haircut]`` by asset. Every field of ``[margin]`` must be there: a rate that a venue does not charge is 0 in so many
+and ``[haircut]`` by asset. Families of instruments beside perpetuals, futures, options and spot are taken where the table
+says how, by their ``margin_class``; their notional is the mark in USD::
+
+    [margin.instrument.power_perpetual]      # tiers: rates of its own, by asset
+    initial = { ETH = [[0, 0.20]] }
+    maintenance = { ETH = [[0, 0.10]] }
+
+    [margin.instrument.power_perpetual]      # grid: P&L of a move m is notional ((1 + m)^power - 1)
+    power = 2.0
+
+Every field of ``[margin]`` must be there: a rate that a venue does not charge is 0 in so many
 words. Scenario P&L is in USD at the scenario's prices. Backtests close positions by the venue's rules where an account falls
 below maintenance, and read them here for a venue of which hedgeopt knows none::
 
@@ -70,12 +80,26 @@ def _rising(steps: tuple[_Step, ...]) -> tuple[_Step, ...]:
 _Steps = Annotated[tuple[_Step, ...], Field(min_length=1), AfterValidator(_rising)]
 
 
+class _TierInstrument(Record):
+    """Rates by notional of one class of margined contracts."""
+
+    initial: dict[str, _Steps]
+    maintenance: dict[str, _Steps]
+
+
 class _TierRules(Record):
     """Rates by notional, per position."""
 
     type: Literal["tiers"]
     initial: dict[str, _Steps]
     maintenance: dict[str, _Steps]
+    instrument: dict[str, _TierInstrument] = Field(default_factory=dict)
+
+
+class _GridInstrument(Record):
+    """How a margined contract that is not linear moves with the index."""
+
+    power: float = Field(gt=0, le=10)
 
 
 class _GridRules(Record):
@@ -89,6 +113,7 @@ class _GridRules(Record):
     power: float = Field(ge=0, le=10)
     futures_rate: _Share
     short_option_rate: _Share
+    instrument: dict[str, _GridInstrument] = Field(default_factory=dict)
 
 
 class _Liquidation(Record):
@@ -96,9 +121,7 @@ class _Liquidation(Record):
 
     part: float = Field(gt=0, le=1)
     no_quote: float = Field(ge=0, lt=1)
-    penalty_perpetual: dict[str, _Share] = Field(default_factory=dict)
-    penalty_future: dict[str, _Share] = Field(default_factory=dict)
-    penalty_option: dict[str, _Share] = Field(default_factory=dict)
+    penalty: dict[str, dict[str, _Share]] = Field(default_factory=dict)
     target: float = Field(default=1.0, ge=1, le=10)
     whole_below: float = Field(default=0.0, ge=0)
     backstop: float | None = Field(default=None, gt=0, lt=1)
@@ -121,10 +144,8 @@ def _checked(data: dict[str, Any], name: str) -> None:
         model.model_validate(rules)
     except ValidationError as error:
         raise validation_line(error, name, "[margin]") from None
-    try:
-        _Liquidation.model_validate(data.get("liquidation", {"part": 1.0, "no_quote": 0.0}))
-    except ValidationError as error:
-        raise validation_line(error, name, "[liquidation]") from None
+    if "liquidation" in data:
+        _liquidation(data["liquidation"], name)
     haircuts = data.get("haircut", {})
     if not isinstance(haircuts, dict):
         raise InputError("must be a table of assets and shares", file=name, field="haircut", value=haircuts)
@@ -133,25 +154,57 @@ def _checked(data: dict[str, Any], name: str) -> None:
             raise InputError("must be a share from 0 to 1", file=name, field=f"haircut.{asset}", value=share)
 
 
-class Generic(MarginModel):
-    """The model that a parsed table describes; ``name`` is for messages."""
+def _liquidation(data: Any, name: str) -> dict[str, Any]:
+    """The section as backtests read it, ``penalty_KEY`` for any fee key."""
+    if not isinstance(data, dict):
+        raise InputError("must be a section", file=name, field="liquidation", value=data)
+    penalties = {key.removeprefix("penalty_"): value for key, value in data.items() if key.startswith("penalty_")}
+    rest = {key: value for key, value in data.items() if not key.startswith("penalty_")}
+    try:
+        rule = _Liquidation.model_validate({**rest, "penalty": penalties}).model_dump(exclude_none=True)
+    except ValidationError as error:
+        raise validation_line(error, name, "[liquidation]") from None
+    return {**rule, **{f"penalty_{key}": by_asset for key, by_asset in rule.pop("penalty").items()}}
 
-    def __init__(self, name: str, data: dict[str, Any]) -> None:
-        self.name = name
+
+class Generic(MarginModel):
+    """The model that a parsed table describes; ``name`` is for messages, ``venue`` whose table it is (none: a file)."""
+
+    def __init__(self, name: str, data: dict[str, Any], venue: str | None = None) -> None:
+        self.name, self.venue = name, venue
+        if venue is not None:
+            data = {section: value for section, value in data.items() if section in _SECTIONS}
         _checked(data, name)
         self.rules: dict[str, Any] = data["margin"]
         self.source = str(data.get("source", f"table {name}"))
         self.haircuts: dict[str, float] = data.get("haircut", {})
         if "liquidation" in data:
-            self.liquidation_rule = _Liquidation.model_validate(data["liquidation"]).model_dump(exclude_none=True)
+            self.liquidation_rule = _liquidation(data["liquidation"], name)
 
     @property
     def _kinds(self) -> tuple[str, ...]:
-        return _KINDS[self.rules["type"]]
+        return (*_KINDS[self.rules["type"]], *self.classes)
+
+    @property
+    def classes(self) -> dict[str, dict[str, Any]]:
+        """Rules of the margin classes that the table adds."""
+        return self.rules.get("instrument", {})  # type: ignore[no-any-return]
+
+    def _check(self, state: State, owed: np.ndarray | None = None) -> None:
+        """Refuse what the table has no rule for; what it adds must be a margined contract, whose notional is its mark."""
+        refuse_unknown_rows(state, self.name, self._kinds, owed=owed)
+        for at in np.flatnonzero(~state.margined).tolist():
+            if state.kind[at] in self.classes:
+                raise InputError(
+                    f"{state.names[at]} ({state.kind[at]}) is {state.nature[at].paid}: tables take margined contracts",
+                    file=self.name,
+                    field=f"margin.instrument.{state.kind[at]}",
+                    fix="take it out of the table, and hold the position in an account without margin",
+                )
 
     def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
         """Tiers of one position."""
-        by_asset = self.rules[kind]
+        by_asset = self.classes.get(state.kind[row], self.rules)[kind]
         steps = by_asset.get(state.underlying[row], by_asset.get("*"))
         if steps is None:
             raise InputError(
@@ -168,6 +221,9 @@ class Generic(MarginModel):
         option = state.option[rows]
         pnl = np.zeros((len(move), len(rows)))
         pnl[:, ~option] = move[:, None] * state.notional[rows[~option]]
+        for at, row in enumerate(rows.tolist()):
+            if state.kind[row] in self.classes:
+                pnl[:, at] = (factor ** self.classes[state.kind[row]]["power"] - 1.0) * state.notional[row]
         if option.any():
             chosen = rows[option]
             power = self.rules["power"]
@@ -180,11 +236,11 @@ class Generic(MarginModel):
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Position by position (tiers), or scenario by scenario (grid)."""
-        refuse_unknown_rows(state, self.name, self._kinds, owed=quantity)
+        self._check(state, quantity)
         if self.rules["type"] == "tiers":
             totals: dict[str, float] = {}
             for kind in ("initial", "maintenance"):
-                held = np.flatnonzero(state.linear & (quantity != 0)).tolist()
+                held = np.flatnonzero(state.margined & (quantity != 0)).tolist()
                 totals[kind] = sum(
                     self.tiers(state, at, kind).margin(float(state.notional[at] * quantity[at])) for at in held
                 )  # type: ignore[arg-type]
@@ -202,7 +258,7 @@ class Generic(MarginModel):
 
     def encode(self, state: State, kind: Kind) -> Encoding:
         """Tiers, or one block per underlying."""
-        refuse_unknown_rows(state, self.name, self._kinds)
+        self._check(state)
         if self.rules["type"] == "tiers":
             return encode_tiers(state, lambda row: self.tiers(state, row, kind))
         blocks = []
@@ -217,8 +273,11 @@ class Generic(MarginModel):
         return encoding.scaled(self.rules[f"{kind}_factor"])
 
     def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
-        """Nothing: the table is the user's own."""
-        return ()
+        """The margin and haircuts of a venue's table; nothing of a file of the user's own."""
+        if self.venue is None:
+            return ()
+        posted = [asset for asset, amount in zip(state.assets, collateral.tolist(), strict=True) if amount]
+        return ((self.venue, "margin"), *((self.venue, f"haircut.{asset}") for asset in posted if asset in self.haircuts))
 
     def haircut(self, state: State, kind: Kind) -> np.ndarray:
         """From the table's [haircut]; without one every asset counts in full."""

@@ -41,10 +41,12 @@ def moved(state: State, scenarios: ScenarioSet, k: int, pnl: np.ndarray) -> Stat
         tenor = np.where(state.option, term * np.log(30.0 / np.maximum(state.days, 7.0)), 0.0)  # as in option_moves
         slope = skew * np.log(state.strike / forward) / np.sqrt(np.maximum(years, 1.0 / 365.0))
     vol = np.clip(state.vol * np.exp(shift * weight + tenor) + np.where(state.option, slope, 0.0), _VOL_FLOOR, _VOL_CAP)
-    value = np.where(state.linear, 0.0, state.value + pnl)
+    value = np.where(state.margined, 0.0, state.value + pnl)
     unit = np.where(state.inverse, index, settlement)
     carried *= np.exp(np.where(state.perpetual, perpetual, 0.0))
     mark = np.where(state.linear, state.mark * carried, np.where(state.option, value / unit, state.mark * by_underlying))
+    if state.curved.any():  # full revaluation says where such a contract goes
+        mark = np.where(state.curved, state.mark + pnl / np.where(state.inverse, 1.0, settlement), mark)
     prices = np.array([price * factor[asset] for asset, price in zip(state.assets, state.prices, strict=True)])
     return state.with_prices(
         index=index,

@@ -16,6 +16,7 @@ from pathlib import Path
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.files.reading import parse_toml
+from hedgeopt.models.data import OWN_TABLES, table, venues, where
 from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
@@ -28,7 +29,7 @@ from hedgeopt.models.margin.leverage import read_leverage
 from hedgeopt.models.margin.model import MarginModel
 from hedgeopt.models.margin.unmargined import Unmargined
 
-__all__ = ["MODELS", "STANDARD", "margin_model"]
+__all__ = ["MODELS", "margin_model", "standard"]
 
 
 def _plain(model: Callable[[], MarginModel]) -> Callable[[str | None], MarginModel]:
@@ -66,15 +67,13 @@ MODELS: dict[str, Callable[[str | None], MarginModel]] = {
     "table": _generic,
 }
 
-STANDARD = {
-    "deribit": "deribit_standard",
-    "derive": "derive",
-    "hyperliquid": "hyperliquid",
-    "binance": "binance",
-    "dydx": "dydx",
-    "aave": "aave",
-}
-"""What ``standard`` means at each venue; anywhere else nothing is lent (``none``)."""
+
+def standard(venue: str) -> str:
+    """What ``standard`` means at a venue: ``default_margin`` of its table; where there is none, nothing is lent."""
+    if venue not in venues():
+        return "none"
+    own = table(venue)
+    return str(own.get("default_margin") or ("table" if "margin" in own else "none"))
 
 
 def margin_model(name: str, venue: str) -> MarginModel:
@@ -86,7 +85,7 @@ def margin_model(name: str, venue: str) -> MarginModel:
         For an unknown name, with the known ones.
     """
     base, _, option = name.partition(":")
-    return _made(name, venue, _stamp(option) if base == "table" else None)
+    return _made(name, venue, os.environ.get(OWN_TABLES), _stamp(option) if base == "table" else None)
 
 
 def _stamp(path: str) -> tuple[int, ...] | None:
@@ -99,16 +98,19 @@ def _stamp(path: str) -> tuple[int, ...] | None:
 
 
 @lru_cache(maxsize=256)
-def _made(name: str, venue: str, stamp: tuple[int, ...] | None) -> MarginModel:
+def _made(name: str, venue: str, tables: str | None, stamp: tuple[int, ...] | None) -> MarginModel:
     base, _, option = name.partition(":")
+    field = "margin"
     if base == "standard":
-        base = STANDARD.get(venue, "none")
+        base, field = standard(venue), "default_margin"
+        if base == "table":
+            return Generic(where(venue), table(venue), venue=venue)
     if base not in MODELS:
         raise InputError(
             "unknown margin model",
-            file="book",
-            field="margin",
-            value=name,
-            fix=advice(name, ["standard", *MODELS]),
+            file="book" if field == "margin" else where(venue),
+            field=field,
+            value=base if field == "default_margin" else name,
+            fix=advice(base, ["standard", *MODELS]),
         )
     return MODELS[base](option or None)

@@ -15,6 +15,8 @@ __all__ = ["State"]
 _LASTING = (
     "option",
     "linear",
+    "margined",
+    "curved",
     "perpetual",
     "owned",
     "derivative",
@@ -119,6 +121,16 @@ class State:
         return np.array([nature.margined and nature.payoff == "linear" for nature in self.nature], bool)
 
     @cached_property
+    def margined(self) -> np.ndarray:
+        """(R,) bool: contracts whose P&L is settled into collateral, linear or curved."""
+        return np.array([nature.margined for nature in self.nature], bool)
+
+    @cached_property
+    def curved(self) -> np.ndarray:
+        """(R,) bool: margined contracts that are not linear."""
+        return self.margined & ~self.linear
+
+    @cached_property
     def owned(self) -> np.ndarray:
         """(R,) bool: paid for in full (spot, pool shares, deposits)."""
         return np.array([nature.paid == "owned" for nature in self.nature], bool)
@@ -146,9 +158,13 @@ class State:
 
     @cached_property
     def notional(self) -> np.ndarray:
-        """(R,) USD value of the underlying of one unit at the mark: what tiers and rates apply to; 0 for options."""
+        """(R,) USD value of the underlying of one unit at the mark: what tiers and rates apply to; 0 for options.
+
+        Of a curved contract it is its mark, which is in USD where it settles in its coin.
+        """
         usd = np.where(self.inverse, self.index * self.coins, self.mark * self.settlement_price)
-        return np.where(self.linear, usd, 0.0)
+        curve = self.mark * np.where(self.inverse, 1.0, self.settlement_price)
+        return np.where(self.linear, usd, np.where(self.curved, curve, 0.0))
 
     def of(self, underlying: str) -> np.ndarray:
         """Rows of derivatives on one underlying."""

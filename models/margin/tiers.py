@@ -51,8 +51,8 @@ class Tiers:
 
 
 def encode_tiers(state: State, tiers: Callable[[int], Tiers]) -> Encoding:
-    """Every perpetual and future by the tiers that ``tiers(row)`` gives for it."""
-    linear = np.flatnonzero(state.linear)
+    """Every margined contract by the tiers that ``tiers(row)`` gives for it."""
+    linear = np.flatnonzero(state.margined)
     found: Sequence[Tiers] = [tiers(int(row)) for row in linear]
     n, width = len(state), max([1, *(len(t.rates) for t in found)])
     slopes, deductions = np.zeros((n, width)), np.zeros((n, width))

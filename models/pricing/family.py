@@ -85,11 +85,14 @@ class UnitRisk:
         return UnitRisk(self.value[rows], self.notional[rows], self.premium[rows], self.greeks[:, rows], self.carry[rows])
 
 
-class Family(Protocol):
-    """One kind of instrument: its type, its value and Greeks, and its revaluation in scenarios.
+class Family:
+    """One kind of instrument: its type, its value and Greeks, its revaluation in scenarios, and how its P&L is counted.
 
-    A new family is a file with such an object and its instrument, which declares its
+    A new family is a file with a subclass and its instrument, which declares its
     :class:`~hedgeopt.models.pricing.nature.Nature`, a line in :mod:`hedgeopt.models.pricing.families`, and a test file.
+    Every hook that anything calls stands here. The defaults are those of the nature: a linear contract settled in its coin
+    is one of one USD, and any other contract is quoted in dollars (a coin-settled one in USD, paid in coins at the index).
+    What a nature does not say, such as where a curved contract stands without a quote, is refused until the family says it.
     """
 
     kind: str
@@ -97,11 +100,69 @@ class Family(Protocol):
 
     def unit_risk(self, instruments: Sequence[Any], market: MarketView, assets: tuple[str, ...]) -> UnitRisk:
         """Value and Greeks now."""
-        ...
+        raise NotImplementedError(f"{type(self).__name__} says no unit_risk")
 
     def scenario_pnl(self, instruments: Sequence[Any], market: MarketView, scenarios: ScenarioSet, out: np.ndarray) -> None:
         """Write into ``out`` (S, n) the USD change of value of one unit held, by full revaluation."""
-        ...
+        raise NotImplementedError(f"{type(self).__name__} says no scenario_pnl")
+
+    def quote_value(self, item: Any, market: MarketView, mark: float) -> float:
+        """USD per unit of quantity and of quoted price, near ``mark``."""
+        if item.nature.quote == "dollars":
+            return 1.0
+        if item.nature.quote == "none":
+            raise self.refused(item, "is not traded at quotes", "kind")
+        if item.nature.quote == "premium" or not item.inverse:
+            return market.price(item.settlement)
+        if item.nature.payoff == "linear":
+            return market.price(item.underlying) / mark**2  # one USD of notional: d(N/P) = N dP / P^2 coins
+        return 1.0
+
+    def variation(self, item: Any, before: float, now: float, settlement_price: float) -> float:
+        """Settlement units that one unit of a margined contract gains when its mark moves from ``before`` to ``now``.
+
+        ``1/before - 1/now`` coins of an inverse linear contract of one USD, ``now - before`` of one settled in dollars, and
+        ``(now - before) / settlement_price`` coins of any other settled in its coin.
+        """
+        if not item.nature.margined:
+            raise self.refused(item, "is not margined: its P&L is not settled from mark to mark", "kind")
+        if not item.inverse:
+            return now - before
+        return 1.0 / before - 1.0 / now if item.nature.payoff == "linear" else (now - before) / settlement_price
+
+    def size(self, item: Any, price: float, settlement_price: float) -> float:
+        """Settlement units of notional in one unit at a contract's price: of delivery fees and funding."""
+        if not item.inverse:
+            return price
+        return 1.0 / price if item.nature.payoff == "linear" else price / settlement_price
+
+    def funded(self, item: Any, market: MarketView) -> float:
+        """Settlement units on which one unit pays funding: at the index of a linear contract, at the mark of any other."""
+        if item.nature.payoff == "linear":
+            return self.size(item, market.price(item.underlying), market.price(item.settlement))
+        return self.size(item, float(market.quoted("mark_price", [item.id])[0]), market.price(item.settlement))
+
+    def mark_at(self, item: Any, index: float) -> float:
+        """Where a contract stands at an index price, without premium or basis: at the index, if it is linear."""
+        if item.nature.payoff != "linear":
+            fix = "replay a file that quotes it at every step, or let its family say mark_at"
+            raise self.refused(item, "does not say where its mark stands at an index price", "mark_price", fix)
+        return index
+
+    def payoff(self, item: Any, index: float) -> float:
+        """Settlement units that one unit pays at expiry, where that is what it settles."""
+        raise self.refused(item, "says no payoff at expiry", "settles")
+
+    def grown(self, item: Any, seconds: float) -> Any:
+        """The instrument after interest of so many seconds, where it accrues interest."""
+        raise self.refused(item, "says nothing of its interest", "accrues")
+
+    @staticmethod
+    def refused(
+        item: Any, problem: str, field: str, fix: str = "say it in its family (models/pricing/family.py)"
+    ) -> InputError:
+        """The one line about what a family does not say."""
+        return InputError(f"{item.name} ({item.kind}) {problem}", field=field, value=item.kind, fix=fix)
 
 
 def require(values: np.ndarray, ids: Sequence[str], field: str, fix: str, *, positive: bool = True) -> np.ndarray:

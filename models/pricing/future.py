@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from hedgeopt.models.pricing.family import MarketView, UnitRisk, require
+from hedgeopt.models.pricing.family import Family, MarketView, UnitRisk, require
 from hedgeopt.models.pricing.instrument import Expiring
 from hedgeopt.models.pricing.linear import linear_pnl, linear_risk
 from hedgeopt.models.pricing.nature import Nature
@@ -39,7 +39,7 @@ class Future(Expiring):
     kind: Literal["future"] = "future"
 
 
-class FutureFamily:
+class FutureFamily(Family):
     """P&L as in :mod:`hedgeopt.models.pricing.linear`; carry is the roll of the basis towards zero.
 
     While the venue averages its index before expiry the mark follows only the part still to be averaged, and so does delta.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -87,6 +88,10 @@ class Instrument(Record):
         """Quoted instruments inside, whose quotes must be fresh."""
         return ()
 
+    def impermanent_loss(self, price: Callable[[str], float]) -> Any:
+        """One unit against holding what it was opened with, at USD prices by asset; None where that means nothing."""
+        return None
+
     def legs(self) -> tuple[tuple[Instrument, float], ...]:
         """Instruments and quantities that one unit is booked as; empty when it is booked as itself."""
         return ()
@@ -105,6 +110,8 @@ class Derivative(Instrument):
                 f"settlement {self.settlement!r} is neither the underlying {self.underlying!r} nor a dollar asset "
                 f"({', '.join(sorted(dollar_assets()))})"
             )
+        if self.inverse and not self.nature.inverse:
+            raise ValueError(f"a {self.nature.kind} settles in a dollar asset, not in its underlying {self.underlying!r}")
         return self
 
     @property

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from hedgeopt.models.pricing.family import MarketView, UnitRisk
+from hedgeopt.models.pricing.family import Family, MarketView, UnitRisk
 from hedgeopt.models.pricing.lending_supply import LendingReserve, reserve_pnl
 from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.pricing.spot import add_delta
@@ -49,11 +49,15 @@ class LendingBorrow(LendingReserve):
     emode_category: int | None = Field(default=None, ge=1, le=255, description="category of the borrowed asset, if any")
 
 
-class LendingBorrowFamily:
+class LendingBorrowFamily(Family):
     """Value ``-growth * price``; interest is negative carry, rewards positive."""
 
     kind = "lending_borrow"
     instrument = LendingBorrow
+
+    def grown(self, item: LendingBorrow, seconds: float) -> LendingBorrow:
+        """Loans compound every second."""
+        return item.model_copy(update={"index": compounded_index(item.index, item.rate, seconds)})
 
     def unit_risk(self, instruments: Sequence[LendingBorrow], market: MarketView, assets: tuple[str, ...]) -> UnitRisk:
         """Premium is negative: borrowing pays the asset out; carry ``value (exp(rate / 365) - 1 - reward_rate / 365)``."""

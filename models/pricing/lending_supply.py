@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from hedgeopt.files.record import Record
 from hedgeopt.models.pegs import moved_by
-from hedgeopt.models.pricing.family import MarketView, UnitRisk
+from hedgeopt.models.pricing.family import Family, MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Asset, Instrument, Positive
 from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.pricing.spot import add_delta
@@ -111,11 +111,15 @@ def reserve_pnl(
         out[:, i] = sign * item.growth * market.price(item.asset) * (scenarios.price_factor(item.asset) - 1.0)
 
 
-class LendingSupplyFamily:
+class LendingSupplyFamily(Family):
     """Value ``growth * price``; interest and rewards are carry."""
 
     kind = "lending_supply"
     instrument = LendingSupply
+
+    def grown(self, item: LendingSupply, seconds: float) -> LendingSupply:
+        """Deposits grow linearly."""
+        return item.model_copy(update={"index": linear_index(item.index, item.rate, seconds)})
 
     def unit_risk(self, instruments: Sequence[LendingSupply], market: MarketView, assets: tuple[str, ...]) -> UnitRisk:
         """Premium is the asset deposited; carry ``value (rate + reward_rate) / 365``."""

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from hedgeopt.models.pegs import moved_by
-from hedgeopt.models.pricing.family import MarketView, UnitRisk, greek
+from hedgeopt.models.pricing.family import Family, MarketView, UnitRisk, greek
 from hedgeopt.models.pricing.instrument import Asset, Instrument, Positive
 from hedgeopt.models.pricing.spot import add_delta, price_slopes
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -104,7 +104,7 @@ class LiquidityPosition(Instrument):
         return ImpermanentLoss(value=float(x * base + y * quote), hold=float(x0 * base + y0 * quote))
 
 
-class LiquidityFamily:
+class LiquidityFamily(Family):
     """Revaluation shared by the pools; each subclass names its kind and instrument."""
 
     kind: str

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from hedgeopt.models.pricing.family import MarketView, UnitRisk
+from hedgeopt.models.pricing.family import Family, MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Instrument, Positive
 from hedgeopt.models.pricing.lending_borrow import LENDING_BORROW, LendingBorrow
 from hedgeopt.models.pricing.lending_supply import LENDING_SUPPLY, LendingSupply
@@ -95,7 +95,7 @@ class Loop(Instrument):
         return ((self.supply, supplied), (self.borrow, (supplied - 1.0) * self.entry_price))
 
 
-class LoopFamily:
+class LoopFamily(Family):
     """The sum of its legs; books hold the legs themselves, see :meth:`Loop.legs`."""
 
     kind = "loop"

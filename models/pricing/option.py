@@ -29,7 +29,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from hedgeopt.models.pricing.family import MarketView, UnitRisk, greek, require
+from hedgeopt.models.pricing.family import Family, MarketView, UnitRisk, greek, require
 from hedgeopt.models.pricing.instrument import Expiring, Positive
 from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.pricing.settlement_window import settlement_window
@@ -140,11 +140,16 @@ def _time_value(price: np.ndarray, c: _Columns) -> np.ndarray:
     return price - (np.maximum(side * (c.forward - c.strike), 0.0) + c.sure)
 
 
-class OptionFamily:
+class OptionFamily(Family):
     """Black-76 on the expiry's forward and the instrument's own mark vol (sticky strike)."""
 
     kind = "option"
     instrument = Option
+
+    def payoff(self, item: Option, index: float) -> float:
+        """``max(+-(S - K), 0)`` dollars, over S coins of an inverse option."""
+        side = 1.0 if item.right == "call" else -1.0
+        return max(side * (index - item.strike), 0.0) / (index if item.inverse else 1.0)
 
     def unit_risk(self, instruments: Sequence[Option], market: MarketView, assets: tuple[str, ...]) -> UnitRisk:
         """Value and Greeks now, by the formulas above."""

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import moved_by
-from hedgeopt.models.pricing.family import MarketView, UnitRisk
+from hedgeopt.models.pricing.family import Family, MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Asset, Instrument, Positive
 from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.pricing.option import OPTION, Option
@@ -124,7 +124,7 @@ def _market(instruments: Sequence[OptionVault], market: MarketView) -> MarketVie
     return _Quoted(market, own)
 
 
-class OptionVaultFamily:
+class OptionVaultFamily(Family):
     """Deposit less options sold; per share."""
 
     kind = "option_vault"

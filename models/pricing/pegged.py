@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import pegged_assets
 from hedgeopt.models.pegs import claim, peg_factor
-from hedgeopt.models.pricing.family import MarketView, UnitRisk, greek
+from hedgeopt.models.pricing.family import Family, MarketView, UnitRisk, greek
 from hedgeopt.models.pricing.instrument import Asset, Instrument, Positive
 from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.pricing.spot import price_slopes
@@ -92,7 +92,7 @@ class Pegged(Instrument):
             ) from None
 
 
-class PeggedFamily:
+class PeggedFamily(Family):
     """Linear in underlying and peg; staking yield is carry."""
 
     kind = "pegged"

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from hedgeopt.models.pricing.family import MarketView, UnitRisk
+from hedgeopt.models.pricing.family import Family, MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Derivative
 from hedgeopt.models.pricing.linear import linear_pnl, linear_risk
 from hedgeopt.models.pricing.nature import Nature
@@ -40,7 +40,7 @@ class Perpetual(Derivative):
     kind: Literal["perpetual"] = "perpetual"
 
 
-class PerpetualFamily:
+class PerpetualFamily(Family):
     """P&L as in :mod:`hedgeopt.models.pricing.linear`; carry is funding, which longs pay when the rate is positive."""
 
     kind = "perpetual"

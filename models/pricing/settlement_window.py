@@ -7,7 +7,7 @@ being the average from now on, worth the forward F. So
 * an option is one on ``k F`` struck at ``K - (1 - k) A``; M averages a path, so its variance is a third of ``vol^2 T``.
 
 Outside the window k = 1 and E = F, and nothing changes: vols quoted before it belong to the full time to expiry. Minutes by
-venue: models/data/settlement.toml. Vector (Deribit, 15 of 30 minutes in): call 7,000, delta 1, mark .3 coin: net transaction
+venue: [settlement] of its table. Vector (Deribit, 15 of 30 minutes in): call 7,000, delta 1, mark .3 coin: net transaction
 delta .5 - .3 * .5 = .35 (Deribit, "Delta decay during settlement"). Variance of an average: Turnbull and Wakeman (1991).
 """
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hedgeopt.models.data import table
+from hedgeopt.models.data import averaging_minutes
 from hedgeopt.models.pricing.family import MarketView
 from hedgeopt.models.pricing.instrument import Expiring
 
@@ -46,8 +46,7 @@ class Window:
 
 def settlement_window(instruments: Sequence[Expiring], market: MarketView, years: np.ndarray) -> Window:
     """Where each instrument stands; the average so far is the quote ``settlement_average``, else the index."""
-    minutes = table("settlement")["averaging_minutes"]
-    length = np.array([minutes.get(item.venue, 0.0) for item in instruments]) / _MINUTES_PER_YEAR
+    length = np.array([averaging_minutes(item.venue) for item in instruments]) / _MINUTES_PER_YEAR
     share = np.ones(len(instruments))
     inside = years < length
     if not inside.any():

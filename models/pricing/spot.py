@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from hedgeopt.models.pegs import moved_by, peg_factor
-from hedgeopt.models.pricing.family import MarketView, UnitRisk, greek
+from hedgeopt.models.pricing.family import Family, MarketView, UnitRisk, greek
 from hedgeopt.models.pricing.instrument import Asset, Instrument
 from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -72,7 +72,7 @@ class Spot(Instrument):
         return "USD"
 
 
-class SpotFamily:
+class SpotFamily(Family):
     """Value ``S``, delta 1, P&L ``S0 (factor - 1)``; stablecoins are dollar assets with a price of their own."""
 
     kind = "spot"

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from hedgeopt.models.pricing.family import MarketView, UnitRisk
+from hedgeopt.models.pricing.family import Family, MarketView, UnitRisk
 from hedgeopt.models.pricing.instrument import Asset, Instrument
 from hedgeopt.models.pricing.nature import Nature
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -63,7 +63,7 @@ class Transfer(Instrument):
         return self.asset
 
 
-class TransferFamily:
+class TransferFamily(Family):
     """Zero value, Greeks and P&L; notional is the asset's price."""
 
     kind = "transfer"

@@ -18,7 +18,7 @@ from hedgeopt.inputs.book import Account, Book, Collateral, Position
 from hedgeopt.measures.margin_report import margin_report
 from hedgeopt.models import caveats as sentences
 from hedgeopt.models.caveats import stress_caveats, table_caveats
-from hedgeopt.models.data import TABLES, About, about
+from hedgeopt.models.data import About, about, names
 from hedgeopt.models.margin.rules import MODELS, margin_model
 from hedgeopt.models.scenarios.stress_table import packaged_events
 
@@ -166,5 +166,5 @@ def test_a_fault_in_the_sentences_would_be_seen(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_every_packaged_table_can_be_asked():
-    assert all(about(name).shelf_life_days > 0 for name in TABLES)
+    assert all(about(name).shelf_life_days > 0 for name in names())
     assert np.isfinite(about_rules().shelf_life_days)

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from hedgeopt.models.caveats import said_of
-from hedgeopt.models.data import About
+from hedgeopt.models.data import About, about, table, venues, where
 
 __all__ = ["about_rules", "rules", "rules_caveats"]
 
@@ -19,10 +19,19 @@ def _rules() -> dict[str, Any]:
     return tomllib.loads((files(__name__) / "rules.toml").read_text(encoding="utf-8"))
 
 
-@lru_cache
+_NEEDS = {"delivery": set(), "funding": {"damper", "cap"}, "liquidation": {"part", "no_quote"}}
+"""What a section of a venue's own table must have to be what backtests read: Aave's liquidation is another."""
+
+
 def rules(section: str) -> dict[str, Any]:
-    """A section of ``rules.toml``, parsed once."""
-    return dict(_rules()[section])
+    """A section of ``rules.toml`` by venue, and that section of every venue's own table."""
+    own = {venue: found for venue in venues() if (found := _own(section, venue)) is not None}
+    return {**_rules()[section], **own}
+
+
+def _own(section: str, venue: str) -> dict[str, Any] | None:
+    found = table(venue).get(section)
+    return found if isinstance(found, dict) and set(found) >= _NEEDS[section] else None
 
 
 @lru_cache
@@ -36,4 +45,6 @@ def rules_caveats(section: str, venue: str, on: date) -> list[str]:
     """What a reader must know of a venue's rules in a section, where the table has them."""
     if venue not in rules(section):
         return []
+    if venue in venues() and _own(section, venue) is not None:
+        return said_of(about(venue), where(venue), [section], on)
     return said_of(about_rules(), "backtest/venue_rules/rules.toml", [f"{section}.{venue}"], on)

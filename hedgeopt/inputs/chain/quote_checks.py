@@ -15,7 +15,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.chain.repricing import OptionRows
-from hedgeopt.models.data import TABLES, table
+from hedgeopt.models.data import table, venues
 
 __all__ = [
     "check_funding",
@@ -98,7 +98,8 @@ def check_linear_marks(
     """
     notes = []
     for item, price in zip(items, mark.tolist(), strict=True):
-        if not item.nature.margined or item.underlying not in index or not price > 0:
+        linear = item.nature.margined and item.nature.payoff == "linear"
+        if not linear or item.underlying not in index or not price > 0:
             continue
         ratio = price / index[item.underlying]
         years = item.years_from(now) if item.nature.expires else 0.0
@@ -150,7 +151,7 @@ def check_funding(items: Sequence[Any], rate: np.ndarray, source: str) -> list[s
         if not np.isfinite(value) or abs(value) <= _QUESTIONED_FUNDING:
             continue
         said = f"{value:.2%} per 8 hours ({3 * 365 * value:.0%} a year)"
-        known = table(item.venue).get("funding", {}).get("largest_8h") if item.venue in TABLES else None
+        known = table(item.venue).get("funding", {}).get("largest_8h") if item.venue in venues() else None
         most = _ANY_FUNDING if known is None else float(known)
         if abs(value) > most:
             whose = (

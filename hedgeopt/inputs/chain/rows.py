@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -9,8 +11,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.inputs.chain.checks import check_quotes
 from hedgeopt.inputs.columns import COLUMNS, MORE_FIELDS, QUOTE_FIELDS
 from hedgeopt.inputs.market import Market
-from hedgeopt.models.pricing.option import Option
-from hedgeopt.venues.deribit.names import parse_name
+from hedgeopt.venues.known import parser
 
 __all__ = ["market_from_rows", "refuse"]
 
@@ -31,15 +32,15 @@ def market_from_rows(
     crossed = rows["bid_price"] > rows["ask_price"]
     refuse(source, rows, crossed, "bid_price", "lies above its ask_price (crossed quote)", "drop the row")
 
-    instruments = {}
+    instruments, parse = {}, parser(venue)
     is_option = np.zeros(len(rows), bool)
     for at, row in enumerate(rows.itertuples(index=False)):
         try:
-            item = parse_name(str(row.instrument_name), venue)
+            item = parse(str(row.instrument_name))
         except InputError as error:
             raise error.at(source) from None
         _agrees(item, row, source)
-        is_option[at] = isinstance(item, Option)
+        is_option[at] = item.nature.option
         if getattr(item, "expiry", None) is not None and item.expiry <= stamp:
             raise InputError(
                 f"{item.name} had expired at the snapshot of {stamp.isoformat()}",
@@ -58,37 +59,37 @@ def market_from_rows(
     return Market(stamp.to_pydatetime(), prices, instruments, quotes, source, found, checked.doubtful)
 
 
-def _agrees(item: object, row: object, source: str) -> None:
+def _agrees(item: Any, row: Any, source: str) -> None:
     """The name and the columns beside it must describe the same instrument."""
     base = getattr(item, "underlying", getattr(item, "asset", None))
-    if base != row.currency:  # type: ignore[attr-defined]
+    if base != row.currency:
         raise InputError(
-            f"unknown currency for {item.name}",  # type: ignore[attr-defined]
+            f"unknown currency for {item.name}",
             file=source,
             field="currency",
-            value=row.currency,  # type: ignore[attr-defined]
+            value=row.currency,
             fix=f"the name says {base}",
         )
     expiry = getattr(item, "expiry", None)
-    if expiry is not None and not pd.isna(row.expiry) and row.expiry != expiry:  # type: ignore[attr-defined]
+    if expiry is not None and not pd.isna(row.expiry) and row.expiry != expiry:
         raise InputError(
-            f"contradicts the name {item.name}",  # type: ignore[attr-defined]
+            f"contradicts the name {item.name}",
             file=source,
             field="expiry",
-            value=row.expiry.isoformat(),  # type: ignore[attr-defined]
+            value=row.expiry.isoformat(),
             fix=f"the name says {expiry.isoformat()}",
         )
-    if not isinstance(item, Option):
+    if not item.nature.option:
         return
-    if row.option_type != item.right:  # type: ignore[attr-defined]
+    if row.option_type != item.right:
         raise InputError(
             f"contradicts the name {item.name}",
             file=source,
             field="option_type",
-            value=row.option_type,  # type: ignore[attr-defined]
+            value=row.option_type,
         )
-    if abs(row.strike - item.strike) > 1e-6 * item.strike:  # type: ignore[attr-defined]
-        raise InputError(f"contradicts the name {item.name}", file=source, field="strike", value=row.strike)  # type: ignore[attr-defined]
+    if abs(row.strike - item.strike) > 1e-6 * item.strike:
+        raise InputError(f"contradicts the name {item.name}", file=source, field="strike", value=row.strike)
 
 
 # What to do about an option without one of these.

@@ -16,7 +16,6 @@ import pandas as pd
 from hedgeopt.errors import InputError
 from hedgeopt.files.table_file import numbers, wrong_numbers
 from hedgeopt.inputs.columns import QUOTE_NUMBERS
-from hedgeopt.models.pricing.option import Option
 from hedgeopt.venues.deribit.names import parse_name
 
 __all__ = ["COLUMNS", "as_chain"]
@@ -34,7 +33,7 @@ def as_chain(frame: pd.DataFrame) -> pd.DataFrame:
     if not set(frame.columns) >= _SIGNATURE:
         return frame
     items = [_parsed(name) for name in frame["instrument_name"]]
-    options = [isinstance(item, Option) for item in items]
+    options = [item is not None and item.nature.option for item in items]
     chain = frame[[column for column in _QUOTED if column in frame.columns]].copy()
     chain["timestamp"] = _from_milliseconds(frame["creation_timestamp"])
     chain["currency"] = [getattr(item, "underlying", getattr(item, "asset", None)) for item in items]

@@ -7,17 +7,17 @@ from importlib.resources import files
 
 import pytest
 
-from hedgeopt.models.data import TABLES, About, about, table
+from hedgeopt.models.data import About, about, names, table
 
 
 def test_every_table_is_named() -> None:
     found = {
         item.name.removesuffix(".toml") for item in files("hedgeopt.models.data").iterdir() if item.name.endswith("toml")
     }
-    assert found == set(TABLES)
+    assert found == set(names())
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", names())
 def test_a_table_says_its_date_its_shelf_life_and_its_doubts(name: str) -> None:
     own = about(name)
     assert isinstance(own.as_of, date)
@@ -31,7 +31,7 @@ def test_a_table_says_its_date_its_shelf_life_and_its_doubts(name: str) -> None:
             inside = inside[part]
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", names())
 def test_a_comment_that_doubts_a_number_is_listed(name: str) -> None:
     """A number with the word beside it and not in the list would be shipped as the venue's."""
     text = (files("hedgeopt.models.data") / f"{name}.toml").read_text(encoding="utf-8")

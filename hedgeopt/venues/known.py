@@ -1,0 +1,98 @@
+"""What is particular to a venue, asked in one place: how it names instruments, and its lots, ticks and minimum sizes.
+
+A venue is one dated table (:mod:`hedgeopt.models.data`; of your own: :mod:`hedgeopt.models.data.own`). Its fees, margin and
+haircuts are read by the models; names and sizes are read here. ``names`` in the table are templates
+(:mod:`hedgeopt.venues.forms`), or the name of a parser in code: a folder of this package and a line in :data:`PARSERS`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
+from hedgeopt.models.data import OWN_TABLES, table, venues, where
+from hedgeopt.models.pricing.families import FAMILIES
+from hedgeopt.venues.deribit.names import parse_name
+from hedgeopt.venues.forms import Forms
+
+__all__ = ["PARSERS", "increments", "parser", "perpetual_name"]
+
+PARSERS: dict[str, Callable[..., Any]] = {"deribit": parse_name}
+"""Parsers in code: ``names = "deribit"`` in a venue's table."""
+
+_SIZES = ("lot", "tick", "minimum_size")
+
+
+def parser(venue: str) -> Callable[[str], Any]:
+    """What reads the venue's instrument names.
+
+    Raises
+    ------
+    InputError
+        For a venue that no table describes, or whose table says nothing of names.
+    """
+    return _parser(venue, os.environ.get(OWN_TABLES), tuple(FAMILIES))
+
+
+@lru_cache(maxsize=64)
+def _parser(venue: str, tables: str | None, kinds: tuple[str, ...]) -> Callable[[str], Any]:
+    names = _names(venue)
+    if isinstance(names, str):
+        if names not in PARSERS:
+            raise InputError("unknown parser", file=where(venue), field="names", value=names, fix=advice(names, PARSERS))
+        return partial(PARSERS[names], venue=venue)
+    return Forms(venue, names, where(venue))
+
+
+def _names(venue: str) -> Any:
+    if venue not in venues():
+        fix = f"{advice(venue, venues())}; a venue of your own is a table in a folder that {OWN_TABLES} names"
+        raise InputError("unknown venue", field="venue", value=venue, fix=fix)
+    found = table(venue).get("names")
+    if not found:
+        fix = "add [[names]] (hedgeopt.venues.forms)"
+        raise InputError("does not say how instruments are named", file=where(venue), field="names", fix=fix)
+    return found
+
+
+def perpetual_name(venue: str, asset: str) -> str:
+    """The venue's name of an asset's perpetual."""
+    reads = parser(venue)
+    return reads.perpetual(asset) if isinstance(reads, Forms) else f"{asset}-PERPETUAL"
+
+
+def increments(item: Any) -> tuple[float, float, float]:
+    """Lot, tick and minimum size of an instrument: steps of its quantity and of its quoted price, and the least order.
+
+    From ``[lots.KIND]`` of its venue's table by ``"UNDERLYING/SETTLEMENT"``, the underlying or ``"*"``, each a table of
+    ``lot``, ``tick`` and ``minimum_size``; else from the family's nature; NaN where neither says it.
+
+    Raises
+    ------
+    InputError
+        For a number that is none or not positive, or a word that is no size.
+    """
+    underlying, settlement = getattr(item, "underlying", item.assets[0]), item.settlement
+    return _increments(item.venue, item.kind, underlying, settlement, item.nature, os.environ.get(OWN_TABLES))
+
+
+@lru_cache(maxsize=4096)
+def _increments(
+    venue: str, kind: str, underlying: str, settlement: str, nature: Any, tables: str | None
+) -> tuple[float, float, float]:
+    listed = table(venue).get("lots", {}).get(kind, {}) if venue in venues() else {}
+    key = next((key for key in (f"{underlying}/{settlement}", underlying, "*") if key in listed), None)
+    own = {} if key is None else listed[key]
+    for name, size in own.items():
+        field = f"lots.{kind}.{key}.{name}"
+        if name not in _SIZES:
+            raise InputError("is no size", file=where(venue), field=field, fix=advice(name, _SIZES))
+        if isinstance(size, bool) or not isinstance(size, int | float) or not 0.0 < size < 1e18:
+            raise InputError("must be a positive number", file=where(venue), field=field, value=size)
+    found = [own.get(name, getattr(nature, name)) for name in _SIZES]
+    lot, tick, smallest = (float("nan") if size is None else float(size) for size in found)
+    return lot, tick, smallest

@@ -15,10 +15,11 @@ from hedgeopt.models.bound import BoundTerm
 from hedgeopt.models.margin.model import MarginModel
 from hedgeopt.models.margin.rules import MODELS
 from hedgeopt.models.pricing.families import FAMILIES
+from hedgeopt.models.pricing.family import Family
 from hedgeopt.models.term import Term
 from hedgeopt.models.terms import TERMS
 
-PROTOCOLS = (Term, BoundTerm, Constraint, BoxConstraint, BoundConstraint, MarginModel)
+PROTOCOLS = (Term, BoundTerm, Constraint, BoxConstraint, BoundConstraint, MarginModel, Family)
 
 
 def test_tables_are_keyed_by_kind() -> None:

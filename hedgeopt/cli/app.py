@@ -18,6 +18,7 @@ from hedgeopt.cli.options import (
     Json,
     MarketOptional,
     Markets,
+    MarketVenue,
     PolicyFile,
     Prices,
     Scenarios,
@@ -80,6 +81,7 @@ def solve(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    venue: MarketVenue = "deribit",
     window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
@@ -94,7 +96,7 @@ def solve(
     """Find the certified cheapest trades that bring the book inside its limits."""
     from hedgeopt.cli import commands
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
     commands.solve(book, quotes, policy, as_of, scenarios, seed, solver, json, out)
 
 
@@ -108,6 +110,7 @@ def verify(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    venue: MarketVenue = "deribit",
     window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
@@ -116,7 +119,7 @@ def verify(
     """Check a stored proposal against its inputs, independently of the solver; give it the options it was solved with."""
     from hedgeopt.cli import verify as verifier
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
     raise typer.Exit(verifier.verify(proposal, book, quotes, policy, as_of, scenarios, seed, json))
 
 
@@ -132,6 +135,7 @@ def risk(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    venue: MarketVenue = "deribit",
     window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
@@ -140,7 +144,7 @@ def risk(
     """Show the book's exposures: Greeks, CVaR, stress, leverage and margin, without trades."""
     from hedgeopt.cli import commands
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
     commands.risk(book, quotes, policy, as_of, scenarios, seed, json)
 
 
@@ -158,13 +162,14 @@ def margin(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    venue: MarketVenue = "deribit",
     window: WindowSeconds = 300.0,
     json: Json = False,
 ) -> None:
     """Show every account's margin now and after each stress, its parts, and how far liquidation is."""
     from hedgeopt.cli import commands
 
-    commands.margin(book, MarketOptions(market, at, price or (), invert_marks, window), policy, as_of, json)
+    commands.margin(book, MarketOptions(market, at, price or (), invert_marks, window, venue), policy, as_of, json)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -176,12 +181,13 @@ def check(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    venue: MarketVenue = "deribit",
     window: WindowSeconds = 300.0,
 ) -> None:
     """Validate input files; given all three, also that they fit together (nothing is solved)."""
     from hedgeopt.cli import commands
 
-    commands.check(book, MarketOptions(market or (), at, price or (), invert_marks, window), policy, as_of)
+    commands.check(book, MarketOptions(market or (), at, price or (), invert_marks, window, venue), policy, as_of)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -23,13 +23,14 @@ __all__ = ["MarketOptions", "override", "print_json", "print_report", "read_hold
 
 @dataclass(frozen=True)
 class MarketOptions:
-    """``--market``, ``--at``, ``--price``, ``--invert-marks`` and ``--window``."""
+    """``--market``, ``--at``, ``--price``, ``--invert-marks``, ``--window`` and ``--venue``."""
 
     files: Sequence[Path]
     at: str | None = None
     prices: Sequence[str] = ()
     invert_marks: bool = False
     window: float = 300.0
+    venue: str = "deribit"
 
     def read(self) -> Market:
         """The market they describe."""
@@ -42,6 +43,7 @@ class MarketOptions:
             prices=prices or None,
             invert_marks=self.invert_marks,
             window_seconds=self.window,
+            venue=self.venue,
         )
 
 

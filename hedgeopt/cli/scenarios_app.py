@@ -15,6 +15,7 @@ from hedgeopt.cli.options import (
     Json,
     MarketOptional,
     Markets,
+    MarketVenue,
     Prices,
     Scenarios,
     Seed,
@@ -58,6 +59,7 @@ def describe(
     at: At = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    venue: MarketVenue = "deribit",
     window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
@@ -66,7 +68,7 @@ def describe(
     """Describe the stress scenario NAME; or, given --market, the sample: moments, quantiles, correlations, joint falls."""
     from hedgeopt.cli import scenarios as commands
 
-    quotes = MarketOptions(market or (), at, price or (), invert_marks, window)
+    quotes = MarketOptions(market or (), at, price or (), invert_marks, window, venue)
     if name is not None:
         commands.describe_stress(name, quotes, policy, json)
     else:
@@ -81,6 +83,7 @@ def sample(
     at: At = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
+    venue: MarketVenue = "deribit",
     window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
@@ -94,5 +97,5 @@ def sample(
     """Draw the policy's sample and show some scenarios of it."""
     from hedgeopt.cli import scenarios as commands
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
     commands.sample(quotes, policy, book, scenarios, seed, rows, worst_of, json)

@@ -32,6 +32,7 @@ from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.pricing.transfer import Transfer
 from hedgeopt.models.scenarios.effects import unwind_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet
+from hedgeopt.venues.known import increments
 
 __all__ = ["build_exposures"]
 
@@ -89,6 +90,7 @@ def build_exposures(
     at = table.instrument
     items = tuple(table.unique[i] for i in at)
     ids = [item.id for item in items]
+    steps = np.array([increments(item) for item in items]).reshape(len(items), 3)
     rows = Rows(
         instruments=items,
         account=table.account,
@@ -103,9 +105,9 @@ def build_exposures(
         bid=market.quoted("bid_price", ids),
         ask=market.quoted("ask_price", ids),
         settlement_price=_prices(market, [item.settlement if has(item, "settlement") else item.assets[0] for item in items]),
-        lot=_steps(items, "lot"),
-        tick=_steps(items, "tick"),
-        minimum_size=_steps(items, "minimum_size"),
+        lot=steps[:, 0],
+        tick=steps[:, 1],
+        minimum_size=steps[:, 2],
     )
     _refuse_debts(book, rows)
     refuse_implausible_sizes(book, rows, dict(zip(assets, prices.tolist(), strict=True)))
@@ -191,11 +193,6 @@ def _prices(market: MarketView, assets: Sequence[str]) -> np.ndarray:
     """USD price of each asset, each looked up once."""
     found = {asset: market.price(asset) for asset in dict.fromkeys(assets)}
     return np.array([found[asset] for asset in assets], float)
-
-
-def _steps(items: Sequence[Any], name: str) -> np.ndarray:
-    """(M,) the families' own lot, tick or minimum size; NaN where none is declared."""
-    return np.array([np.nan if getattr(item.nature, name) is None else getattr(item.nature, name) for item in items], float)
 
 
 def _most_sold(book: Book, rows: Rows, bought: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.units import by_family
 from hedgeopt.models.pricing.family import MarketView, UnitRisk
-from hedgeopt.models.pricing.instrument import Derivative
 from hedgeopt.models.scenarios.effects import as_seen_by, misled_venues
 from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -115,7 +114,7 @@ def unit_pnl(unique: Sequence[Any], market: MarketView, scenarios: ScenarioSet) 
     for family, members in by_family(unique):
         by_view: dict[str | None, list[int]] = defaultdict(list)
         for i in members:
-            wrong = isinstance(unique[i], Derivative) and unique[i].venue in misled
+            wrong = unique[i].nature.derivative and unique[i].venue in misled
             by_view[unique[i].venue if wrong else None].append(i)
         for venue, mine in by_view.items():
             out = np.empty((n_scenarios, len(mine)), order="F")

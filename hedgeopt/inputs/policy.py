@@ -14,7 +14,7 @@ from hedgeopt.files.names import advice
 from hedgeopt.files.reading import parse_json, parse_toml, validation_line
 from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word
-from hedgeopt.models.pricing.families import quoted_kinds
+from hedgeopt.models.pricing.families import hedge_kinds, quoted_kinds
 from hedgeopt.models.scenarios.sample_settings import AnyScenarios, ParametricScenarios
 from hedgeopt.models.scenarios.stress_table import StressSettings
 from hedgeopt.models.term import Objective, Term, Weighted
@@ -43,7 +43,7 @@ class Candidates(Record):
     """Which quoted instruments may be traded."""
 
     kinds: Annotated[tuple[str, ...], AfterValidator(_quoted)] = Field(
-        default=("option", "perpetual", "future"), description="instrument families that markets quote"
+        default=hedge_kinds(), description="instrument families that markets quote"
     )
     underlyings: tuple[str, ...] = Field(default=(), description="asset codes; empty: those of the book's positions")
     names: tuple[str, ...] = Field(default=(), description="instrument names, * allowed; empty: any")

@@ -76,7 +76,7 @@ def increments(item: Any) -> tuple[float, float, float]:
     InputError
         For a number that is none or not positive, or a word that is no size.
     """
-    underlying, settlement = getattr(item, "underlying", item.assets[0]), item.settlement
+    underlying, settlement = getattr(item, "underlying", item.assets[0]), getattr(item, "settlement", item.assets[0])
     return _increments(item.venue, item.kind, underlying, settlement, item.nature, os.environ.get(OWN_TABLES))
 
 

@@ -49,7 +49,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.faults import validation_line
@@ -60,6 +60,7 @@ from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_
 from hedgeopt.models.margin.shocks import option_values, tenor_power
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.tiers import Tiers, encode_tiers
+from hedgeopt.models.pricing.families import natures
 
 __all__ = ["Generic"]
 
@@ -117,11 +118,13 @@ class _GridRules(Record):
 
 
 class _Liquidation(Record):
-    """What the venue does below maintenance margin; read by backtests alone."""
+    """What the venue does below maintenance margin, and ``penalty_KEY`` of any fee key; read by backtests alone."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, dict[str, _Share]]
 
     part: float = Field(gt=0, le=1)
     no_quote: float = Field(ge=0, lt=1)
-    penalty: dict[str, dict[str, _Share]] = Field(default_factory=dict)
     target: float = Field(default=1.0, ge=1, le=10)
     whole_below: float = Field(default=0.0, ge=0)
     backstop: float | None = Field(default=None, gt=0, lt=1)
@@ -158,20 +161,22 @@ def _liquidation(data: Any, name: str) -> dict[str, Any]:
     """The section as backtests read it, ``penalty_KEY`` for any fee key."""
     if not isinstance(data, dict):
         raise InputError("must be a section", file=name, field="liquidation", value=data)
-    penalties = {key.removeprefix("penalty_"): value for key, value in data.items() if key.startswith("penalty_")}
-    rest = {key: value for key, value in data.items() if not key.startswith("penalty_")}
+    known = [*_Liquidation.model_fields, *(f"penalty_{nature.fee}" for nature in natures().values() if nature.fee)]
+    for key in data:
+        if key not in known:
+            raise InputError("is read by nobody", file=name, field=f"liquidation.{key}", fix=advice(key, known))
     try:
-        rule = _Liquidation.model_validate({**rest, "penalty": penalties}).model_dump(exclude_none=True)
+        return _Liquidation.model_validate(data).model_dump(exclude_none=True)
     except ValidationError as error:
         raise validation_line(error, name, "[liquidation]") from None
-    return {**rule, **{f"penalty_{key}": by_asset for key, by_asset in rule.pop("penalty").items()}}
 
 
 class Generic(MarginModel):
     """The model that a parsed table describes; ``name`` is for messages, ``venue`` whose table it is (none: a file)."""
 
     def __init__(self, name: str, data: dict[str, Any], venue: str | None = None) -> None:
-        self.name, self.venue = name, venue
+        self.file, self.venue = name, venue
+        self.name = venue or name
         if venue is not None:
             data = {section: value for section, value in data.items() if section in _SECTIONS}
         _checked(data, name)
@@ -197,7 +202,7 @@ class Generic(MarginModel):
             if state.kind[at] in self.classes:
                 raise InputError(
                     f"{state.names[at]} ({state.kind[at]}) is {state.nature[at].paid}: tables take margined contracts",
-                    file=self.name,
+                    file=self.file,
                     field=f"margin.instrument.{state.kind[at]}",
                     fix="take it out of the table, and hold the position in an account without margin",
                 )
@@ -208,7 +213,7 @@ class Generic(MarginModel):
         steps = by_asset.get(state.underlying[row], by_asset.get("*"))
         if steps is None:
             raise InputError(
-                f"no margin tier for {state.underlying[row]}", file=self.name, fix='add it, or "*" for the rest'
+                f"no margin tier for {state.underlying[row]}", file=self.file, fix='add it, or "*" for the rest'
             )
         return Tiers(tuple(float(step[0]) for step in steps), tuple(float(step[1]) for step in steps))
 

@@ -24,7 +24,7 @@ from hedgeopt.models.pricing.perpetual import PERPETUAL
 from hedgeopt.models.pricing.spot import SPOT
 from hedgeopt.models.pricing.transfer import TRANSFER
 
-__all__ = ["FAMILIES", "INSTRUMENT", "AnyInstrument", "family_of", "natures", "quoted_kinds"]
+__all__ = ["FAMILIES", "INSTRUMENT", "AnyInstrument", "family_of", "hedge_kinds", "natures", "quoted_kinds"]
 
 FAMILIES: dict[str, Family] = {
     family.kind: family
@@ -68,6 +68,12 @@ def family_of(instrument: Any) -> Family:
 def natures() -> dict[str, Nature]:
     """What each registered family is, by kind."""
     return {kind: family.instrument.nature for kind, family in FAMILIES.items()}
+
+
+def hedge_kinds() -> tuple[str, ...]:
+    """Kinds that policies may trade where they name none; options first."""
+    found = {kind: nature for kind, nature in natures().items() if nature.hedge}
+    return tuple(sorted(found, key=lambda kind: not found[kind].option))
 
 
 def quoted_kinds() -> tuple[str, ...]:

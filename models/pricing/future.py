@@ -32,6 +32,7 @@ class Future(Expiring):
         fee="future",
         unit="USD when inverse, coin when linear",
         multiplier=1.0,
+        hedge=True,
         inverse=True,
         expires=True,
     )

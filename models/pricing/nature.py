@@ -63,6 +63,8 @@ class Nature:
         What one unit of quantity is.
     multiplier
         Units of underlying (or USD, where the unit says so) in one unit of quantity; none: by instrument.
+    hedge
+        Whether policies that name no kinds may trade it.
     lot, tick, minimum_size
         Smallest steps of quantity and price and the smallest order, where they are the family's and not the venue's.
     """
@@ -81,6 +83,7 @@ class Nature:
     inverse: bool = False
     loan: LoanPart = "none"
     multiplier: float | None = None
+    hedge: bool = False
     lot: float | None = None
     tick: float | None = None
     minimum_size: float | None = None
@@ -105,6 +108,7 @@ class Nature:
             and self.short != "margin",
             "what is owned or owed is never short against margin": self.paid in ("owned", "owed") and self.short == "margin",
             "what is quoted has a fee key, and nothing else has": (self.quote == "none") != (self.fee is None),
+            "a hedge is quoted": self.hedge and self.quote == "none",
             "margined contracts are quoted": self.paid == "margined" and self.quote != "contract",
         }
         for fault, found in faults.items():

@@ -59,6 +59,7 @@ class Option(Expiring):
         fee="option",
         unit="contract of 1 coin",
         multiplier=1.0,
+        hedge=True,
         inverse=True,
         expires=True,
     )

@@ -34,6 +34,7 @@ class Perpetual(Derivative):
         fee="perpetual",
         unit="USD when inverse, coin when linear",
         multiplier=1.0,
+        hedge=True,
         inverse=True,
     )
 

@@ -15,6 +15,7 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.backtest.runner import run_config
+from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.policy import Candidates
 from hedgeopt.models.margin.rules import MODELS
 from hedgeopt.models.pricing.families import FAMILIES
@@ -109,7 +110,7 @@ def book(name: str = USDC, quantity: float = -100.0, margin: str = "standard", *
 
 def exposed(book: ho.Book, market: ho.Market, stress: ScenarioSet | None = None) -> Any:
     still = unmoved(("ETH",))
-    return ho.build_exposures(book, market, (), still, still if stress is None else stress, trades=False)
+    return ho.build_exposures(resolve(book, market), (), still, still if stress is None else stress, trades=False)
 
 
 @pytest.mark.parametrize("name", [USDC, COIN])

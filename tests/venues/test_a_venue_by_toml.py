@@ -15,6 +15,7 @@ from scipy.stats import norm
 import hedgeopt as ho
 from hedgeopt.backtest.runner import run_config
 from hedgeopt.cli import main
+from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.policy import Candidates
 from hedgeopt.models.caveats import table_caveats
 from hedgeopt.models.data import names, venues, where
@@ -102,10 +103,10 @@ def test_solve_and_report(nova: Path, tmp_path: Path):
     market = ho.read_market(snapshot(tmp_path), venue="nova")
     assert len(market) == 21
     mine = book({"ETH-20260327-2000-C": -50.0, "ETH-PERP": 10.0})
-    e = ho.build_exposures(mine, market, (), *[_still()] * 2, trades=False)
+    e = ho.build_exposures(resolve(mine, market), (), *[_still()] * 2, trades=False)
     # by hand: the perpetual alone loses .2 of 20,000, and 1 % is charged on its notional; times 1.3
     alone = book({"ETH-PERP": 10.0})
-    need = ho.build_exposures(alone, market, (), *[_still()] * 2, trades=False)
+    need = ho.build_exposures(resolve(alone, market), (), *[_still()] * 2, trades=False)
     found = need.margins.requirement(0, need.rows.quantity, need.collateral[0])
     assert found.initial == pytest.approx(1.3 * (0.2 + 0.01) * 20_000.0)
     assert found.maintenance == pytest.approx((0.2 + 0.01) * 20_000.0)

@@ -29,7 +29,7 @@ from hedgeopt.models.margin.leverage import read_leverage
 from hedgeopt.models.margin.model import MarginModel
 from hedgeopt.models.margin.unmargined import Unmargined
 
-__all__ = ["MODELS", "margin_model", "standard"]
+__all__ = ["MODELS", "margin_model", "venue_rule"]
 
 
 def _plain(model: Callable[[], MarginModel]) -> Callable[[str | None], MarginModel]:
@@ -68,7 +68,7 @@ MODELS: dict[str, Callable[[str | None], MarginModel]] = {
 }
 
 
-def standard(venue: str) -> str:
+def venue_rule(venue: str) -> str:
     """What ``standard`` means at a venue: ``default_margin`` of its table; where there is none, nothing is lent."""
     if venue not in venues():
         return "none"
@@ -102,7 +102,7 @@ def _made(name: str, venue: str, tables: str | None, stamp: tuple[int, ...] | No
     base, _, option = name.partition(":")
     field = "margin"
     if base == "standard":
-        base, field = standard(venue), "default_margin"
+        base, field = venue_rule(venue), "default_margin"
         if base == "table":
             return Generic(where(venue), table(venue), venue=venue)
     if base not in MODELS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import sys
 from collections import defaultdict
@@ -10,6 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+import hedgeopt
+from hedgeopt.constraints.constraint import Constraint
+from hedgeopt.models.term import Term
 
 FOLDERS = ("hedgeopt", "models", "constraints")
 DECLARED = {  # the same idea by the field's language, each with a reason
@@ -65,3 +70,16 @@ def test_a_general_module_name_stands_once(sources: dict[str, ast.Module], name:
 def test_no_module_hides_one_of_the_standard_library(sources: dict[str, ast.Module]) -> None:
     names = {path: Path(path).stem for path in sources}
     assert [path for path, name in names.items() if name in sys.stdlib_module_names] == []
+
+
+def test_what_users_call_takes_exposures_by_that_name() -> None:
+    """``e`` is for the hooks of terms and limits, see docs/extending.md."""
+    found = []
+    for name in hedgeopt.__all__:
+        thing = getattr(hedgeopt, name)
+        if inspect.isclass(thing) and issubclass(thing, Term | Constraint | Exception):
+            continue
+        methods = [m for m in vars(thing).values() if inspect.isfunction(m)] if inspect.isclass(thing) else []
+        public = [thing, *(method for method in methods if not method.__name__.startswith("_"))]
+        found += [f"{name}: {call}" for call in public if "e" in inspect.signature(call).parameters]
+    assert found == []

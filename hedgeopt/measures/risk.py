@@ -104,7 +104,7 @@ def scenario_losses(e: Exposures, trades: np.ndarray | None = None) -> np.ndarra
 
 
 def risk_report(
-    e: Exposures,
+    exposures: Exposures,
     trades: np.ndarray | None = None,
     *,
     cost: float = 0.0,
@@ -112,31 +112,35 @@ def risk_report(
     key_days: tuple[float, ...] = KEY_DAYS,
 ) -> RiskReport:
     """Add up the book, after trades x (N,) and their ``cost`` in USD when given; ``key_days`` set the tenor buckets."""
-    x = np.zeros(e.n_candidates) if trades is None else trades
-    z = e.positions(x)
-    losses = scenario_losses(e, x) if e.n_candidates else scenario_losses(e)
-    equity = float(e.equity.sum()) - cost
-    gross = float(row_exposure(e, "delta") @ np.abs(z))
-    stress = e.stress_base + (e.stress_pnl @ x if e.n_candidates else 0.0)
-    reported = [a for a, asset in enumerate(e.assets) if asset not in dollar_assets() and _own_column(asset)]
-    positions = position_risks(e, z)
+    x = np.zeros(exposures.n_candidates) if trades is None else trades
+    z = exposures.positions(x)
+    losses = scenario_losses(exposures, x) if exposures.n_candidates else scenario_losses(exposures)
+    equity = float(exposures.equity.sum()) - cost
+    gross = float(row_exposure(exposures, "delta") @ np.abs(z))
+    stress = exposures.stress_base + (exposures.stress_pnl @ x if exposures.n_candidates else 0.0)
+    reported = [a for a, asset in enumerate(exposures.assets) if asset not in dollar_assets() and _own_column(asset)]
+    positions = position_risks(exposures, z)
     lost = [item.impermanent_loss for item in positions if item.impermanent_loss is not None]
     return RiskReport(
         equity=equity,
-        greeks={e.assets[a]: _asset_greeks(e, a, x) for a in reported},
-        value_at_risk={f"{level:g}": value_at_risk(losses, level, e.probabilities) for level in levels},
-        cvar={f"{level:g}": tail_loss(losses, level, e.probabilities) for level in levels},
-        expected_pnl=-float(np.average(losses, weights=e.probabilities)),
-        stress=dict(zip(e.stress, stress.tolist(), strict=True)),
+        greeks={exposures.assets[a]: _asset_greeks(exposures, a, x) for a in reported},
+        value_at_risk={f"{level:g}": value_at_risk(losses, level, exposures.probabilities) for level in levels},
+        cvar={f"{level:g}": tail_loss(losses, level, exposures.probabilities) for level in levels},
+        expected_pnl=-float(np.average(losses, weights=exposures.probabilities)),
+        stress=dict(zip(exposures.stress, stress.tolist(), strict=True)),
         gross_leverage=gross / equity if equity > 0 else None,
-        carry=float(e.rows.carry @ z) * e.horizon_days,
-        accounts=tuple(_account(e, c, x, z) for c in range(len(e.accounts))),
+        carry=float(exposures.rows.carry @ z) * exposures.horizon_days,
+        accounts=tuple(_account(exposures, c, x, z) for c in range(len(exposures.accounts))),
         tenors={
-            name: {e.assets[a]: tenor_profile(e, z, name, a, key_days) for a in reported if not is_peg(e.assets[a])}
+            name: {
+                exposures.assets[a]: tenor_profile(exposures, z, name, a, key_days)
+                for a in reported
+                if not is_peg(exposures.assets[a])
+            }
             for name in ("vega", "gamma")
         },
         impermanent_loss=sum(lost) if lost else None,
-        loans=loans(e, z),
+        loans=loans(exposures, z),
         positions=positions,
     )
 

@@ -35,10 +35,10 @@ class Program:
         (N,) signed trades in the candidates' quantity units.
     """
 
-    def __init__(self, policy: Policy, e: Exposures, *, elastic: bool = False) -> None:
-        n = e.n_candidates
+    def __init__(self, policy: Policy, exposures: Exposures, *, elastic: bool = False) -> None:
+        n = exposures.n_candidates
         self._unit = 1.0
-        self.policy, self.structure, self.elastic = policy, e.structure(), elastic
+        self.policy, self.structure, self.elastic = policy, exposures.structure(), elastic
         self.variables = TradeVariables(cp.Variable(n, name="buy", nonneg=True), cp.Variable(n, name="sell", nonneg=True))
         self._scale = cp.Parameter(n, nonneg=True, name="scale")
         self._buy_cap = cp.Parameter(n, nonneg=True, name="buy_cap")
@@ -49,10 +49,11 @@ class Program:
         self._off: frozenset[tuple[int, int]] = frozenset()
         self._compiled_off = self._off
         self._shown: dict[int, dict[str, str]] = {}  # per limit: what its sides call themselves, and what they are called
-        self.objective_terms = [(part.weight, part.term, self._term(part.term, e)) for part in policy.minimize]
-        self.limit_specs = limits_of(policy, e)
+        self.objective_terms = [(part.weight, part.term, self._term(part.term, exposures)) for part in policy.minimize]
+        self.limit_specs = limits_of(policy, exposures)
         self.limits: list[BoundConstraint] = [
-            spec.bind(self.variables, e, lambda term: self._term(term, e), slack=elastic) for spec in self.limit_specs
+            spec.bind(self.variables, exposures, lambda term: self._term(term, exposures), slack=elastic)
+            for spec in self.limit_specs
         ]
         self._box_constraints = [self.variables.buy <= self._buy_cap, self.variables.sell <= self._sell_cap]
         self._floors: tuple[cp.Parameter, ...] = ()
@@ -114,9 +115,9 @@ class Program:
         if compile and off != self._compiled_off:
             self._compiled_off, self.problem = off, self._assemble()
 
-    def update(self, e: Exposures, box: Box, tighten: Mapping[str, float] | None = None) -> None:
+    def update(self, exposures: Exposures, box: Box, tighten: Mapping[str, float] | None = None) -> None:
         """Load new data of the same structure; nothing is compiled again."""
-        if e.structure() != self.structure:
+        if exposures.structure() != self.structure:
             raise InputError("the exposures have another structure than the program", fix="compile a new program")
         self.scale = np.maximum(np.maximum(-box.lower, box.upper), 0.0)
         self.scale[self.scale == 0.0] = 1.0
@@ -125,12 +126,12 @@ class Program:
         put(self._sell_cap, np.maximum(-box.lower, 0.0) / self.scale)
         self._put_floors(np.maximum(box.lower, 0.0) / self.scale, np.maximum(-box.upper, 0.0) / self.scale)
         for bound in self._bound.values():
-            bound.update(e, self.scale)
+            bound.update(exposures, self.scale)
         if tighten and not self._shown:
-            self.sides(e, np.zeros(e.n_candidates))
+            self.sides(exposures, np.zeros(exposures.n_candidates))
         for k, limit in enumerate(self.limits):
             own = {name: (tighten or {}).get(shown, 0.0) for name, shown in self._shown.get(k, {}).items()}
-            limit.update(e, self.scale, own)
+            limit.update(exposures, self.scale, own)
 
     def _put_floors(self, buy: np.ndarray, sell: np.ndarray) -> None:
         """Trades that the box does not leave free to be nothing; the first such box compiles the program again."""
@@ -176,17 +177,17 @@ class Program:
                 if dual.value is not None:
                     dual.save_value(np.asarray(dual.value) * self._unit)
 
-    def refine(self, e: Exposures, x: np.ndarray) -> bool:
+    def refine(self, exposures: Exposures, x: np.ndarray) -> bool:
         """Sharpen what terms and limits approximate around trades x; whether solving again helps."""
-        changed = [part.refine(e, x, self.scale) for part in self.parts]  # every one, not only until the first
+        changed = [part.refine(exposures, x, self.scale) for part in self.parts]  # every one, not only until the first
         return any(changed)
 
-    def anchor(self, e: Exposures, x: np.ndarray) -> bool:
+    def anchor(self, exposures: Exposures, x: np.ndarray) -> bool:
         """Make margin rules that are not convex exact at trades x; whether they ask for less there than they did.
 
         Trades x stay feasible, so that what the next solve finds is no worse.
         """
-        changed = [part.anchor(e, x) for part in self.parts]
+        changed = [part.anchor(exposures, x) for part in self.parts]
         return any(changed)
 
     def forget(self, tight: bool = False) -> None:
@@ -197,14 +198,18 @@ class Program:
         for part in self.parts:
             part.forget(tight)
 
-    def narrow(self, e: Exposures, box: Box) -> Box:
+    def narrow(self, exposures: Exposures, box: Box) -> Box:
         """The box cut to the positions up to which margin rules hold as they are encoded now (leverage by bracket)."""
-        return narrowed(box, e, np.min([np.full(e.n_candidates, np.inf), *(part.domain(e) for part in self.parts)], axis=0))
+        return narrowed(
+            box,
+            exposures,
+            np.min([np.full(exposures.n_candidates, np.inf), *(part.domain(exposures) for part in self.parts)], axis=0),
+        )
 
-    def bracketed(self, e: Exposures) -> list[str]:
+    def bracketed(self, exposures: Exposures) -> list[str]:
         """Accounts whose initial margin jumps within the trade limits: no leverage named, or more held than it allows."""
-        found = {c for part in self.parts for c in part.jumping(e)}
-        return [e.accounts[c] for c in sorted(found)]
+        found = {c for part in self.parts for c in part.jumping(exposures)}
+        return [exposures.accounts[c] for c in sorted(found)]
 
     def x(self) -> np.ndarray:
         """(N,) trades of the last solve, inside their box."""
@@ -233,21 +238,21 @@ class Program:
             self.variables.buy.save_value(before[0])
             self.variables.sell.save_value(before[1])
 
-    def objective_value(self, e: Exposures, x: np.ndarray) -> float:
+    def objective_value(self, exposures: Exposures, x: np.ndarray) -> float:
         """The objective in plain numpy."""
-        return float(sum(weight * bound.evaluate(e, x) for weight, _, bound in self.objective_terms))
+        return float(sum(weight * bound.evaluate(exposures, x) for weight, _, bound in self.objective_terms))
 
-    def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
+    def sides(self, exposures: Exposures, x: np.ndarray) -> list[Side]:
         """Every limit's value, bound and shadow price, in plain numpy; names are unique, also of two limits on one term."""
-        return [side for mine in self.named_sides(e, x) for side in mine]
+        return [side for mine in self.named_sides(exposures, x) for side in mine]
 
-    def named_sides(self, e: Exposures, x: np.ndarray) -> list[list[Side]]:
+    def named_sides(self, exposures: Exposures, x: np.ndarray) -> list[list[Side]]:
         """:meth:`sides`, limit by limit."""
         taken: set[str] = set()
         found: list[list[Side]] = []
         for k, limit in enumerate(self.limits):
             self._shown[k], mine = {}, []
-            for side in limit.sides(e, x):
+            for side in limit.sides(exposures, x):
                 name, count = side.name, 1
                 while name in taken:
                     count += 1
@@ -258,13 +263,13 @@ class Program:
             found.append(mine)
         return found
 
-    def lagrangian(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+    def lagrangian(self, exposures: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
         """A separable function nowhere above objective plus duals times constraint functions."""
-        total = Separable(np.zeros(e.n_candidates))
+        total = Separable(np.zeros(exposures.n_candidates))
         for weight, _, bound in self.objective_terms:
-            total += bound.minorant(e, x, tails).scaled(weight)
+            total += bound.minorant(exposures, x, tails).scaled(weight)
         for limit in self.limits:
-            total += limit.minorant(e, x, tails)
+            total += limit.minorant(exposures, x, tails)
         return total
 
     def bound_terms(self) -> Iterator[tuple[Term, BoundTerm]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.program.cones import excess_of, own_excess
+from hedgeopt.program.own_excess import excess_of, own_excess
 from hedgeopt.program.program import Program
 
 __all__ = ["met_at_once"]

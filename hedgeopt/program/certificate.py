@@ -21,7 +21,7 @@ import numpy as np
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box
-from hedgeopt.program.cones import own_excess
+from hedgeopt.program.own_excess import own_excess
 from hedgeopt.program.plain_limits import plain_sides
 from hedgeopt.program.program import Program
 from hedgeopt.program.proven import Certificate

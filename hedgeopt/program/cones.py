@@ -1,12 +1,10 @@
-"""A user's own cvxpy constraints as rows of cones, and duals of theirs that prove something.
+"""A user's own cvxpy constraints as rows of cones.
 
 Canonicalised by cvxpy, constraints on buys and sells ``v`` (and on variables of their own, ``a``) read
 
     A_v v + A_a a + s = b,   s in K,
 
-with K a product of zero, non-negative, second-order, exponential, power and semidefinite cones. For any ``y`` in the dual
-cone with ``A_a' y = 0``, every feasible ``v`` has ``y' (A_v v - b) <= 0``: an affine function of buys and sells that may
-be added to a Lagrangian. Solvers return such a ``y`` to a tolerance; :func:`repaired` makes it exact.
+with K a product of zero, non-negative, second-order, exponential, power and semidefinite cones.
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import splu
 
 from hedgeopt.errors import InputError
 
@@ -27,13 +24,7 @@ if TYPE_CHECKING:
 
     from hedgeopt.models.bound import TradeVariables
 
-__all__ = ["OwnRows", "canonical", "check_own", "excess_of", "own_excess", "own_sizes", "repaired"]
-
-_FAR = 1e3
-"""Variables of the user's own are taken to stay within so many times their size at the solution."""
-_TRIES = 30
-_STEEP = 20.0
-_HOLDS = 1e-9
+__all__ = ["OwnRows", "canonical", "check_own", "svec"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +61,7 @@ class OwnRows:
             elif kind == "powers":
                 step[rows.start : rows.stop - 1] = 1.0
             elif kind == "psd":
-                step[rows] = _svec(np.eye(parameter))
+                step[rows] = svec(np.eye(parameter))
         return step
 
 
@@ -168,196 +159,8 @@ def _entries(matrix: Any, row: int) -> dict[int, float]:
     return {int(i): float(v) for i, v in zip(matrix.indices[part], matrix.data[part], strict=True) if v != 0.0}
 
 
-def own_excess(added: Sequence[cp.Constraint], trades: TradeVariables, net: np.ndarray) -> list[tuple[str, float]]:
-    """Each constraint's name and excess at scaled net trades (N,), relative to the size of what it compares.
-
-    Evaluated at these trades, each of them a buy or a sell, and not at what a solver left in the variables; variables of
-    the user's own are moved to where they suit the trades best, should their values not do.
-    """
-    variables = [trades.buy, trades.sell, *{v.id: v for c in added for v in c.variables()}.values()]
-    kept = [v.value for v in variables]
-    try:
-        trades.buy.save_value(np.maximum(net, 0.0))
-        trades.sell.save_value(np.maximum(-net, 0.0))
-        mine = {trades.buy.id, trades.sell.id}
-        found = []
-        for number, constraint in enumerate(added, 1):
-            excess = excess_of(constraint)
-            if not excess <= _HOLDS and any(v.id not in mine for v in constraint.variables()):
-                _suit(added, mine)
-                excess = excess_of(constraint)
-            found.append((f"added constraint {number} ({_short(constraint)})", excess))
-        return found
-    finally:
-        for variable, value in zip(variables, kept, strict=True):
-            variable.save_value(value)
-
-
-def excess_of(constraint: cp.Constraint) -> float:
-    """The violation over the size of what is compared; infinite where it has no value."""
-    try:
-        violation = float(np.max(constraint.violation(), initial=0.0))
-    except ValueError:  # cvxpy: a variable has no value
-        return np.inf
-    size = 1e-12
-    for part in constraint.args:
-        value = np.abs(np.asarray(_dense(part.value), float))
-        size = max(size, float(value.max(initial=0.0)))
-        if part.is_affine() and not part.is_constant():
-            # what is summed counts, not what is left of it
-            terms = [
-                _matrix_of(abs(g)).T @ np.abs(np.asarray(v.value, float)).ravel(order="F")
-                for v, g in part.grad.items()
-                if g is not None
-            ]
-            size = max(size, float(np.max(sum(terms), initial=0.0)) if terms else 0.0)
-    return violation / size if np.isfinite(violation) else np.inf
-
-
-def _matrix_of(gradient: Any) -> Any:
-    """Of one number by one number cvxpy's gradient is a number."""
-    return gradient if hasattr(gradient, "shape") and len(gradient.shape) == 2 else np.reshape(gradient, (-1, 1))
-
-
-def _suit(added: Sequence[cp.Constraint], trades: set[int]) -> None:
-    """Move the user's own variables to where the constraints are exceeded least, trades as they are."""
-    import cvxpy as cp
-
-    amount = cp.Variable(nonneg=True)
-    fixed = {id(v): cp.Constant(v.value) for c in added for v in c.variables() if v.id in trades}
-    rows: list[cp.Constraint] = []
-    for constraint in added:
-        moved = constraint.tree_copy(dict(fixed))
-        if isinstance(moved, cp.constraints.Inequality):
-            rows.append(moved.expr <= amount)
-        elif isinstance(moved, cp.constraints.Equality):
-            rows.append(cp.abs(moved.expr) <= amount)
-        else:
-            rows.append(moved)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            cp.Problem(cp.Minimize(amount), rows).solve(solver=cp.CLARABEL, tol_gap_abs=1e-12, tol_feas=1e-12)
-        except cp.SolverError:
-            return
-
-
-def _dense(value: Any) -> Any:
-    return value.toarray() if hasattr(value, "toarray") else value
-
-
-def _short(constraint: cp.Constraint, width: int = 60) -> str:
-    text = " ".join(str(constraint).split())
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def repaired(rows: OwnRows, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A member of the dual cone near ``y``, and what is left of ``own' y`` (K,): rounding, if the repair went well.
-
-    Steps towards ``own' y = 0`` that move entries in proportion to how far inside the cone they are alternate with
-    projections into the cone.
-    """
-    y = into_dual(rows, np.nan_to_num(y))
-    own = sp.csc_array(rows.own)
-    if not own.shape[1]:
-        return y, np.zeros(0)
-    best, least = y, np.inf
-    for _ in range(_TRIES):
-        left = own.T @ y
-        size = float(np.abs(left).max(initial=0.0))
-        if size < least:
-            best, least = y, size
-        if size <= 1e-15 * max(1.0, float(np.abs(y).max(initial=0.0))):
-            break
-        weight = np.minimum(_room(rows, y), 1e100) ** 2
-        gram = sp.csc_array((own.T * weight) @ own)
-        gram = gram + sp.eye_array(gram.shape[0], format="csc") * (1e-15 * float(abs(gram).max() or 1.0))
-        try:
-            step = splu(sp.csc_matrix(gram)).solve(left)
-        except RuntimeError:  # singular: nothing more to repair with
-            break
-        y = into_dual(rows, y - weight * (own @ step))
-    return best, own.T @ best
-
-
-def own_sizes(values: np.ndarray) -> np.ndarray:
-    """(K,) how large the user's own variables can be, from their values at a solution."""
-    return _FAR * np.maximum(1.0, np.abs(values))
-
-
-def _room(rows: OwnRows, y: np.ndarray) -> np.ndarray:
-    """(R,) how far inside the dual cone each entry is; equations are free."""
-    room = np.zeros(len(y))
-    for kind, at, parameter in rows.parts():
-        part = y[at]
-        if kind == "zero":
-            room[at] = 1.0 + np.abs(part)
-        elif kind == "nonneg":
-            room[at] = part
-        elif kind == "soc":
-            room[at] = max(part[0] - float(np.linalg.norm(part[1:])), 1e-8 * part[0])
-        elif kind == "psd":
-            room[at] = max(float(np.linalg.eigvalsh(_matrix(part, parameter))[0]), 1e-8 * float(np.abs(part).max()))
-        else:
-            room[at] = 1e-3 * float(np.abs(part).min())
-    return np.maximum(room, 1e-300)
-
-
-def into_dual(rows: OwnRows, y: np.ndarray) -> np.ndarray:
-    """``y`` moved into the dual cone, by as little as is simple."""
-    y = y.copy()
-    for kind, at, parameter in rows.parts():
-        part = y[at]
-        if kind == "nonneg":
-            y[at] = np.maximum(part, 0.0)
-        elif kind == "soc":
-            y[at.start] = max(part[0], float(np.linalg.norm(part[1:])) * (1 + 4e-16))
-        elif kind == "psd":
-            lowest = float(np.linalg.eigvalsh(_matrix(part, parameter))[0])
-            if lowest < 0:
-                y[at] = part + _svec(np.eye(parameter)) * (-lowest * (1 + 1e-12))
-        elif kind == "exp":
-            y[at] = _into_dual_exp(part)
-        elif kind in ("power", "powers"):
-            alpha = np.array([parameter, 1.0 - parameter]) if kind == "power" else parameter
-            y[at] = _into_dual_power(part, alpha)
-    return y
-
-
-def _into_dual_exp(part: np.ndarray) -> np.ndarray:
-    """Dual of ``{(x, y, z): y exp(x / y) <= z}``: ``u < 0, w >= -u exp(v / u - 1)``, or ``u = 0, v >= 0, w >= 0``."""
-    u, v, w = (float(value) for value in part)
-    if u < 0:
-        exponent = v / u - 1.0
-        if exponent > _STEEP:  # moving w would take it out of sight: v moves instead
-            w = max(w, -u)
-            v = u * (1.0 + float(np.log(w / -u))) * (1 - 1e-15)
-            exponent = v / u - 1.0
-        return np.array([u, v, max(w, -u * float(np.exp(exponent)) * (1 + 1e-15))])
-    return np.array([0.0, max(v, 0.0), max(w, 0.0)])
-
-
-def _into_dual_power(part: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Dual of ``{(x, z): prod x^alpha >= |z|}``: ``prod (u / alpha)^alpha >= |w|``."""
-    u, w = np.maximum(part[:-1], 0.0), float(part[-1])
-    reach = float(np.prod((u / alpha) ** alpha))
-    if reach < abs(w):
-        w = np.sign(w) * reach * (1 - 1e-15)
-    return np.append(u, w)
-
-
-def _matrix(part: np.ndarray, n: int) -> np.ndarray:
-    """The symmetric matrix of a triangle stored by columns, off-diagonal entries times the root of two."""
-    found = np.zeros((n, n))
-    at = 0
-    for j in range(n):
-        found[: j + 1, j] = part[at : at + j + 1]
-        at += j + 1
-    off = np.triu(found, 1) / np.sqrt(2.0)
-    return np.asarray(np.diag(np.diag(found)) + off + off.T)
-
-
-def _svec(matrix: np.ndarray) -> np.ndarray:
+def svec(matrix: np.ndarray) -> np.ndarray:
+    """The triangle of a symmetric matrix by columns, off-diagonal entries times the root of two."""
     n = len(matrix)
     columns = []
     for j in range(n):

@@ -22,7 +22,8 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 from hedgeopt.program.box import Box
 from hedgeopt.program.cones import OwnRows
-from hedgeopt.program.cut_model import CutModel, CutRow, Proof
+from hedgeopt.program.cut_model import CutModel
+from hedgeopt.program.cut_proof import CutRow, Proof
 from hedgeopt.program.program import Program
 
 __all__ = ["Cuts", "each"]

@@ -11,9 +11,10 @@ import numpy as np
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box
 from hedgeopt.program.certificate import FEASIBILITY, allowance, gap_unit, relative_violation
-from hedgeopt.program.cones import canonical, own_excess
-from hedgeopt.program.cut_model import Proof
+from hedgeopt.program.cones import canonical
+from hedgeopt.program.cut_proof import Proof
 from hedgeopt.program.cuts import Cuts
+from hedgeopt.program.own_excess import own_excess
 from hedgeopt.program.polish import onto_limits
 from hedgeopt.program.program import Program
 from hedgeopt.program.solution import Multipliers

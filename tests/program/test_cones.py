@@ -14,8 +14,10 @@ from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import certify
-from hedgeopt.program.cones import OwnRows, canonical, into_dual, own_excess, repaired
-from hedgeopt.program.cut_model import own_part
+from hedgeopt.program.cones import OwnRows, canonical
+from hedgeopt.program.cut_proof import own_part
+from hedgeopt.program.dual_cones import into_dual, repaired
+from hedgeopt.program.own_excess import own_excess
 from hedgeopt.program.program import Program
 from hedgeopt.program.solve import solve_program
 

@@ -21,7 +21,7 @@ from hedgeopt.models.term import RequirementOf, Term
 from hedgeopt.models.terms import TERMS
 from hedgeopt.program.box import trade_box
 from hedgeopt.program.program import Program
-from hedgeopt.tail.atom import CVaR as TailAtom
+from hedgeopt.tail.atom import CVaRAtom
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "cvar": {"beta": 0.95},
@@ -157,7 +157,7 @@ def test_what_a_term_declares_is_what_its_bound_form_is(kind: str, exposures: Ex
     if square is not None:
         factor, offset = square
         assert ((factor @ x + offset) ** 2).sum() == pytest.approx(value, rel=1e-9)
-    assert term.tail == any(isinstance(node, TailAtom) for node in nodes(bound.expression))
+    assert term.tail == any(isinstance(node, CVaRAtom) for node in nodes(bound.expression))
 
 
 def nodes(expression: Any) -> Any:

@@ -19,7 +19,8 @@ FORBIDDEN = (
     "hedgeopt.models.bound", "hedgeopt.models.margin.after",
     "hedgeopt.models.terms", "hedgeopt.models.separable", "hedgeopt.models.risk", "hedgeopt.models.costs",
     "hedgeopt.models.margin.term", "hedgeopt.models.margin.bind", "hedgeopt.models.margin.bind_blocks",
-    "hedgeopt.models.margin.bind_ramps", "hedgeopt.models.margin.encoding", "hedgeopt.models.margin.effects",
+    "hedgeopt.models.margin.bind_ramps", "hedgeopt.models.margin.bind_positions",
+    "hedgeopt.models.margin.encoding", "hedgeopt.models.margin.effects",
     "cvxpy",
 )  # fmt: skip
 

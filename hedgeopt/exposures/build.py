@@ -89,8 +89,8 @@ def build_exposures(
     carry = known_carry(table.unique, risk, notes)
     at = table.instrument
     items = tuple(table.unique[i] for i in at)
-    ids = [item.id for item in items]
-    steps = np.array([increments(item) for item in items]).reshape(len(items), 3)
+    place = market.places([item.id for item in table.unique])[at]
+    steps = np.array([increments(item) for item in table.unique]).reshape(-1, 3)[at]
     rows = Rows(
         instruments=items,
         account=table.account,
@@ -101,9 +101,9 @@ def build_exposures(
         carry=carry[at],
         greeks=risk.greeks[:, at],
         index=_prices(market, [item.assets[0] for item in items]),
-        mark=_marks(items, market.quoted("mark_price", ids), risk.premium[at]),
-        bid=market.quoted("bid_price", ids),
-        ask=market.quoted("ask_price", ids),
+        mark=_marks(items, market.columns["mark_price"][place], risk.premium[at]),
+        bid=market.columns["bid_price"][place],
+        ask=market.columns["ask_price"][place],
         settlement_price=_prices(market, [item.settlement if has(item, "settlement") else item.assets[0] for item in items]),
         lot=steps[:, 0],
         tick=steps[:, 1],
@@ -162,7 +162,7 @@ def build_exposures(
         cost_sell=np.append(cost.sell, np.zeros(len(sent))),
         fee=np.append(cost.fee, sending),
         trade_greeks=_trade_greeks(table.candidate, rows, where.paid_in[at[table.candidate]]),
-        open_interest=market.quoted("open_interest", [ids[i] for i in table.candidate]),
+        open_interest=market.columns["open_interest"][place[table.candidate]],
         base_pnl=sample.account_pnl.sum(axis=1),
         pnl=sample.pnl,
         probabilities=scenarios.probabilities,

@@ -33,7 +33,8 @@ def choose_candidates(holdings: Holdings, rules: Candidates) -> list[Any]:
     underlyings = set(rules.underlyings) or holdings.underlyings
     items = list(holdings.listed.values())
     ids = [item.id for item in items]
-    bid, ask = market.quoted("bid_price", ids), market.quoted("ask_price", ids)
+    place = market.places(ids)
+    bid, ask = market.columns["bid_price"][place], market.columns["ask_price"][place]
     both, none = ~np.isnan(bid) & ~np.isnan(ask), np.isnan(bid) & np.isnan(ask)
     option = np.array([item.nature.option for item in items], bool)
     assumed = none & ~option if rules.mark_half_spread is not None else np.zeros(len(items), bool)

@@ -12,8 +12,8 @@ from hedgeopt.models.arrays import Rows
 from hedgeopt.models.margin.margins import Margins
 from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.margin.state import State
-from hedgeopt.models.pricing.family import MarketView
 from hedgeopt.models.pricing.instrument import has
+from hedgeopt.models.pricing.market_arrays import MarketArrays
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["account_margins"]
@@ -21,7 +21,7 @@ __all__ = ["account_margins"]
 
 def account_margins(
     book: Book,
-    market: MarketView,
+    market: MarketArrays,
     rows: Rows,
     assets: tuple[str, ...],
     prices: np.ndarray,
@@ -43,10 +43,10 @@ def account_margins(
 
 
 def _state(
-    book: Book, c: int, market: MarketView, rows: Rows, mine: np.ndarray, assets: tuple[str, ...], prices: np.ndarray
+    book: Book, c: int, market: MarketArrays, rows: Rows, mine: np.ndarray, assets: tuple[str, ...], prices: np.ndarray
 ) -> State:
     items = [rows.instruments[row] for row in mine]
-    ids = [item.id for item in items]
+    place, columns = market.places([item.id for item in items]), market.columns
     settlement = tuple(i.settlement if has(i, "settlement") else i.assets[0] for i in items)
     return State(
         venue=book.accounts[c].venue,
@@ -60,17 +60,17 @@ def _state(
         settlement_price=rows.settlement_price[mine],
         mark=rows.mark[mine],
         value=rows.value[mine],
-        forward=market.quoted("underlying_price", ids),
+        forward=columns["underlying_price"][place],
         strike=np.array([i.strike if has(i, "strike") else np.nan for i in items], float),
         years=np.array(
             [i.years_from(market.timestamp) if has(i, "years_from") else np.nan for i in items],
             float,
         ),
-        vol=market.quoted("mark_iv", ids),
+        vol=columns["mark_iv"][place],
         is_call=np.array([not has(i, "right") or i.right == "call" for i in items], bool),
-        open_interest=market.quoted("open_interest", ids),
-        rate=market.quoted("interest_rate", ids),
-        average=market.quoted("settlement_average", ids),
+        open_interest=columns["open_interest"][place],
+        rate=columns["interest_rate"][place],
+        average=columns["settlement_average"][place],
         assets=assets,
         prices=prices,
         **_lending(items, rows.quantity[mine]),

@@ -61,14 +61,17 @@ class MarketArrays:
 
     def price(self, asset: str) -> float:
         """USD price of an asset; see :func:`asset_price`."""
-        return asset_price(self.prices, asset, self.source)
+        known = self.prices.get(asset)  # asked for once per instrument: most are here
+        return asset_price(self.prices, asset, self.source) if known is None else float(known)
 
     def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
         """Column ``field`` for the given ``venue:name`` ids; NaN where the market has nothing of the kind."""
-        if not len(ids):
-            return np.zeros(0)
+        return self.columns[field][self.places(ids)]
+
+    def places(self, ids: Sequence[str]) -> np.ndarray:
+        """Where these ids stand in every column, so that several columns are read after one look; the last for others."""
         row = self.row
-        return self.columns[field][[row.get(key, -1) for key in ids]]
+        return np.array([row.get(key, -1) for key in ids], np.int64)
 
     def quote(self, field: str, key: str) -> float:
         """:meth:`quoted` of one instrument."""

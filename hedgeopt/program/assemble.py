@@ -11,7 +11,6 @@ import pandas as pd
 
 from hedgeopt.errors import CertificateError
 from hedgeopt.inputs.book import Book
-from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.measures.figures import figures
 from hedgeopt.measures.margin import account_margin
@@ -21,7 +20,7 @@ from hedgeopt.program.book_after import book_after
 from hedgeopt.program.certificate import allowance, relative_violation
 from hedgeopt.program.plain_limits import by_plain_rule, plain_value
 from hedgeopt.program.proposal import LIMITS, OBJECTIVE, TRADES, TRANSFERS, MarginChange, Proposal
-from hedgeopt.program.provenance import input_hashes, scenario_digest, versions
+from hedgeopt.program.provenance import scenario_digest, versions
 
 if TYPE_CHECKING:
     from hedgeopt.program.program import Program
@@ -34,14 +33,14 @@ _BINDING = 1e-6
 
 def assemble(
     book: Book,
-    market: Market,
+    inputs: Mapping[str, str],
     policy: Policy,
     program: Program,
     e: Exposures,
     solution: Solution,
     seconds: dict[str, float],
 ) -> Proposal:
-    """Put a solution into the form that people read."""
+    """Put a solution into the form that people read; ``inputs`` are hashes of what it was made from."""
     x = solution.trades
     trades, transfers = _trades(e, x), _transfers(e, x)
     if not np.array_equal(listed(e, trades, transfers), x):
@@ -51,9 +50,9 @@ def assemble(
     after = risk_report(e, x, cost=cost)
     names = [e.rows.instruments[row].name for row in e.candidate]
     return Proposal(
-        created=datetime.fromisoformat(market.timestamp.isoformat()),
+        created=datetime.fromisoformat(e.timestamp.isoformat()),
         book=book.name,
-        source=market.source,
+        source=e.market.source,
         scenarios=f"{len(e.base_pnl):,} {policy.scenarios.kind} over {e.horizon_days:g} days, seed {policy.scenarios.seed}",
         policy=policy.model_dump(mode="json"),
         trades=trades,
@@ -75,7 +74,7 @@ def assemble(
         notes=e.notes,
         proof=_proof(program, e, solution),
         figures=figures(e, x),
-        inputs=input_hashes(book, market, policy),
+        inputs=dict(inputs),
         versions=versions(),
         seed=policy.scenarios.seed,
         scenario_digest=scenario_digest(e.scenarios, e.margins.stress),

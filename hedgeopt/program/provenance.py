@@ -84,9 +84,10 @@ def _market_parts(market: Market) -> Iterator[bytes]:
     yield market.timestamp.astimezone(UTC).isoformat().encode()
     yield canonical_json({name: float(price) for name, price in market.prices.items()})
     yield canonical_json(dict(market.doubtful))
-    for key in sorted(market.instruments):
+    instruments = market.instruments
+    for key in sorted(instruments):
         yield key.encode()
-        yield market.instruments[key].model_dump_json().encode()
+        yield instruments[key].model_dump_json().encode()
     quotes = market.quotes
     order = np.argsort(quotes.index.to_numpy(dtype=object), kind="stable")
     yield canonical_json(quotes.index.to_numpy(dtype=object)[order].tolist())

@@ -30,6 +30,7 @@ from hedgeopt.program.outside import due
 from hedgeopt.program.program import Program
 from hedgeopt.program.proposal import Proposal
 from hedgeopt.program.proven import Certificate
+from hedgeopt.program.provenance import input_hashes
 from hedgeopt.program.refusal import contradicts, refusal, why
 from hedgeopt.program.search import Deadline, by_cuts, prove
 from hedgeopt.program.solution import Multipliers, Progress, Solution, Stages
@@ -337,7 +338,8 @@ def solve(
     """
     stages = Stages(progress)
     with stages("value"):
-        e = expose(book, market, policy)
+        inputs = input_hashes(book, market, policy)
+        e = expose(book, market, policy)  # the last to see the market
     if program is None or program.structure != e.structure():
         with stages("build"):
             program = Program(policy, e)
@@ -345,7 +347,7 @@ def solve(
                 customize(program)
     solution = solve_program(program, e, stages)
     with stages("report"):
-        proposal = assemble(book, market, policy, program, e, solution, stages.seconds)
+        proposal = assemble(book, inputs, policy, program, e, solution, stages.seconds)
     return Solved(replace(proposal, seconds=dict(stages.seconds)), e, program, solution)
 
 

@@ -116,7 +116,8 @@ def test_a_proposal_looks_up_each_name_once_and_reads_no_market_after_its_exposu
     assert set(seen.names) == held_names(book)
     assert set(seen.names.values()) == {1}
     reads = seen.reads - Counter(instrument=len(seen.names))
-    assert reads == Counter(arrays=1, instruments=1, require_fresh=1, atm_vol=2)  # vols of BTC and ETH, for the scenarios
+    hashed = Counter(prices=1, instruments=1, quotes=1)
+    assert reads == hashed + Counter(arrays=1, instruments=1, require_fresh=1, atm_vol=2)  # vols of BTC and ETH
     assert len(proposal.trades) > 0
     proposal.to_html()
     proposal.to_json()

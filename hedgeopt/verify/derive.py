@@ -8,12 +8,13 @@ per expiry: those that hold at the trades, or one for all; a gain that skew turn
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from hedgeopt.models.margin.derive import Derive
 from hedgeopt.models.margin.state import State
+from hedgeopt.verify.account_candidates import AccountCandidates
 from hedgeopt.verify.accounts import AccountCase
 from hedgeopt.verify.convex import Choice, Convex, absolute
 
@@ -21,7 +22,12 @@ __all__ = ["below_derive"]
 
 
 def below_derive(
-    model: Derive, state: State, kind: Literal["initial", "maintenance"], z: np.ndarray, place: Any, a: AccountCase
+    model: Derive,
+    state: State,
+    kind: Literal["initial", "maintenance"],
+    z: np.ndarray,
+    place: AccountCandidates,
+    a: AccountCase,
 ) -> Convex | None:
     """Nowhere above the rule; None for parameters that discount gains less than losses.
 
@@ -56,7 +62,9 @@ def below_derive(
     return Convex(total.slope, total.constant, total.corners, tuple(choices))
 
 
-def _worst(model: Derive, state: State, underlying: str, z: np.ndarray, place: Any, a: AccountCase, factor: float) -> Choice:
+def _worst(
+    model: Derive, state: State, underlying: str, z: np.ndarray, place: AccountCandidates, a: AccountCase, factor: float
+) -> Choice:
     """Scenario loss and basis contingency of one underlying, times ``factor``."""
     rows = state.of(underlying)
     linear = rows[state.linear[rows]]

@@ -15,8 +15,9 @@ from hedgeopt.models.data import dollar_assets
 from hedgeopt.verify.accounts import AccountCase, account
 from hedgeopt.verify.claim import ClaimedTail
 from hedgeopt.verify.convex import Convex, absolute, two_sided
-from hedgeopt.verify.margins import KnownLines, asked, below_asked, not_counted
+from hedgeopt.verify.margins import asked, below_asked, not_counted
 from hedgeopt.verify.measures import measure
+from hedgeopt.verify.one_at_a_time import KnownLines
 from hedgeopt.verify.sizes import SIZES, TradeRange, shared_sizes
 
 __all__ = ["CheckedLimit", "checked_limits"]

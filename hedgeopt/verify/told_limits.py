@@ -1,0 +1,98 @@
+"""What a proposal tells of its limits: values, bounds and shadow prices, row by row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.verify.claim import Claim, ClaimedMultipliers
+from hedgeopt.verify.limits import CheckedLimit
+from hedgeopt.verify.trades import differs
+
+__all__ = ["prices_of", "told_limits"]
+
+_TOLD = 1e-7
+_BINDING = 1e-6
+
+
+def told_limits(
+    claim: Claim,
+    sides: Sequence[CheckedLimit],
+    before: Sequence[CheckedLimit],
+    left: frozenset[tuple[int, int]],
+    wrong: list[str],
+) -> tuple[list[float], list[str]]:
+    """Each side's shadow price from the proposal's table, after comparing the table's numbers."""
+    rows = _by_name(claim.limits)
+    prices: list[float] = []
+    unproven: list[str] = []
+    for side, old in zip(sides, before, strict=True):
+        where = f"limits ({side.name})"
+        row = _nearest(claim, rows, side, where)
+        if row is None:
+            if side.asked(left) and not (side.sizing and side.value < side.limit * (1.0 - _BINDING)):
+                wrong.append(f"the limit on {side.name} is missing from the proposal")
+            prices.append(0.0)
+            continue
+        for name, found, size in (("after", side.value, side.size), ("before", old.value, max(side.size, old.size))):
+            value = claim.number(row, name, where)
+            if abs(value - found) > _TOLD * max(abs(found), size):
+                wrong.append(f"{side.name}: {name} {value:,.10g} is told, it is {found:,.10g}")
+        over = old.sign * (old.value - old.limit)
+        if (
+            not old.sizing
+            and abs(over) > _BINDING * max(old.size, abs(old.limit))
+            and row.get("breached_before") is not (over > 0)
+        ):
+            wrong.append(f"{side.name}: breached before is told as {row.get('breached_before')}")
+        bound = claim.number(row, "bound", where)
+        if differs(bound, side.limit, side.size):
+            wrong.append(f"{side.name}: a bound of {bound:,.10g} is told, it is {side.limit:,.10g}")
+        price = claim.number(row, "shadow_price", where)
+        if price < 0.0:
+            wrong.append(f"{side.name}: the shadow price {price:,.10g} is negative")
+            price = 0.0
+        prices.append(price)
+    for (name, _), more in rows.items():
+        for row in more:
+            if " cap " not in name:
+                wrong.append(f"{name} is no limit of the policy")
+            elif claim.number(row, "shadow_price", f"limits ({name})") > 0.0:
+                unproven.append(f"{name}: the program stays inside it, which no file asks for, and it has a shadow price")
+    return prices, unproven
+
+
+def prices_of(claim: Claim, proof: ClaimedMultipliers, sides: Sequence[CheckedLimit]) -> list[float]:
+    """The price of each side by the rows of a proof; a row that is no side's, or a negative price, proves nothing."""
+    rows = _by_name(proof.limits)
+    found = []
+    for side in sides:
+        row = _nearest(claim, rows, side, "proof.multipliers")
+        found.append(0.0 if row is None else max(claim.number(row, "shadow_price", "proof.multipliers"), 0.0))
+    return found
+
+
+def _by_name(table: Sequence[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in table:
+        rows.setdefault((_base(row.get("limit")), str(row.get("sense"))), []).append(row)
+    return rows
+
+
+def _nearest(
+    claim: Claim, rows: dict[tuple[str, str], list[dict[str, Any]]], side: CheckedLimit, where: str
+) -> dict[str, Any] | None:
+    """The row of a side, taken out of the rows: of several on one term the one with the nearest bound."""
+    mine = rows.get((_base(side.name), "<=" if side.sign > 0 else ">="))
+    if not mine:
+        return None
+    told = [claim.number(row, "bound", where) for row in mine]
+    return mine.pop(int(np.argmin(np.abs(np.array(told) - side.limit))))
+
+
+def _base(name: object) -> str:
+    """A limit's name without the words that tell several on one term apart."""
+    return re.sub(r" (lower|upper)$", "", re.sub(r" \(\d+\)$", "", str(name)))

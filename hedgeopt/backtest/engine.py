@@ -16,6 +16,7 @@ from hedgeopt.backtest.desk import Desk
 from hedgeopt.backtest.execution import execute, send
 from hedgeopt.backtest.ledger import Ledger
 from hedgeopt.backtest.liquidation import breached, liquidate_account
+from hedgeopt.backtest.opening import refuse_uncovered, refuse_unknown_names
 from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.protocol import Decision, Observation, Strategy
 from hedgeopt.backtest.portfolio import Fill, Portfolio
@@ -29,9 +30,7 @@ from hedgeopt.backtest.snapshot import Snapshot
 from hedgeopt.backtest.valuation import Valuation, moved_assets, value, value_in
 from hedgeopt.backtest.venue_rules import rules_caveats
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
-from hedgeopt.exposures.references import Known, refuse_unknown
 from hedgeopt.exposures.resolve import resolve
-from hedgeopt.files.names import require_known
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
@@ -120,7 +119,9 @@ class _Run:
         start = self.recorder.mark(Ledger() if first else self.portfolio.ledger)
         if first:
             book = self.source.open(snapshot)
-            self._refuse_unknown(book, snapshot)
+            refuse_unknown_names(self.settings, self.policy, book, snapshot)
+            if self.opened is not None:
+                self.opened(book, snapshot)
             self.portfolio = Portfolio(book, snapshot)
         self._halts(snapshot)
         days = 0.0
@@ -136,7 +137,7 @@ class _Run:
         self.market = market
         valuation = self._worth()
         if first:
-            self._refuse_uncovered(valuation)
+            self.events += refuse_uncovered(valuation)
         fills: list[Fill] = []
         liquidated = False
         for name in breached(self.portfolio, valuation):
@@ -170,18 +171,6 @@ class _Run:
         self.desk.remember(market, held, frozenset(key for key in held if key not in snapshot.instruments))
         self.before = market
         self.number += 1
-
-    def _refuse_unknown(self, book: Book, market: Market) -> None:
-        """Halts and scenarios name venues and assets that exist; so does the configuration, where there is one."""
-        known = Known.of(resolve(book, market))
-        for halt in self.settings.halts:
-            require_known([halt.venue], sorted(known.venue), "venue", file="backtest", field="halts.venue")
-        refuse_unknown(self.settings.scenarios, known, "risk.scenarios", file="backtest")
-        policies = [self.policy, getattr(self.policy, "calm", None), getattr(self.policy, "stressed", None)]
-        accounts = [name for name in (getattr(policy, "account", None) for policy in policies) if isinstance(name, str)]
-        require_known(accounts, sorted(known.account), "account", file="backtest", field="policies.account")
-        if self.opened is not None:
-            self.opened(book, market)
 
     def _doubt(self, market: Market, valuation: Valuation, fills: Sequence[Fill]) -> None:
         """Keep what is unverified or out of date among the numbers that this step rested on."""
@@ -239,21 +228,6 @@ class _Run:
             return value_in(holdings)
         with as_known(self.settings.scenarios, market.timestamp, self.history.frame) as known:
             return value_in(holdings, draw(known, assets, market))
-
-    def _refuse_uncovered(self, valuation: Valuation) -> None:
-        e = valuation.exposures
-        for c, name in enumerate(e.accounts):
-            if valuation.maintenance[c] > e.equity[c] and valuation.maintenance[c] != 0.0:
-                raise InputError(
-                    f"the book is larger than its collateral from the start: equity {e.equity[c]:,.0f} USD does not cover "
-                    f"the maintenance margin of {valuation.maintenance[c]:,.0f} USD",
-                    file="book",
-                    field=f"account {name}",
-                    fix="post more collateral, or start with a smaller book",
-                )
-            if valuation.initial[c] > e.equity[c]:
-                note = f"initial margin {valuation.initial[c]:,.0f} USD of {name} exceeds its equity at the start"
-                self.events.append({"kind": "note", "message": note})
 
     def _halts(self, market: Market) -> None:
         paused = frozenset(h.venue for h in self.settings.halts if h.start <= market.timestamp < h.end)

@@ -12,12 +12,12 @@ from hedgeopt.verify.claim import Claim
 from hedgeopt.verify.measures import Measure
 from hedgeopt.verify.trades import differs
 
-__all__ = ["gap_unit", "told_costs", "told_numbers", "told_terms"]
+__all__ = ["told_costs", "told_numbers", "told_terms", "unit_of_gap"]
 
 _HOLDS = 1e-9
 
 
-def gap_unit(objective: float, policy: dict[str, Any]) -> float:
+def unit_of_gap(objective: float, policy: dict[str, Any]) -> float:
     """What a gap is relative to: the objective, or where that is near zero one unit of its terms, weighted; at most 1."""
     weights = sum(abs(float(part["weight"])) for part in policy["minimize"])
     return float(max(abs(objective), min(1.0, weights), 1e-300))
@@ -29,7 +29,7 @@ def told_numbers(claim: Claim, wrong: list[str], objective: float, size: float, 
             ("objective", "lower_bound", "gap", "tolerance", "worst_violation")}  # fmt: skip
     if differs(told["objective"], objective, size):
         wrong.append(f"an objective of {told['objective']:,.10g} is told, it is {objective:,.10g}")
-    unit = gap_unit(objective, policy)
+    unit = unit_of_gap(objective, policy)
     room = float(policy["tolerance"]) * unit
     if told["lower_bound"] > objective + room:
         wrong.append(f"a lower bound of {told['lower_bound']:,.10g} is told, above the objective of {objective:,.10g}")

@@ -19,7 +19,7 @@ from hedgeopt.verify.measures import Measure, measure
 from hedgeopt.verify.sizes import TradeRange, trade_range
 from hedgeopt.verify.told import told_otherwise
 from hedgeopt.verify.told_limits import prices_of, told_limits
-from hedgeopt.verify.told_numbers import gap_unit, told_costs, told_numbers, told_terms
+from hedgeopt.verify.told_numbers import told_costs, told_numbers, told_terms, unit_of_gap
 from hedgeopt.verify.trades import differs, listed_trades
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     size = sum(abs(weight) * term.size for weight, term in terms)
     if not (np.isfinite(box[0]).all() and np.isfinite(box[1]).all()):
         raise InputError("has trades without any limit", file="policy", field="candidates.max_order_notional")
-    tolerance, unit = float(policy["tolerance"]), gap_unit(objective, policy)
+    tolerance, unit = float(policy["tolerance"]), unit_of_gap(objective, policy)
     first = Priced(_straight(terms, e), [pair for pair in zip(sides, prices, strict=True) if pair[1] > 0.0])
 
     def other(number: int) -> Priced:

@@ -25,13 +25,6 @@ from hedgeopt.models.scenarios.set import ScenarioSet, unmoved
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 INDEX, SCALE, RATE = 2_000.0, 10_000.0, 0.0001
 USDC, COIN = "ETH-SQUARED", "ETH-SQUARED-COIN"
-PRELUDE = """
-from typing import ClassVar, Literal
-import numpy as np
-from hedgeopt.models.pricing.family import Family, UnitRisk, greek, require
-from hedgeopt.models.pricing.instrument import Derivative
-from hedgeopt.models.pricing.nature import Nature
-"""
 TABLE = """
 as_of = 2026-03-01
 shelf_life_days = 365
@@ -77,7 +70,7 @@ def registered(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (code,) = re.findall(r"```python\n(# models/pricing/power_perpetual.py.*?)```", page, re.DOTALL)
     module = ModuleType("power_perpetual")
     monkeypatch.setitem(__import__("sys").modules, "power_perpetual", module)
-    exec(compile(PRELUDE + code, "docs/extending.md", "exec", dont_inherit=True), module.__dict__)
+    exec(compile(code, "docs/extending.md", "exec", dont_inherit=True), module.__dict__)
     monkeypatch.setitem(FAMILIES, "power_perpetual", module.POWER_PERPETUAL)
     folder = tmp_path / "venues"
     folder.mkdir()

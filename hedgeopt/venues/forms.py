@@ -14,7 +14,7 @@
 
 Parts of a form are ``base`` (the underlying, or the asset of spot), ``quote``, ``expiry``, ``strike``, ``right`` (C or P, or
 as ``rights = { CALL = "call", PUT = "put" }`` says), and any other field of the instrument. ``fields = { size = 2.0 }``
-gives fields that no name says. The first form that a name follows counts.
+gives fields that no name says. Of the forms that a name follows, the one with most letters of its own counts.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class Forms:
 
     def __init__(self, venue: str, forms: Sequence[dict[str, Any]], file: str) -> None:
         self.venue, self.file = venue, file
-        self.readers = tuple(self._reader(k, data) for k, data in enumerate(forms))
+        readers = (self._reader(k, data) for k, data in enumerate(forms))
+        self.readers = tuple(sorted(readers, key=lambda reader: -len(_PART.sub("", reader.rule.form))))
         self.known = ", ".join(reader.rule.form for reader in self.readers)
 
     def __call__(self, name: str) -> Any:

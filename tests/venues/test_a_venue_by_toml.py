@@ -19,6 +19,7 @@ from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.policy import Candidates
 from hedgeopt.models.caveats import table_caveats
 from hedgeopt.models.data import names, venues, where
+from hedgeopt.venues.forms import Forms
 from hedgeopt.venues.known import increments, parser
 
 START, SOON, LATE = (datetime(2026, 3, day, 8, tzinfo=UTC) for day in (2, 4, 27))
@@ -223,3 +224,13 @@ def test_a_table_of_a_packaged_name_is_refused(nova: Path, monkeypatch: pytest.M
 
 def test_json_of_the_book_needs_no_more(nova: Path):
     assert json.loads(book({}).model_dump_json())["accounts"][0]["venue"] == "nova"
+
+
+def test_of_two_forms_that_fit_the_more_particular_counts():
+    dollars = {"kind": "perpetual", "form": "{base}-PERP", "settlement": "USDC"}
+    coins = {"kind": "perpetual", "form": "{base}2-PERP", "settlement": "{base}"}
+    anything = {"kind": "spot", "form": "{base}{quote}"}
+    reads = Forms("nova", [anything, dollars, coins], "nova.toml")
+    assert reads("ETH2-PERP").settlement == "ETH"
+    assert reads("ETH-PERP").settlement == "USDC"
+    assert reads("ETHUSDC").kind == "spot"

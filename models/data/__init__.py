@@ -35,6 +35,7 @@ __all__ = [
     "averaging_minutes",
     "dollar_assets",
     "names",
+    "own_tables",
     "pegged_assets",
     "table",
     "venues",
@@ -73,6 +74,11 @@ def where(name: str) -> str:
     """The file of a table, for messages; where a packaged one would be if there is none."""
     own = _own(_folders()).get(name)
     return f"models/data/{name}.toml" if own is None else str(own)
+
+
+def own_tables() -> dict[str, Path]:
+    """Files of the user's own tables by name; they count among the inputs of a result."""
+    return dict(_own(_folders()))
 
 
 def averaging_minutes(venue: str) -> float:

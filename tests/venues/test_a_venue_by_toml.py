@@ -14,6 +14,7 @@ from scipy.stats import norm
 
 import hedgeopt as ho
 from hedgeopt.backtest.runner import run_config
+from hedgeopt.backtest.sweep.content import cell_key
 from hedgeopt.cli import main
 from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.policy import Candidates
@@ -234,3 +235,10 @@ def test_of_two_forms_that_fit_the_more_particular_counts():
     assert reads("ETH2-PERP").settlement == "ETH"
     assert reads("ETH-PERP").settlement == "USDC"
     assert reads("ETHUSDC").kind == "spot"
+
+
+def test_a_stored_backtest_is_made_anew_when_the_table_changes(nova: Path, tmp_path: Path):
+    before = cell_key({"name": "x"}, tmp_path)
+    assert cell_key({"name": "x"}, tmp_path) == before
+    nova.write_text(nova.read_text(encoding="utf-8").replace("0.0004", "0.0005"), encoding="utf-8")
+    assert cell_key({"name": "x"}, tmp_path) != before

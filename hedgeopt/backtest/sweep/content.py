@@ -11,13 +11,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hedgeopt.models.data import own_tables
+
 __all__ = ["cell_files", "cell_key", "source_digest"]
 
 _RECORD = 1  # raise it when what a cell records changes
 
 
 def cell_key(config: dict[str, Any], folder: Path, runner: str = "") -> str:
-    """Hex digest of a configuration, the contents of every file it names, hedgeopt's source and what runs it.
+    """Hex digest of a configuration, the contents of every file it names, tables of the user's own, hedgeopt's
+    source and what runs it.
 
     A file or folder named by a string anywhere in the configuration counts with its contents and not with its place, so
     that a sweep resumes after its folder has moved, and is computed anew where an input has changed.
@@ -25,6 +28,9 @@ def cell_key(config: dict[str, Any], folder: Path, runner: str = "") -> str:
     named = {text: _digest(folder / text) for text in _strings(config) if _is_named(folder, text)}
     content: dict[str, Any] = {"config": config, "files": named, "source": source_digest(), "runner": runner}
     content["record"] = _RECORD
+    tables = {name: _digest(path) for name, path in own_tables().items()}
+    if tables:  # venues of the user's own, which no configuration names as files
+        content["tables"] = tables
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

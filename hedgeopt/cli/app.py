@@ -124,6 +124,21 @@ def verify(
 
 
 @app.command(epilog=EXIT_CODES)
+def report(
+    proposal: Annotated[Path, typer.Argument(help="The stored proposal.json.", metavar="PROPOSAL.json", show_default=False)],
+    html: Annotated[Path | None, typer.Option("--html", help="File for the page.", metavar="FILE")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Folder for trades.csv, transfers.csv, limits.csv and objective.csv.", metavar="DIR"),
+    ] = None,
+) -> None:
+    """Draw a stored proposal again, from its file alone: as it was printed, as a page, as tables."""
+    from hedgeopt.cli import report as reports
+
+    reports.report(proposal, html, csv)
+
+
+@app.command(epilog=EXIT_CODES)
 def risk(
     book: BookFile,
     market: Markets,

@@ -155,7 +155,8 @@ def from_plain(kind: Any, value: Any, file: object, field: str, *, lossy: bool =
     origin, inside = get_origin(kind), get_args(kind)
 
     def bad(problem: str, key: str = "", shown: Any = value) -> InputError:
-        told = None if isinstance(shown, dict | list) else "null" if shown is None else shown
+        told = None if isinstance(shown, dict | list) else shown
+        problem = f"is null: {problem}" if shown is None else problem
         where = ".".join(part for part in (field, key) if part)
         return InputError(problem, file=file, field=where or None, value=told, fix=_FIX)
 

@@ -52,7 +52,7 @@ def _digest(data: dict[str, Any]) -> str:
 
 
 def migrated(data: Any, file: object) -> tuple[dict[str, Any], bool]:
-    """Parsed JSON in the present form, and whether null may stand for a number that was not finite in it.
+    """Parsed JSON in the present form, and whether it was older: null may stand for a number there.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def migrated(data: Any, file: object) -> tuple[dict[str, Any], bool]:
     data = {name: value for name, value in data.items() if name not in ("schema", "digest") or version == 1}
     while version < SCHEMA:
         data, version = _TO_NEXT[version](data, file), version + 1
-    return data, first == 1
+    return data, first < SCHEMA
 
 
 def check_seal(data: dict[str, Any], file: object) -> None:

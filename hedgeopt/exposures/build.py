@@ -6,7 +6,6 @@ downstream works on the arrays of :class:`~hedgeopt.models.arrays.Exposures`.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,12 +14,14 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.caveats import caveats
 from hedgeopt.exposures.margins import account_margins
+from hedgeopt.exposures.pairs import pairs
 from hedgeopt.exposures.plausible import refuse_implausible_sizes
 from hedgeopt.exposures.resolve import Holdings
-from hedgeopt.exposures.revalue import Place, Revaluer, Table, revalue
+from hedgeopt.exposures.revalue import Place, Revaluer, revalue
+from hedgeopt.exposures.transfers import capacity, links_of, sending_cost
 from hedgeopt.exposures.units import known_carry, paid_in_column, unit_risk
 from hedgeopt.inputs.book import Book
-from hedgeopt.models.arrays import Exposures, Links, Rows
+from hedgeopt.models.arrays import Exposures, Rows
 from hedgeopt.models.costs.quotes import unit_cost
 from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
@@ -35,9 +36,6 @@ from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.venues.known import increments
 
 __all__ = ["build_exposures"]
-
-_LEAST_TRANSFER_COST = 1e-6
-"""Share of the amount that a transfer costs at least: where moving is free, nothing should move without reason."""
 
 
 def build_exposures(
@@ -73,7 +71,7 @@ def build_exposures(
         Venues that are halted now: their candidates get a closed box.
     """
     book, market = holdings.book, holdings.market
-    table = _rows(holdings, candidates if trades else (), transfers if trades else ())
+    table = pairs(holdings, candidates if trades else (), transfers if trades else ())
     assets = _assets(book, table.unique)
     prices = np.array([market.price(asset) for asset in assets])
     risk = unit_risk(table.unique, market, assets, holdings.memory)
@@ -115,8 +113,8 @@ def build_exposures(
     bought = table.candidate[~moves]
     cost = unit_cost([items[i] for i in bought], market, rows.notional[bought], mark_half_spread=mark_half_spread)
     sent = [items[i] for i in table.candidate[moves]]
-    links = _links(book, sent, np.flatnonzero(moves), assets, scenarios.horizon_days)
-    sending = np.array([max(item.cost_rate, _LEAST_TRANSFER_COST) for item in sent]) * rows.notional[table.candidate[moves]]
+    links = links_of(book, sent, np.flatnonzero(moves), assets, scenarios.horizon_days)
+    sending = sending_cost(sent, rows.notional[table.candidate[moves]])
     if cost.assumed.any():
         notes.append(
             f"half-spread of {1e4 * (mark_half_spread or 0):g} bp assumed for {int(cost.assumed.sum())} instruments "
@@ -157,7 +155,7 @@ def build_exposures(
         rows=rows,
         candidate=table.candidate,
         lower=np.append(np.where(cost.sellable & ~paused, _most_sold(book, rows, bought), 0.0), np.zeros(len(sent))),
-        upper=np.append(np.where(cost.buyable & ~paused, np.inf, 0.0), _capacity(links, sent, collateral)),
+        upper=np.append(np.where(cost.buyable & ~paused, np.inf, 0.0), capacity(links, sent, collateral)),
         cost_buy=np.append(cost.buy, sending),
         cost_sell=np.append(cost.sell, np.zeros(len(sent))),
         fee=np.append(cost.fee, sending),
@@ -238,65 +236,6 @@ def _stress_unwind(
     times = np.column_stack([by_venue[item.venue] for item in items]) if items else np.zeros((len(stress), 0))
     fee = np.where(times > 0, cost.fee, 0.0)
     return times * cost.sell + fee, times * cost.buy + fee
-
-
-def _rows(holdings: Holdings, candidates: Sequence[Any], transfers: Sequence[Transfer]) -> Table:
-    unique: dict[str, int] = {}
-    instruments: list[Any] = []
-
-    def place(item: Any) -> int:
-        key = item.id
-        at = unique.get(key)
-        known = holdings.listed.get(key, item) if at is None else instruments[at]
-        if known is not item and known != item:
-            raise InputError(
-                "two different instruments share this name", field="book", value=key, fix="give each its own name"
-            )
-        if at is None:
-            at = unique[key] = len(instruments)
-            instruments.append(item)
-        return at
-
-    pairs: dict[tuple[int, int], float] = defaultdict(float)
-    for leg in holdings.legs:
-        pairs[leg.account, place(leg.instrument)] += leg.quantity
-    tradable: list[tuple[int, int]] = []
-    for c, account in enumerate(holdings.accounts):
-        if account.tradable and not account.paused:
-            tradable += [(c, place(item)) for item in candidates if item.venue == account.venue]
-    where = {account.name: c for c, account in enumerate(holdings.accounts)}
-    tradable += [(where[item.source], place(item)) for item in transfers]
-    for pair in tradable:
-        pairs.setdefault(pair, 0.0)
-    order = {pair: row for row, pair in enumerate(pairs)}
-    return Table(
-        unique=instruments,
-        instrument=np.array([i for _, i in pairs], dtype=np.int64),
-        account=np.array([c for c, _ in pairs], dtype=np.int64),
-        quantity=np.array(list(pairs.values()), dtype=float),
-        candidate=np.array([order[pair] for pair in tradable], dtype=np.int64),
-    )
-
-
-def _links(
-    book: Book, sent: Sequence[Transfer], candidate: np.ndarray, assets: tuple[str, ...], horizon_days: float
-) -> Links:
-    """Transfers as arrays; one that takes longer than the horizon does not count at its target."""
-    where = {account.name: c for c, account in enumerate(book.accounts)}
-    return Links(
-        candidate=candidate,
-        source=np.array([where[item.source] for item in sent], dtype=np.int64),
-        target=np.array([where[item.target] for item in sent], dtype=np.int64),
-        asset=np.array([assets.index(item.asset) for item in sent], dtype=np.int64),
-        arrives=np.array([float(item.delay_hours <= 24.0 * horizon_days) for item in sent]),
-    )
-
-
-def _capacity(links: Links, sent: Sequence[Transfer], collateral: np.ndarray) -> np.ndarray:
-    """(T,) largest amount: the link's own, never more than the book posts of the asset, and nothing that comes too late."""
-    posted = np.maximum(collateral, 0.0).sum(axis=0)[links.asset]
-    own = np.array([np.inf if item.capacity is None else item.capacity for item in sent])
-    return np.minimum(posted, own) * links.arrives
 
 
 def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:

@@ -10,23 +10,13 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.exposures.pairs import Table
 from hedgeopt.exposures.units import by_family
 from hedgeopt.models.pricing.family import MarketView, UnitRisk
 from hedgeopt.models.scenarios.effects import as_seen_by, misled_venues
 from hedgeopt.models.scenarios.set import ScenarioSet
 
-__all__ = ["Place", "Revalued", "Revaluer", "Table", "revalue", "unit_pnl"]
-
-
-@dataclass(frozen=True)
-class Table:
-    """The rows before pricing: instruments once each, and (account, instrument) pairs that point to them."""
-
-    unique: list[Any]
-    instrument: np.ndarray
-    account: np.ndarray
-    quantity: np.ndarray
-    candidate: np.ndarray
+__all__ = ["Place", "Revalued", "Revaluer", "revalue", "unit_pnl"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,42 @@
+"""Transfers of collateral as arrays: from where, to where, what arrives in time, how much may go, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hedgeopt.inputs.book import Book
+from hedgeopt.models.arrays import Links
+from hedgeopt.models.pricing.transfer import Transfer
+
+__all__ = ["capacity", "links_of", "sending_cost"]
+
+_LEAST_TRANSFER_COST = 1e-6
+"""Share of the amount that a transfer costs at least: where moving is free, nothing should move without reason."""
+
+
+def links_of(
+    book: Book, sent: Sequence[Transfer], candidate: np.ndarray, assets: tuple[str, ...], horizon_days: float
+) -> Links:
+    """Transfers as arrays; one that takes longer than the horizon does not count at its target."""
+    where = {account.name: c for c, account in enumerate(book.accounts)}
+    return Links(
+        candidate=candidate,
+        source=np.array([where[item.source] for item in sent], dtype=np.int64),
+        target=np.array([where[item.target] for item in sent], dtype=np.int64),
+        asset=np.array([assets.index(item.asset) for item in sent], dtype=np.int64),
+        arrives=np.array([float(item.delay_hours <= 24.0 * horizon_days) for item in sent]),
+    )
+
+
+def capacity(links: Links, sent: Sequence[Transfer], collateral: np.ndarray) -> np.ndarray:
+    """(T,) largest amount: the link's own, never more than the book posts of the asset, and nothing that comes too late."""
+    posted = np.maximum(collateral, 0.0).sum(axis=0)[links.asset]
+    own = np.array([np.inf if item.capacity is None else item.capacity for item in sent])
+    return np.minimum(posted, own) * links.arrives
+
+
+def sending_cost(sent: Sequence[Transfer], notional: np.ndarray) -> np.ndarray:
+    """(T,) USD per unit sent; ``notional`` (T,) is USD per unit."""
+    return np.array([max(item.cost_rate, _LEAST_TRANSFER_COST) for item in sent]) * notional

@@ -14,7 +14,7 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.caveats import caveats
 from hedgeopt.exposures.margins import account_margins
-from hedgeopt.exposures.pairs import pairs
+from hedgeopt.exposures.pairs import pair_up
 from hedgeopt.exposures.plausible import refuse_implausible_sizes
 from hedgeopt.exposures.resolve import Holdings
 from hedgeopt.exposures.revalue import Place, Revaluer, revalue
@@ -71,7 +71,7 @@ def build_exposures(
         Venues that are halted now: their candidates get a closed box.
     """
     book, market = holdings.book, holdings.market
-    table = pairs(holdings, candidates if trades else (), transfers if trades else ())
+    table = pair_up(holdings, candidates if trades else (), transfers if trades else ())
     assets = _assets(book, table.unique)
     prices = np.array([market.price(asset) for asset in assets])
     risk = unit_risk(table.unique, market, assets, holdings.memory)

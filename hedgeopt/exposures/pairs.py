@@ -13,7 +13,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.exposures.resolve import Holdings
 from hedgeopt.models.pricing.transfer import Transfer
 
-__all__ = ["Table", "pairs"]
+__all__ = ["Table", "pair_up"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Table:
     candidate: np.ndarray
 
 
-def pairs(holdings: Holdings, candidates: Sequence[Any], transfers: Sequence[Transfer]) -> Table:
+def pair_up(holdings: Holdings, candidates: Sequence[Any], transfers: Sequence[Transfer]) -> Table:
     """Every pair once: what is held, then what each tradable account may trade at its venue, then transfers."""
     unique: dict[str, int] = {}
     instruments: list[Any] = []

@@ -94,8 +94,8 @@ def run(smoke: bool) -> Iterator[dict[str, Any]]:
     import hedgeopt as ho
     from hedgeopt.exposures.expose import expose
     from hedgeopt.models.risk.cvar import tail_loss
+    from hedgeopt.program.certified import solve_program
     from hedgeopt.program.program import Program
-    from hedgeopt.program.solve import solve_program
 
     accounts, strikes, scenarios = (2, 4, 200) if smoke else (5, 20, 10_000)
     market = _market(strikes)

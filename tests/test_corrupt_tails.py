@@ -16,8 +16,8 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.risk.cvar import feasible_weights
 from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import certify
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import solve_program
 
 Solved = tuple[Program, Exposures, Box, np.ndarray, dict[int, np.ndarray], float]
 
@@ -112,7 +112,7 @@ def test_what_the_solver_claims_of_its_bound_is_not_read(solved: Solved, monkeyp
     assert not found.valid
     before = program.x()
     monkeypatch.setattr(cp.Problem, "solve", boast)
-    monkeypatch.setattr("hedgeopt.program.solve.by_cuts", lambda *_: _nothing())
+    monkeypatch.setattr("hedgeopt.program.certified.by_cuts", lambda *_: _nothing())
     with pytest.raises(ho.CertificateError):
         solve_program(program, e)
     program.place(before)

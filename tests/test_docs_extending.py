@@ -15,8 +15,8 @@ from hedgeopt.constraints.constraint import Constraint
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin import rules
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import solve_program
 
 
 def section(repository: Path, title: str) -> types.ModuleType:

@@ -31,11 +31,7 @@ def _support(name: str) -> Any:
     sample=2,
     never=("WRONG", "wrongly infeasible"),
     sources=(
-        "hedgeopt/constraints", "hedgeopt/models", "hedgeopt/program/balance.py", "hedgeopt/program/certificate.py",
-        "hedgeopt/program/cones.py", "hedgeopt/program/cut_model.py", "hedgeopt/program/cuts.py",
-        "hedgeopt/program/infeasible.py", "hedgeopt/program/own_bounds.py", "hedgeopt/program/polish.py",
-        "hedgeopt/program/program.py", "hedgeopt/program/search.py", "hedgeopt/program/solve.py", "hedgeopt/tail",
-        "tests/programs",
+        "hedgeopt/constraints", "hedgeopt/models", "hedgeopt/program", "hedgeopt/tail", "tests/programs",
     ),
 )  # fmt: skip
 def case(number: int) -> str:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here: t
 STUCK = """
 import ctypes, os, sys
 import hedgeopt.cli.supervisor as supervisor
-import hedgeopt.program.solve as solve
+import hedgeopt.program.certified as solve
 from hedgeopt.cli import main
 from hedgeopt.cli.streams import words
 supervisor.MARGIN, supervisor.GRACE = float(sys.argv[2]), 0.5

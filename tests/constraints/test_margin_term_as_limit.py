@@ -9,8 +9,8 @@ import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.margin.effects import equity_after
 from hedgeopt.models.margin.term import account_requirement
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import solve_program
 
 SCENARIOS = ho.ParametricScenarios(count=50, seed=2)
 

@@ -16,8 +16,8 @@ from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import certify
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import solve_program
 
 _spec = importlib.util.spec_from_file_location("constraints_conftest", Path(__file__).with_name("conftest.py"))
 _support = importlib.util.module_from_spec(_spec)

@@ -18,8 +18,8 @@ from hedgeopt.models.margin.after import AccountAfter
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.margins import Margins
 from hedgeopt.models.margin.rules import MODELS, margin_model
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import solve_program
 
 from .conftest import account, policy
 

@@ -16,8 +16,9 @@ from hedgeopt.constraints.constraint import Side
 from hedgeopt.exposures.expose import expose
 from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import allowance, certify
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import propose, solve_program
+from hedgeopt.program.solve import propose
 
 _spec = importlib.util.spec_from_file_location("constraints_conftest", Path(__file__).with_name("conftest.py"))
 _support = importlib.util.module_from_spec(_spec)

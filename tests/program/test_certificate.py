@@ -11,8 +11,8 @@ from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import certify
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import solve_program
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import certify
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.cones import OwnRows, canonical
 from hedgeopt.program.cut_proof import own_part
 from hedgeopt.program.dual_cones import into_dual, repaired
 from hedgeopt.program.own_excess import own_excess
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import solve_program
 
 
 @pytest.fixture(scope="module")

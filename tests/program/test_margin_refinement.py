@@ -13,8 +13,9 @@ from hedgeopt.example import example_files
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.term import account_requirement
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import Solution, solve_program
+from hedgeopt.program.solution import Solution
 
 
 @pytest.fixture(scope="module")

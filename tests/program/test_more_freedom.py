@@ -15,10 +15,10 @@ import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.branches import best_branch
+from hedgeopt.program.certified import _solve_inside, solve_program
 from hedgeopt.program.program import Program
 from hedgeopt.program.search import Deadline
 from hedgeopt.program.solution import Solution, Stages
-from hedgeopt.program.solve import _solve_inside, solve_program
 
 _spec = importlib.util.spec_from_file_location(
     "constraints_conftest", Path(__file__).parents[1] / "constraints" / "conftest.py"

@@ -9,9 +9,9 @@ import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import FEASIBILITY, relative_violation
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.polish import onto_limits
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import solve_program
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -12,12 +12,12 @@ import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.certificate import BY_RULE
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.order import Attempt
 from hedgeopt.program.program import Program
 from hedgeopt.program.proven import Certificate
 from hedgeopt.program.refusal import refusal, why
 from hedgeopt.program.search import Deadline
-from hedgeopt.program.solve import solve_program
 
 OPEN, OVER = Deadline(600.0), Deadline(0.0)
 CASES: dict[str, tuple[list[Attempt], Deadline, str, list[str], list[str]]] = {

@@ -12,11 +12,11 @@ import pytest
 import hedgeopt as ho
 import hedgeopt.tail as tail
 from hedgeopt.exposures.expose import expose
-from hedgeopt.program import solve as solving
+from hedgeopt.program import certified as solving
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.order import solver_order
 from hedgeopt.program.program import Program
 from hedgeopt.program.search import Found
-from hedgeopt.program.solve import solve_program
 
 
 def small(**changes: object) -> ho.Policy:

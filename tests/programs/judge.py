@@ -10,8 +10,8 @@ from typing import Any
 
 import hedgeopt as ho
 from hedgeopt.program.box import trade_box
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import solve_program
 
 HOLDS = 2e-8
 

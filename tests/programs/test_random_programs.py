@@ -86,7 +86,7 @@ def test_the_reference_and_the_judge_can_say_no() -> None:
     assert reference.excess(e, draw.rest(case.policy), np.zeros(e.n_candidates), case.own)[0] >= 0.0
     from dataclasses import replace
 
-    import hedgeopt.program.solve as solving
+    import hedgeopt.program.certified as solving
 
     right = solving.certify
 

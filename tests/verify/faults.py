@@ -497,7 +497,7 @@ def half_the_trades(patch: Patch) -> None:
 @fault("program", subject_to=[*desk_policy().subject_to[:7]], candidates=ho.Candidates(max_order_notional=900_000.0))
 def box_too_wide(patch: Patch) -> None:
     """The largest order ten times the policy's."""
-    import hedgeopt.program.solve as solve
+    import hedgeopt.program.certified as solve
 
     whole = solve.trade_box
     wide = lambda box: Box(10 * box.lower, 10 * box.upper, box.lower_from, box.upper_from, box.names)  # noqa: E731
@@ -595,7 +595,7 @@ def stopped_early(patch: Patch) -> None:
 @fault("tail")
 def tail_weights(patch: Patch) -> None:
     """Tail weights that are not the worst scenarios'."""
-    import hedgeopt.program.solve as solve
+    import hedgeopt.program.certified as solve
 
     whole = solve._run
 

@@ -39,9 +39,10 @@ def faulty(world: World, patch: pytest.MonkeyPatch) -> tuple[dict[str, Any], boo
         return world.told(), False
     except (CertificateError, InfeasibleError):
         import hedgeopt.program.assemble as proposal
+        import hedgeopt.program.certified as certified
         import hedgeopt.program.solve as solve
 
-        whole, assemble = solve.certify, solve.assemble
+        whole, assemble = certified.certify, solve.assemble
 
         def silenced(*args: Any) -> Any:
             certificate, sides = whole(*args)
@@ -51,8 +52,8 @@ def faulty(world: World, patch: pytest.MonkeyPatch) -> tuple[dict[str, Any], boo
             patch.setattr(proposal, "listed", lambda *_: args[5].trades)
             return assemble(*args)
 
-        patch.setattr(solve, "certify", silenced)
-        patch.setattr(solve, "allowance", lambda *args: 1e300)
+        patch.setattr(certified, "certify", silenced)
+        patch.setattr(certified, "allowance", lambda *args: 1e300)
         patch.setattr(solve, "assemble", unlisted)
         return world.told(), True
 

@@ -11,16 +11,11 @@ import hedgeopt.verify
 
 ROOM = Path(hedgeopt.verify.__file__).parent
 FORBIDDEN = (
-    "hedgeopt.program.program", "hedgeopt.program.certificate", "hedgeopt.program.plain_limits",
-    "hedgeopt.program.solve", "hedgeopt.program.proposal", "hedgeopt.program.assemble", "hedgeopt.program.book_after",
-    "hedgeopt.program.provenance", "hedgeopt.program.dust", "hedgeopt.program.order",
-    "hedgeopt.program.box", "hedgeopt.program.limits",
-    "hedgeopt.constraints", "hedgeopt.tail", "hedgeopt.inputs.policy.Policy", "hedgeopt.models.term",
-    "hedgeopt.models.bound", "hedgeopt.models.margin.after",
-    "hedgeopt.models.terms", "hedgeopt.models.separable", "hedgeopt.models.risk", "hedgeopt.models.costs",
-    "hedgeopt.models.margin.term", "hedgeopt.models.margin.bind", "hedgeopt.models.margin.bind_blocks",
-    "hedgeopt.models.margin.bind_ramps", "hedgeopt.models.margin.bind_positions",
-    "hedgeopt.models.margin.encoding", "hedgeopt.models.margin.effects",
+    "hedgeopt.program", "hedgeopt.constraints", "hedgeopt.tail", "hedgeopt.inputs.policy.Policy",
+    "hedgeopt.models.term", "hedgeopt.models.bound", "hedgeopt.models.margin.after", "hedgeopt.models.terms",
+    "hedgeopt.models.separable", "hedgeopt.models.risk", "hedgeopt.models.costs", "hedgeopt.models.margin.term",
+    "hedgeopt.models.margin.bind", "hedgeopt.models.margin.bind_blocks", "hedgeopt.models.margin.bind_ramps",
+    "hedgeopt.models.margin.bind_positions", "hedgeopt.models.margin.encoding", "hedgeopt.models.margin.effects",
     "cvxpy",
 )  # fmt: skip
 

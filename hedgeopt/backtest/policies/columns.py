@@ -25,9 +25,10 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import certify
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
 from hedgeopt.program.proven import Certificate
-from hedgeopt.program.solve import Solution, solve_program
+from hedgeopt.program.solution import Solution
 
 __all__ = ["Columns", "gains", "restricted"]
 

@@ -21,9 +21,10 @@ from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
 from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import relative_violation
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.dust import swept
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import Solution, solve_program
+from hedgeopt.program.solution import Solution
 
 __all__ = ["Optimizer", "orders_of"]
 

@@ -9,7 +9,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import certify, relative_violation
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import Solution
+from hedgeopt.program.solution import Solution
 
 __all__ = ["solve_smooth"]
 

@@ -17,8 +17,8 @@ from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 from hedgeopt.models.separable import Separable
 from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import certify
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
-from hedgeopt.program.solve import solve_program
 
 SAMPLE = ParametricScenarios(count=300, vol={"BTC": 0.6}, seed=5)
 CALL, PUT = "BTC-27MAR26-80000-C", "BTC-27MAR26-80000-P"

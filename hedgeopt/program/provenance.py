@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import pandas as pd
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
+from hedgeopt.models.data import own_tables
 from hedgeopt.models.scenarios.set import TABLES, ScenarioSet
 from hedgeopt.program.proposal_schema import canonical_json
 
@@ -28,16 +30,26 @@ _COMPUTED_BY = ("hedgeopt", "numpy", "scipy", "pandas", "numba", "cvxpy", "highs
 
 
 def input_hashes(book: Book, market: Market, policy: Policy) -> dict[str, str]:
-    """SHA-256 of ``book``, ``market`` and ``policy``.
+    """SHA-256 of ``book``, ``market`` and ``policy``, and of the user's own tables that are read for them.
 
     Of book and policy: their JSON (``model_dump(mode="json")``) with keys in order, without spaces, in UTF-8. Of the market:
-    see :func:`market_digest`.
+    see :func:`market_digest`. Of a table, ``table NAME``: the file's bytes; venues' tables in the user's folders, and margin
+    tables that accounts name. Packaged tables are told by the version of hedgeopt.
     """
     return {
         "book": hashlib.sha256(canonical_json(book.model_dump(mode="json"))).hexdigest(),
         "market": market_digest(market),
         "policy": hashlib.sha256(canonical_json(policy.model_dump(mode="json"))).hexdigest(),
+        **{f"table {name}": hashlib.sha256(file.read_bytes()).hexdigest() for name, file in _tables(book, market).items()},
     }
+
+
+def _tables(book: Book, market: Market) -> dict[str, Path]:
+    """Files of the user's own that say how venues of book and market charge, margin and settle, by what they are called."""
+    venues = {account.venue for account in book.accounts} | {item.venue for item in market.instruments.values()}
+    found = {name: file for name, file in own_tables().items() if name in venues}
+    named = (account.margin.partition(":") for account in book.accounts)
+    return found | {file: Path(file) for kind, _, file in named if kind == "table"}
 
 
 def market_digest(market: Market) -> str:

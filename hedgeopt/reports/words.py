@@ -213,6 +213,7 @@ def made_from(proposal: Proposal) -> list[tuple[str, str]]:
     unknown = "not recorded"
     inputs, by = proposal.inputs or {}, proposal.versions
     rows = [(name, inputs.get(name, unknown)) for name in ("book", "market", "policy")]
+    rows += [(name, digest) for name, digest in inputs.items() if name.startswith("table ")]
     rows.append(("scenarios", proposal.scenario_digest or unknown))
     rows.append(("seed", unknown if proposal.seed is None else str(proposal.seed)))
     rows.append(("computed by", unknown if by is None else ", ".join(f"{name} {version}" for name, version in by.items())))

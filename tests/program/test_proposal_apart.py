@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import multiprocessing
@@ -114,6 +115,19 @@ def test_digests_tell_inputs_apart() -> None:
     assert input_hashes(book, replace(market, source="elsewhere", notes=("x",)), rules)["market"] == first["market"]
     assert input_hashes(book.model_copy(update={"name": "other"}), market, rules)["book"] != first["book"]
     assert input_hashes(book, market, rules.model_copy(update={"tolerance": 1e-5}))["policy"] != first["policy"]
+
+
+def test_tables_of_the_users_own_are_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book, market, rules = CASES["network"]()
+    table, margin, other = (tmp_path / f"{name}.toml" for name in ("nova", "ladder", "unused"))
+    for path in (table, margin, other):
+        path.write_text("as_of = 2026-03-01\nshelf_life_days = 9\nunverified = []\n[fees]\nspot_taker = 0.0\n")
+    monkeypatch.setenv("HEDGEOPT_VENUES", str(tmp_path))
+    first, *rest = book.accounts
+    first = first.model_copy(update={"venue": "nova", "margin": f"table:{margin}"})
+    told = input_hashes(book.model_copy(update={"accounts": (first, *rest)}), market, rules)
+    assert set(told) == {"book", "market", "policy", "table nova", f"table {margin}"}
+    assert told["table nova"] == hashlib.sha256(table.read_bytes()).hexdigest()
 
 
 def test_every_part_of_a_market_counts_and_its_order_does_not() -> None:

@@ -15,7 +15,7 @@ SOURCES := pyproject.toml $(shell find hedgeopt models constraints -name '*.py' 
 help:
 	@echo "make demo    solve the packaged example: prints the result, writes out/proposal.json and out/proposal.html"
 	@echo "make test    run the test suite"
-	@echo "make check   ruff, mypy, and whether the docs still tell the truth"
+	@echo "make check   ruff, mypy, layers and names of the house, and whether the docs still tell the truth"
 	@echo "make docs    write docs/cli.md anew from the commands themselves"
 	@echo "make doctor  versions, platform, and combinations that are known to be bad"
 	@echo "make lock    renew requirements/*.txt, and the day as of which they are the latest"
@@ -52,6 +52,7 @@ check: $(VENV)/.developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet -p no:cacheprovider tests/test_layers.py tests/test_one_name.py tests/test_docs_paths.py
 	$(BIN)/python docs/build.py --check
 	$(BIN)/python .ci/licences.py > /dev/null
 

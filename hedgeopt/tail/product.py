@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import cvxpy as cp
 import numpy as np
@@ -11,14 +12,25 @@ from cvxpy.lin_ops import lin_utils
 
 from hedgeopt.errors import InputError
 
-if TYPE_CHECKING:  # it imports this module, for ``source @ x``
-    from hedgeopt.tail.source import ScenarioSource
+
+class Multiplied(Protocol):
+    """What the product asks of a scenario matrix (S, n): its shape, a pass of blocks, and its product with numbers."""
+
+    shape: tuple[int, int]
+
+    def blocks(self) -> Iterator[tuple[int, Any]]:
+        """``(first_row, rows)`` in row order."""
+        ...
+
+    def losses(self, x: Any) -> Any:
+        """``A @ x``, shape (S,)."""
+        ...
 
 
 class ScenarioProduct(AffAtom):
-    """``source @ x``, shape (S,), for a :class:`ScenarioSource` and an affine ``x`` of shape (n,)."""
+    """``source @ x``, shape (S,), for a scenario matrix and an affine ``x`` of shape (n,)."""
 
-    def __init__(self, source: ScenarioSource, x: Any) -> None:
+    def __init__(self, source: Multiplied, x: Any) -> None:
         self.source = source
         super().__init__(x)
 
@@ -69,6 +81,6 @@ class ScenarioProduct(AffAtom):
         return lin_utils.mul_expr(lin_utils.create_const(matrix, matrix.shape), arg_objs[0], shape), []
 
 
-def losses(source: ScenarioSource, x: cp.Expression) -> ScenarioProduct:
+def losses(source: Multiplied, x: cp.Expression) -> ScenarioProduct:
     """``source @ x`` written as a function."""
     return ScenarioProduct(source, x)

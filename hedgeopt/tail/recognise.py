@@ -98,7 +98,7 @@ def _walk(e: cp.Expression, factors: Factors, size: int, terms: list[LossTerm], 
         constant, inner = scaled
         _walk(inner, (*factors, (1.0, constant)), size, terms, offsets)
     elif isinstance(e, ScenarioProduct):
-        source = e.source
+        source = cast(ScenarioSource, e.source)
         terms.append(LossTerm(lambda: source, id(source), e.args[0], factors))
     elif isinstance(e, MulExpression) and (product := _product(e)) is not None:
         matrix, transposed, inner = product

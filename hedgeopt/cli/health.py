@@ -18,8 +18,6 @@ from typing import Any
 __all__ = ["Diagnosis", "Finding", "diagnose"]
 
 _NAME = "hedgeopt"
-_IMPORTED = {"tomli-w": "tomli_w"}
-"""Distributions whose module is called otherwise."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ def _imports(packages: Mapping[str, str | None]) -> Iterator[Finding]:
         if version is None:
             continue
         try:
-            importlib.import_module(_IMPORTED.get(name, name))
+            importlib.import_module(name.replace("-", "_"))
         except Exception as error:  # whatever a broken package raises
             told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             yield Finding(True, name, f"{version} cannot be imported: {told}", f"install {name} anew")

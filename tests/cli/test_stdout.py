@@ -404,5 +404,5 @@ def test_no_command_writes_past_the_stream():
             assert "sys.stdout" not in text, f"{path.name}: write to hedgeopt.cli.streams.output()"
             assert "sys.stderr" not in text, f"{path.name}: write to hedgeopt.cli.streams.words(), or call say()"
             assert "print(" not in text.replace("_print(", "").replace(".print(", "") or (
-                path.name in ("run.py", "__init__.py")
+                path.name in ("console.py", "__init__.py")
             ), f"{path.name}: print goes nowhere inside a command"

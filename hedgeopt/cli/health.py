@@ -9,11 +9,12 @@ import importlib
 import math
 import os
 import platform
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
+
+from hedgeopt.cli.streams import output
 
 __all__ = ["Diagnosis", "Finding", "diagnose"]
 
@@ -80,9 +81,9 @@ KNOWN = (
 def diagnose(encoding: str = "") -> Diagnosis:
     """Look at this process's Python, every distribution that hedgeopt requires, and three tiny programs.
 
-    ``encoding`` is that of the standard output to judge; default: of ``sys.stdout``.
+    ``encoding`` is that of the standard output to judge; default: of the stream for our own words.
     """
-    encoding = encoding or getattr(sys.stdout, "encoding", None) or "unknown"
+    encoding = encoding or getattr(output(), "encoding", None) or "unknown"
     required = dict(_required())
     packages = {name: _version(name) for name in (_NAME, *required)}
     findings = [

@@ -115,7 +115,7 @@ class _Limiting(Word, Record):
 
     @property
     def by_candidate(self) -> bool:
-        """Whether the program's form is nothing but parameters with one entry per candidate; see :class:`Term`."""
+        """Whether its form serves other moments, with other candidates, rows and instruments; as of a :class:`Term`."""
         return False
 
     @property

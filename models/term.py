@@ -50,8 +50,10 @@ class Term(Word, Record):
     source
         Where the formula is published.
     by_candidate
-        Whether the bound form is nothing but parameters with one entry per candidate, whichever candidates these are: a
-        program of it is compiled once and serves any candidates. False where it is built from the instruments themselves.
+        Whether the bound form is nothing but parameters of which each has a shape of candidates, assets, accounts and
+        scenarios alone: a program of it is compiled once and serves other moments, whichever candidates, rows (positions),
+        instruments and expiries they hold. False, which always works and makes backtests slower, where it is built from
+        any of these.
     tail
         Whether the value is an average over the worst scenarios, which the tail solver is for.
     curved

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
+from hedgeopt.backtest.policies.columns import Columns
 from hedgeopt.constraints.constraint import BoundConstraint, BoxConstraint, Constraint
 from hedgeopt.constraints.table import CONSTRAINTS
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box, trade_box
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -168,6 +170,19 @@ def test_a_program_may_ask_every_hook(kind: str, linked: Exposures) -> None:
     assert len(limit.constraints) == everything
     merged = spec.merged(spec)
     assert merged is None or isinstance(merged, Constraint)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CONSTRAINTS if example(kind).by_candidate])
+def test_a_backtest_keeps_the_program_of_a_limit(kind: str, exposures: Exposures, later: Exposures) -> None:
+    """One program for one moment and another, with other rows; each answer that of a program of its own."""
+    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.Delta("BTC").within(-1, 1), example(kind)])
+    columns = Columns(policy, slots=10)
+    assert columns.fits
+    for e in (exposures, later, exposures):
+        found, whole = columns.solve(e), solve_program(Program(policy, e), e)
+        assert found is not None
+        assert found.certificate.objective == pytest.approx(whole.certificate.objective, rel=1e-5, abs=1e-3)
+    assert columns.compiled == 1
 
 
 @pytest.mark.parametrize("kind", OTHERS)

@@ -6,6 +6,7 @@ A new term is tested here without a line of its own, unless it has settings with
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +15,15 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.backtest.policies.columns import restricted
+from hedgeopt.backtest.policies.columns import Columns, restricted
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.bound import BoundTerm, TradeVariables
+from hedgeopt.models.bound import BoundTerm, TradeVariables, put
+from hedgeopt.models.pricing.family import greek
+from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import RequirementOf, Term
 from hedgeopt.models.terms import TERMS
 from hedgeopt.program.box import trade_box
+from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
 from hedgeopt.tail.atom import CVaRAtom
 
@@ -179,28 +183,104 @@ def test_a_term_reads_stress_scenarios_where_it_says_so(kind: str, exposures: Ex
     assert term.reads_stress == (bound.evaluate(harsher, x) != bound.evaluate(e, x))
 
 
-@pytest.mark.parametrize("kind", list(TERMS))
-def test_a_term_by_candidate_serves_candidates_that_it_was_not_compiled_for(kind: str, exposures: Exposures) -> None:
-    """Others would be evaluated right and optimised wrong: the program would be of other instruments."""
-    term, e = example(kind), exposures
-    shuffled = np.random.default_rng(16).permutation(e.n_candidates)
-    first, second = (restricted(e, np.sort(part)) for part in np.array_split(shuffled[: 2 * (len(shuffled) // 2)], 2))
-    n, rng = first.n_candidates, np.random.default_rng(17)
-    trades = TradeVariables(cp.Variable(n, nonneg=True), cp.Variable(n, nonneg=True))
-    bound = term.bind(trades, first)
-    wrong = False
-    for _ in range(5):
-        net = rng.uniform(-1.0, 1.0, n)
-        trades.buy.value, trades.sell.value = np.maximum(net, 0.0), np.maximum(-net, 0.0)
-        scale = rng.uniform(1.0, 100.0, n)
-        x = scale * net
-        bound.update(second, scale)
-        if bound.expression.value is None:  # variables of its own, built from the instruments
-            wrong = True
-            break
-        wrong |= bool(abs(bound.expression.value - bound.evaluate(second, x)) > 1e-6 * bound.size(second, x))
-    assert not (term.by_candidate and wrong)
-    assert term.by_candidate or wrong, "it may say that it is by_candidate: backtests are faster then"
+@pytest.mark.parametrize("kind", [kind for kind in TERMS if example(kind).by_candidate])
+def test_a_term_by_candidate_serves_whatever_there_is_to_trade(kind: str, exposures: Exposures, later: Exposures) -> None:
+    """A program that backtests keep must be right for other candidates, rows, positions, instruments and expiries."""
+    found = list(misfits(example(kind), exposures, later))
+    assert not found, f"{kind} must not say that it is by_candidate: {', '.join(found)}"
+
+
+def misfits(term: Term, exposures: Exposures, later: Exposures) -> Iterator[str]:
+    """Where a program of the term, compiled for some exposures, is another function than the term, or none at all."""
+    rng = np.random.default_rng(16)
+    n = min(exposures.n_candidates, later.n_candidates) // 2
+    assert len(exposures.rows) > len(later.rows)
+    assert exposures.assets == later.assets  # of which a program may be built, as of accounts and scenarios
+    now, other, then = (
+        restricted(e, np.sort(part[k : k + n]))
+        for e, part, k in (
+            (exposures, rng.permutation(exposures.n_candidates), 0),
+            (exposures, np.random.default_rng(17).permutation(exposures.n_candidates), n),
+            (later, rng.permutation(later.n_candidates), 0),
+        )
+    )
+    cases = {"other candidates": (now, other), "fewer rows": (now, then), "more rows": (then, now)}
+    for words, (first, second) in cases.items():
+        trades = TradeVariables(cp.Variable(n, nonneg=True), cp.Variable(n, nonneg=True))
+        bound = term.bind(trades, first)
+        bound.update(first, np.ones(n))
+        for _ in range(5):
+            net, scale = rng.uniform(-1.0, 1.0, n), rng.uniform(1.0, 100.0, n)
+            trades.buy.value, trades.sell.value = np.maximum(net, 0.0), np.maximum(-net, 0.0)
+            try:
+                bound.update(second, scale)
+            except (ValueError, IndexError) as error:  # arrays of another length
+                yield f"{words}: {error}"
+                break
+            odd = [par for par in parameters(bound) if par.value is not None and np.shape(par.value) != par.shape]
+            if odd:  # numpy may multiply them, a compiled program breaks
+                yield f"{words}: {np.shape(odd[0].value)} into a parameter of {odd[0].shape}"
+                break
+            value = bound.expression.value
+            told, size = bound.evaluate(second, scale * net), bound.size(second, scale * net)
+            if value is None or abs(value - told) > 1e-6 * size:  # None: variables of its own, built from the instruments
+                yield f"{words}: {value} for {told}"
+                break
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TERMS if example(kind).by_candidate])
+def test_a_backtest_keeps_the_program_of_a_term(kind: str, exposures: Exposures, later: Exposures) -> None:
+    """One program for one moment and another, with other rows; each answer that of a program of its own."""
+    band = ho.Delta("BTC").within(-1, 1)
+    policy = ho.Policy(minimize=ho.TransactionCost() + 1e-6 * example(kind), subject_to=[band, example(kind) <= 1e12])
+    columns = Columns(policy, slots=10)
+    assert columns.fits
+    for e in (exposures, later, exposures):
+        found, whole = columns.solve(e), solve_program(Program(policy, e), e)
+        assert found is not None
+        assert found.certificate.valid
+        assert found.certificate.objective == pytest.approx(whole.certificate.objective, rel=1e-5, abs=1e-3)
+    assert columns.compiled == 1
+
+
+def parameters(bound: BoundTerm) -> list[Any]:
+    return [*bound.expression.parameters(), *(par for row in bound.auxiliary for par in row.parameters())]
+
+
+class _BoundVegaNorm(BoundTerm):
+    """A matrix over the rows: right for these rows alone."""
+
+    def __init__(self, trades: TradeVariables, e: Exposures) -> None:
+        self._slope, self._held = cp.Parameter((len(e.rows), e.n_candidates)), cp.Parameter(len(e.rows))
+        self.expression = cp.norm(self._slope @ trades.net + self._held, 2)
+
+    def update(self, e: Exposures, scale: np.ndarray) -> None:
+        of = e.rows.greeks[greek("vega"), :, 0]
+        slope = np.zeros((len(e.rows), e.n_candidates))
+        slope[e.candidate, np.arange(e.n_candidates)] = of[e.candidate] * scale
+        put(self._slope, slope)
+        put(self._held, of * e.rows.quantity)
+
+    def evaluate(self, e: Exposures, x: np.ndarray) -> float:
+        return float(np.linalg.norm(e.rows.greeks[greek("vega"), :, 0] * e.positions(x)))
+
+    def size(self, e: Exposures, x: np.ndarray) -> float:
+        return self.evaluate(e, x)
+
+    def minorant(self, e: Exposures, x: np.ndarray, tails: Any) -> Separable:
+        return Separable(np.zeros(len(x)))
+
+
+class _VegaNorm(Term):
+    def bind(self, trades: TradeVariables, e: Exposures) -> _BoundVegaNorm:
+        return _BoundVegaNorm(trades, e)
+
+
+def test_a_term_built_from_rows_is_found_out(exposures: Exposures, later: Exposures) -> None:
+    told = list(misfits(_VegaNorm(), exposures, later))
+    assert [words.split(":")[0] for words in told] == ["fewer rows", "more rows"]
+    assert not any(term.by_candidate for term in (_VegaNorm(), example("margin")))
+    assert list(misfits(example("margin"), exposures, later))
 
 
 @pytest.mark.parametrize("kind", list(TERMS))

@@ -6,7 +6,8 @@ anyway, then says of every other candidate by how much the objective could fall 
 generation: Gilmore and Gomory 1961). Those that could help take the place of those that do not, until the gap over all
 candidates is within the policy's tolerance. What this module returns carries the same certificate as a solve over
 everything; where it finds none it returns None, and the caller solves the whole. As the program does not depend on which
-candidates stand in its slots, it serves every step of a replay whose candidates change from day to day.
+candidates stand in its slots, nor on the rows of the book, it serves every step of a replay whose candidates and positions
+change from day to day.
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ class Columns:
             return None
 
     def _program(self, e: Exposures, slots: int) -> _Slots:
+        # everything that parts which are by_candidate may be built from: no rows, instruments or expiries
         key = (slots, e.assets, e.accounts, e.venues, len(e.base_pnl), e.probabilities is None, e.stress)
         if key not in self._programs:
             self._programs[key] = _Slots(self.rules, restricted(e, np.arange(slots)))

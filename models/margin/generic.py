@@ -21,14 +21,16 @@ Two types::
     maintenance_factor = 1.0
 
 and ``[haircut]`` by asset. Families of instruments beside perpetuals, futures, options and spot are taken where the table
-says how, by their ``margin_class``; their notional is the mark in USD::
+says how, by their ``margin_class``; their notional N is the mark in USD::
 
     [margin.instrument.power_perpetual]      # tiers: rates of its own, by asset
     initial = { ETH = [[0, 0.20]] }
     maintenance = { ETH = [[0, 0.10]] }
 
-    [margin.instrument.power_perpetual]      # grid: P&L of a move m is notional ((1 + m)^power - 1)
-    power = 2.0
+    [margin.instrument.power_perpetual]      # grid: P&L of a move m is N ((1 + m)^p - 1), p the instrument's own ``power``
+    power = 2.0                              # may be left out; where given, an instrument of another power is refused
+
+The power is declared by the instrument, as its contract says it, and one class may hold several.
 
 Every field of ``[margin]`` must be there: a rate that a venue does not charge is 0 in so many
 words. Scenario P&L is in USD at the scenario's prices. Backtests close positions by the venue's rules where an account falls
@@ -98,9 +100,9 @@ class _TierRules(Record):
 
 
 class _GridInstrument(Record):
-    """How a margined contract that is not linear moves with the index."""
+    """A class of margined contracts that the table takes; ``power`` where all of them must have the same."""
 
-    power: float = Field(gt=0, le=10)
+    power: float | None = None
 
 
 class _GridRules(Record):
@@ -206,6 +208,23 @@ class Generic(MarginModel):
                     field=f"margin.instrument.{state.kind[at]}",
                     fix="take it out of the table, and hold the position in an account without margin",
                 )
+        if self.rules["type"] == "grid":
+            self._check_powers(state)
+
+    def _check_powers(self, state: State) -> None:
+        """Refuse contracts whose move with the index nobody declares, or the instrument and the table differently."""
+        for at in [at for at, kind in enumerate(state.kind) if kind in self.classes]:
+            own, listed = float(state.powers[at]), self.classes[state.kind[at]].get("power")
+            problem = fix = None
+            if not np.isfinite(own):
+                problem = "declares no power of the index, by which a grid moves it"
+                fix = "give its class a `power` (a field, a property or a constant), or use tiers"
+            elif listed is not None and own != listed:
+                problem = f"has power {own:g}, and the table says {listed:g} for all of its class"
+                fix = "take the power out of the table: it is each instrument's own"
+            if problem is not None:
+                field = f"margin.instrument.{state.kind[at]}.power"
+                raise InputError(f"{state.names[at]} ({state.kind[at]}) {problem}", file=self.file, field=field, fix=fix)
 
     def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
         """Tiers of one position."""
@@ -228,7 +247,7 @@ class Generic(MarginModel):
         pnl[:, ~option] = move[:, None] * state.notional[rows[~option]]
         for at, row in enumerate(rows.tolist()):
             if state.kind[row] in self.classes:
-                pnl[:, at] = (factor ** self.classes[state.kind[row]]["power"] - 1.0) * state.notional[row]
+                pnl[:, at] = (factor ** state.powers[row] - 1.0) * state.notional[row]
         if option.any():
             chosen = rows[option]
             power = self.rules["power"]

@@ -17,6 +17,7 @@ _LASTING = (
     "linear",
     "margined",
     "curved",
+    "powers",
     "perpetual",
     "owned",
     "derivative",
@@ -60,6 +61,8 @@ class State:
     rate, average : (R,) or empty
         Annual interest rate of the expiry, and the average of the index since its settlement window opened, where the
         market gives them; read :attr:`rates` and :attr:`averages`, which are NaN elsewhere.
+    power : (R,) or empty
+        Power of the index that a curved contract's mark follows, as the instrument declares it; read :attr:`powers`.
     """
 
     venue: str
@@ -86,6 +89,7 @@ class State:
     bonus: np.ndarray = field(default_factory=lambda: np.zeros(0))
     rate: np.ndarray = field(default_factory=lambda: np.zeros(0))
     average: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    power: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -104,6 +108,12 @@ class State:
     def averages(self) -> np.ndarray:
         """(R,) averages of the index so far, USD; NaN where the market gives none."""
         return self.average if len(self.average) else np.full(len(self), np.nan)
+
+    @cached_property
+    def powers(self) -> np.ndarray:
+        """(R,) powers p of the index: a move m makes the mark ``(1 + m)^p`` times itself; 1 if linear, NaN if undeclared."""
+        declared = self.power if len(self.power) else np.full(len(self), np.nan)
+        return np.where(self.linear, 1.0, np.where(self.curved, declared, np.nan))
 
     @cached_property
     def option(self) -> np.ndarray:

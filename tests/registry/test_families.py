@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+import hedgeopt as ho
+from hedgeopt.models.costs import quotes
+from hedgeopt.models.costs.quotes import fee_parameters
+from hedgeopt.models.data import table
 from hedgeopt.models.margin.rules import MODELS, margin_model
 from hedgeopt.models.pricing.families import FAMILIES, INSTRUMENT, natures
 from hedgeopt.models.pricing.family import Family
@@ -29,14 +35,21 @@ def test_a_derivative_may_be_short_wherever_anything_is_lent(kind: str) -> None:
             assert rule.may_be_short(natures()[kind]) == rule.lends
 
 
-@pytest.mark.parametrize("kind", [kind for kind, nature in natures().items() if nature.quoted])
-def test_every_quoted_family_has_a_fee_where_it_may_be_margined(kind: str) -> None:
-    from hedgeopt.models.costs.quotes import fee_parameters
-    from hedgeopt.models.data import table
-
-    item = type("Item", (), {"nature": natures()[kind]})()
-    for parameter in fee_parameters(item):
+@pytest.mark.parametrize("kind", ["spot", "perpetual", "future", "option"])
+def test_deribit_has_a_fee_of_what_it_trades(kind: str) -> None:
+    """Of the package's own kinds: a new family is traded where its venue's table has its fee."""
+    for parameter in fee_parameters(SimpleNamespace(nature=natures()[kind])):
         assert parameter.split(".")[1] in table("deribit")["fees"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind, nature in natures().items() if nature.quoted])
+def test_a_fee_that_a_venue_lacks_is_one_line_with_file_and_key(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotes, "table", lambda venue: {"fees": {"other_taker": 0.001}})
+    item = SimpleNamespace(nature=natures()[kind], name="X", kind=kind, venue="nova", underlying="ETH")
+    market = SimpleNamespace(price=lambda asset: 2_000.0)
+    with pytest.raises(ho.InputError, match=rf"nova\.toml: {fee_parameters(item)[0]}: X \({kind}\) has no fee") as caught:
+        quotes.unit_fee(item, market, 100.0, 1.0)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", list(FAMILIES))

@@ -10,6 +10,7 @@ import pytest
 
 from hedgeopt.models.pricing.families import FAMILIES, INSTRUMENT, family_of
 from hedgeopt.models.pricing.family import GREEKS, greek
+from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.scenarios.set import ScenarioSet, vol_term_weight
 
 EXPIRY = datetime(2026, 2, 20, 8, tzinfo=UTC)
@@ -100,6 +101,19 @@ def test_greeks_agree_with_full_revaluation(kind, market):
     corners = pnl([{"ETH": s * h} for s in (-1, -1, 1, 1)], [-0.1, 0.1, -0.1, 0.1])
     vanna = (corners[3] - corners[2] - corners[1] + corners[0]) / (4 * 0.1 * h * price)
     assert risk.greeks[greek("vanna"), 0, at] == pytest.approx(vanna, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_declared_power_is_the_one_that_scenarios_move_it_by(kind, market):
+    """Margin grids take a margined curved contract's ``power`` at its word."""
+    item = example(kind)
+    if not (item.nature.margined and item.nature.payoff == "curved" and has(item, "power")):
+        return
+    moves, out = np.array([0.5, 0.8, 1.2, 2.0]), np.empty((4, 1), order="F")
+    notional = FAMILIES[kind].unit_risk([item], market, item.assets).notional[0]
+    scenarios = ScenarioSet("s", (item.underlying,), moves[:, None], np.zeros((4, 1)), 0.0)
+    FAMILIES[kind].scenario_pnl([item], market, scenarios, out)
+    assert out[:, 0] == pytest.approx(notional * (moves**item.power - 1.0))
 
 
 @pytest.mark.parametrize("kind", ["option", "option_vault"])

@@ -9,17 +9,19 @@ page's plots show), ``inputs``, ``versions``, ``seed``, ``scenario_digest`` and 
 not have them; and ``digest``, the SHA-256 of all the rest but ``seconds`` and ``solver``
 (:func:`canonical_json`), by which an edited file is known and the same answer is seen to be the same.
 
-A new version: raise :data:`SCHEMA`, add a function to ``_TO_NEXT``, describe the form here, and store a file of the old one
-under tests/program/stored.
+A new version: raise :data:`SCHEMA`, add a function ``(data, file)`` to ``_TO_NEXT``, describe the form here, and store files
+of the new one under tests/program/stored. Such a function sees only data whose tables are tables.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.plain import from_plain
 
 __all__ = ["SCHEMA", "canonical_json", "check_seal", "migrated", "sealed"]
 
@@ -32,6 +34,17 @@ _FIRST = (
     "created", "book", "market", "scenarios", "policy", "trades", "transfers", "limits", "margins", "certificate", "before",
     "after", "costs", "objective", "binding_sizes", "solver", "seconds", "notes", "proof",
 )  # fmt: skip
+
+_Fields, _Rows = dict[str, Any], list[dict[str, Any]]
+_FORM: dict[str, Any] = {
+    **dict.fromkeys(("trades", "transfers", "limits", "objective"), _Rows),
+    **dict.fromkeys(
+        ("policy", "certificate", "before", "after", "costs", "binding_sizes", "solver", "seconds", "proof"), _Fields
+    ),
+    "margins": list[Any],
+    "notes": list[str],
+}
+"""What the fields of the first version are in every version so far, text where it is not said."""
 
 
 def canonical_json(data: Any) -> bytes:
@@ -68,9 +81,25 @@ def migrated(data: Any, file: object) -> tuple[dict[str, Any], bool]:
         fix = f"read it with a newer hedgeopt; this one reads up to {SCHEMA}"
         raise InputError("is a newer version of proposals", file=file, field="schema", value=version, fix=fix)
     data = {name: value for name, value in data.items() if name not in ("schema", "digest") or version == 1}
+    if version < SCHEMA:
+        _check_form(data, file)
     while version < SCHEMA:
-        data, version = _TO_NEXT[version](data, file), version + 1
+        try:
+            data, version = _TO_NEXT[version](data, file), version + 1
+        except InputError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # not what it was given for
+            told = " ".join(f"{type(error).__name__}: {error}".split())
+            raise InputError(f"is not of version {version}: {told}", file=file, fix=_ASKED) from error
     return data, first < SCHEMA
+
+
+def _check_form(data: dict[str, Any], file: object) -> None:
+    """Refuse an older proposal whose tables are none: what brings it into the next form may take them for granted."""
+    for name in _FIRST:
+        if name not in data:
+            raise InputError("is missing", file=file, field=name, fix=_ASKED)
+        from_plain(_FORM.get(name, str), data[name], file, name)
 
 
 def check_seal(data: dict[str, Any], file: object) -> None:
@@ -99,4 +128,5 @@ def _second(data: dict[str, Any], file: object) -> dict[str, Any]:
     return {**data, **dict.fromkeys(new), "not_finite": {}}
 
 
-_TO_NEXT = {1: _second}
+_TO_NEXT: dict[int, Callable[[dict[str, Any], object], dict[str, Any]]] = {1: _second}
+"""By version, what brings its data into the form of the next: ``(data, file)`` to data."""

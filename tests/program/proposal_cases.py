@@ -114,7 +114,8 @@ CASES = {"example": example, "network": network, "loan": loan, "nothing": nothin
 
 
 def main(folder: Path) -> None:
-    """Write the proposals."""
+    """Write the proposals into a folder, which is made where there is none."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, case in CASES.items():
         book, market, rules = case()
         text = ho.propose(book, market, rules).to_json()

@@ -20,6 +20,7 @@ from rich.console import Console
 
 import hedgeopt as ho
 from hedgeopt.errors import InputError
+from hedgeopt.program import proposal_schema
 from hedgeopt.program.proposal_schema import SCHEMA, sealed
 from hedgeopt.reports.proposal_csv import proposal_csv
 from hedgeopt.reports.terminal import proposal_report
@@ -164,7 +165,8 @@ def test_every_stored_proposal_opens(path: Path) -> None:
 
 def test_there_are_stored_ones_of_every_version() -> None:
     assert {path.parent.name for path in FILES} == {str(version) for version in range(1, SCHEMA + 1)}
-    assert all({path.stem for path in FILES if path.parent.name == folder} == set(CASES) for folder in ("1", "2"))
+    for version in range(1, SCHEMA + 1):
+        assert {path.stem for path in FILES if path.parent.name == str(version)} == set(CASES)
 
 
 def test_an_older_policy_that_is_no_policy_any_more_opens() -> None:
@@ -183,7 +185,7 @@ SPOILT: dict[str, tuple[Any, str]] = {
     "a list": (lambda told: [told], "is not a proposal"),
     "a book": (lambda told: told["book_after"], "is not a proposal"),
     "newer": (
-        lambda told: {**told, "schema": 3},
+        lambda told: {**told, "schema": SCHEMA + 1},
         r"schema: is a newer version of proposals \(got 3\); read it with a newer",
     ),
     "no version": (lambda told: {**told, "schema": "two"}, "schema: is no version of proposals"),
@@ -217,15 +219,62 @@ def put(told: Any, place: str, value: Any) -> Any:
 
 
 @pytest.mark.parametrize("fault", SPOILT)
-def test_a_file_that_is_none_is_refused_in_one_line(fault: str, tmp_path: Path) -> None:
+def test_a_file_that_is_none_is_refused_in_one_line(fault: str, solved: dict[str, ho.Proposal], tmp_path: Path) -> None:
     change, words = SPOILT[fault]
     path = tmp_path / "proposal.json"
-    path.write_text(json.dumps(change(json.loads((STORED / "2" / "network.json").read_text()))))
+    path.write_text(json.dumps(change(json.loads(solved["network"].to_json()))))
     with pytest.raises(InputError, match=words) as caught:
         ho.read_proposal(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
     assert caught.value.fix
+
+
+@pytest.fixture
+def next_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version to come, whose migration takes the form of what it is given for granted."""
+
+    def with_more(data: dict[str, Any], file: object) -> dict[str, Any]:
+        told = dict(data)
+        for name in ("trades", "transfers", "limits", "objective"):
+            told[name] = [{**row, "more": None} for row in data[name]]
+        told["limits"] = [{**row, "bound": row["bound"] * 2} for row in told["limits"]]
+        told["before"] = {**data["before"], "accounts": [{**one} for one in data["before"]["accounts"]]}
+        certificate, policy = {**data["certificate"]}, {**data["policy"]}
+        return {**told, "certificate": certificate, "policy": policy, "notes": [*data["notes"]]}
+
+    monkeypatch.setattr(proposal_schema, "SCHEMA", SCHEMA + 1)
+    monkeypatch.setitem(proposal_schema._TO_NEXT, SCHEMA, with_more)
+
+
+OLDER = [json.loads((STORED / str(version) / "network.json").read_text()) for version in range(1, SCHEMA + 1)]
+
+
+@pytest.mark.parametrize("told", OLDER, ids=lambda told: f"version {told.get('schema', 1)}")
+@pytest.mark.usefixtures("next_schema")
+def test_an_older_file_that_is_malformed_is_refused_in_one_line(told: dict[str, Any]) -> None:
+    """Whatever is missing or of another kind, and whatever a migration makes of it."""
+
+    def says(data: Any) -> str:
+        with pytest.raises(InputError) as caught:
+            ho.Proposal.from_json(json.dumps(data), "proposal.json")
+        assert str(caught.value).startswith("proposal.json: ")
+        assert "\n" not in str(caught.value)
+        assert caught.value.fix
+        return str(caught.value)
+
+    def without(name: str) -> dict[str, Any]:
+        return {key: value for key, value in told.items() if key != name}
+
+    for name in told:
+        if name not in ("schema", "digest"):
+            says(without(name))
+            for odd in (None, 1, "text", [1], [[1]], {"a": 1}, [{"a": 1}], True):
+                says({**told, name: odd})
+    assert "trades: is missing; " in says(without("trades"))
+    assert "trades.0: must be a table of fields (got 1); " in says({**told, "trades": [1]})
+    assert "certificate: must be a table of fields; " in says({**told, "certificate": []})
+    assert f"is not of version {SCHEMA}: KeyError: 'bound'; " in says({**told, "limits": [{}]})
 
 
 def test_every_way_to_cut_a_file_short_is_refused(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -14,11 +12,8 @@ from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import trade_box
 from hedgeopt.program.program import Program
+from tests.registry.examples import constraint_example
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "limit": {"term": {"kind": "transaction_cost"}, "upper": 1e6},
-    "transfer_limit": {"usd": 1e5},
-}
 KINDS = [kind for kind, spec in CONSTRAINTS.items() if not issubclass(spec, BoxConstraint)]
 
 
@@ -35,7 +30,7 @@ def linked(toy_book: ho.Book, toy_market: ho.Market) -> Exposures:
 @pytest.mark.parametrize("kind", KINDS)
 def test_convex_constraint_keeps_its_promises(kind: str, linked: Exposures) -> None:
     e = linked
-    spec = CONSTRAINTS[kind](**SETTINGS.get(kind, {}))
+    spec = constraint_example(kind)
     assert spec.source
     assert spec.name
     policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[spec], scenarios=ho.ParametricScenarios(count=20))

@@ -25,24 +25,19 @@ from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.terms import TERMS
 from hedgeopt.program.infeasible import NoAnswerError
 from hedgeopt.program.provenance import input_hashes, market_digest, scenario_digest
+from tests.registry.examples import constraint_example, term_example
 
 from .proposal_cases import CASES, policy, venues
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "cvar": {"beta": 0.95},
-    "stress_loss": {"scenario": "2020-03-12"},
+CHANGED: dict[str, dict[str, Any]] = {
     "margin": {"venue": "binance"},
-    "concentration": {"by": "venue", "of": "deribit"},
-    "vega_bucket": {"underlying": "BTC", "days": 30.0},
-    "gamma_bucket": {"underlying": "BTC", "days": 90.0},
-    **{greek: {"underlying": "BTC"} for greek in ("delta", "gamma", "vega", "theta", "rho", "vanna", "volga")},
     "limit": {"term": {"kind": "margin", "venue": "binance"}, "upper": 0.9},
     "order_limit": {"notional": 3e5},
     "position_limit": {"notional": 1.5e6},
-    "participation": {"share": 0.05},
     "transfer_limit": {"usd": 5e4},
     "survive_stress": {"scenarios": ("2020-03-12",)},
 }
+"""What the venues and sizes of this book ask for in place of the common examples."""
 
 
 @pytest.fixture(scope="module")
@@ -209,10 +204,10 @@ def test_everything_goes_through_a_pickle(name: str, answers: Any) -> None:
 def asked(kind: str) -> ho.Policy:
     """A policy that minimises the term or sets the limit of this kind, beside something that must be traded."""
     need = ho.Delta("BTC").within(-4.0, 12.0), ho.MarginUtilisation(limit=0.9)
-    settings = SETTINGS.get(kind, {})
+    changed = CHANGED.get(kind, {})
     if kind in CONSTRAINTS:
-        return policy(*need, CONSTRAINTS[kind](**settings))
-    term = TERMS[kind](**settings)
+        return policy(*need, constraint_example(kind, **changed))
+    term = term_example(kind, **changed)
     return policy(*need, term <= 1e9 if kind != "margin" else term <= 0.9, minimize=ho.TransactionCost() + 1e-3 * term)
 
 

@@ -1,6 +1,6 @@
 """Every registered constraint answers everything that the code may ask of one.
 
-A new constraint is tested here without a line of its own, unless it has settings without a default.
+A new constraint is tested here without a line of its own, unless it has settings without a default (examples.py).
 """
 
 from __future__ import annotations
@@ -21,24 +21,16 @@ from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
 
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "limit": {"term": {"kind": "stress_loss", "scenario": "2020-03-12"}, "upper": 1e6},
-    "transfer_limit": {"usd": 1e5},
-    "order_limit": {"notional": 1e6},
-    "position_limit": {"notional": 2e6},
-    "participation": {"share": 0.05},
-}
-"""Settings of the constraints that need some; a new constraint with required settings adds a line here."""
+from .examples import constraint_example
+
 BOXES = [kind for kind, spec in CONSTRAINTS.items() if issubclass(spec, BoxConstraint)]
 OTHERS = [kind for kind in CONSTRAINTS if kind not in BOXES]
 
 
-def example(kind: str) -> Any:
-    return CONSTRAINTS[kind](**EXAMPLES.get(kind, {}))
-
-
 def bound_in_a_program(kind: str, e: Exposures, *, elastic: bool = False) -> tuple[Program, BoundConstraint, Box]:
-    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[example(kind)], scenarios=ho.ParametricScenarios(count=20))
+    policy = ho.Policy(
+        minimize=ho.TransactionCost(), subject_to=[constraint_example(kind)], scenarios=ho.ParametricScenarios(count=20)
+    )
     program, box = Program(policy, e, elastic=elastic), trade_box(policy, e)
     program.update(e, box)
     return program, program.limits[0], box
@@ -56,7 +48,7 @@ def test_every_constraint_is_documented_and_named(kind: str) -> None:
     assert all(
         field.description or name in ("kind", "requirement", "term", "only") for name, field in spec.model_fields.items()
     )
-    one = example(kind)
+    one = constraint_example(kind)
     assert one.name
     assert pickle.loads(pickle.dumps(one)) == one
     assert spec.model_validate_json(one.model_dump_json()) == one
@@ -64,7 +56,7 @@ def test_every_constraint_is_documented_and_named(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", list(CONSTRAINTS))
 def test_what_every_constraint_says_of_itself(kind: str, linked: Exposures) -> None:
-    spec = example(kind)
+    spec = constraint_example(kind)
     assert isinstance(spec.by_candidate, bool)
     assert isinstance(spec.reads_stress, bool)
     assert all(term.unit for term in spec.terms())
@@ -73,7 +65,7 @@ def test_what_every_constraint_says_of_itself(kind: str, linked: Exposures) -> N
 
 @pytest.mark.parametrize("kind", BOXES)
 def test_size_limit_boxes_allow_standing_still(kind: str, exposures: Exposures) -> None:
-    spec, n = example(kind), exposures.n_candidates
+    spec, n = constraint_example(kind), exposures.n_candidates
     assert spec.unit
     lower, upper = spec.box(exposures)
     assert lower.shape == upper.shape == (n,)
@@ -133,7 +125,7 @@ def test_any_shadow_prices_give_a_true_bound(kind: str, linked: Exposures) -> No
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_a_second_rule_finds_no_more_than_the_program_asked_for(kind: str, linked: Exposures) -> None:
-    e, spec = linked, example(kind)
+    e, spec = linked, constraint_example(kind)
     _, limit, box = bound_in_a_program(kind, e)
     x = random_trades(e, box, np.random.default_rng(33))
     sides = {side.name: side for side in limit.sides(e, x)}
@@ -146,7 +138,7 @@ def test_a_second_rule_finds_no_more_than_the_program_asked_for(kind: str, linke
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_a_program_may_ask_every_hook(kind: str, linked: Exposures) -> None:
-    e, spec = linked, example(kind)
+    e, spec = linked, constraint_example(kind)
     program, limit, box = bound_in_a_program(kind, e)
     x = random_trades(e, box, np.random.default_rng(34))
     assert isinstance(limit.refine(e, x, program.scale), bool)
@@ -172,10 +164,10 @@ def test_a_program_may_ask_every_hook(kind: str, linked: Exposures) -> None:
     assert merged is None or isinstance(merged, Constraint)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CONSTRAINTS if example(kind).by_candidate])
+@pytest.mark.parametrize("kind", [kind for kind in CONSTRAINTS if constraint_example(kind).by_candidate])
 def test_a_backtest_keeps_the_program_of_a_limit(kind: str, exposures: Exposures, later: Exposures) -> None:
     """One program for one moment and another, with other rows; each answer that of a program of its own."""
-    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.Delta("BTC").within(-1, 1), example(kind)])
+    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.Delta("BTC").within(-1, 1), constraint_example(kind)])
     columns = Columns(policy, slots=10)
     assert columns.fits
     for e in (exposures, later, exposures):

@@ -1,6 +1,6 @@
 """Every registered term answers everything that the code may ask of one.
 
-A new term is tested here without a line of its own, unless it has settings without a default.
+A new term is tested here without a line of its own, unless it has settings without a default (examples.py).
 """
 
 from __future__ import annotations
@@ -27,20 +27,7 @@ from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
 from hedgeopt.tail.atom import CVaRAtom
 
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "cvar": {"beta": 0.95},
-    "stress_loss": {"scenario": "2020-03-12"},
-    "margin": {"venue": "deribit"},
-    "concentration": {"by": "venue", "of": "deribit"},
-    "vega_bucket": {"underlying": "BTC", "days": 30.0},
-    "gamma_bucket": {"underlying": "BTC", "days": 90.0},
-    **{greek: {"underlying": "BTC"} for greek in ("delta", "gamma", "vega", "theta", "rho", "vanna", "volga")},
-}
-"""Settings of the terms that need some; a new term with required settings adds a line here."""
-
-
-def example(kind: str) -> Term:
-    return TERMS[kind](**EXAMPLES.get(kind, {}))
+from .examples import term_example
 
 
 def bound_in_a_program(term: Term, e: Exposures) -> tuple[Program, BoundTerm]:
@@ -60,7 +47,7 @@ def _random_trades(e: Exposures, program: Program, rng: np.random.Generator) -> 
 
 @pytest.mark.parametrize("kind", list(TERMS))
 def test_term_is_dpp_convex_documented_and_equal_to_numpy(kind: str, exposures: Exposures) -> None:
-    term, e = example(kind), exposures
+    term, e = term_example(kind), exposures
     assert term.unit
     assert term.source
     assert (type(term).__doc__ or "").strip()
@@ -89,7 +76,7 @@ def _at(bound: BoundTerm, program: Program) -> float:
 
 @pytest.mark.parametrize("kind", list(TERMS))
 def test_term_minorant_never_exceeds_the_term(kind: str, exposures: Exposures) -> None:
-    term, e = example(kind), exposures
+    term, e = term_example(kind), exposures
     program, bound = bound_in_a_program(term, e)
     rng = np.random.default_rng(12)
     for _ in range(5):
@@ -105,7 +92,7 @@ def test_term_minorant_never_exceeds_the_term(kind: str, exposures: Exposures) -
 @pytest.mark.parametrize("kind", list(TERMS))
 def test_term_size_counts_what_cancels(kind: str, exposures: Exposures) -> None:
     """Never below the value; and rounding of trades by an eps moves the value by less than an eps of the size."""
-    term, e = example(kind), exposures
+    term, e = term_example(kind), exposures
     program, bound = bound_in_a_program(term, e)
     rng = np.random.default_rng(13)
     for _ in range(5):
@@ -125,7 +112,7 @@ def test_term_size_counts_what_cancels(kind: str, exposures: Exposures) -> None:
 
 @pytest.mark.parametrize("kind", list(TERMS))
 def test_every_term_becomes_a_limit_with_a_named_side(kind: str, exposures: Exposures) -> None:
-    term = example(kind)
+    term = term_example(kind)
     policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[term <= 1e12])
     program = Program(policy, exposures)
     program.update(exposures, trade_box(policy, exposures))
@@ -139,7 +126,7 @@ def test_every_term_becomes_a_limit_with_a_named_side(kind: str, exposures: Expo
 
 @pytest.mark.parametrize("kind", list(TERMS))
 def test_term_is_plain_data(kind: str) -> None:
-    term = example(kind)
+    term = term_example(kind)
     assert pickle.loads(pickle.dumps(term)) == term
     assert TERMS[kind].model_validate_json(term.model_dump_json()) == term
     fields = TERMS[kind].model_fields.items()
@@ -148,7 +135,7 @@ def test_term_is_plain_data(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", list(TERMS))
 def test_what_a_term_declares_is_what_its_bound_form_is(kind: str, exposures: Exposures) -> None:
-    term, e = example(kind), exposures
+    term, e = term_example(kind), exposures
     program, bound = bound_in_a_program(term, e)
     assert isinstance(bound, BoundTerm)
     x = _random_trades(e, program, np.random.default_rng(14))
@@ -172,7 +159,7 @@ def nodes(expression: Any) -> Any:
 
 @pytest.mark.parametrize("kind", list(TERMS))
 def test_a_term_reads_stress_scenarios_where_it_says_so(kind: str, exposures: Exposures) -> None:
-    term, e = example(kind), exposures
+    term, e = term_example(kind), exposures
     program, bound = bound_in_a_program(term, e)
     x = _random_trades(e, program, np.random.default_rng(15))
     harsher = replace(
@@ -183,10 +170,10 @@ def test_a_term_reads_stress_scenarios_where_it_says_so(kind: str, exposures: Ex
     assert term.reads_stress == (bound.evaluate(harsher, x) != bound.evaluate(e, x))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TERMS if example(kind).by_candidate])
+@pytest.mark.parametrize("kind", [kind for kind in TERMS if term_example(kind).by_candidate])
 def test_a_term_by_candidate_serves_whatever_there_is_to_trade(kind: str, exposures: Exposures, later: Exposures) -> None:
     """A program that backtests keep must be right for other candidates, rows, positions, instruments and expiries."""
-    found = list(misfits(example(kind), exposures, later))
+    found = list(misfits(term_example(kind), exposures, later))
     assert not found, f"{kind} must not say that it is by_candidate: {', '.join(found)}"
 
 
@@ -228,11 +215,13 @@ def misfits(term: Term, exposures: Exposures, later: Exposures) -> Iterator[str]
                 break
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TERMS if example(kind).by_candidate])
+@pytest.mark.parametrize("kind", [kind for kind in TERMS if term_example(kind).by_candidate])
 def test_a_backtest_keeps_the_program_of_a_term(kind: str, exposures: Exposures, later: Exposures) -> None:
     """One program for one moment and another, with other rows; each answer that of a program of its own."""
     band = ho.Delta("BTC").within(-1, 1)
-    policy = ho.Policy(minimize=ho.TransactionCost() + 1e-6 * example(kind), subject_to=[band, example(kind) <= 1e12])
+    policy = ho.Policy(
+        minimize=ho.TransactionCost() + 1e-6 * term_example(kind), subject_to=[band, term_example(kind) <= 1e12]
+    )
     columns = Columns(policy, slots=10)
     assert columns.fits
     for e in (exposures, later, exposures):
@@ -279,13 +268,13 @@ class _VegaNorm(Term):
 def test_a_term_built_from_rows_is_found_out(exposures: Exposures, later: Exposures) -> None:
     told = list(misfits(_VegaNorm(), exposures, later))
     assert [words.split(":")[0] for words in told] == ["fewer rows", "more rows"]
-    assert not any(term.by_candidate for term in (_VegaNorm(), example("margin")))
-    assert list(misfits(example("margin"), exposures, later))
+    assert not any(term.by_candidate for term in (_VegaNorm(), term_example("margin")))
+    assert list(misfits(term_example("margin"), exposures, later))
 
 
 @pytest.mark.parametrize("kind", list(TERMS))
 def test_term_by_a_second_rule_is_the_same_number(kind: str, exposures: Exposures) -> None:
-    term, e = example(kind), exposures
+    term, e = term_example(kind), exposures
     program, bound = bound_in_a_program(term, e)
     x = _random_trades(e, program, np.random.default_rng(18))
     value = bound.evaluate(e, x)
@@ -298,7 +287,7 @@ def test_term_by_a_second_rule_is_the_same_number(kind: str, exposures: Exposure
 
 @pytest.mark.parametrize("kind", list(TERMS))
 def test_a_program_may_ask_every_hook(kind: str, exposures: Exposures) -> None:
-    term, e = example(kind), exposures
+    term, e = term_example(kind), exposures
     program, bound = bound_in_a_program(term, e)
     x = _random_trades(e, program, np.random.default_rng(19))
     assert isinstance(bound.refine(e, x, program.scale), bool)

@@ -117,7 +117,9 @@ def _place(fault: Any) -> tuple[Any, ...]:
 
 
 def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    """Without the capital of a sentence; names in capitals, such as USDC, stay."""
+    first = text.split(maxsplit=1)[0] if text.strip() else ""
+    return text if first[1:] != first[1:].lower() else text[:1].lower() + text[1:]
 
 
 def _plain(word: str) -> str:

@@ -8,14 +8,16 @@ haircuts are read by the models; names and sizes are read here. ``names`` in the
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
-from hedgeopt.models.data import OWN_TABLES, table, venues, where
-from hedgeopt.models.pricing.families import FAMILIES
+from hedgeopt.models.data import OWN_TABLES, dollar_assets, own_tables, table, venues, where
+from hedgeopt.models.margin.generic import Generic
+from hedgeopt.models.pricing.families import FAMILIES, natures, quoted_kinds
 from hedgeopt.venues.deribit.names import parse_name
 from hedgeopt.venues.forms import Forms
 
@@ -24,6 +26,7 @@ __all__ = ["PARSERS", "increments", "parser", "perpetual_name"]
 PARSERS: dict[str, Callable[..., Any]] = {"deribit": parse_name}
 """Parsers in code: ``names = "deribit"`` in a venue's table."""
 
+_KEY = re.compile(r"\*|(?P<underlying>[A-Za-z0-9._-]+)(?:/(?P<settlement>[A-Za-z0-9._-]+))?")
 _SIZES = ("lot", "tick", "minimum_size")
 
 
@@ -41,6 +44,7 @@ def parser(venue: str) -> Callable[[str], Any]:
 @lru_cache(maxsize=64)
 def _parser(venue: str, tables: str | None, kinds: tuple[str, ...]) -> Callable[[str], Any]:
     names = _names(venue)
+    _check(venue, tables, kinds)
     if isinstance(names, str):
         if names not in PARSERS:
             raise InputError("unknown parser", file=where(venue), field="names", value=names, fix=advice(names, PARSERS))
@@ -74,7 +78,7 @@ def increments(item: Any) -> tuple[float, float, float]:
     Raises
     ------
     InputError
-        For a number that is none or not positive, or a word that is no size.
+        For a venue's table whose sizes or margin cannot be meant, whichever instrument is asked for.
     """
     underlying, settlement = getattr(item, "underlying", item.assets[0]), getattr(item, "settlement", item.assets[0])
     return _increments(item.venue, item.kind, underlying, settlement, item.nature, os.environ.get(OWN_TABLES))
@@ -84,15 +88,38 @@ def increments(item: Any) -> tuple[float, float, float]:
 def _increments(
     venue: str, kind: str, underlying: str, settlement: str, nature: Any, tables: str | None
 ) -> tuple[float, float, float]:
+    if venue in venues():
+        _check(venue, tables, tuple(FAMILIES))
     listed = table(venue).get("lots", {}).get(kind, {}) if venue in venues() else {}
     key = next((key for key in (f"{underlying}/{settlement}", underlying, "*") if key in listed), None)
     own = {} if key is None else listed[key]
-    for name, size in own.items():
-        field = f"lots.{kind}.{key}.{name}"
-        if name not in _SIZES:
-            raise InputError("is no size", file=where(venue), field=field, fix=advice(name, _SIZES))
-        if isinstance(size, bool) or not isinstance(size, int | float) or not 0.0 < size < 1e18:
-            raise InputError("must be a positive number", file=where(venue), field=field, value=size)
     found = [own.get(name, getattr(nature, name)) for name in _SIZES]
     lot, tick, smallest = (float("nan") if size is None else float(size) for size in found)
     return lot, tick, smallest
+
+
+@lru_cache(maxsize=64)
+def _check(venue: str, tables: str | None, kinds: tuple[str, ...]) -> None:
+    """Refuse sizes of what is no kind or no instrument, sizes that are none, and a margin table that is no rule."""
+    for kind, listed in table(venue).get("lots", {}).items():
+        known = quoted_kinds()
+        if kind not in known:
+            raise InputError("is no kind that is traded", file=where(venue), field=f"lots.{kind}", fix=advice(kind, known))
+        for key, sizes in listed.items():
+            field = f"lots.{kind}.{key}"
+            match = _KEY.fullmatch(key)
+            if match is None:
+                fix = 'write an underlying as ETH, with its settlement as "ETH/USDC", or "*" for the rest'
+                raise InputError("names no instruments", file=where(venue), field=field, fix=fix)
+            underlying, settlement = match["underlying"], match["settlement"]
+            if natures()[kind].derivative and settlement not in (None, underlying) and settlement not in dollar_assets():
+                dollars = ", ".join(sorted(dollar_assets()))
+                fix = f"what settles in its coin is {underlying}/{underlying}, and dollars are {dollars}"
+                raise InputError("names no settlement", file=where(venue), field=field, value=settlement, fix=fix)
+            for name, size in sizes.items():
+                if name not in _SIZES:
+                    raise InputError("is no size", file=where(venue), field=f"{field}.{name}", fix=advice(name, _SIZES))
+                if isinstance(size, bool) or not isinstance(size, int | float) or not 0.0 < size < 1e18:
+                    raise InputError("must be a positive number", file=where(venue), field=f"{field}.{name}", value=size)
+    if venue in own_tables() and "margin" in table(venue):
+        Generic(where(venue), table(venue), venue=venue)

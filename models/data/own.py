@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,7 +72,7 @@ class _Settlement(Record):
 
 
 class OwnTable(Record):
-    """What a venue's table may hold. Names, lots, margin and liquidation are read where they are used."""
+    """What a venue's table may hold. Names, lots and margin: see :mod:`hedgeopt.venues.known`, which knows kinds."""
 
     as_of: date
     shelf_life_days: int = Field(gt=0)
@@ -111,6 +111,16 @@ def own_files(folders: str, taken: Collection[str]) -> dict[str, Path]:
     return found
 
 
+def _check_date(found: Any, path: Path) -> None:
+    """Refuse what is no TOML date, and a day that has begun nowhere yet."""
+    if not isinstance(found, date) or isinstance(found, datetime):
+        fix = "write as_of = 2026-02-20, a TOML date: no quotes and no time"
+        raise InputError("is not a date", file=path, field="as_of", value=found, fix=fix)
+    if found > (datetime.now(UTC) + timedelta(hours=14)).date():
+        fix = "give the day on which the numbers were the venue's"
+        raise InputError("is in the future", file=path, field="as_of", value=found, fix=fix)
+
+
 def read_own(path: Path) -> dict[str, Any]:
     """A user's table, checked: no section that nothing reads, a date, and doubts that name something in it."""
     data = parse_toml(path, "venue table")
@@ -118,6 +128,7 @@ def read_own(path: Path) -> dict[str, Any]:
         if section not in OwnTable.model_fields:
             fix = advice(section, OwnTable.model_fields)
             raise InputError("is no section of a venue table", file=path, field=section, fix=fix)
+    _check_date(data.get("as_of", date.min), path)
     validated(OwnTable, data, path)
     data.setdefault("unverified", [])
     for entry in data["unverified"]:

@@ -77,6 +77,8 @@ _Step = tuple[Annotated[float, Field(ge=0)], _Share]
 def _rising(steps: tuple[_Step, ...]) -> tuple[_Step, ...]:
     if steps[0][0] != 0 or any(later[0] <= step[0] for step, later in pairwise(steps)):
         raise ValueError("steps must begin at 0 USD and rise")
+    if any(later[1] < step[1] for step, later in pairwise(steps)):
+        raise ValueError("rates must not fall, as the requirement would not be convex; give a larger step no smaller rate")
     return steps
 
 
@@ -149,6 +151,11 @@ def _checked(data: dict[str, Any], name: str) -> None:
         model.model_validate(rules)
     except ValidationError as error:
         raise validation_line(error, name, "[margin]") from None
+    known = sorted({nature.margin_class for nature in natures().values() if nature.margined})
+    for own in rules.get("instrument", {}):
+        if own not in known:
+            field, fix = f"margin.instrument.{own}", advice(own, known)
+            raise InputError("is no margin class of a margined family", file=name, field=field, fix=fix)
     if "liquidation" in data:
         _liquidation(data["liquidation"], name)
     haircuts = data.get("haircut", {})

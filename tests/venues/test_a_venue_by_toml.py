@@ -193,6 +193,22 @@ def test_its_doubts_and_its_age_are_said(nova: Path):
         ('kind = "perpetual"', 'kind = "perpetuel"', "unknown family.*perpetual"),
         ('form = "{base}-PERP"\nsettlement = "USDC"', 'form = "{base}-PERP"', "says no settlement of a perpetual"),
         ("{strike}-{right}", "{strike}-{side}", "right"),
+        ("[lots.option]", "[lots.optoin]", r"lots\.optoin: is no kind.*did you mean 'option'"),
+        ("ETH = { lot = 0.01", '"ETH/USDX" = { lot = 0.01', r"lots\.perpetual\.ETH/USDX: names no settlement.*USDC"),
+        ("ETH = { lot = 0.01", '"ETH/" = { lot = 0.01', r"lots\.perpetual\.ETH/: names no instruments.*ETH/USDC"),
+        ("ETH = { lot = 0.01", "ETH = { lot = -0.01", r"lots\.perpetual\.ETH\.lot: must be a positive number.*-0\.01"),
+        ("ETH = { lot = 0.01", "ETH = { lots = 0.01", r"lots\.perpetual\.ETH\.lots: is no size.*did you mean 'lot'"),
+        (
+            "[haircut]",
+            "[margin.instrument.perpetul]\n[haircut]",
+            r"margin\.instrument\.perpetul: is no margin class.*perpetual",
+        ),
+        ("moves = [-0.2", "moves = [-2", "moves.*must be greater than -1"),
+        ("as_of = 2026-03-01", 'as_of = "20.2.2026"', r"as_of: is not a date.*20\.2\.2026.*as_of = 2026-02-20"),
+        ("as_of = 2026-03-01", 'as_of = "2026-02-20"', "as_of: is not a date.*no quotes"),
+        ("as_of = 2026-03-01", "as_of = 2026-02-20T08:00:00", "as_of: is not a date.*no time"),
+        ("as_of = 2026-03-01", "as_of = 2999-01-01", "as_of: is in the future.*2999"),
+        ('type = "grid"', 'type = "tiers"', "unknown field|is missing"),
     ],
 )
 def test_a_slip_is_one_line_that_names_file_and_field(nova: Path, tmp_path: Path, old: str, new: str, says: str):
@@ -212,6 +228,8 @@ def test_a_venue_without_a_table_is_refused_with_those_that_have_one(tmp_path: P
 
 
 def test_a_table_of_a_packaged_name_is_refused(nova: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    stored = tmp_path / "book.json"
+    stored.write_text(book({"ETH-PERP": 1.0}).model_dump_json(), encoding="utf-8")
     folder = tmp_path / "more"
     folder.mkdir()
     (folder / "deribit.toml").write_text(nova.read_text(encoding="utf-8"), encoding="utf-8")
@@ -219,8 +237,10 @@ def test_a_table_of_a_packaged_name_is_refused(nova: Path, monkeypatch: pytest.M
     with pytest.raises(ho.InputError, match="there is a table of this name already"):
         venues()
     monkeypatch.setenv("HEDGEOPT_VENUES", str(tmp_path / "none"))
-    with pytest.raises(ho.InputError, match="is no folder"):
+    with pytest.raises(ho.InputError, match=r"^HEDGEOPT_VENUES: is no folder"):
         venues()
+    with pytest.raises(ho.InputError, match="HEDGEOPT_VENUES: is no folder"):  # from inside of a book's own check
+        ho.read_book(stored)
 
 
 def test_json_of_the_book_needs_no_more(nova: Path):

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from hedgeopt.constraints.constraint import BoundConstraint, Constraint, PlainSide, Side, shadow_price
 from hedgeopt.constraints.margin_utilisation import MarginUtilisation
-from hedgeopt.constraints.rows import BoundRows, Row
+from hedgeopt.constraints.rows import BoundRows, Row, band
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, Square, TradeVariables, put
 from hedgeopt.models.separable import Separable
@@ -109,20 +109,20 @@ class Limit(Constraint):
             return margin.bind(trades, e, term, slack=slack)
         bound = term(self.term)
         if bound.affine(e) is not None:
-            return BoundBand(partial(self._rows, bound), trades, e, slack=slack)
+            return BoundRows(partial(self._rows, bound), trades, e, slack=slack)
         return BoundUpper(self, bound, slack=slack)
 
     def _rows(self, bound: BoundTerm, e: Exposures) -> list[Row]:
         """The lower side, then the upper one."""
         found = bound.affine(e)
         assert found is not None
-        bounds = [(limit, sign) for limit, sign in ((self.lower, -1), (self.upper, 1)) if limit is not None]
-        words = {-1: " lower", 1: " upper"} if len(bounds) == 2 else {-1: "", 1: ""}
-        eased = max(abs(limit) for limit, _ in bounds)
-        return [
-            Row(self.name + words[sign], self.term.unit, found.slope, limit, sign, found.constant, found.size, eased=eased)
-            for limit, sign in bounds
-        ]
+        if self.lower is not None and self.upper is not None:
+            sides = self.lower, self.upper
+            return band(self.name, self.term.unit, found.slope, *sides, start=found.constant, size=found.size)
+        limit, sign = (self.lower, -1) if self.lower is not None else (self.upper, 1)
+        assert limit is not None
+        eased = abs(limit)
+        return [Row(self.name, self.term.unit, found.slope, limit, sign, found.constant, found.size, eased=eased)]
 
 
 def paired(limits: Sequence[Constraint]) -> list[Constraint]:
@@ -137,18 +137,6 @@ def paired(limits: Sequence[Constraint]) -> list[Constraint]:
         else:
             found.append(limit)
     return found
-
-
-class BoundBand(BoundRows):
-    """One or both sides of a limit on an affine term."""
-
-    def tightened(self, rows: Sequence[Row], tighten: Mapping[str, float]) -> list[float]:
-        """A band too narrow to be tightened on both sides (a zero band above all) is moved instead: away from where the
-        term was overshot, so that it never closes."""
-        found = super().tightened(rows, tighten)
-        if len(rows) == 2 and found[0] > found[1]:
-            return [found[1] + found[0] - 0.5 * (rows[1].limit + rows[0].limit)] * 2
-        return found
 
 
 class BoundUpper(BoundConstraint):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from hedgeopt.models.term import Term
 if TYPE_CHECKING:
     import cvxpy as cp
 
-__all__ = ["BoundRows", "LinearConstraint", "Row"]
+__all__ = ["BoundRows", "LinearConstraint", "Row", "band"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Row:
         ``sign * limit`` is tightened no lower than this.
     node
         Account and asset: the row holds only where something of it leaves. None: always.
+    paired
+        The row and the one after it are the lower and upper side of one band (:func:`band`).
     """
 
     name: str
@@ -54,6 +57,19 @@ class Row:
     eased: float | None = 0.0
     innermost: float = -np.inf
     node: LinkNode | None = None
+    paired: bool = False
+
+
+def band(
+    name: str, unit: str, slope: np.ndarray, lower: float, upper: float, *, start: float = 0.0, size: float = 0.0
+) -> list[Row]:
+    """The rows of ``lower <= start + slope @ x <= upper``: ``NAME lower`` and ``NAME upper``, one line of reports.
+
+    Both sides are eased alike, and a band too narrow to be tightened on both sides is moved instead.
+    """
+    eased = max(abs(lower), abs(upper))
+    low = Row(f"{name} lower", unit, slope, lower, -1, start, size, eased=eased, paired=True)
+    return [low, Row(f"{name} upper", unit, slope, upper, 1, start, size, eased=eased)]
 
 
 class LinearConstraint(Constraint):
@@ -116,9 +132,17 @@ class BoundRows(BoundConstraint):
             put(self._ease, np.array([_ease(row) for row in rows]) / unit)
 
     def tightened(self, rows: Sequence[Row], tighten: Mapping[str, float]) -> list[float]:
-        """Each row's bound, moved inwards by what ``tighten`` says of its name."""
+        """Each row's bound, moved inwards by what ``tighten`` says of its name.
+
+        A band too narrow for that (a zero band above all) is moved instead: away from where it was overshot, so that it
+        never closes.
+        """
         bounds = [(row, row.sign * row.limit) for row in rows]
-        return [r.sign * max(bound - tighten.get(r.name, 0.0), min(r.innermost, bound)) for r, bound in bounds]
+        found = [r.sign * max(bound - tighten.get(r.name, 0.0), min(r.innermost, bound)) for r, bound in bounds]
+        for k, (low, high) in enumerate(pairwise(rows)):
+            if low.paired and found[k] > found[k + 1]:
+                found[k] = found[k + 1] = found[k + 1] + found[k] - 0.5 * (high.limit + low.limit)
+        return found
 
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """Value and bound of every row that holds."""

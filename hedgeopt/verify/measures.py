@@ -21,7 +21,7 @@ __all__ = ["Measure", "expected_shortfall", "measure", "scenario_weights"]
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """A term: its value at trades x, and a convex function nowhere above it.
+    """A term: its value at trades x, and a convex function nowhere above it: itself, or a tangent at x where it is curved.
 
     ``size`` is how much is added up in the value, without signs: rounding is relative to that.
     """
@@ -31,7 +31,6 @@ class Measure:
     value: float
     size: float
     below: Convex
-    exact: bool = True
 
 
 def measure(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[ClaimedTail]) -> Measure:
@@ -93,7 +92,6 @@ def _cvar(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[Cla
         expected_shortfall(losses, beta, p),
         float(np.abs(e.base_pnl).max(initial=0.0) + np.abs(losses).max(initial=0.0)),
         Convex(-(q @ e.pnl), -float(q @ e.base_pnl)),
-        exact=False,
     )
 
 
@@ -119,7 +117,7 @@ def _variance(e: Exposures, x: np.ndarray) -> Measure:
     value = float(np.sum(p * deviation * deviation))
     gradient = 2.0 * np.einsum("s,sn->n", p * deviation, e.pnl)  # the mean's own part vanishes: deviations sum to zero
     size = float(np.sum(p * pnl * pnl))
-    return Measure("variance", "USD^2", value, size, Convex(gradient, value - float(gradient @ x)), exact=False)
+    return Measure("variance", "USD^2", value, size, Convex(gradient, value - float(gradient @ x)))
 
 
 Straight = Callable[[dict[str, Any], Exposures], tuple[str, str, Convex]]

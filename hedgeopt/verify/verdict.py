@@ -193,4 +193,4 @@ def _term(term: dict[str, Any], e: Exposures, x: np.ndarray, box: TradeRange, ta
     lower = Convex.number(e.n_candidates, 0.0) if below is None else below.times(1.0 / worst.start)
     words = "margin" if kind == "initial" else "maintenance margin"
     name = f"{words} {term['venue']}" + (f" {term['account']}" if term["account"] else "")
-    return Measure(name, "share of equity", value, max(value, 1.0), lower, exact=False)
+    return Measure(name, "share of equity", value, max(value, 1.0), lower)

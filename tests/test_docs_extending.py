@@ -15,6 +15,7 @@ from hedgeopt.constraints.constraint import Constraint
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin import rules
+from hedgeopt.models.pricing.family import greek
 from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
 
@@ -72,6 +73,33 @@ def test_the_term_is_limited_from_below(repository: Path, e: Exposures) -> None:
     assert dict(program.bound_terms())[term].size(e, answer.trades) > abs(held)
 
 
+def test_the_convex_term_is_minimised_limited_and_proven(repository: Path, e: Exposures) -> None:
+    term = section(repository, "A term that is convex and not linear").VegaNorm()
+    expiries = sorted({str(item.expiry) for item in e.rows.instruments if item.nature.option})
+    vega = e.rows.greeks[greek("vega")].sum(axis=1)
+
+    def by_hand(x: np.ndarray) -> float:
+        after = vega * e.positions(x)
+        lines = [
+            [v for v, i in zip(after, e.rows.instruments, strict=True) if str(getattr(i, "expiry", "")) == day]
+            for day in expiries
+        ]
+        return float(np.sqrt(sum(sum(line) ** 2 for line in lines)))
+
+    before = by_hand(np.zeros(e.n_candidates))
+    limit = ho.Limit.model_construct(term=term, lower=None, upper=0.5 * before, kind="limit")
+    program, answer = solved(e, limit)
+    assert answer.certificate.valid
+    assert by_hand(answer.trades) == pytest.approx(answer.sides[0].value) == pytest.approx(0.5 * before, rel=1e-5)
+    assert answer.sides[0].dual > 0.0
+    bound, rng = dict(program.bound_terms())[term], np.random.default_rng(8)
+    below = bound.minorant(e, answer.trades, {})
+    assert below(answer.trades) == pytest.approx(bound.evaluate(e, answer.trades))
+    for x in rng.normal(scale=20.0, size=(20, e.n_candidates)):
+        assert below(x) <= bound.evaluate(e, x) <= bound.size(e, x)
+    assert not term.by_candidate
+
+
 def test_the_margin_rule_is_solved_with(
     repository: Path, toy_book: ho.Book, toy_market: ho.Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +147,7 @@ def test_a_column_comes_through_the_file_and_older_files_open(
     new = proposal_schema.SCHEMA + 1
     monkeypatch.setattr(proposal_schema, "SCHEMA", new)
     monkeypatch.setattr(proposal, "SCHEMA", new)
-    monkeypatch.setitem(proposal_schema._TO_NEXT, new - 1, lambda data, _: made.with_column(data, "trades", "lots"))
+    monkeypatch.setitem(proposal_schema._TO_NEXT, new - 1, made._third)
     answer = ho.propose(toy_book, toy_market, toy_policy)
     again = ho.Proposal.from_json(answer.to_json())
     assert again.trades["lots"].tolist() == lots["told"] != []

@@ -16,7 +16,7 @@ ROOTS = ("", "hedgeopt", "docs")
 READ = ("README.md", "SECURITY.md", "Makefile", "pyproject.toml", "docs", "hedgeopt", "models", "constraints", "benchmarks")
 TO_BE_WRITTEN = {
     "constraints/premium_budget.py", "tests/constraints/test_premium_budget.py", "models/risk/option_value.py",
-    "models/pricing/power_perpetual.py", "models/margin/flat.py",
+    "models/risk/vega_norm.py", "models/pricing/power_perpetual.py", "models/margin/flat.py",
 }  # fmt: skip
 """Files that docs/extending.md tells how to write."""
 FOLDERS = {"hedgeopt", "models", "constraints", "tests", "docs", "benchmarks", "notebooks", "requirements"}

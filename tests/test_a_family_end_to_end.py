@@ -183,8 +183,12 @@ def test_it_is_traded_with_a_certificate_and_reported(name: str, tmp_path: Path)
 PATH = (2_000.0, 2_100.0, 2_050.0, 2_150.0)
 
 
-def replayed(folder: Path, held: ho.Book, path: tuple[float, ...] = PATH) -> Any:
+def replayed(folder: Path, held: ho.Book, path: tuple[float, ...] = PATH, silent: int | None = None) -> Any:
+    """Over a path of the index; on the day ``silent`` nobody quotes what is held."""
     days = [chain(START + timedelta(days=k), index) for k, index in enumerate(path)]
+    if silent is not None:
+        held_names = [position.instrument for position in held.accounts[0].positions]
+        days[silent] = days[silent][~days[silent]["instrument_name"].isin(held_names)]
     pd.concat(days).to_parquet(folder / "chain.parquet")
     (folder / "book.json").write_text(held.model_dump_json(), encoding="utf-8")
     (folder / "backtest.toml").write_text(
@@ -221,6 +225,18 @@ def test_a_replay_pays_marks_and_funding(name: str, tmp_path: Path):
     funding = funding[funding["side"] == "cash"] if "side" in funding else funding
     on = marks[:-1] if name == USDC else marks[:-1] / np.array(PATH[:-1])
     assert funding["amount"].to_numpy() == pytest.approx(100.0 * RATE * 3.0 * on)
+
+
+@pytest.mark.parametrize("name", [USDC, COIN])
+def test_a_day_without_a_quote_is_marked_by_the_familys_own_formula(name: str, tmp_path: Path):
+    result = replayed(tmp_path, book(name), silent=2)
+    (stale,) = [event for event in result.events if event["kind"] == "stale_mark"]
+    assert (stale["instrument"], stale["age_hours"]) == (name, 24.0)
+    assert "family's mark at the index" in stale["note"]
+    booked = result.ledger[result.ledger["memo"] == f"variation {name}"]
+    cash = booked[booked["side"] == "cash"] if "side" in booked else booked[booked["account"].str.contains("cash")]
+    paid = np.ones(3) if name == USDC else 1.0 / np.array(PATH[1:])
+    assert cash["amount"].to_numpy() == pytest.approx(-100.0 * np.diff(np.array(PATH) ** 2 / SCALE) * paid)
 
 
 @pytest.mark.parametrize("name", [USDC, COIN])

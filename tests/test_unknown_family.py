@@ -174,6 +174,17 @@ def test_without_a_quote_its_mark_is_not_made_up():
         desk.view(market(2_100.0, NOW + timedelta(hours=1), quoted=False), portfolio.held())
 
 
+def test_without_a_quote_it_keeps_its_premium_over_its_familys_mark(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(PowerFamily, "mark_at", lambda self, item, index: index**2 / 10_100.0)  # quoted 1 % above it
+    portfolio, desk = Portfolio(book(-100.0), market()), Desk()
+    desk.remember(market(), portfolio.held(), frozenset())
+    seen, (event,) = desk.view(market(2_100.0, NOW + timedelta(hours=1), quoted=False), portfolio.held())
+    row = seen.quotes.loc[power().id]
+    assert row["mark_price"] == pytest.approx(441.0)
+    assert np.isnan([row["bid_price"], row["ask_price"]]).all()
+    assert event["kind"] == "stale_mark"
+
+
 def test_a_fee_that_the_venue_does_not_list_is_asked_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(PowerPerpetual, "nature", replace(NATURE, fee="power"))
     with pytest.raises(ho.InputError, match=r"fees.power_taker.*has no fee at deribit.*known: .*perpetual_taker"):

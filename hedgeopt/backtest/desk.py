@@ -13,13 +13,14 @@ import pandas as pd
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.columns import QUOTE_FIELDS
 from hedgeopt.inputs.market import Market
+from hedgeopt.models.pricing.families import family_of
 
 __all__ = ["Desk"]
 
 
 @dataclass(frozen=True)
 class _Last:
-    """The last valid mark: vol of an option, ratios of forward and mark to the index."""
+    """The last valid mark: vol of an option, ratios of its forward to the index and of a mark to where it stood there."""
 
     moment: datetime
     vol: float
@@ -32,8 +33,9 @@ class Desk:
     """Remembers the last valid mark of every held instrument.
 
     An option that is not quoted is revalued by Black-76 with its last vol at the present forward of its expiry (from options
-    of the same expiry, else the last ratio to the index); a perpetual or future keeps its last ratio to the index. Neither
-    has a bid or an ask then, so nothing can be traded in it. Each such mark is an event with its age.
+    of the same expiry, else the last ratio to the index); a perpetual or future keeps its last ratio to the index, and a
+    margined contract on a curve its last ratio to where its family says that it stands at the index (``mark_at``). None of
+    them has a bid or an ask then, so nothing can be traded in it. Each such mark is an event with its age.
     """
 
     def __init__(self) -> None:
@@ -50,7 +52,9 @@ class Desk:
                 kept[key] = self._last[key]
                 continue
             index = market.price(item.assets[0])
-            kept[key] = _Last(market.timestamp, vol[k], forward[k] / index, mark[k] / index, interest[k])
+            base = _base(item, index)
+            ratio = np.nan if base is None else mark[k] / base
+            kept[key] = _Last(market.timestamp, vol[k], forward[k] / index, ratio, interest[k])
         self._last = kept
 
     def view(self, market: Market, held: Mapping[str, Any]) -> tuple[Market, list[dict[str, Any]]]:
@@ -84,7 +88,9 @@ class Desk:
                     "age_hours": round(age, 3),
                     "note": "revalued with its last vol at the current forward"
                     if item.nature.option
-                    else "carried at its last ratio to the index",
+                    else "carried at its last ratio to the index"
+                    if item.nature.payoff == "linear"
+                    else "carried at its last ratio to its family's mark at the index",
                 }
             )
         more = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=list(QUOTE_FIELDS))
@@ -95,15 +101,16 @@ class Desk:
 
     def _row(self, item: Any, last: _Last, market: Market) -> dict[str, float]:
         index = market.price(item.assets[0])
-        if item.nature.payoff == "linear":
-            return {"mark_price": last.mark_ratio * index, "open_interest": last.open_interest}
         if not item.nature.option:
+            base = _base(item, index)
+            if base is not None:
+                return {"mark_price": last.mark_ratio * base, "open_interest": last.open_interest}
             raise InputError(
                 f"{item.name} ({item.kind}) is held and has no quote now",
                 file=market.source,
                 field="book",
-                fix="options are revalued from their last vol and linear contracts from their last ratio to the index: "
-                "replay a file that quotes it at every step, or leave it out",
+                fix="options are revalued from their last vol, linear contracts from their last ratio to the index, and "
+                "others where their family says mark_at: replay a file that quotes it at every step, or let it say that",
             )
         from hedgeopt.models.pricing.black76 import price
 
@@ -126,4 +133,14 @@ class Desk:
         for key, other in market.instruments.items():
             if other.nature.option and other.underlying == item.underlying and other.expiry == item.expiry:
                 return float(market.quoted("underlying_price", [key])[0])
+        return None
+
+
+def _base(item: Any, index: float) -> float | None:
+    """Where a contract stands at an index without premium; the index of what is no margined curve, None if nobody says."""
+    if not item.nature.margined or item.nature.payoff == "linear":
+        return index if item.nature.payoff in ("linear", "option") else None
+    try:
+        return family_of(item).mark_at(item, index)
+    except InputError:  # the family does not say it: refused where a mark is needed
         return None

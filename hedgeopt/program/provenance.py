@@ -46,8 +46,10 @@ def input_hashes(book: Book, market: Market, policy: Policy) -> dict[str, str]:
 
 def _tables(book: Book, market: Market) -> dict[str, Path]:
     """Files of the user's own that say how venues of book and market charge, margin and settle, by what they are called."""
-    venues = {account.venue for account in book.accounts} | {item.venue for item in market.instruments.values()}
-    found = {name: file for name, file in own_tables().items() if name in venues}
+    found = own_tables()
+    if found:
+        venues = {account.venue for account in book.accounts} | {item.venue for item in market.instruments.values()}
+        found = {name: file for name, file in found.items() if name in venues}
     named = (account.margin.partition(":") for account in book.accounts)
     return found | {file: Path(file) for kind, _, file in named if kind == "table"}
 

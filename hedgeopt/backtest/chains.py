@@ -14,6 +14,7 @@ import pandas as pd
 from hedgeopt.backtest.one_clock import Curve, forwards, spot
 from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
 from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
 from hedgeopt.inputs.chain.checks import check_quotes
 from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS, QUOTE_NUMBERS, RECORDED, RECORDED_REQUIRED
 from hedgeopt.inputs.market import Market
@@ -190,6 +191,9 @@ class ChainReplay:
         quotes["timestamp"] = stamp
         prices = dict(index)
         for asset, (of, ratio) in self.ratios.items():
+            if of not in index:
+                fix = f"give the ratio to an asset that the chain prices; {advice(of, index)}"
+                raise InputError("has no price at this moment", file=source, field=f"ratios.{asset}.of", value=of, fix=fix)
             prices[asset] = ratio * index[of]
         # whether the index is one is for the engine to say: it passes over one bad snapshot, and need not end the run
         moment = stamp.to_pydatetime()

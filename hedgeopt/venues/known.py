@@ -121,5 +121,9 @@ def _check(venue: str, tables: str | None, kinds: tuple[str, ...]) -> None:
                     raise InputError("is no size", file=where(venue), field=f"{field}.{name}", fix=advice(name, _SIZES))
                 if isinstance(size, bool) or not isinstance(size, int | float) or not 0.0 < size < 1e18:
                     raise InputError("must be a positive number", file=where(venue), field=f"{field}.{name}", value=size)
+            if sizes.get("minimum_size", sizes.get("lot", 0.0)) < sizes.get("lot", 0.0):
+                fix = f"an order is at least one lot, {sizes['lot']:g}"
+                told = {"field": f"{field}.minimum_size", "value": sizes["minimum_size"], "fix": fix}
+                raise InputError("is less than a lot", file=where(venue), **told)
     if venue in own_tables() and "margin" in table(venue):
         Generic(where(venue), table(venue), venue=venue)

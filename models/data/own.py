@@ -60,7 +60,7 @@ class _Delivery(Record):
 class _Funding(Record):
     """Bounds of funding per 8 hours; ``damper`` and ``cap`` give it from the premium."""
 
-    largest_8h: float | None = Field(default=None, gt=0)
+    largest_8h: float | None = Field(default=None, gt=0, le=1)
     damper: float | None = Field(default=None, ge=0)
     cap: float | None = Field(default=None, gt=0)
 

@@ -55,6 +55,11 @@ def test_start_and_end_and_an_empty_period(chain: Path, toys: Any) -> None:
         list(ChainReplay((chain,), start=start + timedelta(days=90)))
 
 
+def test_a_ratio_to_what_the_chain_does_not_price_is_refused(chain: Path) -> None:
+    with pytest.raises(InputError, match=r"ratios\.USDC\.of: has no price at this moment \(got 'USD'\).*known: "):
+        next(iter(ChainReplay((chain,), ratios={"USDC": ("USD", 1.0)})))
+
+
 def test_a_row_twice_and_a_missing_column_are_refused(chain: Path, tmp_path: Path) -> None:
     frame = pd.read_parquet(chain)
     pd.concat([frame, frame.iloc[:1]]).to_parquet(tmp_path / "twice.parquet")

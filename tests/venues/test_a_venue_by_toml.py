@@ -197,6 +197,12 @@ def test_its_doubts_and_its_age_are_said(nova: Path):
         ("ETH = { lot = 0.01", '"ETH/USDX" = { lot = 0.01', r"lots\.perpetual\.ETH/USDX: names no settlement.*USDC"),
         ("ETH = { lot = 0.01", '"ETH/" = { lot = 0.01', r"lots\.perpetual\.ETH/: names no instruments.*ETH/USDC"),
         ("ETH = { lot = 0.01", "ETH = { lot = -0.01", r"lots\.perpetual\.ETH\.lot: must be a positive number.*-0\.01"),
+        (
+            "minimum_size = 0.01",
+            "minimum_size = 0.001",
+            r"lots\.perpetual\.ETH\.minimum_size: is less than a lot",
+        ),
+        ("largest_8h = 0.0075", "largest_8h = 1.5", r"funding\.largest_8h: must be 1 or less.*1\.5"),
         ("ETH = { lot = 0.01", "ETH = { lots = 0.01", r"lots\.perpetual\.ETH\.lots: is no size.*did you mean 'lot'"),
         (
             "[haircut]",

@@ -67,7 +67,7 @@ def fault(room: str, world: str = "desk", **more: Any) -> Callable[[Callable[[Pa
 
 def _term(patch: Patch, cls: type, change: Callable[[Exposures], Exposures], *methods: str) -> None:
     """Let a bound term see other exposures than there are."""
-    for name in methods or ("update", "evaluate", "minorant"):
+    for name in methods or ("update", "evaluate", "affine", "minorant"):
         whole = getattr(cls, name)
         patch.setattr(cls, name, lambda self, e, *args, _whole=whole: _whole(self, change(e), *args))
 

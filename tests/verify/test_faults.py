@@ -17,6 +17,14 @@ from .faults import FAULTS, Fault
 from .worlds import World, network_book, network_market
 
 EVERYTHING = os.environ.get("HEDGEOPT_CAMPAIGN", "") not in ("", "0")
+HARMLESS = {
+    "Half of Hyperliquid's tiers",
+    "Shadow prices with the wrong sign",
+    "Shadow prices ten times too large",
+    "Shadow prices lost",
+    "The solver returns a feasible point that is not the best",
+    "Limits judged to one per cent, trades half a per cent beyond them",
+}
 SAMPLE = list(FAULTS) if EVERYTHING else list(FAULTS)[::6]
 COUNTS: Counter[tuple[str, str]] = Counter()
 
@@ -62,7 +70,8 @@ def outcome(fault: Fault, toy_book: ho.Book, toy_market: ho.Market, patch: pytes
     """Who notices a fault: "caught" is by the verifier.
 
     "harmless": the product found its way round it (by cuts, where multipliers were spoiled), and the answer is as good as
-    the one without the fault.
+    the one without the fault. "idle": as good, though nothing could find a way round it: the fault no longer reaches the
+    code that it is meant to spoil.
     """
     world = world_of(fault, toy_book, toy_market)
     fault.spoil(patch)
@@ -73,7 +82,7 @@ def outcome(fault: Fault, toy_book: ho.Book, toy_market: ho.Market, patch: pytes
     if verdict.valid:
         good, found = world.told()["certificate"]["objective"], told["certificate"]["objective"]
         if abs(found - good) <= world.policy.tolerance * max(1.0, abs(good)):
-            caught = "harmless"
+            caught = "harmless" if any(FAULTS[name] is fault for name in HARMLESS) else "idle"
     return f"{caught}, {'refused' if silenced else 'certified'} by the product"
 
 

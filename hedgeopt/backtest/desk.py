@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.inputs.columns import QUOTE_FIELDS
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.pricing.families import family_of
 
@@ -93,10 +92,10 @@ class Desk:
                     else "carried at its last ratio to its family's mark at the index",
                 }
             )
-        more = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=list(QUOTE_FIELDS))
-        more["timestamp"] = pd.Timestamp(market.timestamp)
-        quotes = pd.concat([market.quotes.astype({"timestamp": object}), more.astype({"timestamp": object})])
-        quotes["timestamp"] = pd.to_datetime(quotes["timestamp"], utc=True)
+        quotes = market.quotes.reindex([*market.quotes.index, *rows])
+        for key, row in rows.items():
+            quotes.loc[key, list(row)] = list(row.values())
+        quotes.loc[list(rows), "timestamp"] = pd.Timestamp(market.timestamp)
         return replace(market, instruments={**market.instruments, **missing}, quotes=quotes), events
 
     def _row(self, item: Any, last: _Last, market: Market) -> dict[str, float]:

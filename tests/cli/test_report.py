@@ -40,7 +40,7 @@ def test_it_prints_and_draws_what_solve_did(tmp_path: Path, capsys: pytest.Captu
     said = capsys.readouterr()
     assert said.out == printed
     assert (tmp_path / "page.html").read_bytes() == (tmp_path / "out" / "proposal.html").read_bytes()
-    trades = pd.read_csv(tmp_path / "tables" / "trades.csv")
+    trades = pd.read_csv(tmp_path / "tables" / "trades.csv", float_precision="round_trip")
     told = json.loads(stored.read_text())["trades"]
     assert trades.to_dict(orient="records") == told  # every digit
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {

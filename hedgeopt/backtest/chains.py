@@ -147,7 +147,7 @@ class ChainReplay:
         if twice.any():
             name = rows["instrument_name"][twice].iloc[0]
             fix = "keep one row per instrument and moment"
-            raise InputError("stands there twice", file=source, field="instrument_name", value=name, fix=fix)
+            raise InputError("appears more than once", file=source, field="instrument_name", value=name, fix=fix)
         rows = rows.drop_duplicates("instrument_name")
         notes: list[str] = []
         index = self._index(rows, source, notes)

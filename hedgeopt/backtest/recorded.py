@@ -52,7 +52,7 @@ def mark_table(paths: Sequence[Path]) -> pd.DataFrame:
         if twice.any():
             row = table[twice].iloc[0]
             said = f"{row['name']} at {row['time'].isoformat()}"
-            raise InputError("stands there twice", file=path, field="instrument_name", value=said)
+            raise InputError("appears more than once", file=path, field="instrument_name", value=said)
         tables.append(table)
     if not tables:
         return pd.DataFrame({"time": pd.DatetimeIndex([], tz="UTC"), "asset": [], "name": [], "mark": []})

@@ -22,7 +22,7 @@ def in_order(markets: Iterable[Market]) -> Iterator[Market]:
     for market in markets:
         if last is not None and market.timestamp == last.timestamp:
             raise InputError(
-                "stands there twice",
+                "appears more than once",
                 file=market.source,
                 field="timestamp",
                 value=market.timestamp.isoformat(),

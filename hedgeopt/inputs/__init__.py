@@ -1,1 +1,1 @@
-"""What the desk gives: book, market, policy, and the readers of their files."""
+"""Book, market and policy, and the readers of their files."""

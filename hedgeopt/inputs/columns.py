@@ -1,4 +1,4 @@
-"""THE list of market columns: what a chain may hold, in which unit, and who reads it.
+"""The one list of market columns: contents, units and readers.
 
 Every other list derives from it.
 A new column is a line here; a reader of it asks
@@ -34,9 +34,9 @@ class Column:
     Attributes
     ----------
     name, meaning
-        As in files, and what it holds with its unit; of a number: empty (NaN) where there is none.
+        As in files, and its contents with their unit; of a number: empty (NaN) where there is none.
     type
-        ``moment`` (UTC unless it says otherwise), ``text`` or ``number``.
+        ``moment`` (UTC unless it carries another zone), ``text`` or ``number``.
     required
         Whether a chain must have the column.
     filled
@@ -67,7 +67,7 @@ COLUMNS = (
     Column(
         "timestamp",
         "moment",
-        "moment of the quote, ISO 8601, UTC unless it says otherwise",
+        "moment of the quote, ISO 8601, UTC unless it carries another zone",
         filled=True,
         quote="always",
     ),
@@ -80,7 +80,7 @@ COLUMNS = (
     ),
     Column("option_type", "text", "call or put; empty for anything but options", recorded="never"),
     Column("strike", "number", "US dollars; empty for anything but options", signed=True, recorded="never"),
-    Column("expiry", "moment", "moment of settlement, ISO 8601; may be empty, the name says it"),
+    Column("expiry", "moment", "moment of settlement, ISO 8601; may be empty: the name gives it"),
     Column(
         "bid_price",
         "number",
@@ -146,7 +146,7 @@ QUOTE_NUMBERS = tuple(column.name for column in COLUMNS if column.type == "numbe
 PRICED = tuple(column.name for column in COLUMNS if column.priced)
 """Columns from which options are repriced."""
 RECORDED_REQUIRED = tuple(column.name for column in COLUMNS if column.recorded == "always")
-"""Columns that a recorded chain must have (its names say strike and right)."""
+"""Columns that a recorded chain must have (the names give strike and right)."""
 RECORDED = (*RECORDED_REQUIRED, *(column.name for column in COLUMNS if column.recorded == "given"))
 """Columns of recorded chains that are read."""
 

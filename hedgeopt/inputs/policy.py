@@ -1,4 +1,4 @@
-"""A policy: what to minimise, within which limits, over which candidates and scenarios."""
+"""A policy: terms to minimise, limits, candidates and scenarios."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Candidates(Record):
     max_relative_spread: float = Field(default=0.5, gt=0, description="largest (ask - bid) / mid of an option")
     held: bool = Field(
         default=True,
-        description="what the book holds may be closed whatever its days, delta or spread: those rules choose new hedges",
+        description="positions already held can always be closed; the filters apply to new hedges only",
     )
     max_order_notional: float = Field(
         default=25_000_000.0,
@@ -71,12 +71,12 @@ class Candidates(Record):
     )
     transfers: bool = Field(default=True, description="whether collateral may move along the book's links")
     paused_venues: tuple[str, ...] = Field(
-        default=(), description="venues that are halted now: nothing trades there, and what is posted there stays"
+        default=(), description="venues that are halted now: nothing trades there, and collateral posted there stays"
     )
 
 
 class Policy(Record):
-    """What the solver is asked.
+    """The problem put to the solver.
 
     ``minimize`` takes a term or a weighted sum of terms, ``subject_to`` comparisons of terms and size limits::
 

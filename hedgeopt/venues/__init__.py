@@ -1,1 +1,1 @@
-"""What is particular to one venue: instrument names now, connectors later."""
+"""Venues: how each names its instruments, and its sizes."""

@@ -1,4 +1,4 @@
-"""Dates in instrument names: a format of ``strptime`` as the pattern of what may stand there."""
+"""Dates in instrument names: a format of ``strptime`` as the pattern of the texts it reads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fault_of(form: str) -> str | None:
             return f"has the directive %{letter}, which is none of {known}"
     dates = [letter for letter in found if letter != "%"]
     if len(set(dates)) < len(dates):
-        return "says a part of the date more than once"
+        return "gives a part of the date more than once"
     given = set(dates)
     if not given & {"Y", "y"} or not ("j" in given or (given & {"m", "b", "B"} and "d" in given)):
         return "names no day: it needs a year (%Y or %y), a month (%m, %b or %B) and a day (%d)"
@@ -42,12 +42,12 @@ def date_pattern(form: str) -> str:
 
 
 def hours_of(form: str) -> bool:
-    """Whether names say the hour themselves."""
+    """Whether the names give the hour."""
     return "H" in _directives(form)
 
 
 def read_date(text: str, form: str, time: str) -> datetime:
-    """The moment (UTC) of a text; at ``time`` (``08:00``) where it says no hour. ValueError where it is no date."""
+    """The moment (UTC) of a text; at ``time`` (``08:00``) where it gives no hour. ValueError where it is no date."""
     found = datetime.strptime(text, form)
     if not hours_of(form):
         hours, minutes = map(int, time.split(":"))

@@ -14,10 +14,10 @@
 
 Parts of a form are ``base`` (the underlying, or the asset of spot), ``quote``, ``expiry``, ``strike``, ``right`` (C or P, or
 as ``rights = { CALL = "call", PUT = "put" }`` says), and any other field of the instrument that is a number or a word:
-``{base}-P{power}`` reads a ``power`` of 2.5 in ``ETH-P2.5``. ``fields = { size = 2.0 }`` gives fields that no name says.
+``{base}-P{power}`` reads a ``power`` of 2.5 in ``ETH-P2.5``. ``fields = { size = 2.0 }`` gives fields that are in no name.
 
-Formats of dates take %Y %y %m %b %B %d %j, and %H %M %S where names say the hour. Of the forms that a name follows, those
-with most letters of their own count; where several of these read it differently, the name is refused. A form that could read
+Formats of dates take %Y %y %m %b %B %d %j, and %H %M %S where names give the hour. Of the forms that a name follows, those
+with most fixed letters count; where several of these read it differently, the name is refused. A form that could read
 no name is refused with the table, as ``names[1].expiry``, before any name is asked for.
 """
 
@@ -43,7 +43,7 @@ __all__ = ["Forms"]
 _PART = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _PATTERNS = {"base": r"[A-Za-z0-9]+", "quote": r"[A-Za-z]+"}
 _TYPES: dict[type, str] = {float: r"\d+(?:\.\d+)?", int: r"\d+", str: r"[A-Za-z0-9.]+"}
-"""Types of fields that a name can say, and how their texts look; a number that may be whole or not is read as a float."""
+"""Types of fields that a name can hold, and how their texts look; a number that may be whole or not is read as a float."""
 
 
 class _Form(Record):
@@ -117,7 +117,7 @@ class Forms:
         Raises
         ------
         InputError
-            When the name follows none of the forms, or several with different readings, or names what cannot be.
+            When the name follows none of the forms, or several with different readings, or names an impossible instrument.
         """
         fix = f"names of {self.venue} read {self.known}"
         problem: str | None = None
@@ -208,7 +208,7 @@ class _Checked:
         missing = [name for name, f in known.items() if f.is_required() and name not in {*said, "name", "venue"}]
         unknown = sorted(said - set(known) - ({"settlement"} if hasattr(self.instrument, "settlement") else set()))
         if missing or unknown:
-            problem = f"says no {missing[0]}" if missing else f"says {unknown[0]}, which is no field"
+            problem = f"gives no {missing[0]}" if missing else f"gives {unknown[0]}, which is no field"
             names = ", ".join(sorted(set(known) - {"kind", "name", "venue"}))
             fix = f"fields of a {rule.kind}: {names}; base and quote are parts"
             self._refuse("form", f"{problem} of a {rule.kind}", rule.form, fix)
@@ -217,7 +217,7 @@ class _Checked:
         rule = self.rule
         if "expiry" not in rule.parts:
             if rule.expiry is not None:
-                self._refuse("expiry", "is read by nobody", rule.expiry, "put {expiry} into the form, or leave it out")
+                self._refuse("expiry", "is not used", rule.expiry, "put {expiry} into the form, or leave it out")
             return
         if rule.expiry is None:
             self._refuse("form", "needs expiry = the format of its dates, such as '%Y%m%d'", rule.form, None)
@@ -225,7 +225,7 @@ class _Checked:
         if fault is not None:
             self._refuse("expiry", fault, rule.expiry, "write it as strptime does, such as '%Y%m%d' or '%d%b%y'")
         if hours_of(rule.expiry) and "time" in rule.model_fields_set:
-            self._refuse("time", "is read by nobody: the names say the hour", rule.time, "leave it out")
+            self._refuse("time", "is not used: the names give the hour", rule.time, "leave it out")
 
     def _check_settlement(self) -> None:
         text = self.rule.settlement
@@ -244,7 +244,7 @@ class _Checked:
         rights = self.rule.rights
         if "right" not in self.rule.parts:
             if "rights" in self.rule.model_fields_set:
-                self._refuse("rights", "is read by nobody", rights, "put {right} into the form, or leave it out")
+                self._refuse("rights", "is not used", rights, "put {right} into the form, or leave it out")
             return
         words = [str(word) for word in get_args(self.instrument.model_fields["right"].annotation)]
         if not rights:
@@ -257,7 +257,7 @@ class _Checked:
         for name, value in self.rule.fields.items():
             field = self.instrument.model_fields[name]
             if name in self.rule.parts:
-                self._refuse(f"fields.{name}", "is said by the form", value, "say it once")
+                self._refuse(f"fields.{name}", "is in the form already", value, "give it once")
             try:
                 adapter: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
                 adapter.validate_python(value)
@@ -275,8 +275,8 @@ class _Checked:
             types = _types(self.instrument.model_fields[part].annotation)
             chosen = next((one for one in _TYPES if one in types), None)
             if chosen is None:
-                fix = "names say numbers and words; give it in fields = { ... }"
-                self._refuse("form", f"has {{{part}}}, whose type no name can say", self.rule.form, fix)
+                fix = "names hold numbers and words; give it in fields = { ... }"
+                self._refuse("form", f"has {{{part}}}, whose type no name can hold", self.rule.form, fix)
             own[part] = _TYPES[chosen]
             if chosen is not str:
                 numbers[part] = chosen

@@ -1,6 +1,6 @@
-"""What is particular to a venue, asked in one place: how it names instruments, and its lots, ticks and minimum sizes.
+"""One place to ask about a venue: how it names instruments, and its lots, ticks and minimum sizes.
 
-A venue is one dated table (:mod:`hedgeopt.models.data`; of your own: :mod:`hedgeopt.models.data.own`). Its fees, margin and
+A venue is one dated table (:mod:`hedgeopt.models.data`; yours: :mod:`hedgeopt.models.data.own`). Its fees, margin and
 haircuts are read by the models; names and sizes are read here. ``names`` in the table are templates
 (:mod:`hedgeopt.venues.forms`), or the name of a parser in code: a folder of this package and a line in :data:`PARSERS`.
 """
@@ -31,12 +31,12 @@ _SIZES = ("lot", "tick", "minimum_size")
 
 
 def parser(venue: str) -> Callable[[str], Any]:
-    """What reads the venue's instrument names.
+    """The parser of the venue's instrument names.
 
     Raises
     ------
     InputError
-        For a venue that no table describes, or whose table says nothing of names.
+        For a venue that no table describes, or whose table gives no names.
     """
     return _parser(venue, os.environ.get(OWN_TABLES), tuple(FAMILIES))
 
@@ -54,12 +54,12 @@ def _parser(venue: str, tables: str | None, kinds: tuple[str, ...]) -> Callable[
 
 def _names(venue: str) -> Any:
     if venue not in venues():
-        fix = f"{advice(venue, venues())}; a venue of your own is a table in a folder that {OWN_TABLES} names"
+        fix = f"{advice(venue, venues())}; your own venue is a table in a folder that {OWN_TABLES} names"
         raise InputError("unknown venue", field="venue", value=venue, fix=fix)
     found = table(venue).get("names")
     if not found:
         fix = "add [[names]] (hedgeopt.venues.forms)"
-        raise InputError("does not say how instruments are named", file=where(venue), field="names", fix=fix)
+        raise InputError("lists no names of instruments", file=where(venue), field="names", fix=fix)
     return found
 
 
@@ -73,12 +73,12 @@ def increments(item: Any) -> tuple[float, float, float]:
     """Lot, tick and minimum size of an instrument: steps of its quantity and of its quoted price, and the least order.
 
     From ``[lots.KIND]`` of its venue's table by ``"UNDERLYING/SETTLEMENT"``, the underlying or ``"*"``, each a table of
-    ``lot``, ``tick`` and ``minimum_size``; else from the family's nature; NaN where neither says it.
+    ``lot``, ``tick`` and ``minimum_size``; else from the family's nature; NaN where neither gives it.
 
     Raises
     ------
     InputError
-        For a venue's table whose sizes or margin cannot be meant, whichever instrument is asked for.
+        For a venue's table with impossible sizes or margin, whichever instrument is asked for.
     """
     underlying, settlement = getattr(item, "underlying", item.assets[0]), getattr(item, "settlement", item.assets[0])
     return _increments(item.venue, item.kind, underlying, settlement, item.nature, os.environ.get(OWN_TABLES))
@@ -100,7 +100,7 @@ def _increments(
 
 @lru_cache(maxsize=64)
 def _check(venue: str, tables: str | None, kinds: tuple[str, ...]) -> None:
-    """Refuse sizes of what is no kind or no instrument, sizes that are none, and a margin table that is no rule."""
+    """Refuse sizes of an unknown kind or instrument, sizes that are not positive, and a margin table that is no rule."""
     for kind, listed in table(venue).get("lots", {}).items():
         known = quoted_kinds()
         if kind not in known:

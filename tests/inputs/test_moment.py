@@ -78,7 +78,7 @@ def test_repeats_within_a_second_are_one_moment_and_others_need_a_choice(tmp_pat
     assert "1 replaced by a later one" in market.notes[0]
     with pytest.raises(InputError, match=r"holds 2 snapshots.*--at"):
         read_market(write(tmp_path, [(0, 80_000, 0.5), (5, 80_000, 0.6)]))
-    with pytest.raises(InputError, match="stands there twice"):
+    with pytest.raises(InputError, match="appears more than once"):
         read_market(write(tmp_path, [(0, 80_000, 0.5), (0, 80_000, 0.5)]), at=START)
 
 

@@ -191,7 +191,7 @@ def test_its_doubts_and_its_age_are_said(nova: Path):
         ("as_of = 2026-03-01", "", "as_of"),
         ('unverified = ["lots"]', 'unverified = ["slots"]', "names nothing here"),
         ('kind = "perpetual"', 'kind = "perpetuel"', "unknown family.*perpetual"),
-        ('form = "{base}-PERP"\nsettlement = "USDC"', 'form = "{base}-PERP"', "says no settlement of a perpetual"),
+        ('form = "{base}-PERP"\nsettlement = "USDC"', 'form = "{base}-PERP"', "gives no settlement of a perpetual"),
         ("{strike}-{right}", "{strike}-{side}", "right"),
         ("[lots.option]", "[lots.optoin]", r"lots\.optoin: is no kind.*did you mean 'option'"),
         ("ETH = { lot = 0.01", '"ETH/USDX" = { lot = 0.01', r"lots\.perpetual\.ETH/USDX: names no settlement.*USDC"),

@@ -1,6 +1,6 @@
-"""The options of one snapshot, checked against themselves: units, forwards, vols, marks and quotes must tell one story.
+"""The options of one snapshot, checked against themselves: units, forwards, vols, marks and quotes must agree.
 
-One rule says what an option is worth: **the mark**. Where vol and forward reprice to it but for rounding, they stand as
+One rule values an option: **the mark**. Where vol and forward reprice to it but for rounding, they are kept as
 given. Where they do not, the vol is read from the mark at the forward of the expiry (where the mark implies one), and a note
 counts it; far from the mark the option is no hedge either. A column that is wrong in most rows is refused:
 :mod:`hedgeopt.inputs.chain.units`.
@@ -35,14 +35,14 @@ __all__ = ["Checked", "check_quotes"]
 _STRAY = 0.01
 """An option's forward this far from the median of its expiry is not a forward of it (recorded chains: at most 0.4 %)."""
 _ROUNDED = 1e-4, 5e-3
-"""A vol that reprices to within this share of the forward and this part of the price stands: marks are rounded to a tick.
+"""A vol that reprices to within this share of the forward and this part of the price is kept: marks are rounded to a tick.
 Over the recorded snapshots no mark lies further away."""
 _LAST_HOUR = 1.0 / 8_760.0
 
 
 @dataclass
 class Checked:
-    """What the checks found: notes, and by instrument id why it may not be chosen as a hedge."""
+    """Findings of the checks: notes, and by instrument id the reason it may not be chosen as a hedge."""
 
     notes: list[str] = field(default_factory=list)
     doubtful: dict[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ def check_quotes(
     invert: bool = False,
     against_index: bool = True,
 ) -> Checked:
-    """Check one snapshot; ``mark_iv`` and ``underlying_price`` of ``quotes`` are mended in place where the rules say so.
+    """Check one snapshot; ``mark_iv`` and ``underlying_price`` of ``quotes`` are mended in place where the rules require it.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Implied vols of marks: the forward from put-call parity first, then the out-of-the-money side of each strike for both.
 
 In the money a mark is nearly all intrinsic value, and a forward some basis points old moves what is left by hundreds of vol
-points. Its out-of-the-money twin carries the same vol and says it well. Where neither side implies a vol (a mark of 0, or
+points. Its out-of-the-money twin carries the same vol and shows it well. Where neither side implies a vol (a mark of 0, or
 below intrinsic value) the option takes the vol of the nearest strike of its expiry; it is then worth its intrinsic
 value and little more, and has the delta of a forward or none.
 """

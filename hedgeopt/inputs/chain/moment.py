@@ -43,7 +43,7 @@ def one_moment(
     latest = known["timestamp"].max()
     recent = known[known["timestamp"] >= latest - window]
     newest = recent.groupby("instrument_name", observed=True)["timestamp"].transform("max")
-    rows = recent[recent["timestamp"] == newest]  # a row that stands there twice at one stamp stays, and is refused later
+    rows = recent[recent["timestamp"] == newest]  # a row given twice at one stamp is kept here and refused later
     alive = rows["expiry"].isna() | (rows["expiry"] > latest) | (rows["expiry"] <= rows["timestamp"])
     rows = rows[alive]
     _count(path, frame, known, recent, rows, at, latest, window, notes)
@@ -54,7 +54,7 @@ def _count(
     path: Path, frame: pd.DataFrame, known: pd.DataFrame, recent: pd.DataFrame, rows: pd.DataFrame, at: pd.Timestamp,
     latest: pd.Timestamp, window: pd.Timedelta, notes: list[str],
 ) -> None:  # fmt: skip
-    """Notes: what was left out, which live instruments with it, and how long before ``at`` the latest row is."""
+    """Notes: rows left out, live instruments lost with them, and how long before ``at`` the latest row is."""
     seconds = window.total_seconds()
     if at - latest > window:
         notes.append(f"{path.name}: the latest row is {(at - latest).total_seconds():,.0f} s before {at.isoformat()}")

@@ -1,4 +1,4 @@
-"""Quotes against marks, and marks against the index: what is too good to be true is an error, not a hedge.
+"""Quotes against marks, and marks against the index: a quote too good to be true is an error, not a hedge.
 
 Options: an ask below the mark, or a bid above it, by more than 5 bp of the forward and 10 % of the mark, or 10 bp and 3 %,
 whichever is less. Over the recorded chains (864,000 rows, two crashes among them) no quote lies that far. Perpetuals,

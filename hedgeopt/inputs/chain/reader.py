@@ -59,7 +59,7 @@ def read_market(
         One chain file, and optionally files of perpetual or futures marks taken within five minutes of it.
     at
         Which moment to read from a file that holds several: of each instrument the last row not after it. Rows after it are
-        never used. Without it a file may hold one moment only; its rows may carry stamps of their own.
+        never used. Without it a file may hold one moment only; each row may carry its own stamp.
     window_seconds
         With ``at``: rows this much older than the latest one used are left out. What is left out is counted in a note.
     venue

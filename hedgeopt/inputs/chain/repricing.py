@@ -1,4 +1,4 @@
-"""Option rows as arrays, and what each is worth by its own vol and forward.
+"""Option rows as arrays, and the value of each by its own vol and forward.
 
 Everything is a share of the forward, so that coin-settled and dollar-settled options compare: a coin-settled mark is one
 already, a dollar-settled one is divided by its forward. An undiscounted Black-76 price over the forward is the other side.
@@ -20,7 +20,7 @@ __all__ = ["OptionRows", "disagree", "option_rows"]
 NEAR_SHARE, NEAR_PART = 1e-3, 0.06
 """A mark agrees within this share of the forward and this part of the larger price."""
 NOTHING, GROSS = 5e-5, 10.0
-"""Prices below this share of the forward say nothing; above it a ratio like this is never rounding."""
+"""Prices below this share of the forward are not informative; above it a ratio like this is never rounding."""
 SANE_VOLS = 0.02, 10.0
 """Annual vols outside are not taken as agreeing with anything."""
 
@@ -36,7 +36,7 @@ class OptionRows:
     inverse, is_call
         (n,) booleans.
     expiry
-        (n,) whole numbers that tell expiries apart.
+        (n,) whole numbers that distinguish expiries.
     years, strike, mark, vol, forward, index
         (n,) floats: time to expiry, USD, the mark in its quote unit, annual vol as a decimal (NaN: none given), forward and
         index price in USD.

@@ -1,4 +1,4 @@
-"""Rows of a chain to a :class:`~hedgeopt.inputs.market.Market`: what cannot be trusted is refused, one line each."""
+"""Rows of a chain to a :class:`~hedgeopt.inputs.market.Market`; a row that cannot be trusted is refused in one line."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["market_from_rows", "refuse"]
 def market_from_rows(
     rows: pd.DataFrame, prices: dict[str, float], venue: str, source: str, notes: tuple[str, ...], *, invert: bool
 ) -> Market:
-    """Check typed rows, name their instruments, and check what they say against each other; ``invert`` fills in vols."""
+    """Check typed rows, name their instruments, and check them against each other; ``invert`` fills in vols."""
     stamp = rows["timestamp"].max()
-    refuse(source, rows, rows["instrument_name"].duplicated(), "instrument_name", "stands there twice", "keep one row")
+    refuse(source, rows, rows["instrument_name"].duplicated(), "instrument_name", "appears more than once", "keep one row")
     for column in (c.name for c in COLUMNS if c.type == "number" and not c.signed):
         refuse(source, rows, rows[column] < 0, column, "is negative")
     refuse(source, rows, rows["mark_price"].isna(), "mark_price", "is missing", "every instrument needs a mark")
@@ -92,7 +92,7 @@ def _agrees(item: Any, row: Any, source: str) -> None:
         raise InputError(f"contradicts the name {item.name}", file=source, field="strike", value=row.strike)
 
 
-# What to do about an option without one of these.
+# The fix for an option without one of these.
 FIX = {
     "mark_iv": "fill it in, drop the row, or let --invert-marks find it",
     "underlying_price": "fill in the forward of the expiry or drop the row",
@@ -107,7 +107,7 @@ _BY_PROBLEM = {
 
 
 def refuse(source: object, rows: pd.DataFrame, bad: pd.Series, column: str, problem: str, fix: str | None = None) -> None:
-    """Raise an InputError for the first row where ``bad`` holds, and say how many there are."""
+    """Raise an InputError for the first row where ``bad`` holds, with a count of such rows."""
     bad = np.asarray(bad, bool)
     if not bad.any():
         return

@@ -75,7 +75,7 @@ def _refuse_columns(rows: OptionRows, source: str, *, against_index: bool) -> No
 
 
 def _wrong(rows: OptionRows) -> tuple[np.ndarray, np.ndarray]:
-    """Which marks disagree with vol and forward, and which rows say anything."""
+    """Which marks disagree with vol and forward, and which rows are informative."""
     marked, priced = rows.marked, rows.repriced()
     known = np.isfinite(priced)
     insane = (rows.vol < SANE_VOLS[0]) | (rows.vol > SANE_VOLS[1])
@@ -94,7 +94,7 @@ def _unlikely(rows: OptionRows) -> np.ndarray:
     marked, floor = rows.marked, rows.intrinsic
     ceiling = np.where(rows.is_call, 1.0, rows.strike / rows.forward)
     wrong = ((marked < floor) & disagree(marked, floor)) | (marked >= ceiling)
-    # deep in the money the time value is rounding, and its vol says nothing
+    # deep in the money the time value is rounding, and its vol means nothing
     at = np.flatnonzero((marked > 1.02 * floor) & (marked < ceiling))
     if len(at):
         f, k, t = rows.forward[at], rows.strike[at], rows.years[at]

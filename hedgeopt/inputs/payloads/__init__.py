@@ -1,1 +1,1 @@
-"""Payloads of venues as they come, one file a form."""
+"""Readers of venues' payloads as they come, one file per form."""

@@ -2,7 +2,7 @@
 
 A book summary names bid, ask and mark (coin), the forward as ``underlying_price``, a time in milliseconds, and the index
 only as ``estimated_delivery_price`` (the same number outside the half hour before 08:00 UTC). Strike, expiry and right come
-from the name; ``mark_iv`` is in per cent where it stands at all.
+from the name; ``mark_iv`` is in per cent where it is given.
 Source: Deribit API reference, public/get_book_summary_by_currency.
 """
 
@@ -55,7 +55,7 @@ def as_chain(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _from_milliseconds(stamps: pd.Series) -> pd.Series:
-    """UTC times; what is no count of milliseconds of our time stays as it is, for the reader to name its row."""
+    """UTC times; a value that is no count of milliseconds stays as it is, for the reader to name its row."""
     count = numbers(stamps)
     near = (count > _FIRST) & (count < _LAST)
     times = pd.to_datetime(count.where(near), unit="ms", utc=True)

@@ -1,1 +1,1 @@
-"""What is particular to Deribit."""
+"""Deribit: instrument names."""

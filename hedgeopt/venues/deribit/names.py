@@ -49,7 +49,7 @@ def parse_name(name: str, venue: str = "deribit") -> Any:
     Raises
     ------
     InputError
-        When the name follows none of Deribit's forms, or names what cannot be: a strike of 0, a year before ours.
+        When the name follows none of Deribit's forms, or names an impossible instrument: a strike of 0, a year long past.
     """
     try:
         return _parsed(name, venue)

@@ -1,4 +1,4 @@
-"""Which licence every installed distribution has; fails on GPL, AGPL, BUSL and on what can't be told.
+"""Lists the licence of every installed distribution; fails on GPL, AGPL, BUSL and unknown ones.
 
 Run in the environment to be judged: ``.venv/bin/python .ci/licences.py``. The licence is the SPDX expression that a
 distribution declares; for older ones its classifiers, then the words of its ``License`` field. LGPL, MPL and EPL are
@@ -26,7 +26,7 @@ KNOWN = re.compile(
 
 
 def licence(package: metadata.PackageMetadata) -> str:
-    """What a distribution says of itself, in one line; empty if nothing."""
+    """The licence that a distribution declares, in one line; empty if none."""
     if declared := package.get("License-Expression"):
         return declared
     classified = [c.split("::")[-1].strip() for c in package.get_all("Classifier") or () if c.startswith("License ::")]
@@ -41,7 +41,7 @@ def fault(name: str, words: str) -> str | None:
     both = re.search(r"\bAND\b", words) is not None  # then every licence named must pass, whatever else is offered
     sides = [side for side in re.split(r"\s+OR\s+|\s+AND\s+|;", words) if side.strip(" ()")]
     if not sides:
-        return "says no licence"
+        return "declares no licence"
     reasons = [_side(side) for side in sides]
     told = [reason for reason in reasons if reason is not None]
     return told[0] if told and (both or len(told) == len(reasons)) else None

@@ -1,4 +1,4 @@
-"""The main job in a process of its own: seconds per stage, first solve and re-solve, start-up, compile pause.
+"""The main job in a separate process: seconds per stage, first solve and re-solve, start-up, compile pause.
 
 ``python -m benchmarks end_to_end --json -``. Seconds are of the clock, as a user waits them; ``cpu_seconds`` beside them
 (of all threads) tell how much of them this machine's other work took.

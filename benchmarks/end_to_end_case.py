@@ -44,7 +44,7 @@ def write_inputs(folder: Path, smoke: bool) -> Inputs:
 
 
 def crash_book(files: Sequence[Path], per_coin: int = 33) -> dict[str, Any]:
-    """What a market maker holds after customers bought options for days: four in five short, sizes from a seed."""
+    """The positions of a market maker after customers bought options for days: four in five short, sizes from a seed."""
     from hedgeopt.inputs.chain.reader import read_market
 
     market = read_market(*files)

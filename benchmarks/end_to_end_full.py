@@ -1,7 +1,7 @@
 """Every quoted row of the crash chain through the command line, on both of Deribit's margin systems.
 
 ``python -m benchmarks end_to_end_full --json -``: one record per margin system of ``hedgeopt solve`` as a user starts it,
-in a process of its own. It must exit 0 with a certified answer, say what it does, and stay below ``SECONDS`` and ``BYTES``.
+in a separate process. It must exit 0 with a certified answer, print its progress, and stay below ``SECONDS`` and ``BYTES``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SECONDS, BYTES = 600.0, 6_000_000_000
 SYSTEMS = ("portfolio", "standard", "both")
 """Deribit's margin of the book's account; "both" has two accounts with half the book each, and all candidates twice."""
 STAGES = ("reading", "pricing", "building", "solving", "proving", "summing")
-"""First words of what the command says it does, on a terminal."""
+"""First words of the command's progress line, on a terminal."""
 
 
 @benchmark("end_to_end_full", "hedgeopt solve on every quoted row of the crash chain: seconds, peak memory, certificate")
@@ -71,7 +71,7 @@ def full_policy(scenarios: int) -> Any:
 
 
 def solve_by_command(folder: Path, system: str, scenarios: int) -> dict[str, Any]:
-    """Write the inputs into ``folder``, run ``hedgeopt solve --json`` on them, and say what came of it."""
+    """Write the inputs into ``folder``, run ``hedgeopt solve --json`` on them, and return the outcome."""
     files = (CHAIN, PERPETUALS)
     book = _book(files, system)
     (folder / "book.json").write_text(json.dumps(book), encoding="utf-8")
@@ -132,7 +132,7 @@ def _candidates(book: Path, files: tuple[Path, ...], scenarios: int) -> int:
 
 
 def _read(screen: int, shown: list[bytes]) -> None:
-    """What appears on a terminal, until nobody writes to it."""
+    """Output on a terminal, until nobody writes to it."""
     while True:
         try:
             part = os.read(screen, 65_536)

@@ -1,4 +1,4 @@
-"""What margin costs: a hedge program on five portfolio-margin accounts, with and without its margin limits.
+"""Cost of margin limits: a hedge program on five portfolio-margin accounts, with and without its margin limits.
 
 300 candidates (60 options, a perpetual in 5 accounts), 35 scenarios of portfolio margin per account, 8 stresses after
 which every account must still cover its maintenance, and CVaR over 10,000 scenarios. Both programs are compiled once;

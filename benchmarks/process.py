@@ -1,4 +1,4 @@
-"""Run a call in a process of its own: CPU seconds, a cap on them, and peak memory beyond what was there before."""
+"""Run a call in a separate process: CPU seconds, a cap on them, and peak memory beyond what was there before."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ How to add an entry
            ...
            return "certified"                       # a word or two: outcomes are counted by it
 
-   A case must give the same outcome wherever it runs. Where that can't be (it depends on timing), say ``repeatable=False``:
+   A case must give the same outcome wherever it runs. Where that can't be (it depends on timing), set ``repeatable=False``:
    then only ``never`` is compared. An exception is the outcome ``raised ExceptionName``, which never may occur, unless the
    case itself turns it into a word ("refused").
 2. ``python -m benchmarks.campaign NAME --cases 200`` to try it (nothing is written with ``--cases``); ``make campaign
@@ -29,6 +29,6 @@ A test of pytest's with more examples is an entry too: :func:`benchmarks.campaig
 with ``HEDGEOPT_TEST_EXAMPLES`` set to a multiple of their usual number.
 
 The result file holds the counts by outcome, the numbers of all cases that had not the commonest outcome, the versions, and
-a digest of the sources. ``python -m benchmarks.campaign --status`` says which results come from other sources than those
+a digest of the sources. ``python -m benchmarks.campaign --status`` lists the results that come from other sources than those
 here. ``tests/benchmarks/test_campaign.py`` checks every file, and repeats the sample.
 """

@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cases", type=int, help="so many cases instead of the full number; nothing is written")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--list", action="store_true", help="list the entries")
-    parser.add_argument("--status", action="store_true", help="say which results are missing, faulty or of other sources")
+    parser.add_argument("--status", action="store_true", help="list results that are missing, faulty or of other sources")
     chosen = parser.parse_args(arguments)
     known = load()
     unknown = [name for name in chosen.names if name not in known]

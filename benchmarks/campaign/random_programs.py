@@ -35,6 +35,6 @@ def _support(name: str) -> Any:
     ),
 )  # fmt: skip
 def case(number: int) -> str:
-    """What the judge says of one program; see ``tests/programs/judge.py``."""
+    """The judge's verdict on one program; see ``tests/programs/judge.py``."""
     draw = _support("draw")
     return str(_support("judge").judge(draw.draw(number), _support("reference"), draw.rest).kind)

@@ -1,4 +1,4 @@
-"""The list of entries, and running one."""
+"""The list of entries, and the run of one."""
 
 from __future__ import annotations
 

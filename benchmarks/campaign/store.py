@@ -20,7 +20,7 @@ _VERSIONS = ("cvxpy", "highspy", "clarabel", "numpy", "scipy")
 
 
 def result(entry: Entry, found: Sequence[str], seconds: float) -> dict[str, Any]:
-    """What the file says; case ``i`` had outcome ``found[i]``."""
+    """A result file; case ``i`` had outcome ``found[i]``."""
     counts = Counter(found)
     commonest = counts.most_common(1)[0][0]
     rest: dict[str, list[int]] = {}

@@ -1,6 +1,6 @@
-"""``python -m benchmarks.study [daily six_hourly models] --out DIR``: run what is left of the study, print its tables.
+"""``python -m benchmarks.study [daily six_hourly models] --out DIR``: run the rest of the study, print its tables.
 
-Each part is a sweep of its own (``hedgeopt sweep benchmarks/study/daily.toml --out out/study/daily`` runs the same cells).
+Each part is a separate sweep (``hedgeopt sweep benchmarks/study/daily.toml --out out/study/daily`` runs the same cells).
 What is finished is not computed again; ``--tables`` runs nothing. ``--json`` prints one JSON line per cell.
 """
 

@@ -99,7 +99,7 @@ def differences(rows: Sequence[Row], against: str = "delta band", policy: str = 
 
 
 def models(rows: Sequence[Row]) -> str:
-    """Which model's promise is kept."""
+    """The promises that each model keeps."""
     head = [
         "book",
         "policy",

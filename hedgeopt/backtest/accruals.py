@@ -1,4 +1,4 @@
-"""What time does to holdings between two snapshots: futures P&L, funding, interest, pool fees."""
+"""Accruals of holdings between two snapshots: futures P&L, funding, interest, pool fees."""
 
 from __future__ import annotations
 

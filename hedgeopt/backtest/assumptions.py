@@ -1,4 +1,4 @@
-"""What the engine assumes beside the recorded markets."""
+"""The engine's assumptions beside the recorded markets."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Halt:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the engine assumes.
+    """Assumptions of a run.
 
     Attributes
     ----------
     scenarios, beta
         For the tail promised by policies that state none, and from the book after trading.
     promise
-        ``engine``: so for every policy, in place of its own word: a sample that nobody optimised against, the same for all.
+        ``engine``: so for every policy, instead of its own number: a sample that nobody optimised against, the same for all.
     mark_half_spread
         Share of price around the mark of futures and perpetuals that carry no quotes; None: they cannot be traded.
     halts

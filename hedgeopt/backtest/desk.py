@@ -109,7 +109,7 @@ class Desk:
                 file=market.source,
                 field="book",
                 fix="options are revalued from their last vol, linear contracts from their last ratio to the index, and "
-                "others where their family says mark_at: replay a file that quotes it at every step, or let it say that",
+                "others where their family defines mark_at: replay a file that quotes it at every step, or define mark_at",
             )
         from hedgeopt.models.pricing.black76 import price
 
@@ -136,7 +136,7 @@ class Desk:
 
 
 def _base(item: Any, index: float) -> float | None:
-    """Where a contract stands at an index without premium; the index of what is no margined curve, None if nobody says."""
+    """Where a contract stands at an index without premium; the index for all but margined curves, None if unknown."""
     if not item.nature.margined or item.nature.payoff == "linear":
         return index if item.nature.payoff in ("linear", "option") else None
     try:

@@ -1,4 +1,4 @@
-"""Orders to fills: what is not quoted, may not trade or has no margin is refused, and each refusal is an event."""
+"""Turns orders into fills; refuses an order without a quote, permission or margin, and records each refusal as an event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a venue does when an account's equity falls below maintenance margin; rules in ``backtest/venue_rules/rules.toml``.
+"""Liquidation by the venue when an account's equity falls below maintenance; rules in ``backtest/venue_rules/rules.toml``.
 
 Derivatives: while equity is short, the position whose partial close leaves the smallest shortage is closed by a share, at
 the quote or, where nobody quotes, at a worsened mark; a penalty of its notional is paid. Lending: liquidation calls of

@@ -1,4 +1,4 @@
-"""What a backtest refuses at its first step, before anything is traded."""
+"""Checks at the first step of a backtest, before anything is traded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the desk holds, with its ledger: trades, accruals and settlements change both together."""
+"""The desk's holdings and their ledger: trades, accruals and settlements change both together."""
 
 from __future__ import annotations
 

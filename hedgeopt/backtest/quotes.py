@@ -56,7 +56,7 @@ def fill_price(
     Raises
     ------
     NoQuote
-        The side is not quoted and nothing stands in for it.
+        The side is not quoted and nothing replaces it.
     """
     if whole(item):
         raise not_traded(item)

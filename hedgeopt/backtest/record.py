@@ -1,4 +1,4 @@
-"""Writing down what happened at each step, and the tables of the result."""
+"""Records every step, and makes the tables of the result."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def mark_table(paths: Sequence[Path]) -> pd.DataFrame:
         when, asset, name = (column for column in MARK_FILES[signature] if column != signature)
         for column in (when, asset, name):
             if column not in frame.columns:
-                raise InputError(f"column {column!r} is missing", file=path, fix=f"it stands beside {signature}")
+                raise InputError(f"column {column!r} is missing", file=path, fix=f"files with {signature} need it")
         times, marks = moments(frame[when]), numbers(frame[signature])
         _refuse(path, frame, name, when, times.isna(), "is not a date and time of the years 2000 to 2200")
         _refuse(path, frame, name, name, frame[name].isna(), "is empty")

@@ -1,4 +1,4 @@
-"""What a backtest returns: plain tables."""
+"""The result of a backtest: plain tables."""
 
 from __future__ import annotations
 

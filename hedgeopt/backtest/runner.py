@@ -66,7 +66,7 @@ def run_config(path: str | Path, progress: Callable[[str], None] | None = None) 
         try:
             policy.build()
         except InputError as error:
-            if error.file not in (None, "policy"):  # it stands in a file of its own
+            if error.file not in (None, "policy"):  # it has its own file
                 raise
             field = f"policies.{k}: {error.field}" if error.field else f"policies.{k}"
             raise InputError(error.problem, file=path, field=field, value=error.value, fix=error.fix) from None

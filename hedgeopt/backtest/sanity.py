@@ -1,7 +1,7 @@
-"""Is a snapshot one moment of one market? Checked before anything is valued, settled, liquidated or traded on it.
+"""Checks that a snapshot is one moment of one market, before anything is valued, settled, liquidated or traded on it.
 
 * A snapshot whose index contradicts its own forwards, perpetuals or futures, or jumps further than a market moves between
-  two steps, is passed over: nothing happens at it, and an event says why. A jump that the next snapshot confirms is real.
+  two steps, is passed over: only an event with the reason is noted. A jump that the next snapshot confirms is real.
 * Quotes of another moment cannot be traded: those whose stamp is older or later than allowed, those beyond their marks,
   those of instruments the reader doubts, and all of a coin where the marks of too many options lie outside their quotes
   (in the recorded chains at most 9 % do, in the crash; with quotes 6 hours old over half, once the index moves by 1 %).
@@ -33,7 +33,7 @@ _SECOND = pd.Timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class Sanity:
-    """What a snapshot may look like.
+    """Bounds on a snapshot.
 
     Attributes
     ----------

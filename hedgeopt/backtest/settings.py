@@ -1,4 +1,4 @@
-"""A backtest as a file: what to replay, which books, which policies, what is assumed. See docs/backtest.md."""
+"""A backtest as a file: markets to replay, books, policies, assumptions. See docs/backtest.md."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class RiskConfig(Record):
 
 
 class CostConfig(Record):
-    """What is charged where the data hold no quotes."""
+    """Costs where the data hold no quotes."""
 
     mark_half_spread: float | None = Field(
         default=0.0001, ge=0, lt=0.1, description="share of price around futures and perpetual marks; none: not traded"
@@ -127,7 +127,7 @@ class BacktestConfig(Record):
     sanity: SanityConfig = SanityConfig()
 
     def __init__(self, **data: Any) -> None:
-        """``book`` and ``policy`` may stand for lists of one."""
+        """``book`` and ``policy`` are short for lists of one."""
         for one, many in (("book", "books"), ("policy", "policies")):
             if one in data and many not in data:
                 data[many] = [data.pop(one)]

@@ -1,7 +1,7 @@
 """Expiry: options and futures settle on the index nearest their expiry among those known by now.
 
 A recorded index price is held to the rule of snapshots (:class:`~hedgeopt.backtest.sanity.Sanity`): one that lies further
-from the nearest snapshot's than an index moves settles nothing, and an event says so.
+from the nearest snapshot's than an index moves settles nothing, and an event tells it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The book's exposures at one moment, without candidates: equity, Greeks, margin and the tail that is promised."""
+"""The book's exposures at one moment, without candidates: equity, Greeks, margin and the promised tail."""
 
 from __future__ import annotations
 

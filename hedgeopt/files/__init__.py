@@ -1,1 +1,1 @@
-"""Files that are read and written, and what is said when one is wrong: the ground floor, beside the errors."""
+"""Reads and writes files, with one clear line when one is wrong: the ground floor, beside the errors."""

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with an input, said in our words: what must stand there, and how to mend it."""
+"""Translates pydantic's findings: the value that is wrong, the value that is needed, and how to mend it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON and TOML, parsed strictly: what is wrong is said with the place, what stands there, and how to mend it."""
+"""Strict JSON and TOML: every error names the place, the value found there, and how to mend it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _TOML = (
 
 
 class _Twice(dict[str, Any]):
-    """An object in which one key stands twice."""
+    """An object in which one key appears more than once."""
 
     key: str
 
@@ -161,15 +161,13 @@ def _not_toml(text: str, told: str, file: object) -> InputError:
     place = re.search(r"line (\d+)", told)
     line = lines[min(int(place[1]), len(lines)) - 1] if place else lines[-1]
     told = re.sub(r"at end of document", f"at the end, line {len(lines)}", told).replace("(", "").replace(")", "")
-    fix = next(
-        (fix for start, fix in _TOML if start in told), "mend that line; a comment begins with #, text stands in quotes"
-    )
+    fix = next((fix for start, fix in _TOML if start in told), "mend that line; a comment begins with #, text needs quotes")
     shown = line.strip()[:_SHOWN]
     return InputError(f"is not TOML: {told}", file=file, value=shown or None, fix=fix)
 
 
 def _first_fault(data: Any, file: object) -> InputError:
-    """What stands first in the data and should not: a key twice, a number that is none."""
+    """The first fault of the data: a key twice, a number that is none."""
     for path, value in _walk(data, ()):
         field = ".".join(str(part)[:80] for part in path) or None
         if isinstance(value, _Twice):

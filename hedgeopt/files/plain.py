@@ -1,4 +1,4 @@
-"""Records as JSON and back without loss: floats by ``repr``, what JSON has no number for listed beside the data.
+"""Records as JSON and back without loss: floats by ``repr``, NaN and infinities listed beside the data.
 
 :func:`to_plain` turns dataclasses, tables and arrays into dicts, lists, texts and numbers. JSON has no NaN and no infinity:
 such a number is written as null, and its place (a JSON pointer, RFC 6901) and word (``NaN``, ``Infinity``, ``-Infinity``)
@@ -141,7 +141,7 @@ def _find(data: Any, place: str) -> tuple[Any, Any]:
 
 
 def from_plain(kind: Any, value: Any, file: object, field: str, *, lossy: bool = False) -> Any:
-    """``value`` as the annotated type ``kind``; ``lossy``: null stands for a number that was not finite.
+    """``value`` as the annotated type ``kind``; ``lossy``: null is a number that was not finite.
 
     Known types: str, int, float, bool, datetime, ``X | None``, dict[str, X], list[X], tuple[X, ...], tuple[X, Y], arrays of
     numbers, dataclasses and named tuples of these, DataFrames annotated with :class:`ColumnKinds`, and Any. A record whose
@@ -150,7 +150,7 @@ def from_plain(kind: Any, value: Any, file: object, field: str, *, lossy: bool =
     Raises
     ------
     InputError
-        One line that names the file, the field and what stands there.
+        One line that names the file, the field and the value found.
     """
     origin, inside = get_origin(kind), get_args(kind)
 

@@ -1,4 +1,4 @@
-"""What every input is made of: frozen, without unknown fields, every number finite, every moment a moment of our time.
+"""Base of every input: frozen, without unknown fields, every number finite, every moment a moment of our time.
 
 One base type, so that no field of any input can forget it. A number is a number: text such as ``"1_000"`` or ``" 5 "`` and
 ``true`` are refused, and so is what no book can hold, beyond 1e18.

@@ -1,4 +1,4 @@
-"""Files as they may be given: what is not an ordinary file is refused before it is opened, so that nothing hangs."""
+"""Refuses everything but ordinary files before opening them, so that nothing hangs."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A CSV has one header without repeated names, as many cells in every row as in the header, and a line break at its end: a
 file cut short ends in the middle of a row. A number is written as Python or a spreadsheet in English writes it (``-1.5e3``);
-``1_000``, ``0x10``, ``1,000``, ``True`` and ``" 5 "`` stay text, and :func:`numbers` says so.
+``1_000``, ``0x10``, ``1,000``, ``True`` and ``" 5 "`` stay text, and :func:`numbers` refuses them.
 
 A Parquet file tells in its footer what it unfolds to; what is too large, nested or double is refused unread.
 """
@@ -75,7 +75,7 @@ def numbers(column: pd.Series) -> pd.Series:
 
 
 def wrong_numbers(column: pd.Series, read: pd.Series) -> pd.Series:
-    """Where something stands in the column that :func:`numbers` could not read."""
+    """Position of the first value in the column that :func:`numbers` could not read."""
     return read.isna() & column.notna()
 
 

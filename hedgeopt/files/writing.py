@@ -1,6 +1,6 @@
 """Output that is whole or absent, whatever happens: several files change together, as one unit.
 
-A run's files are written into a hidden folder beside their places and brought to disk. Then a journal says what is to be
+A run's files are written into a hidden folder beside their places and brought to disk. Then a journal lists what is to be
 renamed; then the old files step aside; then the new ones are renamed into place; then the hidden folder goes. Killed before
 the journal, nothing has changed. Killed after it, the files in place are all of one run (some may be missing), and the next
 command that writes there finishes the renaming. The files of two runs never stand side by side.

@@ -1,4 +1,4 @@
-"""What a book source is, and the choice of options that they share."""
+"""The protocol of a source of books, and the choice of options that all sources share."""
 
 from __future__ import annotations
 

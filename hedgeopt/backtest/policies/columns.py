@@ -1,7 +1,7 @@
 """Solve over a few candidates at a time, and prove the answer over all of them.
 
 A hedge of hundreds of candidates trades a handful. The program is compiled for a fixed number of slots and solved over the
-candidates that stand in them; the Lagrangian of the whole problem, which the certificate minimises over the trade box
+candidates in them; the Lagrangian of the whole problem, which the certificate minimises over the trade box
 anyway, then says of every other candidate by how much the objective could fall at most if it were traded too (column
 generation: Gilmore and Gomory 1961). Those that could help take the place of those that do not, until the gap over all
 candidates is within the policy's tolerance. What this module returns carries the same certificate as a solve over

@@ -1,4 +1,4 @@
-"""What a policy sees and what it answers."""
+"""The state that a policy sees, and the decision that it returns."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TransferOrder:
 
 @dataclass(frozen=True)
 class Observation:
-    """What is known at a decision: nothing in it was recorded later than ``market.timestamp``.
+    """The state at a decision: nothing in it was recorded later than ``market.timestamp``.
 
     Attributes
     ----------

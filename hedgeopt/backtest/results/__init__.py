@@ -1,4 +1,4 @@
-"""What a backtest says, and how sure one may be of it.
+"""Figures, tests and pages of a backtest, with their uncertainty.
 
 :func:`~hedgeopt.backtest.results.summary.summarize` turns a :class:`~hedgeopt.backtest.result.BacktestResult` into figures,
 :func:`~hedgeopt.backtest.results.compare.compare` sets policies side by side with bootstrap intervals, and

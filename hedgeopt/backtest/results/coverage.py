@@ -1,4 +1,4 @@
-"""Was the promised value at risk exceeded as often as promised, and without clustering?
+"""Tests whether the promised value at risk was exceeded as often as promised, and without clustering.
 
 A *hit* is a loss above the promised value at risk. Under a correct promise at confidence ``beta`` the hits are independent
 with probability ``p = 1 - beta``.

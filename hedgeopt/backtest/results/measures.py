@@ -1,4 +1,4 @@
-"""Figures of one run: what was earned, what it risked, what margin and trading it took."""
+"""Figures of one run: P&L, risk, margin used and cost of trading."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def drawdown(pnl: pd.Series) -> Drawdown:
 
 
 def measures(steps: pd.DataFrame) -> dict[str, float]:
-    """Named figures in USD unless the name says otherwise; the same run always gives the same (wall time is left out)."""
+    """Named figures in USD unless the name has another unit; the same run always gives the same (wall time is left out)."""
     pnl = steps["pnl"].to_numpy(dtype=float)
     equity = steps["equity"].to_numpy(dtype=float)
     years = (steps.index[-1] - steps.index[0]) / YEAR

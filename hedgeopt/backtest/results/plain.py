@@ -1,4 +1,4 @@
-"""Values as JSON knows them."""
+"""Converts values to those that JSON has."""
 
 from __future__ import annotations
 

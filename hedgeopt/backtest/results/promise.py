@@ -1,4 +1,4 @@
-"""The tail each decision promised, beside what happened over the horizon it was promised for."""
+"""The tail that each decision promised, beside the outcome over its horizon."""
 
 from __future__ import annotations
 

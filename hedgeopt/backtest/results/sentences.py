@@ -31,7 +31,7 @@ class Words:
 
 
 def first_words(summaries: Sequence[Summary], comparison: pd.DataFrame) -> Words:
-    """What a reader needs first."""
+    """The facts that a reader needs first."""
     best = max(summaries, key=lambda one: one.measures["total_pnl"])
     if len(summaries) == 1:
         title = f"{best.policy}: {number(best.measures['total_pnl'])} USD, drawdown {number(best.drawdown.depth)} USD."

@@ -1,4 +1,4 @@
-"""Was the loss beyond the value at risk as large as the promised CVaR? Acerbi and Székely's tests of expected shortfall.
+"""Acerbi and Székely's tests of expected shortfall: whether losses beyond the value at risk match the promised CVaR.
 
 Source: Acerbi and Székely (2014), Backtesting expected shortfall, Risk (December); tests 1 and 2.
 """

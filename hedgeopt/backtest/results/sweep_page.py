@@ -1,4 +1,4 @@
-"""The page of a sweep: its trials, the winner, and what is left of it after the search."""
+"""The page of a sweep: its trials, the winner, and the winner's Sharpe ratio corrected for the search."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def value_words(value: object) -> str:
 
 
 def deflated_words(result: SweepResult) -> str:
-    """What the search leaves of the winner."""
+    """The winner's figures, corrected for the search."""
     d = result.deflated
     verdict = "beyond luck" if d.probability >= _CREDIBLE else "not beyond luck"
     return (

@@ -45,7 +45,7 @@ _WORDS = {
 
 
 def figure_rows(summaries: Sequence[Summary]) -> PageTable:
-    """What was earned and at what risk, one row per policy."""
+    """P&L and risk, one row per policy."""
     return _measured(summaries, _FIGURES)
 
 

@@ -1,4 +1,4 @@
-"""The tear sheet of one or several policies on one book, and everything it rests on as files."""
+"""The tear sheet of one or several policies on one book, and all its data as files."""
 
 from __future__ import annotations
 

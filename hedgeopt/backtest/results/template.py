@@ -1,4 +1,4 @@
-"""What the tables of the backtest pages are made of."""
+"""Building blocks of the tables on the backtest pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running one cell, in whatever process or machine."""
+"""Runs one cell, in any process on any machine."""
 
 from __future__ import annotations
 

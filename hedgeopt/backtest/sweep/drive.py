@@ -1,4 +1,4 @@
-"""Driving a sweep: what is left to do, in what order, and what to do when a worker dies."""
+"""Runs a sweep: orders the cells that are left, and recovers when a worker dies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where cells run: processes of this machine, or a Dask cluster. Both speak ``concurrent.futures``."""
+"""Executors of cells: processes of this machine, or a Dask cluster. Both are ``concurrent.futures`` executors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep found: every trial, the winner, and what is left of it after the search."""
+"""The outcome of a sweep: every trial, the winner, and its Sharpe ratio corrected for the search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep varies, and the cells that follow from it."""
+"""The settings that a sweep varies, and the cells that follow from them."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class SweepPlan(Record):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.base is not None and Path(self.base).name != self.base:
-            raise ValueError("base must stand in the same folder")
+            raise ValueError("base must be in the same folder")
         if not self.vary:
             raise ValueError("vary names no field")
         if self.maximize and self.minimize:

@@ -1,5 +1,4 @@
-"""The command line: ``hedgeopt solve | risk | margin | check | scenarios | schema | demo | backtest | sweep |
-doctor``.
+"""The command line: ``hedgeopt solve``, ``risk``, ``margin`` and the others of ``hedgeopt --help``.
 
 Only light modules load with this one, so that ``hedgeopt --help`` is immediate.
 """

@@ -132,7 +132,7 @@ def report(
         typer.Option("--csv", help="Folder for trades.csv, transfers.csv, limits.csv and objective.csv.", metavar="DIR"),
     ] = None,
 ) -> None:
-    """Draw a stored proposal again, from its file alone: as it was printed, as a page, as tables."""
+    """Draw a stored proposal again from its file alone: printed, as a page, as tables."""
     from hedgeopt.cli import report as reports
 
     reports.report(proposal, html, csv)
@@ -269,7 +269,7 @@ def sweep(
 
 @app.command(epilog=EXIT_CODES)
 def doctor(json: Json = False) -> None:
-    """Show versions and platform, and what is known to go wrong with them; 1 when the installation is not fit for use."""
+    """Show versions, platform and known faults of them; exits with 1 when the installation is not fit for use."""
     from hedgeopt.cli.doctor import doctor as command
 
     raise typer.Exit(command(json))

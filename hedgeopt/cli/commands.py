@@ -1,4 +1,4 @@
-"""What each command does."""
+"""The commands' work: read, solve, write, print."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def margin(book: Path, market: MarketOptions, policy: Path | None, as_of: str | 
 
 
 def check(book: Path | None, market: MarketOptions, policy: Path | None, as_of: str | None = None) -> None:
-    """Read what is given; with all three, price it and compile the program."""
+    """Read the files given; with all three, price the book and compile the program."""
     if book is None and not market.files and policy is None:
         raise InputError("nothing to check", fix="give --book, --market or --policy")
     if market.prices and not market.files:
@@ -144,7 +144,7 @@ def schema(kind: str) -> None:
 
 
 def demo(out: Path, json: bool = False) -> None:
-    """Write the example's inputs and solve them as anybody's."""
+    """Write the example's inputs and solve them."""
     with progress():
         from hedgeopt.example import example_files
         from hedgeopt.files.writing import write_atomically

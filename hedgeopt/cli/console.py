@@ -1,4 +1,4 @@
-"""Speaking to whoever called: one line on stderr, and the stage that a command has reached."""
+"""Messages to the caller: one line on stderr, and the stage that a command has reached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST_WORD = 400
 
 
 def say(message: str, code: int = 0) -> int:
-    """One line on stderr, without words that no one reads to the end; returns ``code``."""
+    """Write one line on stderr, very long words shortened; returns ``code``."""
     short = (word if len(word) <= _LONGEST_WORD else f"{word[: _LONGEST_WORD - 1]}…" for word in message.split())
     with contextlib.suppress(OSError):  # nobody can read it: the exit code still tells
         print(f"hedgeopt: {' '.join(short)}", file=words(), flush=True)

@@ -1,4 +1,4 @@
-"""``hedgeopt doctor``: what is installed, and whether it is fit for use."""
+"""``hedgeopt doctor``: versions, platform, and whether the installation is fit for use."""
 
 from __future__ import annotations
 

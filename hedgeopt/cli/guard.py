@@ -1,4 +1,4 @@
-"""Running a command: exit codes, one-line errors, and a standard output that nothing else reaches."""
+"""Run a command: exit codes, one-line errors, and a standard output that no library can write to."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
     """
     debug = "--debug" in arguments or os.environ.get("HEDGEOPT_DEBUG", "") not in ("", "0")
     open_all()
-    # interrupted() is outermost: it also covers the writing of what stdout still holds
+    # interrupted() is outermost: it also covers the final flush of stdout
     with interrupted(whole_process), own_output(whole_process, debug):
         try:
             with warnings.catch_warnings():
@@ -110,7 +110,7 @@ def _enclose(command: Any, debug: bool) -> None:
 
 
 def _print_violations(error: InfeasibleError) -> None:
-    """What a script reads when no trade list meets every limit."""
+    """JSON for scripts when no trade list meets every limit."""
     from hedgeopt.cli.inputs import print_json
 
     violations = {

@@ -1,4 +1,4 @@
-"""What is installed here, what is known to go wrong with it, and whether the solvers give a known answer.
+"""Examine an installation: versions, their known faults, and solvers on programs with known answers.
 
 Everything is imported inside functions, so that a broken installation can still be examined.
 """
@@ -33,7 +33,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Versions by distribution (None: not installed), the platform, and what was found."""
+    """Versions by distribution (None: not installed), the platform, and the findings."""
 
     python: str
     platform: str
@@ -81,7 +81,7 @@ KNOWN = (
 def diagnose(encoding: str = "") -> Diagnosis:
     """Look at this process's Python, every distribution that hedgeopt requires, and three tiny programs.
 
-    ``encoding`` is that of the standard output to judge; default: of the stream for our own words.
+    ``encoding`` is that of the standard output to judge; default: of our output stream.
     """
     encoding = encoding or getattr(output(), "encoding", None) or "unknown"
     required = dict(_required())
@@ -113,7 +113,7 @@ def _version(name: str) -> str | None:
 
 
 def _required() -> Iterator[tuple[str, Any]]:
-    """What hedgeopt's own metadata asks for on this Python, extras left out."""
+    """Requirements in hedgeopt's metadata for this Python, extras left out."""
     from packaging.requirements import Requirement
 
     try:
@@ -172,7 +172,7 @@ def _runtimes() -> Iterator[Finding]:
 
 def _terminal(encoding: str) -> Iterator[Finding]:
     if not encoding.lower().replace("-", "").startswith("utf"):
-        yield Finding(False, "stdout", f"is {encoding}: what it cannot express is written as near as can be", "PYTHONUTF8=1")
+        yield Finding(False, "stdout", f"is {encoding}: characters that it lacks are replaced by near ones", "PYTHONUTF8=1")
 
 
 def _answers() -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What the command line says about the inputs, and reading them."""
+"""Read the inputs as the command line describes them, and print answers."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def override(policy: Policy, scenarios: int | None, seed: int | None, solver: st
 
 
 def print_json(data: Any) -> None:
-    """JSON on stdout; what is not a number is null."""
+    """JSON on stdout; NaN and infinities become null."""
     from hedgeopt.files.plain import finite
 
     output().write(json.dumps(finite(data), indent=2, allow_nan=False) + "\n")

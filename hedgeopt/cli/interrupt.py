@@ -26,7 +26,7 @@ _heard = False
 
 
 def heard() -> bool:
-    """Whether Ctrl-C came while this command ran, also where a library made another exception of it (numba does)."""
+    """True when Ctrl-C came while this command ran, even if a library (numba) turned it into another exception."""
     return _heard
 
 

@@ -66,7 +66,7 @@ Prices = Annotated[
 InvertMarks = Annotated[
     bool, typer.Option("--invert-marks", help="Take implied vols from the marks where the market file has none.")
 ]
-MarketVenue = Annotated[str, typer.Option("--venue", help="Venue that the market file is of; its table says how it names.")]
+MarketVenue = Annotated[str, typer.Option("--venue", help="Venue of the market file; its table has the form of names.")]
 Scenarios = Annotated[int | None, typer.Option("--scenarios", help="Number of scenarios, instead of the policy's.", min=1)]
 Seed = Annotated[int | None, typer.Option("--seed", help="Scenario seed, instead of the policy's.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]

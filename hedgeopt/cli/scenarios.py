@@ -1,4 +1,4 @@
-"""What the ``hedgeopt scenarios`` commands do; tables from :mod:`hedgeopt.reports.scenarios`."""
+"""The ``hedgeopt scenarios`` commands; their tables come from :mod:`hedgeopt.reports.scenarios`."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _table(title: str, frame: pd.DataFrame, index: str | None = None) -> Any:
         table.add_column(str(name), justify="right" if numeric else "left", no_wrap=numeric)
     for label, row in zip(frame.index, frame.itertuples(index=False), strict=True):
         table.add_row(*([] if index is None else [str(label)]), *map(_cell, row))
-    return Group(Text(title, "bold"), table)  # a table's own title would wrap at the table's width
+    return Group(Text(title, "bold"), table)  # as the table's title it would wrap at the table's width
 
 
 def _cell(value: Any) -> str:

@@ -1,14 +1,14 @@
-"""Standard output and standard error of a command: ours alone, and never at odds with the terminal's encoding.
+"""Standard output and standard error of a command: reserved for us, and written in the terminal's encoding.
 
-While a command runs, file descriptor 1 and ``sys.stdout`` lead to the null device (with ``--debug`` to stderr), so that
-nothing a library prints, in Python or in C, can come between the lines of our answer. Our own words go to :func:`output`, a
-stream on a copy of the descriptor that the process was given. A command must therefore write there, not with ``print``.
+While a command runs, file descriptor 1 and ``sys.stdout`` lead to the null device (with ``--debug`` to stderr), so that no
+library, in Python or in C, can print between the lines of our answer. A command writes to :func:`output`, a stream on a copy
+of the descriptor that the process was given; ``print`` reaches nobody.
 
-Standard error is taken alike, for :func:`words`: what a library logs there (matplotlib about its cache without a home)
-is no word of ours. With ``--debug`` it stays as it is.
+Standard error is treated alike: :func:`words` is ours, and libraries that log there (matplotlib about its cache without a
+home) are not heard. With ``--debug`` it stays as it is.
 
-What the encoding cannot express is written as near as it can be (``≥`` as ``>=``), else as ``?``: a terminal in cp437 must
-not cost the answer of a long solve.
+Characters that the encoding cannot express are replaced by near ones (``≥`` by ``>=``), else by ``?``: a terminal in cp437
+must not cost the answer of a long solve.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _words: TextIO | None = None
 
 
 def output() -> TextIO:
-    """The stream for a command's own words; outside a command it is ``sys.stdout``."""
+    """The stream for a command's answer; outside a command it is ``sys.stdout``."""
     return _current if _current is not None else sys.stdout
 
 
 def words() -> TextIO:
-    """The stream for what a command says beside its answer, faults and progress; outside a command it is ``sys.stderr``."""
+    """The stream for faults and progress; outside a command it is ``sys.stderr``."""
     return _words if _words is not None else sys.stderr
 
 
@@ -65,7 +65,7 @@ codecs.register_error(NEAREST, _nearest)
 
 @contextlib.contextmanager
 def own_output(whole_process: bool, debug: bool = False) -> Iterator[None]:
-    """Take standard output, and without ``debug`` standard error, for our own words.
+    """Reserve standard output, and without ``debug`` standard error, for our messages.
 
     ``whole_process``: the process is this command alone. Descriptor 1 is then not given back at the end, because libraries
     may still print while Python ends. Otherwise (tests, notebooks, other programs) everything is as before afterwards.
@@ -78,7 +78,7 @@ def own_output(whole_process: bool, debug: bool = False) -> Iterator[None]:
 def _own_answers(whole_process: bool, debug: bool) -> Iterator[None]:
     global _current
     given = sys.stdout
-    if _descriptor(given) != STDOUT:  # somebody's own stream, which C cannot write to
+    if _descriptor(given) != STDOUT:  # a stream of the caller's, which C cannot write to
         with _lenient(given):
             _current = given
             try:
@@ -97,7 +97,7 @@ def _own_answers(whole_process: bool, debug: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        # what cannot be written now can never be: whoever read it has gone, and Python must not try again at exit
+        # if this fails, the reader has gone for good: Python must not try again at exit
         try:
             own.flush()
         except OSError:
@@ -121,7 +121,7 @@ def _own_errors(whole_process: bool) -> Iterator[None]:
         _point(STDERR, None)
         encoding = getattr(given, "encoding", None) or "utf-8"
         _words = open(kept, "w", buffering=1, encoding=encoding, errors="backslashreplace")  # noqa: SIM115
-    else:  # somebody's own stream, which C cannot write to
+    else:  # a stream of the caller's, which C cannot write to
         _words = given
     sink = open(os.devnull, "w", encoding="utf-8", errors="replace")  # noqa: SIM115
     sys.stderr = sink
@@ -151,7 +151,7 @@ def unseen(debug: bool = False) -> Iterator[None]:
 
 
 def open_all() -> None:
-    """No descriptor below 3 may be free: a file opened later would get it, and what is printed would be written there."""
+    """Leave no descriptor below 3 free: a file opened later would get it, and prints would be written into that file."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -181,7 +181,7 @@ def _descriptor(stream: Any) -> int | None:
 
 
 def _errors(stream: Any) -> str:
-    """The stream's own error handler, unless that would raise."""
+    """The stream's error handler, unless that would raise."""
     own = getattr(stream, "errors", None) or "strict"
     return NEAREST if own in ("strict", "surrogateescape", "surrogatepass") else own
 

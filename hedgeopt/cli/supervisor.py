@@ -1,4 +1,4 @@
-"""Commands that solve run in a process of their own, watched by the one that was called.
+"""Run commands that solve in a child process, watched by the process that was called.
 
 The watcher is small, was forked before anything was loaded, and does nothing but wait: it passes signals on, ends the work
 when a solve is long past its time limit (a solver in C that loops cannot be ended from within), or when Ctrl-C has no
@@ -67,7 +67,7 @@ def supervised(arguments: Sequence[str], work: Callable[[], int]) -> int:
 
 
 def _say_nothing(descriptor: int) -> None:
-    """The answer is the child's to print: what anybody prints in this process, also while it ends, leads nowhere."""
+    """Only the child prints the answer: anything printed in this process, also while it ends, goes to the null device."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)
@@ -78,7 +78,7 @@ def _nothing(*_: Any) -> None:
 
 
 def _be_a_child(parent: int, writing: int) -> None:
-    """A process group of its own, so that signals come once, by the parent; ended with the parent; telling of solves."""
+    """Join a new process group, so that signals come once, from the parent; end with the parent; report solves to it."""
     from hedgeopt.program.outside import tell_to
 
     with contextlib.suppress(OSError):
@@ -115,7 +115,7 @@ def _watch(child: int, reading: int, waking: int) -> int:
             for line in lines:
                 thread, told = line.decode().split()
                 due.pop(thread, None)
-                if thread == _ENDED:  # it has said all it has to say
+                if thread == _ENDED:  # it has printed everything
                     code = int(told)
                 elif told != "-":
                     due[thread] = time.monotonic() + float(told) + MARGIN, float(told)
@@ -138,7 +138,7 @@ def _watch(child: int, reading: int, waking: int) -> int:
                 return _end(
                     child,
                     f"solving did not end within {seconds + MARGIN:g} seconds (time_limit_seconds = {seconds:g}, and "
-                    f"{MARGIN:g} more) and was ended: a solver does not keep its limit; there is no proposal; give another "
+                    f"{MARGIN:g} more) and was ended: a solver ignores its limit; there is no proposal; give another "
                     "solver (solver in the policy, or --solver), fewer candidates or fewer scenarios",
                     _NOT_ENDED,
                 )

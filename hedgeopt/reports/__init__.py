@@ -1,1 +1,1 @@
-"""Words and pictures of what was found."""
+"""Reports of proposals, risk and margin: tables, sentences, plots and pages."""

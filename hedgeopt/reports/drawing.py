@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AFTER", "BEFORE", "GRID", "INK", "PAGE", "new_figure", "svg_text", "thousands"]
 
-# stand-ins that the page's style sheet decides: matplotlib writes them, svg_text turns them into CSS variables
+# matplotlib writes these stand-ins; svg_text turns them into CSS variables, so that the style sheet sets the colours
 BEFORE, AFTER, INK, GRID, PAGE = "#a1a1a2", "#0b5fa6", "#1c1c1d", "#d8d8d9", "#fefefd"
 _VARIABLES = {
     BEFORE: "var(--before)",
@@ -60,7 +60,7 @@ def thousands(axis: Any) -> None:
 
 
 def svg_text(figure: Figure, name: str) -> str:
-    """The figure as an ``<svg>`` element with ids of its own and colours from the page."""
+    """The figure as an ``<svg>`` element with unique ids and colours from the page."""
     import matplotlib
 
     text = io.StringIO()

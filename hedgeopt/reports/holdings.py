@@ -1,4 +1,4 @@
-"""What a book holds, for the terminal: positions, loans, and vega and gamma by tenor."""
+"""Holdings of a book for the terminal: positions, loans, and vega and gamma by tenor."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def loss_plot(losses: LossDistribution) -> str:
 
 
 def greeks_plot(before: RiskReport, after: RiskReport) -> str:
-    """Net Greeks by underlying, one small panel per Greek: each has its own unit."""
+    """Net Greeks by underlying, one small panel per Greek: units differ between Greeks."""
     assets = [asset for asset in before.greeks if asset not in dollar_assets()]
     figure, grid = new_figure(11.6, 0.55 + 0.62 * len(assets), columns=len(_GREEKS))
     for axes, name in zip(grid, _GREEKS, strict=True):
@@ -73,7 +73,7 @@ def greeks_plot(before: RiskReport, after: RiskReport) -> str:
                 value = values.greeks[asset][name]
                 y = len(assets) - 1 - k + offset
                 axes.barh(y, value / scale[k], height=0.34, color=color)
-                # the figure stands on the empty side of the axis, whatever the bar's length
+                # the number goes on the empty side of the axis, so that no bar covers it
                 axes.text(
                     0.0, y, f" {number(value)} ", va="center", ha="right" if value >= 0 else "left", fontsize=8.5, color=INK
                 )

@@ -24,7 +24,7 @@ __all__ = [
 
 
 def list_generators() -> pd.DataFrame:
-    """Every kind of sample, modifier, event and view that a policy's ``[scenarios]`` takes: name, where, what it is."""
+    """Every kind of sample, modifier, event and view that a policy's ``[scenarios]`` takes: name, setting, description."""
     from hedgeopt.models.scenarios.cascade import Cascade
     from hedgeopt.models.scenarios.clearing import Clearing
     from hedgeopt.models.scenarios.events import EVENTS
@@ -69,7 +69,7 @@ def list_sets(settings: StressSettings | None = None) -> pd.DataFrame:
 
 
 def stress_sources(name: str, settings: StressSettings | None = None) -> pd.DataFrame:
-    """Every number of one stress scenario with its source, or with what an unsourced one rests on."""
+    """Every number of one stress scenario with its source, or with the reason for an unsourced one."""
     found = {event.name: event for event in (settings or StressSettings()).chosen()}
     if name not in found:
         raise InputError("unknown stress scenario", value=name, fix=f"known: {', '.join(found)}")
@@ -116,7 +116,7 @@ def correlation_table(scenarios: ScenarioSet) -> pd.DataFrame:
 
 
 def extra_lines(told: Description) -> list[str]:
-    """What a table cannot hold, a sentence each: effective number, joint falls, liquidity, recovery, events, notes."""
+    """One sentence each for effective number, joint falls, liquidity, recovery, events and notes: they fit no table."""
     lines = [
         f"{told.scenarios:,} scenarios, effective number {told.effective_number:,.0f}, horizon {told.horizon_days:g} days"
     ]

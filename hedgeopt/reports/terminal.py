@@ -83,7 +83,7 @@ def _risk(before: RiskReport, after: RiskReport | None) -> Table:
 
 def _limits(proposal: Proposal) -> Table:
     columns = [("limit", "left"), ("before", "right"), ("after", "right"), ("bound", "right"), ("unit", "left")]
-    title = "Limits (! breached before; shadow price: objective saved per unit of ease)"
+    title = "Limits (! breached before; shadow price: objective saved per unit the limit is relaxed)"
     table = _table(title, *columns, ("", "left"), ("shadow price", "right"))
     for row in limit_rows(proposal):
         before = Text(f"! {row.before}" if row.breached else row.before, "red" if row.breached else "")

@@ -1,4 +1,4 @@
-"""What a reader of a proposal needs first, as plain rows and sentences: the terminal report and the page share it."""
+"""A proposal in plain rows and sentences, shared by the terminal report and the page."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ class LimitRow:
 
     @property
     def state(self) -> str:
-        """``restored`` when it was breached and now holds, ``binding`` when it holds the answer back."""
+        """``restored`` when it was breached and now holds, ``binding`` when it limits the answer."""
         return ", ".join(word for word, true in (("restored", self.breached), ("binding", self.binding)) if true)
 
 
 @dataclass(frozen=True)
 class Headline:
-    """Four sentences: what to trade, what it costs, whether it is proven, and what was binding."""
+    """Four sentences: the trades, their cost, the proof, and the binding limits."""
 
     trades: str
     cost: str
@@ -127,7 +127,7 @@ def headline(proposal: Proposal) -> Headline:
 
 
 def binding(proposal: Proposal) -> list[str]:
-    """Names of what held the answer back: limits, then size limits with the number of instruments at them."""
+    """Names of the limits that bind, then of the size limits, with the number of instruments at each."""
     names = [str(row.name) for row in limit_rows(proposal) if row.binding]
     return names + [f"{name} ({_many(len(at), 'instrument')})" for name, at in proposal.binding_sizes.items()]
 
@@ -209,7 +209,7 @@ def objective_rows(proposal: Proposal) -> list[tuple[str, str, str, str, str]]:
 
 
 def made_from(proposal: Proposal) -> list[tuple[str, str]]:
-    """What the answer was computed from and by, name and text; ``not recorded`` where an older file does not say."""
+    """Inputs, scenarios, seed and versions of the answer, name and text; ``not recorded`` where an older file lacks them."""
     unknown = "not recorded"
     inputs, by = proposal.inputs or {}, proposal.versions
     rows = [(name, inputs.get(name, unknown)) for name in ("book", "market", "policy")]

@@ -192,7 +192,7 @@ def _columns(table: Any, names: Sequence[str]) -> Columns:
 
 
 def _stack(parts: Columns) -> NDArray[Any]:
-    """Columns as a Fortran-ordered matrix of their own float type."""
+    """Columns as a Fortran-ordered matrix of the same float type."""
     kind = np.result_type(*parts) if parts else np.dtype(float)
     out = np.empty((len(parts[0]) if parts else 0, len(parts)), dtype=kind, order="F")
     for j, part in enumerate(parts):

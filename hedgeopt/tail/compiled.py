@@ -26,7 +26,7 @@ from hedgeopt.tail.split import Split
 
 @dataclass
 class Host:
-    """Where the level ``t`` of a tail stands: objective weight, and rows of ``A_in`` with their coefficients."""
+    """Place of a tail's level ``t``: objective weight, and rows of ``A_in`` with their coefficients."""
 
     column: int
     weight: float
@@ -179,7 +179,7 @@ def compile_base(split: Split) -> Compiled:
 
 
 def _values(split: Split) -> list[bytes] | None:
-    """What the numbers of the base problem depend on; None where that is not known for sure."""
+    """Values that determine the numbers of the base problem; None where they are not known for sure."""
     found = []
     for p in split.base.parameters():
         # Of a parameter with a sparsity pattern cvxpy hands out a copy with a warning; it is compiled anew each time.

@@ -1,4 +1,4 @@
-"""Compressed rows by their arrays: for programs of a few thousand entries scipy's own operators take ten times as long."""
+"""Operations on the arrays of compressed rows: scipy's operators take ten times as long on a few thousand entries."""
 
 from __future__ import annotations
 

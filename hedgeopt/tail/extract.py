@@ -20,7 +20,7 @@ def coefficients(
 ) -> tuple[list[tuple[Callable[[], ScenarioSource], cp.Expression]], Callable[[], Vector]]:
     """Readers of ``d e / d variable`` with the (flattened) variables, and of the value of ``e`` at zero.
 
-    The Jacobian of an affine expression does not depend on the point, so cvxpy's own ``grad`` gives it exactly.
+    The Jacobian of an affine expression does not depend on the point, so cvxpy's ``grad`` gives it exactly.
     It is read anew at each solve because parameters may have changed.
     """
     variables = e.variables()

@@ -1,4 +1,4 @@
-"""Numbers that are none are refused by name, before a solver sees them: some loop on them beyond the reach of a signal."""
+"""Refuse numbers that are not finite, by name, before a solver gets them: some solvers loop on them and ignore signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the caller may set, and what the active-set loop hands back."""
+"""Options of a solve, and the result of the active-set loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def clock() -> float:
 
 @dataclass(frozen=True)
 class Options:
-    """What the caller may set (see :func:`hedgeopt.tail.register`)."""
+    """Options of a solve (see :func:`hedgeopt.tail.register.solve_tail`)."""
 
     tolerance: float = 1e-6
     max_rounds: int = 60
@@ -61,7 +61,7 @@ class Outcome:
     losses: list[Vector] = field(default_factory=list)
     q: list[Vector] = field(default_factory=list)
     proven: bool = False
-    """Whether ``lower`` is shown by the data; otherwise it is a solver's word, or infinite."""
+    """Whether ``lower`` is shown by the data; otherwise it is the solver's claim, or infinite."""
     failures: list[dict[str, Any]] = field(default_factory=list)
     """Masters that had no answer: name, status, reason, whether technical, in how many rounds."""
     dual: Point | None = None

@@ -14,7 +14,7 @@ from hedgeopt.errors import InputError
 
 
 class Multiplied(Protocol):
-    """What the product asks of a scenario matrix (S, n): its shape, a pass of blocks, and its product with numbers."""
+    """Protocol of a scenario matrix (S, n): its shape, a pass of blocks, and its product with numbers."""
 
     shape: tuple[int, int]
 

@@ -72,13 +72,13 @@ def solve_tail(
     Returns
     -------
     float
-        The objective, in the problem's own sense; ``problem.status``, values, duals and
+        The objective, in the sense of the problem; ``problem.status``, values, duals and
         ``problem.solver_stats.extra_stats`` are set (:mod:`hedgeopt.tail.result`).
 
     Raises
     ------
     UnsupportedForm
-        A CVaR stands where it is not convex, or its losses are not affine; the message names the expression.
+        A CVaR is used where it is not convex, or its losses are not affine; the message names the expression.
     InputError
         An option is wrong: the message names it.
     cvxpy.SolverError
@@ -131,9 +131,9 @@ def solve_tail(
         if outcome.proven:
             message = f"The tail solver stopped at a relative gap of {outcome.gap:.1e}."
         elif np.isfinite(outcome.lower):
-            message = f"The gap of {outcome.gap:.1e} is the word of {outcome.master.name}: bound not proven."
+            message = f"Bound not proven: {outcome.master.name} claims a gap of {outcome.gap:.1e}."
         else:
-            message = "Bound not proven: variables that no limit bounds leave the gap open."
+            message = "Bound not proven: no limit bounds some of the variables."
         warnings.warn(message, stacklevel=3)
     return store(problem, parts, outcome)
 

@@ -1,4 +1,4 @@
-"""What a solve leaves behind: values, duals, statistics and one record per tail."""
+"""Results of a solve in the cvxpy problem: values, duals, statistics and one record per tail."""
 
 from __future__ import annotations
 

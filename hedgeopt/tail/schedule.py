@@ -32,7 +32,7 @@ class Level:
     first: bool
     growth: float
     below: float
-    """Scenarios around the level that the boundary of the level below stands for."""
+    """Scenarios around the level that the boundary of the level below represents."""
 
     @property
     def whole(self) -> bool:

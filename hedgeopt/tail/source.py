@@ -57,7 +57,7 @@ class ScenarioSource(ABC):
         return out
 
     def every(self, rows: slice) -> ScenarioSource:
-        """Rows ``A[rows]`` as a source of their own, in memory."""
+        """Rows ``A[rows]`` as a separate source in memory."""
         return ArraySource(self.rows(np.arange(self.shape[0])[rows]))
 
     def weighted_sum(self, index: Index, weight: Vector) -> Vector:

@@ -1,7 +1,7 @@
 """Split a cvxpy problem into a base problem, where each CVaR is one scalar variable, and the tails themselves.
 
 Replacing a convex atom by an epigraph variable is exact in every problem that passes cvxpy's convexity rules, so a
-tail may stand anywhere a convex scalar may: in the objective, in ``<=`` constraints, or inside ``maximum``.
+tail may appear wherever a convex scalar may: in the objective, in ``<=`` constraints, or inside ``maximum``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Split:
     tails: list[SplitTail]
     inner: list[cp.Variable]
     memory: dict[str, Any] = field(default_factory=dict)
-    """What a re-solve of the same structure may reuse (see :mod:`hedgeopt.tail.compiled`)."""
+    """Data that a re-solve of the same structure reuses (see :mod:`hedgeopt.tail.compiled`)."""
 
 
 def split(problem: cp.Problem) -> Split:
@@ -69,7 +69,7 @@ def split(problem: cp.Problem) -> Split:
 
 
 def is_tail(e: Any) -> bool:
-    """Whether ``e`` is ``hedgeopt.tail.cvar`` or the sum of largest that ``cp.cvar`` stands for.
+    """Whether ``e`` is ``hedgeopt.tail.cvar`` or the ``sum_largest`` that ``cp.cvar`` builds.
 
     Of what is not affine, such as ``|x|``, the sum of so many largest entries is a convex atom as any other.
     """
@@ -99,7 +99,7 @@ def _culprit(e: Any) -> Any:
 
 
 class _Convex(Atom):
-    """The identity, declared convex and nothing else: stands for a tail while cvxpy checks convexity."""
+    """The identity, declared convex only: it replaces a tail while cvxpy checks convexity."""
 
     def shape_from_args(self) -> tuple[int, ...]:
         return ()
@@ -127,14 +127,14 @@ class _Convex(Atom):
 
 
 def _check_convex(problem: cp.Problem, levels: dict[int, cp.Variable]) -> None:
-    """Raise where a tail stands in a place cvxpy's rules do not allow a convex expression."""
+    """Raise where cvxpy's rules do not allow a convex expression in the place of a tail."""
     stand_ins = {key: _Convex(level) for key, level in levels.items()}
     for part in (problem.objective, *problem.constraints):
         if _holds_tail(part) and not rebuild(part, stand_ins).is_dcp():
             if isinstance(part, cp.Minimize | cp.Maximize):
                 where = "a CVaR may be minimised with a non-negative weight (or maximised with a negative one)"
             else:
-                where = "a CVaR may only stand on the smaller side of an inequality, with a non-negative weight"
+                where = "a CVaR may only be on the smaller side of an inequality, with a non-negative weight"
             raise UnsupportedForm(f"not a convex use of CVaR: {where}", field=str(part))
 
 

@@ -1,4 +1,4 @@
-"""What masters on the compiled arrays share: points, their true value, and the way back to cvxpy."""
+"""Common part of the masters on compiled arrays: points, their true value, and the way back to cvxpy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ArrayMaster:
         self.layout = self.memory["layout"] = Layout(compiled) if known is None else known.renewed(compiled)
 
     def judged(self, p: Scaled, refusal: Refusal) -> Point:
-        """A refusal as a point; "unbounded" and "infeasible" only where the data prove it, whatever was said."""
+        """A refusal as a point; "unbounded" and "infeasible" only where the data prove it, whatever the solver says."""
         K, width = len(p.pieces), self.compiled.E.shape[0]
         status, reason, details = refusal.status, refusal.reason, {}
         if status in ("unbounded", "infeasible"):
@@ -59,7 +59,7 @@ class ArrayMaster:
         return point
 
     def beyond(self, y: Vector, share: float) -> bool:
-        """Whether loss arguments stand at ``share`` of the box or farther out (in units of the losses they cause)."""
+        """Whether loss arguments are at ``share`` of the box or farther out (in units of the losses they cause)."""
         p = self.layout.scaled_now
         sizes = np.where(p.sizes > 0, p.sizes, 1.0)
         return bool(np.any(np.abs(y - self.compiled.f) * sizes > share * self.box * p.unit))  # type: ignore[attr-defined]
@@ -83,7 +83,7 @@ class ArrayMaster:
         return not self.layout.c.any()
 
     def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
-        """Objective and violation at the point's z with the true levels, with what is left of the rows without a tail."""
+        """Objective and violation at the point's z with the true levels, including violations of the rows without a tail."""
         value, worst = self.layout.upper(point.state["z"], levels)
         return value, max(worst, ROWS * float(point.details.get("violation", 0.0)))
 

@@ -1,4 +1,4 @@
-"""What a master is given (the active pieces of each tail) and what it returns (a point with a lower bound)."""
+"""Input of a master (the active pieces of each tail) and its output (a point with a lower bound)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Point:
     q: list[Vector]
     """Dual weight of each boundary scenario, per tail, divided by the tail's multiplier (sums to ``1 - mass``)."""
     multipliers: Vector
-    """Per tail: what one unit of its CVaR adds to the minimisation objective."""
+    """Per tail: increase of the minimised objective per unit of its CVaR."""
     iterations: int = 0
     state: Any = None
     details: dict[str, Any] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class Refusal:
 
 
 def no_point(status: str, width: int, tails: int, reason: str = "", technical: bool = False) -> Point:
-    """A point that only says why there is none."""
+    """A point that only carries the reason why there is none."""
     nothing, none = np.zeros(0), np.zeros(tails)
     said = {"refusal": Refusal(status, reason, technical)}
     return Point(status, np.zeros(width), none, np.nan, -np.inf, [nothing] * tails, none, details=said)

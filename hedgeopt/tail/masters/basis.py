@@ -1,4 +1,4 @@
-"""A simplex basis in the program's own terms, so that it survives scenarios, columns and rows that come and go."""
+"""A simplex basis by meaning, so that it survives when scenarios, columns and rows come and go."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Basis:
         return [~(e | s) for e, s in zip(self.excess, self.slack, strict=True)]
 
     def keep(self, k: int, stays: Mask, boundary: object) -> None:
-        """Forget the scenarios of tail ``k`` that do not stay; what stays is called ``boundary``."""
+        """Forget the scenarios of tail ``k`` that do not stay; the rest is named ``boundary``."""
         self.boundaries[k] = boundary
         self.excess[k], self.slack[k] = self.excess[k][stays], self.slack[k][stays]
 
     def start(self, program: PartLP) -> highspy.HighsBasis | None:
-        """For ``program``; what joins from outside has its slack basic, from the aggregate its excess.
+        """A start for ``program``; scenarios from outside have their slack basic, those from the aggregate their excess.
 
         Both keep the basis dual feasible. None where the boundaries are others: a basis guessed from the losses took
         longer than starting from nothing.
@@ -81,7 +81,7 @@ def _resting(at_upper: Mask, lower: Vector, upper: Vector) -> NDArray[np.intp]:
 
 
 def read(h: Any, program: PartLP, v: Vector) -> Basis | None:
-    """What HiGHS ended with at ``v``; resting columns sit at zero, on the bound that is there, dropped rows are slack."""
+    """The basis with which HiGHS ended at ``v``; resting columns sit at zero, on a bound; dropped rows are slack."""
     if h.getNumNz() == 0:
         # Solved without a factorisation: asking for the basis makes HiGHS 1.15 read memory it does not own.
         return None

@@ -190,7 +190,7 @@ def implied(p: Any, v: Vector, at: _Dual) -> tuple[Vector, Vector, float]:
 
 
 def gradient_terms(p: Any, v: Vector, at: _Dual) -> Vector:
-    """Sum of the magnitudes of what ``d`` was summed from."""
+    """Sum of the magnitudes of the terms of ``d``."""
     force = np.zeros(p.E.shape[0])
     for k in range(len(p.pieces)):
         force += np.abs(at.m[k] * p.G[k]) + at.q[k] @ np.abs(p.R[k])

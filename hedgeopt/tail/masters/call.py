@@ -1,4 +1,4 @@
-"""One call of a cvxpy solver: its options, its quirks, and its verdict in the masters' words."""
+"""One call of a cvxpy solver: options, known faults, and the verdict in the masters' terms."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ NEAR = 1e-5
 
 @dataclass
 class Answer:
-    """A verdict (optimal, infeasible, unbounded, late or failed), why, and what the solver was given and gave.
+    """A verdict (optimal, infeasible, unbounded, late or failed), the reason, and the solver's input and output.
 
-    "optimal" means that a point came back, at whatever accuracy: what it is worth the caller computes.
+    "optimal" means that a point came back, at whatever accuracy: the caller computes how good it is.
     """
 
     status: str
@@ -47,11 +47,11 @@ class Answer:
     cut: bool = False
     """Whether a limit ended the solver: its point may be anything."""
     technical: bool = False
-    """Whether the solver broke down, before it could say anything about the problem."""
+    """Whether the solver broke down, before it could judge the problem."""
     units: Units | None = None
-    """Of ``data`` and ``raw``: those that Clarabel was given, None for the problem's own."""
+    """Of ``data`` and ``raw``: those that Clarabel was given; None: the problem's units."""
     original: dict[str, Any] = field(default_factory=dict)
-    """``data`` in the problem's own units."""
+    """``data`` in the problem's units."""
 
     def usable(self, violation: float) -> bool:
         """Whether the point is near the constraints; a solver that was cut off is given no benefit of the doubt."""

@@ -70,7 +70,7 @@ def inward(z: Vector, dims: Any, margin: float) -> None:
 
 
 def _lift_matrix(part: Vector, order: int, lower_triangle: bool) -> None:
-    """Adds to the diagonal what makes the smallest eigenvalue zero (``part`` holds off-diagonals times root two)."""
+    """Raise the diagonal until the smallest eigenvalue is zero (``part`` holds off-diagonals times root two)."""
     # Columns of the upper triangle are the rows of the lower one.
     i, j = np.tril_indices(order)
     if lower_triangle:

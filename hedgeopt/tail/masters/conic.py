@@ -1,8 +1,8 @@
 """Master for cones and integers: the reduced problem as a cvxpy problem, solved by an ordinary solver.
 
-The problem is the user's base problem plus one linear block of boundary scenarios, so statuses and duals are cvxpy's
-own. The bound is weak duality on the arrays the solver was given, where its dual point can be read (see
-:func:`hedgeopt.tail.masters.weak.proven_bound`), and the solver's own bound with integers.
+The problem is the user's base problem plus one linear block of boundary scenarios, so statuses and duals are
+cvxpy's. The bound is weak duality on the arrays the solver was given, where its dual point can be read (see
+:func:`hedgeopt.tail.masters.weak.proven_bound`), and the solver's bound with integers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _WIDER, _WIDEST = 1e3, 1e18
 
 @dataclass(frozen=True)
 class _Reduced:
-    """The reduced problem with what its parts are measured in."""
+    """The reduced problem with the units of its parts."""
 
     problem: cp.Problem
     pieces: list[Piece]
@@ -138,7 +138,7 @@ class ConicMaster:
         return best
 
     def _read(self, whole: _Reduced, answer: Answer, tolerance: float) -> tuple[Point, Bound | None]:
-        """The point of one call, with what its duals prove."""
+        """The point of one call, and the bound its duals prove."""
         split, pieces, reduced, units, weight = self.split, whole.pieces, whole.problem, whole.units, whole.weight
         base, width = split.base, sum(v.size for v in split.inner)
         status, self.reason = answer.status, answer.reason
@@ -175,7 +175,7 @@ class ConicMaster:
     def _judged(
         self, answer: Answer, reduced: cp.Problem, columns: list[int], pieces: list[Piece], tolerance: float
     ) -> Point:
-        """A solve without a point; "unbounded" and "infeasible" only where the arrays prove it (integers: HiGHS' word)."""
+        """A solve without a point; "unbounded" and "infeasible" only where the arrays prove it (integers: HiGHS' claim)."""
         status, reason, details = answer.status, answer.reason, {}
         if status == "optimal":
             status, reason = "failed", f"{self.name} returned no value"
@@ -197,7 +197,7 @@ class ConicMaster:
         return point
 
     def beyond(self, y: Vector, share: float) -> bool:
-        """Whether loss arguments stand at ``share`` of the box or farther out."""
+        """Whether loss arguments are at ``share`` of the box or farther out."""
         return bool(np.abs(y).max(initial=0.0) > share * (self.box or np.inf))
 
     def _violation(self, answer: Answer, skip: list[int]) -> float:
@@ -236,7 +236,7 @@ class ConicMaster:
         )  # fmt: skip
 
     def solution(self, point: Point, levels: Vector) -> Solution:
-        """The reduced problem's own cvxpy solution; ids are those of the original problem."""
+        """The cvxpy solution of the reduced problem; ids are those of the original problem."""
         found = point.state["solution"]
         primal = dict(found.primal_vars) | {v.id: value for v, value in point.state["variables"]}
         return Solution(found.status, found.opt_val, primal, found.dual_vars, found.attr)
@@ -290,7 +290,7 @@ def _relative(constraint: cp.Constraint, floor: float) -> float:
 
 
 def _columns(answer: Answer, alphas: list[cp.Variable]) -> list[int]:
-    """Where the levels of the tails stand in the solver's arrays."""
+    """Columns of the tails' levels in the solver's arrays."""
     found = answer.data.get("param_prob")
     where = {} if found is None else found.var_id_to_col
     return [int(where[alpha.id]) for alpha in alphas if alpha.id in where]

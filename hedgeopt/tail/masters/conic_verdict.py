@@ -1,6 +1,6 @@
 """Verdicts on conic programs that are proofs: multipliers for "infeasible", a ray for "unbounded".
 
-As for linear programs (:mod:`hedgeopt.tail.masters.verdict`) both come from programs of their own that have a solution
+As for linear programs (:mod:`hedgeopt.tail.masters.verdict`) both come from separate programs that have a solution
 whatever the data are, and are checked on the data.
 """
 
@@ -117,7 +117,7 @@ def ray_of(data: dict[str, Any], seconds: float | None) -> Vector | None:
 
 
 def _checked(r: Vector, c: Vector, scaled: Any, dims: Any, low: Vector, high: Vector) -> Vector | None:
-    """The ray without what is rounding in it, if it is one."""
+    """The ray without its entries that are rounding, if it is one."""
     # What a cone holds up by its curvature alone (x where x^2 <= t, of a ray in t) is there by the root of the accuracy.
     least = _STEEP if any(True for _ in blocks(dims)) else _NEAR
     r = np.where(np.abs(r) > least * np.abs(r).max(), r, 0.0)
@@ -135,8 +135,7 @@ def _checked(r: Vector, c: Vector, scaled: Any, dims: Any, low: Vector, high: Ve
 def _recedes(kind: str, s: Vector, power: float, room: Vector) -> bool:
     """Whether ``s`` is in the cone but for ``room`` in each row.
 
-    Of exponentials and powers, rows that have none of their own are nought: next to nothing of one would hold up much of
-    another.
+    Of exponentials and powers, rows with next to nothing count as zero: a little of one would hold up much of another.
     """
     if kind == "soc":
         return bool(np.linalg.norm(s[1:]) <= (1.0 + _EXACT) * s[0])

@@ -1,8 +1,8 @@
-"""Bounds that rows imply for variables that have none of their own.
+"""Bounds that rows imply for variables without bounds.
 
-Row ``sum_j a_j v_j <= b`` says of one variable what the others' bounds leave to it; two rows ``x <= t``, ``-x <= t`` (as
-cvxpy writes an absolute value) say together that ``t >= 0``. A few sweeps over all rows are enough: what is asked for is
-that a bound exists and roughly where, not the tightest one.
+Row ``sum_j a_j v_j <= b`` bounds one variable by what the bounds of the others leave to it; two rows ``x <= t``,
+``-x <= t`` (as cvxpy writes an absolute value) imply together that ``t >= 0``. A few sweeps over all rows are enough: we
+need to know that a bound exists and roughly where, not the tightest one.
 """
 
 from __future__ import annotations

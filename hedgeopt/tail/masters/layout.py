@@ -79,7 +79,7 @@ class Layout:
         return known
 
     def violation(self, z: Vector) -> float:
-        """The largest excess of rows, bounds and equalities at ``z`` (compiled columns), relative to what is summed in each.
+        """The largest excess of rows, bounds and equalities at ``z`` (compiled columns), relative to the terms of each.
 
         In the units the data came in: one column in other units than the rest hides nothing. Rows that hold a tail are left
         to :meth:`upper`, which knows the tail.
@@ -107,7 +107,7 @@ class Layout:
     def _typical(self, whole: Any, row: int) -> float:
         """``_FLOOR`` of a row's largest term, were each of its variables as large as its losses, or its bounds, say.
 
-        A variable without bounds whose losses are nothing beside the others' says nothing: it would hide any excess.
+        A variable without bounds whose losses are nothing beside the others' does not count: it would hide any excess.
         """
         p, (begin, end) = self._scaled, whole.indptr[row : row + 2]
         if p is None or begin == end:
@@ -121,7 +121,7 @@ class Layout:
 
     @property
     def _widest(self) -> Vector:
-        """The farther of each variable's own bounds; infinite where it has none."""
+        """The farther of each variable's bounds; infinite where it has none."""
         single = np.flatnonzero(np.diff(self.A.indptr) == 1)
         at = self.A.indptr[single]
         far = np.abs(self.b[single] / self.A.data[at])

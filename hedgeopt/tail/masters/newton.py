@@ -1,4 +1,4 @@
-"""Newton steps of the interior-point master: eliminate scenarios and slacks, factorise what is left."""
+"""Newton steps of the interior-point master: eliminate scenarios and slacks, factorise the rest."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Step:
 
 @dataclass
 class Residuals:
-    """What an iterate leaves of the optimality conditions: gradient, equalities, rows, levels, scenarios, caps."""
+    """Residuals of the optimality conditions at an iterate: gradient, equalities, rows, levels, scenarios, caps."""
 
     d: Vector
     e: Vector
@@ -43,7 +43,7 @@ class Residuals:
 
 
 class Scratch:
-    """Large arrays that serve solve after solve: fresh memory costs more than what is computed in it."""
+    """Large arrays that serve solve after solve: fresh memory costs more than the computation in it."""
 
     def __init__(self) -> None:
         self._held: dict[object, NDArray[np.uint8]] = {}

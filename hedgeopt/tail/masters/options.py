@@ -1,4 +1,4 @@
-"""What each cvxpy solver is asked for: accuracy near the caller's tolerance, and its own name for a time limit."""
+"""Options of each cvxpy solver: accuracy near the caller's tolerance, and its name for a time limit."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _GAP: dict[str, tuple[str | None, str]] = {
 def solver_options(
     name: str, given: dict[str, Any], tolerance: float, integer: bool, seconds: float | None
 ) -> dict[str, Any]:
-    """Options for one solve; what the caller gave stands, except that a time limit is never extended.
+    """Options for one solve; the caller's options are kept, except that a time limit is never extended.
 
-    ``seconds`` None: the caller's own limit for the solver, or ``LONGEST``.
+    ``seconds`` None: the caller's limit for the solver, or ``LONGEST``.
     """
     options = {k: dict(v) if isinstance(v, dict) else v for k, v in given.items()}
     if integer and name in _GAP:

@@ -1,4 +1,4 @@
-"""How far slacks lie outside their cones, each relative to what is summed in its row."""
+"""How far slacks lie outside their cones, each relative to the terms of its row."""
 
 from __future__ import annotations
 

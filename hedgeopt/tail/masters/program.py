@@ -55,7 +55,7 @@ class PartLP:
         return self.part is part and self.sizes == sizes and self.boxed == boxed
 
     def _top(self) -> Any:
-        """Rows above the scenarios; ``_hosts`` says where those that hold a tail expect its numbers."""
+        """Rows above the scenarios; ``_hosts`` lists where those that hold a tail expect its numbers."""
         p, first, n = self.part, self.first, self.part.n
         self._hosts: list[tuple[int, int, Vector, list[tuple[int, int, int]]]] = []
         hosts = np.unique(p.host_row[p.host_row >= 0])
@@ -78,7 +78,7 @@ class PartLP:
         return sp.csr_array(sp.vstack([*blocks, top[done:]]))
 
     def arguments(self, box: float | None) -> tuple[Any, ...]:
-        """What ``Highs.passModel`` takes, with the current numbers of the part; valid until the next call."""
+        """Arguments of ``Highs.passModel``, with the current numbers of the part; valid until the next call."""
         p, n, K, first = self.part, self.part.n, self.K, self.first
         self.lift = 1.0 / np.sqrt(max([_middle(u) for u in p.caps if len(u)], default=1.0))
         cost = np.zeros(self.columns)

@@ -139,7 +139,7 @@ class Scaled(Structure):
         )  # fmt: skip
 
     def _size(self, v: Vector) -> float:
-        """What an objective of zero is measured by, in units of the program: its terms, a typical cost, the tails' losses.
+        """Unit for an objective of zero, in units of the program: its terms, a typical cost, the tails' losses.
 
         Never the largest cost: one column in other units than the rest would make every gap look small.
         """
@@ -204,8 +204,8 @@ def loss_sizes(pieces: list[Piece], width: int) -> Vector:
 def _columns(layout: Layout, size: Vector) -> Vector:
     """Column scales: one over the largest loss, or the largest row entry where there is no loss.
 
-    What costs far more than it can lose or earn (an option worth 1e-25) is measured by its cost: by its losses it would set
-    the scale of the objective, and all other costs would be rounding.
+    A column that costs far more than it can lose or earn (an option worth 1e-25) is measured by its cost: by its losses it
+    would set the scale of the objective, and all other costs would be rounding.
     """
     loss = column_top(layout.E, size)
     cost = np.abs(layout.c)
@@ -218,7 +218,7 @@ def _columns(layout: Layout, size: Vector) -> Vector:
 
 
 def _reach(layout: Layout, pieces: list[Piece]) -> Vector:
-    """Scales at which a variable's own bound is ``_LEAST`` of the unit: smaller, all of its range would be rounding."""
+    """Scales at which a variable's bound is ``_LEAST`` of the unit: smaller, all of its range would be rounding."""
     reach = np.full(len(layout.c), np.inf)
     unit = max([_deviation(piece.offset) for piece in pieces if len(piece.offset)], default=0.0)
     if unit <= 0:
@@ -241,7 +241,7 @@ def _reach(layout: Layout, pieces: list[Piece]) -> Vector:
 def _unit(b: Vector, b_eq: Vector, raw: list[Vector]) -> float:
     """A typical loss: the constants' spread, else the equalities' size, else the middle of the bounds' magnitudes.
 
-    What is rounding beside the rest has no say.
+    Sizes that are rounding beside the rest do not count.
     """
     sizes = [_deviation(x) for x in raw if len(x)] + [float(np.abs(b_eq).max(initial=0.0))]
     largest = max(sizes, default=0.0)

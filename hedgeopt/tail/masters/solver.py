@@ -23,7 +23,7 @@ _FARTHEST = 1e11
 class SolverMaster(ArrayMaster):
     """The reduced problem as arrays, handed to a cvxpy solver.
 
-    A solver's own value is not a bound: one that stops early, or mistakes the units, is off by more than it says.
+    A solver's value is not a bound: one that stops early, or mistakes the units, is off by more than it reports.
     Its point is clipped to the variables' bounds and evaluated anew, its duals prove the bound.
     """
 

@@ -1,9 +1,9 @@
 """Where interior points begin: from nothing, from a point, or on the central path of an earlier solve.
 
-The optimum of one round is a bad start for the next: its complementary pairs say nothing about scenarios that join. A
+The optimum of one round is a bad start for the next: its complementary pairs know nothing of scenarios that join. A
 point of its central path is a good one. There the four conditions of a scenario with loss excess ``e = L - alpha``,
 cap u and tail multiplier m, ``xi - w = e``, ``q + r = m u``, ``xi r = mu``, ``w q = mu``, have one positive solution,
-so the variables v of the path say everything, about new scenarios too.
+so the variables v of the path determine everything, for new scenarios too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Iterate:
 
 @dataclass
 class Warm:
-    """What an earlier solve left, in the scaled program's units; ``gap`` is how far it was off over all scenarios."""
+    """Start from an earlier solve, in the scaled program's units; ``gap`` is its gap over all scenarios."""
 
     v: Vector
     path: list[Iterate]

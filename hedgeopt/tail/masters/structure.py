@@ -36,7 +36,7 @@ class Structure:
         self.argument_scale = by_column.data
         pattern = np.diff(self.E.indptr)
         self.simple = bool(np.all(pattern == 1)) and len(np.unique(self.E.indices)) == self.E.shape[0]
-        """Whether every loss argument is a variable of its own."""
+        """Whether every loss argument is a separate variable."""
 
     def _split_rows(self) -> None:
         counts = np.diff(self.A.indptr)

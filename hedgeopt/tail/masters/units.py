@@ -51,7 +51,7 @@ class Units:
         )  # fmt: skip
 
     def none(self) -> Units:
-        """The problem's own units."""
+        """The problem's units."""
         return Units(np.ones(len(self.columns)), np.ones(len(self.rows)), 1.0)
 
     def fitted(self, data: dict[str, Any], x: Vector, far: Vector) -> Units:

@@ -1,8 +1,8 @@
 """Verdicts that are proofs: a ray for "unbounded", Farkas multipliers for "infeasible", both checked on the data.
 
-A solver that says so may mean its own tolerances: a cost of 1e-8 per unit of a variable is nothing to it, a limit of 1e7
-far away. Here the ray, or the multipliers, come from a program of its own that is feasible and bounded by construction; they
-are then evaluated in the units the data came in. What cannot be shown is no verdict.
+A solver that claims so may mean its tolerances: a cost of 1e-8 per unit of a variable is nothing to it, a limit of 1e7
+far away. Here the ray, or the multipliers, come from a separate program that is feasible and bounded by construction; they
+are then evaluated in the units the data came in. Without such a proof there is no verdict.
 
 With ``r`` a direction of z, ``a_s`` the loss gradients and ``T_k`` the tails of ``a_s r`` (no offsets), a ray has
 
@@ -31,7 +31,7 @@ _DUST = 1e-15
 
 @dataclass
 class _Linear:
-    """The reduced problem in ``(v, alpha, xi)`` as ``A x <= b``, ``A_eq x = b_eq``, with where each kind of row stands."""
+    """The reduced problem in ``(v, alpha, xi)`` as ``A x <= b``, ``A_eq x = b_eq``, with the place of each kind of row."""
 
     cost: Vector
     A: Any
@@ -89,7 +89,7 @@ def _linear(p: Any) -> _Linear:
 def _solve(
     cost: Vector, A: Any, b: Vector, A_eq: Any, b_eq: Vector, lower: Vector, upper: Vector, seconds: float | None
 ) -> Any:
-    """``scipy.optimize.linprog`` (a HiGHS of its own); None without an optimum."""
+    """``scipy.optimize.linprog`` (a separate HiGHS); None without an optimum."""
     options: dict[str, Any] = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
     options["time_limit"] = LONGEST if seconds is None else max(seconds, 1e-3)
     given = {"A_ub": A, "b_ub": b} if A.shape[0] else {}

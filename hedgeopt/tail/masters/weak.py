@@ -60,7 +60,7 @@ def standard(answer: Answer) -> tuple[dict[str, Any], Vector, Vector] | None:
 def proven_bound(
     problem: cp.Problem, answer: Answer, value: float, tolerance: float, levels: list[int]
 ) -> tuple[float, bool, Bound | None]:
-    """Lower bound (as a minimisation) of a problem just solved, whether that is a proof or the solver's word, and the proof.
+    """Lower bound (as a minimisation) of a problem just solved, whether it is proven or claimed, and the proof.
 
     ``levels`` are the columns of the tails' levels.
     """
@@ -182,7 +182,7 @@ class _Program:
         return int(host[0]), rows, share, caps, float(cost[column])
 
     def _pair(self, column: int) -> bool:
-        """Whether a variable stands in its scenario, the level and its own bound only."""
+        """Whether a variable appears in its scenario, the level and its bound only."""
         return bool(self.by_column.indptr[column + 1] - self.by_column.indptr[column] == 3)
 
     def best(self, z: Vector) -> Bound:

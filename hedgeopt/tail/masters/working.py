@@ -1,7 +1,7 @@
 """Working columns: solve in the variables that matter, price the others, let those that pay join.
 
 A hedge trades few of its candidates. The master's core solves the program in the working columns with the others at
-zero; the reduced costs of all columns, which the lower bound needs anyway, say what each resting one could still gain.
+zero; the reduced costs of all columns, which the lower bound needs anyway, show how much each resting one could still gain.
 The bound is always that of the whole program.
 """
 
@@ -28,7 +28,7 @@ _FEW, _JOIN_LEAST, _JOIN, _SHARE, _IDLE, _WEIGHT, _NEAR = 40, 16, 0.5, 0.3, 0.5,
 
 @dataclass
 class Raw:
-    """What a core returns: an iterate of its (restricted) program and the bound it proved there."""
+    """Result of a core: an iterate of its (restricted) program and the bound it proved there."""
 
     status: str
     v: Vector
@@ -47,7 +47,7 @@ class WorkingMaster(ArrayMaster, ABC):
     def core(
         self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, warm: Warm | None
     ) -> Raw | Refusal:
-        """Solve ``part`` (columns ``work`` of ``parent``) from ``warm``; a refusal says why there is no point."""
+        """Solve ``part`` (columns ``work`` of ``parent``) from ``warm``; a refusal gives the reason for no point."""
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
         """Solve the reduced problem to a relative gap of ``tolerance``."""
@@ -92,7 +92,7 @@ class WorkingMaster(ArrayMaster, ABC):
 
     @staticmethod
     def _gain(p: Scaled, proof: Repaired, work: NDArray[np.bool_], v: Vector) -> Vector:
-        """What each resting column could gain within its bounds, by its reduced cost."""
+        """Possible gain of each resting column within its bounds, by its reduced cost."""
         reduced, (lower, upper) = proof.reduced, proof.reach or (p.lower, p.upper)
         up, down = np.where(p.upper > 0, -reduced, 0.0), np.where(p.lower < 0, reduced, 0.0)
         promise = np.maximum(np.maximum(up, down), 0.0)

@@ -155,7 +155,7 @@ class _BoundCover(_Part):
         return need + self.form.share * (cost - float(self.form.effect(e) @ x))
 
     def _summed(self, e: Exposures, x: np.ndarray) -> float:
-        """Sum of the magnitudes of what value and limit are summed from, USD."""
+        """Sum of the magnitudes behind value and limit, USD."""
         buy, sell = self.form.costs(e)
         moved = np.maximum(buy, sell) + np.abs(self.form.effect(e))
         need = sum(one.size(e, x) for one in self.bound)

@@ -23,7 +23,7 @@ __all__ = ["CollateralBalance", "Withdrawals"]
 
 
 class CollateralBalance(LinearConstraint):
-    """Where something of an asset leaves an account: no more than it posts, less premiums paid, plus what arrives in time.
+    """Transfers of an asset out of an account are at most its collateral, less premiums paid, plus arrivals in time.
 
     Where nothing leaves, nothing is asked (:mod:`hedgeopt.program.branches`). Added to every program whose book has links.
     Premium received for options sold may be sent on; a debt may be repaid but not drawn: where an account owes the asset,
@@ -40,7 +40,7 @@ class CollateralBalance(LinearConstraint):
         return "collateral balance"
 
     def rows(self, e: Exposures) -> list[Row]:
-        """One per account and asset that links lead out of; never eased: no price makes collateral appear."""
+        """One per account and asset that links lead out of; never relaxed: no price makes collateral appear."""
         everything, found = np.arange(e.n_candidates), []
         for c, a in nodes_of(e):
             out, posted = -collateral_effect(e, c, a, everything), float(e.collateral[c, a])
@@ -51,7 +51,7 @@ class CollateralBalance(LinearConstraint):
         return found
 
     def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
-        """What is left of everything that something is sent of."""
+        """The remainder of every asset that is sent."""
         return list(balances(e, x))
 
 

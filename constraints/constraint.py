@@ -1,4 +1,4 @@
-"""What a constraint is: a spec in the policy's words, and its form inside a program."""
+"""Base classes of constraints: the policy's spec, and its form inside a program."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LinkNode = tuple[int, int]
 class Side:
     """One inequality of a constraint, ``value <= limit`` (``sign`` 1) or ``value >= limit`` (``sign`` -1).
 
-    ``dual`` is the shadow price, non-negative: USD of objective saved per unit by which the limit is eased. ``size`` is the
+    ``dual`` is the shadow price, non-negative: USD of objective saved per unit the limit is relaxed. ``size`` is the
     sum of the magnitudes of all that value and limit are summed from, in their unit: what rounding is judged by.
     ``sizing`` marks the size limit of one instrument, of which there may be hundreds: reports list it only where it binds.
     """
@@ -63,7 +63,7 @@ class PlainSide:
 
     @property
     def excess(self) -> float:
-        """Violation relative to what is added up; an amount below rounding of that is none."""
+        """Violation relative to the sum of magnitudes; amounts below its rounding count as none."""
         return self.side.violation / max(self.size, abs(self.side.limit), 1e-12)
 
 
@@ -91,12 +91,12 @@ class BoundConstraint(BoundPart):
         """Values and limits in plain numpy at trades x, with the last solve's duals, in the order of ``constraints``."""
 
     def put_duals(self, e: Exposures, duals: np.ndarray) -> None:
-        """Set the shadow prices, one per side; as they stand in ``constraints``, of which each side is one."""
+        """Set the shadow prices, one per side, in the order of ``constraints``."""
         for row, dual in zip(self.constraints, duals, strict=True):
             row.dual_variables[0].save_value(np.array(float(dual)))
 
     def switch(self, off: frozenset[LinkNode]) -> None:
-        """Leave out what is asked only where something of one of the nodes ``off`` leaves."""
+        """Leave out rows that hold only where something of one of the nodes ``off`` leaves."""
 
     def priced(self) -> set[LinkNode]:
         """Nodes that :meth:`switch` knows and whose rule has a shadow price."""
@@ -104,7 +104,7 @@ class BoundConstraint(BoundPart):
 
 
 class _Limiting(Word, Record):
-    """What limits trades, one way or the other; ``source`` documents it."""
+    """Base of everything that limits trades; ``source`` documents it."""
 
     source: ClassVar[str] = ""
 
@@ -146,7 +146,7 @@ class Constraint(_Limiting):
         raise NotImplementedError
 
     def merged(self, other: Constraint) -> Constraint | None:
-        """One constraint that says what this and ``other`` say, where two would not do; None elsewhere."""
+        """One constraint that replaces this and ``other``, where two would not do; None elsewhere."""
         return None
 
 
@@ -180,6 +180,6 @@ class BoxConstraint(_Limiting):
 
 
 def shadow_price(row: cp.Constraint) -> float:
-    """The multiplier of a row, non-negative; where there is none, or no finite number, nought: bounds stay true."""
+    """The multiplier of a row, non-negative; 0 where there is none or it is not finite: bounds stay true."""
     value = 0.0 if row.dual_value is None else float(np.sum(row.dual_value))
     return max(value, 0.0) if np.isfinite(value) else 0.0

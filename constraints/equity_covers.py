@@ -1,4 +1,4 @@
-"""What margin limits share: an account's requirement against its equity after trades, transfers and their costs."""
+"""Shared by margin limits: an account's requirement against its equity after trades, transfers and their costs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Cover:
         return np.asarray(sum(buy for buy, _ in pairs)), np.asarray(sum(sell for _, sell in pairs))
 
     def start_size(self, e: Exposures) -> float:
-        """USD magnitude of what equity before trading is summed from."""
+        """Sum of the magnitudes in equity before trading, USD."""
         total = sum(account_size(e, c) for c in self.accounts)
         if self.stress is not None:
             total += sum(abs(float(e.stress_account_pnl[self.stress, c])) for c in self.accounts)
@@ -64,7 +64,7 @@ class Cover:
 
 @dataclass(frozen=True)
 class Withdrawal(Cover):
-    """Initial margin after what leaves; an account that is short already may stay as short, and no shorter."""
+    """Initial margin after transfers out; an account that is short already may stay as short, and no shorter."""
 
     def limit(self, e: Exposures) -> float:
         """Equity, or today's requirement where that is more."""

@@ -25,11 +25,10 @@ class MarginUtilisation(Constraint):
     """``requirement <= limit * (equity - haircuts) - buffer`` after trading, for every account it applies to.
 
     Equity is USD: collateral at index prices (less the venue's haircuts for initial margin) plus position values, less
-    trading
-    and transfer costs, plus what transfers bring in time. Negative equity before trading is allowed: the program finds the
-    cheapest way back, or says which account cannot be saved. Accounts on portfolio margin also keep their delta below the
-    kink of the delta shock, up to which it is convex (147.7m USD of BTC at 63,858). ``Margin("deribit") <= 0.6`` says the
-    same.
+    trading and transfer costs, plus transfers that arrive in time. Negative equity before trading is allowed: the program
+    finds the cheapest way back, or names the account that cannot be saved. Accounts on portfolio margin also keep their
+    delta below the kink of the delta shock, up to which it is convex (147.7m USD of BTC at 63,858).
+    ``Margin("deribit") <= 0.6`` is the same limit.
     """
 
     source: ClassVar[str] = "the account's margin model, models/data/*.toml"

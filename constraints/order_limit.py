@@ -36,7 +36,7 @@ class OrderLimit(BoxConstraint):
 
     @property
     def name(self) -> str:
-        """``order limit`` and what it applies to."""
+        """``order limit`` and its instruments."""
         return "order limit" + (f" ({', '.join(self.only)})" if self.only else "")
 
     def box(self, e: Exposures) -> tuple[np.ndarray, np.ndarray]:

@@ -112,7 +112,7 @@ class _BoundSizes:
         self.constraint: cp.Constraint = total @ size <= self._limit
 
     def _caps(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """(K,) limit on what the members do, the gross size that others hold, and each side's name."""
+        """(K,) limit on the members, the gross size that others hold, and each side's name."""
         cap, names = self._spec.caps(e, position=self._position)
         cap = cap[self._first]
         fixed = np.zeros(len(cap))
@@ -125,7 +125,7 @@ class _BoundSizes:
         return cap, fixed, [f"{names[f]} {one.name} {word}" for f, one in zip(self._first, self._shared, strict=True)]
 
     def _start(self, e: Exposures) -> np.ndarray:
-        """(n,) what the members hold, where positions are meant."""
+        """(n,) the members' positions; 0 where trades are limited."""
         return e.rows.quantity[e.candidate[self._members]] if self._position else np.zeros(len(self._members))
 
     @staticmethod
@@ -184,7 +184,7 @@ class _BoundSizes:
 
 
 class _BoundOverAccounts(BoundConstraint):
-    """Never eased, like the trade box: standing still always meets it."""
+    """Never relaxed, like the trade box: no trades always meet it."""
 
     def __init__(self, parts: list[_BoundSizes]) -> None:
         self._parts = parts

@@ -1,4 +1,4 @@
-"""Where nothing is lent, what is bought is paid for with what is there."""
+"""Where nothing is lent, purchases are paid from collateral."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["PaidFor", "purses"]
 
 @dataclass(frozen=True)
 class Purse:
-    """What an account that is lent nothing pays with: one asset, or all dollar assets together.
+    """Means of payment of an account that borrows nothing: one asset, or all dollar assets together.
 
     ``bought`` are the candidates that are paid from it; ``links`` of the exposures touch it, with ``signs`` -1 out and the
     share that arrives in.
@@ -62,7 +62,7 @@ def purses(e: Exposures) -> list[Purse]:
 
 
 class PaidFor(Constraint):
-    """An account that lends nothing pays with what it posts: value bought, costs and what is sent away are no more.
+    """An account that borrows nothing pays from its collateral: value bought, costs and transfers out are no more.
 
     ``sum value x + cost_buy max(x, 0) + cost_sell max(-x, 0) - transfers in + out <= max(posted, 0)``, USD, per account and
     settlement asset; dollar assets count together. What is sold pays too. Added to every program in which such an account
@@ -79,7 +79,7 @@ class PaidFor(Constraint):
         return "purchases are paid for"
 
     def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
-        """What every account that lends nothing would owe after its trades, costs and transfers."""
+        """Debt of every account that borrows nothing after its trades, costs and transfers."""
         return list(paid(e, x))
 
     def bind(

@@ -31,7 +31,7 @@ class Participation(BoxConstraint):
 
     @property
     def name(self) -> str:
-        """``participation`` and what it applies to."""
+        """``participation`` and its instruments."""
         return "participation" + (f" ({', '.join(self.only)})" if self.only else "")
 
     def box(self, e: Exposures) -> tuple[np.ndarray, np.ndarray]:

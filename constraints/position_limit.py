@@ -38,7 +38,7 @@ class PositionLimit(BoxConstraint):
 
     @property
     def name(self) -> str:
-        """``position limit`` and what it applies to."""
+        """``position limit`` and its instruments."""
         return "position limit" + (f" ({', '.join(self.only)})" if self.only else "")
 
     def box(self, e: Exposures) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Linear limits: rows and their bounds, which are all that a new one needs to give."""
+"""Linear limits: a new one gives only its rows and bounds."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class BoundRows(BoundConstraint):
             put(self._ease, np.array([_ease(row) for row in rows]) / unit)
 
     def tightened(self, rows: Sequence[Row], tighten: Mapping[str, float]) -> list[float]:
-        """Each row's bound, moved inwards by what ``tighten`` says of its name.
+        """Each row's bound, moved inwards by the amount in ``tighten`` under its name.
 
         A band too narrow for that (a zero band above all) is moved instead: away from where it was overshot, so that it
         never closes.

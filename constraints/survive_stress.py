@@ -27,10 +27,8 @@ class SurviveStress(Constraint):
     """``equity after the stress >= maintenance after the stress / utilisation + buffer`` at every account and scenario.
 
     Equity takes the scenario's P&L (coin-settled P&L in coins at the scenario's price), collateral and pegs at the
-    scenario's
-    prices, transfers that arrive before the horizon, and costs. Maintenance is the venue's own rule with the scenario's
-    prices
-    and vols. For lending accounts it says that the health factor stays at 1 or above; ``health_factor`` asks for more.
+    scenario's prices, transfers that arrive before the horizon, and costs. Maintenance is the venue's rule with the
+    scenario's prices and vols. For lending accounts the health factor stays at 1 or above; ``health_factor`` asks for more.
     """
 
     source: ClassVar[str] = "the account's margin model; stress scenarios of models/data/stress.toml"
@@ -47,7 +45,7 @@ class SurviveStress(Constraint):
 
     @property
     def name(self) -> str:
-        """``survive`` and what."""
+        """``survive`` and the scenarios."""
         where = " ".join(part for part in (self.venue, self.account) if part) or "all accounts"
         return f"survive {', '.join(self.scenarios) or 'every stress'} {where}"
 

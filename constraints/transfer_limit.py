@@ -1,4 +1,4 @@
-"""How much may move through a bridge, of an asset, or at all."""
+"""Largest total of transfers, through a bridge, of an asset, or in all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["TransferLimit"]
 
 
 class TransferLimit(LinearConstraint):
-    """``sum of transfers in USD <= usd`` over the links that match: what a failing bridge could cost."""
+    """``sum of transfers in USD <= usd`` over the links that match: the loss if a bridge fails."""
 
     source: ClassVar[str] = "the desk's own limit"
 

@@ -1,1 +1,1 @@
-"""From book and market to arrays: what is held, what may be traded, and how it moves."""
+"""Book and market as arrays: positions, candidates, and how both move."""

@@ -182,7 +182,7 @@ def build_exposures(
 
 
 def _marks(items: Sequence[Any], quoted: np.ndarray, premium: np.ndarray) -> np.ndarray:
-    """(M,) marks in the quote unit: for options what they are valued at, which is the venue's mark where it gives one."""
+    """(M,) marks in the quote unit; options are valued at the venue's mark where it gives one."""
     option = np.array([item.nature.option for item in items], bool)
     return np.where(option, premium, quoted)
 
@@ -194,14 +194,14 @@ def _prices(market: MarketView, assets: Sequence[str]) -> np.ndarray:
 
 
 def _most_sold(book: Book, rows: Rows, bought: np.ndarray) -> np.ndarray:
-    """(n,) the largest sale, negative: what is held of an instrument that may not be short there, any amount of others."""
+    """(n,) the largest sale, negative: of an instrument that may not be short its holding, of others any amount."""
     models = [margin_model(account.margin, account.venue) for account in book.accounts]
     short = [models[rows.account[row]].may_be_short(rows.instruments[row].nature) for row in bought.tolist()]
     return np.where(np.array(short, bool), -np.inf, -np.maximum(rows.quantity[bought], 0.0))
 
 
 def _refuse_debts(book: Book, rows: Rows) -> None:
-    """No negative quantity of what is owned or owed: a debt is a loan of its own, from somebody who lends."""
+    """Refuse negative quantities of owned or owed assets: a debt is a separate loan, from somebody who lends."""
     for row in np.flatnonzero(rows.quantity < 0).tolist():
         item, account = rows.instruments[row], book.accounts[rows.account[row]]
         if item.nature.short == "margin":
@@ -252,7 +252,7 @@ def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:
 
 
 def _peg_notes(assets: Sequence[str], scenarios: ScenarioSet) -> list[str]:
-    """What a reader must know when a token is held and its peg never moves."""
+    """Notes for readers where a token is held and its peg never moves."""
     held = []
     for token, underlying in (name.split("/") for name in assets if is_peg(name)):
         ratio = scenarios.pegged_factor(token, underlying) / scenarios.price_factor(underlying)
@@ -262,7 +262,7 @@ def _peg_notes(assets: Sequence[str], scenarios: ScenarioSet) -> list[str]:
 
 
 def _trade_greeks(candidate: np.ndarray, rows: Rows, paid_in: np.ndarray) -> np.ndarray:
-    """Greeks per unit traded: what is bought is paid for in its settlement asset, whose delta leaves the book."""
+    """Greeks per unit traded: a purchase is paid in its settlement asset, whose delta leaves the book."""
     result = rows.greeks[:, candidate].copy()
     paid = np.flatnonzero(paid_in >= 0)
     result[greek("delta"), paid, paid_in[paid]] -= rows.premium[candidate[paid]]

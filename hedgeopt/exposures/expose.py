@@ -1,4 +1,4 @@
-"""From book, market and policy to priced exposures: what can be traded, what moves, and by how much."""
+"""Turn a book, a market and a policy into priced exposures."""
 
 from __future__ import annotations
 
@@ -70,6 +70,6 @@ def expose(
 
 
 def _assets(quoted: Sequence[Any], holdings: Holdings) -> list[str]:
-    """Columns of what is quoted, held or not, then the book's others: the order in which scenarios are drawn."""
+    """Assets of quoted instruments, then the book's others: the order in which scenarios are drawn."""
     found = dict.fromkeys(asset for item in quoted for asset in item.assets)
     return list(found | dict.fromkeys(holdings.assets))

@@ -28,7 +28,7 @@ class Table:
 
 
 def pair_up(holdings: Holdings, candidates: Sequence[Any], transfers: Sequence[Transfer]) -> Table:
-    """Every pair once: what is held, then what each tradable account may trade at its venue, then transfers."""
+    """Every pair once: positions held, then what each tradable account may trade at its venue, then transfers."""
     unique: dict[str, int] = {}
     instruments: list[Any] = []
 

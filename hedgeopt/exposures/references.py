@@ -1,4 +1,4 @@
-"""Every word of a policy (or of a backtest) that refers to an asset, venue, account or instrument refers to one that exists.
+"""Refuse words of a policy (or of a backtest) that refer to an asset, venue, account or instrument that does not exist.
 
 A word that matches nothing would be ignored in silence: a vol given for ``BTCC`` moves nothing, a halt of ``derbit`` halts
 nobody. What is known: what the book and the market hold, and what the packaged tables list, so that a general policy may
@@ -79,7 +79,7 @@ def refuse_unknown(data: Any, known: Known, field: str, *, file: object = "polic
 
 
 def _words(data: Any, where: str) -> Iterator[tuple[str, str, str]]:
-    """(what it refers to, the word, its field) of every reference in ``data``."""
+    """(kind of name, the name, its field) of every reference in ``data``."""
     if isinstance(data, Instrument):  # a whole instrument describes itself
         return
     if isinstance(data, dict):  # a table without a model, such as the settings of a signal

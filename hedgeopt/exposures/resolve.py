@@ -1,4 +1,4 @@
-"""A book resolved against a market: every name looked up once, and what pricing needs of the market read once."""
+"""A book resolved against a market: every name is looked up once, and the market's numbers are read once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class HeldLeg:
 
 @dataclass(frozen=True, eq=False)
 class Holdings:
-    """What a book holds, with the instruments themselves in place of their names.
+    """Positions of a book, with the instruments in place of their names.
 
     Attributes
     ----------

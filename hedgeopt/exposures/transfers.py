@@ -1,4 +1,4 @@
-"""Transfers of collateral as arrays: from where, to where, what arrives in time, how much may go, and what it costs."""
+"""Transfers of collateral as arrays: source, target, share that arrives in time, capacity and cost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def links_of(
 
 
 def capacity(links: Links, sent: Sequence[Transfer], collateral: np.ndarray) -> np.ndarray:
-    """(T,) largest amount: the link's own, never more than the book posts of the asset, and nothing that comes too late."""
+    """(T,) largest amount: the link's capacity, at most what the book posts of the asset; 0 where it arrives too late."""
     posted = np.maximum(collateral, 0.0).sum(axis=0)[links.asset]
     own = np.array([np.inf if item.capacity is None else item.capacity for item in sent])
     return np.minimum(posted, own) * links.arrives

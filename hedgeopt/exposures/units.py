@@ -77,7 +77,7 @@ def _priced(instruments: Sequence[Any], market: MarketView, assets: tuple[str, .
 
 
 def known_carry(instruments: Sequence[Any], risk: UnitRisk, notes: list[str]) -> np.ndarray:
-    """(U,) USD of carry per unit; where no rate is given it counts as zero, and ``notes`` says so; so above 100 % a year."""
+    """(U,) USD of carry per unit; a missing rate, or one above 100 % a year, counts as zero and is noted in ``notes``."""
     notes += _questioned_rates(instruments)
     unknown = np.flatnonzero(np.isnan(risk.carry))
     if len(unknown):

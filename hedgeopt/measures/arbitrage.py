@@ -1,4 +1,4 @@
-"""Static arbitrage in a market's options, said in lines: among the marks of all expiries, and between the marks."""
+"""Static arbitrage in a market's options, one line each."""
 
 from __future__ import annotations
 

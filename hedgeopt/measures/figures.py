@@ -1,4 +1,4 @@
-"""What the plots of a proposal's page show, as numbers: enough to draw them again from the file alone."""
+"""Numbers behind the plots of a proposal's page: the plots can be drawn again from the file alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line per position: value, Greeks, carry, and what a liquidity position has lost against holding."""
+"""One line per position: value, Greeks, carry, and a liquidity position's loss against holding."""
 
 from __future__ import annotations
 

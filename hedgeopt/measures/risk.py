@@ -1,4 +1,4 @@
-"""What a book's exposures add up to: the numbers a risk manager reads, before and after trades."""
+"""Risk numbers of a book, before and after trades."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def risk_report(
 
 
 def _own_column(asset: str) -> bool:
-    """Whether Greeks are stated for it: a token's stand at its underlying and its peg factor."""
+    """Whether Greeks are listed for it; a token's are listed at its underlying and its peg factor."""
     return is_directional(asset) or is_peg(asset)
 
 

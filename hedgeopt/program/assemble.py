@@ -1,4 +1,4 @@
-"""A solution put into the form that people read: tables of trades, transfers, limits and the objective, and the rest."""
+"""Turn a solution into a proposal: tables of trades, transfers, limits and the objective, and the rest."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def assemble(
     solution: Solution,
     seconds: dict[str, float],
 ) -> Proposal:
-    """Put a solution into the form that people read; ``inputs`` are hashes of what it was made from."""
+    """Turn a solution into a proposal; ``inputs`` are the digests of book, market and policy."""
     x = solution.trades
     trades, transfers = _trades(e, x), _transfers(e, x)
     if not np.array_equal(listed(e, trades, transfers), x):
@@ -83,7 +83,7 @@ def assemble(
 
 
 def _proof(program: Program, e: Exposures, solution: Solution) -> dict[str, Any]:
-    """Multipliers that the table of limits does not hold, sparse; with links those of every choice of what leaves."""
+    """Multipliers that the table of limits lacks, sparse; with links, those of every branch."""
     several: list[Multipliers] = list(solution.proofs)
     numbers = {id(proof): k for k, proof in enumerate(several)}
     branches = []
@@ -123,7 +123,7 @@ def _tails(program: Program, tails: Mapping[int, np.ndarray]) -> list[dict[str, 
 
 
 def listed(e: Exposures, trades: pd.DataFrame, transfers: pd.DataFrame) -> np.ndarray:
-    """(N,) what the tables of a proposal ask for, read back from them alone."""
+    """(N,) trades, read back from a proposal's tables alone."""
     x = np.zeros(e.n_candidates)
     items = [e.rows.instruments[row] for row in e.candidate]
     sent = set(e.links.candidate.tolist())
@@ -168,7 +168,7 @@ def _trades(e: Exposures, x: np.ndarray) -> pd.DataFrame:
 
 
 def _unit(item: Any) -> str:
-    """What one unit of quantity is, in a word: the family's text covers inverse and linear contracts alike."""
+    """Unit of one quantity, in a word: the family's text covers inverse and linear contracts alike."""
     if item.nature.option:
         return "contract"
     if item.nature.payoff != "linear":

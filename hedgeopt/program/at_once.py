@@ -1,4 +1,4 @@
-"""Constraints of the user's own that a solver meets by buying and selling one instrument at once.
+"""User constraints that a solver meets by buying and selling one instrument at once.
 
 Programs have bought and sold as two numbers, and solvers may raise both; a trade list holds the difference. A constraint
 that more of both helps, such as ``sum(buys) >= 1``, may then hold for the solver and not for the list.

@@ -1,4 +1,4 @@
-"""Second-order cones that say ``|x|^2 <= c t`` put in units in which both sides are of a size.
+"""Scale second-order cones ``|x|^2 <= c t`` so that both sides are of similar size.
 
 Canonicalised, ``|x|^2 <= c t`` reads ``s = (c + t, c - t, 2 x)`` in a second-order cone: with ``t`` many orders of magnitude
 below ``c`` the slack lies at the cone's edge, where interior-point methods lose their digits. The map that multiplies
@@ -16,7 +16,7 @@ from hedgeopt.program.cones import OwnRows
 __all__ = ["balance"]
 
 _LEAST = 1e-6
-"""Smallest share of what ``t`` could be that is taken for its size."""
+"""Smallest share of the largest ``t`` that counts as its size."""
 
 
 def balance(rows: OwnRows, slack: np.ndarray) -> sp.csr_array:

@@ -1,6 +1,6 @@
-"""The book that trades and transfers lead to, as JSON that reads back as a book.
+"""The book after trades and transfers, as JSON that reads back as a book.
 
-Everything is taken as settled, each thing in the account where it is booked:
+Everything counts as settled, in the account where it is booked:
 
 - positions change by what is traded; one that ends at nought is dropped, a new one is written by the venue's name;
 - premium is paid at the mark in the instrument's settlement asset, and the trading cost (half-spread and fee, USD) at the
@@ -10,8 +10,8 @@ Everything is taken as settled, each thing in the account where it is booked:
   sends nothing that would come after the horizon);
 - gas (``fixed_cost``) is left out: no asset is known that pays it. So are funding and interest: the moment is the same.
 
-Equity of each account at the same market is therefore that of the report after trading. Name, moment and links are the
-book's.
+Equity of each account at the same market is therefore that of the report after trading. Name, moment and links
+are the book's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How large each trade may be: the tightest of quotes, the policy's size limits, and what venues allow."""
+"""Range of each trade: the tightest of quotes, the policy's size limits, and the venues' caps."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def trade_box(policy: Policy, e: Exposures) -> Box:
 
 
 def _venue_box(e: Exposures) -> tuple[np.ndarray, np.ndarray]:
-    """Trades (N,) that leave every position within what its venue allows at the account's leverage."""
+    """Trades (N,) that leave every position within its venue's cap at the account's leverage."""
     largest = np.full(len(e.rows), np.inf)
     for c in range(len(e.accounts)):
         largest = np.minimum(largest, e.margins.largest(c, e.rows.quantity, e.candidate))

@@ -37,7 +37,7 @@ Solve = Callable[[Box], "Solution"]
 
 @dataclass(order=True)
 class _Region:
-    """Choices that agree on some nodes: ``shut`` and ``used`` are decided, the rest is not; and what proves the bound."""
+    """Choices that agree on some nodes: ``shut`` and ``used`` are decided, the rest is open; with the proof of the bound."""
 
     bound: float
     number: int

@@ -1,6 +1,6 @@
 """Proof that a trade list is feasible and how far from optimal it can be, from the original data.
 
-Nothing here trusts the solver. Feasibility is the plain-numpy value of every limit; limits on margin, stress, collateral
+We never trust the solver. Feasibility is the plain-numpy value of every limit; limits on margin, stress, collateral
 and transfers are worked out once more by the venue's plain rule (:mod:`hedgeopt.program.plain_limits`), because the program
 knows only encodings of it. The lower bound is weak duality: for any shadow prices ``d >= 0``,
 
@@ -30,10 +30,10 @@ __all__ = ["BY_RULE", "FEASIBILITY", "allowance", "certify", "gap_unit", "lower_
 
 FEASIBILITY = 1e-9
 BY_RULE = "(by the venue's rule)"
-"""How a limit is called that the venue's plain rule alone finds broken."""
+"""Suffix of a limit that only the venue's plain rule finds broken."""
 _ROUNDING = 8.0 * float(np.finfo(float).eps)
-"""Share of what is summed that a sum of doubles may be off by. Trades themselves are rounded to half an eps each, products
-to another half, and blocked sums of N of them to a few eps (pairwise: log2(N) / 2): no x meets a zero band more exactly.
+"""Relative error of a sum of doubles. Trades are rounded to half an eps each, products to another half, and blocked sums of
+N of them to a few eps (pairwise: log2(N) / 2): no x meets a zero band more exactly.
 """
 
 
@@ -43,7 +43,7 @@ def allowance(side: Side, share: float = FEASIBILITY) -> float:
 
 
 def relative_violation(side: Side) -> float:
-    """Excess over the limit, relative to the limit where rounding is no matter: 1e-9 is what :func:`allowance` allows."""
+    """Excess over the limit, relative to the limit where rounding does not matter: :func:`allowance` allows 1e-9."""
     room = allowance(side)
     return FEASIBILITY * side.violation / room if room > 0.0 else 0.0
 
@@ -97,14 +97,14 @@ def certify(
 
 
 def lower_bound(program: Program, e: Exposures, box: Box, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> float:
-    """What no feasible trade list in the box goes below, by the shadow prices of the last solve of the policy's limits."""
+    """Lower bound on every feasible trade list in the box, by the shadow prices of the last solve."""
     with np.errstate(over="ignore", invalid="ignore"):
         found = program.lagrangian(e, x, tails).minimum(box.lower, box.upper)
     return found if np.isfinite(found) else -np.inf  # shadow prices that overflow prove nothing
 
 
 def gap_unit(program: Program, objective: float) -> float:
-    """What a gap is relative to: the objective, or where that is near zero one unit of its terms, weighted; at most 1.
+    """Denominator of the gap: the objective, or where that is near zero the sum of weights, at most 1.
 
     An objective times 1e-9 is the same question, and must be answered as exactly.
     """
@@ -112,7 +112,7 @@ def gap_unit(program: Program, objective: float) -> float:
 
 
 def _rounding(program: Program, e: Exposures, x: np.ndarray, sides: Sequence[Side], worst: float) -> float:
-    """How far a true bound may lie above the objective: what is summed is rounded, and limits hold to rounding only."""
+    """How far a true bound may lie above the objective: sums are rounded, and limits hold to rounding only."""
     summed = sum(abs(weight * bound.evaluate(e, x)) for weight, _, bound in program.objective_terms)
     eased = sum(side.dual * max(side.violation, 0.0) for side in sides if np.isfinite(side.dual))
     own = 1e3 * max(worst, 0.0) * summed if program.added else 0.0

@@ -1,4 +1,4 @@
-"""A program solved on exposures, by one solver after another until the trades of one are certified."""
+"""Solve a program with one solver after another until trades are certified."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _without_dust(
 
 
 def _certified(program: Program, e: Exposures, box: Box, solver: str, stages: Stages, deadline: Deadline) -> Solution:
-    """One solver's best answer: from what is held at its leverage now, else at the least that trades may lead to."""
+    """One solver's best answer: at the leverage of the positions held, else at the least that trades may lead to."""
     if not program.bracketed(e):
         return _from_start(program, e, box, box, solver, stages, deadline)
     found: Solution | None = None
@@ -180,7 +180,7 @@ def _from_start(
     """One solver's best answer in a box with its certificate, which holds for the whole one.
 
     A limit that the solver overshoots by rounding is tightened by as much and the program solved again, so that returned
-    trades meet every limit; what was tightened too far is eased again. Where a term is approximated from above (the size
+    trades meet every limit; what was tightened too far is relaxed again. Where a term is approximated from above (the size
     ramp of futures margin) and the certificate says that this cost too much, it is sharpened around the solution and
     solved again. A margin rule that is not convex is encoded so that it is exact at one portfolio: where the solution is
     another, it is made exact there and solved again, which cannot be worse.
@@ -244,7 +244,7 @@ def _from_start(
 
 
 def _retighten(tighten: dict[str, float], sides: Sequence[Side], over: Mapping[str, float]) -> bool:
-    """Tighten what is overshot, ease what was tightened and has room left; says whether anything moved."""
+    """Tighten limits that are overshot, relax tightened ones that have room left; returns whether anything moved."""
     moved = False
     for side in sides:
         if side.name in over:

@@ -1,4 +1,4 @@
-"""A user's own cvxpy constraints as rows of cones.
+"""A user's cvxpy constraints as rows of cones.
 
 Canonicalised by cvxpy, constraints on buys and sells ``v`` (and on variables of their own, ``a``) read
 
@@ -66,7 +66,7 @@ class OwnRows:
 
 
 def check_own(constraint: Any, known: Sequence[cp.Parameter] = ()) -> None:
-    """Raise InputError for what can't be solved or proven, with the reason; ``known`` parameters get values later."""
+    """Refuse a constraint that cannot be solved or proven, with the reason; ``known`` parameters get values later."""
     import cvxpy as cp
 
     if not isinstance(constraint, cp.constraints.constraint.Constraint):
@@ -125,8 +125,7 @@ def canonical(added: Sequence[cp.Constraint], trades: TradeVariables) -> OwnRows
 def _without_copies(rows: OwnRows) -> OwnRows:
     """Rows without the copies that cvxpy makes of variables with a sign: the twin's columns take their place.
 
-    Their signs are the box's business: duals of ``buy >= 0`` would look as if the user's rows paid for buying and selling at
-    once.
+    The box keeps their signs: duals of ``buy >= 0`` would look as if the user's rows paid for buying and selling at once.
     """
     trades, own = sp.csr_array(rows.trades), sp.csr_array(rows.own)
     zero = next((part for kind, part, _ in rows.parts() if kind == "zero"), slice(0, 0))

@@ -17,7 +17,7 @@ __all__ = ["CutArrays"]
 
 
 class CutArrays:
-    """The cuts as arrays: variables are scaled trades (or buys, sells and the user's own), kinks, and levels of terms.
+    """The cuts as arrays: variables are scaled trades (or buys, sells and the user's), kinks, and levels of terms.
 
     ``elastic``: not the objective is least, but the largest excess of a limit, each in its row's unit. A bound above zero
     then proves that the limits have no point in common (Farkas).

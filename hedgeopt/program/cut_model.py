@@ -1,4 +1,4 @@
-"""Cuts solved, and what the solver's duals prove once they are made exact."""
+"""Solve cuts, and turn the solver's duals into an exact bound."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CutModel(CutArrays):
     """The cuts of a program as arrays, and their optimum."""
 
     def solve(self) -> Proof | str:
-        """The optimum and what its duals prove, or why there is none: "infeasible" (unproven) or "failed"."""
+        """The optimum and the bound that its duals prove, or why there is none: "infeasible" (unproven) or "failed"."""
         quadratic = [k for k, square in enumerate(self.cuts.squares) if square is not None and not self.elastic]
         cones = [row for row in self.cuts.rows.values() if row.square is not None]
         if quadratic or cones or self.own is not None:
@@ -45,7 +45,7 @@ class CutModel(CutArrays):
         return self._proof(np.asarray(found.x), duals, {}, None)
 
     def _conic(self, quadratic: Sequence[int], cones: Sequence[CutRow]) -> Proof | str:
-        """By Clarabel; where it ends short of its tolerance, once more with own cones balanced by where it ended."""
+        """By Clarabel; where it ends short of its tolerance, once more with user cones balanced around that point."""
         status, v, z = self._clarabel(quadratic, cones)
         if self.own is not None and status not in ("Solved", "PrimalInfeasible", "DualInfeasible"):
             slack = self.own.right - self.own.trades @ v[: self.width] - self.own.own @ v[self.width : self.first_kink]
@@ -72,7 +72,7 @@ class CutModel(CutArrays):
         return self._proof(v, z[start : start + len(self.b)], socs, y)
 
     def _clarabel(self, quadratic: Sequence[int], cones: Sequence[CutRow]) -> tuple[str, np.ndarray, np.ndarray]:
-        """Its status, variables, and duals of own rows, inequalities and squares in turn."""
+        """Its status, variables, and duals of user rows, inequalities and squares in turn."""
         import clarabel
 
         P = sp.csc_array((self.total, self.total))

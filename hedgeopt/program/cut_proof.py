@@ -1,4 +1,4 @@
-"""What cuts prove: a bound, where it is reached, and the shadow prices that it rests on."""
+"""The proof from cuts: a bound, where it is reached, and its shadow prices."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Proof:
 
 @dataclass
 class CutRow:
-    """One inequality ``f(x) <= 0`` by its cuts; ``size`` is what it counts in."""
+    """One inequality ``f(x) <= 0`` by its cuts; ``size`` is its scale."""
 
     place: tuple[int, int]
     cuts: list[Separable]
@@ -49,7 +49,7 @@ class CutRow:
 def own_part(
     own: OwnRows, y: np.ndarray, values: np.ndarray, scale: np.ndarray, box: Box, both: np.ndarray | None
 ) -> tuple[Separable, float]:
-    """``y' (A_v v - b)`` with exact duals as a function of net trades, and what it may lose beyond that.
+    """``y' (A_v v - b)`` with exact duals as a function of net trades, and its possible further loss.
 
     Lost are the user's own variables where rounding leaves them a coefficient. Where the duals pay more for buys and sells
     of one instrument at once than the ``both`` (N,) that they cost, the function has as many of them as the box leaves room

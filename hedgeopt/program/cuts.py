@@ -1,4 +1,4 @@
-"""A program as cuts: what its terms and limits are known to lie above, solved exactly, for a point and for a bound.
+"""A program as cuts: lower envelopes of its terms and limits, solved exactly for a point and a bound.
 
 Every term and limit gives functions that never lie above it and touch it where they were taken
 (:class:`~hedgeopt.models.separable.Separable`). With those in place of terms and limits a program is a small linear, or with
@@ -76,7 +76,7 @@ class Cuts:
         return sum(map(len, self.terms)) + sum(len(row.cuts) for row in self.rows.values())
 
     def solve(self, tighten: Mapping[tuple[int, int], float] | None = None, inwards: float = 0.0) -> Proof | str:
-        """The cuts' optimum and what its duals prove; "infeasible" or another word where the solver finds none."""
+        """The cuts' optimum and the bound that its duals prove; "infeasible" or another status without one."""
         return CutModel(self, tighten or {}, inwards).solve()
 
     def closest(self) -> Proof | str:
@@ -110,7 +110,7 @@ def _same(a: Separable, b: Separable) -> bool:
 def each(
     limit: BoundConstraint, chosen: Sequence[int], e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]
 ) -> Iterator[Separable]:
-    """The cut of each chosen inequality alone: the limit's own, with that dual one and the others nought."""
+    """The cut of each chosen inequality alone: its dual is 1, all others are 0."""
     rows, count = limit.constraints, len(limit.sides(e, x))
     kept = [row.dual_value for row in rows]
     try:

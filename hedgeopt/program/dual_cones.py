@@ -1,8 +1,8 @@
-"""Duals of a user's own rows (:class:`~hedgeopt.program.cones.OwnRows`) that prove something.
+"""Duals of a user's rows (:class:`~hedgeopt.program.cones.OwnRows`), repaired until they prove a bound.
 
 For any ``y`` in the dual cone with ``A_a' y = 0``, every feasible ``v`` has ``y' (A_v v - b) <= 0``: an affine function of
-buys and sells that may be added to a Lagrangian. Solvers return such a ``y`` to a tolerance; :func:`repaired` makes it
-exact.
+buys and sells that may be added to a Lagrangian. Solvers return such a ``y`` to a tolerance; :func:`repaired`
+makes it exact.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STEEP = 20.0
 
 
 def repaired(rows: OwnRows, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A member of the dual cone near ``y``, and what is left of ``own' y`` (K,): rounding, if the repair went well.
+    """A member of the dual cone near ``y``, and the rest of ``own' y`` (K,): rounding, if the repair went well.
 
     Steps towards ``own' y = 0`` that move entries in proportion to how far inside the cone they are alternate with
     projections into the cone.
@@ -51,7 +51,7 @@ def repaired(rows: OwnRows, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def own_sizes(values: np.ndarray) -> np.ndarray:
-    """(K,) how large the user's own variables can be, from their values at a solution."""
+    """(K,) sizes of the user's variables, from their values at a solution."""
     return _FAR * np.maximum(1.0, np.abs(values))
 
 

@@ -1,4 +1,4 @@
-"""Trades too small to be meant: a solver's rounding, told by dollars and by nothing else.
+"""Drop trades that are only a solver's rounding, judged by dollars alone.
 
 A share of a trade's limit would not do: with a limit of 1e12 USD a needed trade of 700 USD is 7e-10 of it.
 """
@@ -12,7 +12,7 @@ from hedgeopt.models.arrays import Exposures
 __all__ = ["DUST_USD", "sweepings", "swept"]
 
 DUST_USD = 1.0
-"""Trades and transfers of less notional are dropped where what is proven survives it."""
+"""Trades and transfers of less notional are dropped where the proof survives it."""
 
 _FINER = (1.0, 1e-2, 1e-4, 1e-6)
 

@@ -1,4 +1,4 @@
-"""When no trade list meets every limit: proven, never on a solver's word.
+"""Refuse when no trade list meets every limit; proven, never taken from a solver.
 
 The proof is Farkas': multipliers ``d >= 0`` of the limits, made exact, with
 
@@ -33,7 +33,7 @@ _ROUNDING = 1e-13
 
 
 class NoAnswerError(Exception):
-    """A solver gave nothing to certify; the text says what it gave."""
+    """A solver gave nothing to certify; the text names what it gave."""
 
 
 def infeasible(program: Program, e: Exposures, box: Box, deadline: Deadline, *, proven: bool = False) -> InfeasibleError:

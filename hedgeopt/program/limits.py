@@ -1,4 +1,4 @@
-"""Every limit of a program: the policy's, and those that hold whatever it says."""
+"""Every limit of a program: the policy's, and those that always hold."""
 
 from __future__ import annotations
 

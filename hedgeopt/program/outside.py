@@ -1,4 +1,4 @@
-"""A deadline kept from outside: whoever supervises this process hears when a solve begins and when it has ended.
+"""A deadline kept by a supervising process, which hears when a solve begins and ends.
 
 A solver in C that ignores its time limit, or loops, cannot be ended from within: signals and threads of Python wait for it.
 The command line therefore lets another process watch (:mod:`hedgeopt.cli.supervisor`); without one nothing happens here.
@@ -24,7 +24,7 @@ def tell_to(listener: Listener | None) -> None:
 
 @contextlib.contextmanager
 def due(seconds: float) -> Iterator[None]:
-    """What runs inside should take no longer than ``seconds``, by its own limits."""
+    """The code inside should take no longer than ``seconds``, by its limits."""
     listener, thread = _listener, threading.get_ident()
     if listener is None:
         yield

@@ -1,4 +1,4 @@
-"""How large the user's own variables can be, from their rows and the trade limits: proven, row by row.
+"""Proven bounds on the user's variables, from their rows and the trade limits, row by row.
 
 Every cone implies inequalities: a second-order cone ``s0 >= |s_i|``, an exponential one ``s1, s2 >= 0``, a semidefinite one
 a diagonal that is not negative; two inequalities ``|x| <= t`` say that t is not negative. In ``c' z <= h`` each variable
@@ -20,7 +20,7 @@ _ROUNDING = 1e-9
 
 
 def proven_sizes(rows: OwnRows, trades: np.ndarray) -> np.ndarray:
-    """(K,) what the absolute values of the user's own variables are at most; infinite where nothing is implied.
+    """(K,) bounds on the absolute values of the user's variables; infinite where nothing is implied.
 
     ``trades`` (2N,) are the most that may be bought and sold, scaled as the rows are.
     """
@@ -48,7 +48,7 @@ def proven_sizes(rows: OwnRows, trades: np.ndarray) -> np.ndarray:
 
 
 def _inequalities(rows: OwnRows) -> tuple[sp.coo_array, np.ndarray]:
-    """``G z <= h`` that the cones imply, on scaled buys, sells and the user's own variables."""
+    """``G z <= h`` that the cones imply, on scaled buys, sells and the user's variables."""
     wide = sp.csr_array(sp.hstack([rows.trades, rows.own]))
     at, signs, plus = [], [], []  # row, its sign, and the row added to it (or none: -1)
     for kind, part, parameter in rows.parts():
@@ -96,7 +96,7 @@ def _inequalities(rows: OwnRows) -> tuple[sp.coo_array, np.ndarray]:
 
 
 def _pairs(wide: sp.csr_array, part: slice) -> np.ndarray:
-    """(P, 2) inequalities that differ in signs alone, as ``|x| <= t`` is written: their sum says that t is not negative."""
+    """(P, 2) inequalities that differ in signs alone, as ``|x| <= t`` is written: their sum proves t non-negative."""
     seen: dict[bytes, int] = {}
     found = []
     for r in range(part.start, part.stop):

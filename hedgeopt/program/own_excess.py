@@ -1,4 +1,4 @@
-"""By how much trades exceed a user's own cvxpy constraints."""
+"""By how much trades exceed a user's cvxpy constraints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOLDS = 1e-9
 
 
 def own_excess(added: Sequence[cp.Constraint], trades: TradeVariables, net: np.ndarray) -> list[tuple[str, float]]:
-    """Each constraint's name and excess at scaled net trades (N,), relative to the size of what it compares.
+    """Each constraint's name and excess at scaled net trades (N,), relative to the larger side.
 
     Evaluated at these trades, each of them a buy or a sell, and not at what a solver left in the variables; variables of
     the user's own are moved to where they suit the trades best, should their values not do.
@@ -44,7 +44,7 @@ def own_excess(added: Sequence[cp.Constraint], trades: TradeVariables, net: np.n
 
 
 def excess_of(constraint: cp.Constraint) -> float:
-    """The violation over the size of what is compared; infinite where it has no value."""
+    """The violation over the size of both sides; infinite where it has no value."""
     try:
         violation = float(np.max(constraint.violation(), initial=0.0))
     except ValueError:  # cvxpy: a variable has no value
@@ -70,7 +70,7 @@ def _matrix_of(gradient: Any) -> Any:
 
 
 def _suit(added: Sequence[cp.Constraint], trades: set[int]) -> None:
-    """Move the user's own variables to where the constraints are exceeded least, trades as they are."""
+    """Move the user's variables to where the constraints are exceeded least; trades stay."""
     import cvxpy as cp
 
     amount = cp.Variable(nonneg=True)

@@ -24,7 +24,7 @@ from hedgeopt.models.term import Term
 __all__ = ["by_plain_rule", "plain_sides", "plain_value"]
 
 _OF_EVERY_BOOK = (CollateralBalance(), Withdrawals(), PaidFor())
-"""What no book may break, whatever its policy says and whether or not a program was told."""
+"""Rules that hold for every book, whatever its policy or program."""
 
 
 def plain_sides(policy: Policy, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
@@ -37,7 +37,7 @@ def plain_sides(policy: Policy, e: Exposures, x: np.ndarray, *, everywhere: bool
 
 
 def by_plain_rule(policy: Policy, e: Exposures, x: np.ndarray, sides: Sequence[Side]) -> list[Side]:
-    """Sides of a program at trades x with what they hold by the plain rule, where the program encodes one.
+    """Sides of a program at trades x with their values by the plain rule, where the program encodes one.
 
     A rule that is not convex is encoded so that it is exact at one portfolio: elsewhere it is not the venue's number.
     """

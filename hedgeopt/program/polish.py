@@ -21,7 +21,7 @@ __all__ = ["onto_limits"]
 _STEPS = 3
 _NEAR = 1e-6
 _INSIDE = 1e-7
-"""Share of its limit by which a trade is away from nought and from the limit, to be moved."""
+"""A trade may be moved where it is this share of its limit away from 0 and from the limit."""
 
 
 def onto_limits(program: Program, e: Exposures, box: Box, x: np.ndarray) -> np.ndarray:
@@ -48,7 +48,7 @@ def onto_limits(program: Program, e: Exposures, box: Box, x: np.ndarray) -> np.n
 
 
 def _least_step(rows: np.ndarray, over: np.ndarray) -> np.ndarray:
-    """The least step that lowers each row by what it is over, of rows that say the same the most."""
+    """The least step that removes each row's excess; of equal rows the largest."""
     keep: list[int] = []
     for i in np.argsort(-over).tolist():
         if not any(abs(abs(float(rows[i] @ rows[j])) - 1.0) < 1e-9 for j in keep):

@@ -1,4 +1,4 @@
-"""Exposures and a policy to a convex program, compiled once and updated with new data."""
+"""A convex program from exposures and a policy, compiled once and updated with new data."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Program:
         self.problem = self._assemble()
 
     def extend(self, *constraints: cp.Constraint) -> None:
-        """Add cvxpy constraints on :attr:`trades`, :attr:`buys`, :attr:`sells` and variables of your own.
+        """Add cvxpy constraints on :attr:`trades`, :attr:`buys`, :attr:`sells` and your own variables.
 
         They hold for every later solve. Every cone of cvxpy will do; the certificate proves its bound with them and
         evaluates them at the trades that are listed, of which each is a buy or a sell.
@@ -178,7 +178,7 @@ class Program:
                     dual.save_value(np.asarray(dual.value) * self._unit)
 
     def refine(self, exposures: Exposures, x: np.ndarray) -> bool:
-        """Sharpen what terms and limits approximate around trades x; whether solving again helps."""
+        """Sharpen approximations of terms and limits around trades x; returns whether solving again helps."""
         changed = [part.refine(exposures, x, self.scale) for part in self.parts]  # every one, not only until the first
         return any(changed)
 
@@ -191,7 +191,7 @@ class Program:
         return any(changed)
 
     def forget(self, tight: bool = False) -> None:
-        """Margin rules that were made exact at a solution start from the book as it stands again.
+        """Reset margin rules that were made exact at a solution to the present book.
 
         ``tight``: at the leverage of what is held, which holds as far as :meth:`narrow`; else wherever trades may lead.
         """
@@ -221,7 +221,7 @@ class Program:
         return self.scale * np.clip(net, low, high)
 
     def place(self, x: np.ndarray) -> None:
-        """Set the variables to trades x (N,), so that what is written on them is evaluated there."""
+        """Set the variables to trades x (N,), so that expressions of them are evaluated there."""
         if len(x) != self.variables.buy.size:  # a program over some of the candidates that judges all of them
             return
         self.variables.buy.save_value(np.maximum(x, 0.0) / self.scale)

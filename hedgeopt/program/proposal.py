@@ -145,7 +145,7 @@ class Proposal:
 
     @property
     def policy_name(self) -> str:
-        """What the policy calls itself."""
+        """The policy's name."""
         return str(self.policy.get("name", "policy"))
 
     def to_dict(self) -> dict[str, Any]:

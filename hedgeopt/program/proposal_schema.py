@@ -1,4 +1,4 @@
-"""The forms that stored proposals have had: every older one opens, through one small function per version.
+"""Versions of stored proposals: every older one opens, through one small function per version.
 
 Version 1, which bears no number: ``created, book, market, scenarios, policy, trades, transfers, limits, margins,
 certificate, before, after, costs, objective, binding_sizes, solver, seconds, notes, proof``. Numbers that are not finite
@@ -44,7 +44,7 @@ _FORM: dict[str, Any] = {
     "margins": list[Any],
     "notes": list[str],
 }
-"""What the fields of the first version are in every version so far, text where it is not said."""
+"""Types of the first version's fields in every version so far; text where none is given."""
 
 
 def canonical_json(data: Any) -> bytes:
@@ -95,7 +95,7 @@ def migrated(data: Any, file: object) -> tuple[dict[str, Any], bool]:
 
 
 def _check_form(data: dict[str, Any], file: object) -> None:
-    """Refuse an older proposal whose tables are none: what brings it into the next form may take them for granted."""
+    """Refuse an older proposal whose tables are not tables: the functions that migrate it rely on them."""
     for name in _FIRST:
         if name not in data:
             raise InputError("is missing", file=file, field=name, fix=_ASKED)
@@ -103,7 +103,7 @@ def _check_form(data: dict[str, Any], file: object) -> None:
 
 
 def check_seal(data: dict[str, Any], file: object) -> None:
-    """Refuse parsed JSON that is not what was written; the first version has no seal.
+    """Refuse parsed JSON that was changed after it was written; the first version has no seal.
 
     Raises
     ------
@@ -114,13 +114,13 @@ def check_seal(data: dict[str, Any], file: object) -> None:
         return
     told, found = data.get("digest"), _digest(data)
     if told != found:
-        fix = "give the file as it was written; hedgeopt verify says which of its numbers are not so"
+        fix = "give the file as it was written; hedgeopt verify lists the numbers that differ"
         problem = "is missing" if told is None else f"is not that of the content, {found[:12]}: the file was changed"
         raise InputError(problem, file=file, field="digest", value=told, fix=fix)
 
 
 def _second(data: dict[str, Any], file: object) -> dict[str, Any]:
-    """Version 1 to 2: what was not recorded is null."""
+    """Version 1 to 2: fields that were not recorded are null."""
     for name in data:
         if name not in _FIRST:
             raise InputError("unknown field of a proposal without a schema", file=file, field=name, fix=_ASKED)
@@ -129,4 +129,4 @@ def _second(data: dict[str, Any], file: object) -> dict[str, Any]:
 
 
 _TO_NEXT: dict[int, Callable[[dict[str, Any], object], dict[str, Any]]] = {1: _second}
-"""By version, what brings its data into the form of the next: ``(data, file)`` to data."""
+"""By version, the function of ``(data, file)`` that migrates its data to the next."""

@@ -1,4 +1,4 @@
-"""What was proven about a trade list, as plain data."""
+"""The certificate of a trade list, as plain data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Certificate"]
 
 @dataclass(frozen=True)
 class Certificate:
-    """What was proven about a trade list.
+    """Proof about a trade list: feasibility, and the distance to the optimum.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""From what a proposal was made: digests of its inputs and scenarios, and the versions that computed it.
+"""Provenance of a proposal: digests of its inputs and scenarios, and the versions that computed it.
 
 A digest is a SHA-256 in hexadecimal. Equal content gives an equal digest on every machine and whatever the files are called.
 """
@@ -30,7 +30,7 @@ _COMPUTED_BY = ("hedgeopt", "numpy", "scipy", "pandas", "numba", "cvxpy", "highs
 
 
 def input_hashes(book: Book, market: Market, policy: Policy) -> dict[str, str]:
-    """SHA-256 of ``book``, ``market`` and ``policy``, and of the user's own tables that are read for them.
+    """SHA-256 of ``book``, ``market`` and ``policy``, and of the user's tables that are read for them.
 
     Of book and policy: their JSON (``model_dump(mode="json")``) with keys in order, without spaces, in UTF-8. Of the market:
     see :func:`market_digest`. Of a table, ``table NAME``: the file's bytes; venues' tables in the user's folders, and margin
@@ -45,7 +45,7 @@ def input_hashes(book: Book, market: Market, policy: Policy) -> dict[str, str]:
 
 
 def _tables(book: Book, market: Market) -> dict[str, Path]:
-    """Files of the user's own that say how venues of book and market charge, margin and settle, by what they are called."""
+    """The user's files that set fees, margin and settlement of venues in book and market, by name."""
     found = own_tables()
     if found:
         venues = {account.venue for account in book.accounts} | {item.venue for item in market.instruments.values()}

@@ -1,4 +1,4 @@
-"""Why an answer was not certified, in words, and what would help.
+"""Explain why an answer was not certified, and what would help.
 
 What is advised is true for the case or is not said: a larger tolerance is advised only where an answer that was found would
 pass with it, more room for a limit only where no solver met the limits, and nothing where the fault is ours.
@@ -19,7 +19,7 @@ from hedgeopt.program.search import Deadline
 __all__ = ["contradicts", "refusal", "why"]
 
 _MOST = 0.1
-"""What a policy's tolerance must be below."""
+"""Upper bound on a policy's tolerance."""
 
 
 def refusal(attempts: Sequence[Attempt], deadline: Deadline, *, chosen: str = "auto", bracketed: Sequence[str] = ()) -> str:
@@ -31,7 +31,7 @@ def refusal(attempts: Sequence[Attempt], deadline: Deadline, *, chosen: str = "a
     first = _of_brackets(bracketed) if bracketed else _of_attempts(attempts)
     helps = [help_ for help_ in (first, _of_time(deadline), _of_solver(chosen)) if help_]
     if not helps:
-        helps = ["weights or limits many orders of magnitude apart are what solvers fail on: look for such"]
+        helps = ["solvers fail on weights or limits many orders of magnitude apart: look for such"]
     return f"no solver gave an answer that could be certified ({tried or 'none was begun'}); {'; '.join(helps)}"
 
 
@@ -44,7 +44,7 @@ def _of_brackets(accounts: Sequence[str]) -> str:
 
 
 def _of_attempts(attempts: Sequence[Attempt]) -> str:
-    """What the attempts themselves say would help, if anything."""
+    """Advice that the attempts give, if any."""
     gaps = [attempt.gap for attempt in attempts if attempt.feasible and 0 < attempt.gap < 0.5 * _MOST]
     if gaps:
         return f"a tolerance of {2.0 * min(gaps):.1e} would accept the best of them"
@@ -93,7 +93,7 @@ def _names(names: Sequence[str], most: int = 3) -> str:
 
 
 def why(certificate: Certificate) -> str:
-    """What keeps a certificate from being valid."""
+    """Why a certificate is not valid."""
     if contradicts(certificate):
         return (
             f"objective {certificate.objective:.9g} lies below the proven bound {certificate.lower_bound:.9g}: "
@@ -107,5 +107,5 @@ def why(certificate: Certificate) -> str:
 
 
 def contradicts(certificate: Certificate) -> bool:
-    """Whether trades that meet every limit are better than what none is better than."""
+    """Whether feasible trades lie below the proven lower bound, which is a contradiction."""
     return certificate.feasible and certificate.objective < certificate.lower_bound and not certificate.optimal

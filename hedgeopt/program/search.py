@@ -35,17 +35,17 @@ class Deadline:
     started: float = field(default_factory=time.perf_counter)
 
     def left(self) -> float:
-        """Seconds left, not below nought."""
+        """Seconds left, at least 0."""
         return max(self.seconds - (time.perf_counter() - self.started), 0.0)
 
     def share(self) -> float:
-        """What one attempt may take: half of what is left, so that another can follow."""
+        """Seconds for one attempt: half of the rest, so that another can follow."""
         return max(0.5 * self.left(), 0.1)
 
 
 @dataclass
 class _Inwards:
-    """How far the user's own cones are drawn in, in the unit of their slacks: as little as keeps trades within them.
+    """How far the user's cones are drawn in, in the unit of their slacks: as little as keeps trades within them.
 
     A step that was enough is made smaller towards those that were not: what it costs has nothing to do with what it mends,
     where cones are many or their slacks small.
@@ -210,7 +210,7 @@ def _proves_nothing_feasible(program: Program, e: Exposures, cuts: Cuts) -> bool
 
 
 def _room(program: Program, e: Exposures, proof: Proof) -> float:
-    """What the bound on the worst excess may be by rounding, and by what limits are allowed: more than that is proof."""
+    """Largest bound on the worst excess that rounding and allowances explain: more than that is proof."""
     room = proof.own
     for number, limit in enumerate(program.limits):
         for k, side in enumerate(limit.sides(e, proof.x)):
@@ -220,7 +220,7 @@ def _room(program: Program, e: Exposures, proof: Proof) -> float:
 
 
 def _excesses(program: Program, e: Exposures, x: np.ndarray) -> tuple[dict[tuple[int, int], tuple[float, float]], float]:
-    """Limits that trades x exceed by more than rounding, absolute and relative; and the worst of the user's own."""
+    """Limits that trades x exceed by more than rounding, absolute and relative; and the worst user constraint."""
     over = {}
     for number, limit in enumerate(program.limits):
         for k, side in enumerate(limit.sides(e, x)):

@@ -1,4 +1,4 @@
-"""What solving returns: certified trades, and the seconds that it took."""
+"""Results of a solve: certified trades, and the seconds that it took."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Stages:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Time what runs inside as one stage."""
+        """Time the code inside as one stage."""
         if self.progress is not None:
             self.progress(name)
         start = time.perf_counter()

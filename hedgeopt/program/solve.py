@@ -1,4 +1,4 @@
-"""From book, market and policy to certified trades."""
+"""Solve a book, a market and a policy for certified trades."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Solved", "propose", "solve"]
 
 @dataclass(frozen=True, eq=False)
 class Solved:
-    """A proposal with what it was made from, as long as this process lives.
+    """A proposal with the exposures, program and solution behind it, while this process lives.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ def solve(
     customize: Callable[[Program], None] | None = None,
     progress: Progress | None = None,
 ) -> Solved:
-    """Solve for the trade list that a policy asks for, certify it, and keep what it was made from.
+    """Solve for the trade list that a policy asks for, certify it, and keep exposures, program and solution.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Is a stored proposal what it says? An answer from book, market and policy that shares no code with the solver.
+"""Check a stored proposal against its book, market and policy; shares no code with the solver.
 
 Of hedgeopt it uses the readers, pricing and revaluation, scenarios, and the venues' plain margin rules. Terms, limits, the
 objective, the trade box and the lower bound are worked out here a second time: a fault in ``program``, ``constraints``,

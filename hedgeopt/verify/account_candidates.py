@@ -36,7 +36,7 @@ class AccountCandidates:
         return found
 
     def rest(self) -> np.ndarray:
-        """(R,) positions in what is no candidate."""
+        """(R,) positions in instruments that are not candidates."""
         still = self.held.copy()
         still[self.row] = 0.0
         return still

@@ -40,7 +40,7 @@ class AccountCase:
     flows: np.ndarray
 
     def posted(self, x: np.ndarray) -> np.ndarray:
-        """(A,) units after trades; what is below rounding of the sums is nothing."""
+        """(A,) units after trades; amounts below the rounding of the sums are 0."""
         after = self.collateral + self.flows @ x
         size = np.abs(self.collateral) + np.abs(self.flows) @ np.abs(x)
         return np.where(np.abs(after) <= 1e-12 * size, 0.0, after)

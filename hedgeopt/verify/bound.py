@@ -44,7 +44,7 @@ def proven(
     first: Priced,
     other: Callable[[int], Priced],
 ) -> tuple[float, list[str]]:
-    """The best bound that the multipliers prove, and what is missing. ``goal``: a bound that is good enough.
+    """The best bound that the multipliers prove, and the parts without proof. ``goal``: a bound that is good enough.
 
     ``first`` are the table's own multipliers, ``other(k)`` those numbered k.
     """
@@ -58,7 +58,7 @@ def proven(
         for k, branch in enumerate(claim.branches)
     ] or [(frozenset[SentNode](), frozenset[SentNode](), ())]
     if not _covers([(shut, used) for shut, used, _ in branches], closed):
-        return -np.inf, ["proof.branches leaves out a choice of what is sent away"]
+        return -np.inf, ["proof.branches leaves out a choice of transfers"]
     least = np.inf
     for shut, used, proofs in branches:
         inside = _shut(e, box, shut)
@@ -95,7 +95,7 @@ def _best(
 
 
 def _lagrangian(proof: Priced, used: frozenset[SentNode], near: Sequence[np.ndarray], missing: list[str]) -> Convex:
-    """The objective and what shadow prices say about limits; names those for which nothing is proven."""
+    """The objective plus priced limits; names the limits for which nothing is proven."""
     total = proof.straight
     for side, price in proof.sides:
         if not price > 0.0 or not side.asked(used):
@@ -143,7 +143,7 @@ def _nodes(e: Exposures, pairs: frozenset[tuple[str, str]], claim: Claim, k: int
 
 
 def _covers(leaves: Sequence[tuple[frozenset[SentNode], frozenset[SentNode]]], closed: frozenset[SentNode]) -> bool:
-    """Whether every choice of what sends nothing and what may is one of the leaves'."""
+    """Whether the leaves cover every choice of nodes that send nothing."""
     todo: list[tuple[frozenset[SentNode], frozenset[SentNode]]] = [(closed, frozenset())]
     for _ in range(_STEPS):
         if not todo:

@@ -1,4 +1,4 @@
-"""A stored proposal as plain data: what it claims, field by field, refused where it is not what a proposal is."""
+"""A stored proposal's claims as plain data, checked field by field."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Claim:
     before, after, margins
         Risk before and after trading, and margin of each account.
     notes
-        What a reader is told beside numbers.
+        Text for readers beside the numbers.
     added
         How many constraints were added by hand.
     """

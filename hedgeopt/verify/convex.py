@@ -1,4 +1,4 @@
-"""Convex functions of the trades in plain pieces, and the exact minimum of what can be proven about their sum.
+"""Convex functions of the trades in plain pieces, and the exact minimum of a proven lower bound of their sum.
 
 ``f(x) = constant + slope . x + sum_ki weight_ki |x_i - at_ki| + sum over choices of max_l (lines_l . x + offsets_l)``
 
@@ -147,7 +147,7 @@ def _bends(f: Convex, at: np.ndarray) -> np.ndarray:
 
 
 def _weights(f: Convex, chosen: Sequence[np.ndarray], lower: np.ndarray, upper: np.ndarray) -> list[np.ndarray]:
-    """Weights that raise the bound most, by a linear program of its own; what it returns is made exact afterwards."""
+    """Weights that raise the bound most, by a small linear program; its answer is made exact afterwards."""
     from scipy import sparse
     from scipy.optimize import linprog
 

@@ -1,4 +1,4 @@
-"""A convex function below Derive's portfolio margin, from the rule's own scenario values of expiries.
+"""A convex function below Derive's portfolio margin, from the rule's scenario values of expiries.
 
 Per underlying the rule takes the worst of its scenarios, each a sum over expiries of ``-damp (D(v) v - m)`` (value ``v``
 after the shock, ``m`` now), or of its size in skew scenarios, and of the basis contingency. ``-(D(v) v - m)`` is the larger

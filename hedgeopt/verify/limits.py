@@ -53,7 +53,7 @@ class CheckedLimit:
 
     @property
     def holds(self) -> bool:
-        """Whether it is kept, to 1e-9 of the limit and the rounding of what is added up."""
+        """Whether it is kept, to 1e-9 of the limit and the rounding of the sums."""
         return self.sign * (self.value - self.limit) <= 1e-9 * abs(self.limit) + 1e-12 * max(self.size, abs(self.limit))
 
 
@@ -64,7 +64,7 @@ def _same(below: Convex, near: Sequence[np.ndarray] = ()) -> Convex:
 def checked_limits(
     policy: dict[str, Any], e: Exposures, x: np.ndarray, box: TradeRange, tails: Sequence[ClaimedTail]
 ) -> list[CheckedLimit]:
-    """Every side of every limit that is no trade size, in the policy's order, and what links bring with them."""
+    """Every side of every limit except trade sizes, in the policy's order, and the limits that links add."""
     sides = partial(_sides_of, e=e, x=x, box=box, tails=tails)
     found = [side for rule in policy["subject_to"] if rule["kind"] not in SIZES for side in sides(rule)]
     if len(e.links):
@@ -178,7 +178,7 @@ def _balances(e: Exposures, x: np.ndarray) -> Iterator[CheckedLimit]:
 
 
 def _paid_for(e: Exposures, x: np.ndarray) -> Iterator[CheckedLimit]:
-    """Where nothing is lent, purchases and what leaves are paid with what is posted and arrives; dollars are one."""
+    """Where nothing is lent, purchases and transfers out are paid from collateral; dollar assets count as one."""
     n, links, cash = e.n_candidates, e.links, [_DOLLARS if asset in dollar_assets() else asset for asset in e.assets]
     sent = np.isin(np.arange(n), links.candidate)
     for c in [c for c, model in enumerate(e.margins.models) if model.name == "none"]:

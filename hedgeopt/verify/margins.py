@@ -1,4 +1,4 @@
-"""What a venue asks for after trades, by its plain rule, and convex functions that are proven to lie below that rule.
+"""A venue's requirement after trades by its plain rule, and convex functions proven to lie below it.
 
 The lower ones are made from the rule's own tables (scenario P&L, roll rates, thresholds) or, where a rule adds up
 positions one at a time, from the rule's value at two points per position. No encoding is read. Each one is compared with
@@ -153,7 +153,7 @@ def _grid(model: Generic, state: State, kind: MarginKind, place: AccountCandidat
 
 
 def _reserves(model: AaveV3, state: State, kind: MarginKind, place: AccountCandidates, a: AccountCase) -> Convex:
-    """What each reserve and deposit does not lend, or the buffer on what is owed: the larger of two lines each.
+    """The part of each reserve and deposit that is not lent, or the buffer on debts: the larger of two lines each.
 
     Where the health factor to keep is below one the rule is no maximum: then the line of what is not lent alone, which is
     nowhere above it as long as it is no steeper than the other.

@@ -50,7 +50,7 @@ def measure(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[C
 
 
 def _gross(term: dict[str, Any], e: Exposures) -> float:
-    """What the held positions add up to without signs, for Greeks."""
+    """Sum of the held positions' magnitudes, for Greeks."""
     if term["kind"] not in GREEKS:
         return 0.0
     return float(np.abs(e.rows.quantity) @ np.abs(e.rows.greeks[GREEKS.index(term["kind"]), :, _column(e, term)]))
@@ -96,7 +96,7 @@ def _cvar(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[Cla
 
 
 def _allowed(q: np.ndarray, cap: np.ndarray, losses: np.ndarray) -> np.ndarray:
-    """Weights within ``0 <= q <= cap`` that sum to one: cut, and what is missing given to the worst scenarios."""
+    """Weights within ``0 <= q <= cap`` that sum to one: cut, and the rest given to the worst scenarios."""
     q = np.minimum(np.maximum(q, 0.0), cap)
     if q.sum() > 1.0:
         return np.asarray(q / q.sum())

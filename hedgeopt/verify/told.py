@@ -1,4 +1,4 @@
-"""What a proposal only tells: risk before and after, margin of every account now and in stresses, Greeks of trades.
+"""Recompute the numbers that a proposal only reports: risk, margins now and in stresses, Greeks of trades.
 
 Compared to ``1e-7`` of what is added up. A number that is infinite here must be null there.
 """
@@ -23,25 +23,25 @@ __all__ = ["told_otherwise"]
 _SAME = 1e-7
 
 Fact = tuple[str, Any, float, float]
-"""Where, what is told, what it is, and how much is added up in it."""
+"""Place, reported number, recomputed number, and the sum of magnitudes in it."""
 
 
 def told_otherwise(claim: Claim, e: Exposures, x: np.ndarray) -> list[str]:
-    """Every told number that is not so."""
+    """Every reported number that differs."""
     found = [f"the note is missing: {note}" for note in e.notes if note not in claim.notes]
     proven = claim.certificate.get("notes")
     found += [f"the certificate lacks the note: {n}" for n in e.caveats if not isinstance(proven, list) or n not in proven]
     for word, table, at in (("before", claim.before, np.zeros_like(x)), ("after", claim.after, x)):
         margins = [row.get(word) for row in claim.margins]
         if len(margins) != len(e.accounts):
-            found.append(f"margins of {len(margins)} accounts are told, the book has {len(e.accounts)}")
+            found.append(f"margins of {len(margins)} accounts are reported, the book has {len(e.accounts)}")
             continue
         for where, told, value, size in (*_risk(claim, table, e, at), *_margins(claim, margins, e, at)):
             if not _same(told, value, size):
-                found.append(f"{word}: {where} {told} is told, it is {value:,.10g}")
+                found.append(f"{word}: {where} {told} is reported, it is {value:,.10g}")
     for where, told, value, size in _trade_greeks(claim, e, x):
         if not _same(told, value, size):
-            found.append(f"{where} {told} is told, it is {value:,.10g}")
+            found.append(f"{where} {told} is reported, it is {value:,.10g}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a proposal tells of its limits: values, bounds and shadow prices, row by row."""
+"""Recompute a proposal's table of limits: values, bounds and shadow prices, row by row."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def told_limits(
         for name, found, size in (("after", side.value, side.size), ("before", old.value, max(side.size, old.size))):
             value = claim.number(row, name, where)
             if abs(value - found) > _TOLD * max(abs(found), size):
-                wrong.append(f"{side.name}: {name} {value:,.10g} is told, it is {found:,.10g}")
+                wrong.append(f"{side.name}: {name} {value:,.10g} is reported, it is {found:,.10g}")
         over = old.sign * (old.value - old.limit)
         if (
             not old.sizing
             and abs(over) > _BINDING * max(old.size, abs(old.limit))
             and row.get("breached_before") is not (over > 0)
         ):
-            wrong.append(f"{side.name}: breached before is told as {row.get('breached_before')}")
+            wrong.append(f"{side.name}: breached before is reported as {row.get('breached_before')}")
         bound = claim.number(row, "bound", where)
         if differs(bound, side.limit, side.size):
-            wrong.append(f"{side.name}: a bound of {bound:,.10g} is told, it is {side.limit:,.10g}")
+            wrong.append(f"{side.name}: a bound of {bound:,.10g} is reported, it is {side.limit:,.10g}")
         price = claim.number(row, "shadow_price", where)
         if price < 0.0:
             wrong.append(f"{side.name}: the shadow price {price:,.10g} is negative")
@@ -94,5 +94,5 @@ def _nearest(
 
 
 def _base(name: object) -> str:
-    """A limit's name without the words that tell several on one term apart."""
+    """A limit's name without the words that distinguish several on one term."""
     return re.sub(r" (lower|upper)$", "", re.sub(r" \(\d+\)$", "", str(name)))

@@ -1,4 +1,4 @@
-"""What a proposal tells of its certificate, costs and objective, compared with the same numbers recomputed."""
+"""Recompute a proposal's certificate, costs and objective."""
 
 from __future__ import annotations
 
@@ -18,55 +18,55 @@ _HOLDS = 1e-9
 
 
 def unit_of_gap(objective: float, policy: dict[str, Any]) -> float:
-    """What a gap is relative to: the objective, or where that is near zero one unit of its terms, weighted; at most 1."""
+    """Denominator of the gap: the objective, or where that is near zero the sum of weights, at most 1."""
     weights = sum(abs(float(part["weight"])) for part in policy["minimize"])
     return float(max(abs(objective), min(1.0, weights), 1e-300))
 
 
 def told_numbers(claim: Claim, wrong: list[str], objective: float, size: float, policy: dict[str, Any]) -> None:
-    """Objective, bound, gap and tolerance of the certificate; what is not so is added to ``wrong``."""
+    """Objective, bound, gap and tolerance of the certificate; differences are added to ``wrong``."""
     told = {name: claim.number(claim.certificate, name, "certificate") for name in
             ("objective", "lower_bound", "gap", "tolerance", "worst_violation")}  # fmt: skip
     if differs(told["objective"], objective, size):
-        wrong.append(f"an objective of {told['objective']:,.10g} is told, it is {objective:,.10g}")
+        wrong.append(f"an objective of {told['objective']:,.10g} is reported, it is {objective:,.10g}")
     unit = unit_of_gap(objective, policy)
     room = float(policy["tolerance"]) * unit
     if told["lower_bound"] > objective + room:
-        wrong.append(f"a lower bound of {told['lower_bound']:,.10g} is told, above the objective of {objective:,.10g}")
+        wrong.append(f"a lower bound of {told['lower_bound']:,.10g} is reported, above the objective of {objective:,.10g}")
     gap = (told["objective"] - told["lower_bound"]) / unit
     if abs(gap - told["gap"]) > 1e-9 + 1e-6 * abs(gap) or not abs(gap) <= float(policy["tolerance"]):
-        wrong.append(f"a gap of {told['gap']:.3e} is told, the numbers beside it give {gap:.3e}")
+        wrong.append(f"a gap of {told['gap']:.3e} is reported, the numbers beside it give {gap:.3e}")
     if told["tolerance"] != policy["tolerance"]:
-        wrong.append(f"a tolerance of {told['tolerance']:g} is told, the policy has {policy['tolerance']:g}")
+        wrong.append(f"a tolerance of {told['tolerance']:g} is reported, the policy has {policy['tolerance']:g}")
     if told["worst_violation"] > _HOLDS:
-        wrong.append(f"an excess of {told['worst_violation']:.2e} is told")
+        wrong.append(f"an excess of {told['worst_violation']:.2e} is reported")
     for name in ("feasible", "optimal"):
         if claim.certificate.get(name) is not True:
-            wrong.append(f"the certificate does not say that the trades are {name}")
+            wrong.append(f"the certificate does not claim that the trades are {name}")
 
 
 def told_costs(claim: Claim, wrong: list[str], e: Exposures, x: np.ndarray) -> None:
-    """Trading costs in USD, in total and trade by trade; what is not so is added to ``wrong``."""
+    """Trading costs in USD, in total and trade by trade; differences are added to ``wrong``."""
     paid = float(np.sum(np.where(x > 0, e.cost_buy * x, -e.cost_sell * x)))
     fees = float(np.sum(e.fee * np.abs(x)))
     for name, found in (("transaction", paid), ("fees", fees), ("half_spread", paid - fees)):
         told = claim.number(claim.costs, name, "costs")
         if differs(told, found, paid):
-            wrong.append(f"costs: {name} {told:,.10g} is told, it is {found:,.10g}")
+            wrong.append(f"costs: {name} {told:,.10g} is reported, it is {found:,.10g}")
     listed = sum(claim.number(row, "cost", "trades") for row in [*claim.trades, *claim.transfers])
     if differs(listed, paid, paid):
-        wrong.append(f"the listed trades cost {listed:,.10g}, the exposures say {paid:,.10g}")
+        wrong.append(f"the listed trades cost {listed:,.10g}, the exposures give {paid:,.10g}")
 
 
 def told_terms(claim: Claim, wrong: list[str], terms: Sequence[tuple[float, Measure]]) -> None:
-    """Name, weight and value of every term of the objective; what is not so is added to ``wrong``."""
+    """Name, weight and value of every term of the objective; differences are added to ``wrong``."""
     if len(claim.objective) != len(terms):
-        wrong.append(f"{len(claim.objective)} terms of the objective are told, the policy has {len(terms)}")
+        wrong.append(f"{len(claim.objective)} terms of the objective are reported, the policy has {len(terms)}")
         return
     for k, (row, (weight, term)) in enumerate(zip(claim.objective, terms, strict=True)):
         where = f"objective.{k}"
         if row.get("term") != term.name or claim.number(row, "weight", where) != weight:
-            wrong.append(f"term {k} of the objective is told as {row.get('weight')} {row.get('term')}")
+            wrong.append(f"term {k} of the objective is reported as {row.get('weight')} {row.get('term')}")
         told = claim.number(row, "after", where)
         if differs(told, term.value, term.size):
-            wrong.append(f"{term.name}: {told:,.10g} is told in the objective, it is {term.value:,.10g}")
+            wrong.append(f"{term.name}: {told:,.10g} is reported in the objective, it is {term.value:,.10g}")

@@ -23,7 +23,7 @@ def differs(claimed: float, found: float, size: float = 0.0) -> bool:
 
 
 def listed_trades(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
-    """Trades x (N,) of the list, and what in the list is not so.
+    """Trades x (N,) of the list, and its differences.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def listed_trades(claim: Claim, e: Exposures, market: Market, policy: dict[str, 
 
 
 def _facts(e: Exposures, market: Market, policy: dict[str, Any], i: int, amount: float) -> Iterator[tuple[str, float]]:
-    """What a row must say, worked out from quotes."""
+    """Expected contents of a row, recomputed from quotes."""
     row = int(e.candidate[i])
     item = e.rows.instruments[row]
     bid, ask, mark = (float(market.quoted(name, [item.id])[0]) for name in ("bid_price", "ask_price", "mark_price"))
@@ -82,7 +82,7 @@ def _facts(e: Exposures, market: Market, policy: dict[str, Any], i: int, amount:
 
 
 def _unit(item: Any) -> str:
-    """What a quantity counts: contracts of options, dollars of inverse derivatives, coins of what else is linear."""
+    """Unit of a quantity: contracts of options, dollars of inverse derivatives, coins of other linear instruments."""
     if hasattr(item, "strike"):
         return "contract"
     if item.nature.payoff != "linear":

@@ -1,4 +1,4 @@
-"""A proposal checked from its inputs: trades, limits, objective, and the lower bound that its multipliers prove."""
+"""Check a proposal from its inputs: trades, limits, objective, and the lower bound that its multipliers prove."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _HOLDS = 1e-9
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the verifier found.
+    """The verifier's findings.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     first = Priced(_straight(terms, e), [pair for pair in zip(sides, prices, strict=True) if pair[1] > 0.0])
 
     def other(number: int) -> Priced:
-        """The proof with a number, of its own scenario weights."""
+        """The numbered proof, with its scenario weights."""
         proof = claim.multipliers[number]
         mine, parts = sides, terms
         if not same_tails(proof.tails, claim.tails):
@@ -116,7 +116,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     unproven += missing
     gap = float((objective - bound) / unit)
     if claim.added:
-        unproven.insert(0, f"not verifiable: customised by {claim.added} constraints that no file tells of")
+        unproven.insert(0, f"not verifiable: customised by {claim.added} constraints that no file holds")
     if not abs(gap) <= tolerance:
         unproven.append(f"the multipliers prove no more than {bound:,.10g}, a gap of {gap:.2e}; allowed {tolerance:.0e}")
     else:
@@ -130,13 +130,13 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
         if term.name == row.get("term") and differs(
             claim.number(row, "before", "objective"), start.value, max(start.size, term.size)
         ):
-            wrong.append(f"{term.name}: {row['before']} is told before, it is {start.value:,.10g}")
+            wrong.append(f"{term.name}: {row['before']} is reported before, it is {start.value:,.10g}")
     wrong += told_otherwise(claim, e, x)
     return Verdict(objective, bound, gap, tolerance, tuple(broken), tuple(wrong), tuple(unproven), len(sides))
 
 
 def _straight(terms: Sequence[tuple[float, Measure]], e: Exposures) -> Convex:
-    """What is nowhere above the objective."""
+    """A convex function nowhere above the objective."""
     return sum((term.below.times(weight) for weight, term in terms), Convex.number(e.n_candidates, 0.0))
 
 
@@ -147,7 +147,7 @@ def _same_inputs(claim: Claim, market: Market, policy: dict[str, Any]) -> None:
     told, given = ({k: v for k, v in rules.items() if k != "solver"} for rules in (claim.policy, policy))
     found = _difference(told, given, "policy")
     if found:
-        raise InputError("is not what the policy given says", file=claim.file, field=found,
+        raise InputError("differs from the policy given", file=claim.file, field=found,
                          fix="give the policy it was made under, with the same --scenarios and --seed")  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the words of a policy refuse: to be true or false, and to be compared with what is not a number.
+"""Terms and limits refuse to be true or false, and to be compared with anything but a number.
 
 Python turns ``-5 <= term <= 5`` into ``(-5 <= term) and (term <= 5)``, asks the first limit whether it is true, and
 keeps the second only. So nothing here has a truth value: asking for it is the mistake, and the error says what to write.

@@ -1,4 +1,4 @@
-"""What terms and limits are inside a compiled program, and everything that a program may ask of them.
+"""Terms and limits inside a compiled program, and everything that a program may ask of them.
 
 Trades are scaled inside programs: ``x = scale * net`` with ``net = buy - sell`` in [-1, 1].
 """
@@ -53,7 +53,7 @@ class Affine:
 
 
 class BoundPart(ABC):
-    """What a program asks of its terms and limits alike. A part that has nothing to say inherits the silence.
+    """Hooks that a program calls on terms and limits alike; the defaults add nothing.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a result rests on and nobody has verified, or has looked at for too long: a sentence per packaged table.
+"""Caveats of a result: a sentence for each table with unverified or outdated numbers that the result rests on.
 
 Each table says its date, its shelf life and which of its numbers were not read in a source
 (:mod:`hedgeopt.models.data`). Only what is read for a result counts: Derive's parameters where an account is at Derive.

@@ -13,7 +13,7 @@ __all__ = ["compiled"]
 def compiled(**options: Any) -> Callable[[Any], Any]:
     """``numba.njit(cache=True, **options)``, without the cache where there is no place for it.
 
-    The cache stands beside the source, else in the user's cache folder. On a read-only installation without a home numba
+    The cache is beside the source, else in the user's cache folder. On a read-only installation without a home numba
     refuses to define the function; compiling anew in every process (some ten seconds) is slower, and right. Set
     ``NUMBA_CACHE_DIR`` to a folder that can be written to spare it.
     """

@@ -1,7 +1,7 @@
 """Pegged assets: how the price of a staked or wrapped token splits into its underlying and its peg.
 
 ``price(stETH) = price(ETH) * ratio``, and the ratio is a factor of its own, named ``stETH/ETH``. Factors are relative: one
-stands at 1 now, so the delta to a factor is the USD value at stake if the peg were lost entirely, and a scenario that
+is 1 now, so the delta to a factor is the USD value at stake if the peg were lost entirely, and a scenario that
 moves it to 0.92 takes 8 % off the ratio.
 """
 
@@ -26,7 +26,7 @@ def is_peg(name: str) -> bool:
 
 
 def tokens(columns: Iterable[str]) -> list[str]:
-    """What scenarios move for these columns of exposures, each once: a peg factor's token in its place.
+    """Assets that scenarios move for these columns of exposures, each once: a peg factor's token in its place.
 
     Tokens outside the table of pegged assets are left out: they follow their underlying.
     """

@@ -1,6 +1,6 @@
 """Terms: what a policy may minimise or limit, and the algebra that combines them.
 
-A *spec* (:class:`Term`, a frozen pydantic model) says what is meant, in the policy's words, and goes to and from TOML and
+A *spec* (:class:`Term`, a frozen pydantic model) states the meaning, in the policy's words, and goes to and from TOML and
 JSON. Bound to a program it becomes a :class:`~hedgeopt.models.bound.BoundTerm`: a cvxpy expression of the trades with its
 parameters, and the same function in plain numpy, from which certificates are computed.
 """
@@ -37,7 +37,7 @@ class RequirementOf:
 class Term(Word, Record):
     """Base of all terms, and everything that the code may ask of one.
 
-    ``term <= u``, ``term >= l`` and ``term == v`` (affine terms) with a number are limits, whichever side the number stands
+    ``term <= u``, ``term >= l`` and ``term == v`` (affine terms) with a number are limits, whichever side the number is
     on; ``term == other`` is whether two terms are the same. Nothing else compares, and a term has no truth value.
 
     Attributes

@@ -1,1 +1,1 @@
-"""What a trade costs: spread, fees, carry."""
+"""Costs of a trade: spread, fees, carry."""

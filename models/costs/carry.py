@@ -1,4 +1,4 @@
-"""What holding the book costs if nothing moves: funding, interest, futures roll."""
+"""Carry: the cost of holding the book if nothing moves (funding, interest, futures roll)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ __all__ = ["UnitCost", "fee_parameters", "fees", "not_traded", "unit_cost", "uni
 
 @dataclass(frozen=True)
 class UnitCost:
-    """USD per unit bought or sold (n,), fee included; ``buyable`` and ``sellable`` say where a quote stands."""
+    """USD per unit bought or sold (n,), fee included; ``buyable`` and ``sellable`` tell where there is a quote."""
 
     buy: np.ndarray
     sell: np.ndarray

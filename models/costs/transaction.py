@@ -1,4 +1,4 @@
-"""What trading costs now: half-spread and fees."""
+"""Transaction costs now: half-spread and fees."""
 
 from __future__ import annotations
 

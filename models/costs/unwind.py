@@ -1,4 +1,4 @@
-"""What it would cost to leave every position at today's quotes, before any stress multiplies the spread."""
+"""Cost of closing every position at today's quotes, before any stress multiplies the spread."""
 
 from __future__ import annotations
 

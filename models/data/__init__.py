@@ -1,6 +1,6 @@
 """Dated tables of venue rules and stress events, a source in each file.
 
-Every table says three things at its top, before its first section:
+Every table gives three things at its top, before its first section:
 
 ``as_of``
     The day on which its numbers were the venue's.
@@ -10,11 +10,11 @@ Every table says three things at its top, before its first section:
     Numbers that were not read in a source of the venue's own: dotted names of parameters or of whole sections, such as
     ``"portfolio_margin.dte_floor"`` or ``"fees"``. Everything else was. (``stress.toml``: every number says it for itself.)
 
-:func:`about` reads them; a result that rests on an unverified or an expired number says so.
+:func:`about` reads them; reports repeat the doubts of every number that a result rests on.
 
 A table with ``[fees]`` is a venue's, and named after it: fees, margin, haircuts, and how its instruments are called
 (:mod:`hedgeopt.venues.known`). Tables of your own lie in folders that the environment variable ``HEDGEOPT_VENUES`` names;
-:mod:`hedgeopt.models.data.own` says what they hold.
+:mod:`hedgeopt.models.data.own` lists their sections.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _minutes(folders: str) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class About:
-    """What a table says of itself; see the module's text."""
+    """Date, shelf life and doubts of a table; see the module's text."""
 
     name: str
     as_of: date
@@ -169,5 +169,5 @@ def pegged_assets() -> dict[str, str]:
 
 @lru_cache
 def wraps() -> dict[str, str]:
-    """What each redeemable wrapper holds: wstETH is stETH, WETH is ETH."""
+    """Asset inside each redeemable wrapper: wstETH is stETH, WETH is ETH."""
     return dict(table("assets")["wraps"])

@@ -66,13 +66,13 @@ class _Funding(Record):
 
 
 class _Settlement(Record):
-    """How a delivery price is made."""
+    """Averaging of the delivery price."""
 
     averaging_minutes: float = Field(gt=0, le=1440)
 
 
 class OwnTable(Record):
-    """What a venue's table may hold. Names, lots and margin: see :mod:`hedgeopt.venues.known`, which knows kinds."""
+    """Sections of a venue's table. Names, lots and margin: see :mod:`hedgeopt.venues.known`, which knows kinds."""
 
     as_of: date
     shelf_life_days: int = Field(gt=0)

@@ -1,4 +1,4 @@
-"""An account as it would stand after trades, transfers and costs, and the venue's own rule asked about it.
+"""An account after trades, transfers and costs, judged by the venue's plain rule.
 
 The program works with convex encodings of margin rules. Nothing here reads one: positions and collateral are put together
 trade by trade, and :meth:`MarginModel.requirement` is asked about them. An encoding that asks too little therefore can't

@@ -34,7 +34,7 @@ class BoundEncoding:
 
     The part that grows with the square of a futures position or of a net delta enters as chords of the convex curve between
     nodes: exact at the nodes, above the curve between them, so a limit that holds here holds exactly. :meth:`refine` moves
-    the nodes to where a solution stands. An encoding that is exact at one portfolio only (:meth:`Encoding.at`) starts at
+    the nodes to the solution. An encoding that is exact at one portfolio only (:meth:`Encoding.at`) starts at
     the positions held; :meth:`anchor` moves it to a solution.
 
     Attributes
@@ -81,7 +81,7 @@ class BoundEncoding:
 
     def _encoding(self, e: Exposures) -> Encoding:
         """The encoding that is exact at the anchor: the positions held until a solution moves it."""
-        if self._seen is None or self._seen() is not e:  # another moment: what the last one ended with says nothing here
+        if self._seen is None or self._seen() is not e:  # another moment: the last anchor means nothing here
             self._seen, self._at, self._found, self._reach, self._whole = weakref.ref(e), None, None, None, None
         base = self._base(e)
         if not base.anchored:
@@ -92,7 +92,7 @@ class BoundEncoding:
         return self._found[1]
 
     def anchor(self, e: Exposures, x: np.ndarray) -> bool:
-        """Make the encoding exact at trades x; says whether it asked for more there than it does now."""
+        """Make the encoding exact at trades x; returns whether it asked for more there than it does now."""
         base = self._base(e)
         if not base.anchored:
             return False

@@ -30,7 +30,7 @@ _NOTHING = 1e-14
 
 @dataclass
 class _Place:
-    """Where one group's lines stand: a parcel of rows, the first row in it, and the candidates that move the group."""
+    """Place of one group's lines: a parcel of rows, the first row in it, and the candidates that move the group."""
 
     block: int
     group: int

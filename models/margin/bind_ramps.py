@@ -93,7 +93,7 @@ class BoundRamps:
         put(self._offsets, offsets)
 
     def refine(self, ramps: Sequence[Ramp], positions: np.ndarray) -> bool:
-        """Move the nodes to the amounts at positions (R,); says whether they were not there already."""
+        """Move the nodes to the amounts at positions (R,); returns whether they moved."""
         at = np.abs(self._amounts(ramps, positions))
         idle = all(ramp.flat or u <= ramp.threshold for ramp, u in zip(ramps, at, strict=True))
         near = self._centre is not None and bool(np.all(np.abs(at - self._centre) <= _NEAR * (1.0 + at)))

@@ -1,4 +1,4 @@
-"""How much of posted collateral counts."""
+"""Haircuts: the share of posted collateral that counts."""
 
 from __future__ import annotations
 

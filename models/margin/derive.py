@@ -15,7 +15,7 @@ Per underlying, USD, with forward F_e, discount d_e and time T_e of each expiry 
 * margin balance: initial ``span f - contingencies + m + cash``; maintenance ``.8 span - maintenance contingency + m +
   cash``.
 
-The requirement is what must stand against equity ``m + cash + collateral``: ``contingencies - span f``. Every part is convex
+The requirement is compared with equity ``m + cash + collateral``: ``contingencies - span f``. Every part is convex
 but one: ``-|pnl_e|`` in a skew scenario where the expiry gains. There ``D(v) v - m`` is concave; the encoding takes the line
 through the sign that v has at the anchor: exact there, nowhere below elsewhere. The same where a parameter set discounts
 positive values less than negative ones.
@@ -47,7 +47,7 @@ _KINDS = ("perpetual", "option", "spot", "pegged")
 
 @dataclass(frozen=True)
 class Confidence:
-    """How sure the venue's price feeds are, 1 for certain: of spot, perpetual, each expiry (by years), each collateral."""
+    """Confidence of the venue's price feeds, 1 for certain: of spot, perpetual, each expiry (by years), each collateral."""
 
     spot: float = 1.0
     perpetual: float = 1.0
@@ -225,7 +225,7 @@ class Derive(MarginModel):
         return replace(fixed, blocks=tuple(block for block in blocks if block is not None) + fixed.blocks)
 
     def _fixed(self, state: State, kind: Kind) -> Encoding:
-        """What is convex as it stands: contingencies of perpetuals, net short options, collateral and unsure feeds."""
+        """The parts that need no encoding: contingencies of perpetuals, net short options, collateral and unsure feeds."""
         p, initial = self.p, kind == "initial"
         slopes = np.zeros((len(state), 1))
         rate = p["perpetual_maintenance"] + (p["perpetual_initial"] if initial else 0.0)
@@ -312,5 +312,5 @@ class Derive(MarginModel):
 
 
 _OF_OPTIONS = ("long_", "short_", "option_", "vol_", "min_vol", "dte_", "skew", "basis_", "static_rate", "averaging_")
-"""How the parameters begin that price options alone."""
+"""Prefixes of the parameters that price options alone."""
 _BOTH: tuple[Kind, Kind] = ("initial", "maintenance")

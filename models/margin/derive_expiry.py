@@ -1,4 +1,4 @@
-"""What Derive's portfolio margin makes of one expiry: its value now, in every scenario, and in the basis contingency."""
+"""One expiry under Derive's portfolio margin: its value now, in every scenario, and in the basis contingency."""
 
 from __future__ import annotations
 

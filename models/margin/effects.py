@@ -1,4 +1,4 @@
-"""What one unit traded or transferred does to each account: its collateral, its equity, its costs."""
+"""Effects of one unit traded or transferred on each account: its collateral, its equity, its costs."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ That covers scenario grids with offsets and discounts, roll and net-short charge
 the **ramp**, is a charge on a net amount that grows with its square above a threshold.
 
 Where a rule is not convex an encoding is a convex function that is nowhere below it and meets it at one portfolio, the
-anchor: :meth:`Encoding.at` gives the one that is exact at a given portfolio. A program starts at the book as it stands and
+anchor: :meth:`Encoding.at` gives the one that is exact at a given portfolio. A program starts at the book as it is and
 moves the anchor to its last solution, so that what it ends with is the rule.
 """
 
@@ -103,7 +103,7 @@ class Ramp:
     """A charge on ``u = |row @ y|`` USD: the venue asks ``min(rate max(u - threshold, 0) u, flat_rate u)``.
 
     That is convex up to the kink, where the two meet, and not beyond. Either of them alone is nowhere below their minimum:
-    the square (continued by its tangent at the kink) is exact up to the kink, the flat charge beyond it. ``flat`` says
+    the square (continued by its tangent at the kink) is exact up to the kink, the flat charge beyond it. ``flat`` tells
     which one counts.
     """
 

@@ -122,7 +122,7 @@ class _GridRules(Record):
 
 
 class _Liquidation(Record):
-    """What the venue does below maintenance margin, and ``penalty_KEY`` of any fee key; read by backtests alone."""
+    """Liquidation rule below maintenance margin, and ``penalty_KEY`` of any fee key; read by backtests alone."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, dict[str, _Share]]
@@ -173,7 +173,7 @@ def _liquidation(data: Any, name: str) -> dict[str, Any]:
     known = [*_Liquidation.model_fields, *(f"penalty_{nature.fee}" for nature in natures().values() if nature.fee)]
     for key in data:
         if key not in known:
-            raise InputError("is read by nobody", file=name, field=f"liquidation.{key}", fix=advice(key, known))
+            raise InputError("is not used by anything", file=name, field=f"liquidation.{key}", fix=advice(key, known))
     try:
         return _Liquidation.model_validate(data).model_dump(exclude_none=True)
     except ValidationError as error:
@@ -304,7 +304,7 @@ class Generic(MarginModel):
         return encoding.scaled(self.rules[f"{kind}_factor"])
 
     def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
-        """The margin and haircuts of a venue's table; nothing of a file of the user's own."""
+        """The margin and haircuts of a venue's table; nothing of a separate file."""
         if self.venue is None:
             return ()
         posted = [asset for asset, amount in zip(state.assets, collateral.tolist(), strict=True) if amount]

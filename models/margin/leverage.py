@@ -43,13 +43,13 @@ class Allowed:
 
 @dataclass(frozen=True)
 class Leverage:
-    """What an account has chosen: by underlying, for all others, or nothing (None: the largest that each size allows)."""
+    """Leverage that an account has chosen: by underlying, for all others, or none (the largest that each size allows)."""
 
     others: float | None = None
     by_underlying: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, underlying: str) -> float | None:
-        """What is chosen for a market."""
+        """Leverage chosen for a market."""
         return self.by_underlying.get(underlying, self.others)
 
     def check(self, markets: Mapping[str, Allowed], venue: str) -> Leverage:
@@ -78,7 +78,7 @@ def _too_much(venue: str, value: str, most: float) -> InputError:
 
 
 def read_leverage(option: str | None) -> Leverage:
-    """What follows the colon of a margin name: ``10``, ``BTC=10,ETH=5``, or ``10,BTC=5``.
+    """Read the part after the colon of a margin name: ``10``, ``BTC=10,ETH=5``, or ``10,BTC=5``.
 
     Raises
     ------

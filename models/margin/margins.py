@@ -45,7 +45,7 @@ def moved(state: State, scenarios: ScenarioSet, k: int, pnl: np.ndarray) -> Stat
     unit = np.where(state.inverse, index, settlement)
     carried *= np.exp(np.where(state.perpetual, perpetual, 0.0))
     mark = np.where(state.linear, state.mark * carried, np.where(state.option, value / unit, state.mark * by_underlying))
-    if state.curved.any():  # full revaluation says where such a contract goes
+    if state.curved.any():  # full revaluation gives the mark of such a contract
         mark = np.where(state.curved, state.mark + pnl / np.where(state.inverse, 1.0, settlement), mark)
     prices = np.array([price * factor[asset] for asset, price in zip(state.assets, state.prices, strict=True)])
     return state.with_prices(

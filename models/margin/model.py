@@ -1,4 +1,4 @@
-"""What a margin model is: a rule in plain numbers, and the same rule as a convex function.
+"""Margin models: a rule in plain numbers, and the same rule as a convex function.
 
 A new venue is a file with such a class, a line in :mod:`hedgeopt.models.margin.rules`, and a test file that proves the two
 equal on random portfolios; or, without any code, a table for :mod:`hedgeopt.models.margin.generic`.
@@ -96,7 +96,7 @@ class MarginModel(ABC):
 
     @abstractmethod
     def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
-        """What the rule reads for these rows and ``collateral`` (A,): names of a packaged table and of its parameters."""
+        """Parameters that the rule uses for these rows and ``collateral`` (A,): names of a table and of its parameters."""
 
     def largest(self, state: State, quantity: np.ndarray, rows: Iterable[int]) -> np.ndarray:
         """(R,) units of either sign that positions may reach by the rule, of ``rows`` only; infinite where it sets none.

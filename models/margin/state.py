@@ -96,7 +96,7 @@ class State:
 
     @cached_property
     def kind(self) -> tuple[str, ...]:
-        """What margin rules take each row for: its ``margin_class``."""
+        """Class of each row in margin rules: its ``margin_class``."""
         return tuple(nature.margin_class for nature in self.nature)
 
     @cached_property

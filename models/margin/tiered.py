@@ -1,4 +1,4 @@
-"""What venues with tiers per market share: requirement and encoding from one table of tiers per position."""
+"""Venues with tiers per market: requirement and encoding from one table of tiers per position."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every instrument family is worth, one file per family."""
+"""Pricing, one file per instrument family."""

@@ -5,7 +5,7 @@ explicit fused multiply-add (IEEE 754 rounds it once), so vector body, loop rema
 give the same bits.
 
 Each polynomial is a Chebyshev interpolant of the exact function (mpmath, 40 digits) rewritten in powers; the relative
-error of the rounded coefficients against mpmath stands beside each one and is asserted again in the tests.
+error of the rounded coefficients against mpmath is noted beside each one and is asserted again in the tests.
 
 numba's cache does not see changes across files: after editing this one, touch the kernel files that import it.
 """

@@ -20,7 +20,7 @@ from hedgeopt.models.compiled import compiled
 from hedgeopt.models.pricing._arithmetic import INV_SQRT_2PI, MILLS_SHIFT, exp, fma, inline, log_ratio, mills
 
 SMALL = 1e-4
-TINY = 1e-150  # stands in for zero in a divisor: x/TINY is finite and its square does not overflow
+TINY = 1e-150  # replaces zero in a divisor: x/TINY is finite and its square does not overflow
 TILE = 1024  # scenarios per pass: five rows of 8 kB stay in the first- and second-level caches
 
 kernel = compiled(error_model="numpy", nogil=True)

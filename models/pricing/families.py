@@ -66,7 +66,7 @@ def family_of(instrument: Any) -> Family:
 
 
 def natures() -> dict[str, Nature]:
-    """What each registered family is, by kind."""
+    """Nature of each registered family, by kind."""
     return {kind: family.instrument.nature for kind, family in FAMILIES.items()}
 
 

@@ -1,4 +1,4 @@
-"""What a family of instruments must offer, and the arrays it returns."""
+"""The interface of an instrument family, and the arrays it returns."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class UnitRisk:
     value : (n,)
         USD that one unit held is worth; 0 for perpetuals and futures (their P&L is settled into collateral).
     notional : (n,)
-        USD of underlying that one unit stands for, non-negative.
+        USD of underlying in one unit, non-negative.
     premium : (n,)
         Units of the settlement asset paid when one unit is bought at its mark; 0 for perpetuals and futures.
     greeks : (7, n, A)
@@ -90,9 +90,10 @@ class Family:
 
     A new family is a file with a subclass and its instrument, which declares its
     :class:`~hedgeopt.models.pricing.nature.Nature`, a line in :mod:`hedgeopt.models.pricing.families`, and a test file.
-    Every hook that anything calls stands here. The defaults are those of the nature: a linear contract settled in its coin
-    is one of one USD, and any other contract is quoted in dollars (a coin-settled one in USD, paid in coins at the index).
-    What a nature does not say, such as where a curved contract stands without a quote, is refused until the family says it.
+    Every hook that anything calls is here. The defaults are those of the nature: a linear contract settled in its coin is
+    one of one USD, and any other contract is quoted in dollars (a coin-settled one in USD, paid in coins at the index). A
+    hook that a nature does not determine, such as the mark of a curved contract without a quote, refuses until the family
+    defines it.
     """
 
     kind: str
@@ -100,11 +101,11 @@ class Family:
 
     def unit_risk(self, instruments: Sequence[Any], market: MarketView, assets: tuple[str, ...]) -> UnitRisk:
         """Value and Greeks now."""
-        raise NotImplementedError(f"{type(self).__name__} says no unit_risk")
+        raise NotImplementedError(f"{type(self).__name__} defines no unit_risk")
 
     def scenario_pnl(self, instruments: Sequence[Any], market: MarketView, scenarios: ScenarioSet, out: np.ndarray) -> None:
         """Write into ``out`` (S, n) the USD change of value of one unit held, by full revaluation."""
-        raise NotImplementedError(f"{type(self).__name__} says no scenario_pnl")
+        raise NotImplementedError(f"{type(self).__name__} defines no scenario_pnl")
 
     def quote_value(self, item: Any, market: MarketView, mark: float) -> float:
         """USD per unit of quantity and of quoted price, near ``mark``."""
@@ -143,19 +144,19 @@ class Family:
         return self.size(item, float(market.quoted("mark_price", [item.id])[0]), market.price(item.settlement))
 
     def mark_at(self, item: Any, index: float) -> float:
-        """Where a contract stands at an index price, without premium or basis: at the index, if it is linear."""
+        """Mark of a contract at an index price, without premium or basis: the index, if it is linear."""
         if item.nature.payoff != "linear":
             fix = "replay a file that quotes it at every step, or let its family say mark_at"
-            raise self.refused(item, "does not say where its mark stands at an index price", "mark_price", fix)
+            raise self.refused(item, "does not define its mark at an index price", "mark_price", fix)
         return index
 
     def payoff(self, item: Any, index: float) -> float:
         """Settlement units that one unit pays at expiry, where that is what it settles."""
-        raise self.refused(item, "says no payoff at expiry", "settles")
+        raise self.refused(item, "defines no payoff at expiry", "settles")
 
     def grown(self, item: Any, seconds: float) -> Any:
         """The instrument after interest of so many seconds, where it accrues interest."""
-        raise self.refused(item, "says nothing of its interest", "accrues")
+        raise self.refused(item, "defines no interest", "accrues")
 
     @staticmethod
     def refused(

@@ -50,7 +50,7 @@ def implied_vol(
         price=quoted,
         forward=positive("forward", forward),
         strike=positive("strike", strike),
-        years=positive("years", years, fix="drop expired options: their price says nothing about vol"),
+        years=positive("years", years, fix="drop expired options: their price does not depend on vol"),
         is_call=signs("is_call", is_call),
     )
     out = np.empty(prices.shape)

@@ -1,4 +1,4 @@
-"""What every instrument has: a name, a venue, and a unit of quantity."""
+"""Fields that every instrument has: a name, a venue, and a unit of quantity."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def has(item: Any, name: str) -> bool:
 class Instrument(Record):
     """Base of every instrument: frozen, strict, and linear in quantity.
 
-    ``kind`` (set by each family) selects the family that prices it; ``nature`` says what else the code must know of it.
+    ``kind`` (set by each family) selects the family that prices it; ``nature`` holds the rest that the code needs.
     """
 
     nature: ClassVar[Nature]
@@ -80,7 +80,7 @@ class Instrument(Record):
 
     @property
     def quantity_unit(self) -> str:
-        """What one unit of quantity is."""
+        """Unit of quantity."""
         return self.nature.unit
 
     @property

@@ -39,7 +39,7 @@ class EMode(Record):
 
 
 class LendingReserve(Instrument):
-    """What supplying and borrowing share: an asset, its index, and what it pays or costs."""
+    """Shared by supplying and borrowing: an asset, its index, and what it pays or costs."""
 
     asset: Asset
     index: Positive = Field(default=1.0, description="the reserve's index now (1 at its start)")

@@ -1,4 +1,4 @@
-"""What perpetuals and dated futures share: P&L linear in quantity, no premium, marked to a futures price.
+"""Shared by perpetuals and dated futures: P&L linear in quantity, no premium, marked to a futures price.
 
 With mark ``M``, index ``S`` and price factor ``f`` in a scenario (the ratio M/S kept, times any basis move):
 

@@ -1,4 +1,4 @@
-"""What the liquidity positions share: value, delta and gamma of liquidity L between two prices, in closed form.
+"""Shared by liquidity positions: value, delta and gamma of liquidity L between two prices, in closed form.
 
 With P the price of base in units of quote, held in [a, b] (p = P clipped to it):
 
@@ -34,7 +34,7 @@ def amounts(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Base and quote that ``liquidity`` holds at ``price`` (arrays or floats, broadcast); formulas above."""
     root = np.sqrt(np.clip(price, lower, upper))
-    # the maximum takes off a rounding error below zero where the price stands at an end of the range
+    # the maximum takes off a rounding error below zero where the price is at an end of the range
     return liquidity * np.maximum(1.0 / root - upper**-0.5, 0.0), liquidity * np.maximum(root - lower**0.5, 0.0)
 
 

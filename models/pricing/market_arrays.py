@@ -1,4 +1,4 @@
-"""The prices and quotes of one moment as plain arrays: what pricing still needs once the market itself is put away."""
+"""Prices and quotes of one moment as plain arrays, for pricing without the market object."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class MarketArrays:
     prices
         USD price by asset.
     row
-        By ``venue:name``, where an instrument stands in the columns.
+        By ``venue:name``, the row of an instrument in the columns.
     columns
         By field of the quotes, (Q + 1,) values: one per instrument and a NaN at the end.
     source
@@ -69,7 +69,7 @@ class MarketArrays:
         return self.columns[field][self.places(ids)]
 
     def places(self, ids: Sequence[str]) -> np.ndarray:
-        """Where these ids stand in every column, so that several columns are read after one look; the last for others."""
+        """Rows of these ids in every column, so that several columns are read after one look; the last for others."""
         row = self.row
         return np.array([row.get(key, -1) for key in ids], np.int64)
 

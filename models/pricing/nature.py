@@ -1,4 +1,4 @@
-"""What an instrument family is, declared once: one frozen record beside its pricing.
+"""The nature of an instrument family, declared once: one frozen record beside its pricing.
 
 The rest of the code asks these fields and never which family an instrument belongs to, so that a new family is either
 treated right everywhere or refused with the list of what is known. A family without a record, or with a word that is not
@@ -13,17 +13,17 @@ from typing import Any, Literal, get_args
 __all__ = ["Accrual", "LoanPart", "Nature", "Paid", "Payoff", "Quote", "Settlement", "Short"]
 
 Paid = Literal["margined", "premium", "owned", "owed", "moved"]
-"""How a position stands in the account.
+"""How a position is held in the account.
 
 margined: worth nothing itself, its P&L is settled into collateral; premium: paid for when bought, may be sold short against
 margin; owned: paid for in full; owed: a debt; moved: collateral on its way, no position.
 """
 Short = Literal["margin", "lender", "never"]
-"""What a negative quantity is: a position that needs margin; a debt that somebody must lend; or nothing that exists."""
+"""Meaning of a negative quantity: a position that needs margin; a debt that somebody must lend; or nothing that exists."""
 Payoff = Literal["option", "linear", "curved"]
 """option: European, with strike, right and expiry, priced from a quoted vol; linear in the price; or any other curve."""
 Quote = Literal["premium", "contract", "dollars", "none"]
-"""What its quotes are: units of the settlement asset per unit; the price of a contract (USD, also of an inverse one of one
+"""Quote unit: units of the settlement asset per unit; the price of a contract (USD, also of an inverse one of one
 USD); dollars per unit; or there are none and it is described in the book."""
 Accrual = Literal["nothing", "funding", "deposit interest", "loan interest", "carry"]
 """What time adds between two snapshots: funding at the quoted rate, a growing index, or the family's own carry."""
@@ -37,12 +37,12 @@ _WORDS: dict[str, Any] = {
     "loan": LoanPart,
 }  # fmt: skip
 _MARGIN_CLASSES = {"perpetual": "margined", "future": "margined", "option": "premium", "spot": "owned", "pegged": "owned"}
-"""How what margin rules know by these names is paid for."""
+"""How instruments of these margin classes are paid for."""
 
 
 @dataclass(frozen=True)
 class Nature:
-    """What an instrument family is.
+    """Everything about a family but its pricing.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Nature:
     inverse
         Whether it may be settled in its underlying coin.
     margin_class
-        What margin rules take it for: ``perpetual``, ``future``, ``option``, ``spot``, ``pegged``, or a name of its own that
+        Its class in margin rules: ``perpetual``, ``future``, ``option``, ``spot``, ``pegged``, or a name of its own that
         only its own rules know.
     fee
         Key of the venue's fee table (``perpetual`` reads ``perpetual_taker``); none: not traded at quotes.

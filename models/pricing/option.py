@@ -41,7 +41,7 @@ __all__ = ["OPTION", "Option"]
 _DAYS = 365.0
 _POINT = 0.01
 _PASSED = 1e-12
-"""Strike, as a share of the forward, that stands in for one that the average so far has passed: any path exercises."""
+"""Strike, as a share of the forward, that replaces one that the average so far has passed: any path exercises."""
 
 
 class Option(Expiring):
@@ -136,7 +136,7 @@ def _with_marks(c: _Columns, price: np.ndarray) -> _Columns:
 
 
 def _time_value(price: np.ndarray, c: _Columns) -> np.ndarray:
-    """What is lost by expiry at a constant index: in the settlement window all of it goes in less than a day."""
+    """Value lost by expiry at a constant index: in the settlement window all of it goes in less than a day."""
     side = np.where(c.is_call, 1.0, -1.0)
     return price - (np.maximum(side * (c.forward - c.strike), 0.0) + c.sure)
 

@@ -2,7 +2,7 @@
 
 A share is worth ``deposit_per_share * price(asset) - contracts_per_share * option``. A covered call deposits the
 underlying (or a token pegged to it) and sells calls; a cash-secured put deposits dollars and sells puts. The option is
-priced by its own family from the market's quote for it; ``vol`` and ``forward`` stand in where no market quotes it.
+priced by its own family from the market's quote for it; ``vol`` and ``forward`` are used where no market quotes it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ __all__ = ["PEGGED", "Pegged"]
 
 
 class Pegged(Instrument):
-    """A token that stands for an amount of another asset; one unit of quantity is one token."""
+    """A token that represents an amount of another asset; one unit of quantity is one token."""
 
     nature: ClassVar[Nature] = Nature(
         kind="pegged",
@@ -45,7 +45,7 @@ class Pegged(Instrument):
 
     kind: Literal["pegged"] = "pegged"
     asset: Asset = Field(description="the token, such as stETH")
-    underlying: Asset = Field(description="what it stands for, such as ETH")
+    underlying: Asset = Field(description="the asset it represents, such as ETH")
     exchange_rate: Positive = Field(default=1.0, description="units of the underlying per token, by the protocol")
     peg: Positive | None = Field(
         default=None, description="market price over exchange_rate * underlying; none: from the market's price of the token"
@@ -58,7 +58,7 @@ class Pegged(Instrument):
             raise ValueError(f"{self.asset} is {self.underlying} one to one: hold it as spot")
         known = pegged_assets().get(self.asset, self.underlying)
         if known != self.underlying:
-            raise ValueError(f"underlying {self.underlying!r} of {self.asset!r}: it stands for {known!r}")
+            raise ValueError(f"underlying {self.underlying!r} of {self.asset!r}: it represents {known!r}")
         return self
 
     @property

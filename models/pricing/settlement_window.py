@@ -45,7 +45,7 @@ class Window:
 
 
 def settlement_window(instruments: Sequence[Expiring], market: MarketView, years: np.ndarray) -> Window:
-    """Where each instrument stands; the average so far is the quote ``settlement_average``, else the index."""
+    """Progress of each instrument; the average so far is the quote ``settlement_average``, else the index."""
     minutes = {venue: averaging_minutes(venue) for venue in {item.venue for item in instruments}}
     length = np.array([minutes[item.venue] for item in instruments]) / _MINUTES_PER_YEAR
     share = np.ones(len(instruments))

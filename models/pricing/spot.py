@@ -23,7 +23,7 @@ def price_slopes(
     """USD change of one unit of ``asset`` per USD move of each column of :func:`~hedgeopt.models.pegs.moved_by`.
 
     ``{asset: 1}`` for an asset that is no claim on another; else ``{underlying: price ratio, factor: price}``.
-    ``underlying`` and ``price`` stand in for a token outside the table, or one that the market does not price.
+    ``underlying`` and ``price`` are for a token outside the table, or one that the market does not price.
     """
     moved = (underlying, peg_factor(asset, underlying)) if underlying else moved_by(asset)
     if moved == (asset,):

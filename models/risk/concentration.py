@@ -1,4 +1,4 @@
-"""How much of the book stands in one place: a venue, a chain, a counterparty, a stablecoin, a bridge."""
+"""Concentration: the share of the book in one venue, chain, counterparty, stablecoin or bridge."""
 
 from __future__ import annotations
 

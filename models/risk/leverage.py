@@ -56,7 +56,7 @@ class _BoundGrossLeverage(BoundTerm):
         if len(self._held_at):
             k = len(self._held_at)
             self._weight, self._held = cp.Parameter(k, nonneg=True), cp.Parameter(k)
-            # the weight stands inside the absolute value: a parameter times another would not be DPP
+            # the weight is inside the absolute value: a parameter times another would not be DPP
             self.expression += cp.norm1(cp.multiply(self._weight, trades.net[self._held_at]) + self._held)
 
     def _parts(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:

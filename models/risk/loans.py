@@ -1,4 +1,4 @@
-"""What an account's supplies and debts add up to: health, leverage, and the exposure that is really there.
+"""Supplies and debts of an account: health, leverage, and the true exposure.
 
     health factor = sum_i LT_i c_i / sum_j d_j      (USD values; no debt: none)
 

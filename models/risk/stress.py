@@ -55,7 +55,7 @@ class _BoundUnwind(_BoundStress):
         self._sell, self._buy = cp.Parameter(n, nonneg=True), cp.Parameter(n, nonneg=True)
         self._long, self._short = cp.Parameter(n), cp.Parameter(n)
         self._held = cp.Parameter(nonneg=True)
-        # weights stand inside the convex functions: a parameter times another would not be DPP
+        # weights are inside the convex functions: a parameter times another would not be DPP
         leaving_longs = cp.sum(cp.pos(cp.multiply(self._sell, trades.net) + self._long))
         leaving_shorts = cp.sum(cp.neg(cp.multiply(self._buy, trades.net) + self._short))
         self.expression = self.expression + leaving_longs + leaving_shorts + self._held

@@ -2,7 +2,7 @@
 
 An instrument that expires between two key dates counts at both, in proportion to closeness in days; before the first and
 after the last it counts there whole. The weights of an instrument add up to 1, so buckets add up to the net Greek.
-What never expires (liquidity positions have gamma) stands in no bucket and is reported under ``none``.
+What never expires (liquidity positions have gamma) is in no bucket and is reported under ``none``.
 """
 
 from __future__ import annotations

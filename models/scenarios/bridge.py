@@ -1,4 +1,4 @@
-"""What is an expiry's own: the price on the way that it settles on, and what its vol does alone."""
+"""Scenario parts of one expiry: the price on the path at which it settles, and the move of its vol alone."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ BOUNDS = {
     "vol_multiplier": (1.5, 10.0),
     "drift": (-5.0, 0.0),
 }
-"""What makes the second regime a liquidation is stated, not found: it is rare, at least half again as volatile, does not
+"""The liquidation regime is defined, not found: it is rare, at least half again as volatile, does not
 rise on average, and correlates at least as much as calm markets (gain g gives ``0.999 (rho + g (1 - rho))``).
 """
 

@@ -24,7 +24,7 @@ class Node(Record):
 
 
 class Liability(Record):
-    """What one node owes another, or the rest of the world."""
+    """A debt of one node to another, or to the rest of the world."""
 
     debtor: str
     creditor: str | None = Field(default=None, description="a node; none: outside the network, such as customers")
@@ -61,7 +61,7 @@ class Clearing(Record):
 def clearing_vector(
     owed: np.ndarray, outside: np.ndarray, assets: np.ndarray, *, tolerance: float = 1e-13, rounds: int = 100_000
 ) -> np.ndarray:
-    """What each node pays: the greatest fixed point of ``p = min(p_bar, assets + Pi^T p)`` (Eisenberg and Noe 2001, eq. 5).
+    """Payments by node: the greatest fixed point of ``p = min(p_bar, assets + Pi^T p)`` (Eisenberg and Noe 2001, eq. 5).
 
     Parameters
     ----------

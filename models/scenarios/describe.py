@@ -34,7 +34,7 @@ class AssetMoments:
 
 @dataclass(frozen=True)
 class Description:
-    """What :func:`describe` returns.
+    """Result of :func:`describe`.
 
     ``correlations`` is (A, A), of log returns; ``joint_falls`` maps pairs to the chance that the second asset is in its
     worst 5 % when the first is; ``events`` to the chance of each; ``liquidity`` and ``recovery`` hold mean and worst.
@@ -58,7 +58,7 @@ class Description:
 
 
 def describe(scenarios: ScenarioSet) -> Description:
-    """Moments of every asset, correlations, joint tails, and what else the set says."""
+    """Moments of every asset, correlations, joint tails, and the rest of :class:`Description`."""
     p, moves = scenarios.weights, np.log(scenarios.spot_factor)
     assets = {
         asset: _moments(moves[:, a], scenarios.log_vol_shift[:, a], p, scenarios) for a, asset in enumerate(scenarios.assets)

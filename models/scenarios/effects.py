@@ -1,4 +1,4 @@
-"""What a scenario's events mean for one venue: tradability, the prices it sees, its margin, the cost of leaving."""
+"""Effects of a scenario's events on one venue: tradability, the prices it sees, its margin, the cost of leaving."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ __all__ = ["SurfaceResponse", "VolResponse", "estimate_surface_response", "estim
 
 @dataclass(frozen=True)
 class VolResponse:
-    """Fitted answer of log vol to spot, with what says how far to trust it.
+    """Fitted answer of log vol to spot, with its measures of fit.
 
     Attributes
     ----------

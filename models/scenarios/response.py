@@ -1,4 +1,4 @@
-"""How vol, skew, term structure, basis, funding and liquidity answer a spot move."""
+"""Response of vol, skew, term structure, basis, funding and liquidity to a spot move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of scenario samples: each kind's own, and those of every kind."""
+"""Settings of scenario samples: those of each kind, and those that all kinds share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _Vols = dict[str, Annotated[float, Field(gt=0, le=20)]]
 
 
 class VolMarket(Protocol):
-    """What scenario generators read from the market."""
+    """Market data that scenario generators use."""
 
     def atm_vol(self, asset: str, days: float) -> float | None:
         """At-the-money vol at a tenor, or None without options on the asset."""
@@ -92,7 +92,7 @@ class Response(Record):
 
 
 class ScenarioSettings(Response):
-    """What every kind of scenario sample takes."""
+    """Settings that every kind of scenario sample takes."""
 
     count: int = Field(default=10_000, ge=1, le=50_000_000, description="number of scenarios S")
     seed: int = Field(default=0, ge=0, description="the same seed gives the same scenarios on every machine")

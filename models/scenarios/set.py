@@ -35,7 +35,7 @@ _SHORT_EXPONENT, _LONG_EXPONENT = 0.35, 0.6
 
 
 def vol_term_weight(years: np.ndarray) -> np.ndarray:
-    """How much of a 30-day vol move an option of this age feels: ``(30 / max(days, 7)) ** p``.
+    """Share of a 30-day vol move that an option of this tenor takes: ``(30 / max(days, 7)) ** p``.
 
     The exponent p is 0.35 below 30 days and 0.6 above. Measured on Deribit's BTC and ETH chains, January to May 2026, over
     the worst 24 and 48 hour falls: 7 days move 1.5 to 1.8 times as much as 30 days, 60 days 0.67 to 0.75, 90 days 0.50 to

@@ -35,7 +35,7 @@ def stress_scenarios(assets: Sequence[str], settings: StressSettings | None = No
     Raises
     ------
     InputError
-        When no scenario is asked for, or an event says nothing about the spot of an asset.
+        When no scenario is asked for, or an event has no spot move for an asset.
     """
     events = (settings or StressSettings()).chosen()
     if not events:
@@ -74,7 +74,7 @@ def _table(events: Sequence[StressEvent], name: str, assets: Sequence[str]) -> n
                 values[k, a] = given["*"].value
             elif asset not in dollar_assets() and name == "spot":
                 raise InputError(
-                    f"says nothing about {asset}", field=f"stress {event.name}", fix='name it in spot, or give "*"'
+                    f"has no move for {asset}", field=f"stress {event.name}", fix='name it in spot, or give "*"'
                 )
     return values
 

@@ -1,4 +1,4 @@
-"""What a stress file holds, and which stress scenarios a policy asks for."""
+"""Contents of a stress file, and the choice of stress scenarios of a policy."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ByAsset = dict[str, AnyNumber]
 
 
 class StressEvent(Record):
-    """One named scenario. Tables go by asset, with ``*`` for all others; units stand on top of models/data/stress.toml."""
+    """One named scenario. Tables go by asset, with ``*`` for all others; units are at the top of models/data/stress.toml."""
 
     name: str = Field(min_length=1)
     title: str = ""
@@ -104,7 +104,7 @@ class StressGrid(Record):
 
 
 class StressSettings(Record):
-    """Which stress scenarios a policy looks at: packaged ones by name, grids, files of one's own, and events."""
+    """Stress scenarios of a policy: packaged ones by name, grids, user files, and events."""
 
     names: tuple[str, ...] | None = Field(
         default=None, description="packaged scenarios; none: all of them, an empty list: no packaged one"

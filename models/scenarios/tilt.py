@@ -46,7 +46,7 @@ def entropy_pool(prior: np.ndarray, rows: Sequence[Condition]) -> Tilt:
     Raises
     ------
     InputError
-        When no probabilities meet all conditions: names those that stand in the way, and the nearest value each can reach.
+        When no probabilities meet all conditions: names those in conflict, and the nearest value each can reach.
     """
     from scipy.optimize import minimize
 
@@ -155,7 +155,7 @@ def _conflict(rows: Sequence[Condition], scale: np.ndarray, f: np.ndarray) -> In
             field="scenarios.views",
             fix="soften them, or draw more scenarios",
         )
-    # what carries a shadow price stands in the way of what gives
+    # a condition with a shadow price conflicts with those that give
     involved = [rows[i].view for i in range(k) if abs(answer.eqlin.marginals[i]) > 1e-9]
     words = "; ".join(f"{rows[i].view} could reach {rows[i].target + miss[i] * scale[i]:.6g}" for i in worst)
     return InputError(

@@ -134,7 +134,7 @@ def test_bad_choices_are_named(tmp_path):
         stress_scenarios(["BTC"], StressSettings(names=()))
     path = tmp_path / "one.toml"
     path.write_text("[[event]]\nname = 'x'\nspot = { BTC = -0.1 }\n")
-    with pytest.raises(InputError, match="stress x: says nothing about ETH"):
+    with pytest.raises(InputError, match="stress x: has no move for ETH"):
         stress_scenarios(["BTC", "ETH"], StressSettings(names=(), files=(str(path),)))
 
 

@@ -71,7 +71,7 @@ def test_dates_of_every_directive(form: str, text: str, hour: int) -> None:
         ({**FUTURE, "expiry": "%Y%m"}, "expiry", "names no day"),
         ({**FUTURE, "expiry": "Ymd"}, "expiry", "names no day"),
         ({**FUTURE, "expiry": "%Y%m%d%Y"}, "expiry", "more than once"),
-        ({**FUTURE, "expiry": "%Y%m%dT%H", "time": "09:00"}, "time", "names say the hour"),
+        ({**FUTURE, "expiry": "%Y%m%dT%H", "time": "09:00"}, "time", "names give the hour"),
         ({**FUTURE, "time": "25:00"}, "time", "is not of the form"),
         ({**PERPETUAL, "expiry": "%Y%m%d"}, "expiry", "is not used"),
         ({**PERPETUAL, "settlement": "{bas}"}, "settlement", "did you mean 'base'"),

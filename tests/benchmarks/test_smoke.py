@@ -12,7 +12,17 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.registry import load
 
-NAMES = {"backtest", "end_to_end", "end_to_end_full", "margin", "tail", "tail_out_of_core", "tail_resolve", "valuation"}
+NAMES = {
+    "backtest",
+    "end_to_end",
+    "end_to_end_full",
+    "margin",
+    "tail",
+    "tail_family",
+    "tail_out_of_core",
+    "tail_resolve",
+    "valuation",
+}
 
 
 def smoke(name: str, path) -> list[dict]:
@@ -49,6 +59,15 @@ def test_tail(tmp_path) -> None:
         for answer in rivals.values():
             assert "cpu_seconds" in answer or "skipped" in answer or "cap_seconds" in answer, answer
     assert memory["extra_resident_bytes"] > 0
+
+
+def test_tail_family(tmp_path) -> None:
+    *found, distribution = smoke("tail_family", tmp_path)
+    for record in found:
+        assert record["proven"]
+        assert record["outside_gap"] <= 1e-6
+    assert distribution["all"]["compared"] == len(found)
+    assert distribution["no answer"] == []
 
 
 def test_tail_out_of_core(tmp_path) -> None:

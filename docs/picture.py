@@ -25,7 +25,7 @@ __all__ = ["browser", "chromium", "picture"]
 PNG = Path(__file__).resolve().parent / "page.png"
 SIZE = {"width": 1200, "height": 1000}
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_FLAGS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-sync")
+_FLAGS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run")
 
 
 def chromium() -> str | None:

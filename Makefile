@@ -69,7 +69,7 @@ COMPILE = $(BIN)/uv --quiet pip compile --universal --python-version 3.11 --gene
 
 lock: | $(BIN)/python
 	test -x $(BIN)/uv || $(INSTALL) uv
-	$(COMPILE) --output-file requirements/run.txt
+	$(COMPILE) --extra parquet --extra report --output-file requirements/run.txt
 	$(COMPILE) --extra dev --constraint requirements/run.txt --output-file requirements/dev.txt
 	echo $(AS_OF) > requirements/as-of
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 LAYERS = """
+__main__
 cli
 hedgeopt
 backtest
@@ -29,6 +30,7 @@ constraints example
 models
 files
 tail
+_extras
 errors _first_import _quiet
 """
 DECLARED = {  # the complete list: whoever adds to it changes the design

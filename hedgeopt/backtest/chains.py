@@ -92,12 +92,13 @@ class ChainReplay:
             parsed = {name: item for name, item in parsed.items() if getattr(item, "expiry", stamp) >= stamp}
 
     def _stamps(self) -> pd.DatetimeIndex:
-        import pyarrow.compute as pc
-
         if not self.chains:
             raise InputError("names no chain file", field="replay.chains")
+        chain = dataset(self.chains[0])
+        import pyarrow.compute as pc
+
         parts = []
-        for batch in dataset(self.chains[0]).to_batches(columns=["timestamp"]):
+        for batch in chain.to_batches(columns=["timestamp"]):
             parts.append(pc.unique(batch["timestamp"]).to_pandas())
         stamps = pd.DatetimeIndex(pd.concat(parts).unique()) if parts else pd.DatetimeIndex([])
         stamps = (stamps.tz_localize("UTC") if stamps.tz is None else stamps.tz_convert("UTC")).sort_values()

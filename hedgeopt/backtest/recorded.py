@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from hedgeopt._extras import require_extra
 from hedgeopt.backtest.venue_rules import rules
 from hedgeopt.errors import InputError
 from hedgeopt.files.record import LARGEST
@@ -132,6 +133,7 @@ def index_history(path: Path) -> pd.DataFrame:
 
 def dataset(path: Path) -> Any:
     """A Parquet file or a folder of them, opened without reading its rows."""
+    require_extra("pyarrow", "replaying recorded chains", file=path, field="replay.chains")
     import pyarrow as pa
     import pyarrow.dataset as ds
 

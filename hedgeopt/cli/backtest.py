@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt._extras import require_extra
 from hedgeopt.cli.console import progress, say
 from hedgeopt.cli.streams import output
 from hedgeopt.files.writing import refuse_unwritable
@@ -30,6 +31,7 @@ def backtest(config: Path, out: Path | None = None, json: bool = False) -> None:
         stage("read")
         if out is not None:
             refuse_unwritable(out)
+            require_extra("matplotlib", "drawing the pages of --out")  # now, not after hours of replay
         results = run_config(config, stage)
         if out is not None:
             _write(results, out)

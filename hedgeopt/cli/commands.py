@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hedgeopt.cli.console import progress, say
+from hedgeopt.cli.console import progress, say, say_without_charts
 from hedgeopt.cli.inputs import MarketOptions, override, print_json, print_report, read_holdings, read_rules
 from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
@@ -59,6 +59,7 @@ def solve(
         print_report(proposal_report(proposal))
     if out is not None:
         say(f"wrote {out / 'proposal.json'} and {out / 'proposal.html'}")
+        say_without_charts()
 
 
 def risk(

@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from hedgeopt._extras import how_to_install, installed
 from hedgeopt.cli.streams import words
 
-__all__ = ["progress", "say"]
+__all__ = ["progress", "say", "say_without_charts"]
 
 _LONGEST_WORD = 400
 
@@ -19,6 +20,12 @@ def say(message: str, code: int = 0) -> int:
     with contextlib.suppress(OSError):  # nobody can read it: the exit code still tells
         print(f"hedgeopt: {' '.join(short)}", file=words(), flush=True)
     return code
+
+
+def say_without_charts() -> None:
+    """Tell where a page was drawn without its charts, and which command brings them."""
+    if not installed("matplotlib"):
+        say(f"the page has no charts: {how_to_install('matplotlib')}")
 
 
 @contextmanager

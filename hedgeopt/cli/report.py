@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hedgeopt.cli.console import progress, say
+from hedgeopt.cli.console import progress, say, say_without_charts
 from hedgeopt.cli.inputs import print_report
 
 __all__ = ["report"]
@@ -28,3 +28,5 @@ def report(proposal: Path, html: Path | None = None, csv: Path | None = None) ->
     print_report(proposal_report(found))
     if files:
         say(f"wrote {', '.join(str(path) for path in files)}")
+    if html is not None:
+        say_without_charts()

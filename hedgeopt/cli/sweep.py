@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from hedgeopt._extras import require_extra
 from hedgeopt.cli.console import say
 from hedgeopt.cli.streams import output, words
 from hedgeopt.errors import HedgeoptError
@@ -35,6 +36,7 @@ def sweep(
 
     plan = read_plan(config)
     refuse_unwritable(out)
+    require_extra("matplotlib", "drawing the page of a sweep")  # now, not after hours of replay
     with _cells_shown() as told:
         result = run_sweep(
             plan, out, folder=config.parent, workers=workers, engine=engine, scheduler=scheduler, progress=told

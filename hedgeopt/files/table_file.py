@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hedgeopt._extras import installed, require_extra
 from hedgeopt.errors import InputError
+from hedgeopt.files.plain_csv import plain_column, plain_header, plain_rows
 from hedgeopt.files.regular import LARGEST_FILE, require_file
 
 __all__ = ["MOST_ROWS", "check_parquet", "moments", "numbers", "read_table", "wrong_numbers"]
@@ -102,6 +104,7 @@ def check_parquet(
     InputError
         For a file that is no Parquet, unfolds to too much, or has a column nested or twice.
     """
+    require_extra("pyarrow", "reading Parquet", file=path)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -165,15 +168,35 @@ def _is_text(kind: Any) -> bool:
 
 
 def _csv(path: Path, what: str, columns: Collection[str] | None) -> pd.DataFrame:
-    import pyarrow as pa
-    from pyarrow import csv
-
     data = _text(path, what)
     header = data[: data.find(b"\n")]
     if b"," not in header:
         for mark, name in ((b";", "semicolons"), (b"\t", "tabs"), (b"|", "bars")):
             if mark in header:
                 raise InputError(f"has cells separated by {name}", file=path, fix="separate them by commas")
+    return _arrow_csv(path, data, columns) if installed("pyarrow") else _plain_csv(path, data, columns)
+
+
+def _plain_csv(path: Path, data: bytes, columns: Collection[str] | None) -> pd.DataFrame:
+    """Slower than pyarrow, and the same."""
+    try:
+        names = plain_header(data)
+        _once(names, path)
+        cells = plain_rows(data, names if columns is None else columns, _NOTHING)
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise _unreadable(path, "csv", error) from None
+    rows = len(next(iter(cells.values()), ()))
+    if rows > MOST_ROWS:
+        raise InputError(f"holds {rows:,} rows, at most {MOST_ROWS:,} are read", file=path)
+    return pd.DataFrame({name: plain_column(column, _NUMBER.fullmatch) for name, column in cells.items()})
+
+
+def _arrow_csv(path: Path, data: bytes, columns: Collection[str] | None) -> pd.DataFrame:
+    import pyarrow as pa
+    from pyarrow import csv
+
     try:
         names = csv.open_csv(pa.BufferReader(data), csv.ReadOptions(block_size=_block(data))).schema.names
         _once(names, path)

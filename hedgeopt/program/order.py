@@ -5,7 +5,7 @@ A policy that names a solver gets that one and no other. With ``auto`` the order
 ==================  ==========================================================
 linear              the tail method's own simplex and interior point, HiGHS, Clarabel
 convex quadratic    the tail method's own interior point, OSQP, Clarabel
-conic               Clarabel, SCS, ECOS
+conic               Clarabel, SCS, ECOS where it is installed
 mixed-integer       HiGHS
 ==================  ==========================================================
 
@@ -21,6 +21,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import cvxpy as cp
+
+from hedgeopt._extras import installed, require_extra
 
 __all__ = ["CUTS", "OWN", "Attempt", "solver_order"]
 
@@ -59,6 +61,8 @@ _KNOWN: WeakKeyDictionary[cp.Problem, tuple[str, ...]] = WeakKeyDictionary()
 def solver_order(problem: cp.Problem, chosen: str) -> tuple[str, ...]:
     """Solvers to try for ``problem``; ``chosen`` is the policy's, ``auto`` for the table above."""
     if chosen != "auto":
+        if chosen == "ECOS":
+            require_extra("ecos", "the solver ECOS", field="solver")
         return (chosen,)
     if problem not in _KNOWN:
         _KNOWN[problem] = _order(problem)
@@ -70,5 +74,5 @@ def _order(problem: cp.Problem) -> tuple[str, ...]:
         return ("HIGHS",)
     if not problem.is_qp():
         # Cones by any name: norms, exponentials, squares in a constraint.
-        return ("CLARABEL", "SCS", "ECOS")
+        return ("CLARABEL", "SCS", "ECOS") if installed("ecos") else ("CLARABEL", "SCS")
     return (OWN, "HIGHS", "CLARABEL") if problem.objective.args[0].is_pwl() else (OWN, "OSQP", "CLARABEL")

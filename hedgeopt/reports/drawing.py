@@ -6,6 +6,8 @@ import io
 import re
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt._extras import require_extra
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -24,6 +26,7 @@ _VARIABLES = {
 
 def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
     """A figure of so many inches and its axes (an array of them where there are several columns)."""
+    require_extra("matplotlib", "drawing charts")
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt._extras import how_to_install, installed
 from hedgeopt.reports.render import render
 from hedgeopt.reports.words import (
     headline,
@@ -42,6 +43,9 @@ def proposal_page(proposal: Proposal) -> str:
 
 
 def _plots(proposal: Proposal) -> dict[str, Any]:
+    if not installed("matplotlib"):
+        missing = f"Charts need matplotlib, which is not installed: {how_to_install('matplotlib')}"
+        return {"profiles": {}, "losses": None, "greeks": None, "missing": missing}
     from hedgeopt.reports.plots import greeks_plot, loss_plot, profile_plot
 
     drawn = proposal.figures
@@ -49,4 +53,5 @@ def _plots(proposal: Proposal) -> dict[str, Any]:
         "profiles": {} if drawn is None else {one.asset: profile_plot(one) for one in drawn.profiles},
         "losses": None if drawn is None else loss_plot(drawn.losses),
         "greeks": greeks_plot(proposal.before, proposal.after),
+        "missing": "",
     }

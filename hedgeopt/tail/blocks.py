@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hedgeopt._extras import require_extra
 from hedgeopt.errors import InputError
 from hedgeopt.tail.source import ArraySource, Index, ScenarioSource, Vector, parallel, release
 
@@ -27,6 +28,7 @@ class ParquetSource(ScenarioSource):
     """One or more Parquet files; columns are instruments, rows scenarios, read one row group at a time."""
 
     def __init__(self, paths: str | Path | Sequence[str | Path], columns: Sequence[str] | None = None) -> None:
+        require_extra("pyarrow", "reading scenarios from Parquet")
         import pyarrow.parquet as pq
 
         many = [paths] if isinstance(paths, str | Path) else list(paths)
@@ -79,6 +81,7 @@ class ArrowSource(ScenarioSource):
     """A memory-mapped, uncompressed Arrow IPC file: columns are read in place, one record batch at a time."""
 
     def __init__(self, path: str | Path) -> None:
+        require_extra("pyarrow", "reading scenarios from Arrow files", file=path)
         import pyarrow as pa
 
         with open(path, "rb") as file:

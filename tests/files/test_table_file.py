@@ -42,6 +42,12 @@ TEXTS = {
 }
 
 
+@pytest.fixture(autouse=True, params=["pyarrow", "plain install"])
+def csv_reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test of this file twice: CSV is read by pyarrow where it is installed, else by ``hedgeopt.files.plain_csv``."""
+    monkeypatch.setattr("hedgeopt.files.table_file.installed", lambda package: request.param == "pyarrow")
+
+
 def refused(read, path, *words):
     with pytest.raises(InputError) as raised:
         read(path)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AwareDatetime, Discriminator, Field, Tag, model_validator
 
+from hedgeopt.files.given import Given
 from hedgeopt.files.names import advice
 from hedgeopt.files.record import Record
 from hedgeopt.models.data import dollar_assets, venues
@@ -13,6 +16,9 @@ from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.pricing.families import AnyInstrument
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.pricing.transfer import Transfer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Account", "Book", "Collateral", "Link", "Position"]
 
@@ -185,6 +191,34 @@ class Book(Record):
             if link.source == link.target:
                 raise ValueError(f"a link leads from {link.source!r} to itself")
         return self
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Given,
+        *,
+        name: str | None = None,
+        timestamp: datetime | str | None = None,
+        links: Sequence[Link | Mapping[str, Any]] | None = None,
+    ) -> Book:
+        """The book in a table with one row per position or collateral.
+
+        Columns: ``account``, ``venue``, ``quantity``, and either ``instrument`` or ``asset``; optionally the account's
+        ``margin``, ``tradable``, ``paused``, ``chain``, ``counterparty``, equal in all of its rows. What is not given here
+        is taken from ``frame.attrs``, where :meth:`to_frame` keeps it.
+        """
+        from hedgeopt.inputs.book_frame import book_from_frame
+
+        return book_from_frame(frame, name=name, timestamp=timestamp, links=links)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per position and collateral, which :meth:`from_frame` reads back to an equal book.
+
+        Name, timestamp and links are kept in ``attrs``, which CSV files lose.
+        """
+        from hedgeopt.inputs.book_frame import book_to_frame
+
+        return book_to_frame(self)
 
     def transfers(self) -> list[Transfer]:
         """Candidate transfers: every link between two accounts that are not paused."""

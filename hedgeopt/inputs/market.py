@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError, StaleQuoteError
+from hedgeopt.files.given import Given
 from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS
 from hedgeopt.models.pricing.market_arrays import MarketArrays, asset_price
 
@@ -58,6 +59,32 @@ class Market:
         missing = [column for column in QUOTE_FIELDS if column not in self.quotes.columns]
         if missing:
             raise InputError("is missing", file=self.source, field=f"column {missing[0]}")
+
+    @classmethod
+    def from_frame(cls, frame: Given, **options: Any) -> Market:
+        """The market in a table with one row per instrument: :func:`~hedgeopt.inputs.chain.reader.read_market` of it.
+
+        ``options`` are that function's: ``at``, ``venue``, ``prices``, ``invert_marks``, ``window_seconds``. Prices of
+        assets without rows that :meth:`to_frame` left in ``frame.attrs`` are used where ``prices`` does not name them.
+        """
+        from hedgeopt.inputs.market_frame import market_from_frame
+
+        return market_from_frame(frame, **options)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per instrument, with the columns of market files and ``venue``: :meth:`from_frame` reads it back.
+
+        ``attrs["prices"]`` holds USD prices of assets that no row gives.
+        """
+        from hedgeopt.inputs.market_frame import market_to_frame
+
+        return market_to_frame(self)
+
+    def __repr__(self) -> str:
+        """One line: when, how many instruments of which venues, and prices."""
+        from hedgeopt.inputs.market_frame import market_line
+
+        return market_line(self)
 
     def __len__(self) -> int:
         return len(self.instruments)

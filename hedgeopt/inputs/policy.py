@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_serializer, field_validator
 
 from hedgeopt.constraints.table import AnyConstraint
 from hedgeopt.errors import InputError
+from hedgeopt.files.given import Given, named, read_data
 from hedgeopt.files.names import advice
-from hedgeopt.files.reading import parse_json, parse_toml, validation_line
+from hedgeopt.files.reading import validation_line
 from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word
 from hedgeopt.models.pricing.families import hedge_kinds, quoted_kinds
@@ -158,18 +158,20 @@ class Policy(Record):
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
 
-def read_policy(path: str | Path) -> Policy:
-    """Read a policy from TOML (or JSON, by its ending); see ``hedgeopt schema policy``."""
-    path = Path(path)
-    data = parse_json(path, "policy") if path.suffix == ".json" else parse_toml(path, "policy")
+def read_policy(source: Given) -> Policy:
+    """Read a policy from TOML, JSON (by the file's ending, or its text), or a dict; see ``hedgeopt schema policy``."""
+    file, data = named(source), read_data(source, "policy", toml=True)
     if not isinstance(data, dict):
-        raise InputError("is not a table of settings", file=path, fix="see hedgeopt schema policy")
+        raise InputError("is not a table of settings", file=file, fix="see hedgeopt schema policy")
     if "minimize" not in data:
-        raise InputError("is missing", file=path, field="minimize", fix="see hedgeopt schema policy")
+        raise InputError("is missing", file=file, field="minimize", fix="see hedgeopt schema policy")
+    odd = next((key for key in data if not isinstance(key, str)), None)
+    if odd is not None:
+        raise InputError("is not the name of a field", file=file, value=odd, fix="see hedgeopt schema policy")
     try:
         return Policy(**data)
     except InputError as error:
-        raise error.at(path) from None
+        raise error.at(file) from None
 
 
 def _listed(limits: Any) -> tuple[Any, ...]:

@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 import pandas as pd
 
+from hedgeopt.files.given import Given, given_text, named
 from hedgeopt.files.parsing import from_json
 from hedgeopt.files.plain import ColumnKinds, from_plain, restored, to_plain
-from hedgeopt.files.reading import read_text
 from hedgeopt.files.writing import write_atomically
 from hedgeopt.measures.figures import Figures
 from hedgeopt.measures.margin import AccountMargin
@@ -197,12 +197,13 @@ class Proposal:
         return paths
 
 
-def read_proposal(path: str | Path) -> Proposal:
-    """Read a stored ``proposal.json``, of this version or any before it.
+def read_proposal(source: Given) -> Proposal:
+    """Read a stored ``proposal.json`` (path or open file, or its dict), of this version or any before it.
 
     Raises
     ------
     InputError
         See :meth:`Proposal.from_json`.
     """
-    return Proposal.from_json(read_text(path, "proposal"), path)
+    text = json.dumps(source) if isinstance(source, dict) else given_text(source, "proposal")
+    return Proposal.from_json(text, named(source))

@@ -159,7 +159,7 @@ def test_expired_option(case):
 
 def test_the_same_instrument_twice_in_the_market(case):
     case.market(lambda frame: pd.concat([frame, frame.loc[[OPTION]]]))
-    case.refused("market.csv", OPTION, "twice")
+    case.refused("market.csv", OPTION, "more than once")
 
 
 def test_duplicate_position(case):

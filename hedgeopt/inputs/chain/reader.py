@@ -12,8 +12,9 @@ Tables are recognised by their columns, as CSV or Parquet, and may be mixed in o
   :mod:`hedgeopt.inputs.payloads.deribit_book_summary`;
 * futures marks: ``timestamp currency futures_instrument_name term_mark_price_final``.
 
-A missing bid or ask means no quote on that side. Everything else that is missing, negative, crossed, expired or twice
-there is refused with one line that names file, column, row and fix.
+A missing bid or ask means no quote on that side. Everything else that is missing, negative, crossed, expired or given twice
+is refused with one line that names file, column, row and fix. A column ``venue`` names the venue row by row. Moments without
+a time zone are UTC.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.given import Given, named, read_frame
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.regular import parse_moment
-from hedgeopt.files.table_file import moments, numbers, read_table, wrong_numbers
+from hedgeopt.files.table_file import moments, numbers, wrong_numbers
 from hedgeopt.inputs.chain.moment import one_moment
 from hedgeopt.inputs.chain.rows import market_from_rows, refuse
 from hedgeopt.inputs.columns import CHAIN, MARK_FILES, NUMBERS, OPTIONAL, REQUIRED
@@ -37,14 +40,14 @@ from hedgeopt.inputs.payloads.deribit_book_summary import COLUMNS, as_chain
 
 __all__ = ["read_market"]
 
-_KNOWN = {*CHAIN, *COLUMNS, *(name for names in MARK_FILES.values() for name in names)}
+_KNOWN = {"venue", *CHAIN, *COLUMNS, *(name for names in MARK_FILES.values() for name in names)}
 _INDEX_DRIFT, _INDEX_APART = 0.005, 1.2
 """Rows of a coin whose index lies further apart in a snapshot are noted, and refused (recorded chains: at most 1.2 %)."""
 _MARKS_WITHIN = pd.Timedelta(minutes=5)
 
 
 def read_market(
-    *paths: str | Path,
+    *sources: Given,
     at: datetime | str | None = None,
     venue: str = "deribit",
     prices: Mapping[str, float] | None = None,
@@ -55,15 +58,16 @@ def read_market(
 
     Parameters
     ----------
-    paths
-        One chain file, and optionally files of perpetual or futures marks taken within five minutes of it.
+    sources
+        One chain, and optionally perpetual or futures marks taken within five minutes of it: each a path, an open file, a
+        DataFrame (pandas, polars, Arrow), a dict of columns, or a list of rows.
     at
         Which moment to read from a file that holds several: of each instrument the last row not after it. Rows after it are
         never used. Without it a file may hold one moment only; each row may carry its own stamp.
     window_seconds
         With ``at``: rows this much older than the latest one used are left out. What is left out is counted in a note.
     venue
-        Venue that the instruments belong to.
+        Venue that the instruments belong to, where the table has no column ``venue``.
     prices
         USD prices of assets that the files do not hold, such as ``{"stETH": 3_120.0, "USDC": 0.999}``.
     invert_marks
@@ -76,38 +80,60 @@ def read_market(
     InputError
         On anything that cannot be trusted; see the module's docstring.
     """
-    if not paths:
-        raise InputError("no market file given")
-    for asset, price in (prices or {}).items():
-        if not 0.0 < price <= LARGEST:
-            raise InputError("must be a positive number of USD", field=f"price of {asset}", value=price)
+    if not sources:
+        raise InputError("no market given", field="market", fix="give a path, an open file, or a DataFrame")
+    prices = _given_prices(prices)
     moment = None if at is None else pd.Timestamp(parse_moment(at, "at"))
     window = _seconds(window_seconds)
     notes: list[str] = []
-    tables = [(Path(path), as_chain(read_table(path, "market", columns=_KNOWN))) for path in paths]
+    tables = [(named(given), as_chain(read_frame(given, "market", columns=_KNOWN))) for given in sources]
     if invert_marks:
         tables = [(path, _with_vol_column(frame)) for path, frame in tables]
     chains = [(path, frame) for path, frame in tables if _kind(path, frame) == "chain"]
     if not chains:
-        raise InputError("holds no chain (bid, ask, mark per instrument)", file=paths[0])
-    pieces = [one_moment(path, _typed(path, frame), moment, window, notes) for path, frame in chains]
+        raise InputError("holds no chain (bid, ask, mark per instrument)", file=tables[0][0])
+    pieces = [
+        one_moment(path, _typed(path, part), moment, window, notes).assign(venue=place)
+        for path, frame in chains
+        for place, part in _by_venue(path, frame, venue)
+    ]
     stamp = max(piece["timestamp"].max() for piece in pieces)
     for path, frame in tables:
         kind = _kind(path, frame)
         if kind != "chain":
-            pieces.append(_marks(path, frame, kind, stamp))
+            pieces.append(_marks(path, frame, kind, stamp).assign(venue=venue))
     rows = pd.concat(pieces, ignore_index=True)
     source = ", ".join(path.name for path, _ in tables)
     index = _index_prices(rows, source, notes)
-    if prices is not None:
+    if prices:
         twice = sorted(set(prices) & set(index))
         if twice:
             raise InputError("is in the file already", file=source, field=f"price of {twice[0]}", value=prices[twice[0]])
-    return market_from_rows(rows, {**index, **(prices or {})}, venue, source, tuple(notes), invert=invert_marks)
+    return market_from_rows(rows, {**index, **prices}, source, tuple(notes), invert=invert_marks)
+
+
+def _given_prices(prices: Any) -> dict[str, float]:
+    if not isinstance(prices, Mapping | None):
+        raise InputError("must be a dict of USD by asset", field="prices", value=prices, fix='such as {"stETH": 3120.0}')
+    for asset, price in (prices or {}).items():
+        if isinstance(price, bool) or not isinstance(price, int | float | np.number) or not 0.0 < price <= LARGEST:
+            raise InputError("must be a positive number of USD", field=f"price of {asset}", value=price)
+    return {str(asset): float(price) for asset, price in (prices or {}).items()}
+
+
+def _by_venue(path: Path, frame: pd.DataFrame, venue: str) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each venue, in the order of first use."""
+    if "venue" not in frame.columns:
+        return [(venue, frame)]
+    places = frame["venue"].astype("object")
+    refuse(path, frame, places.isna(), "venue", "is empty")
+    text = places.map(str)
+    return [(str(place), frame[text == place]) for place in dict.fromkeys(text)]
 
 
 def _seconds(window: float) -> pd.Timedelta:
-    if not 0.0 < window < 1e9:  # NaN too
+    number = isinstance(window, int | float | np.number) and not isinstance(window, bool)
+    if not number or not 0.0 < window < 1e9:  # NaN too
         raise InputError("must be a positive number of seconds", field="window_seconds", value=window, fix="such as 300")
     return pd.Timedelta(seconds=window)
 

@@ -17,11 +17,12 @@ __all__ = ["market_from_rows", "refuse"]
 
 
 def market_from_rows(
-    rows: pd.DataFrame, prices: dict[str, float], venue: str, source: str, notes: tuple[str, ...], *, invert: bool
+    rows: pd.DataFrame, prices: dict[str, float], source: str, notes: tuple[str, ...], *, invert: bool
 ) -> Market:
-    """Check typed rows, name their instruments, and check them against each other; ``invert`` fills in vols."""
+    """Check typed rows with their venues, and name their instruments; ``invert`` fills in vols."""
     stamp = rows["timestamp"].max()
-    refuse(source, rows, rows["instrument_name"].duplicated(), "instrument_name", "appears more than once", "keep one row")
+    twice = rows.duplicated(["venue", "instrument_name"])
+    refuse(source, rows, twice, "instrument_name", "appears more than once", "keep one row")
     for column in (c.name for c in COLUMNS if c.type == "number" and not c.signed):
         refuse(source, rows, rows[column] < 0, column, "is negative")
     refuse(source, rows, rows["mark_price"].isna(), "mark_price", "is missing", "every instrument needs a mark")
@@ -32,11 +33,11 @@ def market_from_rows(
     crossed = rows["bid_price"] > rows["ask_price"]
     refuse(source, rows, crossed, "bid_price", "lies above its ask_price (crossed quote)", "drop the row")
 
-    instruments, parse = {}, parser(venue)
+    instruments, parsers = {}, {venue: parser(venue) for venue in dict.fromkeys(rows["venue"])}
     is_option = np.zeros(len(rows), bool)
     for at, row in enumerate(rows.itertuples(index=False)):
         try:
-            item = parse(str(row.instrument_name))
+            item = parsers[row.venue](str(row.instrument_name))
         except InputError as error:
             raise error.at(source) from None
         _agrees(item, row, source)

@@ -1,0 +1,134 @@
+"""Books as tables: one row per position or collateral."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.errors import InputError
+from hedgeopt.files.given import Given, named, read_frame
+from hedgeopt.files.names import require_known
+from hedgeopt.files.parsing import from_json
+from hedgeopt.files.reading import validated
+from hedgeopt.files.table_file import numbers, wrong_numbers
+from hedgeopt.inputs.book import Account, Book
+
+__all__ = ["BOOK_COLUMNS", "book_from_frame", "book_to_frame"]
+
+_OF_ACCOUNT = ("venue", "margin", "tradable", "paused", "chain", "counterparty")
+BOOK_COLUMNS = {
+    "account": "name of the account",
+    "venue": "where it is",
+    "instrument": "a position: the venue's name of it, or JSON of a whole instrument; empty for collateral",
+    "asset": "collateral: the asset's code; empty for a position",
+    "quantity": "of the instrument in its unit, or of the asset",
+    "margin": "of the account, optional: its margin model",
+    "tradable": "of the account, optional: true or false",
+    "paused": "of the account, optional: true or false",
+    "chain": "of the account, optional",
+    "counterparty": "of the account, optional",
+}
+"""Columns of a book's table."""
+
+
+def book_to_frame(book: Book) -> pd.DataFrame:
+    """See :meth:`Book.to_frame`."""
+    rows = []
+    for account in book.accounts:
+        of = {"account": account.name, **{name: getattr(account, name) for name in _OF_ACCOUNT}}
+        held: list[tuple[str | None, str | None, float]] = [
+            (_named(position.instrument), None, position.quantity) for position in account.positions
+        ]
+        held += [(None, c.asset, c.amount) for c in account.collateral]
+        for instrument, asset, quantity in held or [(None, None, np.nan)]:
+            rows.append(of | {"instrument": instrument, "asset": asset, "quantity": float(quantity)})
+    frame = pd.DataFrame(rows, columns=list(BOOK_COLUMNS))
+    links = [link.model_dump(mode="json", exclude_defaults=True) for link in book.links]
+    kept = {"name": book.name, "timestamp": book.timestamp and book.timestamp.isoformat(), "links": links}
+    frame.attrs.update({name: value for name, value in kept.items() if value})
+    return frame
+
+
+def _named(instrument: Any) -> str:
+    return instrument if isinstance(instrument, str) else json.dumps(instrument.model_dump(mode="json"))
+
+
+def book_from_frame(
+    frame: Given, *, name: str | None = None, timestamp: Any = None, links: Sequence[Any] | None = None, file: Any = None
+) -> Book:
+    """See :meth:`Book.from_frame`; ``file`` is what messages call the table."""
+    file = file or named(frame)
+    table, kept = read_frame(frame, "book"), getattr(frame, "attrs", None) or {}
+    require_known(table.columns, BOOK_COLUMNS, "column", file=file)
+    for column in ("account", "venue", "quantity"):
+        if column not in table.columns:
+            fix = f"a book's table has the columns {', '.join(BOOK_COLUMNS)}"
+            raise InputError("is missing", file=file, field=f"column {column}", fix=fix)
+    for column in ("account", "venue"):
+        missing = table[column].isna().to_numpy()
+        if missing.any():
+            raise InputError("is empty", file=file, field=f"{column}, row {int(missing.argmax()) + 1}")
+    table["quantity"] = _quantities(table, file)
+    accounts = [_account(str(key), rows, file) for key, rows in table.groupby("account", sort=False, observed=True)]
+    data: dict[str, Any] = {"accounts": accounts}
+    for field, given in (("name", name), ("timestamp", timestamp), ("links", links)):
+        value = kept.get(field) if given is None else given
+        if value is not None:
+            data[field] = value
+    return validated(Book, data, file)
+
+
+def _quantities(table: pd.DataFrame, file: Any) -> pd.Series:
+    read = numbers(table["quantity"])
+    wrong = wrong_numbers(table["quantity"], read).to_numpy() | np.isinf(read).to_numpy()
+    if wrong.any():
+        at = int(wrong.argmax())
+        value = table["quantity"].iloc[at]
+        raise InputError("is not a finite number", file=file, field=f"quantity, row {at + 1}", value=value)
+    return read
+
+
+def _account(name: str, rows: pd.DataFrame, file: Any) -> dict[str, Any]:
+    """One account as a book file writes it."""
+    found: dict[str, Any] = {"name": name, "positions": [], "collateral": []}
+    for field in _OF_ACCOUNT:
+        values = list(dict.fromkeys(_plain(v) for v in rows[field].dropna())) if field in rows.columns else []
+        if len(values) > 1:
+            fix = "give one account one value of it"
+            raise InputError(f"differs within account {name!r}", file=file, field=field, value=values[1], fix=fix)
+        if values:
+            found[field] = _truth(values[0]) if field in ("tradable", "paused") else values[0]
+    for at, row in rows.iterrows():
+        instrument, asset = (row[c] if c in rows.columns and not pd.isna(row[c]) else None for c in ("instrument", "asset"))
+        where = f"row {at + 1}"  # type: ignore[operator]  # rows are numbered from 0
+        if instrument is not None and asset is not None:
+            fix = "a position has an instrument, collateral an asset"
+            raise InputError("holds an instrument and an asset", file=file, field=where, value=str(instrument), fix=fix)
+        if instrument is None and asset is None:
+            if not np.isnan(row["quantity"]):
+                fix = "name the instrument of a position or the asset of collateral"
+                raise InputError("is a quantity of nothing", file=file, field=where, value=row["quantity"], fix=fix)
+            continue  # an account that holds nothing
+        if np.isnan(row["quantity"]):
+            raise InputError("is missing", file=file, field=f"quantity, {where}", fix="give a number")
+        if asset is not None:
+            found["collateral"].append({"asset": str(asset), "amount": row["quantity"]})
+        else:
+            whole = from_json(str(instrument), f"{file}: instrument, {where}") if str(instrument)[:1] == "{" else instrument
+            found["positions"].append({"instrument": whole, "quantity": row["quantity"]})
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _truth(value: Any) -> Any:
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+
+
+assert set(_OF_ACCOUNT) <= set(Account.model_fields)

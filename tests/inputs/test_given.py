@@ -1,4 +1,4 @@
-"""Books, markets and policies from paths, open files, tables and dicts: the same answer, or one line that names the fault."""
+"""Books, markets and policies from paths, open files, tables and dicts: one answer, or one line that names the fault."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ FORMS: dict[str, Any] = {
     "nullable": lambda frame: frame.convert_dtypes(),
     "naive": lambda frame: frame.assign(timestamp=frame["timestamp"].dt.tz_localize(None)),
     "another zone": lambda frame: frame.assign(timestamp=frame["timestamp"].dt.tz_convert("Asia/Tokyo")),
-    "other columns": lambda frame: frame.assign(**{"note": "x"}).rename(columns={"note": 7}),
+    "other columns": lambda frame: frame.assign(note="x").rename(columns={"note": 7}),
     "polars": Polars,
     "arrow": pa.Table.from_pandas,
 }

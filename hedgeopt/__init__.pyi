@@ -33,6 +33,7 @@ from .measures.risk import RiskReport as RiskReport
 from .measures.risk import risk_report as risk_report
 from .models.costs.carry import Carry as Carry
 from .models.costs.transaction import TransactionCost as TransactionCost
+from .models.data import use_tables as use_tables
 from .models.margin.term import Margin as Margin
 from .models.pricing.amm_concentrated import Concentrated as Concentrated
 from .models.pricing.amm_constant_product import ConstantProduct as ConstantProduct

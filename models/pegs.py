@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from hedgeopt.models.data import pegged_assets, wraps
+from hedgeopt.models.data import pegged_assets, tables_key, wraps
 
 __all__ = ["claim", "is_directional", "is_peg", "moved_by", "peg_factor", "tokens"]
 
@@ -39,15 +39,18 @@ def is_directional(name: str) -> bool:
     return not is_peg(name) and name not in pegged_assets() and name not in wraps()
 
 
-@lru_cache(maxsize=1024)
 def claim(asset: str) -> str:
     """The asset whose price moves this one: what a redeemable wrapper holds, else itself."""
     return wraps().get(asset, asset)
 
 
-@lru_cache(maxsize=1024)
 def moved_by(asset: str) -> tuple[str, ...]:
     """Columns that move the price of ``asset``: itself, or underlying and peg factor where it is a claim on another."""
+    return _moved_by(asset, tables_key())
+
+
+@lru_cache(maxsize=1024)
+def _moved_by(asset: str, tables: str) -> tuple[str, ...]:
     held = claim(asset)
     underlying = pegged_assets().get(held)
     return (held,) if underlying is None else (underlying, peg_factor(held, underlying))

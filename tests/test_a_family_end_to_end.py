@@ -75,7 +75,7 @@ def registered(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     folder = tmp_path / "venues"
     folder.mkdir()
     (folder / "curve.toml").write_text(TABLE, encoding="utf-8")
-    monkeypatch.setenv("HEDGEOPT_VENUES", str(folder))
+    monkeypatch.setenv("HEDGEOPT_TABLES", str(folder))
 
 
 def chain(moment: datetime, index: float) -> pd.DataFrame:

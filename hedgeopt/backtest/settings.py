@@ -17,6 +17,7 @@ from hedgeopt.backtest.sanity import Sanity
 from hedgeopt.errors import InputError
 from hedgeopt.files.reading import parse_toml, validation_line
 from hedgeopt.files.record import Record
+from hedgeopt.models.data import use_tables
 from hedgeopt.models.scenarios.sample_settings import AnyScenarios, ParametricScenarios
 
 __all__ = ["BacktestConfig", "read_config"]
@@ -118,6 +119,9 @@ class BacktestConfig(Record):
     """Everything that decides a backtest; :meth:`cells` gives one per book and policy."""
 
     name: str = "backtest"
+    tables: tuple[str, ...] = Field(
+        default=(), description="user tables of venues, assets and stress scenarios, from the file's folder"
+    )
     replay: ReplayConfig
     books: Annotated[tuple[AnyBook, ...], Field(min_length=1)]
     policies: Annotated[tuple[AnyPolicy, ...], Field(min_length=1)]
@@ -168,6 +172,9 @@ def read_config(path: str | Path) -> BacktestConfig:
     path = Path(path)
     data = parse_toml(path, "backtest")
     _resolve(data, path.parent)
+    listed = data.get("tables", [])
+    if isinstance(listed, list) and all(isinstance(one, str) for one in listed) and listed:
+        use_tables(*listed)
     try:
         return BacktestConfig(**data)
     except InputError as error:
@@ -180,6 +187,8 @@ def _resolve(data: dict[str, Any], folder: Path) -> None:
     def full(text: Any) -> Any:
         return str((folder / text).resolve()) if isinstance(text, str) else text
 
+    if isinstance(data.get("tables"), list):
+        data["tables"] = [full(item) for item in data["tables"]]
     replay = data.get("replay")
     if isinstance(replay, dict):
         for key in _PATHS:

@@ -45,6 +45,9 @@ class SchemaKind(StrEnum):
     book = "book"
     market = "market"
     policy = "policy"
+    venue = "venue"
+    assets = "assets"
+    stress = "stress"
 
 
 class EngineKind(StrEnum):
@@ -67,9 +70,22 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
     ] = False,
+    tables: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--tables",
+            help="User table of a venue, assets or stress scenarios, or a folder of them; give again for more. Works after "
+            "every command too.",
+            metavar="FILE.toml",
+        ),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and warnings.", envvar="HEDGEOPT_DEBUG")] = False,
 ) -> None:
     """Hedge a crypto derivatives book by convex optimization, with certified answers."""
+    if tables:
+        from hedgeopt.cli.inputs import take_tables
+
+        take_tables(tables)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -206,7 +222,12 @@ def check(
 
 
 @app.command(epilog=EXIT_CODES)
-def schema(kind: Annotated[SchemaKind, typer.Argument(help="Which input to describe: book, market or policy.")]) -> None:
+def schema(
+    kind: Annotated[
+        SchemaKind,
+        typer.Argument(help="Which input to describe: book, market, policy, or a user table: venue, assets, stress."),
+    ],
+) -> None:
     """Print the JSON Schema of an input; for a market, that of one row of its table."""
     from hedgeopt.cli import commands
 

@@ -71,11 +71,26 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
         _encoded(word)
     command = typer.main.get_command(app)
     _enclose(command, debug)
-    result = command.main(args=list(arguments), prog_name="hedgeopt", standalone_mode=False)
+    result = command.main(args=_tables_first(arguments), prog_name="hedgeopt", standalone_mode=False)
     output().flush()
     if result == INTERRUPTED:  # typer's own translation of Ctrl-C
         raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
+
+
+def _tables_first(arguments: Sequence[str]) -> list[str]:
+    """The arguments with every ``--tables FILE`` before the command, where the option belongs."""
+    first: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word == "--tables":
+            first += [word, *(found for found in [next(words, None)] if found is not None)]
+        else:
+            (first if word.startswith("--tables=") else rest).append(word)
+    return first + rest
 
 
 def _encoded(word: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hedgeopt.inputs.market import Market
     from hedgeopt.inputs.policy import Policy
 
-__all__ = ["MarketOptions", "override", "print_json", "print_report", "read_holdings", "read_rules"]
+__all__ = ["MarketOptions", "override", "print_json", "print_report", "read_holdings", "read_rules", "take_tables"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,18 @@ def read_rules(path: Path | None) -> Policy:
     from hedgeopt.models.costs.transaction import TransactionCost
 
     return read_policy(path) if path is not None else Policy(minimize=TransactionCost())
+
+
+def take_tables(paths: Sequence[Path]) -> None:
+    """User tables of ``--tables`` count for the command."""
+    from hedgeopt.models.data import use_tables
+
+    try:
+        use_tables(*paths)
+    except InputError as error:
+        if error.file is not None:
+            raise
+        raise InputError(error.problem, field="--tables", value=error.value, fix=error.fix) from None
 
 
 def override(policy: Policy, scenarios: int | None, seed: int | None, solver: str | None = None) -> Policy:

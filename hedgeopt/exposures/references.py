@@ -19,9 +19,9 @@ from hedgeopt.errors import InputError
 from hedgeopt.exposures.resolve import Holdings, underlying_of
 from hedgeopt.files.names import advice, require_known
 from hedgeopt.inputs.policy import Policy
-from hedgeopt.models.data import dollar_assets, pegged_assets, table, venues, wraps
+from hedgeopt.models.data import dollar_assets, pegged_assets, table, tables_key, venues, wraps
 from hedgeopt.models.pricing.instrument import Instrument
-from hedgeopt.models.scenarios.stress_table import packaged_events, read_stress
+from hedgeopt.models.scenarios.stress_table import known_events, read_stress
 
 __all__ = ["Known", "check_references", "refuse_unknown"]
 
@@ -49,7 +49,11 @@ class Known:
     def of(cls, holdings: Holdings) -> Known:
         """Those of a book, its market and the packaged tables."""
         accounts = holdings.accounts
-        assets = {*holdings.market.prices, *_tabled_assets(venues()), *(c.asset for a in accounts for c in a.collateral)}
+        assets = {
+            *holdings.market.prices,
+            *_tabled_assets(venues(), tables_key()),
+            *(c.asset for a in accounts for c in a.collateral),
+        }
         for item in holdings.whole:
             assets |= set(_assets_of(item))
         places = {*venues(), *(a.venue for a in accounts), *(i.venue for i in holdings.listed.values())}
@@ -131,10 +135,10 @@ def _assets_of(item: Any) -> Iterable[str]:
 
 
 @lru_cache
-def _tabled_assets(listed: tuple[str, ...]) -> frozenset[str]:
+def _tabled_assets(listed: tuple[str, ...], tables: str) -> frozenset[str]:
     """Assets that the packaged tables name."""
     found = {*dollar_assets(), *pegged_assets(), *pegged_assets().values(), *wraps(), *wraps().values()}
-    for event in packaged_events():
+    for event in known_events():
         found |= set(event.spot) | set(event.vol)
     for venue in listed:
         margin = table(venue).get("margin", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_serializer, field_validator
@@ -14,6 +15,7 @@ from hedgeopt.files.names import advice
 from hedgeopt.files.reading import validation_line
 from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word
+from hedgeopt.models.data import use_tables
 from hedgeopt.models.pricing.families import hedge_kinds, quoted_kinds
 from hedgeopt.models.scenarios.sample_settings import AnyScenarios, ParametricScenarios
 from hedgeopt.models.scenarios.stress_table import StressSettings
@@ -86,6 +88,11 @@ class Policy(Record):
     """
 
     name: str = "policy"
+    tables: tuple[str, ...] = Field(
+        default=(),
+        description="user tables of venues, assets and stress scenarios: TOML files or folders of them, from the policy's "
+        "folder; they count as soon as the policy is read from its file",
+    )
     minimize: Annotated[tuple[_WeightedTerm, ...], Field(min_length=1)]
     subject_to: tuple[AnyConstraint, ...] = ()
     candidates: Candidates = Candidates()
@@ -168,10 +175,23 @@ def read_policy(source: Given) -> Policy:
     odd = next((key for key in data if not isinstance(key, str)), None)
     if odd is not None:
         raise InputError("is not the name of a field", file=file, value=odd, fix="see hedgeopt schema policy")
+    listed = data.get("tables", [])
+    if isinstance(listed, list) and all(isinstance(one, str) for one in listed) and listed:
+        folder = file.parent if file.is_file() else Path()
+        try:
+            use_tables(*(folder / one for one in listed))
+        except InputError as error:
+            raise error if error.file is not None else _of_tables(error, file) from None
     try:
         return Policy(**data)
     except InputError as error:
         raise error.at(file) from None
+
+
+def _of_tables(error: InputError, file: object) -> InputError:
+    return InputError(
+        error.problem, file=file, field="tables", value=error.value, fix="paths start from the policy's folder"
+    )
 
 
 def _listed(limits: Any) -> tuple[Any, ...]:

@@ -12,7 +12,12 @@ _TYPES = {"moment": "string", "text": "string", "number": "number"}
 
 
 def input_schema(kind: str) -> dict[str, Any]:
-    """Schema of a ``book`` or ``policy`` file, or of one row of a ``market`` table."""
+    """Schema of a ``book`` or ``policy`` file, of one row of a ``market`` table, or of a user table.
+
+    User tables are ``venue``, ``assets`` and ``stress``.
+    """
+    if kind in ("venue", "assets", "stress"):
+        return _user_table(kind)
     if kind == "market":
         return _market_row()
     if kind == "book":
@@ -22,6 +27,34 @@ def input_schema(kind: str) -> dict[str, Any]:
     from hedgeopt.inputs.policy import Policy
 
     return Policy.model_json_schema()
+
+
+def _user_table(kind: str) -> dict[str, Any]:
+    if kind == "assets":
+        from hedgeopt.models.data.user_files import AssetTable
+
+        return AssetTable.model_json_schema()
+    if kind == "stress":
+        from hedgeopt.models.scenarios.stress_table import StressTable
+
+        return StressTable.model_json_schema()
+    from pydantic import TypeAdapter
+
+    from hedgeopt.models.data.own import OwnTable
+    from hedgeopt.models.margin.table_rules import LiquidationRule, MarginTable
+    from hedgeopt.venues.forms import NameForm
+
+    found = OwnTable.model_json_schema()
+    parts: dict[str, Any] = {"margin": MarginTable, "liquidation": LiquidationRule, "form": NameForm}
+    for name, model in parts.items():
+        part = TypeAdapter(model).json_schema(ref_template="#/$defs/{model}")
+        found.setdefault("$defs", {}).update(part.pop("$defs", {}))
+        found["$defs"][name] = part
+    properties = found["properties"]
+    properties["margin"] = {"$ref": "#/$defs/margin"}
+    properties["liquidation"] = {"$ref": "#/$defs/liquidation"}
+    properties["names"] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/form"}}]}
+    return found
 
 
 def _market_row() -> dict[str, Any]:

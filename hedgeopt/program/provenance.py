@@ -46,10 +46,11 @@ def input_hashes(book: Book, market: Market, policy: Policy) -> dict[str, str]:
 
 def _tables(book: Book, market: Market) -> dict[str, Path]:
     """The user's files that set fees, margin and settlement of venues in book and market, by name."""
-    found = own_tables()
+    found = own_tables("venue")
     if found:
         venues = {account.venue for account in book.accounts} | {item.venue for item in market.instruments.values()}
         found = {name: file for name, file in found.items() if name in venues}
+    found |= own_tables("assets") | own_tables("stress")
     named = (account.margin.partition(":") for account in book.accounts)
     return found | {file: Path(file) for kind, _, file in named if kind == "table"}
 

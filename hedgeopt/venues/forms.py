@@ -38,7 +38,7 @@ from hedgeopt.files.record import Record
 from hedgeopt.models.pricing.families import FAMILIES
 from hedgeopt.venues.dates import date_pattern, fault_of, hours_of, read_date
 
-__all__ = ["Forms"]
+__all__ = ["Forms", "NameForm"]
 
 _PART = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _PATTERNS = {"base": r"[A-Za-z0-9]+", "quote": r"[A-Za-z]+"}
@@ -46,7 +46,7 @@ _TYPES: dict[type, str] = {float: r"\d+(?:\.\d+)?", int: r"\d+", str: r"[A-Za-z0
 """Types of fields that a name can hold, and how their texts look; a number that may be whole or not is read as a float."""
 
 
-class _Form(Record):
+class NameForm(Record):
     """One form as in the table."""
 
     kind: str
@@ -73,7 +73,7 @@ class _Reader:
     """A form with its pattern and family; ``numbers`` are the parts that are read as numbers, with their types."""
 
     where: str
-    rule: _Form
+    rule: NameForm
     pattern: re.Pattern[str]
     instrument: Any
     numbers: dict[str, type]
@@ -177,7 +177,7 @@ class _Checked:
     def __init__(self, k: int, data: dict[str, Any], file: str) -> None:
         self.file, self.where = file, f"names[{k}]"
         try:
-            self.rule = _Form.model_validate(data)
+            self.rule = NameForm.model_validate(data)
         except ValidationError as error:
             line = validation_line(error, None)
             self._refuse(line.field or "", line.problem, line.value, line.fix)

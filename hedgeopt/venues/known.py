@@ -7,7 +7,6 @@ haircuts are read by the models; names and sizes are read here. ``names`` in the
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -15,8 +14,9 @@ from typing import Any
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
-from hedgeopt.models.data import OWN_TABLES, dollar_assets, own_tables, table, venues, where
+from hedgeopt.models.data import dollar_assets, own_tables, table, tables_key, venues, where
 from hedgeopt.models.margin.generic import Generic
+from hedgeopt.models.margin.rules import venue_rule
 from hedgeopt.models.pricing.families import FAMILIES, natures, quoted_kinds
 from hedgeopt.venues.deribit.names import parse_name
 from hedgeopt.venues.forms import Forms
@@ -38,11 +38,11 @@ def parser(venue: str) -> Callable[[str], Any]:
     InputError
         For a venue that no table describes, or whose table gives no names.
     """
-    return _parser(venue, os.environ.get(OWN_TABLES), tuple(FAMILIES))
+    return _parser(venue, tables_key(), tuple(FAMILIES))
 
 
 @lru_cache(maxsize=64)
-def _parser(venue: str, tables: str | None, kinds: tuple[str, ...]) -> Callable[[str], Any]:
+def _parser(venue: str, tables: str, kinds: tuple[str, ...]) -> Callable[[str], Any]:
     names = _names(venue)
     _check(venue, tables, kinds)
     if isinstance(names, str):
@@ -54,7 +54,10 @@ def _parser(venue: str, tables: str | None, kinds: tuple[str, ...]) -> Callable[
 
 def _names(venue: str) -> Any:
     if venue not in venues():
-        fix = f"{advice(venue, venues())}; your own venue is a table in a folder that {OWN_TABLES} names"
+        fix = (
+            f"{advice(venue, venues())}; for a venue of your own write {venue}.toml (hedgeopt schema venue), and name it in "
+            f'the policy (tables = ["{venue}.toml"]) or with --tables'
+        )
         raise InputError("unknown venue", field="venue", value=venue, fix=fix)
     found = table(venue).get("names")
     if not found:
@@ -81,12 +84,12 @@ def increments(item: Any) -> tuple[float, float, float]:
         For a venue's table with impossible sizes or margin, whichever instrument is asked for.
     """
     underlying, settlement = getattr(item, "underlying", item.assets[0]), getattr(item, "settlement", item.assets[0])
-    return _increments(item.venue, item.kind, underlying, settlement, item.nature, os.environ.get(OWN_TABLES))
+    return _increments(item.venue, item.kind, underlying, settlement, item.nature, tables_key())
 
 
 @lru_cache(maxsize=4096)
 def _increments(
-    venue: str, kind: str, underlying: str, settlement: str, nature: Any, tables: str | None
+    venue: str, kind: str, underlying: str, settlement: str, nature: Any, tables: str
 ) -> tuple[float, float, float]:
     if venue in venues():
         _check(venue, tables, tuple(FAMILIES))
@@ -99,7 +102,7 @@ def _increments(
 
 
 @lru_cache(maxsize=64)
-def _check(venue: str, tables: str | None, kinds: tuple[str, ...]) -> None:
+def _check(venue: str, tables: str, kinds: tuple[str, ...]) -> None:
     """Refuse sizes of an unknown kind or instrument, sizes that are not positive, and a margin table that is no rule."""
     for kind, listed in table(venue).get("lots", {}).items():
         known = quoted_kinds()
@@ -125,5 +128,5 @@ def _check(venue: str, tables: str | None, kinds: tuple[str, ...]) -> None:
                 fix = f"an order is at least one lot, {sizes['lot']:g}"
                 told = {"field": f"{field}.minimum_size", "value": sizes["minimum_size"], "fix": fix}
                 raise InputError("is less than a lot", file=where(venue), **told)
-    if venue in own_tables() and "margin" in table(venue):
+    if venue in own_tables("venue") and "margin" in table(venue) and venue_rule(venue) == "table":
         Generic(where(venue), table(venue), venue=venue)

@@ -87,7 +87,7 @@ def below_asked(
         found = _portfolio(model, state, kind, place)
     elif isinstance(model, Generic) and model.rules["type"] == "grid":
         found = _grid(model, state, kind, place)
-    elif isinstance(model, _SEPARABLE) or (isinstance(model, Generic) and model.rules["type"] == "tiers"):
+    elif isinstance(model, _SEPARABLE) or (isinstance(model, Generic) and model.rules["type"] != "grid"):
         found = below_one_at_a_time(model, state, kind, x, box, place, near, {} if known is None else known)
     elif isinstance(model, AaveV3):
         found = _reserves(model, state, kind, place, a)

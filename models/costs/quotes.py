@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import table, where
+from hedgeopt.models.data import lacking, table
 from hedgeopt.models.pricing.families import family_of, quoted_kinds
 from hedgeopt.models.pricing.family import MarketView
 
@@ -117,11 +117,12 @@ def fee_parameters(item: Any) -> tuple[str, ...]:
 def _rate(item: Any, key: str) -> float:
     rates = _rates(item.venue)
     if key not in rates:
-        raise InputError(
+        raise lacking(
+            item.venue,
             f"{item.name} ({item.kind}) has no fee at {item.venue}",
-            file=where(item.venue),
             field=f"fees.{key}",
-            fix=f"add it; known: {', '.join(rates)}",
+            line=f"[fees] {key} = SHARE",
+            known=", ".join(rates),
         )
     return float(rates[key])
 
@@ -130,9 +131,4 @@ def _rates(venue: str) -> dict[str, float]:
     try:
         return table(venue).get("fees", {})
     except FileNotFoundError:
-        raise InputError(
-            f"no fee table for venue {venue!r}",
-            file=where(venue),
-            field="fees",
-            fix=f"add {where(venue)}",
-        ) from None
+        raise lacking(venue, f"no fee table for venue {venue!r}", field="fees", line="[fees]") from None

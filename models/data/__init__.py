@@ -13,8 +13,8 @@ Every table gives three things at its top, before its first section:
 :func:`about` reads them; reports repeat the doubts of every number that a result rests on.
 
 A table with ``[fees]`` is a venue's, and named after it: fees, margin, haircuts, and how its instruments are called
-(:mod:`hedgeopt.venues.known`). Tables of your own lie in folders that the environment variable ``HEDGEOPT_VENUES`` names;
-:mod:`hedgeopt.models.data.own` lists their sections.
+(:mod:`hedgeopt.venues.known`). Users bring tables of venues, assets and stress scenarios:
+:mod:`hedgeopt.models.data.user_files`; :mod:`hedgeopt.models.data.own` lists the sections of a venue's.
 """
 
 from __future__ import annotations
@@ -26,35 +26,63 @@ from datetime import date
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hedgeopt.errors import InputError
+    from hedgeopt.models.data.user_files import UserFile
 
 __all__ = [
     "OWN_TABLES",
     "About",
     "about",
+    "asset_name",
     "averaging_minutes",
+    "decimals",
     "dollar_assets",
+    "lacking",
     "names",
     "own_tables",
     "pegged_assets",
     "table",
+    "tables_key",
+    "use_tables",
     "venues",
     "where",
     "wraps",
 ]
 
-OWN_TABLES = "HEDGEOPT_VENUES"
-"""Environment variable with folders of your own tables, separated as in ``PATH``."""
+OWN_TABLES = "HEDGEOPT_TABLES"
+"""Environment variable with folders and files of user tables, separated as in ``PATH``."""
+
+
+def use_tables(*paths: str | Path) -> None:
+    """Let user tables count from now on, in this process and in those that it starts; naming a table again changes nothing.
+
+    Raises
+    ------
+    InputError
+        For a path that does not exist, a file that is no table, or a name that two different files have.
+    """
+    before = tables_key()
+    added = [str(Path(path).resolve()) for path in paths]
+    os.environ[OWN_TABLES] = os.pathsep.join(dict.fromkeys([*filter(None, before.split(os.pathsep)), *added]))
+    try:
+        _own(tables_key())
+    except BaseException:
+        os.environ[OWN_TABLES] = before
+        raise
 
 
 def names() -> tuple[str, ...]:
-    """Names of all tables: the packaged ones, and those of the user's folders."""
-    return (*_packaged(), *_own(_folders()))
+    """Names of all tables: the packaged ones, and venues of the user's."""
+    own = (name for name, file in _own(tables_key()).items() if file.kind == "venue")
+    return tuple(dict.fromkeys((*_packaged(), *own)))
 
 
 def venues() -> tuple[str, ...]:
     """Venues that a table describes: those with ``[fees]``."""
-    return _venues(_folders())
+    return _venues(tables_key())
 
 
 def table(name: str) -> dict[str, Any]:
@@ -63,30 +91,48 @@ def table(name: str) -> dict[str, Any]:
     Raises
     ------
     FileNotFoundError
-        When no such table is packaged or lies in a folder of the user's.
+        When no such table is packaged or among the user's.
     InputError
         When a table of the user's cannot be trusted.
     """
-    return _table(name, _folders())
+    return _table(name, tables_key())
 
 
 def where(name: str) -> str:
     """The file of a table, for messages; where a packaged one would be if there is none."""
-    own = _own(_folders()).get(name)
-    return f"models/data/{name}.toml" if own is None else str(own)
+    own = _own(tables_key()).get(name)
+    return f"models/data/{name}.toml" if own is None else str(own.path)
 
 
-def own_tables() -> dict[str, Path]:
-    """Files of the user's own tables by name; they count among the inputs of a result."""
-    return dict(_own(_folders()))
+def lacking(name: str, problem: str, *, field: str, line: str, value: object = None, known: str = "") -> InputError:
+    """The error for a number that a venue's table lacks; it names the file to write and the ``line`` to put there."""
+    from hedgeopt.errors import InputError
+
+    own = _own(tables_key()).get(name)
+    if own is not None:
+        file, fix = str(own.path), f"add {line}"
+    else:
+        head = f'extends = "{name}", ' if name in venues() else ""
+        file = f"{name}.toml"
+        fix = (
+            f"write {name}.toml beside the policy with {head}as_of, shelf_life_days and {line}; name it there "
+            f'(tables = ["{name}.toml"]) or with --tables'
+        )
+    return InputError(problem, file=file, field=field, value=value, fix=fix + (f" (known: {known})" if known else ""))
+
+
+def own_tables(kind: str | None = None) -> dict[str, Path]:
+    """Files of the user's tables by name, of one kind or all; they count among the inputs of a result."""
+    return {name: file.path for name, file in _own(tables_key()).items() if kind in (None, file.kind)}
 
 
 def averaging_minutes(venue: str) -> float:
     """Minutes before expiry over which a venue averages its index to the delivery price; 0: it settles on the last one."""
-    return _minutes(_folders()).get(venue, 0.0)
+    return _minutes(tables_key()).get(venue, 0.0)
 
 
-def _folders() -> str:
+def tables_key() -> str:
+    """Paths of the user's tables as one text: what is read from tables is kept by it."""
     return os.environ.get(OWN_TABLES, "")
 
 
@@ -97,33 +143,58 @@ def _packaged() -> tuple[str, ...]:
 
 
 @lru_cache
-def _own(folders: str) -> dict[str, Path]:
-    """Files of the user's tables by name."""
-    if not folders:
+def _own(paths: str) -> dict[str, UserFile]:
+    """The user's tables by name."""
+    if not paths:
         return {}
-    from hedgeopt.models.data.own import own_files
+    from hedgeopt.models.data.user_files import user_files
 
-    return own_files(folders, _packaged())
+    return user_files(paths, _packaged(), OWN_TABLES)
 
 
 @lru_cache
-def _table(name: str, folders: str) -> dict[str, Any]:
-    own = _own(folders).get(name)
-    if own is not None:
-        from hedgeopt.models.data.own import read_own
-
-        return read_own(own)
+def _shipped(name: str) -> dict[str, Any]:
     return tomllib.loads((files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 @lru_cache
-def _venues(folders: str) -> tuple[str, ...]:
-    return tuple(name for name in (*_packaged(), *_own(folders)) if "fees" in _table(name, folders))
+def _table(name: str, paths: str) -> dict[str, Any]:
+    if name == "assets":
+        return _assets(paths)
+    own = _own(paths).get(name)
+    if own is None or own.kind != "venue":
+        return _shipped(name)
+    from hedgeopt.models.data.own import read_own
+
+    found = read_own(own.path, None if own.extends is None else _shipped(own.extends))
+    if "haircut" in found:
+        found["haircut"] = {asset_name(asset): share for asset, share in found["haircut"].items()}
+    return found
+
+
+def _assets(paths: str) -> dict[str, Any]:
+    """The packaged assets, and those that the user's tables add."""
+    found: dict[str, Any] = dict(_shipped("assets"))
+    for file in _own(paths).values():
+        if file.kind == "assets":
+            from hedgeopt.models.data.user_files import read_assets
+
+            added = read_assets(file.path, found)
+            found["dollar"] = [*found["dollar"], *added["dollar"]]
+            for section in ("pegged", "wraps", "aliases", "decimals"):
+                found[section] = {**found[section], **added[section]}
+    return found
 
 
 @lru_cache
-def _minutes(folders: str) -> dict[str, float]:
-    found = {name: _table(name, folders).get("settlement", {}) for name in _venues(folders)}
+def _venues(paths: str) -> tuple[str, ...]:
+    own = [name for name, file in _own(paths).items() if file.kind == "venue"]
+    return tuple(name for name in dict.fromkeys((*_packaged(), *own)) if "fees" in _table(name, paths))
+
+
+@lru_cache
+def _minutes(paths: str) -> dict[str, float]:
+    found = {name: _table(name, paths).get("settlement", {}) for name in _venues(paths)}
     return {name: float(rule["averaging_minutes"]) for name, rule in found.items() if "averaging_minutes" in rule}
 
 
@@ -155,19 +226,33 @@ def about(name: str) -> About:
     return About(name, data["as_of"], int(data["shelf_life_days"]), tuple(data["unverified"]))
 
 
-@lru_cache
 def dollar_assets() -> frozenset[str]:
     """Assets pegged to one US dollar, in which linear instruments may settle."""
-    return frozenset(table("assets")["dollar"])
+    return _roles(tables_key())[0]
 
 
-@lru_cache
 def pegged_assets() -> dict[str, str]:
     """Underlying of each staked or wrapped asset."""
-    return dict(table("assets")["pegged"])
+    return _roles(tables_key())[1]
+
+
+def wraps() -> dict[str, str]:
+    """Asset inside each redeemable wrapper: wstETH is stETH, WETH is ETH."""
+    return _roles(tables_key())[2]
+
+
+def asset_name(asset: str) -> str:
+    """The one name of an asset: stETH for Deribit's STETH; an asset without another name is itself."""
+    return _roles(tables_key())[3].get(asset, asset)
+
+
+def decimals(asset: str) -> int | None:
+    """Decimals of a token's smallest unit on chain; None where no table gives them."""
+    found = table("assets")["decimals"].get(asset_name(asset))
+    return None if found is None else int(found)
 
 
 @lru_cache
-def wraps() -> dict[str, str]:
-    """Asset inside each redeemable wrapper: wstETH is stETH, WETH is ETH."""
-    return dict(table("assets")["wraps"])
+def _roles(paths: str) -> tuple[frozenset[str], dict[str, str], dict[str, str], dict[str, str]]:
+    found = _table("assets", paths)
+    return frozenset(found["dollar"]), dict(found["pegged"]), dict(found["wraps"]), dict(found["aliases"])

@@ -6,11 +6,15 @@ Sections, of which ``[fees]`` alone must be there::
     shelf_life_days = 365
     unverified = ["lots"]           # what was not read in the venue's own pages: sections or dotted names
     default_margin = "table"        # what margin = "standard" means: the [margin] below, or a rule of this package
+    extends = "deribit"             # only in a file named as that packaged venue: its numbers, except those given here
 
     [fees]                          # by the families' fee keys, shares of notional
     perpetual_taker = 0.0005
     option_rate = 0.0003            # of the index, at most option_cap of the option's price
     option_cap = 0.125
+
+    [fee_tiers.vip3]                # fees of a tier, in place of those above where fee_tier = "vip3" is at the top
+    perpetual_taker = 0.0003
 
     [[names]]                       # hedgeopt.venues.forms
     [lots.perpetual]                # hedgeopt.venues.known.increments
@@ -22,8 +26,6 @@ Sections, of which ``[fees]`` alone must be there::
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,9 +37,8 @@ from hedgeopt.files.names import advice
 from hedgeopt.files.reading import parse_toml, validated
 from hedgeopt.files.record import Record
 
-__all__ = ["OwnTable", "own_files", "read_own"]
+__all__ = ["OwnTable", "read_own"]
 
-_FOLDERS = "HEDGEOPT_VENUES"
 _Share = Annotated[float, Field(ge=0, le=1)]
 _FEE_ENDS = ("_taker", "_rate", "_cap")
 
@@ -47,6 +48,9 @@ def _fee_keys(fees: dict[str, float]) -> dict[str, float]:
         if not key.endswith(_FEE_ENDS):
             raise ValueError(f"{key!r} is no fee; a fee is a family's key and {', '.join(_FEE_ENDS)}: perpetual_taker")
     return fees
+
+
+_Fees = Annotated[dict[str, _Share], AfterValidator(_fee_keys)]
 
 
 class _Delivery(Record):
@@ -79,7 +83,10 @@ class OwnTable(Record):
     unverified: tuple[str, ...] = ()
     source: str = ""
     default_margin: str | None = None
-    fees: Annotated[dict[str, _Share], AfterValidator(_fee_keys)]
+    extends: str | None = Field(default=None, description="packaged venue whose numbers count where this table has none")
+    fee_tier: str | None = Field(default=None, description="the tier of [fee_tiers] that the desk is in; none: [fees] alone")
+    fees: _Fees
+    fee_tiers: dict[str, _Fees] = Field(default_factory=dict)
     names: str | tuple[dict[str, Any], ...] = ()
     lots: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict)
     margin: dict[str, Any] | None = None
@@ -88,27 +95,6 @@ class OwnTable(Record):
     delivery: _Delivery | None = None
     funding: _Funding | None = None
     settlement: _Settlement | None = None
-
-
-def own_files(folders: str, taken: Collection[str]) -> dict[str, Path]:
-    """TOML files of the folders (separated as in ``PATH``) by their names without ending.
-
-    Raises
-    ------
-    InputError
-        For a folder that is not there, and for a name that stands for another table already.
-    """
-    found: dict[str, Path] = {}
-    for text in filter(None, folders.split(os.pathsep)):
-        folder = Path(text)
-        if not folder.is_dir():
-            raise InputError("is no folder", field=_FOLDERS, value=text, fix="name folders of venue tables (NAME.toml)")
-        for path in sorted(folder.glob("*.toml")):
-            if path.stem in taken or path.stem in found:
-                other = found.get(path.stem, f"models/data/{path.stem}.toml")
-                raise InputError(f"there is a table of this name already: {other}", file=path, fix="rename the file")
-            found[path.stem] = path
-    return found
 
 
 def _check_date(found: Any, path: Path) -> None:
@@ -121,21 +107,73 @@ def _check_date(found: Any, path: Path) -> None:
         raise InputError("is in the future", file=path, field="as_of", value=found, fix=fix)
 
 
-def read_own(path: Path) -> dict[str, Any]:
-    """A user's table, checked: no section that nothing reads, a date, and doubts that name something in it."""
+def read_own(path: Path, base: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A user's table, checked: every section is used, the date is one, and doubts name something in it.
+
+    ``base`` is the packaged table that it extends: numbers of the user's replace its numbers of the same name.
+    """
     data = parse_toml(path, "venue table")
+    sections = [*OwnTable.model_fields, *(name for name in base or {} if name not in OwnTable.model_fields)]
     for section in data:
-        if section not in OwnTable.model_fields:
-            fix = advice(section, OwnTable.model_fields)
+        if section not in sections:
+            fix = advice(section, sections)
             raise InputError("is no section of a venue table", file=path, field=section, fix=fix)
     _check_date(data.get("as_of", date.min), path)
-    validated(OwnTable, data, path)
+    known = {name: value for name, value in data.items() if name in OwnTable.model_fields}
+    if base is None:
+        validated(OwnTable, known, path)
+    else:
+        for name, value in data.items():
+            _check_like(base.get(name), value, name, path)
+        own_margin: dict[str, Any] = (
+            {"margin": {}} if "margin" in base and "margin" in known else {}
+        )  # a packaged rule checks its own
+        validated(OwnTable, {"fees": {}, **known, **own_margin}, path)
     data.setdefault("unverified", [])
     for entry in data["unverified"]:
-        inside: Any = data
-        for part in entry.split("."):
-            if not isinstance(inside, dict) or part not in inside:
-                fix = f"name a section or number of the table; sections: {', '.join(data)}"
-                raise InputError("names nothing here", file=path, field="unverified", value=entry, fix=fix)
-            inside = inside[part]
+        if not _holds(data, entry):
+            fix = f"name a section or number of the table; sections: {', '.join(data)}"
+            raise InputError("names nothing here", file=path, field="unverified", value=entry, fix=fix)
+    if base is not None:
+        doubts = [entry for entry in base["unverified"] if not _holds(data, entry)]
+        data = _merged(base, data) | {"unverified": [*data["unverified"], *doubts]}
+        data["as_of"] = min(data["as_of"], base["as_of"])
+    tier, tiers = data.get("fee_tier"), data.get("fee_tiers", {})
+    if tier is not None:
+        if tier not in tiers:
+            raise InputError("is no tier of [fee_tiers]", file=path, field="fee_tier", value=tier, fix=advice(tier, tiers))
+        data["fees"] = {**data["fees"], **tiers[tier]}
     return data
+
+
+def _holds(data: dict[str, Any], entry: str) -> bool:
+    """Whether a dotted name leads to something in a table; keys may have dots themselves."""
+    parts = entry.split(".")
+    for k in range(1, len(parts) + 1):
+        head, rest = ".".join(parts[:k]), ".".join(parts[k:])
+        if head in data and (not rest or (isinstance(data[head], dict) and _holds(data[head], rest))):
+            return True
+    return False
+
+
+def _check_like(base: Any, given: Any, field: str, path: Path) -> None:
+    """Refuse a number where the packaged table has a section, and the reverse; names that it lacks may be added."""
+    if isinstance(base, dict) and isinstance(given, dict):
+        for name, value in given.items():
+            _check_like(base.get(name), value, f"{field}.{name}", path)
+        return
+    number = (int, float)
+    alike = isinstance(given, number) and not isinstance(given, bool) if isinstance(base, number) else (
+        isinstance(given, type(base))
+    )  # fmt: skip
+    if base is not None and not alike and not isinstance(base, bool):
+        shape = "a section" if isinstance(base, dict) else "a number" if isinstance(base, number) else f"as {base!r}"
+        raise InputError(f"must be {shape}, as in the packaged table", file=path, field=field, value=given)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    found = dict(base)
+    for name, value in over.items():
+        before = found.get(name)
+        found[name] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return found

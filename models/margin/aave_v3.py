@@ -16,7 +16,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
-from hedgeopt.models.data import table
+from hedgeopt.models.data import lacking, table
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, Liquidation, MarginModel, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
@@ -114,9 +114,8 @@ class AaveV3(MarginModel):
             found = self.category
         if found is None:
             known = ", ".join(sorted(table("aave")["reserve"]))
-            raise InputError(
-                f"{asset} is no known reserve", file="models/data/aave.toml", value=asset, fix=f"known: {known}"
-            )
+            line = f"[reserve.{asset}] with ltv, threshold and bonus"
+            raise lacking("aave", f"{asset} is no known reserve", field="reserve", value=asset, line=line, known=known)
         return self.relative * found["ltv"], self.relative * found["threshold"], found["bonus"]
 
     def check(self, state: State, collateral: np.ndarray) -> None:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgeopt.errors import InputError
-from hedgeopt.models.data import table
+from hedgeopt.models.data import lacking, table
 from hedgeopt.models.margin.leverage import Allowed
 from hedgeopt.models.margin.model import Kind
 from hedgeopt.models.margin.state import State
@@ -48,7 +47,8 @@ class Binance(Leveraged):
         """Largest leverage by bracket."""
         brackets = self.brackets.get(underlying)
         if brackets is None:
-            raise InputError("no margin tier", file="models/data/binance.toml", value=underlying)
+            line = f"[margin.brackets] {underlying} = [[1000000, 20, 0.025]] (USD up to, leverage, rate)"
+            raise lacking("binance", f"no margin tier for {underlying}", field="margin.brackets", line=line)
         return Allowed(tuple(bracket[0] for bracket in brackets), tuple(bracket[1] for bracket in brackets))
 
     def markets(self) -> dict[str, Allowed]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import table
+from hedgeopt.models.data import lacking, table, venues
 from hedgeopt.models.margin.state import State
 
 __all__ = ["haircuts", "haircuts_read", "lost_value"]
@@ -47,10 +47,20 @@ def refuse_unknown_collateral(state: State, rates: np.ndarray, held: np.ndarray)
     if bad.any():
         asset = state.assets[int(np.flatnonzero(bad)[0])]
         known = [name for name, rate in zip(state.assets, rates, strict=True) if not np.isnan(rate)]
-        raise InputError(
-            f"{asset} is no known collateral at {state.venue}",
-            file="book",
-            field=f"account {state.account}",
+        line = f"[haircut] {asset} = SHARE, or hold {asset} in another account"
+        if state.venue not in venues():
+            raise InputError(
+                f"{asset} is no known collateral at {state.venue}",
+                file="book",
+                field=f"account {state.account}",
+                value=asset,
+                fix=f"add {line} to its margin table (known: {', '.join(known)})",
+            )
+        raise lacking(
+            state.venue,
+            f"{asset} of account {state.account} is no known collateral at {state.venue}",
+            field="haircut",
             value=asset,
-            fix=f"move it to an account of its own, or add its haircut to the venue's table (known: {', '.join(known)})",
+            line=line,
+            known=", ".join(known),
         )

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import table
+from hedgeopt.models.data import lacking, table
 from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Block, Cap, Encoding, Group, Ramp
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
@@ -104,10 +104,12 @@ class DeribitPortfolio(MarginModel):
         found = self.shared.get(underlying)
         if not isinstance(found, dict):
             known = [name for name, value in self.shared.items() if isinstance(value, dict)]
-            raise InputError(
+            raise lacking(
+                "deribit",
                 f"no portfolio margin parameters for {underlying}",
-                file="models/data/deribit.toml",
-                fix=f"known: {', '.join(known)}; hold it in an account with standard margin",
+                field="portfolio_margin",
+                line=f"[portfolio_margin.{underlying}], or hold it in an account with standard margin",
+                known=", ".join(known),
             )
         return found
 

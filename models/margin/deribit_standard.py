@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hedgeopt.errors import InputError
-from hedgeopt.models.data import table
+from hedgeopt.models.data import lacking, table
 from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
@@ -26,10 +25,13 @@ def futures_rates(underlying: str, kind: str) -> tuple[float, float]:
     rates = table("deribit")["standard_margin"].get(underlying)
     if rates is None:
         known = sorted(set(table("deribit")["standard_margin"]) - {"option"})
-        raise InputError(
+        raise lacking(
+            "deribit",
             f"no standard margin rates for {underlying}",
-            file="models/data/deribit.toml",
-            fix=f"known: {', '.join(known)}",
+            field="standard_margin",
+            line=f"[standard_margin.{underlying}] with initial_base, initial_per_coin, maintenance_base and "
+            "maintenance_per_coin",
+            known=", ".join(known),
         )
     return float(rates[f"{kind}_base"]), float(rates[f"{kind}_per_coin"])
 

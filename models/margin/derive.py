@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import table
+from hedgeopt.models.data import lacking, table
 from hedgeopt.models.margin.collateral import refuse_unknown_collateral
 from hedgeopt.models.margin.derive_expiry import Expiry, expiry_values, skew_multiplier
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
@@ -139,11 +139,13 @@ class Derive(MarginModel):
         known: list[str] = self.p.get("currencies", list(state.underlyings))
         for at in np.flatnonzero(~state.owned).tolist():
             if state.underlying[at] not in known:
-                raise InputError(
+                raise lacking(
+                    "derive",
                     f"no portfolio margin parameters for {state.underlying[at]} at Derive ({state.names[at]})",
-                    file="models/data/derive.toml",
                     field="portfolio_margin.currencies",
-                    fix=f"known: {', '.join(known)}; hold it in an account with a margin table of your own",
+                    line=f"[portfolio_margin] currencies with {state.underlying[at]}, or hold it in an account with a "
+                    "margin table (margin = 'table:FILE.toml')",
+                    known=", ".join(known),
                 )
         coin = state.inverse & ~state.owned
         if coin.any():

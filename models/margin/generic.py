@@ -1,6 +1,6 @@
 """A margin model from a table: a new venue is a TOML file, not code.
 
-Two types::
+Three types::
 
     [margin]
     type = "tiers"                  # per position
@@ -9,6 +9,15 @@ Two types::
     "*" = [[0, 0.10]]
     [margin.maintenance]
     ...
+
+    [margin]
+    type = "short_option"           # perpetuals and futures by tiers, as above; short options one by one
+    [margin.option.call]            # per contract: shares of the index S and the mark M, O out of the money; so option.put
+    initial_out = 0.15              # initial max(initial_out S - O, initial_floor S) + M, at least maintenance
+    initial_floor = 0.10
+    maintenance = 0.03              # maintenance max(maintenance S, maintenance_mark M) + M + fee S
+    maintenance_mark = 0.03
+    fee = 0.002
 
     [margin]
     type = "grid"                   # worst scenario per underlying
@@ -47,137 +56,20 @@ below maintenance, and read them here for a venue of which hedgeopt knows none::
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.faults import validation_line
-from hedgeopt.files.names import advice
-from hedgeopt.files.record import Record
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.shocks import option_values, tenor_power
 from hedgeopt.models.margin.state import State
+from hedgeopt.models.margin.table_rules import SECTIONS, TABLE_KINDS, check_table, liquidation_rule
 from hedgeopt.models.margin.tiers import Tiers, encode_tiers
-from hedgeopt.models.pricing.families import natures
 
 __all__ = ["Generic"]
-
-_KINDS = {"tiers": ("perpetual", "future", "spot"), "grid": ("perpetual", "future", "option", "spot")}
-
-
-_Share = Annotated[float, Field(ge=0, le=1)]
-_Positive = Annotated[float, Field(gt=0, le=100)]
-_Step = tuple[Annotated[float, Field(ge=0)], _Share]
-
-
-def _rising(steps: tuple[_Step, ...]) -> tuple[_Step, ...]:
-    if steps[0][0] != 0 or any(later[0] <= step[0] for step, later in pairwise(steps)):
-        raise ValueError("steps must begin at 0 USD and rise")
-    if any(later[1] < step[1] for step, later in pairwise(steps)):
-        raise ValueError("rates must not fall, as the requirement would not be convex; give a larger step no smaller rate")
-    return steps
-
-
-_Steps = Annotated[tuple[_Step, ...], Field(min_length=1), AfterValidator(_rising)]
-
-
-class _TierInstrument(Record):
-    """Rates by notional of one class of margined contracts."""
-
-    initial: dict[str, _Steps]
-    maintenance: dict[str, _Steps]
-
-
-class _TierRules(Record):
-    """Rates by notional, per position."""
-
-    type: Literal["tiers"]
-    initial: dict[str, _Steps]
-    maintenance: dict[str, _Steps]
-    instrument: dict[str, _TierInstrument] = Field(default_factory=dict)
-
-
-class _GridInstrument(Record):
-    """A class of margined contracts that the table takes; ``power`` where all of them must have the same."""
-
-    power: float | None = None
-
-
-class _GridRules(Record):
-    """The worst of a grid of moves and vol shocks."""
-
-    type: Literal["grid"]
-    moves: tuple[Annotated[float, Field(gt=-1, le=10)], ...] = Field(min_length=1, max_length=1_000)
-    vols: tuple[Annotated[float, Field(ge=-1, le=10)], ...] = Field(min_length=1, max_length=1_000)
-    initial_factor: _Positive
-    maintenance_factor: _Positive
-    power: float = Field(ge=0, le=10)
-    futures_rate: _Share
-    short_option_rate: _Share
-    instrument: dict[str, _GridInstrument] = Field(default_factory=dict)
-
-
-class _Liquidation(Record):
-    """Liquidation rule below maintenance margin, and ``penalty_KEY`` of any fee key; read by backtests alone."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, dict[str, _Share]]
-
-    part: float = Field(gt=0, le=1)
-    no_quote: float = Field(ge=0, lt=1)
-    target: float = Field(default=1.0, ge=1, le=10)
-    whole_below: float = Field(default=0.0, ge=0)
-    backstop: float | None = Field(default=None, gt=0, lt=1)
-
-
-_SECTIONS = ("haircut", "liquidation", "margin", "source")
-
-
-def _checked(data: dict[str, Any], name: str) -> None:
-    """Refuse a table whose numbers are none, or none of a margin rule, and sections that nothing reads."""
-    for section in data:
-        if section not in _SECTIONS:
-            fix = advice(section, _SECTIONS)
-            raise InputError("is no section of a margin table", file=name, field=section, fix=fix)
-    rules = data.get("margin")
-    if not isinstance(rules, dict) or rules.get("type") not in _KINDS:
-        raise InputError("needs [margin] with type = tiers or grid", file=name, field="margin.type")
-    model: type[Record] = _TierRules if rules["type"] == "tiers" else _GridRules
-    try:
-        model.model_validate(rules)
-    except ValidationError as error:
-        raise validation_line(error, name, "[margin]") from None
-    known = sorted({nature.margin_class for nature in natures().values() if nature.margined})
-    for own in rules.get("instrument", {}):
-        if own not in known:
-            field, fix = f"margin.instrument.{own}", advice(own, known)
-            raise InputError("is no margin class of a margined family", file=name, field=field, fix=fix)
-    if "liquidation" in data:
-        _liquidation(data["liquidation"], name)
-    haircuts = data.get("haircut", {})
-    if not isinstance(haircuts, dict):
-        raise InputError("must be a table of assets and shares", file=name, field="haircut", value=haircuts)
-    for asset, share in haircuts.items():
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise InputError("must be a share from 0 to 1", file=name, field=f"haircut.{asset}", value=share)
-
-
-def _liquidation(data: Any, name: str) -> dict[str, Any]:
-    """The section as backtests read it, ``penalty_KEY`` for any fee key."""
-    if not isinstance(data, dict):
-        raise InputError("must be a section", file=name, field="liquidation", value=data)
-    known = [*_Liquidation.model_fields, *(f"penalty_{nature.fee}" for nature in natures().values() if nature.fee)]
-    for key in data:
-        if key not in known:
-            raise InputError("is not used by anything", file=name, field=f"liquidation.{key}", fix=advice(key, known))
-    try:
-        return _Liquidation.model_validate(data).model_dump(exclude_none=True)
-    except ValidationError as error:
-        raise validation_line(error, name, "[liquidation]") from None
 
 
 class Generic(MarginModel):
@@ -187,17 +79,17 @@ class Generic(MarginModel):
         self.file, self.venue = name, venue
         self.name = venue or name
         if venue is not None:
-            data = {section: value for section, value in data.items() if section in _SECTIONS}
-        _checked(data, name)
+            data = {section: value for section, value in data.items() if section in SECTIONS}
+        check_table(data, name)
         self.rules: dict[str, Any] = data["margin"]
         self.source = str(data.get("source", f"table {name}"))
         self.haircuts: dict[str, float] = data.get("haircut", {})
         if "liquidation" in data:
-            self.liquidation_rule = _liquidation(data["liquidation"], name)
+            self.liquidation_rule = liquidation_rule(data["liquidation"], name)
 
     @property
     def _kinds(self) -> tuple[str, ...]:
-        return (*_KINDS[self.rules["type"]], *self.classes)
+        return (*TABLE_KINDS[self.rules["type"]], *self.classes)
 
     @property
     def classes(self) -> dict[str, dict[str, Any]]:
@@ -243,6 +135,21 @@ class Generic(MarginModel):
             )
         return Tiers(tuple(float(step[0]) for step in steps), tuple(float(step[1]) for step in steps))
 
+    def per_short(self, state: State, kind: Kind) -> np.ndarray:
+        """(R,) USD that one short option needs: its venue's rule on index, mark and moneyness; 0 elsewhere."""
+        found, names = np.zeros(len(state)), ("initial_out", "initial_floor", "maintenance", "maintenance_mark", "fee")
+        for right, rule in self.rules.get("option", {}).items():
+            rows = np.flatnonzero(state.option & (state.is_call == (right == "call")))
+            out, floor, rate, of_mark, fee = (float(rule[name]) for name in names)
+            dollar = np.where(state.inverse, 1.0, state.settlement_price)[rows]
+            index, strike = state.index[rows] * dollar, state.strike[rows] * dollar
+            mark = state.mark[rows] * np.where(state.inverse[rows], state.index[rows], state.settlement_price[rows])
+            away = np.maximum(strike - index if right == "call" else index - strike, 0.0)
+            maintenance = np.maximum(rate * index, of_mark * mark) + mark + fee * index
+            initial = np.maximum(np.maximum(out * index - away, floor * index) + mark, maintenance)
+            found[rows] = initial if kind == "initial" else maintenance
+        return found
+
     def pnl(self, state: State, underlying: str) -> tuple[np.ndarray, np.ndarray]:
         """Rows (n,) of one underlying and their USD P&L (K, n) per unit on the grid."""
         rows = state.of(underlying)
@@ -268,14 +175,21 @@ class Generic(MarginModel):
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Position by position (tiers), or scenario by scenario (grid)."""
         self._check(state, quantity)
-        if self.rules["type"] == "tiers":
-            totals: dict[str, float] = {}
-            for kind in ("initial", "maintenance"):
-                held = np.flatnonzero(state.margined & (quantity != 0)).tolist()
-                totals[kind] = sum(
-                    self.tiers(state, at, kind).margin(float(state.notional[at] * quantity[at])) for at in held
-                )  # type: ignore[arg-type]
-            return Requirement(totals["initial"], totals["maintenance"], {"positions": totals["initial"]})
+        if self.rules["type"] != "grid":
+            held = np.flatnonzero(state.margined & (quantity != 0)).tolist()
+            one, two = (
+                sum(self.tiers(state, at, kind).margin(float(state.notional[at] * quantity[at])) for at in held)
+                for kind in _BOTH
+            )
+            if self.rules["type"] == "tiers":
+                return Requirement(one, two, {"positions": one})
+            sold = np.maximum(-quantity, 0.0)
+            charged = {kind: float(self.per_short(state, kind) @ sold) for kind in _BOTH}
+            return Requirement(
+                one + charged["initial"],
+                two + charged["maintenance"],
+                {"positions": one, "short options": charged["initial"]},
+            )
         parts = {"worst scenario": 0.0, "futures": 0.0, "short options": 0.0}
         for underlying in state.underlyings:
             rows, pnl = self.pnl(state, underlying)
@@ -290,8 +204,9 @@ class Generic(MarginModel):
     def encode(self, state: State, kind: Kind) -> Encoding:
         """Tiers, or one block per underlying."""
         self._check(state)
-        if self.rules["type"] == "tiers":
-            return encode_tiers(state, lambda row: self.tiers(state, row, kind))
+        if self.rules["type"] != "grid":
+            tiers = encode_tiers(state, lambda row: self.tiers(state, row, kind))
+            return tiers if self.rules["type"] == "tiers" else replace(tiers, short=self.per_short(state, kind))
         blocks = []
         for underlying in state.underlyings:
             rows, pnl = self.pnl(state, underlying)
@@ -315,3 +230,6 @@ class Generic(MarginModel):
         if kind == "maintenance" or not self.haircuts:
             return np.zeros(len(state.assets))
         return np.array([float(self.haircuts.get(asset, np.nan)) for asset in state.assets])
+
+
+_BOTH: tuple[Kind, Kind] = ("initial", "maintenance")

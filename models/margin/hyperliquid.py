@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.errors import InputError
-from hedgeopt.models.data import table
+from hedgeopt.models.data import lacking, table
 from hedgeopt.models.margin.leverage import Allowed
 from hedgeopt.models.margin.model import Kind
 from hedgeopt.models.margin.state import State
@@ -51,7 +50,8 @@ class Hyperliquid(Leveraged):
         """Largest leverage by tier; the last one has no bound."""
         steps = table("hyperliquid")["margin"]["tiers"].get(underlying)
         if steps is None:
-            raise InputError("no margin tier", file="models/data/hyperliquid.toml", value=underlying)
+            line = f"[margin.tiers] {underlying} = [[0, 20]] (USD from which, largest leverage)"
+            raise lacking("hyperliquid", f"no margin tier for {underlying}", field="margin.tiers", line=line)
         return Allowed((*(step[0] for step in steps[1:]), float("inf")), tuple(step[1] for step in steps))
 
     def markets(self) -> dict[str, Allowed]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.files.reading import parse_toml
-from hedgeopt.models.data import OWN_TABLES, table, venues, where
+from hedgeopt.models.data import table, tables_key, venues, where
 from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
@@ -85,7 +85,7 @@ def margin_model(name: str, venue: str) -> MarginModel:
         For an unknown name, with the known ones.
     """
     base, _, option = name.partition(":")
-    return _made(name, venue, os.environ.get(OWN_TABLES), _stamp(option) if base == "table" else None)
+    return _made(name, venue, tables_key(), _stamp(option) if base == "table" else None)
 
 
 def _stamp(path: str) -> tuple[int, ...] | None:
@@ -98,7 +98,7 @@ def _stamp(path: str) -> tuple[int, ...] | None:
 
 
 @lru_cache(maxsize=256)
-def _made(name: str, venue: str, tables: str | None, stamp: tuple[int, ...] | None) -> MarginModel:
+def _made(name: str, venue: str, tables: str, stamp: tuple[int, ...] | None) -> MarginModel:
     base, _, option = name.partition(":")
     field = "margin"
     if base == "standard":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from hedgeopt.files.record import Record
-from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.data import asset_name, dollar_assets
 from hedgeopt.models.pricing.nature import Nature
 
 __all__ = ["Asset", "Derivative", "Dollars", "Expiring", "Instrument", "Positive", "has"]
@@ -18,7 +18,7 @@ __all__ = ["Asset", "Derivative", "Dollars", "Expiring", "Instrument", "Positive
 def _asset_code(code: str) -> str:
     if not code or not code.replace("-", "").replace(".", "").replace("_", "").isalnum():
         raise ValueError("an asset code is letters and digits, such as BTC or stETH")
-    return code
+    return asset_name(code)
 
 
 Asset = Annotated[str, AfterValidator(_asset_code)]

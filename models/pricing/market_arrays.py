@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import dollar_assets, pegged_assets, wraps
+from hedgeopt.models.data import asset_name, dollar_assets, pegged_assets, wraps
 from hedgeopt.models.pegs import is_peg
 
 __all__ = ["MarketArrays", "asset_price"]
@@ -25,6 +25,9 @@ def asset_price(prices: Mapping[str, float], asset: str, source: str) -> float:
     """
     if asset in prices:
         return float(prices[asset])
+    for name in prices:
+        if asset_name(name) == asset:  # the market spells it otherwise
+            return float(prices[name])
     if asset in dollar_assets() or is_peg(asset):
         return 1.0
     if wraps().get(asset) and wraps()[asset] not in pegged_assets():

@@ -57,7 +57,7 @@ def shared_noise(seed: int, stream: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def responses(settings: ScenarioSettings, log_return: np.ndarray) -> dict[str, Any]:
     """Every field of a scenario set but spot, for log returns (S, A), from the settings' slopes and noises."""
-    fall = np.maximum(-log_return.min(axis=1), 0.0)
+    fall = np.maximum(-log_return.min(axis=1, initial=0.0), 0.0)
     liquidity = {}
     if settings.spread_beta:
         liquidity["spread"] = np.exp(settings.spread_beta * fall)

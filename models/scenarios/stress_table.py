@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +12,19 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.files.record import Record
-from hedgeopt.models.data import table
+from hedgeopt.models.data import own_tables, table, tables_key
 from hedgeopt.models.scenarios.events import AnyEvent
 
-__all__ = ["Number", "StressEvent", "StressGrid", "StressSettings", "packaged_events", "read_stress"]
+__all__ = [
+    "Number",
+    "StressEvent",
+    "StressGrid",
+    "StressSettings",
+    "StressTable",
+    "known_events",
+    "packaged_events",
+    "read_stress",
+]
 
 
 class Number(Record):
@@ -104,10 +114,11 @@ class StressGrid(Record):
 
 
 class StressSettings(Record):
-    """Stress scenarios of a policy: packaged ones by name, grids, user files, and events."""
+    """Stress scenarios of a policy: by name those of the package and of the user's tables, grids, files, and events."""
 
     names: tuple[str, ...] | None = Field(
-        default=None, description="packaged scenarios; none: all of them, an empty list: no packaged one"
+        default=None,
+        description="scenarios of the package and of the user's tables; none: all of them, an empty list: none of them",
     )
     files: tuple[str, ...] = Field(
         default=(), description="TOML files with [[event]] tables such as models/data/stress.toml"
@@ -123,7 +134,7 @@ class StressSettings(Record):
         InputError
             For an unknown name, a name that occurs twice, or a file that cannot be read.
         """
-        known = {event.name: event for event in packaged_events()}
+        known = {event.name: event for event in known_events()}
         for name in self.names or ():
             if name not in known:
                 raise InputError(
@@ -149,8 +160,31 @@ class StressSettings(Record):
 
 @lru_cache
 def packaged_events() -> tuple[StressEvent, ...]:
-    """The events of models/data/stress.toml."""
+    """The packaged events."""
     return tuple(StressEvent.model_validate(event) for event in table("stress")["event"])
+
+
+def known_events() -> tuple[StressEvent, ...]:
+    """The packaged events, and those of the user's tables (:mod:`hedgeopt.models.data.user_files`)."""
+    return _known_events(tables_key())
+
+
+@lru_cache
+def _known_events(tables: str) -> tuple[StressEvent, ...]:
+    found = {event.name: event for event in packaged_events()}
+    for path in own_tables("stress").values():
+        for event in read_stress(path):
+            if event.name in found:
+                raise InputError("occurs twice", file=path, field="event", value=event.name, fix="rename one of them")
+            found[event.name] = event
+    return tuple(found.values())
+
+
+class StressTable(Record):
+    """A file of stress scenarios."""
+
+    as_of: date | None = Field(default=None, description="day on which the numbers were checked")
+    event: tuple[StressEvent, ...] = Field(min_length=1)
 
 
 def read_stress(path: str | Path) -> list[StressEvent]:
@@ -165,7 +199,7 @@ def read_stress(path: str | Path) -> list[StressEvent]:
 
     data: Any = parse_toml(path, "stress")
     if set(data) - {"event", "as_of"} or not isinstance(data.get("event"), list):
-        raise InputError("holds no [[event]] tables", file=path, fix="see models/data/stress.toml")
+        raise InputError("holds no [[event]] tables", file=path, fix="see hedgeopt schema stress")
     events = []
     for number, item in enumerate(data["event"], start=1):
         try:

@@ -63,5 +63,5 @@ def test_so_are_taker_fees(toys: Any, venue: str) -> None:
     """A venue without a table, and one that is named like a table which holds no fees."""
     market = toys.market(toys.EXPIRY - timedelta(days=6), 82_000.0, venue=venue, settlement="USDC")
     item = market.instruments[f"{venue}:{PERPETUAL}"]
-    with pytest.raises(InputError, match=rf"models/data/{venue}\.toml.*fees.*{venue}.*add"):
+    with pytest.raises(InputError, match=rf"{venue}\.toml: fees.*{venue}.*write {venue}\.toml beside the policy"):
         unit_fee(item, market, 82_000.0, 0.0)

@@ -374,7 +374,7 @@ def test_check_sees_what_only_shows_together(files, capsys):
     assert "DOGE" in one_line(capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("kind", ["book", "market", "policy"])
+@pytest.mark.parametrize("kind", ["book", "market", "policy", "venue", "assets", "stress"])
 def test_schema_is_json(kind, capsys):
     assert main(["schema", kind]) == 0
     schema = json.loads(capsys.readouterr().out)

@@ -117,7 +117,7 @@ def test_tables_of_the_users_own_are_inputs(tmp_path: Path, monkeypatch: pytest.
     table, margin, other = (tmp_path / f"{name}.toml" for name in ("nova", "ladder", "unused"))
     for path in (table, margin, other):
         path.write_text("as_of = 2026-03-01\nshelf_life_days = 9\nunverified = []\n[fees]\nspot_taker = 0.0\n")
-    monkeypatch.setenv("HEDGEOPT_VENUES", str(tmp_path))
+    monkeypatch.setenv("HEDGEOPT_TABLES", str(tmp_path))
     first, *rest = book.accounts
     first = first.model_copy(update={"venue": "nova", "margin": f"table:{margin}"})
     told = input_hashes(book.model_copy(update={"accounts": (first, *rest)}), market, rules)

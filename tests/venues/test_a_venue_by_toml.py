@@ -37,7 +37,7 @@ def nova(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     folder = tmp_path / "venues"
     folder.mkdir()
     (folder / "nova.toml").write_text(text, encoding="utf-8")
-    monkeypatch.setenv("HEDGEOPT_VENUES", str(folder))
+    monkeypatch.setenv("HEDGEOPT_TABLES", str(folder))
     return folder / "nova.toml"
 
 
@@ -230,7 +230,9 @@ def test_a_slip_is_one_line_that_names_file_and_field(nova: Path, tmp_path: Path
 def test_a_venue_without_a_table_is_refused_with_those_that_have_one(tmp_path: Path):
     with pytest.raises(ho.InputError, match=r"unknown venue.*deribit") as caught:
         ho.read_market(snapshot(tmp_path), venue="nowhere")
-    assert "HEDGEOPT_VENUES" in str(caught.value)
+    assert 'write nowhere.toml (hedgeopt schema venue), and name it in the policy (tables = ["nowhere.toml"])' in str(
+        caught.value
+    )
 
 
 def test_a_table_of_a_packaged_name_is_refused(nova: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -239,13 +241,13 @@ def test_a_table_of_a_packaged_name_is_refused(nova: Path, monkeypatch: pytest.M
     folder = tmp_path / "more"
     folder.mkdir()
     (folder / "deribit.toml").write_text(nova.read_text(encoding="utf-8"), encoding="utf-8")
-    monkeypatch.setenv("HEDGEOPT_VENUES", str(folder))
+    monkeypatch.setenv("HEDGEOPT_TABLES", str(folder))
     with pytest.raises(ho.InputError, match="there is a table of this name already"):
         venues()
-    monkeypatch.setenv("HEDGEOPT_VENUES", str(tmp_path / "none"))
-    with pytest.raises(ho.InputError, match=r"^HEDGEOPT_VENUES: is no folder"):
+    monkeypatch.setenv("HEDGEOPT_TABLES", str(tmp_path / "none"))
+    with pytest.raises(ho.InputError, match=r"^HEDGEOPT_TABLES: does not exist"):
         venues()
-    with pytest.raises(ho.InputError, match="HEDGEOPT_VENUES: is no folder"):  # from inside of a book's own check
+    with pytest.raises(ho.InputError, match="HEDGEOPT_TABLES: does not exist"):  # from inside of a book's own check
         ho.read_book(stored)
 
 

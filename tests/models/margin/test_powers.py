@@ -101,7 +101,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(FAMILIES, "curve", CurveFamily())
     (tmp_path / "venues").mkdir()
     (tmp_path / "venues" / "curves.toml").write_text(TABLE, encoding="utf-8")
-    monkeypatch.setenv("HEDGEOPT_VENUES", str(tmp_path / "venues"))
+    monkeypatch.setenv("HEDGEOPT_TABLES", str(tmp_path / "venues"))
     return tmp_path / "venues" / "curves.toml"
 
 

@@ -116,7 +116,7 @@ def test_which_columns_are_directions_of_their_own():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"underlying": "BTC"}, "stands for 'ETH'"),
+        ({"underlying": "BTC"}, "represents 'ETH'"),
         ({"exchange_rate": 0.0}, "greater than 0"),
         ({"peg": -0.1}, "greater than 0"),
     ],

@@ -34,7 +34,7 @@ class Limit(Constraint):
     source: ClassVar[str] = "the term's own"
 
     kind: Literal["limit"] = "limit"
-    term: AnyTerm
+    term: AnyTerm = Field(description="the term that is bounded")
     lower: float | None = Field(default=None, allow_inf_nan=False, description="in the term's unit")
     upper: float | None = Field(default=None, allow_inf_nan=False, description="in the term's unit")
 

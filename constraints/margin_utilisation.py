@@ -36,7 +36,7 @@ class MarginUtilisation(Constraint):
     kind: Literal["margin_utilisation"] = "margin_utilisation"
     venue: str | None = Field(default=None, description="accounts of this venue; none: all")
     account: str | None = Field(default=None, description="one account; none: all")
-    requirement: Literal["initial", "maintenance"] = "initial"
+    requirement: Literal["initial", "maintenance"] = Field(default="initial", description="which margin")
     limit: float = Field(default=1.0, gt=0, allow_inf_nan=False, description="largest share of equity tied up")
     buffer: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="USD of equity kept free on top")
     portfolio: bool = Field(default=False, description="limit the sum over the accounts instead of each one")

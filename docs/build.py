@@ -1,14 +1,24 @@
-"""Write docs/cli.md from the commands and the README's report from the demo; with --check say whether cli.md is current.
+"""Write the pages that follow from the code; with --check say which are not current.
 
-The text comes from the options' own help, not from a rendered screen, so it does not depend on a terminal or on how a
-version of typer draws boxes.
+==================  =========================================================
+docs/cli.md         the commands and options, from their help
+docs/policy.md      every term, limit and field, from the tables
+README.md           the first lines of what ``hedgeopt demo`` prints
+docs/report.md      all of it
+==================  =========================================================
+
+The text comes from the options' help, not from a rendered screen, so it does not depend on a terminal or on how a version
+of typer draws boxes. A printed report is compared word by word, its numbers to a thousandth and its seconds not at all:
+processors differ in the last place.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +26,19 @@ import typer
 
 from hedgeopt.cli.app import EXIT_CODES, app
 
-__all__ = ["reference"]
+DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS))
+from policy_page import policy_page  # noqa: E402  beside this file, which no package holds
 
-PAGE = Path(__file__).resolve().parent / "cli.md"
-README = PAGE.parent.parent / "README.md"
-MARK = "<!-- written by make docs: hedgeopt demo -->\n```text\n"
+__all__ = ["PAGES", "REPORTS", "demo", "differs", "printed", "reference"]
+
+README = DOCS.parent / "README.md"
+MARK = re.compile(r"<!-- printed by hedgeopt demo(?:, its first (\d+) lines)? -->\n```text\n(.*?)```", re.DOTALL)
+NUMBER = re.compile(r"[−-]?\d[\d,]*\.?\d*(?:e[−-]?\d+)?")
 
 
 def reference() -> str:
-    """The page's text."""
+    """The text of docs/cli.md."""
     group: Any = typer.main.get_command(app)
     parts = [
         "# Command line",
@@ -87,33 +101,65 @@ def _sentences(codes: str) -> str:
     return "\n".join(table)
 
 
-def _demo() -> str:
-    """What ``hedgeopt demo`` prints."""
+PAGES: dict[Path, Callable[[], str]] = {DOCS / "cli.md": reference, DOCS / "policy.md": policy_page}
+REPORTS = (README, DOCS / "report.md")
+
+
+def demo() -> list[str]:
+    """The lines that ``hedgeopt demo`` prints, without trailing spaces."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-c",
-            "import sys; from hedgeopt.cli import main; sys.exit(main())",
-            "demo",
-            "--out",
-            folder,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+        command = [sys.executable, "-m", "hedgeopt", "demo", "--out", folder]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
+    return [line.rstrip() for line in done.stdout.splitlines()]
+
+
+def printed(page: Path) -> tuple[int | None, list[str]]:
+    """How many first lines of the demo's report a page shows (None: all), and the lines that it shows."""
+    found = MARK.search(page.read_text(encoding="utf-8"))
+    if found is None:
+        raise ValueError(f"{page.name} shows no report of hedgeopt demo")
+    return (int(found[1]) if found[1] else None), found[2].splitlines()
+
+
+def differs(shown: list[str], now: list[str]) -> str:
+    """The first line in which two reports differ by more than rounding, or nothing."""
+    if len(shown) != len(now):
+        return f"{len(shown)} lines instead of {len(now)}"
+    for old, new in zip(shown, now, strict=True):
+        if old.startswith("seconds") and new.startswith("seconds"):
+            continue
+        numbers = [[float(n.replace(",", "").replace("−", "-")) for n in NUMBER.findall(line)] for line in (old, new)]
+        words = [" ".join(NUMBER.sub("#", line).split()) for line in (old, new)]
+        near = len(numbers[0]) == len(numbers[1]) and all(
+            abs(a - b) <= 1e-3 * max(abs(a), abs(b)) + 1e-9 for a, b in zip(*numbers, strict=True)
+        )
+        if words[0] != words[1] or not near:
+            return f"{old!r} instead of {new!r}"
+    return ""
 
 
 def main() -> int:
-    """Write or check the page; exit code 1 when it is not current."""
-    text = reference()
+    """Write or check the pages; exit code 1 when one is not current."""
     if "--check" not in sys.argv[1:]:
-        PAGE.write_text(text, encoding="utf-8")
-        head, _, tail = README.read_text(encoding="utf-8").partition(MARK)
-        README.write_text(head + MARK + _demo() + tail[tail.index("```") :], encoding="utf-8")
+        for page, text in PAGES.items():
+            page.write_text(text(), encoding="utf-8")
+        lines = demo()
+        for page in REPORTS:
+            count, _ = printed(page)
+            mark = f", its first {count} lines" if count else ""
+            block = f"<!-- printed by hedgeopt demo{mark} -->\n```text\n" + "\n".join(lines[:count]) + "\n```"
+            page.write_text(MARK.sub(lambda _, block=block: block, page.read_text(encoding="utf-8")), encoding="utf-8")
         return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print("docs/cli.md is not what the commands say; run make docs", file=sys.stderr)
-    return 1
+    stale = [page.name for page, text in PAGES.items() if not page.exists() or page.read_text(encoding="utf-8") != text()]
+    for name in stale:
+        print(f"docs/{name} is not what the code says; run make docs", file=sys.stderr)
+    lines = demo()
+    for page in REPORTS:
+        count, shown = printed(page)
+        if fault := differs(shown, lines[:count]):
+            print(f"{page.name} shows another report than hedgeopt demo prints: {fault}; run make docs", file=sys.stderr)
+            stale.append(page.name)
+    return int(bool(stale))
 
 
 if __name__ == "__main__":

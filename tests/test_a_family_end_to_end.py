@@ -1,4 +1,4 @@
-"""A family that may be short, word for word from docs/extending.md: margined in dollars or coins, traded and replayed."""
+"""A family that may be short, word for word from docs/extend.md: margined in dollars or coins, traded and replayed."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ penalty_perpetual = { default = 0.01 }
 @pytest.fixture(autouse=True)
 def registered(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The block of the docs as a module, its line in FAMILIES, and a venue that takes it."""
-    page = (repository / "docs" / "extending.md").read_text(encoding="utf-8")
+    page = (repository / "docs" / "extend.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(# models/pricing/power_perpetual.py.*?)```", page, re.DOTALL)
     module = ModuleType("power_perpetual")
     monkeypatch.setitem(__import__("sys").modules, "power_perpetual", module)
-    exec(compile(code, "docs/extending.md", "exec", dont_inherit=True), module.__dict__)
+    exec(compile(code, "docs/extend.md", "exec", dont_inherit=True), module.__dict__)
     monkeypatch.setitem(FAMILIES, "power_perpetual", module.POWER_PERPETUAL)
     folder = tmp_path / "venues"
     folder.mkdir()

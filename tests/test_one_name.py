@@ -73,7 +73,7 @@ def test_no_module_hides_one_of_the_standard_library(sources: dict[str, ast.Modu
 
 
 def test_what_users_call_takes_exposures_by_that_name() -> None:
-    """``e`` is for the hooks of terms and limits, see docs/extending.md."""
+    """``e`` is for the hooks of terms and limits, see docs/extend.md."""
     found = []
     for name in hedgeopt.__all__:
         thing = getattr(hedgeopt, name)

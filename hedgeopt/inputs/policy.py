@@ -87,16 +87,16 @@ class Policy(Record):
     A policy is frozen, and reads from and writes to TOML and JSON without loss.
     """
 
-    name: str = "policy"
+    name: str = Field(default="policy", description="words for reports")
     tables: tuple[str, ...] = Field(
         default=(),
         description="user tables of venues, assets and stress scenarios: TOML files or folders of them, from the policy's "
         "folder; they count as soon as the policy is read from its file",
     )
-    minimize: Annotated[tuple[_WeightedTerm, ...], Field(min_length=1)]
-    subject_to: tuple[AnyConstraint, ...] = ()
-    candidates: Candidates = Candidates()
-    scenarios: AnyScenarios = ParametricScenarios()
+    minimize: Annotated[tuple[_WeightedTerm, ...], Field(min_length=1, description="terms with their weights, added up")]
+    subject_to: tuple[AnyConstraint, ...] = Field(default=(), description="limits, all of which hold")
+    candidates: Candidates = Field(default=Candidates(), description="instruments that may be traded")
+    scenarios: AnyScenarios = Field(default=ParametricScenarios(), description="the sample that risk is measured on")
     stress: StressSettings = Field(
         default=StressSettings(), description="which stress scenarios; default: all packaged ones"
     )

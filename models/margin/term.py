@@ -130,9 +130,9 @@ class Margin(Term):
     source: ClassVar[str] = "the account's margin model, models/data/*.toml"
 
     kind: Literal["margin"] = "margin"
-    venue: str = Field(min_length=1)
+    venue: str = Field(min_length=1, description="accounts of this venue")
     account: str | None = Field(default=None, description="one account of the venue; none: the worst of them")
-    requirement: Literal["initial", "maintenance"] = "initial"
+    requirement: Literal["initial", "maintenance"] = Field(default="initial", description="which margin")
 
     def __init__(self, venue: str | None = None, **data: object) -> None:
         super().__init__(**({} if venue is None else {"venue": venue}), **data)

@@ -169,7 +169,7 @@ class HistoricalScenarios(ScenarioSettings):
     scale_to_market: bool = Field(
         default=True, description="rescale each asset's moves to the vol that the chain implies now"
     )
-    sampling: Literal["exhaustive", "random", "block"] = "exhaustive"
+    sampling: Literal["exhaustive", "random", "block"] = Field(default="exhaustive", description="how windows are drawn")
     block_days: float | None = Field(default=None, gt=0, le=365, description="length of a block; sampling = block only")
     gaps: Literal["refuse", "skip"] = Field(
         default="refuse", description="skip leaves out the windows that reach across a gap of the history"

@@ -48,8 +48,8 @@ _ByAsset = dict[str, AnyNumber]
 class StressEvent(Record):
     """One named scenario. Tables go by asset, with ``*`` for all others; units are at the top of models/data/stress.toml."""
 
-    name: str = Field(min_length=1)
-    title: str = ""
+    name: str = Field(min_length=1, description="its name in limits and reports")
+    title: str = Field(default="", description="words for reports")
     spot: _ByAsset = Field(description="simple return")
     vol: _ByAsset = Field(default_factory=dict, description="30-day vol over the vol before")
     skew: _ByAsset = Field(default_factory=dict, description="change of vol per ln(strike/forward)/sqrt(years)")
@@ -87,7 +87,7 @@ class StressEvent(Record):
 class StressGrid(Record):
     """Every combination of a spot return and a vol ratio, all assets (or some) together."""
 
-    name: str = Field(default="grid", min_length=1)
+    name: str = Field(default="grid", min_length=1, description="first word of the names of its scenarios")
     spot: tuple[Annotated[float, Field(gt=-1, le=10)], ...] = Field(
         default=(-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3), min_length=1, description="simple returns"
     )
@@ -123,7 +123,7 @@ class StressSettings(Record):
     files: tuple[str, ...] = Field(
         default=(), description="TOML files with [[event]] tables such as models/data/stress.toml"
     )
-    grids: tuple[StressGrid, ...] = ()
+    grids: tuple[StressGrid, ...] = Field(default=(), description="combinations of spot returns and vol ratios")
     scenarios: tuple[StressEvent, ...] = Field(default=(), description="scenarios written in the policy itself")
 
     def chosen(self) -> list[StressEvent]:

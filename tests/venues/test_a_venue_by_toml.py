@@ -1,4 +1,4 @@
-"""A venue that nobody wrote code for: the table of docs/extending.md in a folder of the user's, from names to reports."""
+"""A venue that nobody wrote code for: the table of docs/extend.md in a folder of the user's, from names to reports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PATH = (2_000.0, 2_060.0, 2_100.0, 2_300.0)
 @pytest.fixture
 def nova(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The example of the docs, word for word, where a user would put it."""
-    page = (repository / "docs" / "extending.md").read_text(encoding="utf-8")
+    page = (repository / "docs" / "extend.md").read_text(encoding="utf-8")
     (text,) = re.findall(r"```toml\n(# .*?nova.*?)```", page, re.DOTALL)
     folder = tmp_path / "venues"
     folder.mkdir()

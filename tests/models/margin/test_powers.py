@@ -137,7 +137,7 @@ def needed(e: Any, stress: int | None = None) -> Any:
 
 
 def test_the_cube_by_hand(table: Path, tmp_path: Path) -> None:
-    """Short 1,000 at 8: 8,000 (1.2^3 - 1) = 5,824 and 1 % of 8,000; the numbers of docs/extending.md."""
+    """Short 1,000 at 8: 8,000 (1.2^3 - 1) = 5,824 and 1 % of 8,000; the numbers of docs/extend.md."""
     need = needed(exposed(tmp_path, CUBE=-1_000.0))
     assert need.maintenance == pytest.approx(5_904.0)
     assert need.initial == pytest.approx(7_675.20)

@@ -1,4 +1,4 @@
-"""The recipes of docs/extending.md are run as they are printed."""
+"""The recipes of docs/extend.md are run as they are printed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from hedgeopt.program.program import Program
 
 def section(repository: Path, title: str) -> types.ModuleType:
     """The code of a section as a module."""
-    text = (repository / "docs" / "extending.md").read_text(encoding="utf-8")
+    text = (repository / "docs" / "extend.md").read_text(encoding="utf-8")
     body = re.split(r"^## ", text.split(f"\n## {title}\n")[1], flags=re.M)[0]
     (code,) = re.findall(r"```python\n(.*?)```", body, flags=re.S)
-    made = types.ModuleType(f"extending_{title.replace(' ', '_')}")
-    exec(compile(code, f"docs/extending.md: {title}", "exec", dont_inherit=True), made.__dict__)
+    made = types.ModuleType(f"extend_{title.replace(' ', '_')}")
+    exec(compile(code, f"docs/extend.md: {title}", "exec", dont_inherit=True), made.__dict__)
     return made
 
 
@@ -56,7 +56,7 @@ def test_the_linear_limit_is_short_and_holds(repository: Path, e: Exposures) -> 
     assert side.dual > 0.0  # USD of cost saved by one more dollar of premium
     with pytest.raises(ho.InfeasibleError, match="no trade list meets every limit"):
         solved(e, bought, ho.Vega("BTC") >= 1e6, budget)
-    text = (repository / "docs" / "extending.md").read_text(encoding="utf-8")
+    text = (repository / "docs" / "extend.md").read_text(encoding="utf-8")
     lines = text.split("class PremiumBudget")[1].split("```")[0].strip().splitlines()
     assert len([line for line in lines if line.strip()]) <= 15
 

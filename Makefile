@@ -15,8 +15,8 @@ SOURCES := pyproject.toml $(shell find hedgeopt models constraints -name '*.py' 
 help:
 	@echo "make demo    solve the packaged example: prints the result, writes out/proposal.json and out/proposal.html"
 	@echo "make test    run the test suite"
-	@echo "make check   ruff, mypy, layers and names of the house, and whether the docs still tell the truth"
-	@echo "make docs    write docs/cli.md anew from the commands themselves"
+	@echo "make check   ruff, mypy, layers and names of the house, workflows, and whether the docs still tell the truth"
+	@echo "make docs    write the pages that follow from the code, and the site in docs/_build/html"
 	@echo "make doctor  versions, platform, and combinations that are known to be bad"
 	@echo "make lock    renew requirements/*.txt, and the day as of which they are the latest"
 	@echo "make campaign  random checks in full numbers (hours); writes benchmarks/campaign/results"
@@ -55,9 +55,12 @@ check: $(VENV)/.developing
 	$(BIN)/python -m pytest --quiet -p no:cacheprovider tests/test_layers.py tests/test_one_name.py tests/test_docs_paths.py
 	$(BIN)/python docs/build.py --check
 	$(BIN)/python .ci/licences.py > /dev/null
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
 docs: $(VENV)/.developing
 	$(BIN)/python docs/build.py
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --fresh-env -b html docs docs/_build/html
 
 doctor: $(VENV)/.installed
 	$(BIN)/hedgeopt doctor
@@ -77,5 +80,5 @@ campaign: $(VENV)/.developing
 	$(BIN)/python -m benchmarks.campaign $(CAMPAIGN)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info out .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) build dist *.egg-info out docs/_build docs/notebooks docs/api.md .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

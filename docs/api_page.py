@@ -12,8 +12,8 @@ __all__ = ["api_page"]
 
 _HEAD = """# Public names
 
-Everything below is an attribute of `hedgeopt`; the examples write `import hedgeopt as ho`. Names that are not here may change
-without notice. `hedgeopt.tail` and `hedgeopt.backtest` are public as well.
+Everything below is an attribute of `hedgeopt`; the examples write `import hedgeopt as ho`. Names that are not here may
+change without notice. `hedgeopt.tail` and `hedgeopt.backtest` are public as well.
 """
 _ROOMS = {
     "Inputs": ("inputs",),

@@ -1,4 +1,4 @@
-"""The page of policies, docs/policy.md: every term, limit, candidate field and scenario setting, from the tables themselves."""
+"""The page of policies, docs/policy.md: every term, limit, candidate field and scenario setting, from the tables."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _HEAD = """# Policies
 
 Written by `make docs` from the tables of terms and limits; `make check` compares.
 
-A policy says which sum of terms is minimised, which limits hold, which instruments may be traded, and on which scenarios risk
-is measured. It is a TOML or JSON file, or `ho.Policy(...)` in Python; both ways give the same object.
+A policy says which sum of terms is minimised, which limits hold, which instruments may be traded, and on which scenarios
+risk is measured. It is a TOML or JSON file, or `ho.Policy(...)` in Python; both ways give the same object.
 
 ```toml
 [[minimize]]                                    # repeat for every term of the sum
@@ -62,7 +62,10 @@ Whether a limit is per account, instrument or book: [limits.md](limits.md). A co
 def policy_page() -> str:
     """The page's text."""
     parts = [_HEAD, "## Fields of a policy\n", _fields(Policy)]
-    parts += ["## Terms\n", "A term is minimised, with a weight, or limited. Only those marked *linear* take a lower limit.\n"]
+    parts += [
+        "## Terms\n",
+        "A term is minimised, with a weight, or limited. Only those marked *linear* take a lower limit.\n",
+    ]
     parts.append(_overview(TERMS, "term"))
     for kind, term in TERMS.items():
         parts += [f"### {kind}\n", _about(term), _fields(term)]
@@ -93,7 +96,7 @@ def _anchor(kind: str) -> str:
 
 
 def _call(item: Any) -> str:
-    """``ho.Name(required fields)`` where the name is public, else the table alone: such a limit is written as a dictionary."""
+    """``ho.Name(required fields)`` where the name is public; other limits are written as a dictionary."""
     if item.__name__ not in ho.__all__:
         return "as a dictionary"
     wanted = [name for name, field in item.model_fields.items() if field.is_required()]

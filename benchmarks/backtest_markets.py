@@ -29,7 +29,7 @@ def synthetic(steps: int, options: int) -> list[Any]:
     """BTC options on ten expiries whose strikes stay, over a random walk of the index, quoted a little around Black-76."""
     from hedgeopt.inputs.columns import QUOTE_FIELDS
     from hedgeopt.inputs.market import Market
-    from hedgeopt.models.pricing.black76 import price
+    from hedgeopt.models.pricing.black76 import black76_price as price
     from hedgeopt.models.pricing.option import Option
     from hedgeopt.models.pricing.perpetual import Perpetual
 

@@ -28,7 +28,7 @@ def _market(strikes: int) -> Any:
 
     import hedgeopt as ho
     from hedgeopt.inputs.columns import QUOTE_FIELDS
-    from hedgeopt.models.pricing.black76 import price
+    from hedgeopt.models.pricing.black76 import black76_price as price
 
     index = 80_000.0
     instruments: dict[str, Any] = {}

@@ -83,7 +83,7 @@ def _accuracy(smoke: bool) -> Row:
     strikes = [0.01, 1, 10, 30, 50, 90, 99, 99.99, 100, 100.001, 101, 110, 150, 300, 1000, 10_000]
     years = [1 / 31_536_000, 1 / 525_600, 30 / 525_600, 1 / 365, 30 / 365, 1, 5]
     grid = list(itertools.product(strikes[::4] if smoke else strikes, years, [0.01, 0.1, 0.6, 2, 5], (True, False)))
-    values = black76.price(forward, *map(np.array, zip(*grid, strict=True)))
+    values = black76.black76_price(forward, *map(np.array, zip(*grid, strict=True)))
     absolute = relative = 0.0
     with mp.workdps(60):
         for (K, T, vol, is_call), value in zip(grid, values, strict=True):

@@ -218,7 +218,7 @@ def greeks_methods(options: int) -> dict[str, Method]:
 def implied_methods(options: int) -> dict[str, Method]:
     table = book(options, 1)
     is_call = table.strike >= table.forward
-    price = black76.price(table.forward, table.strike, table.years, table.vol, is_call)
+    price = black76.black76_price(table.forward, table.strike, table.years, table.vol, is_call)
     keep = price > 1e-200
     columns = [c[keep] for c in (price, table.forward, table.strike, table.years)]
     side = is_call[keep]

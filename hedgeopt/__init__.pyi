@@ -3,11 +3,17 @@
 One line per name: ``from .room.module import Name as Name``.
 """
 
+from .constraints.constraint import BoundConstraint as BoundConstraint
+from .constraints.constraint import BoxConstraint as BoxConstraint
+from .constraints.constraint import Constraint as Constraint
 from .constraints.limit import Limit as Limit
 from .constraints.margin_utilisation import MarginUtilisation as MarginUtilisation
 from .constraints.order_limit import OrderLimit as OrderLimit
 from .constraints.participation import Participation as Participation
 from .constraints.position_limit import PositionLimit as PositionLimit
+from .constraints.rows import LinearConstraint as LinearConstraint
+from .constraints.rows import Row as Row
+from .constraints.rows import band as band
 from .constraints.survive_stress import SurviveStress as SurviveStress
 from .constraints.transfer_limit import TransferLimit as TransferLimit
 from .errors import CertificateError as CertificateError
@@ -16,6 +22,7 @@ from .errors import InfeasibleError as InfeasibleError
 from .errors import InputError as InputError
 from .errors import StaleQuoteError as StaleQuoteError
 from .errors import UnsupportedForm as UnsupportedForm
+from .example.generate import example_files as example_files
 from .exposures.build import build_exposures as build_exposures
 from .exposures.expose import expose as expose
 from .inputs.book import Account as Account
@@ -29,19 +36,33 @@ from .inputs.market import Market as Market
 from .inputs.policy import Candidates as Candidates
 from .inputs.policy import Policy as Policy
 from .inputs.policy import read_policy as read_policy
+from .measures.margin_report import MarginReport as MarginReport
+from .measures.margin_report import margin_report as margin_report
+from .measures.price_profile import spot_profile as spot_profile
 from .measures.risk import RiskReport as RiskReport
 from .measures.risk import risk_report as risk_report
+from .models.arrays import Exposures as Exposures
+from .models.bound import BoundTerm as BoundTerm
+from .models.bound import LinearTerm as LinearTerm
+from .models.bound import TradeVariables as TradeVariables
 from .models.costs.carry import Carry as Carry
 from .models.costs.transaction import TransactionCost as TransactionCost
 from .models.data import use_tables as use_tables
 from .models.margin.term import Margin as Margin
 from .models.pricing.amm_concentrated import Concentrated as Concentrated
 from .models.pricing.amm_constant_product import ConstantProduct as ConstantProduct
+from .models.pricing.black76 import black76_price as black76_price
+from .models.pricing.family import Family as Family
+from .models.pricing.family import UnitRisk as UnitRisk
 from .models.pricing.future import Future as Future
+from .models.pricing.instrument import Derivative as Derivative
+from .models.pricing.instrument import Expiring as Expiring
+from .models.pricing.instrument import Instrument as Instrument
 from .models.pricing.lending_borrow import LendingBorrow as LendingBorrow
 from .models.pricing.lending_supply import EMode as EMode
 from .models.pricing.lending_supply import LendingSupply as LendingSupply
 from .models.pricing.loop import Loop as Loop
+from .models.pricing.nature import Nature as Nature
 from .models.pricing.option import Option as Option
 from .models.pricing.option_vault import OptionVault as OptionVault
 from .models.pricing.pegged import Pegged as Pegged
@@ -63,10 +84,22 @@ from .models.risk.tenor_buckets import VegaBucket as VegaBucket
 from .models.risk.true_leverage import NetLeverage as NetLeverage
 from .models.risk.true_leverage import TrueLeverage as TrueLeverage
 from .models.risk.variance import Variance as Variance
+from .models.scenarios.calibrate import fit_regimes as fit_regimes
+from .models.scenarios.draw import draw as draw
+from .models.scenarios.estimate import estimate_surface_response as estimate_surface_response
+from .models.scenarios.estimate import estimate_vol_response as estimate_vol_response
+from .models.scenarios.estimate import smile_points as smile_points
+from .models.scenarios.history import cut_windows as cut_windows
+from .models.scenarios.history import read_prices as read_prices
+from .models.scenarios.joint import read_series as read_series
 from .models.scenarios.sample_settings import HistoricalScenarios as HistoricalScenarios
 from .models.scenarios.sample_settings import ParametricScenarios as ParametricScenarios
 from .models.scenarios.sample_settings import RegimeScenarios as RegimeScenarios
 from .models.scenarios.set import ScenarioSet as ScenarioSet
+from .models.separable import Separable as Separable
+from .models.term import Objective as Objective
+from .models.term import Term as Term
+from .program.certified import solve_program as solve_program
 from .program.program import Program as Program
 from .program.proposal import Proposal as Proposal
 from .program.proposal import read_proposal as read_proposal
@@ -74,6 +107,9 @@ from .program.proven import Certificate as Certificate
 from .program.solve import Solved as Solved
 from .program.solve import propose as propose
 from .program.solve import solve as solve
+from .reports.scenarios import describe_table as describe_table
+from .reports.scenarios import list_sets as list_sets
+from .reports.scenarios import sample_table as sample_table
 from .tail import cvar as cvar
 
 __version__: str

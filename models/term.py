@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 import numpy as np
-from pydantic import ValidationError
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.record import Record
@@ -142,12 +141,11 @@ class Term(Word, Record):
 
     def _limit(self, lower: float | None, upper: float | None) -> Limit:
         from hedgeopt.constraints.limit import Limit  # constraints build on models: imported when first compared
-        from hedgeopt.files.reading import validation_line
 
         try:
             return Limit(term=self, lower=lower, upper=upper)
-        except ValidationError as error:
-            raise validation_line(error, "policy") from None
+        except InputError as error:
+            raise InputError(error.problem, file="policy", value=error.value, fix=error.fix) from None
 
 
 class Weighted(Record):

@@ -14,12 +14,15 @@ import pytest
 
 import hedgeopt
 from hedgeopt.constraints.constraint import BoxConstraint, Constraint
+from hedgeopt.models.bound import BoundPart
 from hedgeopt.models.term import Term
 
 FOLDERS = ("hedgeopt", "models", "constraints")
 DECLARED = {  # the same idea by the field's language, each with a reason
     "finite": "numbers that are finite: refused where not as an input, null where not in JSON",
 }
+HOOKS = (Term, Constraint, BoxConstraint, BoundPart, Exception)
+"""Bases of what users write themselves, whose hooks the program calls."""
 COMMANDS = ("hedgeopt/cli/app.py", "hedgeopt/cli/scenarios_app.py")
 """Their functions are the commands, named as they are typed; :data:`WORK` does what they say under the same names."""
 WORK = ("commands.py", "backtest.py", "sweep.py", "verify.py", "doctor.py", "scenarios.py")
@@ -77,7 +80,7 @@ def test_what_users_call_takes_exposures_by_that_name() -> None:
     found = []
     for name in hedgeopt.__all__:
         thing = getattr(hedgeopt, name)
-        if inspect.isclass(thing) and issubclass(thing, Term | Constraint | BoxConstraint | Exception):
+        if inspect.isclass(thing) and issubclass(thing, HOOKS):
             continue
         methods = [m for m in vars(thing).values() if inspect.isfunction(m)] if inspect.isclass(thing) else []
         public = [thing, *(method for method in methods if not method.__name__.startswith("_"))]

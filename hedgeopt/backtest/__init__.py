@@ -1,5 +1,9 @@
 """Backtests: policies replayed over recorded markets, with a ledger, margin and liquidation.
 
-Entry points: :func:`hedgeopt.backtest.runner.run_config` for a file, :func:`hedgeopt.backtest.runner.run` for one
-configuration, and :func:`hedgeopt.backtest.engine.simulate` for objects of your own.
+Public names are listed in ``__init__.pyi`` and load on first use. Entry points: :func:`run_config` for a file, :func:`run`
+for one configuration, and :func:`simulate` for your own objects.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

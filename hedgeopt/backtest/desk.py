@@ -111,7 +111,7 @@ class Desk:
                 fix="options are revalued from their last vol, linear contracts from their last ratio to the index, and "
                 "others where their family defines mark_at: replay a file that quotes it at every step, or define mark_at",
             )
-        from hedgeopt.models.pricing.black76 import price
+        from hedgeopt.models.pricing.black76 import black76_price as price
 
         forward = self._forward(item, market)
         forward = last.forward_ratio * index if forward is None else forward

@@ -18,7 +18,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from hedgeopt.models.pricing.black76 import price
+from hedgeopt.models.pricing.black76 import black76_price as price
 
 __all__ = ["MOMENT", "example_files"]
 

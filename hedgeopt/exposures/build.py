@@ -20,6 +20,7 @@ from hedgeopt.exposures.resolve import Holdings
 from hedgeopt.exposures.revalue import Place, Revaluer, revalue
 from hedgeopt.exposures.transfers import capacity, links_of, sending_cost
 from hedgeopt.exposures.units import known_carry, paid_in_column, unit_risk
+from hedgeopt.files.calls import strict_call
 from hedgeopt.inputs.book import Book
 from hedgeopt.models.arrays import Exposures, Rows
 from hedgeopt.models.costs.quotes import unit_cost
@@ -38,6 +39,7 @@ from hedgeopt.venues.known import increments
 __all__ = ["build_exposures"]
 
 
+@strict_call
 def build_exposures(
     holdings: Holdings,
     candidates: Sequence[Any],

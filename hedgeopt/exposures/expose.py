@@ -10,6 +10,7 @@ from hedgeopt.exposures.build import build_exposures
 from hedgeopt.exposures.candidates import choose_candidates
 from hedgeopt.exposures.references import check_references
 from hedgeopt.exposures.resolve import Holdings, resolve
+from hedgeopt.files.calls import strict_call
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
@@ -23,6 +24,7 @@ from hedgeopt.models.scenarios.stress import stress_scenarios
 __all__ = ["expose"]
 
 
+@strict_call
 def expose(
     book: Book,
     market: Market,

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
-from hedgeopt.files.record import Record
 
 __all__ = ["validation_line"]
 
@@ -60,7 +59,7 @@ def validation_line(error: ValidationError, file: object | None, within: str | N
     """The first fault of a pydantic error as an :class:`~hedgeopt.errors.InputError`; ``within`` stands before its field."""
     faults = _own_faults(error.errors(include_url=False))
     first = _most_telling(faults)
-    root = next((one for one in _records(Record) if one.__name__ == error.title), None)
+    root = next((one for one in _records(_base()) if one.__name__ == error.title), None)
     here = [part for part in first["loc"] if not (isinstance(part, str) and _BRANCH.search(part))]
     problem, value, fix = _said(first, faults, here, root)
     count = len({tuple(fault["loc"][: len(here)]) for fault in faults})
@@ -141,10 +140,16 @@ def _nearest_field(name: str, fields: dict[str, bool]) -> str:
 
     if difflib.get_close_matches(name, fields, n=1, cutoff=0.6):
         return advice(name, fields)
-    everywhere = {other for one in _records(Record) for other in one.model_fields}
+    everywhere = {other for one in _records(_base()) for other in one.model_fields}
     near = difflib.get_close_matches(name, sorted(everywhere - set(fields)), n=1, cutoff=0.85)
     meant = f"did you mean {near[0]!r}? " if near and near[0] != name else ""
     return f"{meant}{advice(name, fields)}" if fields else (meant or "remove it").rstrip()
+
+
+def _base() -> type[BaseModel]:
+    """The base of our records, found by its name: its module imports this one."""
+    named = {f"{one.__module__}.{one.__name__}": one for one in BaseModel.__subclasses__()}
+    return next(one for name, one in named.items() if name.endswith("files.record.Record"))
 
 
 def _records(base: type[BaseModel]) -> Iterator[type[BaseModel]]:

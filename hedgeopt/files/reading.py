@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from hedgeopt.errors import InputError
 from hedgeopt.files.faults import validation_line
 from hedgeopt.files.parsing import from_json, from_toml
+from hedgeopt.files.record import as_record
 from hedgeopt.files.regular import require_file
 
 __all__ = ["parse_json", "parse_toml", "read_text", "validated", "validation_line"]
@@ -51,6 +52,6 @@ def parse_toml(path: str | Path, what: str) -> dict[str, Any]:
 def validated(model: type[T], data: Any, file: object) -> T:
     """``data`` as a ``model``; the first fault becomes one line that names file, field, value and fix."""
     try:
-        return model.model_validate(data)
+        return as_record(model, data)
     except ValidationError as error:
         raise validation_line(error, file) from None

@@ -6,20 +6,23 @@ One base type, so that no field of any input can forget it. A number is a number
 
 from __future__ import annotations
 
+import inspect
 import math
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
-__all__ = ["LARGEST", "Record"]
+from hedgeopt.errors import InputError
+from hedgeopt.files.faults import validation_line
+
+__all__ = ["LARGEST", "Record", "as_record"]
 
 LARGEST = 1e18
 """Largest absolute value of a number in an input, unless its field names a larger bound."""
 
-_NO_SCHEMAS = ("metadata", "default", "serialization")
 _NO_SCHEMAS = ("metadata", "default", "serialization")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
 
@@ -71,8 +74,36 @@ def _ours(value: datetime) -> datetime:
     return value
 
 
-class Record(BaseModel):
-    """Base of every input model.
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _Called
+else:
+
+    class _Called(type(BaseModel)):
+        """Calls of a record's class that fail with one line; records inside records are pydantic's, with their place."""
+
+        def __call__(cls, *args: Any, **settings: Any) -> Any:
+            try:
+                return super().__call__(*args, **settings)
+            except ValidationError as error:
+                raise _line(error, cls) from None
+            except TypeError as error:
+                try:
+                    inspect.signature(cls.__init__).bind(None, *args, **settings)
+                except TypeError as told:
+                    raise InputError(f"cannot be made: {told}", field=cls.__name__, fix=_names(cls)) from None
+                raise error
+
+
+def _line(error: ValidationError, cls: type[BaseModel]) -> InputError:
+    return validation_line(error, None, within=cls.__name__)
+
+
+def _names(cls: type[BaseModel]) -> str:
+    return f"name its fields: {', '.join(name for name in cls.model_fields if name != 'kind')}"
+
+
+class Record(BaseModel, metaclass=_Called):
+    """Base of every input model; made by a call, it is refused by :class:`~hedgeopt.errors.InputError`.
 
     Numbers must be finite and at most :data:`LARGEST` in size; text and booleans are no numbers, and numbers no moments.
     """
@@ -80,7 +111,32 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """The record that ``obj`` describes, or an InputError."""
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise _line(error, cls) from None
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """The record in a JSON text, or an InputError."""
+        try:
+            return super().model_validate_json(json_data, **options)
+        except ValidationError as error:
+            raise _line(error, cls) from None
+
+    @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """The fields' own schema, with every number, boolean and moment in it made strict."""
         schema: CoreSchema = _strict(handler(source))
         return schema
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def as_record(model: type[M], data: Any) -> M:
+    """``data`` as a ``model``, with pydantic's own error: for readers that name file and place themselves."""
+    found: M = model.__pydantic_validator__.validate_python(data)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.given import Given, is_table, named, read_data, read_frame
 from hedgeopt.files.reading import validated
 from hedgeopt.inputs.book import Book
@@ -15,6 +16,7 @@ __all__ = ["read_book"]
 _TABLES = (".csv", ".gz", ".parquet")
 
 
+@strict_call
 def read_book(source: Given) -> Book:
     """Read and validate a book; see ``hedgeopt schema book`` for the format.
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError, StaleQuoteError
+from hedgeopt.files.calls import strict_class
 from hedgeopt.files.given import Given
 from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS
 from hedgeopt.models.pricing.market_arrays import MarketArrays, asset_price
@@ -19,6 +20,7 @@ from hedgeopt.models.pricing.market_arrays import MarketArrays, asset_price
 __all__ = ["Market"]
 
 
+@strict_class
 @dataclass(frozen=True)
 class Market:
     """One moment of the market.

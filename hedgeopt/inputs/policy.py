@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_serializer, f
 
 from hedgeopt.constraints.table import AnyConstraint
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.given import Given, named, read_data
 from hedgeopt.files.names import advice
 from hedgeopt.files.reading import validation_line
@@ -165,6 +166,7 @@ class Policy(Record):
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
 
+@strict_call
 def read_policy(source: Given) -> Policy:
     """Read a policy from TOML, JSON (by the file's ending, or its text), or a dict; see ``hedgeopt schema policy``."""
     file, data = named(source), read_data(source, "policy", toml=True)

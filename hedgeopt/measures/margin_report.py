@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hedgeopt.exposures.expose import expose
+from hedgeopt.files.calls import strict_call
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
@@ -29,6 +30,7 @@ class MarginReport:
         return asdict(self)
 
 
+@strict_call
 def margin_report(book: Book, market: Market, policy: Policy | None = None) -> MarginReport:
     """Requirement, breakdown and distance to liquidation of every account, now and after each of the policy's stresses.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hedgeopt.exposures.units import by_family
+from hedgeopt.files.calls import strict_call
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -26,21 +27,23 @@ class SpotProfile:
     after: np.ndarray
 
 
-def spot_profile(e: Exposures, x: np.ndarray, asset: str, moves: np.ndarray = MOVES) -> SpotProfile:
-    """Revalue every position in full at each move; trades x (N,) pay their premium in the settlement asset.
+@strict_call
+def spot_profile(exposures: Exposures, trades: np.ndarray, asset: str, moves: np.ndarray = MOVES) -> SpotProfile:
+    """Revalue every position in full at each move; ``trades`` (N,) pay their premium in the settlement asset.
 
     Raises
     ------
     KeyError
         When the exposures do not hold ``asset``.
     """
+    e = exposures
     column = e.asset(asset)
     assets = tuple(name for name in e.assets if name not in dollar_assets())
     spot = np.ones((len(moves), len(assets)))
     spot[:, assets.index(asset)] = 1.0 + moves
     grid = ScenarioSet(f"{asset} alone", assets, spot, np.zeros_like(spot), horizon_days=0.0)
 
-    held, traded = e.rows.quantity, e.positions(x) - e.rows.quantity
+    held, traded = e.rows.quantity, e.positions(trades) - e.rows.quantity
     price_change = e.prices[column] * moves
     coins = np.full(len(moves), e.collateral[:, column].sum())
     before = coins * price_change

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hedgeopt.files.calls import strict_call
 from hedgeopt.measures.positions import PositionRisk, position_risks
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
@@ -103,6 +104,7 @@ def scenario_losses(e: Exposures, trades: np.ndarray | None = None) -> np.ndarra
     return -pnl
 
 
+@strict_call
 def risk_report(
     exposures: Exposures,
     trades: np.ndarray | None = None,

@@ -12,6 +12,7 @@ import numpy as np
 
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.errors import CertificateError, InfeasibleError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.at_once import met_at_once
 from hedgeopt.program.box import Box, trade_box
@@ -37,7 +38,8 @@ _ROOM = 0.02
 _HOPELESS = 1e-3
 
 
-def solve_program(program: Program, e: Exposures, stages: Stages | None = None) -> Solution:
+@strict_call
+def solve_program(program: Program, exposures: Exposures, stages: Stages | None = None) -> Solution:
     """Solve a program on exposures of its structure and certify the result.
 
     Solvers are tried in the order of :func:`hedgeopt.program.order.solver_order` until one answer is certified;
@@ -47,7 +49,7 @@ def solve_program(program: Program, e: Exposures, stages: Stages | None = None) 
     ------
     InfeasibleError, CertificateError
     """
-    stages = stages or Stages()
+    e, stages = exposures, stages or Stages()
     deadline = Deadline(program.policy.time_limit_seconds)
     box = trade_box(program.policy, e)
     with due(deadline.seconds):

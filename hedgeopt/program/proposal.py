@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 import pandas as pd
 
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.given import Given, given_text, named
 from hedgeopt.files.parsing import from_json
 from hedgeopt.files.plain import ColumnKinds, from_plain, restored, to_plain
@@ -197,6 +198,7 @@ class Proposal:
         return paths
 
 
+@strict_call
 def read_proposal(source: Given) -> Proposal:
     """Read a stored ``proposal.json`` (path or open file, or its dict), of this version or any before it.
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from hedgeopt.files.calls import strict_class
+
 __all__ = ["Certificate"]
 
 
+@strict_class
 @dataclass(frozen=True)
 class Certificate:
     """Proof about a trade list: feasibility, and the distance to the optimum.

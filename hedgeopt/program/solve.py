@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hedgeopt.exposures.expose import expose
+from hedgeopt.files.calls import strict_call
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
@@ -55,6 +56,7 @@ class Solved:
         return scenario_losses(self.exposures), scenario_losses(self.exposures, self.x)
 
 
+@strict_call
 def propose(
     book: Book,
     market: Market,
@@ -68,6 +70,7 @@ def propose(
     return solve(book, market, policy, program=program, customize=customize, progress=progress).proposal
 
 
+@strict_call
 def solve(
     book: Book,
     market: Market,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.models.scenarios.describe import Description, describe
 from hedgeopt.models.scenarios.set import TABLES, ScenarioSet
 from hedgeopt.models.scenarios.stress_table import StressSettings
@@ -47,6 +48,7 @@ def list_generators() -> pd.DataFrame:
     )
 
 
+@strict_call
 def list_sets(settings: StressSettings | None = None) -> pd.DataFrame:
     """Every stress scenario: its moves of BTC, ETH and others, vol ratio, liquidity, and how many numbers have a source."""
     rows = []
@@ -91,6 +93,7 @@ def _origin(number: Any) -> str:
     return number.source or (f"unsourced: {number.unsourced}" if number.unsourced else "unsourced")
 
 
+@strict_call
 def describe_table(scenarios: ScenarioSet) -> pd.DataFrame:
     """One row per asset: mean, vol, skewness, kurtosis, quantiles of the simple return, answer of vol."""
     told = describe(scenarios)
@@ -127,6 +130,7 @@ def extra_lines(told: Description) -> list[str]:
     return [*lines, *told.notes]
 
 
+@strict_call
 def sample_table(scenarios: ScenarioSet, rows: int = 10, *, worst_of: str | None = None) -> pd.DataFrame:
     """The first ``rows`` scenarios, or the worst ones of an asset: simple returns, vol ratios, every other field."""
     chosen = np.arange(min(rows, len(scenarios)))

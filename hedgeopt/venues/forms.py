@@ -34,7 +34,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from hedgeopt.errors import InputError
 from hedgeopt.files.faults import validation_line
 from hedgeopt.files.names import advice
-from hedgeopt.files.record import Record
+from hedgeopt.files.record import Record, as_record
 from hedgeopt.models.pricing.families import FAMILIES
 from hedgeopt.venues.dates import date_pattern, fault_of, hours_of, read_date
 
@@ -130,8 +130,8 @@ class Forms:
                     continue
                 try:
                     item = reader.read(match, name, self.venue)
-                except ValidationError as error:
-                    problem, impossible = problem or validation_line(error, None).problem, True
+                except InputError as error:
+                    problem, impossible = problem or error.problem, True
                 except ValueError:
                     problem = problem or "names no date"
                 else:
@@ -177,7 +177,7 @@ class _Checked:
     def __init__(self, k: int, data: dict[str, Any], file: str) -> None:
         self.file, self.where = file, f"names[{k}]"
         try:
-            self.rule = NameForm.model_validate(data)
+            self.rule = as_record(NameForm, data)
         except ValidationError as error:
             line = validation_line(error, None)
             self._refuse(line.field or "", line.problem, line.value, line.fix)

@@ -52,7 +52,7 @@ def expiry_values(
     averaging window that is left and ``A`` the average so far (F where the market does not give it). Skew scenarios leave
     the forward where it is.
     """
-    from hedgeopt.models.pricing.black76 import price
+    from hedgeopt.models.pricing.black76 import black76_price as price
 
     vol, strike, years = state.vol[rows], state.strike[rows], float(state.years[rows[0]])
     left = float(np.clip(years / (p["averaging_minutes"] / 60.0 * _HOUR), 0.0, 1.0))

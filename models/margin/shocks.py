@@ -20,7 +20,7 @@ def tenor_power(days: np.ndarray, short_power: float, long_power: float, floor: 
 
 def option_values(state: State, rows: np.ndarray, factor: np.ndarray, vol: np.ndarray) -> np.ndarray:
     """(K, n) Black-76 values in USD of options ``rows`` (n,): forwards times ``factor`` (K,), ``vol`` (K, n)."""
-    from hedgeopt.models.pricing.black76 import price
+    from hedgeopt.models.pricing.black76 import black76_price as price
 
     forward = factor[:, None] * state.forward[rows]
     shape = forward.shape

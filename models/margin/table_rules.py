@@ -10,7 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_v
 from hedgeopt.errors import InputError
 from hedgeopt.files.faults import validation_line
 from hedgeopt.files.names import advice
-from hedgeopt.files.record import Record
+from hedgeopt.files.record import Record, as_record
 from hedgeopt.models.margin.tiers import Tiers
 from hedgeopt.models.pricing.families import natures
 
@@ -158,7 +158,7 @@ def check_table(data: dict[str, Any], name: str) -> None:
     if not isinstance(rules, dict) or rules.get("type") not in _MODELS:
         raise InputError("needs [margin] with type = tiers, short_option or grid", file=name, field="margin.type")
     try:
-        _MODELS[rules["type"]].model_validate(rules)
+        as_record(_MODELS[rules["type"]], rules)
     except ValidationError as error:
         raise validation_line(error, name, "[margin]") from None
     known = sorted({nature.margin_class for nature in natures().values() if nature.margined})
@@ -185,6 +185,6 @@ def liquidation_rule(data: Any, name: str) -> dict[str, Any]:
         if key not in known:
             raise InputError("is not used by anything", file=name, field=f"liquidation.{key}", fix=advice(key, known))
     try:
-        return LiquidationRule.model_validate(data).model_dump(exclude_none=True)
+        return as_record(LiquidationRule, data).model_dump(exclude_none=True)
     except ValidationError as error:
         raise validation_line(error, name, "[liquidation]") from None

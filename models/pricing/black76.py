@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from hedgeopt.models.pricing._black76_scenarios import ScenarioBlock, scenario_blocks, scenario_values
 from hedgeopt.models.pricing._inputs import FloatArray, broadcast, flat, non_negative, positive, signs
 
-__all__ = ["Black76Greeks", "ScenarioBlock", "greeks", "price", "scenario_blocks", "scenario_values"]
+__all__ = ["Black76Greeks", "ScenarioBlock", "black76_price", "greeks", "scenario_blocks", "scenario_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Black76Greeks:
     """dV/dK: -N(d2) for a call, N(-d2) for a put."""
 
 
-def price(forward: ArrayLike, strike: ArrayLike, years: ArrayLike, vol: ArrayLike, is_call: ArrayLike) -> FloatArray:
+def black76_price(forward: ArrayLike, strike: ArrayLike, years: ArrayLike, vol: ArrayLike, is_call: ArrayLike) -> FloatArray:
     """Undiscounted Black-76 value in the unit of the forward, at the common shape of the arguments.
 
     forward, strike > 0; years >= 0 to expiry; vol >= 0 a year (0.6 is 60 %); is_call booleans. ``years == 0`` or

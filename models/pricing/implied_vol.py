@@ -28,7 +28,7 @@ def implied_vol(
     *,
     errors: Literal["raise", "nan"] = "raise",
 ) -> FloatArray:
-    """The vol a year (0.6 is 60 %) at which :func:`~hedgeopt.models.pricing.black76.price` equals ``price``.
+    """The vol a year (0.6 is 60 %) at which :func:`~hedgeopt.models.pricing.black76.black76_price` equals ``price``.
 
     price is undiscounted, in the unit of the forward (multiply a coin price by the forward); forward, strike and
     years > 0. A price implies a vol only strictly between the intrinsic value and its bound (forward for a call,

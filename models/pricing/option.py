@@ -193,7 +193,8 @@ class OptionFamily(Family):
     ) -> None:
         """Full revaluation at the horizon. What expires before it pays its intrinsic value at the price on the way there;
         coins paid out then are worth what coins are worth at the horizon."""
-        from hedgeopt.models.pricing.black76 import price, scenario_values
+        from hedgeopt.models.pricing.black76 import black76_price as price
+        from hedgeopt.models.pricing.black76 import scenario_values
 
         c = _columns(instruments, market)
         aged = np.maximum(c.years - scenarios.years, 0.0) * (c.variance_years / c.years)

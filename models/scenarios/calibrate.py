@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 
 __all__ = ["BOUNDS", "RegimeFit", "fit_regimes", "mixture_log_density"]
 
@@ -101,6 +102,7 @@ def _log_t(z: np.ndarray, correlation: float, deviation: float, degrees: float) 
     return np.asarray(constant - 0.5 * log_det - 0.5 * (degrees + a) * np.log1p(distance / degrees))
 
 
+@strict_call
 def fit_regimes(log_return: np.ndarray) -> RegimeFit:
     """Maximum likelihood of the regime model on joint returns (T, A), each asset standardised first.
 

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.record import Record
+from hedgeopt.files.record import Record, as_record
 from hedgeopt.files.table_file import read_table
 from hedgeopt.models.scenarios.edit import scaled_price
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -55,7 +55,7 @@ def read_loans(path: str | Path) -> tuple[Loan, ...]:
     loans = []
     for row, values in enumerate(read_table(path, "loans").to_dict("records"), start=2):
         try:
-            loans.append(Loan.model_validate({str(k): v for k, v in values.items()}))
+            loans.append(as_record(Loan, {str(k): v for k, v in values.items()}))
         except ValidationError as error:
             raise validation_line(error, path, f"line {row}") from None
     return tuple(loans)

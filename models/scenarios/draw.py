@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hedgeopt.files.calls import strict_call
 from hedgeopt.models.data import pegged_assets
 from hedgeopt.models.scenarios.amplify import amplify
 from hedgeopt.models.scenarios.historical import historical
@@ -18,6 +19,7 @@ __all__ = ["draw"]
 _GENERATORS: dict[str, Callable[..., ScenarioSet]] = {"historical": historical, "parametric": parametric, "regime": regime}
 
 
+@strict_call
 def draw(settings: Any, assets: Sequence[str], market: VolMarket) -> ScenarioSet:
     """The sample that ``settings`` describe, for the given assets (dollar assets excluded).
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.models.scenarios.history import FEWEST
 
 __all__ = ["SurfaceResponse", "VolResponse", "estimate_surface_response", "estimate_vol_response", "smile_points"]
@@ -44,6 +45,7 @@ class VolResponse:
         return {"vol_beta": self.vol_beta, "vol_beta_up": self.vol_beta_up, "vol_of_vol": self.vol_of_vol}
 
 
+@strict_call
 def estimate_vol_response(prices: pd.Series, vols: pd.Series, *, step_days: float | None = None) -> VolResponse:
     """Fit ``d ln vol = c + beta_down min(r, 0) + beta_up max(r, 0) + e`` on moves between common times.
 
@@ -117,6 +119,7 @@ class SurfaceResponse:
         }
 
 
+@strict_call
 def smile_points(chain: pd.DataFrame, tenors: tuple[float, ...] = (7.0, 30.0, 90.0)) -> pd.DataFrame:
     """Per snapshot: forward nearest 30 days, at-the-money vol at each tenor, and the 30-day skew.
 
@@ -154,6 +157,7 @@ def smile_points(chain: pd.DataFrame, tenors: tuple[float, ...] = (7.0, 30.0, 90
     return pd.DataFrame(rows).set_index("timestamp")
 
 
+@strict_call
 def estimate_surface_response(points: pd.DataFrame, tenors: tuple[float, ...] = (7.0, 30.0, 90.0)) -> SurfaceResponse:
     """Fit skew and term structure moves on spot moves between consecutive snapshots of :func:`smile_points`.
 

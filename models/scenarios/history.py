@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.table_file import moments, numbers, read_table
 
@@ -23,6 +24,7 @@ _LABELS = ("symbol", "asset", "currency", "base")
 _CLOSES = ("close", "price")
 
 
+@strict_call
 def read_prices(path: str | Path, assets: Sequence[str]) -> pd.DataFrame:
     """A price history as a frame: UTC times in the index, one column per asset, strictly positive.
 
@@ -118,6 +120,7 @@ class Windows:
     years: float
 
 
+@strict_call
 def cut_windows(prices: pd.DataFrame, horizon_days: float, *, gaps: str = "refuse", file: object | None = None) -> Windows:
     """Every overlapping window of the horizon.
 

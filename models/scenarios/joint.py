@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.table_file import read_table
 from hedgeopt.models.scenarios.history import TIMES, Windows, parse_times
@@ -59,6 +60,7 @@ def joint_moves(settings: HistoricalScenarios, assets: Sequence[str], prices: pd
     return found
 
 
+@strict_call
 def read_series(path: str | Path) -> pd.Series:
     """One number in time: the first column of a CSV that is a time, and the first other numeric one; UTC times in the index.
 

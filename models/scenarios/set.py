@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_class
 from hedgeopt.models.data import dollar_assets, pegged_assets
 from hedgeopt.models.pegs import claim, is_peg, peg_factor
 
@@ -46,6 +47,7 @@ def vol_term_weight(years: np.ndarray) -> np.ndarray:
     return np.asarray(ratio ** np.where(ratio > 1.0, _SHORT_EXPONENT, _LONG_EXPONENT))
 
 
+@strict_class
 @dataclass(frozen=True)
 class ScenarioSet:
     """S joint moves of A assets over one horizon.

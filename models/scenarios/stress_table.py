@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
-from hedgeopt.files.record import Record
+from hedgeopt.files.record import Record, as_record
 from hedgeopt.models.data import own_tables, table, tables_key
 from hedgeopt.models.scenarios.events import AnyEvent
 
@@ -203,7 +203,7 @@ def read_stress(path: str | Path) -> list[StressEvent]:
     events = []
     for number, item in enumerate(data["event"], start=1):
         try:
-            events.append(StressEvent.model_validate(item))
+            events.append(as_record(StressEvent, item))
         except ValidationError as error:
             where = item.get("name", f"event {number}") if isinstance(item, dict) else f"event {number}"
             raise validation_line(error, path, str(where)) from None

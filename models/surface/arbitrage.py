@@ -68,7 +68,7 @@ def between_marks(surface: VolSurface, tolerance: float, points: int = 4) -> lis
         strike = np.exp(fine)
         strike[::points] = smile.strike
         vol = surface.vol(strike, smile.years, smile.forward)
-        found += _butterflies(smile, strike, black76.price(smile.forward, strike, smile.years, vol, True), bar)
+        found += _butterflies(smile, strike, black76.black76_price(smile.forward, strike, smile.years, vol, True), bar)
     return found
 
 
@@ -86,7 +86,7 @@ def notes(surface: VolSurface, tolerance: float = 1e-3) -> list[str]:
 
 def _within(smile: Smile, bar: float) -> list[ArbitrageViolation]:
     K, F, T = smile.strike, smile.forward, (smile.years,)
-    call = black76.price(F, K, smile.years, smile.vol, True)
+    call = black76.black76_price(F, K, smile.years, smile.vol, True)
     found = []
     fall = -np.diff(call)
     for i in np.flatnonzero((fall < -bar * F) | (fall - np.diff(K) > bar * F)):
@@ -126,4 +126,4 @@ def _between(surface: VolSurface, early: Smile, late: Smile, bar: float) -> list
 def _unit_price(surface: VolSurface, smile: Smile, k: FloatArray) -> FloatArray:
     """Out-of-the-money option at log-moneyness k per unit of forward: it rises with total variance."""
     vol = surface.vol(smile.forward * np.exp(k), smile.years, smile.forward)
-    return black76.price(1.0, np.exp(k), smile.years, vol, k >= 0.0)
+    return black76.black76_price(1.0, np.exp(k), smile.years, vol, k >= 0.0)

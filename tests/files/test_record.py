@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 import hedgeopt
 from hedgeopt.backtest.settings import BacktestConfig
+from hedgeopt.errors import InputError
 from hedgeopt.files.record import LARGEST, Record
 from hedgeopt.inputs.book import Book, Position
 from hedgeopt.inputs.policy import Policy
@@ -42,7 +43,7 @@ def test_numbers_are_taken(value):
     ],
 )
 def test_what_is_no_number_is_refused(value):
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError):
         Position(instrument="x", quantity=value)
 
 

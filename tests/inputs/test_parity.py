@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hedgeopt.inputs.chain.parity import forwards_from_marks
-from hedgeopt.models.pricing.black76 import price
+from hedgeopt.models.pricing.black76 import black76_price as price
 
 
 def chain(true: float, recorded: float, *, inverse: bool, noise: float = 0.0) -> pd.DataFrame:

@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.given import Given, named, read_frame
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.regular import parse_moment
@@ -46,6 +47,7 @@ _INDEX_DRIFT, _INDEX_APART = 0.005, 1.2
 _MARKS_WITHIN = pd.Timedelta(minutes=5)
 
 
+@strict_call
 def read_market(
     *sources: Given,
     at: datetime | str | None = None,

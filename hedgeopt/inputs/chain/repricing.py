@@ -101,7 +101,7 @@ class OptionRows:
 
     def repriced(self) -> np.ndarray:
         """(n,) ``C(F, K, T, vol) / F``; NaN without a vol."""
-        from hedgeopt.models.pricing.black76 import price
+        from hedgeopt.models.pricing.black76 import black76_price as price
 
         found = np.full(len(self), np.nan)
         at = np.isfinite(self.vol)

@@ -19,10 +19,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from pydantic import ValidationError
-
 from hedgeopt.errors import InputError
-from hedgeopt.files.faults import validation_line
 from hedgeopt.files.record import LARGEST
 from hedgeopt.models.pricing.future import Future
 from hedgeopt.models.pricing.option import Option
@@ -53,9 +50,10 @@ def parse_name(name: str, venue: str = "deribit") -> Any:
     """
     try:
         return _parsed(name, venue)
-    except ValidationError as error:
-        problem = validation_line(error, None).problem
-        raise InputError(problem, field="instrument_name", value=name, fix=f"names read {_FORMS}") from None
+    except InputError as error:
+        if error.field == "instrument_name":
+            raise
+        raise InputError(error.problem, field="instrument_name", value=name, fix=f"names read {_FORMS}") from None
 
 
 def _parsed(name: str, venue: str) -> Any:

@@ -29,7 +29,7 @@ from hedgeopt.models.margin.model import MarginModel
 from hedgeopt.models.margin.rules import MODELS
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.unmargined import Unmargined
-from hedgeopt.models.pricing.black76 import price
+from hedgeopt.models.pricing.black76 import black76_price as price
 
 DRAWS = 40 * int(os.environ.get("HEDGEOPT_CAMPAIGN", "1"))
 KINDS = ("initial", "maintenance")

@@ -49,7 +49,7 @@ def test_deribit_vector() -> None:
 def test_haug_grid(vol: float, calls: tuple[float, ...], puts: tuple[float, ...]) -> None:
     discount = np.exp(-0.1 * 0.1)
     for is_call, printed in ((True, calls), (False, puts)):
-        values = discount * black76.price([90, 100, 110], 100, 0.1, vol, is_call)
+        values = discount * black76.black76_price([90, 100, 110], 100, 0.1, vol, is_call)
         np.testing.assert_allclose(values, printed, atol=5.1e-5)
 
 
@@ -73,8 +73,8 @@ def test_haug_and_hull_greeks() -> None:
 def test_jaeckel_normalised_vector() -> None:
     # normalised Black price = undiscounted price / sqrt(F K) at x = ln(100/95), s = 0.3 sqrt(0.5)
     scale = np.sqrt(100 * 95)
-    assert black76.price(100, 95, 0.5, 0.3, False) / scale == pytest.approx(0.061296663817558904, rel=1e-14)
-    assert black76.price(100, 95, 0.5, 0.3, True) / scale == pytest.approx(0.11259558142181655, rel=1e-14)
+    assert black76.black76_price(100, 95, 0.5, 0.3, False) / scale == pytest.approx(0.061296663817558904, rel=1e-14)
+    assert black76.black76_price(100, 95, 0.5, 0.3, True) / scale == pytest.approx(0.11259558142181655, rel=1e-14)
 
 
 def test_price_against_60_digits() -> None:
@@ -84,7 +84,7 @@ def test_price_against_60_digits() -> None:
     vols = [0.01, 0.05, 0.6, 2, 5]
     grid = list(itertools.product(strikes, years, vols, (True, False)))
     K, T, vol, call = map(np.array, zip(*grid, strict=True))
-    values = black76.price(forward, K, T, vol, call)
+    values = black76.black76_price(forward, K, T, vol, call)
     for (k, t, v, c), value in zip(grid, values, strict=True):
         with mp.workdps(60):
             truth = exact(forward, k, t, v, c)
@@ -119,7 +119,7 @@ def test_greeks_against_high_precision_differences() -> None:
 
 def test_expiry_and_zero_vol_give_intrinsic() -> None:
     for years, vol in ((0.0, 0.6), (0.5, 0.0), (0.0, 0.0)):
-        np.testing.assert_array_equal(black76.price([90, 100, 110], 100, years, vol, True), [0, 0, 10])
+        np.testing.assert_array_equal(black76.black76_price([90, 100, 110], 100, years, vol, True), [0, 0, 10])
         g = black76.greeks([90, 100, 110], 100, years, vol, False)
         np.testing.assert_array_equal(g.price, [10, 0, 0])
         np.testing.assert_allclose(g.delta, [-1, -0.5, 0], atol=2e-16)
@@ -145,7 +145,7 @@ def test_expiry_and_zero_vol_give_intrinsic() -> None:
 )
 def test_bad_input_is_named(field: str, arguments: tuple[object, ...]) -> None:
     with pytest.raises(InputError) as caught:
-        black76.price(*arguments)  # type: ignore[arg-type]
+        black76.black76_price(*arguments)  # type: ignore[arg-type]
     assert caught.value.field is not None
     assert caught.value.field.startswith(field)
     assert caught.value.fix
@@ -170,7 +170,7 @@ def test_parity_bounds_and_greeks_agree_with_price(forward: float, moneyness: fl
     assert abs((call.delta - put.delta) - 1.0) <= 4e-16
     assert max(forward - strike, 0.0) <= call.price <= forward * (1 + 1e-15)
     assert max(strike - forward, 0.0) <= put.price <= strike * (1 + 1e-15)
-    assert call.price == black76.price(forward, strike, years, vol, True)
+    assert call.price == black76.black76_price(forward, strike, years, vol, True)
     for name in ("gamma", "vega", "theta", "vanna", "volga"):
         assert np.isfinite(getattr(call, name))
     # Euler: V is homogeneous of degree one in (F, K)
@@ -181,8 +181,8 @@ def test_parity_bounds_and_greeks_agree_with_price(forward: float, moneyness: fl
 @given(**sane, scale=st.floats(1e-6, 1e6))
 def test_homogeneity(forward: float, moneyness: float, years: float, vol: float, scale: float) -> None:
     strike = forward * moneyness
-    one = black76.price(forward, strike, years, vol, True)
-    scaled = black76.price(forward * scale, strike * scale, years, vol, True)
+    one = black76.black76_price(forward, strike, years, vol, True)
+    scaled = black76.black76_price(forward * scale, strike * scale, years, vol, True)
     assert abs(scaled - scale * one) <= 3e-15 * scale * max(forward, strike) + 1e-12 * scale * one
 
 
@@ -191,8 +191,8 @@ def test_homogeneity(forward: float, moneyness: float, years: float, vol: float,
 def test_monotone_in_vol_and_strike_and_convex_in_strike(forward: float, moneyness: float, years: float, vol: float) -> None:
     tolerance = 1e-14 * forward * max(moneyness * 1.3, 1.0)
     vols = vol * np.array([0.8, 0.9, 1.0, 1.1])
-    assert np.all(np.diff(black76.price(forward, forward * moneyness, years, vols, True)) >= -tolerance)
+    assert np.all(np.diff(black76.black76_price(forward, forward * moneyness, years, vols, True)) >= -tolerance)
     strikes = forward * moneyness * np.array([0.9, 1.0, 1.1, 1.2, 1.3])
-    calls = black76.price(forward, strikes, years, vol, True)
+    calls = black76.black76_price(forward, strikes, years, vol, True)
     assert np.all(np.diff(calls) <= tolerance)
     assert np.all(np.diff(calls, 2) >= -4 * tolerance)

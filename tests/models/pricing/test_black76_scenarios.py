@@ -54,7 +54,7 @@ def test_agrees_with_price_one_by_one(
     vol = book["vol"] * np.exp(moves["log_vol_shift"][:, u] * book["vol_exponent_weight"])
     if "skew" in extras:
         vol = vol + moves["skew"][:, u] * np.log(K / forward) / np.sqrt(np.maximum(T, 1 / 365))
-    expected = black76.price(forward, K, np.maximum(T, 0.0), np.clip(vol, 0.05, 2.0), book["is_call"])
+    expected = black76.black76_price(forward, K, np.maximum(T, 0.0), np.clip(vol, 0.05, 2.0), book["is_call"])
     assert values.shape == (SCENARIOS, OPTIONS)
     assert np.all(np.isfinite(values))
     np.testing.assert_array_less(np.abs(values - expected), 1e-14 * np.maximum(forward, K))

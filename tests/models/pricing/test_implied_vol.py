@@ -59,7 +59,7 @@ def test_closed_form_at_the_money() -> None:
 )
 def test_round_trip(log_moneyness: float, years: float, vol: float, is_call: bool) -> None:
     forward, strike = 100.0, 100.0 * np.exp(log_moneyness)
-    value = float(black76.price(forward, strike, years, vol, is_call))
+    value = float(black76.black76_price(forward, strike, years, vol, is_call))
     intrinsic = max((forward - strike) if is_call else (strike - forward), 0.0)
     bound = forward if is_call else strike
     time_value = value - intrinsic
@@ -69,7 +69,7 @@ def test_round_trip(log_moneyness: float, years: float, vol: float, is_call: boo
     vega = float(black76.greeks(forward, strike, years, vol, is_call).vega)
     resolution = 2e-16 * max(value, forward * 1e-9) / vega
     assert abs(found - vol) <= 4 * resolution + 1e-10 * vol
-    again = float(black76.price(forward, strike, years, found, is_call))
+    again = float(black76.black76_price(forward, strike, years, found, is_call))
     assert abs(again - value) <= 4e-16 * value + 1e-9 * time_value
 
 
@@ -79,7 +79,7 @@ def test_agrees_with_jaeckels_published_code() -> None:
     n = 400
     strike = 100 * np.exp(rng.normal(0, 1, n) * rng.choice([0.01, 0.1, 1.0], n))
     years, vol, call = rng.choice([1 / 8760, 1 / 365, 0.1, 1.0], n), rng.uniform(0.05, 4.0, n), strike >= 100
-    value = black76.price(100, strike, years, vol, call)
+    value = black76.black76_price(100, strike, years, vol, call)
     keep = (value > 1e-280) & (value < 99.99 * np.minimum(strike / 100, 1))
     value, strike, years, call = value[keep], strike[keep], years[keep], call[keep]
     ours = implied_vol(value, 100, strike, years, call)
@@ -123,7 +123,7 @@ def test_marks_without_iv_reprice(shared_data: Path) -> None:
     intrinsic = np.maximum(np.where(is_call, forward - strike, strike - forward), 0.0)
     np.testing.assert_array_equal(has_vol, mark > intrinsic)
     assert has_vol.mean() > 0.9
-    again = black76.price(forward[has_vol], strike[has_vol], years[has_vol], vol[has_vol], is_call[has_vol])
+    again = black76.black76_price(forward[has_vol], strike[has_vol], years[has_vol], vol[has_vol], is_call[has_vol])
     np.testing.assert_allclose(again / forward[has_vol], mark[has_vol] / forward[has_vol], rtol=0, atol=1e-12)
     out_of_the_money = intrinsic[has_vol] == 0.0
     assert np.all((vol[has_vol][out_of_the_money] > 0.2) & (vol[has_vol][out_of_the_money] < 3.0))
@@ -146,5 +146,5 @@ def test_recorded_marks_follow_from_mark_iv(shared_data: Path, name: str, median
     chain = chain.assign(years=(expiry - moment) / pd.Timedelta(days=365))
     chain = chain[(chain["years"] > 0) & (chain["mark_iv"] > 0)]
     forward, strike, vol = (chain[name].to_numpy(float) for name in ("underlying_price", "strike", "mark_iv"))
-    value = black76.price(forward, strike, chain["years"].to_numpy(float), vol, chain["option_type"] == "call")
+    value = black76.black76_price(forward, strike, chain["years"].to_numpy(float), vol, chain["option_type"] == "call")
     assert np.median(np.abs(value / forward - chain["mark_price"].to_numpy(float))) <= median

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
+from hedgeopt.errors import InputError
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.pricing.lending_borrow import LENDING_BORROW, LendingBorrow, compounded_index
 from hedgeopt.models.pricing.lending_supply import LENDING_SUPPLY, EMode, LendingSupply, linear_index
@@ -122,7 +122,7 @@ def test_net_yield_of_a_loop(make_market):
     ],
 )
 def test_bad_loans_are_refused(make, words):
-    with pytest.raises(ValidationError, match=words):
+    with pytest.raises(InputError, match=words):
         make()
 
 

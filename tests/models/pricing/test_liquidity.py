@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
+from hedgeopt.errors import InputError
 from hedgeopt.models.pricing.amm_concentrated import AMM_CONCENTRATED, Concentrated
 from hedgeopt.models.pricing.amm_constant_product import AMM_CONSTANT_PRODUCT, ConstantProduct
 from hedgeopt.models.pricing.family import greek
@@ -183,17 +183,17 @@ def test_bad_ranges_are_refused(changes, words):
     terms = v3().model_dump() | changes
     if "ticks" in changes:
         terms = {k: v for k, v in terms.items() if k not in ("liquidity", "lower_price", "upper_price")}
-    with pytest.raises(ValidationError, match=words):
+    with pytest.raises(InputError, match=words):
         Concentrated(**terms)
 
 
 def test_negative_reserves_are_refused():
-    with pytest.raises(ValidationError, match="reserve_quote"):
+    with pytest.raises(InputError, match="reserve_quote"):
         v2(reserve_quote=-1.0)
 
 
 def test_ticks_and_prices_exclude_each_other():
-    with pytest.raises(ValidationError, match="ticks already give liquidity"):
+    with pytest.raises(InputError, match="ticks already give liquidity"):
         v3(ticks=TICKS)
 
 

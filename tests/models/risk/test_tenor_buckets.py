@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 import hedgeopt as ho
+from hedgeopt.errors import InputError
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.risk.tenor_buckets import KEY_DAYS, GammaBucket, VegaBucket, bucket_weights, row_days, tenor_profile
 
@@ -66,7 +66,7 @@ def test_a_limit_on_a_bucket_holds_after_hedging(toy_book, toy_market, toy_polic
     ],
 )
 def test_bad_key_dates_are_refused(settings, words):
-    with pytest.raises(ValidationError, match=words):
+    with pytest.raises(InputError, match=words):
         VegaBucket("BTC", **settings)
 
 

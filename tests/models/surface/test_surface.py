@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.pricing import black76
+from hedgeopt.models.pricing.black76 import black76_price, greeks
 from hedgeopt.models.pricing.implied_vol import implied_vol
 from hedgeopt.models.surface.surface import VolSurface
 
@@ -92,7 +92,7 @@ def test_butterfly_violation_names_its_strikes() -> None:
     assert butterfly[0].years == (YEARS[1],)
     # what it pays: sell the middle call, buy the wings in the weights that span it
     low, middle, high = butterfly[0].strikes
-    value = {k: float(black76.price(101.0, k, YEARS[1], v, True)) for k, v in zip(strike[17:34], bumped[17:34], strict=True)}
+    value = {k: float(black76_price(101.0, k, YEARS[1], v, True)) for k, v in zip(strike[17:34], bumped[17:34], strict=True)}
     weight = (middle - low) / (high - low)
     assert butterfly[0].amount == pytest.approx(
         (value[middle] - (1 - weight) * value[low] - weight * value[high]) / 101.0, rel=1e-9
@@ -108,7 +108,7 @@ def test_vertical_and_calendar_violations() -> None:
     assert [v.kind for v in found] == ["calendar"]
     assert found[0].years == (0.1, 0.2)
     assert found[0].strikes == pytest.approx((90.0, 90.0))
-    early, late = (float(black76.price(1.0, 0.9, t, v, False)) for t, v in ((0.1, 0.9), (0.2, 0.5)))
+    early, late = (float(black76_price(1.0, 0.9, t, v, False)) for t, v in ((0.1, 0.9), (0.2, 0.5)))
     assert found[0].amount == pytest.approx(early - late, rel=1e-9)
 
 
@@ -119,8 +119,8 @@ def test_dynamics(surface: VolSurface) -> None:
     np.testing.assert_allclose(stays.vol(listed, YEARS[1]), surface.vol(listed, YEARS[1]), rtol=1e-13)
     rides = surface.shifted("sticky-delta", factor)
     np.testing.assert_allclose(rides.vol(strike * factor, YEARS[1]), surface.vol(strike, YEARS[1]), rtol=1e-13)
-    before = black76.greeks(101.0, strike, YEARS[1], surface.vol(strike, YEARS[1]), True).delta
-    after = black76.greeks(101.0 * factor, strike * factor, YEARS[1], rides.vol(strike * factor, YEARS[1]), True).delta
+    before = greeks(101.0, strike, YEARS[1], surface.vol(strike, YEARS[1]), True).delta
+    after = greeks(101.0 * factor, strike * factor, YEARS[1], rides.vol(strike * factor, YEARS[1]), True).delta
     np.testing.assert_allclose(after, before, rtol=1e-12)
 
 
@@ -205,7 +205,7 @@ def test_chain_without_iv_becomes_a_surface(shared_data: Path) -> None:
     keep = np.isfinite(vol) & (is_call == (strike >= forward))
     surface = VolSurface.from_chain(forward[keep], strike[keep], years[keep], vol[keep])
     assert len(surface.smiles) == 11
-    again = black76.price(forward[keep], strike[keep], years[keep], surface.vol(strike[keep], years[keep]), is_call[keep])
+    again = black76_price(forward[keep], strike[keep], years[keep], surface.vol(strike[keep], years[keep]), is_call[keep])
     np.testing.assert_allclose(again / forward[keep], mark[keep] / forward[keep], rtol=0, atol=1e-12)
 
 
@@ -218,7 +218,7 @@ def test_calendar_arbitrage_between_expiries_that_are_no_neighbours() -> None:
     calendar = [v for v in found if v.kind == "calendar"]
     assert [v.years for v in calendar] == [(0.1, 0.3)]
     assert calendar[0].strikes == pytest.approx((60.0, 60.0))
-    early, late = (float(black76.price(1.0, 0.6, t, v, False)) for t, v in ((0.1, 1.6), (0.3, 0.8)))
+    early, late = (float(black76_price(1.0, 0.6, t, v, False)) for t, v in ((0.1, 1.6), (0.3, 0.8)))
     assert calendar[0].amount == pytest.approx(early - late, rel=1e-9)
 
 
@@ -232,7 +232,7 @@ def test_butterflies_between_marks_are_said(surface: VolSurface) -> None:
     assert not set(worst.strikes) <= {50.0, 100.0, 105.0, 200.0}
     # by hand: calls off the surface at its own strikes
     low, middle, high = worst.strikes
-    call = {k: float(black76.price(100.0, k, 0.25, float(kinked.vol(k, 0.25)), True)) for k in worst.strikes}
+    call = {k: float(black76_price(100.0, k, 0.25, float(kinked.vol(k, 0.25)), True)) for k in worst.strikes}
     weight = (middle - low) / (high - low)
     cost = (1 - weight) * call[low] + weight * call[high] - call[middle]
     assert worst.amount == pytest.approx(-cost / 100.0, rel=1e-6)

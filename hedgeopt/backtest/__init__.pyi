@@ -1,0 +1,32 @@
+"""The public names of backtests; see ``hedgeopt/__init__.pyi``."""
+
+from .assumptions import Halt as Halt
+from .assumptions import Settings as Settings
+from .books.recipes import FixedBook as FixedBook
+from .books.recipes import LiquidityBook as LiquidityBook
+from .books.recipes import LoopBook as LoopBook
+from .books.recipes import RollingSeller as RollingSeller
+from .books.recipes import ShortGamma as ShortGamma
+from .chains import ChainReplay as ChainReplay
+from .engine import simulate as simulate
+from .policies.multi_period import MultiPeriod as MultiPeriod
+from .policies.optimizer import Optimizer as Optimizer
+from .policies.protocol import Decision as Decision
+from .policies.protocol import Observation as Observation
+from .policies.protocol import Order as Order
+from .policies.protocol import Strategy as Strategy
+from .policies.regime import RegimeSwitching as RegimeSwitching
+from .policies.simple import DeltaBand as DeltaBand
+from .policies.simple import DeltaVegaMinVariance as DeltaVegaMinVariance
+from .policies.simple import DoNothing as DoNothing
+from .recorded import index_history as index_history
+from .result import BacktestResult as BacktestResult
+from .results.compare import compare as compare
+from .results.summary import Summary as Summary
+from .results.summary import summarize as summarize
+from .results.summary import summary_table as summary_table
+from .results.tear_sheet import tear_sheet as tear_sheet
+from .runner import run as run
+from .runner import run_config as run_config
+from .settings import BacktestConfig as BacktestConfig
+from .settings import read_config as read_config

@@ -1,0 +1,119 @@
+"""Calls of public functions: arguments that do not fit are refused in one line that names argument, value and fix."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import sys
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
+
+__all__ = ["strict_call", "strict_class"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
+
+_WORDS = {float: "a number", int: "a whole number", str: "text", bool: "True or False", np.ndarray: "an array"}
+
+
+def strict_call(function: F) -> F:
+    """The function, refusing by InputError: unknown and missing arguments, wrong types, numbers that are not finite.
+
+    Types are checked as far as annotations name classes; an array is taken where a numpy array is asked for, whatever its
+    shape.
+    """
+    return _checked(function, function.__qualname__.removesuffix(".__init__"), vars(sys.modules[function.__module__]))
+
+
+def strict_class(cls: C) -> C:
+    """The class (a dataclass), whose calls are :func:`strict_call`."""
+    wrapped = _checked(cls.__init__, cls.__name__, vars(sys.modules[cls.__module__]))  # type: ignore[misc]
+    cls.__init__ = wrapped  # type: ignore[misc]
+    return cls
+
+
+def _checked(function: Any, name: str, scope: dict[str, Any]) -> Any:
+    signature = inspect.signature(function)
+    kinds = functools.cache(lambda argument: _kinds(signature.parameters[argument].annotation, scope))
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        try:
+            bound = signature.bind(*args, **options)
+        except TypeError as error:
+            raise _unfit(error, signature, name, options) from None
+        for argument, value in bound.arguments.items():
+            parameter = signature.parameters[argument]
+            allowed = kinds(argument)
+            several = parameter.kind is inspect.Parameter.VAR_POSITIONAL
+            if allowed is None or parameter.kind is inspect.Parameter.VAR_KEYWORD or value is parameter.default:
+                continue
+            for one in value if several else (value,):
+                _check(one, allowed, f"{name}: {argument}")
+        return function(*args, **options)
+
+    return call
+
+
+def _unfit(error: TypeError, signature: inspect.Signature, name: str, options: Mapping[str, Any]) -> InputError:
+    known = [p for p in signature.parameters if p not in ("self", "cls")]
+    odd = next((key for key in options if key not in known), None)
+    if odd is not None:
+        return InputError("unknown argument", field=f"{name}: {odd}", value=options[odd], fix=advice(odd, known))
+    fix = f"its arguments: {', '.join(known)}" if known else "it takes no arguments"
+    return InputError(f"cannot be called so: {error}", field=name, fix=fix)
+
+
+def _kinds(annotation: Any, scope: dict[str, Any]) -> tuple[type, ...] | None:
+    """The classes that an annotation allows; None where it says more than classes, or a name that is not there."""
+    if annotation is inspect.Parameter.empty:
+        return None
+    if isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, scope)
+        except (NameError, TypeError, AttributeError):  # a name for type checkers alone
+            return None
+    found: list[type] = []
+    for one in get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,):
+        if one is Any:
+            return None
+        kind: Any = type(None) if one is None else get_origin(one) or one
+        if not isinstance(kind, type) or getattr(kind, "_is_protocol", False):  # Literal, a protocol
+            return None
+        found.append(kind)
+    return tuple(found)
+
+
+def _check(value: Any, kinds: tuple[type, ...], field: str) -> None:
+    if any(_is(value, kind) for kind in kinds):
+        if isinstance(value, float | np.floating) and not math.isfinite(value):
+            raise InputError("must be a finite number", field=field, value=value, fix="give a number")
+        return
+    wanted = " or ".join(dict.fromkeys(_named(kind) for kind in kinds if kind is not type(None)))
+    shown = type(value).__name__ if not isinstance(value, str | int | float | bool) and value is not None else repr(value)
+    raise InputError(f"must be {wanted}, not {shown[:80]}", field=field, fix=f"give {wanted}")
+
+
+def _is(value: Any, kind: type) -> bool:
+    if kind in (int, float):
+        number = isinstance(value, int | np.integer) or (kind is float and isinstance(value, float | np.floating))
+        return number and not isinstance(value, bool)
+    if kind is bool:
+        return isinstance(value, bool | np.bool_)
+    if kind is Sequence or issubclass(kind, tuple):
+        return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+    return callable(value) if kind.__name__ == "Callable" else isinstance(value, kind)
+
+
+def _named(kind: type) -> str:
+    if kind in _WORDS:
+        return _WORDS[kind]
+    name = {"Mapping": "a dict", "Sequence": "a list", "Callable": "a function"}.get(kind.__name__, kind.__name__)
+    return name if name.startswith("a ") else f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"

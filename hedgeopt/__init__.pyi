@@ -89,9 +89,11 @@ from .models.scenarios.draw import draw as draw
 from .models.scenarios.estimate import estimate_surface_response as estimate_surface_response
 from .models.scenarios.estimate import estimate_vol_response as estimate_vol_response
 from .models.scenarios.estimate import smile_points as smile_points
+from .models.scenarios.given import given_returns as given_returns
 from .models.scenarios.history import cut_windows as cut_windows
 from .models.scenarios.history import read_prices as read_prices
 from .models.scenarios.joint import read_series as read_series
+from .models.scenarios.sample_settings import GivenScenarios as GivenScenarios
 from .models.scenarios.sample_settings import HistoricalScenarios as HistoricalScenarios
 from .models.scenarios.sample_settings import ParametricScenarios as ParametricScenarios
 from .models.scenarios.sample_settings import RegimeScenarios as RegimeScenarios

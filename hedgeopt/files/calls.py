@@ -8,7 +8,7 @@ import math
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import IO, Any, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 
@@ -85,7 +85,9 @@ def _kinds(annotation: Any, scope: dict[str, Any]) -> tuple[type, ...] | None:
         if one is Any:
             return None
         kind: Any = type(None) if one is None else get_origin(one) or one
-        if not isinstance(kind, type) or getattr(kind, "_is_protocol", False):  # Literal, a protocol
+        if (
+            not isinstance(kind, type) or getattr(kind, "_is_protocol", False) or kind is IO
+        ):  # files are told by their methods
             return None
         found.append(kind)
     return tuple(found)

@@ -18,6 +18,7 @@ from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word
 from hedgeopt.models.data import use_tables
 from hedgeopt.models.pricing.families import hedge_kinds, quoted_kinds
+from hedgeopt.models.scenarios.given import as_settings
 from hedgeopt.models.scenarios.sample_settings import AnyScenarios, ParametricScenarios
 from hedgeopt.models.scenarios.stress_table import StressSettings
 from hedgeopt.models.term import Objective, Term, Weighted
@@ -81,7 +82,8 @@ class Candidates(Record):
 class Policy(Record):
     """The problem put to the solver.
 
-    ``minimize`` takes a term or a weighted sum of terms, ``subject_to`` comparisons of terms and size limits::
+    ``minimize`` takes a term or a weighted sum of terms, ``subject_to`` comparisons of terms and size limits, ``scenarios``
+    settings, a ScenarioSet, or a DataFrame of simple returns with one column per asset (and ``probability``)::
 
         Policy(minimize=TransactionCost() + 0.5 * CVaR(0.99), subject_to=[Delta("BTC").within(-1, 1)])
 
@@ -122,6 +124,8 @@ class Policy(Record):
     ) -> None:
         if minimize is not None:
             data["minimize"] = minimize
+        if "scenarios" in data:
+            data["scenarios"] = as_settings(data["scenarios"])
         try:
             data["subject_to"] = _listed(subject_to)
             super().__init__(**data)

@@ -53,7 +53,7 @@ def assemble(
         created=datetime.fromisoformat(e.timestamp.isoformat()),
         book=book.name,
         source=e.market.source,
-        scenarios=f"{len(e.base_pnl):,} {policy.scenarios.kind} over {e.horizon_days:g} days, seed {policy.scenarios.seed}",
+        scenarios=_sample(policy, e),
         policy=policy.model_dump(mode="json"),
         trades=trades,
         transfers=transfers,
@@ -165,6 +165,12 @@ def _trades(e: Exposures, x: np.ndarray) -> pd.DataFrame:
         }
     )
     return TRADES.frame(frame.sort_values("notional", ascending=False, ignore_index=True))
+
+
+def _sample(policy: Policy, e: Exposures) -> str:
+    """The sample in words: ``10,000 parametric over 1 days, seed 7``."""
+    drawn = "" if policy.scenarios.kind == "given" else f", seed {policy.scenarios.seed}"
+    return f"{len(e.base_pnl):,} {policy.scenarios.kind} over {e.horizon_days:g} days{drawn}"
 
 
 def _unit(item: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from hedgeopt.files.calls import strict_call
 from hedgeopt.models.data import pegged_assets
 from hedgeopt.models.scenarios.amplify import amplify
+from hedgeopt.models.scenarios.given import given
 from hedgeopt.models.scenarios.historical import historical
 from hedgeopt.models.scenarios.parametric import parametric
 from hedgeopt.models.scenarios.regime import regime
@@ -16,7 +17,12 @@ from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["draw"]
 
-_GENERATORS: dict[str, Callable[..., ScenarioSet]] = {"historical": historical, "parametric": parametric, "regime": regime}
+_GENERATORS: dict[str, Callable[..., ScenarioSet]] = {
+    "given": given,
+    "historical": historical,
+    "parametric": parametric,
+    "regime": regime,
+}
 
 
 @strict_call

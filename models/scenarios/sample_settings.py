@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
@@ -15,6 +16,8 @@ from hedgeopt.models.scenarios.views import AnyView
 
 __all__ = [
     "AnyScenarios",
+    "GivenEvent",
+    "GivenScenarios",
     "HistoricalScenarios",
     "ParametricScenarios",
     "RegimeScenarios",
@@ -197,4 +200,72 @@ class HistoricalScenarios(ScenarioSettings):
         return self
 
 
-AnyScenarios: Any = Annotated[ParametricScenarios | RegimeScenarios | HistoricalScenarios, Field(discriminator="kind")]
+_Numbers = tuple[float, ...]
+
+
+class GivenEvent(Record):
+    """An event and the scenarios in which it happens."""
+
+    event: AnyEvent
+    scenarios: tuple[Annotated[int, Field(ge=0)], ...] = Field(description="their numbers, from 0")
+
+
+class GivenScenarios(ScenarioSettings):
+    """Scenarios given one by one: a policy's ``scenarios`` takes a ScenarioSet or a DataFrame of returns and keeps it so.
+
+    Where ``moves`` is empty, vol and everything else answers spot by the slopes and noises of every sample. Pegs, cascade,
+    clearing, events and views are applied on top.
+    """
+
+    kind: Literal["given"] = "given"
+    name: str = "given scenarios"
+    count: int = Field(default=0, ge=0, le=50_000_000, description="how many of them are used, from the first; 0: all")
+    spot: Annotated[dict[str, _Numbers], Field(min_length=1)] = Field(
+        description="by asset, its price in each scenario over its price now"
+    )
+    probabilities: _Numbers | None = Field(default=None, description="of each scenario, summing to 1; none: equal")
+    moves: dict[
+        Literal["log_vol_shift", "basis_shift", "skew_shift", "term_shift", "perpetual_shift", "funding"],
+        dict[str, _Numbers],
+    ] = Field(default_factory=dict, description="by field of ScenarioSet and asset, the move in each scenario")
+    liquidity: dict[str, _Numbers] = Field(default_factory=dict, description="spread and depth multipliers")
+    recovery: dict[str, _Numbers] = Field(default_factory=dict, description="by venue, share of equity that it pays out")
+    happened: tuple[GivenEvent, ...] = Field(default=(), description="events, and the scenarios in which they happen")
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    path_seed: int | None = None
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> GivenScenarios:
+        sizes = {f"spot.{asset}": len(column) for asset, column in self.spot.items()}
+        count = next(iter(sizes.values()))
+        sizes |= {f"moves.{name}.{a}": len(c) for name, table in self.moves.items() for a, c in table.items()}
+        sizes |= {f"{name}.{key}": len(c) for name in ("liquidity", "recovery") for key, c in getattr(self, name).items()}
+        sizes |= {name: len(getattr(self, name)) for name in ("probabilities", "labels") if getattr(self, name)}
+        for name, size in sizes.items():
+            if size != count or not count:
+                raise ValueError(f"{name} has {size} numbers for {count} scenarios")
+        for name, table in self.moves.items():
+            if set(table) != set(self.spot):
+                raise ValueError(f"moves.{name} must name the assets of spot: {', '.join(self.spot)}")
+        for asset, column in self.spot.items():
+            if min(column) <= 0.0:
+                raise ValueError(f"spot.{asset} falls to 0 or below: give prices over the price now, such as 0.9")
+        weights = self.probabilities
+        if weights is not None and (min(weights) < 0.0 or abs(math.fsum(weights) - 1.0) > 1e-9):
+            raise ValueError(f"probabilities must be 0 or more and sum to 1, not {math.fsum(weights):.9g}")
+        if any(k >= count for item in self.happened for k in item.scenarios):
+            raise ValueError(f"happened names a scenario beyond the {count} given")
+        return self
+
+    def __repr__(self) -> str:
+        """One line: how many, of which assets, over which horizon."""
+        count = len(next(iter(self.spot.values())))
+        return f"GivenScenarios({self.name!r}, {count:,} of {', '.join(self.spot)} over {self.horizon_days:g} days)"
+
+    __str__ = __repr__
+
+
+AnyScenarios: Any = Annotated[
+    ParametricScenarios | RegimeScenarios | HistoricalScenarios | GivenScenarios, Field(discriminator="kind")
+]

@@ -150,9 +150,8 @@ def given(settings: GivenScenarios, assets: Sequence[str], market: VolMarket) ->
 
 def _first(scenarios: ScenarioSet, count: int) -> ScenarioSet:
     """The first of the scenarios, with their weights made to sum to one."""
-    tables: dict[str, Any] = {
-        name: None if getattr(scenarios, name) is None else getattr(scenarios, name)[:count] for name in TABLES
-    }
+    whole = {name: getattr(scenarios, name) for name in TABLES}
+    tables: dict[str, Any] = {name: table if table is None else table[:count] for name, table in whole.items()}
     weights = scenarios.weights[:count]
     if not weights.sum() > 0.0:
         raise InputError("gives the first of them no weight", file="policy", field="scenarios.count", value=count)

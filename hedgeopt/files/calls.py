@@ -86,6 +86,13 @@ def _kinds(annotation: Any, scope: dict[str, Any]) -> tuple[type, ...] | None:
             return None
         kind: Any = type(None) if one is None else get_origin(one) or one
         if not isinstance(kind, type) or kind is IO or getattr(kind, "_is_protocol", False):
+            return None
+        found.append(kind)
+    return tuple(found)
+
+
+def _check(value: Any, kinds: tuple[type, ...], field: str) -> None:
+    if any(_is(value, kind) for kind in kinds):
         if isinstance(value, float | np.floating) and not math.isfinite(value):
             raise InputError("must be a finite number", field=field, value=value, fix="give a number")
         return

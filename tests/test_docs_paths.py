@@ -19,6 +19,8 @@ TO_BE_WRITTEN = {
     "models/risk/vega_norm.py", "models/pricing/power_perpetual.py", "models/margin/flat.py",
 }  # fmt: skip
 """Files that docs/extend.md tells how to write."""
+BUILT = {"docs/api.md"}
+"""Files that commands write and nobody commits."""
 FOLDERS = {"hedgeopt", "models", "constraints", "tests", "docs", "benchmarks", "notebooks", "requirements"}
 
 
@@ -50,7 +52,7 @@ def is_there(repository: Path, place: Path, name: str) -> bool:
     """Whether a path leads somewhere from the root, from a folder that such paths begin in, or from where it is written."""
     if Path(name).stem.isupper() and name.endswith(".py"):
         return True  # NAME.py
-    if place.name == "extend.md" and name in TO_BE_WRITTEN:
+    if name in BUILT or (place.name == "extend.md" and name in TO_BE_WRITTEN):
         return True
     if name.split("/")[0] not in FOLDERS | {p.name for p in (repository / "hedgeopt").iterdir()}:
         return True  # a reader's own folders

@@ -20,6 +20,7 @@ from cvxpy.reductions.solvers.conic_solvers.conic_solver import ConicSolver
 
 from hedgeopt.tail.entries import rescaled, some_columns
 from hedgeopt.tail.finite import refuse_infinite, refuse_unless_finite
+from hedgeopt.tail.integers import is_whole
 from hedgeopt.tail.source import Vector
 from hedgeopt.tail.split import Split
 
@@ -86,7 +87,7 @@ def is_polyhedral(split: Split) -> bool:
     """Whether the base problem is a continuous LP or convex QP (no second-order or other cones, no integers)."""
     known = split.memory.get("polyhedral")
     if known is None:
-        if split.base.is_mixed_integer():
+        if is_whole(split.base):
             known = False
         else:
             found = _data(split)
@@ -96,6 +97,12 @@ def is_polyhedral(split: Split) -> bool:
             split.memory["found"] = _values(split), found
         split.memory["polyhedral"] = known
     return bool(known)
+
+
+def second_order(split: Split) -> bool:
+    """Whether the base problem has no cones but those of second order."""
+    dims = _data(split)[0]["dims"]
+    return not (dims.exp or dims.psd or dims.p3d or getattr(dims, "pnd", None))
 
 
 def _data(split: Split) -> tuple[dict[str, Any], Any, Any]:

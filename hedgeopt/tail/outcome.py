@@ -27,6 +27,7 @@ class Options:
     time_limit: float | None = None
     threads: int = 1
     verbose: bool = False
+    max_nodes: int = 100_000
     started: float = field(default_factory=lambda: clock())
 
     def remaining(self) -> float | None:
@@ -64,5 +65,7 @@ class Outcome:
     """Whether ``lower`` is shown by the data; otherwise it is the solver's claim, or infinite."""
     failures: list[dict[str, Any]] = field(default_factory=list)
     """Masters that had no answer: name, status, reason, whether technical, in how many rounds."""
+    search: dict[str, Any] = field(default_factory=dict)
+    """With integers: how many problems were solved, the bound before branching, entries fixed by reduced cost."""
     dual: Point | None = None
     """The master solve that proved the bound (``point`` has the best objective); None when none did."""

@@ -15,15 +15,17 @@ from cvxpy.error import DCPError, SolverError
 
 from hedgeopt.errors import InputError
 from hedgeopt.tail.compiled import compile_base, is_polyhedral
+from hedgeopt.tail.integers import is_whole, round_integers
 from hedgeopt.tail.loop import CutLoop
 from hedgeopt.tail.masters.base import Master
 from hedgeopt.tail.masters.conic import ConicMaster
 from hedgeopt.tail.masters.solver import SolverMaster
-from hedgeopt.tail.model import build_models
+from hedgeopt.tail.model import LossModel, build_models
 from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.result import store
 from hedgeopt.tail.split import Split, split
 from hedgeopt.tail.threads import blas_threads
+from hedgeopt.tail.whole import search
 
 _splits: WeakKeyDictionary[cp.Problem, Split] = WeakKeyDictionary()
 
@@ -42,6 +44,8 @@ def solve_tail(
     threads: int | None = None,
     verbose: bool = False,
     warm_start: bool = True,
+    integer_gap: float | None = None,
+    max_nodes: int = 100_000,
     **solver_options: Any,
 ) -> float:
     """Solve a problem with CVaR terms over many scenarios to a certified relative gap.
@@ -65,7 +69,11 @@ def solve_tail(
     verbose
         One line per round.
     warm_start
-        Begin from the previous solution of this problem.
+        Begin from the previous solution of this problem; with integers also from the variables' values, rounded.
+    integer_gap
+        With integers, the relative gap at which the search ends (status ``optimal``); default: ``tolerance``.
+    max_nodes
+        With integers, problems solved at most; beyond it as for ``time_limit``.
     solver_options
         Handed to a cvxpy master.
 
@@ -92,7 +100,11 @@ def solve_tail(
         raise InputError("at least one thread is needed", field="threads", value=threads)
     if time_limit is not None and not time_limit > 0:
         raise InputError("the time limit must be positive seconds", field="time_limit", value=time_limit)
-    options = Options(tolerance, max_rounds, time_limit, threads or os.cpu_count() or 1, verbose)
+    if integer_gap is not None and not integer_gap >= 0:
+        raise InputError("the gap must not be negative", field="integer_gap", value=integer_gap)
+    if max_nodes < 1:
+        raise InputError("at least one node is needed", field="max_nodes", value=max_nodes)
+    options = Options(tolerance, max_rounds, time_limit, threads or os.cpu_count() or 1, verbose, max_nodes)
     parts = _splits.get(problem)
     if parts is None:
         parts = split(problem)
@@ -104,16 +116,14 @@ def solve_tail(
         slices.append(slice(width, width + v.size))
         width += v.size
     models = build_models(parts.tails, slices, width)
-    kept = parts.memory.get("kept") if warm_start and master is None else None
-    if kept is not None and [len(k[0]) for k in kept] != [m.size for m in models]:
-        kept = None
-    entries = sum(m.size for m in models) * width
-    masters = _masters(parts, master, solver_options, entries, options.remaining)
-    loop = CutLoop(models, masters, options)
-    start = parts.memory.get("y") if warm_start else None
     with blas_threads(1):
         # Small dense factorisations lose time to BLAS threads; the pass has its own.
-        outcome = loop.run(start if start is not None and len(start) == width else None, kept)
+        if master is None and is_whole(parts.base):
+            gap = tolerance if integer_gap is None else integer_gap
+            hint = problem.variables() if warm_start else []
+            outcome = search(parts, models, hint, options, gap, lambda p, o, m: _run(p, models, width, m, {}, o, True))
+        else:
+            outcome = _run(parts, models, width, master, solver_options, options, warm_start)
     if outcome.status == "failed":
         reason = "; ".join(f"master {f['master']}: {f['reason'] or 'it found no solution'}" for f in outcome.failures)
         raise SolverError(f"The tail solver failed: {reason or 'no master found a solution'}")
@@ -122,11 +132,10 @@ def solve_tail(
             answered = outcome.master.name
             warnings.warn(f"Master {failure['master']} failed: {failure['reason']}; {answered} answered.", stacklevel=3)
     if outcome.status == "late":
-        limit = f"time_limit={time_limit:g} s" if options.late() else f"max_rounds={max_rounds}"
-        raise SolverError(f"The tail solver has no point: {limit} ended it before the first round did.")
-    if outcome.status in (s.OPTIMAL, s.OPTIMAL_INACCURATE, s.USER_LIMIT):
-        parts.memory["y"] = outcome.point.y
-        _keep(parts, outcome, width)
+        limit = f"max_nodes={max_nodes}" if outcome.search else f"max_rounds={max_rounds}"
+        limit = f"time_limit={time_limit:g} s" if options.late() else limit
+        first = "a point with whole numbers was found" if outcome.search else "the first round did"
+        raise SolverError(f"The tail solver has no point: {limit} ended it before {first}.")
     if outcome.status == s.OPTIMAL_INACCURATE:
         if outcome.proven:
             message = f"The tail solver stopped at a relative gap of {outcome.gap:.1e}."
@@ -135,7 +144,33 @@ def solve_tail(
         else:
             message = "Bound not proven: no limit bounds some of the variables."
         warnings.warn(message, stacklevel=3)
-    return store(problem, parts, outcome)
+    value = store(problem, parts, outcome)
+    if outcome.search:
+        round_integers(problem)
+    return value
+
+
+def _run(
+    parts: Split,
+    models: list[LossModel],
+    width: int,
+    master: str | None,
+    given: dict[str, Any],
+    options: Options,
+    warm: bool,
+) -> Outcome:
+    """Solve a split problem; what the next solve may begin from is remembered in ``parts``."""
+    kept = parts.memory.get("kept") if warm and master is None else None
+    if kept is not None and [len(k[0]) for k in kept] != [m.size for m in models]:
+        kept = None
+    entries = sum(m.size for m in models) * width
+    loop = CutLoop(models, _masters(parts, master, given, entries, options.remaining), options)
+    start = parts.memory.get("y") if warm else None
+    outcome = loop.run(start if start is not None and len(start) == width else None, kept)
+    if outcome.status in (s.OPTIMAL, s.OPTIMAL_INACCURATE, s.USER_LIMIT):
+        parts.memory["y"] = outcome.point.y
+        _keep(parts, outcome, width)
+    return outcome
 
 
 # Programs of up to this many entries are solved again by the simplex, whose basis serves the next solve; up to this
@@ -161,7 +196,7 @@ def _masters(
         if own:
             problem = f"the {name} master takes linear and convex quadratic problems only"
             raise InputError(problem, field="master", value=name, fix="leave it out, or name a solver of cones or integers")
-        chosen = name or ("HIGHS" if parts.base.is_mixed_integer() and not _quadratic(parts) else "CLARABEL")
+        chosen = name or ("HIGHS" if is_whole(parts.base) and not _quadratic(parts) else "CLARABEL")
         return [lambda: ConicMaster(parts, chosen, options, remaining)]
     if name is not None and not own:
         return [lambda: SolverMaster(compile_base(parts), name, options, remaining)]

@@ -15,6 +15,7 @@ import cvxpy as cp
 import numpy as np
 from cvxpy.reductions.solution import Solution
 
+from hedgeopt.tail.integers import is_whole
 from hedgeopt.tail.masters.base import Piece, Point, no_point
 from hedgeopt.tail.masters.call import NEAR, Answer, call
 from hedgeopt.tail.masters.cones import known
@@ -70,7 +71,7 @@ class ConicMaster:
         self.sense = -1.0 if isinstance(split.base.objective, cp.Maximize) else 1.0
         self.box: float | None = None
         self.reason = ""
-        self.integer = split.base.is_mixed_integer()
+        self.integer = is_whole(split.base)
         self.hosts = {tail.level.id for tail in split.tails}
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:

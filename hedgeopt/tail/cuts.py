@@ -128,7 +128,8 @@ class CutNodes(WholeNodes):
 
     def relax(self, first: Vector, last: Vector, cutoff: float, exact: bool = False) -> Solved:
         """As for every node; the first is solved whole, and its weights are the first cuts."""
-        if exact or (not len(self.cuts) and self.models):
+        if exact or not self._begun:
+            self._begun = True
             answer = super().relax(first, last, cutoff, exact)
             if answer.outcome is not None and len(answer.outcome.weights) == len(self.models):
                 for k, weights in enumerate(answer.outcome.weights):

@@ -19,7 +19,7 @@ from hedgeopt._quiet import without_output
 from hedgeopt.tail.compiled import Compiled, compile_base
 from hedgeopt.tail.integers import Relaxation
 from hedgeopt.tail.model import LossModel
-from hedgeopt.tail.nodes import Solved, WholeNodes
+from hedgeopt.tail.nodes import NodeAnswer, WholeNodes
 from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.propagate import implied_bounds
 from hedgeopt.tail.source import Index, Vector
@@ -126,7 +126,7 @@ class CutNodes(WholeNodes):
         self._room[: stays.sum()] = self.cuts[stays]
         self.sides, self.owner, self.age = self.sides[stays], self.owner[stays], self.age[stays]
 
-    def relax(self, first: Vector, last: Vector, cutoff: float, exact: bool = False) -> Solved:
+    def relax(self, first: Vector, last: Vector, cutoff: float, exact: bool = False) -> NodeAnswer:
         """As for every node; the first is solved whole, and its weights are the first cuts."""
         if exact or not self._begun:
             self._begun = True
@@ -137,12 +137,12 @@ class CutNodes(WholeNodes):
             if exact or answer.status != s.OPTIMAL:
                 return answer
             inner = self._relaxed(first, last, cutoff, _ROOT)
-            return Solved(answer.status, max(answer.lower, inner.lower), answer.x, inner.cost, answer.outcome)
+            return NodeAnswer(answer.status, max(answer.lower, inner.lower), answer.x, inner.cost, answer.outcome)
         self.count += 1
         self._forget()
         return self._relaxed(first, last, cutoff, _ROUNDS)
 
-    def _relaxed(self, first: Vector, last: Vector, cutoff: float, rounds: int) -> Solved:
+    def _relaxed(self, first: Vector, last: Vector, cutoff: float, rounds: int) -> NodeAnswer:
         h, best, cost = self.highs, -np.inf, np.zeros(0)
         h.changeColsBounds(len(self.columns), self.columns.astype(np.int32), first, last)
         self.low[self.columns], self.high[self.columns] = first, last
@@ -155,10 +155,10 @@ class CutNodes(WholeNodes):
             if status == highspy.HighsModelStatus.kInfeasible:
                 _, has, ray = h.getDualRay()
                 if has and self._excludes(np.asarray(ray)):
-                    return Solved(s.INFEASIBLE, np.inf)
+                    return NodeAnswer(s.INFEASIBLE, np.inf)
                 return super().relax(first, last, cutoff)
             if status != highspy.HighsModelStatus.kOptimal:
-                return Solved("late", best) if self.options.late() else super().relax(first, last, cutoff)
+                return NodeAnswer("late", best) if self.options.late() else super().relax(first, last, cutoff)
             self.counts["iterations"] += max(h.getInfoValue("simplex_iteration_count")[1], 0)
             solution = h.getSolution()
             z, dual = np.asarray(solution.col_value), np.asarray(solution.row_dual)
@@ -176,7 +176,7 @@ class CutNodes(WholeNodes):
             return super().relax(first, last, cutoff)
         # The last point belongs to the most cuts.
         x = np.clip(np.asarray(solution.col_value)[self.columns], first, last)
-        return Solved(s.OPTIMAL, best, x, cost[self.columns])
+        return NodeAnswer(s.OPTIMAL, best, x, cost[self.columns])
 
     def _separate(self, z: Vector) -> bool:
         """Cuts at a point whose tails are larger than the program believes; False where none is."""

@@ -17,7 +17,7 @@ SUMS = ("rounds", "passes", "master_seconds", "pass_seconds", "iterations")
 
 
 @dataclass
-class Solved:
+class NodeAnswer:
     """A relaxation's answer: status, proven bound, integer entries, reduced costs, and the whole outcome if there is one."""
 
     status: str
@@ -40,7 +40,7 @@ class WholeNodes:
         self.count = 0
         self.counts: dict[str, float] = dict.fromkeys(SUMS, 0.0)
 
-    def relax(self, first: Vector, last: Vector, cutoff: float, exact: bool = False) -> Solved:
+    def relax(self, first: Vector, last: Vector, cutoff: float, exact: bool = False) -> NodeAnswer:
         """The relaxation of ``first <= x <= last``; a bound of ``cutoff`` is as good as any higher one."""
         self.relaxation.within(first, last)
         outcome = self.solve(self.options if exact else self.loose)
@@ -48,7 +48,7 @@ class WholeNodes:
         for name in self.counts:
             self.counts[name] += getattr(outcome, name)
         if outcome.status not in FOUND:
-            return Solved(outcome.status, np.inf if outcome.status == s.INFEASIBLE else -np.inf, outcome=outcome)
+            return NodeAnswer(outcome.status, np.inf if outcome.status == s.INFEASIBLE else -np.inf, outcome=outcome)
         levels = outcome.values * np.array([a.model.scale for a in outcome.active])
         primal = outcome.master.solution(outcome.point, levels)
         cost = None
@@ -58,7 +58,7 @@ class WholeNodes:
             if low is not None and high is not None:
                 cost = np.abs(np.ravel(low)) - np.abs(np.ravel(high))
         x = np.clip(self.relaxation.read(primal.primal_vars), first, last)
-        return Solved(outcome.status, outcome.lower if outcome.proven else -np.inf, x, cost, outcome)
+        return NodeAnswer(outcome.status, outcome.lower if outcome.proven else -np.inf, x, cost, outcome)
 
     def point(self, x: Vector) -> Outcome | None:
         """The best point with the integers at ``x``, its ``upper`` infinite where there is none; None where nobody knows."""

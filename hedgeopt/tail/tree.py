@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from cvxpy import settings as s
 
-from hedgeopt.tail.nodes import FOUND, Solved, WholeNodes
+from hedgeopt.tail.nodes import FOUND, NodeAnswer, WholeNodes
 from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.source import Vector
 
@@ -30,7 +30,7 @@ _OFTEN = 50
 
 
 @dataclass
-class Node:
+class SearchNode:
     """Bounds of the integer entries, the bound proven for what lies between them, and how the node came to be."""
 
     first: Vector
@@ -54,14 +54,14 @@ class Search:
         self.floor = np.inf
         n = len(self.relaxation.first)
         self._sum, self._times = np.zeros((2, n)), np.zeros((2, n))
-        self._open: list[tuple[float, int, Node]] = []
+        self._open: list[tuple[float, int, SearchNode]] = []
         self._ticket = itertools.count()
         self._bounds: dict[bytes, float] = {}
         self._tried: dict[bytes, float | None] = {}
 
     def run(self, hint: Vector | None) -> Outcome:
         """The best point with the bound of the whole tree; ``hint`` is a point to begin from."""
-        node = Node(self.relaxation.first, self.relaxation.last)
+        node = SearchNode(self.relaxation.first, self.relaxation.last)
         root = self._relax(node)
         if root.outcome is None or root.status not in FOUND:
             assert root.outcome is not None
@@ -70,8 +70,8 @@ class Search:
         if hint is not None:
             self._fix(hint)
         self._dive(node, root)
-        current: Node | None = node
-        answer: Solved | None = root
+        current: SearchNode | None = node
+        answer: NodeAnswer | None = root
         while current is not None and not self._late():
             children = self._branch(current, answer or self._relax(current))
             answer = None
@@ -85,7 +85,7 @@ class Search:
     def _late(self) -> bool:
         return self.options.late() or self.nodes.count >= self.options.max_nodes
 
-    def _relax(self, node: Node) -> Solved:
+    def _relax(self, node: SearchNode) -> NodeAnswer:
         """Solve a node's relaxation; its bound is no less than its parent's."""
         found = self.nodes.relax(node.first, node.last, self._cutoff())
         return replace(found, lower=max(node.lower, found.lower))
@@ -101,10 +101,10 @@ class Search:
         """What is given up unsolved may hold a point as good as its bound."""
         self.floor = min(self.floor, lower)
 
-    def _push(self, node: Node) -> None:
+    def _push(self, node: SearchNode) -> None:
         heapq.heappush(self._open, (node.lower, next(self._ticket), node))
 
-    def _next(self, child: Node | None) -> Node | None:
+    def _next(self, child: SearchNode | None) -> SearchNode | None:
         """The child, as long as it promises something; else the open node with the least bound."""
         if child is not None and child.lower < self._cutoff():
             least = self._open[0][0] if self._open else child.lower
@@ -120,7 +120,7 @@ class Search:
             self._drop(lower)
         return None
 
-    def _branch(self, node: Node, answer: Solved) -> list[Node]:
+    def _branch(self, node: SearchNode, answer: NodeAnswer) -> list[SearchNode]:
         """The node's children, the nearer first; none where it is done."""
         parent, node.lower = node.lower, max(node.lower, answer.lower)
         if answer.status == s.INFEASIBLE:
@@ -134,7 +134,7 @@ class Search:
             return []
         loose = node.first < node.last
         if not loose.any():
-            # Solved as far as it can be: either it is a point, or nobody knows.
+            # NodeAnswer as far as it can be: either it is a point, or nobody knows.
             self._fix(node.first)
             node.lower = max(node.lower, self._bounds.get(_key(node.first), -np.inf))
             if node.lower < np.inf:
@@ -165,21 +165,21 @@ class Search:
         below, above = node.last.copy(), node.first.copy()
         below[j], above[j] = down, down + 1.0
         part = answer.x[j] - down
-        lower = Node(node.first, below, node.lower, node.depth + 1, j, False, part)
-        upper = Node(above, node.last, node.lower, node.depth + 1, j, True, 1.0 - part)
+        lower = SearchNode(node.first, below, node.lower, node.depth + 1, j, False, part)
+        upper = SearchNode(above, node.last, node.lower, node.depth + 1, j, True, 1.0 - part)
         return [upper, lower] if part >= 0.5 else [lower, upper]
 
-    def _around(self, node: Node, x: Vector, j: int) -> list[Node]:
+    def _around(self, node: SearchNode, x: Vector, j: int) -> list[SearchNode]:
         """Below, at and above an entry that is an integer although the node is not done."""
         at, out = np.round(x[j]), []
         for first, last in ((at, at), (node.first[j], at - 1.0), (at + 1.0, node.last[j])):
             if first <= last:
                 low, high = node.first.copy(), node.last.copy()
                 low[j], high[j] = first, last
-                out.append(Node(low, high, node.lower, node.depth + 1))
+                out.append(SearchNode(low, high, node.lower, node.depth + 1))
         return out
 
-    def _halves(self, node: Node) -> list[Node]:
+    def _halves(self, node: SearchNode) -> list[SearchNode]:
         """Without a point to go by: the widest entry is halved."""
         width = node.last - node.first
         j = int(np.argmax(width))
@@ -188,7 +188,10 @@ class Search:
             return []
         middle, below, above = np.floor(0.5 * (node.first[j] + node.last[j])), node.last.copy(), node.first.copy()
         below[j], above[j] = middle, middle + 1.0
-        return [Node(node.first, below, node.lower, node.depth + 1), Node(above, node.last, node.lower, node.depth + 1)]
+        return [
+            SearchNode(node.first, below, node.lower, node.depth + 1),
+            SearchNode(above, node.last, node.lower, node.depth + 1),
+        ]
 
     def _choose(self, x: Vector, open_: Any) -> int:
         """The entry both of whose sides are expected to raise the bound most."""
@@ -201,7 +204,7 @@ class Search:
         score = np.maximum(rate[0] * part, _LEAST) * np.maximum(rate[1] * (1.0 - part), _LEAST)
         return int(where[np.argmax(score)])
 
-    def _tightened(self, node: Node, answer: Solved) -> Node:
+    def _tightened(self, node: SearchNode, answer: NodeAnswer) -> SearchNode:
         """Entries at a bound whose reduced cost proves that nothing better lies one step away are fixed there."""
         if answer.cost is None or not np.isfinite(self.upper) or not np.isfinite(answer.lower) or answer.x is None:
             return node
@@ -235,7 +238,7 @@ class Search:
                 print(f"tail: node {self.nodes.count:6d}  point {self.upper:.9g}", flush=True)
         return value
 
-    def _dive(self, node: Node, answer: Solved) -> None:
+    def _dive(self, node: SearchNode, answer: NodeAnswer) -> None:
         """Fix the entries nearest to integers, a share at a time, until all are."""
         node = replace(node)
         while answer.x is not None and not self._late() and answer.lower < self._cutoff():
@@ -261,7 +264,7 @@ class Search:
                 return
             node, answer = replace(node, first=first, last=last), trial
 
-    def _outcome(self, root: Solved) -> Outcome:
+    def _outcome(self, root: NodeAnswer) -> Outcome:
         """The best point, with the bound that all nodes together prove."""
         assert root.outcome is not None
         lower = min([self.floor, *(bound for bound, *_ in self._open)])

@@ -18,7 +18,7 @@ from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.split import Split
 from hedgeopt.tail.tree import Search
 
-Solve = Callable[[Split, Options, str | None], Outcome]
+_Solve = Callable[[Split, Options, str | None], Outcome]
 
 # Nodes that a proof may take where a solver of integer programs has already said the optimum.
 _PROOF = 2_000
@@ -26,7 +26,7 @@ _FOUND = (s.OPTIMAL, s.OPTIMAL_INACCURATE)
 
 
 def search(
-    parts: Split, models: list[LossModel], variables: list[cp.Variable], options: Options, gap: float, solve: Solve
+    parts: Split, models: list[LossModel], variables: list[cp.Variable], options: Options, gap: float, solve: _Solve
 ) -> Outcome:
     """Search the integers of ``parts``; ``variables`` may hold a point to begin from, ``solve`` answers one problem.
 
@@ -68,7 +68,7 @@ def _engine(parts: Split, nodes: WholeNodes) -> str | None:
     return "SCIP" if "SCIP" in cp.installed_solvers() and second_order(nodes.relaxation.parts) else None
 
 
-def _nodes(relaxation: Relaxation, models: list[LossModel], options: Options, gap: float, solve: Solve) -> WholeNodes:
+def _nodes(relaxation: Relaxation, models: list[LossModel], options: Options, gap: float, solve: _Solve) -> WholeNodes:
     """Cuts where the program is linear, whole problems elsewhere."""
 
     def whole(options: Options) -> Outcome:

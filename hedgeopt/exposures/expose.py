@@ -47,7 +47,7 @@ def expose(
     InputError
         When anything else in book, market and policy does not fit together.
     """
-    holdings = resolve(book, market)
+    holdings = resolve(book, market, policy.strictness or ("strict" if trades else "lenient"))
     if check_names:
         check_references(holdings, policy)
     if candidates is None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from hedgeopt.errors import InputError
+from hedgeopt.exposures.unlisted import Aside, Curve, named_instrument, why_expired
 from hedgeopt.inputs.book import Account, Book
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.pegs import moved_by
 from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.pricing.market_arrays import MarketArrays
@@ -15,7 +19,10 @@ from hedgeopt.models.pricing.market_arrays import MarketArrays
 if TYPE_CHECKING:
     from hedgeopt.inputs.market import Market
 
-__all__ = ["HeldLeg", "Holdings", "resolve", "underlying_of"]
+__all__ = ["HeldLeg", "Holdings", "Strictness", "resolve", "underlying_of"]
+
+Strictness = Literal["strict", "lenient"]
+"""strict refuses what is not quoted by its name; lenient values it or sets it aside, with a note."""
 
 
 def underlying_of(item: Any) -> str:
@@ -50,6 +57,8 @@ class Holdings:
         Prices and quotes of the moment; whoever prices the holdings reads these.
     listed, doubtful, notes
         The market's own: its instruments by ``venue:name``, why some are not offered, and its oddities.
+    aside
+        Positions and collateral that are in no figure, as ``book`` leaves them out too.
     memory
         Where a replay keeps what it has priced at this moment; None: nowhere.
     """
@@ -63,6 +72,7 @@ class Holdings:
     doubtful: Mapping[str, str] = field(repr=False)
     notes: tuple[str, ...] = ()
     memory: dict[str, Any] | None = field(default=None, repr=False)
+    aside: tuple[Aside, ...] = ()
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -91,8 +101,9 @@ class Holdings:
 
     @property
     def underlyings(self) -> set[str]:
-        """Assets that the positions are on."""
-        return {underlying_of(item) for item in self.positions}
+        """Assets that the positions are on, and coins that are only posted: they move the book as much."""
+        posted = {moved_by(entry.asset)[0] for account in self.accounts for entry in account.collateral if entry.amount}
+        return {underlying_of(item) for item in self.positions} | (posted - dollar_assets())
 
     @cached_property
     def assets(self) -> tuple[str, ...]:
@@ -108,37 +119,126 @@ class Holdings:
         return tuple(found)
 
 
-def resolve(book: Book, market: Market) -> Holdings:
+def resolve(book: Book, market: Market, strictness: Strictness = "strict") -> Holdings:
     """Look up every name of a book once, and read the market's prices and quotes once.
+
+    Instruments that the book describes itself and no market quotes are valued from the surface
+    (:mod:`hedgeopt.exposures.unlisted`). ``lenient`` does so with names too, and sets aside what cannot be valued: contracts
+    that have expired, names that nobody reads, collateral without a price. Notes name each of them with its size.
 
     Raises
     ------
     InputError
-        For a name that the market does not hold.
+        For a name that the market does not hold, when strict.
     """
-    known: dict[tuple[str, str], Any] = {}  # accounts at one venue may hold the same instrument
+    seen = _Reader(market, strictness == "lenient")
+    accounts: list[Account] = []
     positions: list[Any] = []
     named: list[bool] = []
     legs: list[HeldLeg] = []
     for c, account in enumerate(book.accounts):
+        kept = []
         for position in account.positions:
-            item = position.instrument
-            named.append(isinstance(item, str))
-            if isinstance(item, str):
-                key = account.venue, item
-                if key not in known:
-                    known[key] = market.instrument(*key)
-                item = known[key]
+            item = seen.instrument(account, position)
+            if item is None:
+                continue
+            kept.append(position)
+            named.append(isinstance(position.instrument, str) and item.id in seen.listed)
             positions.append(item)
             legs += [HeldLeg(c, leg, units * position.quantity) for leg, units in item.legs() or ((item, 1.0),)]
+        posted = [entry for entry in account.collateral if seen.priced(account, entry)]
+        whole = len(kept) == len(account.positions) and len(posted) == len(account.collateral)
+        changed: dict[str, Any] = {} if whole else {"positions": tuple(kept), "collateral": tuple(posted)}
+        if seen.unmargined(account, kept, positions[len(positions) - len(kept) :]):
+            changed["margin"] = "otc"
+        accounts.append(account.model_copy(update=changed) if changed else account)
     return Holdings(
-        book=book,
+        book=book if tuple(accounts) == book.accounts else book.model_copy(update={"accounts": tuple(accounts)}),
         positions=tuple(positions),
         named=tuple(named),
         legs=tuple(legs),
-        market=market.arrays(),
-        listed=market.instruments,
+        market=seen.arrays.with_rows(seen.added),
+        listed=seen.listed,
         doubtful=market.doubtful,
-        notes=market.notes,
+        notes=(*market.notes, *dict.fromkeys(seen.notes), *(one.sentence for one in seen.aside)),
         memory=market.memory,
+        aside=tuple(seen.aside),
     )
+
+
+class _Reader:
+    """Instruments of positions, with the quotes made for those that no market has."""
+
+    def __init__(self, market: Market, lenient: bool) -> None:
+        self.market, self.lenient, self.arrays = market, lenient, market.arrays()
+        self.listed = market.instruments
+        self.known: dict[tuple[str, str], Any] = {}  # accounts at one venue may hold the same instrument
+        self.curves: dict[str, Curve] = {}
+        self.added: dict[str, dict[str, float]] = {}
+        self.notes: list[str] = []
+        self.aside: list[Aside] = []
+
+    def instrument(self, account: Account, position: Any) -> Any:
+        """The instrument of a position; None where it is set aside."""
+        item = position.instrument
+        if not isinstance(item, str):
+            return self._whole(account, position, item)
+        key = account.venue, item
+        if key not in self.known:
+            if not self.lenient or ":".join(key) in self.listed:
+                self.known[key] = self.market.instrument(*key)
+            else:
+                self.known[key] = named_instrument(*key)
+        found = self.known[key]
+        if isinstance(found, str):
+            return self._set_aside(account, position, found)
+        return found if found.id in self.listed else self._whole(account, position, found)
+
+    def _whole(self, account: Account, position: Any, item: Any) -> Any:
+        """What no market may quote: an option always needs numbers, a future or perpetual only where it is one by name."""
+        expired = why_expired(item, self.market.timestamp)
+        if expired and self.lenient:
+            return self._set_aside(account, position, expired)
+        makes = item.nature.option or (isinstance(position.instrument, str) and item.nature.margined)
+        if not makes or expired or item.id in self.added or item.id in self.arrays.row:
+            return item
+        try:
+            if item.underlying not in self.curves:
+                self.curves[item.underlying] = Curve(item.underlying, list(self.listed.values()), self.arrays)
+            self.added[item.id], said = self.curves[item.underlying].quotes(item, self.market.timestamp)
+        except InputError as error:
+            if not self.lenient:
+                raise
+            return self._set_aside(account, position, error.problem)
+        self.notes.append(said)
+        return item
+
+    def unmargined(self, account: Account, kept: list[Any], items: list[Any]) -> bool:
+        """Whether an account that lends nothing holds what needs margin: counted without any when lenient, with a note."""
+        if not self.lenient or margin_model(account.margin, account.venue).lends:
+            return False
+        needy = [
+            p.name for p, i in zip(kept, items, strict=True) if i.nature.margined or (i.nature.option and p.quantity < 0)
+        ]
+        if needy:
+            self.notes.append(
+                f"no margin is counted in account {account.name}: its margin {account.margin!r} has no rule for {needy[0]}; "
+                "name its margin model, or otc for a bilateral contract"
+            )
+        return bool(needy)
+
+    def priced(self, account: Account, entry: Any) -> bool:
+        """Whether a posted asset has a price; when lenient, one without is set aside."""
+        if not self.lenient:
+            return True
+        try:
+            for name in moved_by(entry.asset):
+                self.arrays.price(name)
+            self.arrays.price(entry.asset)
+        except InputError:
+            self.aside.append(Aside(account.name, entry.asset, entry.amount, "the market has no price for it"))
+            return False
+        return True
+
+    def _set_aside(self, account: Account, position: Any, why: str) -> None:
+        self.aside.append(Aside(account.name, position.name, position.quantity, why))

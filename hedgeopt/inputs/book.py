@@ -45,6 +45,11 @@ class Position(Record):
         description="in the instrument's unit (options: contracts of 1 coin; inverse futures and perpetuals: USD of "
         "notional; linear ones: coins); negative is short",
     )
+    lot: str | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="label of one of several lots of the same instrument in an account, such as a trade's date or number",
+    )
 
     @model_validator(mode="after")
     def _not_short(self) -> Position:
@@ -71,8 +76,8 @@ class Account(Record):
     margin: str = Field(
         default="standard",
         description="margin model: standard (the venue's own), portfolio, derive, hyperliquid, binance, dydx, aave, "
-        "none, or table:FILE.toml; after a colon the e-mode (aave:eth) or the chosen leverage, for all coins or by coin "
-        "(binance:10, hyperliquid:BTC=20,ETH=10)",
+        "none, otc, or table:FILE.toml; after a colon the e-mode (aave:eth) or the chosen leverage, for all coins or by "
+        "coin (binance:10, hyperliquid:BTC=20,ETH=10)",
     )
     tradable: bool = Field(default=True, description="whether hedges may be traded here")
     paused: bool = Field(default=False, description="venue halted: nothing trades, collateral is stuck")
@@ -137,7 +142,8 @@ class Account(Record):
     @model_validator(mode="after")
     def _nothing_twice(self) -> Account:
         margin_model(self.margin, self.venue)
-        _refuse_duplicates([p.name for p in self.positions], "position", f"account {self.name!r}")
+        lots = [p.name if p.lot is None else f"{p.name} lot {p.lot}" for p in self.positions]
+        _refuse_duplicates(lots, "position", f"account {self.name!r}", "; merge the two entries, or give each its lot")
         _refuse_duplicates([c.asset for c in self.collateral], "collateral", f"account {self.name!r}")
         return self
 
@@ -235,9 +241,9 @@ class Book(Record):
         return sum(len(account.positions) for account in self.accounts)
 
 
-def _refuse_duplicates(names: list[Any], what: str, where: str) -> None:
+def _refuse_duplicates(names: list[Any], what: str, where: str, fix: str = "; merge the two entries") -> None:
     seen: set[Any] = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"{where} holds the {what} {name!r} twice; merge the two entries")
+            raise ValueError(f"{where} holds the {what} {name!r} twice{fix}")
         seen.add(name)

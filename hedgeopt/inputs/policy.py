@@ -93,6 +93,7 @@ class Policy(Record):
     name: str = Field(default="policy", description="words for reports")
     tables: tuple[str, ...] = Field(
         default=(),
+        exclude_if=lambda value: not value,
         description="user tables of venues, assets and stress scenarios: TOML files or folders of them, from the policy's "
         "folder; they count as soon as the policy is read from its file",
     )
@@ -102,6 +103,12 @@ class Policy(Record):
     scenarios: AnyScenarios = Field(default=ParametricScenarios(), description="the sample that risk is measured on")
     stress: StressSettings = Field(
         default=StressSettings(), description="which stress scenarios; default: all packaged ones"
+    )
+    strictness: Literal["strict", "lenient"] | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="strict refuses positions that no market quotes; lenient values them from the surface or sets them "
+        "aside with a note; none: strict where trades are proposed, lenient in reports of risk",
     )
     max_quote_age_seconds: float = Field(default=600.0, gt=0, description="older quotes are refused")
     tolerance: float = Field(default=1e-6, gt=0, lt=0.1, description="largest certified relative optimality gap")

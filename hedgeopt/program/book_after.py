@@ -63,16 +63,26 @@ def book_after(book: Book, e: Exposures, x: np.ndarray) -> dict[str, Any]:
 
 
 def _trade(account: dict[str, Any], name: str, amount: float) -> None:
-    for position in account["positions"]:
-        held = position["instrument"]
-        if (held if isinstance(held, str) else held["name"]) == name:
-            after = position["quantity"] + amount
-            if abs(after) <= _ROUNDING * abs(position["quantity"]):
-                account["positions"].remove(position)
-            else:
-                position["quantity"] = after
+    lots = [p for p in account["positions"] if _name(p["instrument"]) == name]
+    for lot in lots:
+        last = lot is lots[-1]
+        taken = amount if last else max(-lot["quantity"], amount) if lot["quantity"] > 0 else min(-lot["quantity"], amount)
+        if not last and taken * lot["quantity"] >= 0:
+            continue  # a lot is closed by trades against it; what adds to it goes to the last one
+        after = lot["quantity"] + taken
+        amount -= taken
+        if abs(after) <= _ROUNDING * abs(lot["quantity"]):
+            account["positions"].remove(lot)
+        else:
+            lot["quantity"] = after
+        if amount == 0.0:
             return
-    account["positions"].append({"instrument": name, "quantity": amount})
+    if amount:
+        account["positions"].append({"instrument": name, "quantity": amount})
+
+
+def _name(held: Any) -> Any:
+    return held if isinstance(held, str) else held["name"]
 
 
 def _payer(account: dict[str, Any], asset: str, e: Exposures) -> str:

@@ -27,7 +27,7 @@ from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.leverage import read_leverage
 from hedgeopt.models.margin.model import MarginModel
-from hedgeopt.models.margin.unmargined import Unmargined
+from hedgeopt.models.margin.unmargined import Bilateral, Unmargined
 
 __all__ = ["MODELS", "margin_model", "venue_rule"]
 
@@ -64,6 +64,7 @@ MODELS: dict[str, Callable[[str | None], MarginModel]] = {
     "dydx": _plain(DydxV4),
     "aave": lambda option: AaveV3(option),
     "none": _plain(Unmargined),
+    "otc": _plain(Bilateral),
     "table": _generic,
 }
 

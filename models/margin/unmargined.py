@@ -10,7 +10,7 @@ from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.pricing.families import natures
 
-__all__ = ["Unmargined"]
+__all__ = ["Bilateral", "Unmargined"]
 
 
 class Unmargined(MarginModel):
@@ -31,7 +31,7 @@ class Unmargined(MarginModel):
                 f"{state.names[at]} is sold short in an account without a margin model",
                 file="book",
                 field=f"account {state.account}",
-                fix="name the account's margin model",
+                fix="name the account's margin model, such as otc for a bilateral contract",
             )
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
@@ -51,3 +51,18 @@ class Unmargined(MarginModel):
     def haircut(self, state: State, kind: Kind) -> np.ndarray:
         """None."""
         return np.zeros(len(state.assets))
+
+
+class Bilateral(Unmargined):
+    """An OTC account: positions of either sign under a contract whose margin no rule here knows; none is counted.
+
+    Equity, P&L and stress count in full; only the requirement is 0. Debts of owned assets are refused as elsewhere.
+    """
+
+    name = "otc"
+    source = "the desk's contract: no requirement is counted"
+    lends = True
+
+    def _refuse(self, state: State, quantity: np.ndarray | None = None) -> None:
+        if quantity is not None:
+            refuse_debts(state, self.name, quantity)

@@ -62,6 +62,19 @@ class MarketArrays:
     columns: Mapping[str, np.ndarray]
     source: str = "market"
 
+    def with_rows(self, added: Mapping[str, Mapping[str, float]]) -> MarketArrays:
+        """The same market with the columns given for more instruments, by ``venue:name``; others of theirs are NaN."""
+        if not added:
+            return self
+        size = len(next(iter(self.columns.values()))) - 1
+        columns = {}
+        for name, values in self.columns.items():
+            more = np.array([row.get(name, np.nan) for row in added.values()])
+            columns[name] = np.concatenate([values[:-1], more, values[-1:]])
+            columns[name].setflags(write=False)
+        rows = {**self.row, **{key: size + k for k, key in enumerate(added)}}
+        return MarketArrays(self.timestamp, self.prices, rows, columns, self.source)
+
     def price(self, asset: str) -> float:
         """USD price of an asset; see :func:`asset_price`."""
         known = self.prices.get(asset)  # asked for once per instrument: most are here

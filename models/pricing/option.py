@@ -67,6 +67,16 @@ class Option(Expiring):
     kind: Literal["option"] = "option"
     strike: Positive = Field(description="US dollars")
     right: Literal["call", "put"]
+    vol: Positive | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="annual vol as a decimal, of an option that no market quotes; none: from the surface",
+    )
+    forward: Positive | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="forward in USD at its expiry, of an option that no market quotes; none: from the quoted expiries",
+    )
 
 
 @dataclass(frozen=True)

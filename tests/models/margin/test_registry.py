@@ -28,7 +28,7 @@ from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.model import MarginModel
 from hedgeopt.models.margin.rules import MODELS
 from hedgeopt.models.margin.state import State
-from hedgeopt.models.margin.unmargined import Unmargined
+from hedgeopt.models.margin.unmargined import Bilateral, Unmargined
 from hedgeopt.models.pricing.black76 import black76_price as price
 
 DRAWS = 40 * int(os.environ.get("HEDGEOPT_CAMPAIGN", "1"))
@@ -40,7 +40,7 @@ GRID = {
                "futures_rate": 0.01, "short_option_rate": 0.02, "initial_factor": 1.3, "maintenance_factor": 1.0}
 }  # fmt: skip
 TIERS = {"margin": {"type": "tiers", "initial": {"BTC": [[0, 0.05], [1e5, 0.1]], "*": [[0, 0.2]]},
-                    "maintenance": {"*": [[0, 0.02], [5e5, 0.1], [2e6, 0.5]]}}}  # fmt: skip
+                    "maintenance": {"*": [[0, 0.02], [5e5, 0.04], [2e6, 0.08]]}}}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ CASES = {
     "aave": Case("aave", AaveV3, (), collateral=("ETH", "WETH", "USDC", "USDT", "BTC"), sign="debts"),
     "aave, health 1.3": Case("aave", lambda: AaveV3(health=1.3), (), collateral=("ETH", "USDC", "USDT"), sign="debts"),
     "none": Case("none", Unmargined, ("option",), collateral=("BTC", "USDC"), sign="long"),
+    "otc": Case("otc", Bilateral, ALL, collateral=("BTC", "USDC")),
     "table of scenarios": Case("table", lambda: Generic("grid.toml", GRID), ALL),
     "table of tiers": Case("table", lambda: Generic("tiers.toml", TIERS), PERPETUALS, settled=DOLLARS),
 }  # fmt: skip
@@ -213,7 +214,7 @@ def test_the_encoding_is_nowhere_below_the_rule_and_meets_it_at_its_anchor(
             last[kind] = z
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != "none"])
+@pytest.mark.parametrize("name", [name for name in CASES if name not in ("none", "otc")])
 def test_half_an_encoding_is_noticed(name: str, state_of: Callable[..., State]) -> None:
     """The test above can fail: for every model, an encoding halved on purpose falls below the rule."""
     case, rng = CASES[name], np.random.default_rng(12)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from hedgeopt.errors import InputError
-from hedgeopt.exposures.unlisted import Aside, Curve, named_instrument, why_expired
+from hedgeopt.exposures.unlisted import Aside, QuotedCurve, named_instrument, why_expired
 from hedgeopt.inputs.book import Account, Book
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.rules import margin_model
@@ -173,7 +173,7 @@ class _Reader:
         self.market, self.lenient, self.arrays = market, lenient, market.arrays()
         self.listed = market.instruments
         self.known: dict[tuple[str, str], Any] = {}  # accounts at one venue may hold the same instrument
-        self.curves: dict[str, Curve] = {}
+        self.curves: dict[str, QuotedCurve] = {}
         self.added: dict[str, dict[str, float]] = {}
         self.notes: list[str] = []
         self.aside: list[Aside] = []
@@ -204,7 +204,7 @@ class _Reader:
             return item
         try:
             if item.underlying not in self.curves:
-                self.curves[item.underlying] = Curve(item.underlying, list(self.listed.values()), self.arrays)
+                self.curves[item.underlying] = QuotedCurve(item.underlying, list(self.listed.values()), self.arrays)
             self.added[item.id], said = self.curves[item.underlying].quotes(item, self.market.timestamp)
         except InputError as error:
             if not self.lenient:

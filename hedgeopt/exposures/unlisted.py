@@ -23,7 +23,7 @@ from hedgeopt.models.pricing.market_arrays import MarketArrays
 from hedgeopt.models.surface.surface import VolSurface
 from hedgeopt.venues.known import parser
 
-__all__ = ["Aside", "Curve", "named_instrument", "why_expired"]
+__all__ = ["Aside", "QuotedCurve", "named_instrument", "why_expired"]
 
 _NEAR = 0.5 / (365.0 * 24.0)
 """Years within which two expiries are one: half an hour."""
@@ -59,7 +59,7 @@ def why_expired(item: Any, now: datetime) -> str | None:
     return None
 
 
-class Curve:
+class QuotedCurve:
     """Forwards and vols of one underlying from the quoted options and futures on it."""
 
     def __init__(self, underlying: str, listed: Sequence[Any], market: MarketArrays) -> None:

@@ -1,57 +1,77 @@
-"""A proposal as one self-contained page: no scripts, nothing loaded from elsewhere."""
+"""A proposal as one self-contained page: works without network and without its script, drawn from the proposal alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from hedgeopt._extras import how_to_install, installed
-from hedgeopt.reports.render import render
-from hedgeopt.reports.words import (
-    headline,
-    limit_rows,
-    made_from,
-    margin_rows,
-    number,
-    objective_rows,
-    quantity,
-    risk_rows,
-    share,
+from hedgeopt.reports.headline import headline
+from hedgeopt.reports.page_tables import (
+    limits_grid,
+    margin_grid,
+    objective_grid,
+    risk_grid,
+    stress_grid,
+    stress_margin_grid,
+    trades_grid,
+    transfers_grid,
 )
+from hedgeopt.reports.render import render
+from hedgeopt.reports.rows import made_from
+from hedgeopt.reports.words import share
 
 if TYPE_CHECKING:
+    from hedgeopt.measures.figures import Figures
+    from hedgeopt.measures.risk import RiskReport
     from hedgeopt.program.proposal import Proposal
 
-__all__ = ["proposal_page"]
+__all__ = ["page_plots", "proposal_page"]
+
+_SECTIONS = (
+    ("transfers", "Transfers"), ("trades", "Trades"), ("limits", "Limits"), ("margin", "Margin"),
+    ("spot", "P&L against spot"), ("losses", "Losses"), ("greeks", "Greeks"), ("book", "Book"),
+    ("stress", "Stress"), ("objective", "Objective"),
+    ("certificate", "Certificate"), ("assumptions", "Assumptions"), ("made-from", "Made from"),
+)  # fmt: skip
 
 
 def proposal_page(proposal: Proposal) -> str:
-    """HTML text: headline, trades, plots, before and after, limits, costs, certificate, assumptions."""
+    """HTML text: headline, trades, plots, before and after, limits, margin, certificate, assumptions."""
+    transfers = transfers_grid(proposal)
     return render(
         "proposal.html",
         proposal=proposal,
         words=headline(proposal),
-        risk=risk_rows(proposal.before, proposal.after),
-        limits=limit_rows(proposal),
-        margins=margin_rows(proposal),
-        objective=objective_rows(proposal),
-        plots=_plots(proposal),
+        sections=_SECTIONS if transfers else _SECTIONS[1:],
+        transfers=transfers,
+        trades=trades_grid(proposal),
+        limits=limits_grid(proposal),
+        risk=risk_grid(proposal.before, proposal.after),
+        stress=stress_grid(proposal.before, proposal.after),
+        objective=objective_grid(proposal),
+        margins=margin_grid(proposal),
+        stress_margins=stress_margin_grid(proposal),
+        drawn=proposal.figures,
+        scenarios=proposal.scenarios,
+        greeks_caption="Hollow before, solid after; each pair is scaled by its larger value. Delta counts posted coins.",
+        plots=page_plots(proposal.figures, proposal.before, proposal.after),
         made_from=made_from(proposal),
-        number=number,
-        quantity=quantity,
         share=share,
     )
 
 
-def _plots(proposal: Proposal) -> dict[str, Any]:
+def page_plots(drawn: Figures | None, before: RiskReport, after: RiskReport) -> dict[str, Any]:
+    """Every plot as a pair of drawings, for wide screens and for phones; ``before is after``: nothing is traded."""
     if not installed("matplotlib"):
         missing = f"Charts need matplotlib, which is not installed: {how_to_install('matplotlib')}"
         return {"profiles": {}, "losses": None, "greeks": None, "missing": missing}
     from hedgeopt.reports.plots import greeks_plot, loss_plot, profile_plot
 
-    drawn = proposal.figures
+    single, sizes = before is after, (False, True)
+    profiles = () if drawn is None else drawn.profiles
     return {
-        "profiles": {} if drawn is None else {one.asset: profile_plot(one) for one in drawn.profiles},
-        "losses": None if drawn is None else loss_plot(drawn.losses),
-        "greeks": greeks_plot(proposal.before, proposal.after),
+        "profiles": {one.asset: [profile_plot(one, narrow=narrow, single=single) for narrow in sizes] for one in profiles},
+        "losses": None if drawn is None else [loss_plot(drawn.losses, narrow=narrow, single=single) for narrow in sizes],
+        "greeks": [greeks_plot(before, after, narrow=narrow) for narrow in sizes],
         "missing": "",
     }

@@ -1,7 +1,13 @@
-"""Self-contained HTML pages from the packaged templates: no scripts, nothing loaded from elsewhere."""
+"""Self-contained HTML pages from the packaged templates: nothing is loaded from elsewhere.
+
+Each page forbids itself everything but its one style sheet and its one script, by their SHA-256 in a content-security
+policy: text from a file, whatever it holds, can neither run nor load anything.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -22,10 +28,24 @@ def _environment() -> jinja2.Environment:
     import jinja2
 
     folder = files(__package__) / "templates"
-    return jinja2.Environment(
+
+    def text(name: str) -> str:
+        return (folder / name).read_text(encoding="utf-8").replace("\r\n", "\n")
+
+    environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8")),
+        loader=jinja2.FunctionLoader(text),
     )
+    style, script = text("page.css"), text("page.js")
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
+    )
+    environment.globals |= {"style": style, "script": script, "security_policy": policy}
+    return environment
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

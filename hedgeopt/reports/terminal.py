@@ -11,24 +11,32 @@ from rich.table import Table
 from rich.text import Text
 
 from hedgeopt.measures.risk import RiskReport
+from hedgeopt.reports.headline import headline
 from hedgeopt.reports.holdings import holdings_tables
-from hedgeopt.reports.words import headline, limit_rows, margin_rows, number, objective_rows, quantity, risk_rows, share
+from hedgeopt.reports.rows import limit_rows, margin_rows, objective_rows, risk_rows
+from hedgeopt.reports.words import number, quantity, share
 
 if TYPE_CHECKING:
     from hedgeopt.program.proposal import Proposal
 
 __all__ = ["proposal_report", "risk_report_table"]
 
+_TONES = {"good": "green", "warn": "yellow", "bad": "bold red"}
+
 
 def proposal_report(proposal: Proposal) -> RenderableType:
     """Headline, trades, before and after, limits, costs, certificate, timings, notes."""
     words = headline(proposal)
     certified = proposal.certificate.valid
-    first = Text.assemble((words.trades, "bold"), "\n", words.cost, "\n", words.binding, "\n")
-    first.append(words.certificate, "green" if certified else "bold red")
+    first = Text.assemble((words.trades, "bold"), "\n")
+    for sentence in words.danger.sentences:
+        first.append(f"{sentence}\n", _TONES[words.danger.tone])
+    first.append(f"{words.cost}\n{words.binding}\n")
+    first.append(f"{words.certificate}\n", "green" if certified else "bold red")
+    first.append(words.sample)
     title = f"{proposal.book} · {proposal.policy_name} · {proposal.created:%Y-%m-%d %H:%M:%S} UTC"
     parts: list[RenderableType] = [
-        Panel(first, title=title, title_align="left", border_style="green" if certified else "red", box=box.ROUNDED)
+        Panel(first, title=title, title_align="left", border_style=_TONES[words.tone], box=box.ROUNDED)
     ]
     if len(proposal.trades):
         parts.append(_trades(proposal))

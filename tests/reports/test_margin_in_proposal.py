@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 import hedgeopt as ho
+from hedgeopt.reports.rows import margin_rows
 from hedgeopt.reports.terminal import proposal_report
-from hedgeopt.reports.words import margin_rows
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_margin_rows_are_the_proposals_own_numbers(proposal: ho.Proposal) -> Non
     (main, _) = margin_rows(proposal)
     before, after = proposal.margins[0]
     assert main.account == "deribit/main"
-    assert main.used == (f"{before.now.utilisation:.0%}", f"{after.now.utilisation:.0%}")
+    assert main.used == (f"{100 * before.now.utilisation:.0f} %", f"{100 * after.now.utilisation:.0f} %")
     assert after.worst.scenario in main.worst[1]
 
 

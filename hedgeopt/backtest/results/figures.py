@@ -43,7 +43,7 @@ def pnl_plot(pnl: Mapping[str, pd.Series], name: str = "pnl") -> str:
     if lower is not None:
         lower.set_ylabel("drawdown, USD")
         thousands(lower.yaxis)
-    return _page_svg(figure, name)
+    return _page_svg(figure, name, f"Line chart: cumulated P&L of {_names(pnl)}, USD")
 
 
 def attribution_plot(attribution: Mapping[str, Mapping[str, float]]) -> str:
@@ -59,7 +59,7 @@ def attribution_plot(attribution: Mapping[str, Mapping[str, float]]) -> str:
     axes.set_ylabel("USD")
     axes.legend(frameon=False, loc="best", fontsize=8.5)
     thousands(axes.yaxis)
-    return _page_svg(figure, "attribution")
+    return _page_svg(figure, "attribution", f"Bar chart: P&L by source of {_names(attribution)}, USD")
 
 
 def tail_plot(tail: TailReport, name: str) -> str:
@@ -77,7 +77,9 @@ def tail_plot(tail: TailReport, name: str) -> str:
     axes.set_ylabel("loss, USD")
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, fontsize=8.5)
     thousands(axes.yaxis)
-    return _page_svg(figure, name)
+    return _page_svg(
+        figure, name, f"Line chart: losses after decisions, {int(hit.sum())} of {len(pairs)} above the promised VaR"
+    )
 
 
 def margin_plot(usage: Mapping[str, pd.Series]) -> str:
@@ -90,7 +92,7 @@ def margin_plot(usage: Mapping[str, pd.Series]) -> str:
     axes.axhline(100.0, color=INK, linewidth=0.6, linestyle=(0, (1, 3)))
     axes.set_ylabel("margin usage, %")
     axes.legend(frameon=False, loc="best", fontsize=8.5)
-    return _page_svg(figure, "margin")
+    return _page_svg(figure, "margin", f"Line chart: margin usage of {_names(usage)}, per cent")
 
 
 def ranking_plot(values: Sequence[float], threshold: float | None, label: str) -> str:
@@ -107,7 +109,7 @@ def ranking_plot(values: Sequence[float], threshold: float | None, label: str) -
         thousands(axes.yaxis)
     axes.set_xlabel("rank")
     axes.set_ylabel(label)
-    return _page_svg(figure, "ranking")
+    return _page_svg(figure, "ranking", f"Line chart: {label} of {len(values)} trials from best to worst")
 
 
 def _stacked() -> Any:
@@ -147,8 +149,12 @@ def _look(k: int) -> tuple[str, Any]:
     return _PALETTE[k % len(_PALETTE)], _STYLES[(k // len(_PALETTE)) % len(_STYLES)]
 
 
-def _page_svg(figure: Any, name: str) -> str:
-    svg = svg_text(figure, name)
+def _names(policies: Mapping[str, Any]) -> str:
+    return ", ".join(map(str, policies))
+
+
+def _page_svg(figure: Any, name: str, label: str) -> str:
+    svg = svg_text(figure, name, label)
     for k, color in enumerate(_PALETTE):
         svg = svg.replace(color, f"var(--p{k})")
     return svg

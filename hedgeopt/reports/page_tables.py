@@ -1,0 +1,139 @@
+"""The tables of a proposal's page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hedgeopt.reports.grid import Cell, Grid, numeric
+from hedgeopt.reports.proposal_csv import proposal_csv
+from hedgeopt.reports.rows import limit_rows, margin_rows, objective_rows, risk_rows
+from hedgeopt.reports.words import number, quantity
+
+if TYPE_CHECKING:
+    from hedgeopt.measures.risk import RiskReport
+    from hedgeopt.program.proposal import Proposal
+
+__all__ = [
+    "limits_grid",
+    "margin_grid",
+    "objective_grid",
+    "risk_grid",
+    "stress_grid",
+    "stress_margin_grid",
+    "trades_grid",
+    "transfers_grid",
+]
+
+_TRADE_NUMBERS = {
+    "price": "price", "notional": "notional, USD", "premium": "premium, USD", "cost": "cost, USD", "delta": "delta, coin",
+    "vega": "vega, USD/vol pt",
+}  # fmt: skip
+
+
+def trades_grid(proposal: Proposal) -> Grid:
+    """Side, quantity, instrument and account first: what a phone shows without scrolling."""
+    rows = []
+    for row in proposal.trades.to_dict(orient="records"):
+        side = Cell(row["side"], "good-text" if row["side"] == "buy" else "bad-text")
+        amount = numeric(quantity(row["quantity"], row["unit"]), row["quantity"])
+        numbers = [numeric(number(row[name]), row[name]) for name in _TRADE_NUMBERS]
+        rows.append([side, amount, row["instrument"], row["account"], *numbers])
+    columns = [("side", False), ("quantity", True), ("instrument", False), ("account", False)]
+    columns += [(title, True) for title in _TRADE_NUMBERS.values()]
+    caption = (
+        "Price is the quote that each trade would hit. Quantities: ct is a contract of one coin. "
+        "Delta and vega: change of the book's."
+    )
+    csv = proposal_csv(proposal)["trades.csv"]
+    return Grid("Trades", columns, rows, caption, head=2, sortable=True, csv=csv, file="trades.csv")
+
+
+def transfers_grid(proposal: Proposal) -> Grid:
+    """One row per transfer of collateral."""
+    columns = [("from", False), ("to", False), ("asset", False), ("amount", True), ("USD", True), ("cost, USD", True)]
+    columns += [("hours", True), ("bridge", False)]
+    rows: list[list[str | Cell]] = []
+    for row in proposal.transfers.to_dict(orient="records"):
+        names = [row["source"], row["target"], row["asset"]]
+        values = (row["amount"], row["usd"], row["cost"] + row["fixed_cost"], row["delay_hours"])
+        rows.append([*names, *(numeric(number(value), value) for value in values), row["bridge"] or "–"])
+    csv = proposal_csv(proposal)["transfers.csv"] if rows else ""
+    return Grid("Transfers", columns, rows, "To be done before the trades.", csv=csv, file="transfers.csv")
+
+
+def limits_grid(proposal: Proposal) -> Grid:
+    """One row per limit, then the size limits that bind."""
+    columns = [("limit", False), ("before", True), ("after", True), ("bound", True), ("unit", False), ("state", False)]
+    rows: list[list[str | Cell]] = []
+    for row in limit_rows(proposal):
+        before = Cell(f"{row.before} (breached)", "bad-text") if row.breached else Cell(row.before)
+        state = Cell(row.state, "warn-text" if row.binding else "good-text")
+        rows.append([row.name, before, row.after, row.bound, row.unit, state, row.shadow_price])
+    for name, at in proposal.binding_sizes.items():
+        rows.append([name, "", "", "", "", Cell(f"binding for {', '.join(at)}", "warn-text text"), ""])
+    caption = (
+        "Restored: breached before, holds after. Shadow price: objective saved per unit the limit is relaxed. Margin and "
+        "leverage are the venue's numbers after trading costs, and so are their bounds."
+    )
+    return Grid("Limits", [*columns, ("shadow price", True)], rows, caption)
+
+
+def risk_grid(before: RiskReport, after: RiskReport | None) -> Grid:
+    """Measures of the book, after trading too where something is traded."""
+    found = risk_rows(before, after)
+    columns = [("measure", False), *([("before", True), ("after", True)] if after else [("value", True)]), ("unit", False)]
+    rows: list[list[str | Cell]] = []
+    for row in found:
+        rows.append([row.measure, row.before, *([row.after] if after else []), row.unit])
+    groups = frozenset(k for k in range(1, len(found)) if found[k].group != found[k - 1].group)
+    return Grid("Book before and after trading" if after else "Book", columns, rows, groups=groups)
+
+
+def stress_grid(before: RiskReport, after: RiskReport | None) -> Grid:
+    """P&L of each stress, worst first."""
+    columns = [("stress", False), *([("before", True), ("after", True)] if after else [("P&L", True)])]
+    rows: list[list[str | Cell]] = []
+    for name, pnl in sorted(before.stress.items(), key=lambda item: item[1]):
+        told = [pnl, *([after.stress[name]] if after else [])]
+        rows.append([name, *(numeric(number(value), value) for value in told)])
+    return Grid("Stress scenarios, P&L in USD", columns, rows, "P&L in USD, before costs.", sortable=True)
+
+
+def objective_grid(proposal: Proposal) -> Grid:
+    """Terms of the objective."""
+    columns = [("term", False), ("weight", True), ("before", True), ("after", True), ("unit", False)]
+    rows: list[Any] = [[term, weight, before, after, unit] for term, weight, unit, before, after in objective_rows(proposal)]
+    return Grid("Objective", columns, rows)
+
+
+def margin_grid(proposal: Proposal) -> Grid:
+    """Accounts before and after."""
+    columns = [("account", False), ("maintenance used", True), ("left over, USD", True)]
+    columns += [("left over in worst stress, USD", True), ("liquidated at", True)]
+    rows: list[list[str | Cell]] = []
+    for row in margin_rows(proposal):
+        pairs = (row.used, row.room, row.worst, row.liquidated)
+        rows.append([row.account, *(f"{old} → {new}" for old, new in pairs)])
+    caption = (
+        "Before → after. Left over: equity less maintenance margin. Liquidated at: move of every coin at which nothing is "
+        "left over."
+    )
+    return Grid("Margin by account", columns, rows, caption)
+
+
+def stress_margin_grid(proposal: Proposal) -> Grid:
+    """What is left over maintenance after each stress, by account."""
+    found = margin_rows(proposal)
+    if not found:
+        return Grid("Left over after each stress", [], [])
+    rows: list[list[str | Cell]] = []
+    for at, (name, *_) in enumerate(found[0].stresses):
+        cells: list[str | Cell] = [name]
+        for row in found:
+            _, old, new, covered = row.stresses[at]
+            cells.append(
+                Cell(f"{old} → {new}" if covered else f"{old} → {new} (not covered)", "" if covered else "bad-text")
+            )
+        rows.append(cells)
+    columns = [("stress", False), *((row.account, True) for row in found)]
+    return Grid("Left over after each stress", columns, rows, "Equity less maintenance margin after each stress, USD.")

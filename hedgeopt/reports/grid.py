@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Cell", "Grid", "numeric"]
+__all__ = ["ShownCell", "ShownTable", "numeric"]
 
 
 @dataclass(frozen=True)
-class Cell:
+class ShownCell:
     """A formatted cell: ``tone`` colours it (``good-text``, ``bad-text``, ``warn-text``), ``value`` sorts it."""
 
     text: str
@@ -19,7 +19,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Grid:
+class ShownTable:
     """A table: ``label`` names it to who cannot see it, column ``head`` names its rows.
 
     Columns are ``(name, numeric)``; ``csv`` is what "copy as CSV" gives, under the file name ``file``; ``groups`` are rows
@@ -28,7 +28,7 @@ class Grid:
 
     label: str
     columns: Sequence[tuple[str, bool]]
-    rows: Sequence[Sequence[str | Cell]]
+    rows: Sequence[Sequence[str | ShownCell]]
     caption: str = ""
     head: int = 0
     sortable: bool = False
@@ -41,6 +41,6 @@ class Grid:
         return bool(self.rows)
 
 
-def numeric(text: str, value: Any, tone: str = "") -> Cell:
+def numeric(text: str, value: Any, tone: str = "") -> ShownCell:
     """A number's cell, sorted by the number itself."""
-    return Cell(text, tone, float(value))
+    return ShownCell(text, tone, float(value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hedgeopt.reports.grid import Cell, Grid, numeric
+from hedgeopt.reports.grid import ShownCell, ShownTable, numeric
 from hedgeopt.reports.proposal_csv import proposal_csv
 from hedgeopt.reports.rows import limit_rows, margin_rows, objective_rows, risk_rows
 from hedgeopt.reports.words import number, quantity
@@ -30,11 +30,11 @@ _TRADE_NUMBERS = {
 }  # fmt: skip
 
 
-def trades_grid(proposal: Proposal) -> Grid:
+def trades_grid(proposal: Proposal) -> ShownTable:
     """Side, quantity, instrument and account first: what a phone shows without scrolling."""
     rows = []
     for row in proposal.trades.to_dict(orient="records"):
-        side = Cell(row["side"], "good-text" if row["side"] == "buy" else "bad-text")
+        side = ShownCell(row["side"], "good-text" if row["side"] == "buy" else "bad-text")
         amount = numeric(quantity(row["quantity"], row["unit"]), row["quantity"])
         numbers = [numeric(number(row[name]), row[name]) for name in _TRADE_NUMBERS]
         rows.append([side, amount, row["instrument"], row["account"], *numbers])
@@ -45,72 +45,72 @@ def trades_grid(proposal: Proposal) -> Grid:
         "Delta and vega: change of the book's."
     )
     csv = proposal_csv(proposal)["trades.csv"]
-    return Grid("Trades", columns, rows, caption, head=2, sortable=True, csv=csv, file="trades.csv")
+    return ShownTable("Trades", columns, rows, caption, head=2, sortable=True, csv=csv, file="trades.csv")
 
 
-def transfers_grid(proposal: Proposal) -> Grid:
+def transfers_grid(proposal: Proposal) -> ShownTable:
     """One row per transfer of collateral."""
     columns = [("from", False), ("to", False), ("asset", False), ("amount", True), ("USD", True), ("cost, USD", True)]
     columns += [("hours", True), ("bridge", False)]
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | ShownCell]] = []
     for row in proposal.transfers.to_dict(orient="records"):
         names = [row["source"], row["target"], row["asset"]]
         values = (row["amount"], row["usd"], row["cost"] + row["fixed_cost"], row["delay_hours"])
         rows.append([*names, *(numeric(number(value), value) for value in values), row["bridge"] or "–"])
     csv = proposal_csv(proposal)["transfers.csv"] if rows else ""
-    return Grid("Transfers", columns, rows, "To be done before the trades.", csv=csv, file="transfers.csv")
+    return ShownTable("Transfers", columns, rows, "To be done before the trades.", csv=csv, file="transfers.csv")
 
 
-def limits_grid(proposal: Proposal) -> Grid:
+def limits_grid(proposal: Proposal) -> ShownTable:
     """One row per limit, then the size limits that bind."""
     columns = [("limit", False), ("before", True), ("after", True), ("bound", True), ("unit", False), ("state", False)]
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | ShownCell]] = []
     for row in limit_rows(proposal):
-        before = Cell(f"{row.before} (breached)", "bad-text") if row.breached else Cell(row.before)
-        state = Cell(row.state, "warn-text" if row.binding else "good-text")
+        before = ShownCell(f"{row.before} (breached)", "bad-text") if row.breached else ShownCell(row.before)
+        state = ShownCell(row.state, "warn-text" if row.binding else "good-text")
         rows.append([row.name, before, row.after, row.bound, row.unit, state, row.shadow_price])
     for name, at in proposal.binding_sizes.items():
-        rows.append([name, "", "", "", "", Cell(f"binding for {', '.join(at)}", "warn-text text"), ""])
+        rows.append([name, "", "", "", "", ShownCell(f"binding for {', '.join(at)}", "warn-text text"), ""])
     caption = (
         "Restored: breached before, holds after. Shadow price: objective saved per unit the limit is relaxed. Margin and "
         "leverage are the venue's numbers after trading costs, and so are their bounds."
     )
-    return Grid("Limits", [*columns, ("shadow price", True)], rows, caption)
+    return ShownTable("Limits", [*columns, ("shadow price", True)], rows, caption)
 
 
-def risk_grid(before: RiskReport, after: RiskReport | None) -> Grid:
+def risk_grid(before: RiskReport, after: RiskReport | None) -> ShownTable:
     """Measures of the book, after trading too where something is traded."""
     found = risk_rows(before, after)
     columns = [("measure", False), *([("before", True), ("after", True)] if after else [("value", True)]), ("unit", False)]
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | ShownCell]] = []
     for row in found:
         rows.append([row.measure, row.before, *([row.after] if after else []), row.unit])
     groups = frozenset(k for k in range(1, len(found)) if found[k].group != found[k - 1].group)
-    return Grid("Book before and after trading" if after else "Book", columns, rows, groups=groups)
+    return ShownTable("Book before and after trading" if after else "Book", columns, rows, groups=groups)
 
 
-def stress_grid(before: RiskReport, after: RiskReport | None) -> Grid:
+def stress_grid(before: RiskReport, after: RiskReport | None) -> ShownTable:
     """P&L of each stress, worst first."""
     columns = [("stress", False), *([("before", True), ("after", True)] if after else [("P&L", True)])]
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | ShownCell]] = []
     for name, pnl in sorted(before.stress.items(), key=lambda item: item[1]):
         told = [pnl, *([after.stress[name]] if after else [])]
         rows.append([name, *(numeric(number(value), value) for value in told)])
-    return Grid("Stress scenarios, P&L in USD", columns, rows, "P&L in USD, before costs.", sortable=True)
+    return ShownTable("Stress scenarios, P&L in USD", columns, rows, "P&L in USD, before costs.", sortable=True)
 
 
-def objective_grid(proposal: Proposal) -> Grid:
+def objective_grid(proposal: Proposal) -> ShownTable:
     """Terms of the objective."""
     columns = [("term", False), ("weight", True), ("before", True), ("after", True), ("unit", False)]
     rows: list[Any] = [[term, weight, before, after, unit] for term, weight, unit, before, after in objective_rows(proposal)]
-    return Grid("Objective", columns, rows)
+    return ShownTable("Objective", columns, rows)
 
 
-def margin_grid(proposal: Proposal) -> Grid:
+def margin_grid(proposal: Proposal) -> ShownTable:
     """Accounts before and after."""
     columns = [("account", False), ("maintenance used", True), ("left over, USD", True)]
     columns += [("left over in worst stress, USD", True), ("liquidated at", True)]
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | ShownCell]] = []
     for row in margin_rows(proposal):
         pairs = (row.used, row.room, row.worst, row.liquidated)
         rows.append([row.account, *(f"{old} → {new}" for old, new in pairs)])
@@ -118,22 +118,22 @@ def margin_grid(proposal: Proposal) -> Grid:
         "Before → after. Left over: equity less maintenance margin. Liquidated at: move of every coin at which nothing is "
         "left over."
     )
-    return Grid("Margin by account", columns, rows, caption)
+    return ShownTable("Margin by account", columns, rows, caption)
 
 
-def stress_margin_grid(proposal: Proposal) -> Grid:
+def stress_margin_grid(proposal: Proposal) -> ShownTable:
     """What is left over maintenance after each stress, by account."""
     found = margin_rows(proposal)
     if not found:
-        return Grid("Left over after each stress", [], [])
-    rows: list[list[str | Cell]] = []
+        return ShownTable("Left over after each stress", [], [])
+    rows: list[list[str | ShownCell]] = []
     for at, (name, *_) in enumerate(found[0].stresses):
-        cells: list[str | Cell] = [name]
+        cells: list[str | ShownCell] = [name]
         for row in found:
             _, old, new, covered = row.stresses[at]
             cells.append(
-                Cell(f"{old} → {new}" if covered else f"{old} → {new} (not covered)", "" if covered else "bad-text")
+                ShownCell(f"{old} → {new}" if covered else f"{old} → {new} (not covered)", "" if covered else "bad-text")
             )
         rows.append(cells)
     columns = [("stress", False), *((row.account, True) for row in found)]
-    return Grid("Left over after each stress", columns, rows, "Equity less maintenance margin after each stress, USD.")
+    return ShownTable("Left over after each stress", columns, rows, "Equity less maintenance margin after each stress, USD.")

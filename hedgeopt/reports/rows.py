@@ -237,7 +237,8 @@ def _room(item: AccountMargin) -> str:
 
 
 def _left(state: MarginState) -> str:
-    return number(state.equity - state.maintenance)
+    left = state.equity - state.maintenance
+    return number(0.0 if abs(left) < 1e-9 * max(abs(state.equity), state.maintenance) else left)  # rounding is no room
 
 
 def _worst(item: AccountMargin) -> str:

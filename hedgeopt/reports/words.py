@@ -8,13 +8,15 @@ __all__ = ["many", "number", "quantity", "share", "short_unit"]
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Thousands separated, as many decimals as ``digits`` significant ones need; a dash for nothing."""
+    """Thousands separated, as many decimals as ``digits`` significant ones need; a dash for nothing; powers of ten from 1e11."""
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     size = abs(value)
-    if size >= 10 ** (digits - 1):
+    if size >= 1e11:
+        text = f"{value:.{max(digits - 1, 0)}e}".replace("e+", "e")
+    elif size >= 10 ** (digits - 1):
         text = f"{value:,.0f}"
     elif size == 0:
         text = "0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ def browser(repository: Path) -> Iterator[Any]:
     tools = picture(repository)
     if tools.chromium() is None:
         reason = "no Chromium: apt-get install chromium, or set HEDGEOPT_CHROMIUM to its path"
-        if os.environ.get("CI") == "true":
+        if os.environ.get("CI") == "true" and sys.platform == "linux":
             pytest.fail(reason)
         pytest.skip(reason)
     with tools.browser() as running:

@@ -18,7 +18,8 @@ from .hostile import CASES, trades
 pytestmark = pytest.mark.browser
 STORED = Path(__file__).parents[1] / "program" / "stored" / "2"
 BEYOND = """(() => {
-  const wide = document.documentElement.clientWidth, inside = (e) => e.closest(".wide") && e.closest(".wide") !== e;
+  const wide = document.documentElement.clientWidth, paper = matchMedia("print").matches;
+  const inside = (e) => !paper && e.closest(".wide") && e.closest(".wide") !== e;
   return [...document.querySelectorAll("body *")].filter((e) => !inside(e) && !e.closest("svg, .unseen, textarea")
     && e.getBoundingClientRect().right > wide + 0.5).map((e) => e.outerHTML.slice(0, 120));
 })()"""

@@ -80,9 +80,8 @@ def test_stresses_that_are_not_covered_are_named(network: ho.Proposal) -> None:
 def test_transfers_come_first(network: ho.Proposal) -> None:
     words = headline(network).trades
     count, trades = len(network.transfers), len(network.trades)
-    assert words.startswith(
-        f"{count} transfers (up to {number(network.transfers['delay_hours'].max())} hours), then {trades} trade"
-    )
+    hours = number(network.transfers["delay_hours"].max())
+    assert words.startswith(f"{count} transfers (up to {hours} hours), then {trades} trade")
     page = network.to_html()
     assert page.index('<section id="transfers">') < page.index('<section id="trades">')
 

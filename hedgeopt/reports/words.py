@@ -8,7 +8,7 @@ __all__ = ["many", "number", "quantity", "share", "short_unit"]
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Thousands separated, as many decimals as ``digits`` significant ones need; a dash for nothing; powers of ten from 1e11."""
+    """Thousands separated, ``digits`` significant decimals; a dash for nothing, powers of ten from 1e11 and below 1e-4."""
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):

@@ -110,7 +110,7 @@ def _data(split: Split) -> tuple[dict[str, Any], Any, Any]:
         # A problem that is not DPP compiles anew each time; that is the user's choice and no error.
         warnings.filterwarnings("ignore", message=".*DPP.*")
         try:
-            data, chain, inverse = split.base.get_problem_data(cp.CLARABEL)
+            data, chain, inverse = split.base.get_problem_data(cp.CLARABEL, **split.canon)
         except ValueError as error:
             if "NaN" in str(error):
                 refuse_infinite(split.base)

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import cvxpy as cp
 import numpy as np
 from cvxpy import settings as s
-from cvxpy.error import DCPError, SolverError
+from cvxpy.error import DCPError, ParameterError, SolverError
 
 from hedgeopt.errors import InputError
 from hedgeopt.tail.compiled import compile_base, is_polyhedral
@@ -19,15 +19,20 @@ from hedgeopt.tail.integers import is_whole, round_integers
 from hedgeopt.tail.loop import CutLoop
 from hedgeopt.tail.masters.base import Master
 from hedgeopt.tail.masters.conic import ConicMaster
+from hedgeopt.tail.masters.options import solver_options as solver_options_of
 from hedgeopt.tail.masters.solver import SolverMaster
 from hedgeopt.tail.model import LossModel, build_models
-from hedgeopt.tail.outcome import Options, Outcome
+from hedgeopt.tail.outcome import Options, Outcome, clock
+from hedgeopt.tail.plain import solve_plain
 from hedgeopt.tail.result import store
-from hedgeopt.tail.split import Split, split
+from hedgeopt.tail.split import Split, has_tails, renew, split
 from hedgeopt.tail.threads import blas_threads
 from hedgeopt.tail.whole import search
 
 _splits: WeakKeyDictionary[cp.Problem, Split] = WeakKeyDictionary()
+_tails: WeakKeyDictionary[cp.Problem, bool] = WeakKeyDictionary()
+# Options of ``Problem.solve`` for problems that are not disciplined convex programs.
+_OTHER = "gp", "qcp", "nlp", "requires_grad"
 
 
 def register() -> None:
@@ -46,6 +51,9 @@ def solve_tail(
     warm_start: bool = True,
     integer_gap: float | None = None,
     max_nodes: int = 100_000,
+    enforce_dpp: bool = False,
+    ignore_dpp: bool = False,
+    canon_backend: str | None = None,
     **solver_options: Any,
 ) -> float:
     """Solve a problem with CVaR terms over many scenarios to a certified relative gap.
@@ -53,7 +61,8 @@ def solve_tail(
     Parameters
     ----------
     problem
-        Convex cvxpy problem; every ``cp.cvar`` or :func:`hedgeopt.tail.cvar` of it must have affine losses.
+        Convex cvxpy problem. A ``cp.cvar`` or :func:`hedgeopt.tail.cvar` of affine losses is solved here, of other losses
+        compiled by cvxpy as any atom. A problem without tails is solved by the solver that cvxpy would take.
     tolerance
         Relative gap between the true objective of the returned point and the proven bound.
     master
@@ -74,6 +83,8 @@ def solve_tail(
         With integers, the relative gap at which the search ends (status ``optimal``); default: ``tolerance``.
     max_nodes
         With integers, problems solved at most; beyond it as for ``time_limit``.
+    enforce_dpp, ignore_dpp, canon_backend
+        As in ``cvxpy.Problem.solve``.
     solver_options
         Handed to a cvxpy master.
 
@@ -105,17 +116,34 @@ def solve_tail(
     if max_nodes < 1:
         raise InputError("at least one node is needed", field="max_nodes", value=max_nodes)
     options = Options(tolerance, max_rounds, time_limit, threads or os.cpu_count() or 1, verbose, max_nodes)
+    for name in _OTHER:
+        if solver_options.pop(name, False):
+            raise InputError("method='tail' solves convex programs only", field=name, value=True, fix="leave out method=")
+    for parameter in problem.parameters():
+        if parameter.value is None:
+            raise ParameterError(f"Parameter '{parameter.name()}' has no value; set it before solving.")
+    canon = {"enforce_dpp": enforce_dpp, "ignore_dpp": ignore_dpp, "canon_backend": canon_backend}
+    tails = _tails.get(problem)
+    if tails is None:
+        renew(problem)
+        tails = _tails[problem] = has_tails(problem)
+    if not tails and _handed_over(problem, master):
+        if _plain(problem, master, options, solver_options, canon, warm_start):
+            return problem.value  # type: ignore[no-any-return]
+    begin = clock()
     parts = _splits.get(problem)
-    if parts is None:
+    if parts is None or parts.canon != canon:
         parts = split(problem)
         if not parts.base.is_dcp():
             raise DCPError("Problem does not follow DCP rules.")
+        parts.canon = canon
         _splits[problem] = parts
     slices, width = [], 0
     for v in parts.inner:
         slices.append(slice(width, width + v.size))
         width += v.size
     models = build_models(parts.tails, slices, width)
+    problem._compilation_time = clock() - begin
     with blas_threads(1):
         # Small dense factorisations lose time to BLAS threads; the pass has its own.
         if master is None and is_whole(parts.base):
@@ -205,8 +233,9 @@ def _masters(
     if _quadratic(parts):
         if name == "SIMPLEX":
             raise InputError("the SIMPLEX master takes linear problems only", field="master", value=name)
+        dense = name == "INTERIOR" or sum(v.size for v in parts.base.variables()) <= _DENSE
         return [
-            lambda: _interior(parts, remaining),
+            *([lambda: _interior(parts, remaining)] if dense else []),
             lambda: SolverMaster(compile_base(parts), "CLARABEL", None, remaining),
             lambda: ConicMaster(parts, "CLARABEL", None, remaining),
         ]
@@ -223,6 +252,51 @@ def _masters(
     width = sum(v.size for v in parts.inner)
     once = _TINY < entries <= _SMALL and width <= _WIDE and "y" not in parts.memory
     return [*interior, *simplex, *last] if once else [*simplex, *interior, *last]
+
+
+# Quadratic programs without tails of more variables go to a sparse solver: interior points factorise a dense matrix.
+_DENSE = 400
+
+
+def _handed_over(problem: cp.Problem, master: str | None) -> bool:
+    """Whether a problem without tails goes to the solver that cvxpy would take.
+
+    Linear and small quadratic programs with parameters stay: they are solved again and again, from the last basis.
+    """
+    if master is not None:
+        return master.upper() not in ("SIMPLEX", "INTERIOR")
+    if not problem.parameters() or problem.is_mixed_integer():
+        return True
+    objective = problem.objective.args[0]
+    linear = bool(objective.is_pwl())
+    small = linear or sum(v.size for v in problem.variables()) <= _DENSE
+    return not (small and problem.is_qp())
+
+
+def _plain(
+    problem: cp.Problem,
+    master: str | None,
+    options: Options,
+    given: dict[str, Any],
+    canon: dict[str, Any],
+    warm_start: bool,
+) -> bool:
+    name = None if master is None else master.upper()
+    if name is not None and name not in cp.installed_solvers():
+        return False  # refused with the names of all masters
+    if name is None and given:
+        raise InputError("options of a cvxpy solver need master=", field="options", value=", ".join(given))
+    asked = dict(given)
+    if name is not None:
+        asked = solver_options_of(name, given, options.tolerance, problem.is_mixed_integer(), options.remaining())
+    elif options.time_limit is not None:
+        return False  # the masters keep to a limit
+    done = solve_plain(problem, name, options.tolerance, asked, canon, warm_start, options.verbose)
+    if not done and name is None and not problem.is_mixed_integer():
+        # First-order methods stop far from the optimum: once more, by interior points.
+        asked = solver_options_of("CLARABEL", {}, 1e-2 * options.tolerance, False, options.remaining())
+        done = solve_plain(problem, "CLARABEL", options.tolerance, asked, canon, warm_start, options.verbose, choosy=True)
+    return done
 
 
 def _interior(parts: Split, remaining: Callable[[], float | None]) -> Master:

@@ -36,8 +36,41 @@ class Split:
     base: cp.Problem
     tails: list[SplitTail]
     inner: list[cp.Variable]
+    canon: dict[str, Any] = field(default_factory=dict)
+    """cvxpy's options for compiling the base problem."""
     memory: dict[str, Any] = field(default_factory=dict)
     """Data that a re-solve of the same structure reuses (see :mod:`hedgeopt.tail.compiled`)."""
+
+
+def has_tails(problem: cp.Problem) -> bool:
+    """Whether any part of ``problem`` is a CVaR of losses that this package reads."""
+    atoms: dict[int, cp.Expression] = {}
+    for root in (problem.objective, *problem.constraints):
+        for arg in root.args:
+            _collect(arg, atoms)
+    return bool(atoms)
+
+
+def renew(problem: cp.Problem) -> None:
+    """Forget canonical forms that name other variables: those that ``copy.deepcopy`` took along abort the interpreter."""
+    if not any(_stale(leaf) for leaf in (*problem.variables(), *problem.parameters())):
+        return
+    stack: list[Any] = [problem.objective, *problem.constraints]
+    seen: set[int] = set()
+    while stack:
+        e = stack.pop()
+        if id(e) in seen:
+            continue
+        seen.add(id(e))
+        vars(e).pop("_lazy_canonical_form", None)
+        stack.extend(getattr(e, "args", ()))
+        if "_expr" in vars(e):
+            stack.append(vars(e)["_expr"])
+
+
+def _stale(leaf: cp.Variable | cp.Parameter) -> bool:
+    form = vars(leaf).get("_lazy_canonical_form")
+    return form is not None and getattr(form[0], "data", leaf.id) != leaf.id
 
 
 def split(problem: cp.Problem) -> Split:
@@ -71,31 +104,22 @@ def split(problem: cp.Problem) -> Split:
 def is_tail(e: Any) -> bool:
     """Whether ``e`` is ``hedgeopt.tail.cvar`` or the ``sum_largest`` that ``cp.cvar`` builds.
 
-    Of what is not affine, such as ``|x|``, the sum of so many largest entries is a convex atom as any other.
+    Of losses that are not affine, such as ``|x|``, it is an atom as any other, which cvxpy compiles.
     """
     if isinstance(e, CVaRAtom):
-        return True
+        return bool(e.args[0].is_affine())
     whole = isinstance(e, sum_largest) and e.axis is None and e.args[0].ndim == 1
-    losses = e.args[0].is_affine() or not isinstance(e.k, int) if whole else False
-    return losses and e.k <= e.args[0].size * (1 + 1e-12)
+    return bool(whole and e.args[0].is_affine() and e.k <= e.args[0].size * (1 + 1e-12))
 
 
 def _collect(e: Any, atoms: dict[int, cp.Expression]) -> None:
     if is_tail(e) and e.variables():
-        if not e.args[0].is_affine():
-            raise UnsupportedForm("the losses of a CVaR must be affine in the variables", field=str(_culprit(e.args[0])))
         atoms.setdefault(id(e), e)
         return
     for arg in e.args:
-        _collect(arg, atoms)
-
-
-def _culprit(e: Any) -> Any:
-    """The innermost sub-expression that is not affine."""
-    for arg in e.args:
-        if not arg.is_affine():
-            return _culprit(arg)
-    return e
+        # A partially optimised problem is an expression whose argument is a problem: cvxpy's.
+        if isinstance(arg, cp.Expression):
+            _collect(arg, atoms)
 
 
 class _Convex(Atom):
@@ -139,12 +163,14 @@ def _check_convex(problem: cp.Problem, levels: dict[int, cp.Variable]) -> None:
 
 
 def _holds_tail(e: Any) -> bool:
-    return (is_tail(e) and bool(e.variables())) or any(_holds_tail(arg) for arg in e.args)
+    return (is_tail(e) and bool(e.variables())) or any(_holds_tail(arg) for arg in e.args if isinstance(arg, cp.Expression))
 
 
 def _replace(e: Any, new: dict[int, Any]) -> Any:
     if id(e) in new:
         return new[id(e)]
+    if not all(isinstance(arg, cp.Expression) for arg in e.args):
+        return e
     args = [_replace(arg, new) for arg in e.args]
     return e if all(a is b for a, b in zip(args, e.args, strict=True)) else e.copy(args)
 

@@ -114,7 +114,6 @@ def test_masters_agree(master: str) -> None:
 def test_refused_forms_name_the_expression() -> None:
     x = cp.Variable(N, name="trades")
     cases = [
-        (cp.Minimize(tail.cvar(cp.square(P @ x), 0.9)), [], "affine.*power"),
         (cp.Minimize(-tail.cvar(P @ x, 0.9)), [], "not a convex use.*non-negative weight"),
         (cp.Maximize(tail.cvar(P @ x, 0.9)), [], "not a convex use"),
         (cp.Minimize(cp.sum(x)), [tail.cvar(P @ x, 0.9) == 1], "smaller side"),
@@ -123,8 +122,17 @@ def test_refused_forms_name_the_expression() -> None:
     for objective, limits, words in cases:
         with pytest.raises(UnsupportedForm, match="(?s)" + ".*".join(words.split(".*")[:1])):
             cp.Problem(objective, limits).solve(method="tail")
-    with pytest.raises(UnsupportedForm, match=r"trades"):
-        cp.Problem(cp.Minimize(tail.cvar(cp.square(x), 0.9))).solve(method="tail")
+
+
+def test_losses_that_are_not_affine_are_left_to_cvxpy() -> None:
+    x = cp.Variable(N)
+    for risk in (tail.cvar(cp.abs(P @ x - 1.0), 0.9), cp.sum_largest(cp.abs(P @ x - 1.0), 3)):
+        problem = cp.Problem(cp.Minimize(risk), box(x))
+        want = problem.solve(solver="CLARABEL")
+        assert problem.solve(method="tail") == pytest.approx(want, rel=1e-6)
+        assert problem.status == "optimal"
+        assert problem.solver_stats.extra_stats["proven"]
+        assert problem.solver_stats.extra_stats["tails"] == []
 
 
 def test_refused_data() -> None:
@@ -138,7 +146,7 @@ def test_refused_data() -> None:
     with pytest.raises(InputError, match="one-dimensional"):
         tail.cvar(cp.Variable((3, 2)), 0.5)
     unset = cp.Parameter((S, N), name="pnl")
-    with pytest.raises(UnsupportedForm, match="pnl"):
+    with pytest.raises(cp.error.ParameterError, match="pnl"):
         cp.Problem(cp.Minimize(tail.cvar(unset @ x, 0.5)), box(x)).solve(method="tail")
     with pytest.raises(InputError, match="tolerance"):
         cp.Problem(cp.Minimize(tail.cvar(P @ x, 0.5)), box(x)).solve(method="tail", tolerance=0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,6 +100,17 @@ def call(
     return answer
 
 
+@contextmanager
+def panics_as_errors(name: str) -> Iterator[None]:
+    """A panic in a solver written in Rust is a SolverError: pyo3's PanicException would pass every ``except Exception``."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise SolverError(f"{name} panicked: {error}") from None
+
+
 def _has_point(problem: cp.Problem) -> bool:
     info = problem.solver_stats.extra_stats if problem.solver_stats is not None else None
     found = getattr(info, "primal_solution_status", _FEASIBLE)
@@ -125,7 +138,8 @@ def _solve(problem: cp.Problem, name: str, options: dict[str, Any], units: Units
             given, data = data, units.scaled(data)
         else:
             units, given = None, data
-        raw = chain.solve_via_data(problem, data, False, False, dict(options))
+        with panics_as_errors(chain.solver.name()):
+            raw = chain.solve_via_data(problem, data, False, False, dict(options))
         answer = Answer(
             "optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)), units=units, original=given
         )

@@ -22,7 +22,7 @@ from hedgeopt.tail.masters.cones import known
 from hedgeopt.tail.masters.conic_verdict import impossible, ray_of
 from hedgeopt.tail.masters.outside import excess
 from hedgeopt.tail.masters.units import equilibrated
-from hedgeopt.tail.masters.weak import Bound, proven_bound, standard
+from hedgeopt.tail.masters.weak import Bound, proven_bound, standard, units_weight
 from hedgeopt.tail.source import Vector
 from hedgeopt.tail.split import Split, rebuild
 
@@ -170,7 +170,9 @@ class ConicMaster:
         lower, sure, bound = proven_bound(reduced, answer, value / weight, tolerance, columns)
         # What the box ends is no bound of what lies beyond it.
         lower = weight * lower if violation <= NEAR and self.box is None else -np.inf
-        details = {"size": 1e-2 * size, "violation": violation, "claimed": not sure}
+        # An objective of zero is measured by a thousandth of the terms its bound is summed from (see Judge).
+        terms = 0.0 if bound is None else 1e3 * weight * bound.terms / units_weight(answer)
+        details = {"size": max(1e-2 * size, terms), "violation": violation, "claimed": not sure}
         return Point("optimal", yv, at, value, lower, q, multipliers, 0, state, details), bound
 
     def _judged(

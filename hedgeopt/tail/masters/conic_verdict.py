@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from hedgeopt.tail.masters.call import Answer
 from hedgeopt.tail.masters.cones import blocks, known
 from hedgeopt.tail.masters.options import LONGEST
+from hedgeopt.tail.masters.outside import broken
 from hedgeopt.tail.masters.weak import DUST, bound_of, large_multipliers, standard, symmetric
 from hedgeopt.tail.source import Vector
 
@@ -114,6 +115,34 @@ def ray_of(data: dict[str, Any], seconds: float | None) -> Vector | None:
         if np.all(np.isfinite(r)) and r.any() and (found := _checked(r, c, scaled, dims, low, high)) is not None:
             return found
     return None
+
+
+def is_ray(data: dict[str, Any], r: Vector) -> bool:
+    """Whether ``r`` itself is such a direction."""
+    if len(r) != len(data["c"]) or not np.isfinite(r).all() or not r.any():
+        return False
+    P = None if data.get("P") is None else symmetric(data["P"])
+    if P is not None and np.any(np.abs(P @ r) > _NEAR * (abs(P) @ np.abs(r))):
+        return False
+    none = np.full(len(r), -np.inf), np.full(len(r), np.inf)
+    A, b = sp.csc_array(data["A"]), np.asarray(data["b"], dtype=float)
+    if not np.isfinite(b).all() or data.get("lower_triangle"):
+        return False
+    return _checked(r / np.abs(r).max(), np.asarray(data["c"], dtype=float), A, data["dims"], *none) is not None
+
+
+def feasible(data: dict[str, Any], seconds: float | None) -> bool:
+    """Whether some point meets every row to 1e-7 of its terms."""
+    if data.get("lower_triangle"):
+        return False
+    A, b, dims = sp.csc_array(data["A"]), np.asarray(data["b"], dtype=float), data["dims"]
+    held = np.where(np.isfinite(b), b, np.finfo(float).max ** 0.25)
+    n = A.shape[1]
+    cones = [clarabel.ZeroConeT(int(dims.zero)), *_cones(dims)]
+    # The smallest such point: without a cost some would run off.
+    answer = _solve(sp.eye_array(n), np.zeros(n), A, held, cones, seconds)
+    x = np.asarray(answer.x, dtype=float)
+    return len(x) == n and broken(data, x, np.zeros(len(b))).violation <= _NEAR
 
 
 def _checked(r: Vector, c: Vector, scaled: Any, dims: Any, low: Vector, high: Vector) -> Vector | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,44 @@ def excess(data: dict[str, Any], x: Vector, lower_triangle: bool, skip: list[int
         size = max(float(terms[at].max(initial=0.0)), _FLOOR)
         worst = max(worst, _distance(kind, s[at], power, lower_triangle) / size)
     return worst
+
+
+@dataclass(frozen=True)
+class Away:
+    """The largest relative violation of a point, and the cost of all violations at the multipliers' prices."""
+
+    violation: float
+    charge: float
+
+
+def broken(data: dict[str, Any], x: Vector, z: Vector) -> Away:
+    """How far ``b - Ax`` lies outside the cones; rows whose terms vanish are measured by typical sizes of their variables.
+
+    With multipliers ``z`` near the optimal ones, the optimum is at most the objective at ``x`` plus the charge.
+    """
+    A, b, dims = sp.csr_array(data["A"]), np.asarray(data["b"], dtype=float), data["dims"]
+    if not np.isfinite(x).all():
+        return Away(np.inf, np.inf)
+    size, held = np.abs(x), np.isfinite(b)
+    s, limit = np.where(held, b - A @ x, 0.0), np.where(held, np.abs(b), 0.0)
+    end = int(dims.zero) + int(dims.nonneg)
+    apart = np.zeros(len(b))
+    apart[: int(dims.zero)] = np.abs(s[: int(dims.zero)])
+    apart[int(dims.zero) : end] = np.maximum(-s[int(dims.zero) : end], 0.0)
+    charge = float(apart[:end] @ np.abs(z[:end]))
+    cones = [(at, _distance(kind, s[at], power, bool(data.get("lower_triangle")))) for kind, at, power in blocks(dims)]
+    cones = [(at, far) for at, far in cones if far > 0]
+    if not apart.any() and not cones:
+        return Away(0.0, 0.0)
+    whole = abs(A)
+    usual = np.maximum(size, float(np.median(size[size > 0])) if size.any() else 1.0)
+    terms = np.maximum(np.maximum(whole @ size, limit), _FLOOR * np.maximum(whole @ usual, limit))
+    over = apart[:end] > _ROUNDING * terms[:end]
+    worst = float(np.max(apart[:end][over] / np.maximum(terms[:end][over], 1e-300), initial=0.0))
+    for at, far in cones:
+        charge += far * float(np.linalg.norm(z[at]))
+        worst = max(worst, far / max(float(terms[at].max()), 1e-300))
+    return Away(worst, charge)
 
 
 def _distance(kind: str, s: Vector, power: float, lower_triangle: bool) -> float:

@@ -12,11 +12,14 @@ rows, cones and the level set imply. Where there are none, what is more than rou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
+import scipy.linalg as la
 import scipy.sparse as sp
 
 from hedgeopt.tail.masters.bound import envelope
@@ -28,6 +31,10 @@ from hedgeopt.tail.source import Index, Vector
 # Gradients below this share of their terms are rounding, charged at so many times the largest value; the largest matrix that
 # a projection factorises.
 _ROUNDING, _FAR, _LARGEST = 4e-15, 10.0, 4_000_000
+# Variables without bounds up to which normal equations are factorised.
+_QUICK = 600
+# Margins inside the cones that leave room for the projection.
+_INSIDE = 0.0, 1e-9, 1e-8, 1e-7
 # How far inside their cones dual points are moved before they are projected: what the first leaves, the next may not.
 _MARGINS, _TURNS = (0.0, 1e-11, 1e-9, 1e-7), 8
 # Shares of the largest multiplier below which others are dropped, where nothing is proven with them.
@@ -43,6 +50,21 @@ def standard(answer: Answer) -> tuple[dict[str, Any], Vector, Vector] | None:
         return data, np.array(raw.x), np.array(raw.z)
     if answer.solver == cp.SCS:
         return data | {"lower_triangle": True}, np.asarray(raw["x"]), np.asarray(raw["y"])
+    if answer.solver == cp.OSQP:
+        A = sp.csr_array(sp.vstack([sp.csr_array(data["A"]), sp.csr_array(data["F"])]))
+        x, y = (first if first is not None else second for first, second in
+                ((raw.x, getattr(raw, "dual_inf_cert", None)), (raw.y, getattr(raw, "prim_inf_cert", None))))  # fmt: skip
+        if x is None or y is None:
+            return None
+        x, y = np.array(x, dtype=float), np.array(y, dtype=float)
+        if not np.isfinite(y).all() and raw.prim_inf_cert is not None:
+            y = np.array(raw.prim_inf_cert, dtype=float)
+        if not np.isfinite(x).all() and raw.dual_inf_cert is not None:
+            x = np.array(raw.dual_inf_cert, dtype=float)
+        same = {"A": A, "b": np.concatenate((data["b"], data["G"])), "c": data["q"], "P": data["P"], "dims": data["dims"]}
+        return same, x, y
+    if answer.solver == cp.HIGHS:
+        return _highs(data, raw)
     if answer.solver == cp.ECOS:
         both = [(data["A"], data["b"], raw["y"]), (data["G"], data["h"], raw["z"])]
         held = [part for part in both if part[0] is not None]
@@ -55,6 +77,41 @@ def standard(answer: Answer) -> tuple[dict[str, Any], Vector, Vector] | None:
                 order[rows] = order[rows][[0, 2, 1]]
         return {"A": A[order], "b": b[order], "c": data["c"], "dims": data["dims"]}, np.asarray(raw["x"]), z[order]
     return None
+
+
+def _highs(data: dict[str, Any], raw: Any) -> tuple[dict[str, Any], Vector, Vector] | None:
+    """HiGHS' arrays with the bounds of variables as rows; where it found no point, its dual ray."""
+    quadratic = "F" in data
+    A = sp.csr_array(sp.vstack([sp.csr_array(data["A"]), sp.csr_array(data["F"])]) if quadratic else data["A"])
+    b = np.concatenate((data["b"], data["G"])) if quadratic else np.asarray(data["b"], dtype=float)
+    c = np.asarray(data["q" if quadratic else "c"], dtype=float)
+    n, zero = A.shape[1], int(data["dims"].zero)
+    found = raw["solution"]
+    x, z, cost = (np.asarray(part, dtype=float) for part in (found.col_value, found.row_dual, found.col_dual))
+    z, cost = -z, cost if len(cost) == n else np.zeros(n)
+    ray = raw.get("dual_ray")
+    if ray is not None and len(ray) > 2 and len(ray[2]) == A.shape[0]:
+        z, cost = -np.asarray(ray[2], dtype=float), np.zeros(n)
+        cost = A.T @ z
+    if len(x) != n:
+        x = np.zeros(n)
+    if len(z) != A.shape[0]:
+        return None
+    extra, sides, duals = [], [], []
+    for key, sign in (("lower_bounds", -1.0), ("upper_bounds", 1.0)):
+        ends = data.get(key)
+        if ends is None:
+            continue
+        at = np.flatnonzero(np.isfinite(np.asarray(ends, dtype=float)))
+        extra.append(sp.csr_array((np.full(len(at), sign), (np.arange(len(at)), at)), (len(at), n)))
+        sides.append(sign * np.asarray(ends, dtype=float)[at])
+        duals.append(np.maximum(-sign * cost[at], 0.0))
+    dims = data["dims"]
+    if extra:
+        A = sp.csr_array(sp.vstack([A, *extra]))
+        b, z = np.concatenate((b, *sides)), np.concatenate((z, *duals))
+    rows = SimpleNamespace(zero=zero, nonneg=len(b) - zero, soc=[], psd=[], exp=0, p3d=[], pnd=[])
+    return {"A": A, "b": b, "c": c, "P": data.get("P"), "dims": rows if extra else dims}, x, z
 
 
 def proven_bound(
@@ -75,10 +132,11 @@ def proven_bound(
     if found is None or not known(found[0]["dims"]):
         return -np.inf, True, None
     bound = bound_of(*found, levels)
-    return bound.value / _weight(answer) + answer.offset, True, bound
+    return bound.value / units_weight(answer) + answer.offset, True, bound
 
 
-def _weight(answer: Answer) -> float:
+def units_weight(answer: Answer) -> float:
+    """Weight of the objective in the units of the solver's arrays."""
     return 1.0 if answer.units is None else answer.units.weight
 
 
@@ -88,19 +146,32 @@ class Bound:
 
     value: float
     terms: float
+    """Where the optimum is zero these, or a typical cost, are what a gap is measured by."""
     far: Vector | None = None
     """Where each variable is charged, zero for those that cost the bound nothing that matters beside the others."""
 
 
-def bound_of(data: dict[str, Any], x: Vector, z: Vector, levels: list[int] | None = None) -> Bound:
-    """The bound above for canonical conic data and a point."""
+def bound_of(
+    data: dict[str, Any],
+    x: Vector,
+    z: Vector,
+    levels: list[int] | None = None,
+    enough: Callable[[Bound], bool] = lambda bound: False,
+) -> Bound:
+    """The bound above for canonical conic data and a point; the first that is ``enough`` is returned at once."""
     A, b, c = sp.csr_array(data["A"]), np.asarray(data["b"], dtype=float), np.asarray(data["c"], dtype=float)
     P = None if data.get("P") is None else symmetric(data["P"])
     if len(z) != len(b) or len(x) != len(c):
         return Bound(-np.inf, 0.0)
     x, by_column = np.nan_to_num(x, posinf=0.0, neginf=0.0), sp.csc_array(A)
     program = _Program(A, by_column, b, c, P, data["dims"], bool(data.get("lower_triangle")), list(levels or ()), x)
+    quick = program.quick(z)
+    quick.terms = max(quick.terms, program.typical)
+    if quick.value > -np.inf and enough(quick):
+        return quick
     best = program.best(z)
+    best = best if best.value > quick.value else quick
+    best.terms = max(best.terms, program.typical)
     for share in DUST if best.value == -np.inf else ():
         best = program.best(large_multipliers(z, data["dims"], share))
         if best.value > -np.inf:
@@ -137,6 +208,12 @@ class _Program:
         self.signed = slice(int(self.dims.zero), int(self.dims.zero) + int(self.dims.nonneg))
         self._rows: tuple[Any, Vector] | None = None
         self._tails: dict[int, Any] = {}
+
+    @property
+    def typical(self) -> float:
+        """A middle cost times a middle position: never the largest, which may be in other units than the rest."""
+        cost, size = np.abs(self.c[self.c != 0]), np.abs(self.x[self.x != 0])
+        return float(np.median(cost) * np.median(size)) if len(cost) and len(size) else 0.0
 
     def _own(self) -> tuple[Vector, Vector]:
         low, high = np.full(len(self.c), -np.inf), np.full(len(self.c), np.inf)
@@ -196,6 +273,79 @@ class _Program:
         second = now.bound(now.feasible(moved[0]))
         return second if second.value > first.value else first
 
+    def quick(self, z: Vector) -> Bound:
+        """The bound after one projection through normal equations, where implied bounds are not asked for."""
+        z = self.feasible(z)
+        for turn in range(2):
+            d = self.gradient(z)
+            open_ = ~np.isfinite(np.where(d > 0, self.lower, self.upper)) & (d != 0)
+            if not np.any(open_ & (np.abs(d) > _ROUNDING * self.terms(z))):
+                return self.bound(z, implied=False)
+            if turn:
+                break
+            moved = self.nearest(z, d, open_)
+            if moved is None:
+                break
+            z = self.feasible(moved)
+        return Bound(-np.inf, 0.0)
+
+    def weights(self, z: Vector) -> Vector:
+        """How far each multiplier may move, relative to its size."""
+        weight = np.zeros(len(z))
+        weight[: self.signed.start] = max(float(np.abs(z[: self.signed.start]).max(initial=0.0)), 1.0)
+        weight[self.signed] = z[self.signed]
+        for kind, rows, _ in blocks(self.dims):
+            # Cones move last: a step that leaves one has to be taken back.
+            weight[rows] = 0.1 * z[rows][0] if kind == "soc" else 0.1 * np.abs(z[rows]) if kind != "psd" else 0.0
+        weight[~np.isfinite(self.b)] = 0.0
+        return weight
+
+    def nearest(self, z: Vector, d: Vector, open_: Any) -> Vector | None:
+        """``z`` moved by least squares until ``d`` is zero where nothing bounds a variable; None where that fails."""
+        free = ~np.isfinite(self.lower) & ~np.isfinite(self.upper)
+        wanted, weight = np.flatnonzero(open_ | free), self.weights(z)
+        use = np.flatnonzero(weight > 0)
+        if not len(use) or len(wanted) > _QUICK:
+            return None
+        A = self.A[:, wanted].toarray()
+        curved = any(True for _ in blocks(self.dims))
+        for margin in _INSIDE if curved else _INSIDE[:1]:
+            out = z.copy()
+            if margin:
+                inward(out, self.dims, margin)
+            moves = self._metric(out, weight, A)
+            gram = A.T @ moves
+            top = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+            gram /= np.outer(top, top)
+            gram.flat[:: len(gram) + 1] += 1e-14
+            try:
+                factor = la.cho_factor(gram, check_finite=False)
+            except (la.LinAlgError, ValueError):
+                continue
+            for _ in range(4):
+                d = self.gradient(out)
+                out -= moves @ (la.cho_solve(factor, d[wanted] / top, check_finite=False) / top)
+                back = self.feasible(out)
+                d = self.gradient(back)
+                if np.all(np.abs(d[wanted]) <= _ROUNDING * self.terms(back)[wanted]):
+                    return back
+        return None
+
+    def _metric(self, z: Vector, weight: Vector, A: Any) -> Any:
+        """``W A`` of the metric in which steps are short: squares of the weights, of second-order cones their barrier's.
+
+        The inverse Hessian of ``-log(z_0^2 - |z_1|^2)`` is ``z z' - det / 2 J``: steps along it stay in the cone.
+        """
+        out = weight[:, None] ** 2 * A
+        for kind, rows, _ in blocks(self.dims):
+            part = z[rows]
+            det = (part[0] - np.linalg.norm(part[1:])) * (part[0] + np.linalg.norm(part[1:])) if kind == "soc" else 0.0
+            if det > 0.0:
+                flat = 0.5 * det * A[rows]
+                flat[0] *= -1.0
+                out[rows] = np.outer(part, part @ A[rows]) + flat
+        return out
+
     def gradient(self, z: Vector) -> Vector:
         """``d`` of the module's text."""
         return np.asarray(self.g + self.A.T @ z)
@@ -205,7 +355,7 @@ class _Program:
         size = np.abs(self.c) + abs(self.A).T @ np.abs(z)
         return np.asarray(size if self.P is None else size + abs(self.P) @ np.abs(self.x))
 
-    def bound(self, z: Vector) -> Bound:
+    def bound(self, z: Vector, implied: bool = True) -> Bound:
         """Value of the Lagrangian's least, with every variable inside its (implied) bounds."""
         d = self.gradient(z)
         held = np.isfinite(self.b)
@@ -215,8 +365,9 @@ class _Program:
         side, ceiling = np.where(d > 0, self.lower, self.upper), np.inf
         need = ~np.isfinite(side) & (d != 0)
         if need.any():
-            lower, upper, ceiling = self._implied(d, constant)
-            side = np.where(need, np.where(d > 0, lower, upper), side)
+            if implied:
+                lower, upper, ceiling = self._implied(d, constant)
+                side = np.where(need, np.where(d > 0, lower, upper), side)
             need = ~np.isfinite(side) & (d != 0)
             small = np.abs(d) <= _ROUNDING * self.terms(z)
             far = _FAR * max(float(np.abs(self.x).max(initial=0.0)), 1.0)
@@ -247,13 +398,7 @@ class _Program:
         d = self.gradient(z)
         free = ~np.isfinite(self.lower) & ~np.isfinite(self.upper)
         wanted = np.flatnonzero((~np.isfinite(np.where(d > 0, self.lower, self.upper)) & (d != 0)) | free)
-        weight = np.zeros(len(z))
-        weight[: self.signed.start] = max(float(np.abs(z[: self.signed.start]).max(initial=0.0)), 1.0)
-        weight[self.signed] = z[self.signed]
-        for kind, rows, _ in blocks(self.dims):
-            # Cones move last: a step that leaves one has to be taken back.
-            weight[rows] = 0.1 * z[rows][0] if kind == "soc" else 0.1 * np.abs(z[rows]) if kind != "psd" else 0.0
-        weight[~np.isfinite(self.b)] = 0.0
+        weight = self.weights(z)
         use = np.flatnonzero(weight > 0)
         if not len(wanted) or not len(use) or len(wanted) * len(use) > _LARGEST:
             return None

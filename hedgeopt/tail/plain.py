@@ -1,0 +1,186 @@
+"""Problems without tails: solved by the solver that cvxpy would take, with the gap proven from that solver's arrays.
+
+A point or a verdict that the data do not prove is handed on to the masters.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+from cvxpy import settings as s
+from cvxpy.error import SolverError
+from cvxpy.problems.problem import SolverStats
+from cvxpy.reductions.solvers.constant_solver import ConstantSolver
+
+from hedgeopt._quiet import silence_highs
+from hedgeopt.tail.finite import refuse_infinite, refuse_unless_finite
+from hedgeopt.tail.masters.call import Answer, panics_as_errors
+from hedgeopt.tail.masters.cones import known
+from hedgeopt.tail.masters.conic_verdict import feasible, impossible, is_ray, ray_of
+from hedgeopt.tail.masters.outside import broken
+from hedgeopt.tail.masters.weak import bound_of, standard
+
+# A point that breaks its rows by more than this share of their terms is handed on.
+_NEAR = 1e-5
+# An objective of zero is measured by this share of the terms that its bound is summed from.
+UNIT = 1e-3
+
+
+@dataclass
+class Proof:
+    """What the arrays prove about a solve: bounds of the minimised objective, the relative gap, the largest violation."""
+
+    lower: float
+    upper: float
+    gap: float
+    violation: float
+    proven: bool
+
+
+def solve_plain(
+    problem: cp.Problem,
+    name: str | None,
+    tolerance: float,
+    given: dict[str, Any],
+    canon: dict[str, Any],
+    warm_start: bool = True,
+    verbose: bool = False,
+    choosy: bool | None = None,
+) -> bool:
+    """Solve ``problem`` with cvxpy's choice, or with ``name``; False where nothing is proven and the caller is ``choosy``.
+
+    ``given`` are options of the solver, ``canon`` those of cvxpy's compilation. Values are set as by ``problem.solve()``.
+    """
+    begin, options = time.perf_counter(), dict(given)
+    choosy = name is None if choosy is None else choosy
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+        warnings.filterwarnings("ignore", message=r"\s*The problem is either infeasible or unbounded")
+        try:
+            data, chain, inverse = problem.get_problem_data(name, verbose=verbose, solver_opts=options, **canon)
+        except ValueError as error:
+            if "NaN" in str(error):
+                refuse_infinite(problem)
+            raise
+        if isinstance(data, dict):
+            refuse_unless_finite(problem, data)
+        if chain.solver.name() == cp.HIGHS:
+            silence_highs()
+        compiled = time.perf_counter()
+        with panics_as_errors(chain.solver.name()):
+            raw = chain.solve_via_data(problem, data, warm_start, verbose, options)
+        solved = time.perf_counter()
+        try:
+            problem.unpack_results(raw, chain, inverse)
+        except SolverError:
+            if not choosy:
+                raise
+            return False
+    problem._solve_time = solved - compiled
+    if isinstance(chain.solver, ConstantSolver):
+        _stored(problem, _constant(problem), compiled - begin, begin)
+        return True
+    answer = Answer("optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)))
+    proof = proven(problem, answer, tolerance, choosy)
+    if proof is None:
+        return False
+    _stored(problem, proof, compiled - begin, begin)
+    return True
+
+
+def _constant(problem: cp.Problem) -> Proof:
+    sense = -1.0 if isinstance(problem.objective, cp.Maximize) else 1.0
+    if problem.value is None:
+        problem._value = sense * np.inf
+    value = sense * float(problem.value)
+    return Proof(value, value, 0.0, 0.0, True)
+
+
+def proven(problem: cp.Problem, answer: Answer, tolerance: float, choosy: bool) -> Proof | None:
+    """The proof of a solve; None where there is none and ``choosy`` asks for one."""
+    status = problem.status
+    integer = problem.is_mixed_integer()
+    if status in (s.INFEASIBLE, s.INFEASIBLE_INACCURATE, s.UNBOUNDED, s.UNBOUNDED_INACCURATE, s.INFEASIBLE_OR_UNBOUNDED):
+        return _verdict(problem, answer, integer, choosy)
+    if problem.value is None or not np.isfinite(problem.value):
+        return None
+    sense = -1.0 if isinstance(problem.objective, cp.Maximize) else 1.0
+    value = sense * float(problem.value)
+    if integer:
+        return _claimed(problem, answer, value, tolerance)
+    found = standard(answer)
+    if found is None or not known(found[0]["dims"]):
+        return None if choosy else Proof(-np.inf, value, np.inf, np.inf, False)
+    data, x, z = found
+    at = value - answer.offset
+    away = broken(data, x, z)
+    upper = at + away.charge
+    bound = bound_of(data, x, z, enough=lambda b: upper - b.value <= tolerance * max(abs(value), UNIT * b.terms))
+    size = max(abs(value), UNIT * bound.terms, 1e-300)
+    gap = max(upper - bound.value, 0.0) / size
+    good = gap <= 10.0 * tolerance and away.violation <= _NEAR and bound.value - upper <= 10.0 * tolerance * size
+    if not good and choosy:
+        return None
+    if status == s.OPTIMAL and not good:
+        problem._status = s.OPTIMAL_INACCURATE
+    elif good and status == s.OPTIMAL_INACCURATE:
+        problem._status = s.OPTIMAL
+    return Proof(bound.value + answer.offset, upper + answer.offset, gap, away.violation, bool(np.isfinite(bound.value)))
+
+
+def _claimed(problem: cp.Problem, answer: Answer, value: float, tolerance: float) -> Proof:
+    """With integers the bound is the solver's claim."""
+    lower, info = value - tolerance * abs(value), answer.raw.get("info") if isinstance(answer.raw, dict) else None
+    dual = getattr(info, "mip_dual_bound", None)
+    if dual is not None and np.isfinite(dual):
+        lower = min(value, float(dual) + answer.offset)
+    gap = max(value - lower, 0.0) / max(abs(value), 1e-300) if value != lower else 0.0
+    if problem.status == s.OPTIMAL:
+        problem._status = s.OPTIMAL_INACCURATE
+    return Proof(lower, value, gap, 0.0, False)
+
+
+def _verdict(problem: cp.Problem, answer: Answer, integer: bool, choosy: bool) -> Proof | None:
+    """ "Infeasible" and "unbounded" only where the arrays prove it; of integers the relaxation, else the solver's claim."""
+    status = problem.status
+    found = standard(answer)
+    usable = found is not None and known(found[0]["dims"])
+    answer.status = "infeasible" if status in (s.INFEASIBLE, s.INFEASIBLE_INACCURATE) else "unbounded"
+    if usable and answer.status == "infeasible" and impossible(answer, [], None):
+        problem._status = s.INFEASIBLE
+        return Proof(np.inf, np.inf, 0.0, 0.0, True)
+    if usable and not integer and found is not None and status != s.INFEASIBLE:
+        data, x, _ = found
+        if (is_ray(data, x) or ray_of(data, None) is not None) and feasible(data, None):
+            problem._status = s.UNBOUNDED
+            return Proof(-np.inf, -np.inf, 0.0, 0.0, True)
+    if integer or not choosy:
+        return Proof(-np.inf, np.inf, np.inf, np.inf, False)
+    return None
+
+
+def _stored(problem: cp.Problem, proof: Proof, compilation: float, begin: float) -> None:
+    """Statistics under the names that every solve has; duals and values are cvxpy's."""
+    sense = -1.0 if isinstance(problem.objective, cp.Maximize) else 1.0
+    stats = problem._solver_stats
+    name = stats.solver_name if stats is not None else "CONSTANT"
+    iterations = stats.num_iters if stats is not None else 0
+    took = time.perf_counter() - begin - compilation
+    both = sorted((sense * proof.lower, sense * proof.upper))
+    extra: dict[str, Any] = {
+        "gap": proof.gap, "lower_bound": both[0], "upper_bound": both[1], "violation": proof.violation,
+        "passes": 0.0, "rounds": 1, "iterations": iterations or 0, "active_scenarios": 0, "master": name,
+        "master_seconds": took, "pass_seconds": 0.0, "proven": proof.proven, "failures": [], "tails": [],
+        "solver": None if stats is None else stats.extra_stats,
+    }  # fmt: skip
+    problem._compilation_time = compilation
+    problem._solver_stats = SolverStats(f"tail/{name}", took, None, iterations, extra)
+    if problem.status == s.OPTIMAL_INACCURATE and not proof.proven:
+        warnings.warn(f"Bound not proven: {name} claims a gap of {proof.gap:.1e}.", stacklevel=4)
+    elif problem.status == s.OPTIMAL_INACCURATE:
+        warnings.warn(f"The tail solver stopped at a relative gap of {proof.gap:.1e}.", stacklevel=4)

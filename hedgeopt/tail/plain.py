@@ -50,14 +50,12 @@ def solve_plain(
     canon: dict[str, Any],
     warm_start: bool = True,
     verbose: bool = False,
-    choosy: bool | None = None,
 ) -> bool:
-    """Solve ``problem`` with cvxpy's choice, or with ``name``; False where nothing is proven and the caller is ``choosy``.
+    """Solve ``problem`` with cvxpy's choice, or with ``name``; False where nothing is proven.
 
     ``given`` are options of the solver, ``canon`` those of cvxpy's compilation. Values are set as by ``problem.solve()``.
     """
     begin, options = time.perf_counter(), dict(given)
-    choosy = name is None if choosy is None else choosy
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
         warnings.filterwarnings("ignore", message=r"\s*The problem is either infeasible or unbounded")
@@ -78,15 +76,13 @@ def solve_plain(
         try:
             problem.unpack_results(raw, chain, inverse)
         except SolverError:
-            if not choosy:
-                raise
             return False
     problem._solve_time = solved - compiled
     if isinstance(chain.solver, ConstantSolver):
         _stored(problem, _constant(problem), compiled - begin, begin)
         return True
     answer = Answer("optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)))
-    proof = proven(problem, answer, tolerance, choosy)
+    proof = proven(problem, answer, tolerance)
     if proof is None:
         return False
     _stored(problem, proof, compiled - begin, begin)
@@ -101,12 +97,12 @@ def _constant(problem: cp.Problem) -> Proof:
     return Proof(value, value, 0.0, 0.0, True)
 
 
-def proven(problem: cp.Problem, answer: Answer, tolerance: float, choosy: bool) -> Proof | None:
-    """The proof of a solve; None where there is none and ``choosy`` asks for one."""
+def proven(problem: cp.Problem, answer: Answer, tolerance: float) -> Proof | None:
+    """The proof of a solve; None where there is none."""
     status = problem.status
     integer = problem.is_mixed_integer()
     if status in (s.INFEASIBLE, s.INFEASIBLE_INACCURATE, s.UNBOUNDED, s.UNBOUNDED_INACCURATE, s.INFEASIBLE_OR_UNBOUNDED):
-        return _verdict(problem, answer, integer, choosy)
+        return _verdict(problem, answer, integer)
     if problem.value is None or not np.isfinite(problem.value):
         return None
     sense = -1.0 if isinstance(problem.objective, cp.Maximize) else 1.0
@@ -115,7 +111,7 @@ def proven(problem: cp.Problem, answer: Answer, tolerance: float, choosy: bool) 
         return _claimed(problem, answer, value, tolerance)
     found = standard(answer)
     if found is None or not known(found[0]["dims"]):
-        return None if choosy else Proof(-np.inf, value, np.inf, np.inf, False)
+        return None
     data, x, z = found
     at = value - answer.offset
     away = broken(data, x, z)
@@ -124,12 +120,9 @@ def proven(problem: cp.Problem, answer: Answer, tolerance: float, choosy: bool) 
     size = max(abs(value), UNIT * bound.terms, 1e-300)
     gap = max(upper - bound.value, 0.0) / size
     good = gap <= 10.0 * tolerance and away.violation <= _NEAR and bound.value - upper <= 10.0 * tolerance * size
-    if not good and choosy:
+    if not good:
         return None
-    if status == s.OPTIMAL and not good:
-        problem._status = s.OPTIMAL_INACCURATE
-    elif good and status == s.OPTIMAL_INACCURATE:
-        problem._status = s.OPTIMAL
+    problem._status = s.OPTIMAL
     return Proof(bound.value + answer.offset, upper + answer.offset, gap, away.violation, bool(np.isfinite(bound.value)))
 
 
@@ -145,7 +138,7 @@ def _claimed(problem: cp.Problem, answer: Answer, value: float, tolerance: float
     return Proof(lower, value, gap, 0.0, False)
 
 
-def _verdict(problem: cp.Problem, answer: Answer, integer: bool, choosy: bool) -> Proof | None:
+def _verdict(problem: cp.Problem, answer: Answer, integer: bool) -> Proof | None:
     """ "Infeasible" and "unbounded" only where the arrays prove it; of integers the relaxation, else the solver's claim."""
     status = problem.status
     found = standard(answer)
@@ -159,7 +152,7 @@ def _verdict(problem: cp.Problem, answer: Answer, integer: bool, choosy: bool) -
         if (is_ray(data, x) or ray_of(data, None) is not None) and feasible(data, None):
             problem._status = s.UNBOUNDED
             return Proof(-np.inf, -np.inf, 0.0, 0.0, True)
-    if integer or not choosy:
+    if integer:
         return Proof(-np.inf, np.inf, np.inf, np.inf, False)
     return None
 
@@ -182,5 +175,3 @@ def _stored(problem: cp.Problem, proof: Proof, compilation: float, begin: float)
     problem._solver_stats = SolverStats(f"tail/{name}", took, None, iterations, extra)
     if problem.status == s.OPTIMAL_INACCURATE and not proof.proven:
         warnings.warn(f"Bound not proven: {name} claims a gap of {proof.gap:.1e}.", stacklevel=4)
-    elif problem.status == s.OPTIMAL_INACCURATE:
-        warnings.warn(f"The tail solver stopped at a relative gap of {proof.gap:.1e}.", stacklevel=4)

@@ -127,9 +127,9 @@ def solve_tail(
     if tails is None:
         renew(problem)
         tails = _tails[problem] = has_tails(problem)
-    if not tails and _handed_over(problem, master):
-        if _plain(problem, master, options, solver_options, canon, warm_start):
-            return problem.value  # type: ignore[no-any-return]
+    over = not tails and _handed_over(problem, master)
+    if over and _plain(problem, master, options, solver_options, canon, warm_start):
+        return problem.value  # type: ignore[no-any-return]
     begin = clock()
     parts = _splits.get(problem)
     if parts is None or parts.canon != canon:
@@ -295,7 +295,7 @@ def _plain(
     if not done and name is None and not problem.is_mixed_integer():
         # First-order methods stop far from the optimum: once more, by interior points.
         asked = solver_options_of("CLARABEL", {}, 1e-2 * options.tolerance, False, options.remaining())
-        done = solve_plain(problem, "CLARABEL", options.tolerance, asked, canon, warm_start, options.verbose, choosy=True)
+        done = solve_plain(problem, "CLARABEL", options.tolerance, asked, canon, warm_start, options.verbose)
     return done
 
 

@@ -32,7 +32,7 @@ UNIT = 1e-3
 
 
 @dataclass
-class Proof:
+class Shown:
     """What the arrays prove about a solve: bounds of the minimised objective, the relative gap, the largest violation."""
 
     lower: float
@@ -82,22 +82,22 @@ def solve_plain(
         _stored(problem, _constant(problem), compiled - begin, begin)
         return True
     answer = Answer("optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)))
-    proof = proven(problem, answer, tolerance)
+    proof = shown(problem, answer, tolerance)
     if proof is None:
         return False
     _stored(problem, proof, compiled - begin, begin)
     return True
 
 
-def _constant(problem: cp.Problem) -> Proof:
+def _constant(problem: cp.Problem) -> Shown:
     sense = -1.0 if isinstance(problem.objective, cp.Maximize) else 1.0
     if problem.value is None:
         problem._value = sense * np.inf
     value = sense * float(problem.value)
-    return Proof(value, value, 0.0, 0.0, True)
+    return Shown(value, value, 0.0, 0.0, True)
 
 
-def proven(problem: cp.Problem, answer: Answer, tolerance: float) -> Proof | None:
+def shown(problem: cp.Problem, answer: Answer, tolerance: float) -> Shown | None:
     """The proof of a solve; None where there is none."""
     status = problem.status
     integer = problem.is_mixed_integer()
@@ -123,10 +123,10 @@ def proven(problem: cp.Problem, answer: Answer, tolerance: float) -> Proof | Non
     if not good:
         return None
     problem._status = s.OPTIMAL
-    return Proof(bound.value + answer.offset, upper + answer.offset, gap, away.violation, bool(np.isfinite(bound.value)))
+    return Shown(bound.value + answer.offset, upper + answer.offset, gap, away.violation, bool(np.isfinite(bound.value)))
 
 
-def _claimed(problem: cp.Problem, answer: Answer, value: float, tolerance: float) -> Proof:
+def _claimed(problem: cp.Problem, answer: Answer, value: float, tolerance: float) -> Shown:
     """With integers the bound is the solver's claim."""
     lower, info = value - tolerance * abs(value), answer.raw.get("info") if isinstance(answer.raw, dict) else None
     dual = getattr(info, "mip_dual_bound", None)
@@ -135,10 +135,10 @@ def _claimed(problem: cp.Problem, answer: Answer, value: float, tolerance: float
     gap = max(value - lower, 0.0) / max(abs(value), 1e-300) if value != lower else 0.0
     if problem.status == s.OPTIMAL:
         problem._status = s.OPTIMAL_INACCURATE
-    return Proof(lower, value, gap, 0.0, False)
+    return Shown(lower, value, gap, 0.0, False)
 
 
-def _verdict(problem: cp.Problem, answer: Answer, integer: bool) -> Proof | None:
+def _verdict(problem: cp.Problem, answer: Answer, integer: bool) -> Shown | None:
     """ "Infeasible" and "unbounded" only where the arrays prove it; of integers the relaxation, else the solver's claim."""
     status = problem.status
     found = standard(answer)
@@ -146,18 +146,18 @@ def _verdict(problem: cp.Problem, answer: Answer, integer: bool) -> Proof | None
     answer.status = "infeasible" if status in (s.INFEASIBLE, s.INFEASIBLE_INACCURATE) else "unbounded"
     if usable and answer.status == "infeasible" and impossible(answer, [], None):
         problem._status = s.INFEASIBLE
-        return Proof(np.inf, np.inf, 0.0, 0.0, True)
+        return Shown(np.inf, np.inf, 0.0, 0.0, True)
     if usable and not integer and found is not None and status != s.INFEASIBLE:
         data, x, _ = found
         if (is_ray(data, x) or ray_of(data, None) is not None) and feasible(data, None):
             problem._status = s.UNBOUNDED
-            return Proof(-np.inf, -np.inf, 0.0, 0.0, True)
+            return Shown(-np.inf, -np.inf, 0.0, 0.0, True)
     if integer:
-        return Proof(-np.inf, np.inf, np.inf, np.inf, False)
+        return Shown(-np.inf, np.inf, np.inf, np.inf, False)
     return None
 
 
-def _stored(problem: cp.Problem, proof: Proof, compilation: float, begin: float) -> None:
+def _stored(problem: cp.Problem, proof: Shown, compilation: float, begin: float) -> None:
     """Statistics under the names that every solve has; duals and values are cvxpy's."""
     sense = -1.0 if isinstance(problem.objective, cp.Maximize) else 1.0
     stats = problem._solver_stats

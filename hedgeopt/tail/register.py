@@ -233,7 +233,8 @@ def _masters(
     if _quadratic(parts):
         if name == "SIMPLEX":
             raise InputError("the SIMPLEX master takes linear problems only", field="master", value=name)
-        dense = name == "INTERIOR" or sum(v.size for v in parts.base.variables()) <= _DENSE
+        width = sum(v.size for v in parts.inner)
+        dense = name == "INTERIOR" or sum(v.size for v in parts.base.variables()) <= max(_DENSE, 3 * width)
         return [
             *([lambda: _interior(parts, remaining)] if dense else []),
             lambda: SolverMaster(compile_base(parts), "CLARABEL", None, remaining),
@@ -254,7 +255,8 @@ def _masters(
     return [*interior, *simplex, *last] if once else [*simplex, *interior, *last]
 
 
-# Quadratic programs without tails of more variables go to a sparse solver: interior points factorise a dense matrix.
+# Quadratic programs of more variables (and of more than three per loss argument) go to a sparse solver: interior points
+# factorise a dense matrix.
 _DENSE = 400
 
 
@@ -265,7 +267,9 @@ def _handed_over(problem: cp.Problem, master: str | None) -> bool:
     """
     if master is not None:
         return master.upper() not in ("SIMPLEX", "INTERIOR")
-    if not problem.parameters() or problem.is_mixed_integer():
+    if problem.is_mixed_integer():
+        return False  # the search over whole numbers proves its bound
+    if not problem.parameters():
         return True
     objective = problem.objective.args[0]
     linear = bool(objective.is_pwl())
@@ -292,7 +296,7 @@ def _plain(
     elif options.time_limit is not None:
         return False  # the masters keep to a limit
     done = solve_plain(problem, name, options.tolerance, asked, canon, warm_start, options.verbose)
-    if not done and name is None and not problem.is_mixed_integer():
+    if not done and name is None:
         # First-order methods stop far from the optimum: once more, by interior points.
         asked = solver_options_of("CLARABEL", {}, 1e-2 * options.tolerance, False, options.remaining())
         done = solve_plain(problem, "CLARABEL", options.tolerance, asked, canon, warm_start, options.verbose)

@@ -121,17 +121,13 @@ def test_semivariance_of_many_scenarios_takes_a_sparse_solver() -> None:
     assert stats["master"] in ("OSQP", "CLARABEL")
 
 
-def test_integers_without_tails_go_where_cvxpy_sends_them() -> None:
+def test_integers_without_tails_are_proven() -> None:
     b = cp.Variable(2, integer=True)
-    problem = cp.Problem(cp.Minimize(cp.sum_squares(b - np.array([1.2, 2.7]))), [b >= 0])
-    if any(name in cp.installed_solvers() for name in ("SCIP", "GUROBI", "MOSEK", "CPLEX", "XPRESS", "COPT")):
-        with pytest.warns(UserWarning, match="Bound not proven"):
-            assert problem.solve(method="tail") == pytest.approx(0.13)
-        assert not problem.solver_stats.extra_stats["proven"]
+    proven(cp.Problem(cp.Minimize(cp.sum_squares(b - np.array([1.2, 2.7]))), [b >= 0, b <= 9]), 0.13)
     flags = cp.Variable(2, boolean=True)
-    lots = cp.Problem(cp.Maximize(flags[0] - flags[1]), [cp.sum(flags) >= 1])
-    with pytest.warns(UserWarning, match="Bound not proven"):
-        assert lots.solve(method="tail") == pytest.approx(1.0)
+    proven(cp.Problem(cp.Maximize(flags[0] - flags[1]), [cp.sum(flags) >= 1]), 1.0)
+    both = cp.logic.And(flags[0], flags[1])
+    proven(cp.Problem(cp.Maximize(both + flags[0] - 0.5 * flags[1])), 1.5)
 
 
 def test_a_copied_problem_is_solved_as_the_first() -> None:

@@ -142,10 +142,10 @@ def check_parquet(
 
 
 def _parquet(path: Path, what: str, columns: Collection[str] | None) -> pd.DataFrame:
+    kept = check_parquet(path, columns)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kept = check_parquet(path, columns)
     try:
         with pq.ParquetFile(path) as file:
             # text stays a dictionary: a million rows may share one long text

@@ -152,6 +152,37 @@ class Forms:
                 break
         raise InputError(problem or "is not an instrument name", field="instrument_name", value=name, fix=fix)
 
+    def written(self, item: Any) -> str:
+        """The venue's name of an instrument: of the forms of its kind, the first that reads back as the same instrument.
+
+        Raises
+        ------
+        InputError
+            Where no form writes it.
+        """
+        base = getattr(item, "underlying", getattr(item, "asset", None))
+        for reader in self.readers:
+            rule = reader.rule
+            if rule.kind != item.kind or "quote" in rule.parts:
+                continue
+            parts: dict[str, str] = {"base": str(base)}
+            if "expiry" in rule.parts and rule.expiry is not None:
+                day = item.expiry.strftime(rule.expiry.replace("%d%b", "{day}%b")).format(day=item.expiry.day)
+                parts["expiry"] = day.upper()
+            if "right" in rule.parts:
+                parts["right"] = next((text for text, right in rule.rights.items() if right == item.right), "")
+            for part in set(rule.parts) - set(parts):
+                value = getattr(item, part, "")
+                parts[part] = f"{value:.10f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+            name = rule.form.format_map(parts)
+            try:
+                same = self(name).model_copy(update={"name": item.name}) == item
+            except InputError:
+                continue
+            if same:
+                return name
+        raise InputError("is named by no form", file=self.file, field="names", value=item.name, fix=f"forms: {self.known}")
+
     def perpetual(self, asset: str) -> str:
         """The name of an asset's perpetual: of the first form of a linear contract without expiry."""
         for reader in self.readers:

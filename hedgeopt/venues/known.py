@@ -18,13 +18,25 @@ from hedgeopt.models.data import dollar_assets, own_tables, table, tables_key, v
 from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.rules import venue_rule
 from hedgeopt.models.pricing.families import FAMILIES, natures, quoted_kinds
+from hedgeopt.venues.binance.names import parse_binance
+from hedgeopt.venues.bybit.names import parse_bybit
 from hedgeopt.venues.deribit.names import parse_name
+from hedgeopt.venues.derive.names import parse_derive
 from hedgeopt.venues.forms import Forms
+from hedgeopt.venues.hyperliquid.names import parse_hyperliquid
+from hedgeopt.venues.okx.names import parse_okx
 
 __all__ = ["PARSERS", "increments", "parser", "perpetual_name"]
 
-PARSERS: dict[str, Callable[..., Any]] = {"deribit": parse_name}
-"""Parsers in code: ``names = "deribit"`` in a venue's table."""
+PARSERS: dict[str, Callable[..., Any]] = {
+    "deribit": parse_name,
+    "okx": parse_okx,
+    "bybit": parse_bybit,
+    "binance": parse_binance,
+    "derive": parse_derive,
+    "hyperliquid": parse_hyperliquid,
+}
+"""Parsers in code: ``names = "deribit"`` in a venue's table. A venue without a table has the parser of its name."""
 
 _KEY = re.compile(r"\*|(?P<underlying>[A-Za-z0-9._-]+)(?:/(?P<settlement>[A-Za-z0-9._-]+))?")
 _SIZES = ("lot", "tick", "minimum_size")
@@ -43,6 +55,8 @@ def parser(venue: str) -> Callable[[str], Any]:
 
 @lru_cache(maxsize=64)
 def _parser(venue: str, tables: str, kinds: tuple[str, ...]) -> Callable[[str], Any]:
+    if venue in PARSERS and venue not in venues():
+        return partial(PARSERS[venue], venue=venue)
     names = _names(venue)
     _check(venue, tables, kinds)
     if isinstance(names, str):
@@ -69,7 +83,9 @@ def _names(venue: str) -> Any:
 def perpetual_name(venue: str, asset: str) -> str:
     """The venue's name of an asset's perpetual."""
     reads = parser(venue)
-    return reads.perpetual(asset) if isinstance(reads, Forms) else f"{asset}-PERPETUAL"
+    if isinstance(reads, Forms):
+        return reads.perpetual(asset)
+    return f"{asset}-PERPETUAL"
 
 
 def increments(item: Any) -> tuple[float, float, float]:

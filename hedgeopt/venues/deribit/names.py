@@ -15,6 +15,7 @@ Expiries are at 08:00 UTC. Source: Deribit API reference, "Naming".
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -26,7 +27,7 @@ from hedgeopt.models.pricing.option import Option
 from hedgeopt.models.pricing.perpetual import Perpetual
 from hedgeopt.models.pricing.spot import Spot
 
-__all__ = ["parse_name"]
+__all__ = ["own_or_deribit", "parse_name", "write_name"]
 
 _NAME = re.compile(
     r"(?P<base>[A-Z0-9]+)(?:_(?P<quote>[A-Z]+))?"
@@ -54,6 +55,30 @@ def parse_name(name: str, venue: str = "deribit") -> Any:
         if error.field == "instrument_name":
             raise
         raise InputError(error.problem, field="instrument_name", value=name, fix=f"names read {_FORMS}") from None
+
+
+def own_or_deribit(own: Callable[[str], Any], name: str, venue: str) -> Any:
+    """The instrument by the venue's own names, or by Deribit's, which recorded files use for every venue."""
+    try:
+        return own(name)
+    except InputError:
+        if _NAME.fullmatch(name) is None:
+            raise
+        return parse_name(name, venue)
+
+
+def write_name(item: Any) -> str:
+    """Deribit's name of an instrument: the reverse of :func:`parse_name`."""
+    if not item.nature.derivative:
+        return f"{item.asset}_{getattr(item, 'quote', 'USDC')}"
+    pair = item.underlying if item.inverse else f"{item.underlying}_{item.settlement}"
+    if not item.nature.expires:
+        return f"{pair}-PERPETUAL"
+    day = f"{item.expiry.day}{item.expiry:%b%y}".upper()
+    if not item.nature.option:
+        return f"{pair}-{day}"
+    strike = f"{item.strike:.10f}".rstrip("0").rstrip(".").replace(".", "d")
+    return f"{pair}-{day}-{strike}-{'C' if item.right == 'call' else 'P'}"
 
 
 def _parsed(name: str, venue: str) -> Any:

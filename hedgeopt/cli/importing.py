@@ -1,0 +1,59 @@
+"""The command ``import``: files of venues to a book and a table of quotes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hedgeopt.cli.options import EXIT_CODES, Json
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("import", epilog=EXIT_CODES)(import_files)
+
+
+def import_files(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Replies of venues as they came: JSON or tables, any mixture.", metavar="FILE...", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for book.json, quotes.csv and history.csv.", metavar="DIR")],
+    venue: Annotated[
+        str | None,
+        typer.Option("--venue", help="Venue of files that do not say theirs, such as ccxt's.", show_default=False),
+    ] = None,
+    margin: Annotated[
+        str | None,
+        typer.Option("--margin", help="Margin rule of every account, instead of the payloads'.", show_default=False),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="Name of the book.")] = "book",
+    json: Json = False,
+) -> None:
+    """Turn replies of venues into a book and a table of quotes, and say what was done."""
+    from hedgeopt.cli.inputs import print_json
+    from hedgeopt.cli.streams import output
+    from hedgeopt.files.writing import refuse_unwritable
+    from hedgeopt.inputs.importing import import_payloads
+
+    refuse_unwritable(out)
+    found = import_payloads(*files, venue=venue, margin=margin, name=name)
+    paths = found.write(out)
+    if json:
+        print_json({"files": [str(path) for path in paths], "notes": list(found.notes)})
+        return
+    lines = [*found.notes]
+    if found.book is not None:
+        lines.append(f"{out / 'book.json'}: {len(found.book.accounts)} accounts, {found.book.n_positions} positions")
+    if len(found.quotes):
+        venues = ", ".join(dict.fromkeys(found.quotes["venue"]))
+        lines.append(f"{out / 'quotes.csv'}: {len(found.quotes)} instruments of {venues}")
+    if found.histories is not None:
+        lines.append(f"{out / 'history.csv'}: {len(found.histories)} rows")
+    output().write("".join(f"{line}\n" for line in lines))

@@ -1,0 +1,127 @@
+"""Files of venues turned into a book, a table of quotes and price histories of ours, with an account of what was done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hedgeopt.errors import InputError
+from hedgeopt.files.given import Given
+from hedgeopt.files.reading import validated
+from hedgeopt.files.writing import write_atomically
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.payloads.accounts import accounts_of
+from hedgeopt.inputs.payloads.documents import read_documents
+from hedgeopt.inputs.payloads.form import Found
+from hedgeopt.inputs.payloads.join import quotes_of
+from hedgeopt.inputs.payloads.recognise import forms_read
+
+__all__ = ["Imported", "import_payloads"]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Everything that some payloads hold, in our forms.
+
+    Attributes
+    ----------
+    book
+        Accounts with collateral and positions; none where the payloads hold neither.
+    quotes
+        The neutral table (:mod:`hedgeopt.inputs.quotes`); empty where nothing is quoted.
+    histories
+        Price histories: a time column and one of prices per asset; none where there are none.
+    notes
+        What was read and done, one line each.
+    """
+
+    book: Book | None
+    quotes: pd.DataFrame
+    histories: pd.DataFrame | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def files(self) -> dict[str, str]:
+        """Texts by name: ``book.json``, ``quotes.csv``, ``history.csv``, those that there are."""
+        found: dict[str, str] = {}
+        if self.book is not None:
+            found["book.json"] = self.book.model_dump_json(indent=2, exclude_defaults=True) + "\n"
+        if len(self.quotes):
+            found["quotes.csv"] = self.quotes.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ")
+        if self.histories is not None:
+            found["history.csv"] = self.histories.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
+        return found
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write the files, all or none; their paths."""
+        folder = Path(folder)
+        texts = {folder / name: text for name, text in self.files().items()}
+        if not texts:
+            raise InputError("nothing to write: the payloads hold no positions, collateral, quotes or prices", file=folder)
+        write_atomically(texts)
+        return list(texts)
+
+
+def import_payloads(
+    *sources: Given | Any, venue: str | None = None, margin: str | None = None, name: str = "book"
+) -> Imported:
+    """Read venues' payloads of any mixture of forms into one book and one table of quotes.
+
+    Parameters
+    ----------
+    sources
+        Files (JSON, JSON lines, CSV, compressed or not), open files, or parsed JSON values.
+    venue
+        Venue of payloads that do not name theirs, such as ccxt's.
+    margin
+        Margin rule of every account, instead of the one that the payloads state.
+
+    Raises
+    ------
+    InputError
+        For a form that is not known, and for everything that cannot be trusted; one line.
+    """
+    if not sources:
+        raise InputError("nothing to import", fix="give files of a venue")
+    found, source = read_documents(sources, venue or "")
+    quotes = quotes_of(found, source) if found.quotes else pd.DataFrame()
+    book = book_of(found, source, margin, name)
+    return Imported(book, quotes, found.history, (*forms_read(found), *found.said()))
+
+
+def book_of(found: Found, source: str, margin: str | None = None, name: str = "book") -> Book | None:
+    """The book in what was found; None where there is neither position nor collateral.
+
+    Raises
+    ------
+    InputError
+        For accounts that make no book.
+    """
+    if not (found.holdings or found.posted or found.objects):
+        return None
+    accounts = accounts_of(found, source, margin)
+    stamps = [row["timestamp"] for row in found.quotes if row["timestamp"] is not None] or [t for t, _ in found.times]
+    data: dict[str, Any] = {"name": name, "accounts": accounts}
+    if stamps:
+        data["timestamp"] = max(stamps).isoformat()
+    return validated(Book, json.loads(json.dumps(data)), source)
+
+
+def imported_book(sources: Sequence[Any], venue: str | None = None) -> Book:
+    """The book in payloads, for ``read_book``.
+
+    Raises
+    ------
+    InputError
+        Where they hold neither position nor collateral.
+    """
+    found, source = read_documents(sources, venue or "")
+    book = book_of(found, source)
+    if book is None:
+        forms = "; ".join(found.forms)
+        raise InputError(f"holds no positions and no collateral ({forms})", file=source, fix="give the account's payloads")
+    return book

@@ -1,0 +1,68 @@
+"""Bybit: ``v5/position/list`` as positions. ``size`` is coins (USD for inverse contracts), ``side`` the sign.
+
+Checked: ``positionValue`` is ``size`` at ``avgPrice``, and ``unrealisedPnl`` the way from there to the mark.
+"""
+
+from __future__ import annotations
+
+from hedgeopt.inputs.payloads.form import Form, Found, Holding, Total, keys
+from hedgeopt.inputs.payloads.item import Item
+
+__all__ = ["POSITIONS"]
+
+_NEAR = 0.02
+
+
+def _read(items: list[Item], found: Found, venue: str) -> None:
+    for item in items:
+        name, size, side = item.text("symbol"), item.needed("size"), item.text("side", "")
+        if size == 0:
+            continue
+        if side not in ("Buy", "Sell"):
+            raise item.fault("is neither Buy nor Sell", "side", side, "size has no sign of its own")
+        if size < 0:
+            raise item.fault("is negative although side tells the sign", "size", size, "save the venue's reply as it came")
+        quantity = size if side == "Buy" else -size
+        entry, mark, value = item.number("avgPrice"), item.number("markPrice"), item.number("positionValue")
+        inverse = item.text("@category", "") == "inverse" or (name.endswith("USD") and "-" not in name)
+        option = name.endswith(("-C", "-P", "-C-USDT", "-P-USDT"))
+        expected = size / entry if inverse and entry else size * entry
+        if not option and value == value and entry == entry and abs(expected - value) > _NEAR * max(value, expected):
+            fix = "size is coins, or USD of an inverse contract"
+            raise item.fault(f"at avgPrice {entry:g} is {expected:g}, not positionValue {value:g}", "size", size, fix)
+        profit = item.number("unrealisedPnl")
+        if not inverse and profit == profit and mark == mark and entry == entry:
+            why = "the venue's P&L was taken at another mark"
+            found.totals.append(
+                Total(f"unrealised P&L of {name}", quantity * (mark - entry), profit, 0.01, "settlement", why)
+            )
+        found.holdings.append(
+            Holding(
+                "bybit",
+                name,
+                quantity,
+                item.where,
+                mark=mark,
+                value=quantity * mark if option else float("nan"),
+                profit=0.0 if not option else profit,
+                option=option,
+            )
+        )
+
+
+POSITIONS = Form(
+    name="Bybit positions",
+    venue="bybit",
+    holds="positions",
+    keys=frozenset({"symbol", "side", "size", "avgPrice", "positionValue"}),
+    read=_read,
+    ignored=keys(
+        "positionIdx riskId riskLimitValue tradeMode positionStatus autoAddMargin adlRankIndicator "
+        "leverage positionBalance liqPrice bustPrice positionMM positionIM positionMMByMp "
+        "positionIMByMp tpslMode takeProfit stopLoss trailingStop curRealisedPnl cumRealisedPnl seq "
+        "isReduceOnly mmrSysUpdatedTime leverageSysUpdatedTime createdTime updatedTime delta gamma "
+        "vega theta sessionAvgPrice breakEvenPrice"
+    ),
+    source="bybit-exchange.github.io/docs/v5, position/list",
+    checked="real payload",
+)

@@ -1,0 +1,54 @@
+"""Deribit: ``public/get_instruments`` and ``public/get_instrument`` as sizes of contracts.
+
+Our units are Deribit's: coins for options and linear contracts, USD for inverse futures and perpetuals. So the multiplier
+is 1, and ``contract_size`` is the step in which amounts count.
+"""
+
+from __future__ import annotations
+
+from hedgeopt.inputs.payloads.deribit_names import is_combo
+from hedgeopt.inputs.payloads.form import Form, Found, Spec, keys
+from hedgeopt.inputs.payloads.item import Item
+
+__all__ = ["INSTRUMENTS"]
+
+
+def _read(items: list[Item], found: Found, venue: str) -> None:
+    for item in items:
+        name = item.text("instrument_name")
+        smallest = item.number("min_trade_amount")
+        spec = Spec(
+            "deribit",
+            name,
+            multiplier=1.0,
+            tick=item.number("tick_size"),
+            lot=max(item.number("contract_size", 0.0), smallest),
+            min_size=smallest,
+            expiry=item.moment("expiration_timestamp", "ms"),
+        )
+        kind, active = item.text("kind"), item.raw("is_active")
+        if is_combo(name) or kind.endswith("combo"):
+            found.skip("combos are not quoted here: their legs are", name)
+            continue
+        if active is False:
+            found.skip("not active at the venue", name)
+            continue
+        found.specs["deribit", name] = spec
+
+
+INSTRUMENTS = Form(
+    name="Deribit instruments",
+    venue="deribit",
+    holds="sizes",
+    keys=frozenset({"instrument_name", "kind", "tick_size", "min_trade_amount", "contract_size"}),
+    read=_read,
+    ignored=keys(
+        "price_index option_type strike max_leverage maker_commission taker_commission "
+        "instrument_type creation_timestamp instrument_id max_liquidation_commission "
+        "block_trade_commission block_trade_min_trade_amount block_trade_tick_size "
+        "settlement_currency settlement_period base_currency counter_currency quote_currency "
+        "tick_size_steps state rfq future_type"
+    ),
+    source="docs.deribit.com, public/get_instruments",
+    checked="real payload",
+)

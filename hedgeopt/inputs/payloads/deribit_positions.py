@@ -1,0 +1,73 @@
+"""Deribit: ``private/get_positions`` as positions.
+
+``size`` is signed, in USD for inverse futures and perpetuals, else in coins. Checked against ``size_currency`` and
+``delta``. A position in a combo is booked as its legs.
+"""
+
+from __future__ import annotations
+
+from hedgeopt.inputs.payloads.deribit_names import is_combo, legs_of
+from hedgeopt.inputs.payloads.form import Form, Found, Holding, Total, keys
+from hedgeopt.inputs.payloads.item import Item
+
+__all__ = ["POSITIONS"]
+
+_NEAR = 0.02
+
+
+def _read(items: list[Item], found: Found, venue: str) -> None:
+    for item in items:
+        name, size, mark = item.text("instrument_name"), item.needed("size"), item.number("mark_price")
+        side = item.text("direction", "")
+        if size and side in ("buy", "sell") and (size > 0) != (side == "buy"):
+            raise item.fault(f"has the sign against its direction {side!r}", "size", size, "size is negative when sold")
+        if size == 0:
+            continue
+        kind, coins, delta = item.text("kind"), item.number("size_currency"), item.number("delta")
+        inverse = kind == "future" and "_" not in name
+        ours = size / mark if inverse and mark > 0 else size
+        if kind == "future" and coins == coins and abs(ours - coins) > _NEAR * max(abs(coins), abs(ours)):
+            fix = "size is USD of an inverse contract, coins of a linear one; size_currency is coins"
+            raise item.fault(f"is not size_currency {coins:g} at the mark {mark:g}", "size", size, fix)
+        if kind == "future" and delta == delta:
+            found.totals.append(Total(f"delta of {name}", ours, delta, 0.01, "coins"))
+        account = ""
+        if is_combo(name):
+            legs = legs_of(name)
+            if legs is None:
+                raise item.fault("is a combo whose legs are not known", "instrument_name", name, "give its legs")
+            found.notes.append(f"the position in {name} is booked as its legs")
+            for leg, amount in legs:
+                found.holdings.append(Holding("deribit", leg, amount * size, item.where, account=account))
+            continue
+        option = kind == "option"
+        found.holdings.append(
+            Holding(
+                "deribit",
+                name,
+                size,
+                item.where,
+                account=account,
+                mark=mark,
+                delta=delta,
+                value=size * mark if option else float("nan"),
+                option=option,
+            )
+        )
+
+
+POSITIONS = Form(
+    name="Deribit positions",
+    venue="deribit",
+    holds="positions",
+    keys=frozenset({"instrument_name", "size", "direction", "average_price", "kind"}),
+    read=_read,
+    ignored=keys(
+        "average_price average_price_usd estimated_liquidation_price floating_profit_loss "
+        "floating_profit_loss_usd index_price initial_margin maintenance_margin leverage gamma vega "
+        "theta realized_profit_loss realized_funding settlement_price total_profit_loss "
+        "open_orders_margin interest_value"
+    ),
+    source="docs.deribit.com, private/get_positions",
+    checked="real payload",
+)

@@ -1,0 +1,131 @@
+"""Derive: ``private/get_positions`` and ``private/get_subaccount`` as positions and collateral.
+
+Amounts are coins, signed. Cash takes the perpetuals' P&L that is not settled yet. Checked: ``mark_value`` of collateral and
+of positions, ``collaterals_value``, and ``subaccount_value``.
+"""
+
+from __future__ import annotations
+
+import math
+
+from hedgeopt.inputs.payloads.form import Form, Found, Holding, Posted, Total, keys
+from hedgeopt.inputs.payloads.item import Item
+
+__all__ = ["POSITIONS", "SUBACCOUNT"]
+
+_NEAR = 0.02
+_MARGIN = {"PM": "standard", "PM2": "standard", "SM": "standard"}
+
+
+def _positions(items: list[Item], found: Found, account: str) -> float:
+    """The positions' value in USD: options at their marks, and perpetuals' open P&L."""
+    worth = 0.0
+    for item in items:
+        name, amount, kind = item.text("instrument_name"), item.needed("amount"), item.text("instrument_type")
+        if amount == 0:
+            continue
+        if kind not in ("option", "perp"):
+            raise item.fault("is neither option nor perp", "instrument_type", kind)
+        mark, value, delta = item.number("mark_price"), item.number("mark_value"), item.number("delta")
+        if value == value and mark == mark and abs(amount * mark - value) > _NEAR * max(abs(value), abs(amount * mark)):
+            raise item.fault(f"at mark_price {mark:g} is not mark_value {value:g}", "amount", amount, "amounts are coins")
+        option = kind == "option"
+        profit = item.number("unrealized_pnl", 0.0) + item.number("pending_funding", 0.0)
+        if not option and delta == delta:
+            why = "the venue states it per coin"
+            found.totals.append(Total(f"delta of {name}", amount, delta, 0.01, "coins", why))
+        worth += amount * mark if option else profit
+        found.holdings.append(
+            Holding(
+                "derive",
+                name,
+                amount,
+                item.where,
+                account=account,
+                mark=mark,
+                delta=delta if option else math.nan,
+                profit=0.0 if option else profit,
+                value=amount * mark if option else math.nan,
+                option=option,
+            )
+        )
+    return worth
+
+
+def _read_positions(items: list[Item], found: Found, venue: str) -> None:
+    for item in items:
+        account = item.text("subaccount_id", "")
+        _positions(list(item.items("positions")), found, account)
+
+
+def _read_subaccount(items: list[Item], found: Found, venue: str) -> None:
+    for item in items:
+        account, model = item.text("subaccount_id", ""), item.text("margin_type")
+        if model not in _MARGIN:
+            raise item.fault("is no margin type that is known", "margin_type", model, f"known: {', '.join(_MARGIN)}")
+        if model == "SM":
+            found.notes.append("Derive subaccount on the standard manager: give --margin where a rule for it is known")
+        usd = 0.0
+        for part in item.items("collaterals"):
+            amount, mark, value = part.needed("amount"), part.number("mark_price"), part.number("mark_value")
+            if value == value and mark == mark and abs(amount * mark - value) > _NEAR * max(abs(value), 1e-9):
+                raise part.fault(
+                    f"at mark_price {mark:g} is not mark_value {value:g}", "amount", amount, "amounts are coins"
+                )
+            usd += amount * mark
+            if amount:
+                asset = part.text("asset_name")
+                found.posted.append(Posted("derive", asset, amount, part.where, account, usd=value))
+        worth = _positions(list(item.items("positions")), found, account)
+        found.margins["derive", account] = _MARGIN[model]
+        for what, ours, key in (
+            ("collateral at Derive", usd, "collaterals_value"),
+            ("value of the Derive subaccount", usd + worth, "subaccount_value"),
+        ):
+            theirs = item.number(key)
+            if theirs == theirs:
+                why = "P&L of perpetuals was settled in between"
+                found.totals.append(Total(what, ours, theirs, 0.001, why=why))
+
+
+_POSITION_IGNORED = keys(
+    "average_price average_price_excl_fees creation_timestamp cumulative_funding gamma index_price "
+    "initial_margin leverage liquidation_price maintenance_margin net_settlements open_orders_margin "
+    "realized_pnl realized_pnl_excl_fees theta vega total_fees unrealized_pnl_excl_fees amount_step"
+)
+POSITIONS = Form(
+    name="Derive positions",
+    venue="derive",
+    holds="positions",
+    keys=frozenset({"positions", "subaccount_id"}),
+    absent=frozenset({"collaterals"}),
+    read=_read_positions,
+    ignored=frozenset(f"positions.{key}" for key in _POSITION_IGNORED),
+    source="docs.derive.xyz, private/get_positions",
+    checked="real payload",
+)
+SUBACCOUNT = Form(
+    name="Derive subaccount",
+    venue="derive",
+    holds="collateral",
+    keys=frozenset({"collaterals", "subaccount_value", "margin_type"}),
+    read=_read_subaccount,
+    ignored=frozenset(
+        [
+            *(f"positions.{key}" for key in _POSITION_IGNORED),
+            *keys(
+                "collaterals.asset_type collaterals.cumulative_interest collaterals.currency "
+                "collaterals.initial_margin collaterals.maintenance_margin "
+                "collaterals.pending_interest collaterals.average_price collaterals.delta "
+                "collaterals.open_orders_margin collaterals.creation_timestamp "
+                "collaterals.realized_pnl collaterals.total_fees collaterals.unrealized_pnl "
+                "collaterals.amount_step collaterals_initial_margin collaterals_maintenance_margin "
+                "currency initial_margin maintenance_margin is_under_liquidation label open_orders "
+                "open_orders_margin positions_initial_margin positions_maintenance_margin "
+                "positions_value projected_margin_change"
+            ),
+        ]
+    ),
+    source="docs.derive.xyz, private/get_subaccount",
+    checked="real payload",
+)

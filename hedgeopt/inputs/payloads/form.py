@@ -1,0 +1,181 @@
+"""A form of payload and its findings: quotes, contract sizes, positions, collateral, prices and the venue's own totals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from hedgeopt.inputs.payloads.item import Item
+
+__all__ = ["Form", "Found", "Holding", "Posted", "Spec", "Total", "keys"]
+
+Holds = Literal["quotes", "sizes", "positions", "collateral", "prices"]
+
+
+def keys(text: str) -> frozenset[str]:
+    """Names in a text, separated by spaces."""
+    return frozenset(text.split())
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A position as the venue states it.
+
+    ``quantity`` is signed. ``unit`` is ``ours`` (coins, or USD of an inverse contract) or ``contracts`` (of a
+    :class:`Spec`). ``notional`` (USD, unsigned, at the price ``reference``) and ``delta`` (coins, signed) are the venue's
+    figures, NaN where it gives none; ``value`` is the market value of options in their settlement asset, and ``profit`` the
+    unsettled P&L of margined contracts in theirs, where collateral leaves it out.
+    """
+
+    venue: str
+    name: str
+    quantity: float
+    where: str
+    unit: Literal["ours", "contracts"] = "ours"
+    account: str = ""
+    mark: float = math.nan
+    notional: float = math.nan
+    reference: float = math.nan
+    delta: float = math.nan
+    value: float = math.nan
+    profit: float = 0.0
+    option: bool = False
+
+
+@dataclass(frozen=True)
+class Posted:
+    """An asset in an account: ``amount`` without option values. ``pool`` separates accounts that margin one currency each.
+
+    ``with_options`` says that ``amount`` still holds the value of the account's options, which is taken out when positions
+    are known.
+    """
+
+    venue: str
+    asset: str
+    amount: float
+    where: str
+    account: str = ""
+    pool: str = ""
+    usd: float = math.nan
+    with_options: bool = False
+    needs_profit: bool = False
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Sizes of an instrument: ``multiplier`` is units of ours in one contract (coins, or USD of an inverse contract)."""
+
+    venue: str
+    name: str
+    multiplier: float = math.nan
+    tick: float = math.nan
+    lot: float = math.nan
+    min_size: float = math.nan
+    expiry: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Total:
+    """A figure of the venue's, to be reproduced: ``ours`` against ``theirs`` within ``tolerance`` (relative)."""
+
+    what: str
+    ours: float
+    theirs: float
+    tolerance: float
+    unit: str = "USD"
+    why: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether both agree."""
+        return abs(self.ours - self.theirs) <= self.tolerance * max(abs(self.ours), abs(self.theirs)) + 1e-9
+
+    def line(self) -> str:
+        """For a note."""
+        word = "agrees with" if self.met else "differs from"
+        reason = "" if self.met or not self.why else f": {self.why}"
+        return (
+            f"{self.what}: ours {self.ours:,.8g} {self.unit} {word} the venue's {self.theirs:,.8g} "
+            f"(tolerance {self.tolerance:.1%}){reason}"
+        )
+
+
+@dataclass
+class Found:
+    """Everything that payloads hold, before it is joined."""
+
+    file: str = ""
+    quotes: list[dict[str, Any]] = field(default_factory=list)
+    specs: dict[tuple[str, str], Spec] = field(default_factory=dict)
+    holdings: list[Holding] = field(default_factory=list)
+    posted: list[Posted] = field(default_factory=list)
+    prices: dict[tuple[str, str], float] = field(default_factory=dict)
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    margins: dict[tuple[str, str], str] = field(default_factory=dict)
+    totals: list[Total] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    forms: list[str] = field(default_factory=list)
+    times: list[tuple[datetime, str]] = field(default_factory=list)
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+    unverified: set[str] = field(default_factory=set)
+    history: Any = None
+
+    def quote(
+        self, venue: str, name: str, when: datetime | None, where: str, contracts: bool = False, **columns: Any
+    ) -> None:
+        """A row of quotes; columns are those of :mod:`hedgeopt.inputs.quotes`, and may be partial.
+
+        ``contracts``: sizes are the venue's contracts.
+        """
+        row = {"venue": venue, "instrument": name, "timestamp": when, "_where": where, "_contracts": contracts}
+        self.quotes.append({**row, "_file": self.file, **columns})
+
+    def skip(self, why: str, name: str) -> None:
+        """Leave an instrument out; one note per reason counts and names them."""
+        self.skipped.setdefault(why, []).append(name)
+
+    def said(self) -> list[str]:
+        """Every note, those of skipped instruments first."""
+        lines = []
+        for why, names in self.skipped.items():
+            some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            lines.append(f"{len(names)} left out: {why} ({some})")
+        return [*lines, *dict.fromkeys(self.notes), *(total.line() for total in self.totals)]
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form of payload.
+
+    Attributes
+    ----------
+    name, venue
+        As printed; venue "" where the payload does not name it (``--venue``).
+    holds
+        Its contents.
+    keys
+        Keys that every row has; the form with most of them is the one.
+    absent
+        Keys that no row of it has.
+    read
+        Reads the rows into a :class:`Found`; the last argument is the venue for forms without one.
+    ignored
+        Keys that are left unread on purpose, with everything inside them.
+    source
+        The venue's documentation.
+    checked
+        "real payload", or "form unverified": taken from the documentation alone.
+    """
+
+    name: str
+    venue: str
+    holds: Holds
+    keys: frozenset[str]
+    read: Callable[[list[Item], Found, str], None]
+    ignored: frozenset[str] = frozenset()
+    source: str = ""
+    checked: str = "form unverified"
+    absent: frozenset[str] = frozenset()

@@ -1,0 +1,146 @@
+"""Hyperliquid: ``metaAndAssetCtxs``, ``clearinghouseState`` and ``spotClearinghouseState`` of the info endpoint.
+
+``szi`` is signed coins. Collateral is ``accountValue``, which holds the positions' P&L, and not ``totalRawUsd``, which is
+negative where positions are long. Funding is per hour. Spot balances do not margin perpetuals: they are an account of their
+own. Source: hyperliquid.gitbook.io, API, info endpoint.
+"""
+
+from __future__ import annotations
+
+import math
+
+from hedgeopt.inputs.payloads.form import Form, Found, Holding, Posted, Spec, Total, keys
+from hedgeopt.inputs.payloads.item import Item
+
+__all__ = ["META", "SPOT_STATE", "STATE"]
+
+_NEAR = 0.02
+
+
+def _read_meta(items: list[Item], found: Found, venue: str) -> None:
+    for item in items:
+        coins, contexts = list(item.items("universe")), list(item.items("@contexts"))
+        if contexts and len(contexts) != len(coins):
+            raise item.fault(f"lists {len(coins)} coins, and contexts of {len(contexts)}", "universe", None, "save both")
+        for k, coin in enumerate(coins):
+            name = coin.text("name")
+            if coin.raw("isDelisted") is True:
+                found.skip("delisted", name)
+                continue
+            step = 10.0 ** -coin.needed("szDecimals")
+            found.specs["hyperliquid", name] = Spec("hyperliquid", name, multiplier=1.0, lot=step, min_size=step)
+            if not contexts:
+                continue
+            context = contexts[k]
+            prices = context.raw("impactPxs") or (None, None)
+            bid, ask = (math.nan if price is None else float(price) for price in prices)
+            found.quote(
+                "hyperliquid",
+                name,
+                item.moment("@time", "ms"),
+                context.where,
+                bid=bid,
+                ask=ask,
+                mark=context.number("markPx"),
+                index=context.number("oraclePx"),
+                open_interest=context.number("openInterest"),
+                volume=context.number("dayBaseVlm"),
+                funding_8h=context.number("funding") * 8.0,
+            )
+        if contexts:
+            found.notes.append("Hyperliquid's bids and asks are its impact prices, for trades of its impact notional")
+
+
+def _read_state(items: list[Item], found: Found, venue: str) -> None:
+    for item in items:
+        when, sums = item.moment("time", "ms"), item.item("crossMarginSummary") or item.item("marginSummary")
+        if when is not None:
+            found.times.append((when, item.where))
+        notional = 0.0
+        for entry in item.items("assetPositions"):
+            position = entry.item("position")
+            if position is None:
+                raise entry.fault("is missing", "position", None)
+            kind = entry.text("type", "oneWay")
+            name, size = position.text("coin"), position.needed("szi")
+            value = position.number("positionValue")
+            leverage = position.item("leverage")
+            if leverage is not None and leverage.text("type", "cross") == "isolated":
+                found.notes.append(
+                    f"{name} at Hyperliquid is margined by itself ({kind}); it is read as part of the account"
+                )
+            if size == 0:
+                continue
+            notional += value if value == value else math.nan
+            mark = value / abs(size) if value == value else math.nan
+            found.holdings.append(Holding("hyperliquid", name, size, position.where, mark=mark, notional=value))
+        if sums is None:
+            raise item.fault("is missing", "crossMarginSummary", None, "save the venue's whole reply")
+        whole = item.item("marginSummary") or sums
+        equity = whole.needed("accountValue")
+        found.posted.append(Posted("hyperliquid", "USDC", equity, item.where, usd=equity))
+        theirs = whole.number("totalNtlPos")
+        if theirs == theirs and theirs > 0:
+            raw = whole.number("totalRawUsd")
+            if raw == raw:
+                found.totals.append(
+                    Total("long less short at Hyperliquid", equity - raw, theirs, 0.001, why="shorts are held")
+                )
+            why = "the reply lists no positions, or not all of them"
+            found.totals.append(Total("notional at Hyperliquid", notional, theirs, 0.01, why=why))
+
+
+def _read_spot(items: list[Item], found: Found, venue: str) -> None:
+    for item in items:
+        for entry in item.items("balances"):
+            asset, amount = entry.text("coin"), entry.needed("total")
+            if amount == 0:
+                continue
+            if not asset.isalnum():
+                found.skip("no coin with a price: an outcome or a pair by number", asset)
+                continue
+            found.posted.append(Posted("hyperliquid", asset, amount, entry.where, account="spot"))
+        found.margins["hyperliquid", "spot"] = "none"
+
+
+META = Form(
+    name="Hyperliquid meta and contexts",
+    venue="hyperliquid",
+    holds="quotes",
+    keys=frozenset({"universe"}),
+    read=_read_meta,
+    ignored=keys(
+        "universe.maxLeverage universe.marginTableId universe.onlyIsolated universe.marginMode "
+        "universe.growthMode universe.lastGrowthModeChangeTime marginTables collateralToken "
+        "@contexts.dayNtlVlm @contexts.prevDayPx @contexts.premium @contexts.midPx"
+    ),
+    source="hyperliquid.gitbook.io, info endpoint, meta and metaAndAssetCtxs",
+)
+STATE = Form(
+    name="Hyperliquid clearinghouse state",
+    venue="hyperliquid",
+    holds="collateral",
+    keys=frozenset({"assetPositions", "withdrawable"}),
+    read=_read_state,
+    ignored=keys(
+        "withdrawable crossMaintenanceMarginUsed crossMarginSummary.totalMarginUsed "
+        "marginSummary.totalMarginUsed crossMarginSummary assetPositions.position.entryPx "
+        "assetPositions.position.unrealizedPnl assetPositions.position.returnOnEquity "
+        "assetPositions.position.liquidationPx assetPositions.position.marginUsed "
+        "assetPositions.position.maxLeverage assetPositions.position.cumFunding "
+        "assetPositions.position.leverage"
+    ),
+    source="hyperliquid.gitbook.io, info endpoint, clearinghouseState",
+    checked="real payload",
+)
+SPOT_STATE = Form(
+    name="Hyperliquid spot state",
+    venue="hyperliquid",
+    holds="collateral",
+    keys=frozenset({"balances"}),
+    absent=frozenset({"assetPositions"}),
+    read=_read_spot,
+    ignored=keys("balances.token balances.hold balances.entryNtl tokenToAvailableAfterMaintenance"),
+    source="hyperliquid.gitbook.io, info endpoint, spotClearinghouseState",
+    checked="real payload",
+)

@@ -1,0 +1,176 @@
+"""Payloads recognised by their keys, never by the name of their file, and read into one :class:`~.form.Found`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hedgeopt.errors import InputError
+from hedgeopt.inputs.payloads import (
+    aave,
+    binance,
+    bybit_instruments,
+    bybit_positions,
+    bybit_quotes,
+    bybit_wallet,
+    ccxt,
+    deribit_account,
+    deribit_instruments,
+    deribit_positions,
+    deribit_quotes,
+    derive_account,
+    derive_quotes,
+    hyperliquid,
+    okx_balance,
+    okx_instruments,
+    okx_positions,
+    okx_quotes,
+    uniswap_v3,
+)
+from hedgeopt.inputs.payloads.form import Form, Found
+from hedgeopt.inputs.payloads.item import Item, Reading
+from hedgeopt.inputs.payloads.wrappers import ENVELOPE, Rows, unwrapped
+
+__all__ = ["FORMS", "form_of", "forms_read", "looks_like_payload", "read_payload"]
+
+FORMS: tuple[Form, ...] = (
+    deribit_quotes.BOOK_SUMMARY,
+    deribit_quotes.TICKER,
+    deribit_quotes.ORDER_BOOK,
+    deribit_instruments.INSTRUMENTS,
+    deribit_positions.POSITIONS,
+    deribit_account.SUMMARIES,
+    deribit_account.PORTFOLIO,
+    okx_quotes.OPTION_SUMMARY,
+    okx_quotes.TICKERS,
+    okx_quotes.MARK_PRICES,
+    okx_quotes.INDEX_TICKERS,
+    okx_quotes.FUNDING,
+    okx_quotes.ORDER_BOOK,
+    okx_instruments.INSTRUMENTS,
+    okx_instruments.TIERS,
+    okx_positions.POSITIONS,
+    okx_balance.BALANCE,
+    bybit_quotes.OPTION_TICKERS,
+    bybit_quotes.LINEAR_TICKERS,
+    bybit_quotes.ORDER_BOOK,
+    bybit_instruments.INSTRUMENTS,
+    bybit_instruments.INFO,
+    bybit_positions.POSITIONS,
+    bybit_wallet.WALLET,
+    derive_quotes.TICKER,
+    derive_quotes.SLIM,
+    derive_quotes.SLIM_BARE,
+    derive_quotes.INSTRUMENTS,
+    derive_account.POSITIONS,
+    derive_account.SUBACCOUNT,
+    hyperliquid.META,
+    hyperliquid.STATE,
+    hyperliquid.SPOT_STATE,
+    binance.MARKS,
+    binance.STREAM,
+    binance.TICKERS,
+    binance.INFO,
+    binance.OPTION_POSITIONS,
+    binance.PREMIUM_INDEX,
+    binance.FUTURES_POSITIONS,
+    binance.BALANCES,
+    ccxt.TICKERS,
+    ccxt.GREEKS,
+    ccxt.CHAIN,
+    ccxt.POSITIONS,
+    ccxt.BALANCE,
+    ccxt.MARKETS,
+    uniswap_v3.POSITIONS,
+    aave.USER_RESERVES,
+    aave.RESERVES,
+)
+"""Every form, in the order of the documentation."""
+
+_OWN = ("accounts", "minimize")
+_KINDS = {"option", "future", "any", "spot", "future_combo", "option_combo"}
+
+
+def looks_like_payload(data: Any) -> bool:
+    """Whether a JSON value is somebody's payload and no book or policy of ours."""
+    return isinstance(data, list | dict) and not (isinstance(data, dict) and any(key in data for key in _OWN))
+
+
+def form_of(row: dict[str, Any]) -> Form | None:
+    """The form with most keys among those whose keys the row has."""
+    fits = [form for form in FORMS if form.keys <= row.keys() and not form.absent & row.keys()]
+    return max(fits, key=lambda form: len(form.keys), default=None)
+
+
+def read_payload(data: Any, file: str, found: Found, venue: str = "") -> None:
+    """Read one file's JSON value into ``found``.
+
+    Raises
+    ------
+    InputError
+        For a form that is not known, and for every value that cannot be trusted.
+    """
+    found.file = file
+    for reply in unwrapped(_paired(data), file):
+        if not reply.rows:
+            found.notes.append(f"{file}: a reply{' at ' + reply.where if reply.where else ''} is an empty list")
+            continue
+        _read(reply, file, found, venue)
+
+
+def _read(reply: Rows, file: str, found: Found, venue: str) -> None:
+    chosen: dict[str, tuple[Form, list[tuple[int, dict[str, Any]]]]] = {}
+    for k, row in enumerate(reply.rows):
+        form = form_of(row)
+        if form is None:
+            _named(reply, row, k, file, found, venue)
+            continue
+        chosen.setdefault(form.name, (form, []))[1].append((k, row))
+    for form, rows in chosen.values():
+        reading = Reading(file, form.ignored)
+        single = len(reply.rows) == 1 and len(rows) == 1
+        items = [Item(row, reading, reply.where if single else f"{reply.where}[{k}]") for k, row in rows]
+        form.read(items, found, venue)
+        found.forms.append(f"{file}: {form.name}, {len(rows):,} row{'s' if len(rows) > 1 else ''}")
+        if form.checked != "real payload":
+            found.unverified.add(form.name)
+        found.notes += [f"{file}: {note}" for note in reply.notes]
+        strange = [key for key in reading.unknown() if not key.startswith("@") and key.split(".")[0] not in ENVELOPE]
+        if strange:
+            some = ", ".join(strange[:6]) + (", …" if len(strange) > 6 else "")
+            found.notes.append(f"{file}: {form.name} has keys that are not known, and not used: {some}")
+
+
+def _named(reply: Rows, row: dict[str, Any], k: int, file: str, found: Found, venue: str) -> None:
+    """An object whose values are payloads, stored under names."""
+    inner = {key: value for key, value in row.items() if not key.startswith("@")}
+    if inner and all(set(v) <= _KINDS if isinstance(v, dict) else False for v in inner.values()):
+        found.notes.append(f"{file}: Deribit expirations are not needed: names carry them")
+        return
+    if inner and all(isinstance(value, dict | list) for value in inner.values()):
+        for key, value in inner.items():
+            where = f"{reply.where}.{key}".lstrip(".")
+            for rows in unwrapped(value, file, where):
+                rows.rows = [{**one, "@key": key} if isinstance(value, dict) else one for one in rows.rows]
+                if rows.rows:
+                    _read(rows, file, found, venue)
+        return
+    shown = ", ".join(list(inner)[:8])
+    names = sorted({form.name.split()[0] for form in FORMS})
+    fix = f"docs/inputs.md lists every form that is read ({', '.join(names)})"
+    place = reply.where if len(reply.rows) == 1 else f"{reply.where}[{k}]"
+    raise InputError(f"is no form of payload that is known (keys: {shown})", file=file, field=place or None, fix=fix)
+
+
+def _paired(data: Any) -> Any:
+    """Hyperliquid's pair of meta and contexts as one object."""
+    if isinstance(data, list) and len(data) == 2 and isinstance(data[0], dict) and "universe" in data[0]:
+        return {**data[0], "@contexts": data[1]}
+    return data
+
+
+def forms_read(found: Found) -> Sequence[str]:
+    """One line per payload, and a word on forms that were never checked against a real one."""
+    lines = list(found.forms)
+    lines += [f"form unverified: {name} (read by the venue's documentation)" for name in sorted(found.unverified)]
+    return lines

@@ -1,0 +1,135 @@
+"""The neutral table of quotes: one row per instrument and venue, the same columns for every venue.
+
+``hedgeopt import`` writes it and ``read_market`` reads it. Prices are in the quote unit of the instrument: coins for
+coin-settled options, dollars for everything else. Sizes are contracts of the venue; ``multiplier`` is what one contract
+holds (coins, or USD of an inverse future or perpetual), so a table with sizes needs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.errors import InputError
+from hedgeopt.files.table_file import numbers
+
+__all__ = ["QUOTE_COLUMNS", "QUOTE_TABLE", "QuoteColumn", "is_quote_table", "quote_schema", "quotes_as_chain"]
+
+
+@dataclass(frozen=True)
+class QuoteColumn:
+    """A column of the table; ``chain`` is its name in a chain (:mod:`hedgeopt.inputs.columns`)."""
+
+    name: str
+    type: Literal["moment", "text", "number"]
+    meaning: str
+    chain: str
+    required: bool = False
+
+
+QUOTE_TABLE = (
+    QuoteColumn("timestamp", "moment", "moment of the quote, ISO 8601, UTC", "timestamp", required=True),
+    QuoteColumn("venue", "text", "venue of the row; empty: the one given with --venue", "venue"),
+    QuoteColumn("instrument", "text", "the venue's name of the instrument", "instrument_name", required=True),
+    QuoteColumn("kind", "text", "option, future, perpetual or spot; needed where the venue's names are not known", "kind"),
+    QuoteColumn("underlying", "text", "asset whose price drives it, such as BTC", "currency"),
+    QuoteColumn("settlement", "text", "asset in which it settles: the underlying, or a dollar asset", "settlement"),
+    QuoteColumn("strike", "number", "US dollars; options", "strike"),
+    QuoteColumn("expiry", "moment", "moment of settlement, ISO 8601, UTC", "expiry"),
+    QuoteColumn("right", "text", "call or put (C and P are read); options", "option_type"),
+    QuoteColumn("bid", "number", "best bid; empty or 0: none", "bid_price"),
+    QuoteColumn("ask", "number", "best ask; empty or 0: none", "ask_price"),
+    QuoteColumn("bid_size", "number", "size at the bid, contracts", "bid_size"),
+    QuoteColumn("ask_size", "number", "size at the ask, contracts", "ask_size"),
+    QuoteColumn("mark", "number", "the venue's mark", "mark_price", required=True),
+    QuoteColumn("iv", "number", "annual vol of the mark as a decimal, 0.55 is 55 %; options", "mark_iv"),
+    QuoteColumn("forward", "number", "forward of the expiry, USD; options", "underlying_price"),
+    QuoteColumn("index", "number", "index of the underlying, USD", "index_price"),
+    QuoteColumn("open_interest", "number", "contracts outstanding", "open_interest"),
+    QuoteColumn("volume", "number", "contracts traded in 24 hours", "volume"),
+    QuoteColumn("funding_8h", "number", "funding rate per 8 hours as a decimal; perpetuals", "funding_8h"),
+    QuoteColumn("multiplier", "number", "coins in one contract (USD of an inverse one); needed with sizes", "multiplier"),
+    QuoteColumn("tick", "number", "step of the quoted price", "tick"),
+    QuoteColumn("lot", "number", "step of the size, contracts", "lot"),
+    QuoteColumn("min_size", "number", "smallest order, contracts", "min_size"),
+)
+"""Every column, in the order of files."""
+
+QUOTE_COLUMNS = tuple(column.name for column in QUOTE_TABLE)
+_SIGNATURE = {"instrument", "mark", "timestamp"}
+_COUNTED = ("bid_size", "ask_size", "open_interest", "volume", "lot", "min_size")
+_TYPES = {"moment": "string", "text": "string", "number": "number"}
+
+
+def is_quote_table(columns: Any) -> bool:
+    """Whether these are columns of the neutral table and not of a chain."""
+    return set(columns) >= _SIGNATURE and "instrument_name" not in columns
+
+
+def quote_schema() -> dict[str, Any]:
+    """JSON Schema of one row."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Quotes",
+        "description": "One row of the neutral table of quotes: one instrument of one venue at one moment.",
+        "type": "object",
+        "properties": {
+            column.name: {
+                "type": _TYPES[column.type] if column.required else [_TYPES[column.type], "null"],
+                "description": column.meaning,
+            }
+            for column in QUOTE_TABLE
+        },
+        "required": [column.name for column in QUOTE_TABLE if column.required],
+        "additionalProperties": False,
+    }
+
+
+def quotes_as_chain(frame: pd.DataFrame, file: object, venue: str | None) -> pd.DataFrame:
+    """The neutral table with the columns of a chain and sizes in our units; terms that are empty come from the names later.
+
+    Raises
+    ------
+    InputError
+        For a column that is none of the table's, rows of no venue, and sizes without a multiplier.
+    """
+    strange = [name for name in frame.columns if name not in QUOTE_COLUMNS]
+    if strange:
+        fix = f"columns: {', '.join(QUOTE_COLUMNS)}"
+        raise InputError("is no column of a table of quotes", file=file, field=str(strange[0]), fix=fix)
+    chain = frame.copy()
+    for name in QUOTE_COLUMNS:
+        if name not in chain.columns:
+            chain[name] = np.nan
+    places = chain["venue"].astype("object")
+    missing = places.isna() | (places == "")
+    if missing.any() and venue is None:
+        row = int(np.flatnonzero(missing.to_numpy())[0])
+        raise InputError(
+            f"is empty in row {row + 2} ({chain['instrument'].iloc[row]})",
+            file=file,
+            field="venue",
+            fix="fill it in, or give --venue (read_market(..., venue=...)): venues share names",
+        )
+    chain["venue"] = places.mask(missing, venue)
+    counted = [name for name in _COUNTED if frame.get(name) is not None and frame[name].notna().any()]
+    if counted:
+        size = numbers(chain["multiplier"])
+        for name in counted:
+            given = numbers(chain[name])
+            without = (given > 0) & ~(size > 0)
+            if without.any():
+                row = int(np.flatnonzero(without.to_numpy())[0])
+                raise InputError(
+                    f"is in contracts of unknown size in row {row + 2} ({chain['instrument'].iloc[row]})",
+                    file=file,
+                    field=name,
+                    value=float(given.iloc[row]),
+                    fix="fill in multiplier: coins in one contract (1 where sizes are coins, or USD of an inverse contract)",
+                )
+            chain[name] = chain[name].where(given.isna(), given * size)
+    chain = chain.rename(columns={column.name: column.chain for column in QUOTE_TABLE})
+    return chain.drop(columns="multiplier")

@@ -1,0 +1,1 @@
+"""Derive: instrument names."""

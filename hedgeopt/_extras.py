@@ -1,7 +1,7 @@
 """Packages that only some work needs: whether they are installed, and one clear line where they are not.
 
 The plain install solves, verifies and reports. An extra adds ``parquet`` (pyarrow), ``report`` (matplotlib: charts of the
-pages), ``cluster`` (Dask) or ``all`` of them and ECOS.
+pages), ``files`` (zstandard and openpyxl: zstd and Excel), ``cluster`` (Dask) or ``all`` of them and ECOS.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from hedgeopt.errors import InputError
 
 __all__ = ["EXTRAS", "how_to_install", "installed", "require_extra"]
 
-EXTRAS = {"pyarrow": "parquet", "matplotlib": "report", "distributed": "cluster", "ecos": "all"}
+EXTRAS = {
+    "pyarrow": "parquet",
+    "matplotlib": "report",
+    "distributed": "cluster",
+    "ecos": "all",
+    "zstandard": "files",
+    "openpyxl": "files",
+}
 """The extra that brings each package, by the name that is imported."""
 
 

@@ -120,6 +120,20 @@ COLUMNS = (
         recorded="never",
     ),
     Column(
+        "kind", "text", "family of the instrument, where its venue's names are not known", required=False, recorded="never"
+    ),
+    Column("settlement", "text", "asset in which it settles; the name gives it too", required=False, recorded="never"),
+    *(
+        Column(name, "number", meaning, required=False, quote="given", recorded="never")
+        for name, meaning in (
+            ("bid_size", "size at the bid: coins, or USD of an inverse contract"),
+            ("ask_size", "size at the ask, likewise"),
+            ("tick", "step of the quoted price"),
+            ("lot", "step of the size: coins, or USD of an inverse contract"),
+            ("min_size", "smallest order, likewise"),
+        )
+    ),
+    Column(
         "interest_rate",
         "number",
         "annual rate of the venue's feed for the expiry as a decimal; options",

@@ -42,6 +42,8 @@ class Market:
     doubtful
         By ``venue:name``, why an instrument is not offered as a hedge: its mark, vol, forward and quotes contradict each
         other. Positions in it are valued all the same, by the mark.
+    left_out
+        By ``venue:name``, why a row of the source is no instrument of this market.
     """
 
     timestamp: datetime
@@ -51,6 +53,7 @@ class Market:
     source: str = "market"
     notes: tuple[str, ...] = ()
     doubtful: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.timestamp.tzinfo is None:
@@ -128,6 +131,14 @@ class Market:
         try:
             return self.instruments[f"{venue}:{name}"]
         except KeyError:
+            if f"{venue}:{name}" in self.left_out:
+                raise InputError(
+                    f"was set aside by the reader: {self.left_out[f'{venue}:{name}']}",
+                    file=self.source,
+                    field=venue,
+                    value=name,
+                    fix="mend its row: a position needs its quote",
+                ) from None
             raise InputError(
                 "unknown instrument", file=self.source, field=venue, value=name, fix=self._advice(venue, name)
             ) from None

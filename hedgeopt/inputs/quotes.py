@@ -15,6 +15,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.table_file import numbers
+from hedgeopt.venues.known import parser
 
 __all__ = ["QUOTE_COLUMNS", "QUOTE_TABLE", "QuoteColumn", "is_quote_table", "quote_schema", "quotes_as_chain"]
 
@@ -115,6 +116,7 @@ def quotes_as_chain(frame: pd.DataFrame, file: object, venue: str | None) -> pd.
             fix="fill it in, or give --venue (read_market(..., venue=...)): venues share names",
         )
     chain["venue"] = places.mask(missing, venue)
+    _fill_underlying(chain)
     counted = [name for name in _COUNTED if frame.get(name) is not None and frame[name].notna().any()]
     if counted:
         size = numbers(chain["multiplier"])
@@ -133,3 +135,20 @@ def quotes_as_chain(frame: pd.DataFrame, file: object, venue: str | None) -> pd.
             chain[name] = chain[name].where(given.isna(), given * size)
     chain = chain.rename(columns={column.name: column.chain for column in QUOTE_TABLE})
     return chain.drop(columns="multiplier")
+
+
+def _fill_underlying(chain: pd.DataFrame) -> None:
+    """Underlyings that the names give, where the column is empty."""
+    missing = chain["underlying"].isna()
+    if not missing.any():
+        return
+    chain["underlying"] = chain["underlying"].astype("object")
+    found: dict[tuple[str, str], str | None] = {}
+    keys = list(zip(chain.loc[missing, "venue"].astype(str), chain.loc[missing, "instrument"].astype(str), strict=True))
+    for venue, name in dict.fromkeys(keys):
+        try:
+            item = parser(venue)(name)
+        except InputError:
+            continue  # the reader names the row
+        found[venue, name] = getattr(item, "underlying", getattr(item, "asset", None))
+    chain.loc[missing, "underlying"] = [found.get(key, key[1]) for key in keys]

@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from hedgeopt.cli import main
+from hedgeopt.errors import InputError
 from hedgeopt.example import example_files
+from hedgeopt.inputs.chain.reader import read_market
 
 POLICY = """
 max_quote_age_seconds = 600
@@ -56,6 +58,14 @@ class Case:
             frame.loc[row, column] = value
 
         self.market(change, row)
+
+    def spoil(self, column: str, value: object) -> None:
+        """A tenth of the rows."""
+
+        def change(frame: pd.DataFrame) -> None:
+            frame.loc[frame.index[: len(frame) // 10], column] = value
+
+        self.market(change)
 
     def book(self, change: Callable[[dict], object]) -> None:
         data = json.loads(self.paths["book"].read_text())
@@ -106,8 +116,8 @@ def test_unknown_instrument(case):
 
 
 def test_name_of_no_known_form(case):
-    case.set("instrument_name", "BTC:27MAR26")
-    case.refused("market.csv", "instrument_name", "BTC:27MAR26", "BTC-PERPETUAL")
+    case.spoil("instrument_name", "BTC:27MAR26")
+    case.refused("market.csv", "instrument_name", "BTC:27MAR26")
 
 
 @pytest.mark.parametrize(
@@ -135,8 +145,36 @@ def test_name_of_no_known_form(case):
     ],
 )
 def test_bad_cell(case, column, value, word):
+    case.spoil(column, value)
+    case.refused("market.csv", column, word)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "word"),
+    [
+        ("mark_price", "", "missing"),
+        ("mark_price", "cheap", "not a number"),
+        ("ask_price", "-0.0001", "negative"),
+        ("bid_price", "0.9", "crossed"),
+        ("mark_iv", "0", "must be positive"),
+        ("strike", "91000", "contradicts"),
+        ("currency", "DOGE", "unknown currency"),
+        ("timestamp", "yesterday", "not a date"),
+    ],
+)
+def test_one_bad_row_is_set_aside_and_a_position_in_it_is_refused(case, column, value, word):
     case.set(column, value)
-    case.refused("market.csv", column, word, OPTION)
+    market = read_market(case.paths["market"])
+    (note,) = [note for note in market.notes if "set aside" in note]
+    assert note.startswith("1 of 296 rows is set aside")
+    assert OPTION in note
+    assert column in note
+    assert word in note
+    assert f"deribit:{OPTION}" not in market.instruments
+    with pytest.raises(InputError, match=rf"set aside.*{column}.*{word}"):
+        market.instrument("deribit", OPTION)
+    case.book(lambda book: book["accounts"][0]["positions"][0].update(instrument=OPTION))
+    case.refused("set aside", column, word, OPTION)
 
 
 def test_bad_index_price(case):
@@ -154,11 +192,18 @@ def test_expired_option(case):
         frame.loc[OPTION, ["instrument_name", "expiry"]] = ["BTC-6MAR26-92000-C", "2026-03-06T08:00:00+00:00"]
 
     case.market(expire)
-    case.refused("market.csv", "BTC-6MAR26-92000-C", "expired", "expiry")
+    market = read_market(case.paths["market"])
+    assert any("BTC-6MAR26-92000-C" in note and "expired" in note for note in market.notes)
+    assert not any("6MAR26" in name for name in market.instruments if "26MAR26" not in name and "-6MAR26" in name)
 
 
 def test_the_same_instrument_twice_in_the_market(case):
     case.market(lambda frame: pd.concat([frame, frame.loc[[OPTION]]]))
+    market = read_market(case.paths["market"])
+    assert len(market) == 296
+    assert any("repeat another" in note and OPTION in note for note in market.notes)
+    case.market(lambda frame: frame[~frame.index.duplicated()])
+    case.market(lambda frame: pd.concat([frame, frame.loc[[OPTION]].assign(mark_price="0.02")]))
     case.refused("market.csv", OPTION, "more than once")
 
 

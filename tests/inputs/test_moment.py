@@ -79,7 +79,9 @@ def test_repeats_within_a_second_are_one_moment_and_others_need_a_choice(tmp_pat
     with pytest.raises(InputError, match=r"holds 2 snapshots.*--at"):
         read_market(write(tmp_path, [(0, 80_000, 0.5), (5, 80_000, 0.6)]))
     with pytest.raises(InputError, match="appears more than once"):
-        read_market(write(tmp_path, [(0, 80_000, 0.5), (0, 80_000, 0.5)]), at=START)
+        read_market(write(tmp_path, [(0, 80_000, 0.5), (0, 80_000, 0.6)]), at=START)
+    again = read_market(write(tmp_path, [(0, 80_000, 0.5), (0, 80_000, 0.5)]), at=START)
+    assert any("repeat another to the digit" in note for note in again.notes)
 
 
 @pytest.mark.parametrize("window", [0.0, -1.0, float("nan"), float("inf")])

@@ -334,7 +334,21 @@ def random_rows(draw: st.DrawFn) -> OptionRows:
     nobody, flags = np.full(n, np.nan), np.full(n, inverse)
     whole = np.round(years * 3.1536e7).astype(np.int64)
     return OptionRows(
-        names, both, full, flags, call, whole, years, strike, mark, vol, forward, np.full(n, index), nobody, nobody
+        names,
+        np.full(n, "deribit", dtype=object),
+        both,
+        full,
+        flags,
+        call,
+        whole,
+        years,
+        strike,
+        mark,
+        vol,
+        forward,
+        np.full(n, index),
+        nobody,
+        nobody,
     )
 
 
@@ -358,6 +372,7 @@ def recorded(frame: pd.DataFrame) -> OptionRows:
     seconds = (expiry - stamp).dt.total_seconds().to_numpy(float)
     return OptionRows(
         frame["instrument_name"].astype(object).to_numpy(),
+        np.full(len(frame), "deribit", dtype=object),
         coin,
         coin,
         np.ones(len(frame), bool),

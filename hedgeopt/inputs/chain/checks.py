@@ -139,6 +139,7 @@ def _parity(rows: OptionRows, items: list[Any], found: Checked) -> OptionRows:
     """Forwards that the marks imply; a note says how far they were from those recorded."""
     terms = pd.DataFrame(
         {
+            "venue": rows.venue,
             "underlying": rows.coin,
             "inverse": rows.inverse,
             "expiry": rows.expiry,

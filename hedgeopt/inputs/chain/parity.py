@@ -24,7 +24,8 @@ def forwards_from_marks(options: pd.DataFrame) -> tuple[pd.Series, float, int]:
     Parameters
     ----------
     options
-        Rows with ``underlying``, ``inverse``, ``expiry``, ``strike``, ``right``, ``mark_price`` and ``underlying_price``.
+        Rows with ``venue`` (optional), ``underlying``, ``inverse``, ``expiry``, ``strike``, ``right``, ``mark_price`` and
+        ``underlying_price``.
 
     Returns
     -------
@@ -38,7 +39,8 @@ def forwards_from_marks(options: pd.DataFrame) -> tuple[pd.Series, float, int]:
     largest, changed = 0.0, 0
     if not len(options):
         return options["underlying_price"].copy(), largest, changed
-    group = options.groupby(["underlying", "inverse", "expiry"], observed=True).ngroup().to_numpy()
+    by = [name for name in ("venue", "underlying", "inverse", "expiry") if name in options]
+    group = options.groupby(by, observed=True).ngroup().to_numpy()
     frame = pd.DataFrame(
         {"group": group, "strike": options["strike"].to_numpy(float), "mark": options["mark_price"].to_numpy(float)}
     )

@@ -29,19 +29,21 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
-from hedgeopt.files.given import Given, named, read_frame
+from hedgeopt.files.given import Given
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.regular import parse_moment
 from hedgeopt.files.table_file import moments, numbers, wrong_numbers
 from hedgeopt.inputs.chain.moment import one_moment
 from hedgeopt.inputs.chain.rows import market_from_rows, refuse
+from hedgeopt.inputs.chain.set_aside import SetAside
+from hedgeopt.inputs.chain.sources import chains_of
 from hedgeopt.inputs.columns import CHAIN, MARK_FILES, NUMBERS, OPTIONAL, REQUIRED
 from hedgeopt.inputs.market import Market
-from hedgeopt.inputs.payloads.deribit_book_summary import COLUMNS, as_chain
 
 __all__ = ["read_market"]
 
-_KNOWN = {"venue", *CHAIN, *COLUMNS, *(name for names in MARK_FILES.values() for name in names)}
+_DEFAULT = "deribit"
+_SIZES = ("bid_size", "ask_size", "tick", "lot", "min_size")
 _INDEX_DRIFT, _INDEX_APART = 0.005, 1.2
 """Rows of a coin whose index lies further apart in a snapshot are noted, and refused (recorded chains: at most 1.2 %)."""
 _MARKS_WITHIN = pd.Timedelta(minutes=5)
@@ -51,7 +53,7 @@ _MARKS_WITHIN = pd.Timedelta(minutes=5)
 def read_market(
     *sources: Given,
     at: datetime | str | None = None,
-    venue: str = "deribit",
+    venue: str | None = None,
     prices: Mapping[str, float] | None = None,
     invert_marks: bool = False,
     window_seconds: float = 300.0,
@@ -69,7 +71,8 @@ def read_market(
     window_seconds
         With ``at``: rows this much older than the latest one used are left out. What is left out is counted in a note.
     venue
-        Venue that the instruments belong to, where the table has no column ``venue``.
+        Venue that the instruments belong to, where the table has no column ``venue``; none: Deribit for chains, and needed
+        for neutral tables without it and for payloads that do not name theirs.
     prices
         USD prices of assets that the files do not hold, such as ``{"stETH": 3_120.0, "USDC": 0.999}``.
     invert_marks
@@ -84,34 +87,53 @@ def read_market(
     """
     if not sources:
         raise InputError("no market given", field="market", fix="give a path, an open file, or a DataFrame")
-    prices = _given_prices(prices)
+    given = _given_prices(prices)
     moment = None if at is None else pd.Timestamp(parse_moment(at, "at"))
     window = _seconds(window_seconds)
     notes: list[str] = []
-    tables = [(named(given), as_chain(read_frame(given, "market", columns=_KNOWN))) for given in sources]
+    known: dict[str, float] = {}
+    tables = chains_of(sources, venue, notes, known)
     if invert_marks:
         tables = [(path, _with_vol_column(frame)) for path, frame in tables]
     chains = [(path, frame) for path, frame in tables if _kind(path, frame) == "chain"]
     if not chains:
         raise InputError("holds no chain (bid, ask, mark per instrument)", file=tables[0][0])
+    left: dict[str, str] = {}
     pieces = [
-        one_moment(path, _typed(path, part), moment, window, notes).assign(venue=place)
+        one_moment(path, _typed(path, part, place, notes, left), moment, window, notes).assign(venue=place)
         for path, frame in chains
-        for place, part in _by_venue(path, frame, venue)
+        for place, part in _by_venue(path, frame, venue or _DEFAULT)
     ]
+    _together([path for path, frame in chains for _ in _by_venue(path, frame, venue or _DEFAULT)], pieces, window)
     stamp = max(piece["timestamp"].max() for piece in pieces)
     for path, frame in tables:
         kind = _kind(path, frame)
         if kind != "chain":
-            pieces.append(_marks(path, frame, kind, stamp).assign(venue=venue))
+            pieces.append(_marks(path, frame, kind, stamp).assign(venue=venue or _DEFAULT))
     rows = pd.concat(pieces, ignore_index=True)
+    rows = rows.drop(columns=[name for name in _SIZES if rows[name].isna().all()])
     source = ", ".join(path.name for path, _ in tables)
-    index = _index_prices(rows, source, notes)
-    if prices:
-        twice = sorted(set(prices) & set(index))
-        if twice:
-            raise InputError("is in the file already", file=source, field=f"price of {twice[0]}", value=prices[twice[0]])
-    return market_from_rows(rows, {**index, **prices}, source, tuple(notes), invert=invert_marks)
+    index = _index_prices(rows, source, notes, given)
+    twice = sorted(set(given) & set(index))
+    if twice:
+        raise InputError("is in the file already", file=source, field=f"price of {twice[0]}", value=given[twice[0]])
+    return market_from_rows(rows, {**known, **index, **given}, source, tuple(notes), left, invert=invert_marks)
+
+
+def _together(paths: list[Path], pieces: list[pd.DataFrame], window: pd.Timedelta) -> None:
+    """Refuse chains of several files or venues that are not of one moment."""
+    latest = [piece["timestamp"].max() for piece in pieces]
+    early, late = int(np.argmin(latest)), int(np.argmax(latest))
+    apart = latest[late] - latest[early]
+    if apart > max(window, _MARKS_WITHIN):
+        place, other = (pieces[at]["venue"].iloc[0] for at in (early, late))
+        raise InputError(
+            f"of {place} are {apart.total_seconds() / 60.0:,.1f} minutes older than those of {other}",
+            file=paths[early],
+            field="timestamp",
+            value=latest[early].isoformat(),
+            fix="give snapshots within five minutes of each other, or choose the moment with at=... or --at",
+        )
 
 
 def _given_prices(prices: Any) -> dict[str, float]:
@@ -158,32 +180,39 @@ def _kind(path: Path, frame: pd.DataFrame) -> str:
     return "chain"
 
 
-def _typed(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
+def _typed(path: Path, frame: pd.DataFrame, venue: str, notes: list[str], left: dict[str, str]) -> pd.DataFrame:
+    """Columns of a chain with their types; single rows that cannot be read are set aside with a note."""
     if frame.empty:
         raise InputError("holds no rows", file=path, fix="give a market file with a row per instrument")
     frame = frame[[c for c in CHAIN if c in frame.columns]].copy()
     for column in OPTIONAL:
         if column not in frame.columns:
             frame[column] = np.nan
+    aside = SetAside(path, frame, venue)
     for column in NUMBERS:
         read = numbers(frame[column])
-        refuse(path, frame, wrong_numbers(frame[column], read), column, "is not a number")
-        refuse(path, frame, np.isinf(read), column, "is not finite")
-        refuse(path, frame, read.abs() > LARGEST, column, f"is beyond {LARGEST:g}", "check the unit")
+        aside.where(wrong_numbers(frame[column], read), column, "is not a number")
+        aside.where(np.isinf(read), column, "is not finite")
+        aside.where(read.abs() > LARGEST, column, f"is beyond {LARGEST:g}", "check the unit")
         frame[column] = read
     for column in ("instrument_name", "currency"):
         frame[column] = frame[column].astype("object")
-        refuse(path, frame, frame[column].isna(), column, "is empty")
+        aside.where(frame[column].isna(), column, "is empty")
+    frame["currency"] = frame["currency"].replace(
+        {name: name.upper() for name in frame["currency"].unique() if isinstance(name, str) and name.islower()}
+    )
     frame["option_type"] = frame["option_type"].astype("object")
-    frame["timestamp"] = _times(path, frame, "timestamp", required=True)
-    frame["expiry"] = _times(path, frame, "expiry", required=False)
-    return frame
+    for column, required in (("timestamp", True), ("expiry", False)):
+        times = moments(frame[column])
+        bad = times.isna() if required else times.isna() & frame[column].notna()
+        aside.where(bad, column, "is not a date and time of the years 2000 to 2200")
+        frame[column] = times
+    return aside.kept(notes, left)
 
 
-def _times(path: Path, frame: pd.DataFrame, column: str, *, required: bool) -> pd.Series:
+def _times(path: Path, frame: pd.DataFrame, column: str) -> pd.Series:
     times = moments(frame[column])
-    bad = times.isna() if required else times.isna() & frame[column].notna()
-    refuse(path, frame, bad, column, "is not a date and time of the years 2000 to 2200")
+    refuse(path, frame, times.isna(), column, "is not a date and time of the years 2000 to 2200")
     return times
 
 
@@ -193,7 +222,7 @@ def _marks(path: Path, frame: pd.DataFrame, signature: str, stamp: pd.Timestamp)
     if missing:
         raise InputError(f"column {missing[0]!r} is missing", file=path)
     rows = frame[list(names)].rename(columns=names)
-    rows["timestamp"] = _times(path, rows, "timestamp", required=True)
+    rows["timestamp"] = _times(path, rows, "timestamp")
     near = rows[(rows["timestamp"] - stamp).abs() <= _MARKS_WITHIN]
     if near.empty:
         raise InputError(f"holds no marks within five minutes of {stamp.isoformat()}", file=path)
@@ -203,15 +232,18 @@ def _marks(path: Path, frame: pd.DataFrame, signature: str, stamp: pd.Timestamp)
         if column not in rows.columns:
             rows[column] = pd.NaT if column == "expiry" else np.nan
     rows["expiry"] = pd.to_datetime(rows["expiry"], utc=True)
-    return _typed(path, rows)
+    return _typed(path, rows, _DEFAULT, [], {})
 
 
-def _index_prices(rows: pd.DataFrame, source: str, notes: list[str]) -> dict[str, float]:
+def _index_prices(rows: pd.DataFrame, source: str, notes: list[str], given: Mapping[str, float]) -> dict[str, float]:
     prices: dict[str, float] = {}
     for currency, group in rows.groupby("currency", observed=True):
         index = group["index_price"].dropna()
+        if index.empty and currency in given:
+            continue
         if index.empty:
-            raise InputError(f"no index_price for {currency}", file=source, fix="give it in the chain rows")
+            fix = f"give it in the chain rows, or with --price {currency}=USD (prices={{...}})"
+            raise InputError(f"no index_price for {currency}", file=source, fix=fix)
         if (index <= 0).any():
             raise InputError("must be positive", file=source, field=f"index_price of {currency}", value=index.min())
         prices[str(currency)] = float(index.median())

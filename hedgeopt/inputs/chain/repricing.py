@@ -31,7 +31,7 @@ class OptionRows:
 
     Attributes
     ----------
-    name, coin, settlement
+    name, venue, coin, settlement
         (n,) objects.
     inverse, is_call
         (n,) booleans.
@@ -45,6 +45,7 @@ class OptionRows:
     """
 
     name: np.ndarray
+    venue: np.ndarray
     coin: np.ndarray
     settlement: np.ndarray
     inverse: np.ndarray
@@ -88,14 +89,14 @@ class OptionRows:
 
     @cached_property
     def pools(self) -> np.ndarray:
-        """(n,) number of the row's (coin, settlement)."""
-        numbers: dict[tuple[str, str], int] = {}
-        pairs = zip(self.coin.tolist(), self.settlement.tolist(), strict=True)
+        """(n,) number of the row's (venue, coin, settlement)."""
+        numbers: dict[tuple[str, str, str], int] = {}
+        pairs = zip(self.venue.tolist(), self.coin.tolist(), self.settlement.tolist(), strict=True)
         return np.array([numbers.setdefault(pair, len(numbers)) for pair in pairs], np.int64)
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """(n,) number of the row's (coin, settlement, expiry)."""
+        """(n,) number of the row's (venue, coin, settlement, expiry)."""
         expiry = np.unique(self.expiry, return_inverse=True)[1]
         return np.unique(self.pools * (expiry.max(initial=0) + 1) + expiry, return_inverse=True)[1]
 
@@ -126,6 +127,7 @@ def option_rows(
     expiry = [item.expiry for item in items]
     return OptionRows(
         name=np.array([item.name for item in items], dtype=object),
+        venue=np.array([item.venue for item in items], dtype=object),
         coin=np.array([item.underlying for item in items], dtype=object),
         settlement=np.array([item.settlement for item in items], dtype=object),
         inverse=np.array([item.inverse for item in items], bool),

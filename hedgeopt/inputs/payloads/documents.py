@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.given import given_text, is_table, named, read_frame
 from hedgeopt.files.parsing import from_json
+from hedgeopt.files.regular import LARGEST_FILE
+from hedgeopt.files.unpack import beginning
 from hedgeopt.inputs.payloads.form import Found
 from hedgeopt.inputs.payloads.recognise import looks_like_payload, read_payload
 from hedgeopt.inputs.payloads.tables import read_table_payload
 
-__all__ = ["json_of", "read_documents"]
+__all__ = ["held", "json_of", "read_documents"]
+
+_START = 4096
 
 
 def read_documents(sources: Sequence[Any], venue: str = "") -> tuple[Found, str]:
@@ -26,7 +30,7 @@ def read_documents(sources: Sequence[Any], venue: str = "") -> tuple[Found, str]
         For what is neither JSON nor a table, or of no known form.
     """
     found, names = Found(), []
-    for source in sources:
+    for source in map(held, sources):
         name = str(named(source).name)
         names.append(name)
         values = json_of(source)
@@ -41,18 +45,15 @@ def read_documents(sources: Sequence[Any], venue: str = "") -> tuple[Found, str]
     return found, ", ".join(dict.fromkeys(names))
 
 
-def json_of(source: Any) -> list[Any] | None:
-    """JSON values of a source (several of JSON lines); None for a table."""
-    if is_table(source) or isinstance(source, pd.DataFrame):
+def json_of(source: Any, what: str = "payload") -> list[Any] | None:
+    """JSON values of a source (several of JSON lines); None for a table, and for what cannot be read here."""
+    if isinstance(source, Mapping):
+        return [dict(source)]
+    if isinstance(source, list):
+        return [source]
+    if is_table(source) or not _is_json(source):
         return None
-    if isinstance(source, Mapping | list):
-        return [dict(source) if isinstance(source, Mapping) else source]
-    text = given_text(source, "payload") if not _is_binary_table(source) else None
-    if text is None or text.lstrip()[:1] not in ("{", "["):
-        if hasattr(source, "seek"):
-            source.seek(0)
-        return None
-    file = named(source).name
+    text, file = given_text(source, what), named(source).name
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and all(line.lstrip()[:1] in ("{", "[") and line.rstrip()[-1:] in ("}", "]") for line in lines):
         try:
@@ -62,6 +63,34 @@ def json_of(source: Any) -> list[Any] | None:
     return [from_json(text, file)]
 
 
-def _is_binary_table(source: Any) -> bool:
-    name = str(named(source)).lower()
-    return name.endswith((".parquet", ".xlsx", ".xls"))
+def held(source: Any) -> Any:
+    """An open file as one that can be read again; anything else as it is."""
+    if isinstance(source, str | os.PathLike) or not callable(getattr(source, "read", None)) or is_table(source):
+        return source
+    try:
+        if source.seekable():
+            return source
+        data = source.read(LARGEST_FILE + 1)
+    except (OSError, ValueError, AttributeError, TypeError):
+        return source  # whoever reads it says what is wrong
+    again: Any = io.StringIO(data) if isinstance(data, str) else io.BytesIO(data) if isinstance(data, bytes) else source
+    if again is not source and isinstance(getattr(source, "name", None), str):
+        again.name = source.name
+    return again
+
+
+def _is_json(source: Any) -> bool:
+    """Whether it begins as JSON does; the source is as it was afterwards."""
+    if isinstance(source, str | os.PathLike):
+        start = beginning(source)
+    elif callable(getattr(source, "read", None)):
+        try:
+            place = source.tell()
+            data = source.read(_START)
+            source.seek(place)
+        except (OSError, ValueError, AttributeError, TypeError, UnicodeError):
+            return False
+        start = data.encode("utf-8", "replace") if isinstance(data, str) else data
+    else:
+        return False
+    return isinstance(start, bytes) and start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")

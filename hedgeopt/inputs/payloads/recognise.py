@@ -31,7 +31,7 @@ from hedgeopt.inputs.payloads.form import Form, Found
 from hedgeopt.inputs.payloads.item import Item, Reading
 from hedgeopt.inputs.payloads.wrappers import ENVELOPE, Rows, unwrapped
 
-__all__ = ["FORMS", "form_of", "forms_read", "looks_like_payload", "read_payload"]
+__all__ = ["FORMS", "form_of", "forms_read", "is_payload", "looks_like_payload", "read_payload"]
 
 FORMS: tuple[Form, ...] = (
     deribit_quotes.BOOK_SUMMARY,
@@ -87,6 +87,7 @@ FORMS: tuple[Form, ...] = (
 )
 """Every form, in the order of the documentation."""
 
+_ENVELOPES = {"jsonrpc", "retCode", "retMsg", "error"}
 _OWN = ("accounts", "minimize")
 _KINDS = {"option", "future", "any", "spot", "future_combo", "option_combo"}
 
@@ -94,6 +95,18 @@ _KINDS = {"option", "future", "any", "spot", "future_combo", "option_combo"}
 def looks_like_payload(data: Any) -> bool:
     """Whether a JSON value is somebody's payload and no book or policy of ours."""
     return isinstance(data, list | dict) and not (isinstance(data, dict) and any(key in data for key in _OWN))
+
+
+def is_payload(value: Any) -> bool:
+    """Whether one of its rows is of a known form, or it has a venue's envelope."""
+    if not looks_like_payload(value):
+        return False
+    try:
+        rows = [row for reply in unwrapped(_paired(value), "payload") for row in reply.rows[:1]]
+    except InputError:
+        return isinstance(value, dict) and bool(_ENVELOPES & value.keys())
+    inner = [one for row in rows for one in row.values() if isinstance(one, dict)][:3]
+    return any(form_of(row) is not None for row in (*rows, *inner))
 
 
 def form_of(row: dict[str, Any]) -> Form | None:

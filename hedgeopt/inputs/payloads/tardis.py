@@ -14,7 +14,7 @@ import pandas as pd
 from hedgeopt.errors import InputError
 from hedgeopt.files.table_file import numbers, wrong_numbers
 
-__all__ = ["DERIVATIVE_TICKER", "IGNORED", "OPTIONS_CHAIN", "tardis_quotes"]
+__all__ = ["COLUMNS", "DERIVATIVE_TICKER", "IGNORED", "OPTIONS_CHAIN", "tardis_quotes"]
 
 OPTIONS_CHAIN = frozenset(
     {"exchange", "symbol", "timestamp", "local_timestamp", "strike_price", "mark_iv", "underlying_price"}
@@ -42,6 +42,10 @@ _COLUMNS = {
     "iv": "mark_iv", "forward": "underlying_price", "index": "index_price", "open_interest": "open_interest",
     "funding_8h": "funding_rate", "strike": "strike_price",
 }  # fmt: skip
+
+
+COLUMNS = frozenset({"exchange", "symbol", "timestamp", "local_timestamp", "type", "expiration", *_COLUMNS.values()})
+"""Columns that are used, or tell the form."""
 
 
 def tardis_quotes(frame: pd.DataFrame, file: object) -> pd.DataFrame:

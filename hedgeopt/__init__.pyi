@@ -32,6 +32,7 @@ from .inputs.book import Link as Link
 from .inputs.book import Position as Position
 from .inputs.book_file import read_book as read_book
 from .inputs.chain.reader import read_market as read_market
+from .inputs.importing import import_payloads as import_payloads
 from .inputs.market import Market as Market
 from .inputs.policy import Candidates as Candidates
 from .inputs.policy import Policy as Policy

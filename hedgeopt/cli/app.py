@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from hedgeopt.cli.importing import register as register_import
 from hedgeopt.cli.inputs import MarketOptions
 from hedgeopt.cli.options import (
     EXIT_CODES,
     AsOf,
     At,
     BookFile,
+    BookOptional,
     InvertMarks,
     Json,
     MarketOptional,
@@ -37,6 +39,7 @@ app = typer.Typer(
     epilog=EXIT_CODES,
 )
 app.add_typer(scenarios_app, name="scenarios")
+register_import(app)
 
 
 class SchemaKind(StrEnum):
@@ -45,6 +48,7 @@ class SchemaKind(StrEnum):
     book = "book"
     market = "market"
     policy = "policy"
+    quotes = "quotes"
     venue = "venue"
     assets = "assets"
     stress = "stress"
@@ -97,7 +101,7 @@ def solve(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
-    venue: MarketVenue = "deribit",
+    venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
@@ -126,7 +130,7 @@ def verify(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
-    venue: MarketVenue = "deribit",
+    venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
@@ -166,7 +170,7 @@ def risk(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
-    venue: MarketVenue = "deribit",
+    venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
@@ -193,7 +197,7 @@ def margin(
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
-    venue: MarketVenue = "deribit",
+    venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
     json: Json = False,
 ) -> None:
@@ -205,14 +209,14 @@ def margin(
 
 @app.command(epilog=EXIT_CODES)
 def check(
-    book: Annotated[Path | None, typer.Option("--book", help="Book, JSON.", metavar="BOOK.json")] = None,
+    book: BookOptional = None,
     market: MarketOptional = None,
     policy: Annotated[Path | None, typer.Option("--policy", help="Policy, TOML or JSON.", metavar="POLICY.toml")] = None,
     at: At = None,
     as_of: AsOf = None,
     price: Prices = None,
     invert_marks: InvertMarks = False,
-    venue: MarketVenue = "deribit",
+    venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
 ) -> None:
     """Validate input files; given all three, also that they fit together (nothing is solved)."""

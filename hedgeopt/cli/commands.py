@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ __all__ = ["check", "demo", "margin", "risk", "schema", "solve"]
 
 
 def solve(
-    book: Path,
+    book: Path | Sequence[Path],
     market: MarketOptions,
     policy: Path,
     as_of: str | None = None,
@@ -44,7 +44,7 @@ def solve(
             refuse_unwritable(out)
         start = time.perf_counter()
         rules = override(read_policy(policy), scenarios, seed, solver)
-        holdings, quotes = read_holdings(book, as_of), market.read()
+        holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
         read = time.perf_counter() - start
         proposal = propose(holdings, quotes, rules, progress=stage)
         proposal = replace(proposal, seconds={"read": read, **proposal.seconds})
@@ -63,7 +63,7 @@ def solve(
 
 
 def risk(
-    book: Path,
+    book: Path | Sequence[Path],
     market: MarketOptions,
     policy: Path | None = None,
     as_of: str | None = None,
@@ -78,7 +78,7 @@ def risk(
 
         stage("read")
         rules = override(read_rules(policy), scenarios, seed)
-        holdings, quotes = read_holdings(book, as_of), market.read()
+        holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
         stage("value")
         exposures = expose(holdings, quotes, rules, trades=False)
         report = risk_report(exposures)
@@ -92,14 +92,16 @@ def risk(
     print_report(risk_report_table(report, exposures.notes))
 
 
-def margin(book: Path, market: MarketOptions, policy: Path | None, as_of: str | None = None, json: bool = False) -> None:
+def margin(
+    book: Path | Sequence[Path], market: MarketOptions, policy: Path | None, as_of: str | None = None, json: bool = False
+) -> None:
     """Margin of every account, now and in stress."""
     with progress() as stage:
         from hedgeopt.measures.margin_report import margin_report
         from hedgeopt.reports.margin import margin_tables
 
         stage("read")
-        rules, holdings, quotes = read_rules(policy), read_holdings(book, as_of), market.read()
+        rules, holdings, quotes = read_rules(policy), read_holdings(book, as_of, market.venue), market.read()
         stage("value")
         report = margin_report(holdings, quotes, rules)
     if json:
@@ -108,8 +110,9 @@ def margin(book: Path, market: MarketOptions, policy: Path | None, as_of: str | 
         print_report(margin_tables(report))
 
 
-def check(book: Path | None, market: MarketOptions, policy: Path | None, as_of: str | None = None) -> None:
+def check(book: Path | Sequence[Path] | None, market: MarketOptions, policy: Path | None, as_of: str | None = None) -> None:
     """Read the files given; with all three, price the book and compile the program."""
+    book = None if not book else [book] if isinstance(book, Path) else book
     if book is None and not market.files and policy is None:
         raise InputError("nothing to check", fix="give --book, --market or --policy")
     if market.prices and not market.files:
@@ -124,8 +127,8 @@ def check(book: Path | None, market: MarketOptions, policy: Path | None, as_of: 
             rules = read_policy(policy)
             lines.append(f"{policy}: {len(rules.minimize)} terms to minimise, {len(rules.subject_to)} limits")
         if book is not None:
-            holdings = read_holdings(book, as_of)
-            lines.append(f"{book}: {len(holdings.accounts)} accounts, {holdings.n_positions} positions")
+            holdings = read_holdings(book, as_of, market.venue)
+            lines.append(f"{', '.join(map(str, book))}: {len(holdings.accounts)} accounts, {holdings.n_positions} positions")
         if market.files:
             quotes = market.read()
             lines.append(f"{quotes.source}: {len(quotes)} instruments at {quotes.timestamp:%Y-%m-%d %H:%M:%S} UTC")

@@ -30,7 +30,7 @@ class MarketOptions:
     prices: Sequence[str] = ()
     invert_marks: bool = False
     window: float = 300.0
-    venue: str = "deribit"
+    venue: str | None = None
 
     def read(self) -> Market:
         """The market they describe."""
@@ -63,11 +63,11 @@ def _prices(words: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def read_holdings(path: Path, as_of: str | None) -> Book:
+def read_holdings(paths: Path | Sequence[Path], as_of: str | None, venue: str | None = None) -> Book:
     """The book, with its moment of decision replaced when ``as_of`` is given."""
     from hedgeopt.inputs.book_file import read_book
 
-    book = read_book(path)
+    book = read_book(*([paths] if isinstance(paths, Path) else paths), venue=venue)
     if as_of is None:
         return book
     return book.model_copy(update={"timestamp": parse_moment(as_of, "--as-of")})

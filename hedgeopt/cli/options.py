@@ -12,6 +12,7 @@ __all__ = [
     "AsOf",
     "At",
     "BookFile",
+    "BookOptional",
     "InvertMarks",
     "Json",
     "MarketOptional",
@@ -30,10 +31,16 @@ EXIT_CODES = (
     "an installation not fit for use; 130 interrupted."
 )
 
-BookFile = Annotated[Path, typer.Option("--book", help="Book of accounts and positions, JSON.", metavar="BOOK.json")]
+_book = typer.Option(
+    "--book",
+    help="Book of accounts and positions, JSON; or replies of venues as they came, given one by one.",
+    metavar="BOOK.json",
+)
+BookFile = Annotated[list[Path], _book]
+BookOptional = Annotated[list[Path] | None, _book]
 _market = typer.Option(
     "--market",
-    help="Option chain, CSV or Parquet; give again for files of perpetual or futures marks.",
+    help="Option chain or table of quotes, or a venue's replies; give again for more files of the same moment.",
     metavar="CHAIN.csv",
 )
 Markets = Annotated[list[Path], _market]
@@ -66,7 +73,10 @@ Prices = Annotated[
 InvertMarks = Annotated[
     bool, typer.Option("--invert-marks", help="Take implied vols from the marks where the market file has none.")
 ]
-MarketVenue = Annotated[str, typer.Option("--venue", help="Venue of the market file; its table has the form of names.")]
+MarketVenue = Annotated[
+    str | None,
+    typer.Option("--venue", help="Venue of files that do not give theirs; default for chains: deribit.", show_default=False),
+]
 Scenarios = Annotated[int | None, typer.Option("--scenarios", help="Number of scenarios, instead of the policy's.", min=1)]
 Seed = Annotated[int | None, typer.Option("--seed", help="Scenario seed, instead of the policy's.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]

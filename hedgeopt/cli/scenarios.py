@@ -105,7 +105,7 @@ def _draw(
 
     stage("read")
     rules, quotes = override(read_rules(policy), count, seed), market.read()
-    columns = quotes.prices if book is None else resolve(read_holdings(book, None), quotes).assets
+    columns = quotes.prices if book is None else resolve(read_holdings(book, None, market.venue), quotes).assets
     stage("value")
     moved = [asset for asset in tokens(columns) if asset not in dollar_assets()]
     if not moved:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hedgeopt.cli.console import progress
@@ -14,7 +15,7 @@ __all__ = ["verify"]
 
 def verify(
     proposal: Path,
-    book: Path,
+    book: Path | Sequence[Path],
     market: MarketOptions,
     policy: Path,
     as_of: str | None = None,
@@ -29,7 +30,7 @@ def verify(
 
         stage("read")
         rules = override(read_policy(policy), scenarios, seed)
-        holdings, quotes = read_holdings(book, as_of), market.read()
+        holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
         stage("value")
         verdict = check(proposal, holdings, quotes, rules)
     if json:

@@ -23,6 +23,7 @@ __all__ = [
     "RECORDED",
     "RECORDED_REQUIRED",
     "REQUIRED",
+    "SIZES",
     "Column",
 ]
 
@@ -153,6 +154,8 @@ NUMBERS = tuple(column.name for column in COLUMNS if column.type == "number")
 _QUOTED = [column for column in COLUMNS if column.quote == "always"]
 QUOTE_FIELDS = {column.name: column.meaning for column in sorted(_QUOTED, key=lambda column: column.type == "moment")}
 """Columns of :attr:`Market.quotes` and their units."""
+SIZES = ("bid_size", "ask_size", "tick", "lot", "min_size")
+"""Sizes and steps that a source may give; columns of nothing but gaps are dropped."""
 MORE_FIELDS = {column.name: column.meaning for column in COLUMNS if column.quote == "given"}
 """Columns that :attr:`Market.quotes` may have besides."""
 QUOTE_NUMBERS = tuple(column.name for column in COLUMNS if column.type == "number" and column.quote != "never")

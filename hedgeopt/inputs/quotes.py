@@ -22,13 +22,14 @@ __all__ = ["QUOTE_COLUMNS", "QUOTE_TABLE", "QuoteColumn", "is_quote_table", "quo
 
 @dataclass(frozen=True)
 class QuoteColumn:
-    """A column of the table; ``chain`` is its name in a chain (:mod:`hedgeopt.inputs.columns`)."""
+    """A column of the table; ``chain`` is its name in a chain (:mod:`hedgeopt.inputs.columns`), ``counted`` contracts."""
 
     name: str
     type: Literal["moment", "text", "number"]
     meaning: str
     chain: str
     required: bool = False
+    counted: bool = False
 
 
 QUOTE_TABLE = (
@@ -43,25 +44,25 @@ QUOTE_TABLE = (
     QuoteColumn("right", "text", "call or put (C and P are read); options", "option_type"),
     QuoteColumn("bid", "number", "best bid; empty or 0: none", "bid_price"),
     QuoteColumn("ask", "number", "best ask; empty or 0: none", "ask_price"),
-    QuoteColumn("bid_size", "number", "size at the bid, contracts", "bid_size"),
-    QuoteColumn("ask_size", "number", "size at the ask, contracts", "ask_size"),
+    QuoteColumn("bid_size", "number", "size at the bid, contracts", "bid_size", counted=True),
+    QuoteColumn("ask_size", "number", "size at the ask, contracts", "ask_size", counted=True),
     QuoteColumn("mark", "number", "the venue's mark", "mark_price", required=True),
     QuoteColumn("iv", "number", "annual vol of the mark as a decimal, 0.55 is 55 %; options", "mark_iv"),
     QuoteColumn("forward", "number", "forward of the expiry, USD; options", "underlying_price"),
     QuoteColumn("index", "number", "index of the underlying, USD", "index_price"),
-    QuoteColumn("open_interest", "number", "contracts outstanding", "open_interest"),
-    QuoteColumn("volume", "number", "contracts traded in 24 hours", "volume"),
+    QuoteColumn("open_interest", "number", "contracts outstanding", "open_interest", counted=True),
+    QuoteColumn("volume", "number", "contracts traded in 24 hours", "volume", counted=True),
     QuoteColumn("funding_8h", "number", "funding rate per 8 hours as a decimal; perpetuals", "funding_8h"),
     QuoteColumn("multiplier", "number", "coins in one contract (USD of an inverse one); needed with sizes", "multiplier"),
     QuoteColumn("tick", "number", "step of the quoted price", "tick"),
-    QuoteColumn("lot", "number", "step of the size, contracts", "lot"),
-    QuoteColumn("min_size", "number", "smallest order, contracts", "min_size"),
+    QuoteColumn("lot", "number", "step of the size, contracts", "lot", counted=True),
+    QuoteColumn("min_size", "number", "smallest order, contracts", "min_size", counted=True),
 )
 """Every column, in the order of files."""
 
 QUOTE_COLUMNS = tuple(column.name for column in QUOTE_TABLE)
 _SIGNATURE = {"instrument", "mark", "timestamp"}
-_COUNTED = ("bid_size", "ask_size", "open_interest", "volume", "lot", "min_size")
+_COUNTED = tuple(column.name for column in QUOTE_TABLE if column.counted)
 _TYPES = {"moment": "string", "text": "string", "number": "number"}
 
 

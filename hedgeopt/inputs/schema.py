@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hedgeopt.inputs.columns import COLUMNS, REQUIRED
+from hedgeopt.inputs.quotes import quote_schema
 
 __all__ = ["input_schema"]
 
@@ -12,7 +13,7 @@ _TYPES = {"moment": "string", "text": "string", "number": "number"}
 
 
 def input_schema(kind: str) -> dict[str, Any]:
-    """Schema of a ``book`` or ``policy`` file, of one row of a ``market`` table, or of a user table.
+    """Schema of a ``book`` or ``policy`` file, of one row of a ``market`` or ``quotes`` table, or of a user table.
 
     User tables are ``venue``, ``assets`` and ``stress``.
     """
@@ -20,6 +21,8 @@ def input_schema(kind: str) -> dict[str, Any]:
         return _user_table(kind)
     if kind == "market":
         return _market_row()
+    if kind == "quotes":
+        return quote_schema()
     if kind == "book":
         from hedgeopt.inputs.book import Book
 

@@ -18,6 +18,7 @@ from hedgeopt.errors import CertificateError
 from hedgeopt.example import example_files
 
 COMMANDS = (
+    "import",
     "solve",
     "verify",
     "report",
@@ -193,7 +194,7 @@ def test_unknown_solver_is_refused(files, capsys):
 def test_an_unexpected_error_is_one_line_that_says_how_to_see_more(files, capsys, monkeypatch):
     import hedgeopt.inputs.book_file
 
-    def burst(*_: object) -> None:
+    def burst(*_: object, **__: object) -> None:
         raise KeyError("two\nlines")
 
     monkeypatch.setattr(hedgeopt.inputs.book_file, "read_book", burst)

@@ -37,13 +37,12 @@ from hedgeopt.inputs.chain.moment import one_moment
 from hedgeopt.inputs.chain.rows import market_from_rows, refuse
 from hedgeopt.inputs.chain.set_aside import SetAside
 from hedgeopt.inputs.chain.sources import chains_of
-from hedgeopt.inputs.columns import CHAIN, MARK_FILES, NUMBERS, OPTIONAL, REQUIRED
+from hedgeopt.inputs.columns import CHAIN, MARK_FILES, NUMBERS, OPTIONAL, REQUIRED, SIZES
 from hedgeopt.inputs.market import Market
 
 __all__ = ["read_market"]
 
 _DEFAULT = "deribit"
-_SIZES = ("bid_size", "ask_size", "tick", "lot", "min_size")
 _INDEX_DRIFT, _INDEX_APART = 0.005, 1.2
 """Rows of a coin whose index lies further apart in a snapshot are noted, and refused (recorded chains: at most 1.2 %)."""
 _MARKS_WITHIN = pd.Timedelta(minutes=5)
@@ -111,7 +110,7 @@ def read_market(
         if kind != "chain":
             pieces.append(_marks(path, frame, kind, stamp).assign(venue=venue or _DEFAULT))
     rows = pd.concat(pieces, ignore_index=True)
-    rows = rows.drop(columns=[name for name in _SIZES if rows[name].isna().all()])
+    rows = rows.drop(columns=[name for name in SIZES if rows[name].isna().all()])
     source = ", ".join(path.name for path, _ in tables)
     index = _index_prices(rows, source, notes, given)
     twice = sorted(set(given) & set(index))

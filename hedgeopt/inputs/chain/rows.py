@@ -101,10 +101,10 @@ def _items(rows: pd.DataFrame, source: str, aside: SetAside) -> list[Any]:
         found.append(item)
     if bad and len(bad) > 0.05 * len(rows):
         raise faults[0]
-    for at, error in bad.items():
+    for at, fault in bad.items():
         only = np.zeros(len(rows), bool)
         only[at] = True
-        aside.where(only, error.field or "instrument_name", error.problem, error.fix)
+        aside.where(only, fault.field or "instrument_name", fault.problem, fault.fix)
     return found
 
 

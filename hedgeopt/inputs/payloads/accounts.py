@@ -77,7 +77,8 @@ def accounts_of(found: Found, source: str, margin: str | None = None) -> list[di
 def _labels(found: Found) -> Mapping[str, list[str]]:
     """Names of accounts that payloads of each venue state."""
     labels: dict[str, list[str]] = {}
-    for one in (*found.posted, *found.holdings):
+    everything: list[Holding | Posted] = [*found.posted, *found.holdings]
+    for one in everything:
         mine = labels.setdefault(one.venue, [])
         if one.account and one.account not in mine and not (one.venue == "hyperliquid" and one.account == "spot"):
             mine.append(one.account)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.inputs.payloads.form import Form, Found, Holding, Posted, Spec, keys
+from hedgeopt.inputs.payloads.form import Form, Found, Holding, Holds, Posted, Reader, Spec, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["BALANCES", "FUTURES_POSITIONS", "INFO", "MARKS", "OPTION_POSITIONS", "PREMIUM_INDEX", "STREAM", "TICKERS"]
@@ -148,14 +148,14 @@ def _read_balances(items: list[Item], found: Found, venue: str) -> None:
             found.posted.append(Posted(_VENUE, item.text("asset"), amount, item.where))
 
 
-def _form(name: str, holds: str, has: str, read: object, ignored: str, source: str, absent: str = "") -> Form:
+def _form(name: str, holds: Holds, has: str, read: Reader, ignored: str, source: str, absent: str = "") -> Form:
     return Form(
         name=f"Binance {name}",
         venue=_VENUE,
         holds=holds,
         keys=keys(has),
         absent=keys(absent),
-        read=read,  # type: ignore[arg-type]
+        read=read,
         ignored=keys(ignored),
         source=_SOURCE + source,
     )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from hedgeopt.inputs.payloads.item import Item
 
-__all__ = ["Form", "Found", "Holding", "Posted", "Spec", "Total", "keys"]
+__all__ = ["Form", "Found", "Holding", "Holds", "Posted", "Reader", "Spec", "Total", "keys"]
 
 Holds = Literal["quotes", "sizes", "positions", "collateral", "prices"]
 
@@ -146,6 +146,9 @@ class Found:
         return [*lines, *dict.fromkeys(self.notes), *(total.line() for total in self.totals)]
 
 
+Reader = Callable[[list[Item], Found, str], None]
+
+
 @dataclass(frozen=True)
 class Form:
     """One form of payload.
@@ -174,7 +177,7 @@ class Form:
     venue: str
     holds: Holds
     keys: frozenset[str]
-    read: Callable[[list[Item], Found, str], None]
+    read: Reader
     ignored: frozenset[str] = frozenset()
     source: str = ""
     checked: str = "form unverified"

@@ -16,7 +16,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.payloads.form import Found
-from hedgeopt.inputs.quotes import QUOTE_COLUMNS
+from hedgeopt.inputs.quotes import QUOTE_COLUMNS, QUOTE_TABLE
 from hedgeopt.venues.known import parser
 
 __all__ = ["WITHIN", "quotes_of"]
@@ -24,7 +24,7 @@ __all__ = ["WITHIN", "quotes_of"]
 WITHIN = timedelta(minutes=5)
 """Replies joined to one market lie at most this far apart."""
 
-_NUMBERS = ("bid", "ask", "bid_size", "ask_size", "mark", "iv", "forward", "index", "open_interest", "volume", "funding_8h")
+_NUMBERS = tuple(column.name for column in QUOTE_TABLE if column.type == "number")
 _SIZES = ("bid_size", "ask_size", "open_interest", "volume")
 _DELTA = 0.03
 
@@ -52,7 +52,7 @@ def quotes_of(found: Found, source: str) -> pd.DataFrame:
     frame = pd.DataFrame([{name: row.get(name) for name in QUOTE_COLUMNS} for row in kept], columns=list(QUOTE_COLUMNS))
     for name in ("timestamp", "expiry"):
         frame[name] = pd.to_datetime(frame[name], utc=True)
-    for name in (*_NUMBERS, "strike", "multiplier", "tick", "lot", "min_size"):
+    for name in _NUMBERS:
         frame[name] = frame[name].astype(float)
     return frame
 
@@ -75,7 +75,8 @@ def _one_moment(found: Found, source: str) -> None:
             value=newest[early].isoformat(),
             fix="one market is of one moment: give replies taken within five minutes of each other",
         )
-    fresh, stale = [], []
+    fresh: list[dict[str, Any]] = []
+    stale: list[dict[str, Any]] = []
     last = max(newest.values())
     for row in found.quotes:
         old = row["timestamp"] is not None and last - row["timestamp"] > WITHIN
@@ -218,7 +219,8 @@ def _fill_marks(rows: list[dict[str, Any]], found: Found) -> None:
         if row["kind"] == "option" and vol > 0 and forward > 0:
             years = (row["expiry"] - row["timestamp"]).total_seconds() / (365 * 86_400.0)
             call = np.array([row["right"] == "call"])
-            worth = float(price(*(np.array([x]) for x in (forward, row["strike"], years, vol)), call)[0])
+            terms = [np.array([x]) for x in (forward, row["strike"], years, vol)]
+            worth = float(price(terms[0], terms[1], terms[2], terms[3], call)[0])
             row["mark"] = worth / forward if row["underlying"] == row["settlement"] else worth
             priced += 1
         elif _get(row, "bid") > 0 and _get(row, "ask") > 0:

@@ -3,6 +3,7 @@
 ==================  =========================================================
 docs/cli.md         the commands and options, from their help
 docs/policy.md      every term, limit and field, from the tables
+docs/inputs.md      the forms of payload and the table of quotes
 README.md           the first lines of what ``hedgeopt demo`` prints
 docs/report.md      all of it
 ==================  =========================================================
@@ -28,7 +29,8 @@ from hedgeopt.cli.app import EXIT_CODES, app
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS))
-from policy_page import policy_page  # noqa: E402  beside this file, which no package holds
+from inputs_table import inputs_page  # noqa: E402  beside this file, which no package holds
+from policy_page import policy_page  # noqa: E402  likewise
 
 __all__ = ["PAGES", "REPORTS", "demo", "differs", "printed", "reference"]
 
@@ -101,7 +103,11 @@ def _sentences(codes: str) -> str:
     return "\n".join(table)
 
 
-PAGES: dict[Path, Callable[[], str]] = {DOCS / "cli.md": reference, DOCS / "policy.md": policy_page}
+PAGES: dict[Path, Callable[[], str]] = {
+    DOCS / "cli.md": reference,
+    DOCS / "policy.md": policy_page,
+    DOCS / "inputs.md": inputs_page,
+}
 REPORTS = (README, DOCS / "report.md")
 
 

@@ -1,18 +1,17 @@
-"""Write the tables of docs/inputs.md from the readers themselves; with --check say whether they are current."""
+"""The tables of docs/inputs.md, from the readers themselves; docs/build.py writes them."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from hedgeopt.inputs.payloads.recognise import FORMS
 from hedgeopt.inputs.payloads.tables import TABLE_FORMS
 from hedgeopt.inputs.quotes import QUOTE_TABLE
 
-__all__ = ["tables", "written"]
+__all__ = ["inputs_page", "tables", "written"]
 
 PAGE = Path(__file__).resolve().parent / "inputs.md"
-_MARK = "<!-- {name}: written by docs/inputs_table.py -->\n"
+_MARK = "<!-- {name}: written by make docs -->\n"
 
 
 def tables() -> dict[str, str]:
@@ -30,16 +29,6 @@ def tables() -> dict[str, str]:
     return {"forms": "\n".join(forms) + "\n", "quotes": "\n".join(quotes) + "\n"}
 
 
-def main() -> int:
-    """Write or check; exit code 1 when the page is not current."""
-    old = PAGE.read_text(encoding="utf-8")
-    new = written(old)
-    if "--check" in sys.argv[1:]:
-        return int(old != new)
-    PAGE.write_text(new, encoding="utf-8")
-    return 0
-
-
 def written(text: str) -> str:
     """The page with its tables as they are now."""
     for name, table in tables().items():
@@ -49,5 +38,6 @@ def written(text: str) -> str:
     return text
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def inputs_page() -> str:
+    """The text of docs/inputs.md."""
+    return written(PAGE.read_text(encoding="utf-8"))

@@ -209,7 +209,7 @@ def _parity(group: list[dict[str, Any]]) -> float:
 
 
 def _fill_marks(rows: list[dict[str, Any]], found: Found) -> None:
-    from hedgeopt.models.pricing.black76 import price
+    from hedgeopt.models.pricing.black76 import black76_price as price
 
     priced, middle = 0, 0
     for row in rows:

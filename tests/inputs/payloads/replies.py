@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hedgeopt.models.pricing.black76 import greeks, price
+from hedgeopt.models.pricing.black76 import black76_price as price
+from hedgeopt.models.pricing.black76 import greeks
 
 STAMP = pd.Timestamp("2026-03-06 10:00", tz="UTC")
 MS = STAMP.value // 10**6

@@ -171,5 +171,5 @@ def test_the_documents_table_is_current(repository: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     text = (repository / "docs" / "inputs.md").read_text(encoding="utf-8")
-    assert module.written(text) == text, "run python docs/inputs_table.py"
+    assert module.written(text) == text, "run make docs"
     assert all(form.name in text for form in FORMS)

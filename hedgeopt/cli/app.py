@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hedgeopt.cli.importing import register as register_import
+from hedgeopt.cli.importing import register_import
 from hedgeopt.cli.inputs import MarketOptions
 from hedgeopt.cli.options import (
     EXIT_CODES,

@@ -9,10 +9,10 @@ import typer
 
 from hedgeopt.cli.options import EXIT_CODES, Json
 
-__all__ = ["register"]
+__all__ = ["register_import"]
 
 
-def register(app: typer.Typer) -> None:
+def register_import(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command("import", epilog=EXIT_CODES)(import_files)
 

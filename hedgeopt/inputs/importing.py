@@ -17,7 +17,7 @@ from hedgeopt.files.writing import write_atomically
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.payloads.accounts import accounts_of
 from hedgeopt.inputs.payloads.documents import read_documents
-from hedgeopt.inputs.payloads.form import Found
+from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.join import quotes_of
 from hedgeopt.inputs.payloads.recognise import forms_read
 
@@ -93,7 +93,7 @@ def import_payloads(
     return Imported(book, quotes, found.history, (*forms_read(found), *found.said()))
 
 
-def book_of(found: Found, source: str, margin: str | None = None, name: str = "book") -> Book | None:
+def book_of(found: Findings, source: str, margin: str | None = None, name: str = "book") -> Book | None:
     """The book in what was found; None where there is neither position nor collateral.
 
     Raises

@@ -16,7 +16,7 @@ from hedgeopt.files.given import named, read_frame
 from hedgeopt.inputs.columns import CHAIN, MARK_FILES
 from hedgeopt.inputs.payloads import deribit_book_summary, tardis
 from hedgeopt.inputs.payloads.documents import held, json_of
-from hedgeopt.inputs.payloads.form import Found
+from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.join import quotes_of
 from hedgeopt.inputs.payloads.recognise import form_of, forms_read, is_payload, read_payload
 from hedgeopt.inputs.payloads.tables import read_table_payload
@@ -41,7 +41,7 @@ def chains_of(
     InputError
         For what is neither a table nor a payload of a known form.
     """
-    found, names, tables = Found(), [], []
+    found, names, tables = Findings(), [], []
     for source in map(held, sources):
         name = named(source)
         values = _payloads(source)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgeopt.inputs.payloads.form import Form, Found, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["RESERVES", "USER_RESERVES"]
@@ -60,7 +60,7 @@ def _terms(reserve: Item) -> tuple[str, int, dict[str, Any]]:
     return symbol, decimals, terms
 
 
-def _read_user(items: list[Item], found: Found, venue: str) -> None:
+def _read_user(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         reserve = item.item("reserve")
         if reserve is None:
@@ -108,7 +108,7 @@ def _read_user(items: list[Item], found: Found, venue: str) -> None:
         found.margins["aave", account] = "aave"
 
 
-def _read_reserves(items: list[Item], found: Found, venue: str) -> None:
+def _read_reserves(items: list[Item], found: Findings, venue: str) -> None:
     names = []
     for item in items:
         symbol, _, terms = _terms(item)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hedgeopt.errors import InputError
-from hedgeopt.inputs.payloads.form import Found, Holding, Posted
+from hedgeopt.inputs.payloads.form import Findings, HeldLine, Posted
 from hedgeopt.venues.known import parser
 
 __all__ = ["accounts_of"]
@@ -20,7 +20,7 @@ _NEAR = 0.02
 _Key = tuple[str, str, str]
 
 
-def accounts_of(found: Found, source: str, margin: str | None = None) -> list[dict[str, Any]]:
+def accounts_of(found: Findings, source: str, margin: str | None = None) -> list[dict[str, Any]]:
     """Accounts as a book's file has them; notes are added to ``found``.
 
     Raises
@@ -74,10 +74,10 @@ def accounts_of(found: Found, source: str, margin: str | None = None) -> list[di
     return accounts
 
 
-def _labels(found: Found) -> Mapping[str, list[str]]:
+def _labels(found: Findings) -> Mapping[str, list[str]]:
     """Names of accounts that payloads of each venue state."""
     labels: dict[str, list[str]] = {}
-    everything: list[Holding | Posted] = [*found.posted, *found.holdings]
+    everything: list[HeldLine | Posted] = [*found.posted, *found.holdings]
     for one in everything:
         mine = labels.setdefault(one.venue, [])
         if one.account and one.account not in mine and not (one.venue == "hyperliquid" and one.account == "spot"):
@@ -85,7 +85,7 @@ def _labels(found: Found) -> Mapping[str, list[str]]:
     return labels
 
 
-def _label(one: Holding | Posted, labels: Mapping[str, list[str]], source: str) -> str:
+def _label(one: HeldLine | Posted, labels: Mapping[str, list[str]], source: str) -> str:
     """The account of a payload; one that names none joins the only one there is."""
     if one.account or not labels[one.venue]:
         return one.account
@@ -99,7 +99,7 @@ def _label(one: Holding | Posted, labels: Mapping[str, list[str]], source: str) 
     return labels[one.venue][0]
 
 
-def _named(holding: Holding, found: Found) -> Any:
+def _named(holding: HeldLine, found: Findings) -> Any:
     try:
         return parser(holding.venue)(holding.name)
     except InputError:
@@ -107,7 +107,7 @@ def _named(holding: Holding, found: Found) -> Any:
         return None
 
 
-def _quantity(holding: Holding, item: Any, found: Found, source: str) -> float:
+def _quantity(holding: HeldLine, item: Any, found: Findings, source: str) -> float:
     """In our units: coins, or USD of an inverse contract."""
     if holding.unit == "ours":
         return holding.quantity
@@ -142,7 +142,7 @@ def _quantity(holding: Holding, item: Any, found: Found, source: str) -> float:
     return holding.quantity * size
 
 
-def _settle(holding: Holding, key: tuple[_Key, str], posted: list[Posted], takes: dict[tuple[_Key, str], float]) -> None:
+def _settle(holding: HeldLine, key: tuple[_Key, str], posted: list[Posted], takes: dict[tuple[_Key, str], float]) -> None:
     """What a position adds to or takes from the collateral in which it settles."""
     mine = [one for one in posted if one.venue == holding.venue and one.asset == key[1]]
     if holding.option and any(one.with_options for one in mine) and holding.value == holding.value:

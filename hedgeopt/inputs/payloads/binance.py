@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.inputs.payloads.form import Form, Found, Holding, Holds, Posted, Reader, Spec, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Holds, Posted, Reader, Spec, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["BALANCES", "FUTURES_POSITIONS", "INFO", "MARKS", "OPTION_POSITIONS", "PREMIUM_INDEX", "STREAM", "TICKERS"]
@@ -20,7 +20,7 @@ _SOURCE = "developers.binance.com, "
 _NEAR = 0.02
 
 
-def _read_marks(items: list[Item], found: Found, venue: str) -> None:
+def _read_marks(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         found.quote(
             _VENUE,
@@ -39,7 +39,7 @@ def _vol(item: Item, key: str) -> float:
     return value if value > 0 else math.nan
 
 
-def _read_stream(items: list[Item], found: Found, venue: str) -> None:
+def _read_stream(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         found.quote(
             _VENUE,
@@ -57,7 +57,7 @@ def _read_stream(items: list[Item], found: Found, venue: str) -> None:
         )
 
 
-def _read_tickers(items: list[Item], found: Found, venue: str) -> None:
+def _read_tickers(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         found.quote(
             _VENUE,
@@ -70,7 +70,7 @@ def _read_tickers(items: list[Item], found: Found, venue: str) -> None:
         )
 
 
-def _read_info(items: list[Item], found: Found, venue: str) -> None:
+def _read_info(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         for symbol in item.items("optionSymbols"):
             name, filters = symbol.text("symbol"), {f.text("filterType"): f for f in symbol.items("filters")}
@@ -86,7 +86,7 @@ def _read_info(items: list[Item], found: Found, venue: str) -> None:
             )
 
 
-def _read_option_positions(items: list[Item], found: Found, venue: str) -> None:
+def _read_option_positions(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name, size, side = item.text("symbol"), item.number("quantity", 0.0), item.text("side")
         if size == 0:
@@ -97,10 +97,10 @@ def _read_option_positions(items: list[Item], found: Found, venue: str) -> None:
         mark, value = item.number("markPrice"), item.number("markValue")
         if mark == mark and value == value and abs(abs(value) - abs(quantity) * mark) > _NEAR * max(abs(value), 1e-9):
             raise item.fault(f"at markPrice {mark:g} is not markValue {value:g}", "quantity", size, "quantity is contracts")
-        found.holdings.append(Holding(_VENUE, name, quantity, item.where, mark=mark, value=quantity * mark, option=True))
+        found.holdings.append(HeldLine(_VENUE, name, quantity, item.where, mark=mark, value=quantity * mark, option=True))
 
 
-def _read_premium(items: list[Item], found: Found, venue: str) -> None:
+def _read_premium(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         found.quote(
             _VENUE,
@@ -113,7 +113,7 @@ def _read_premium(items: list[Item], found: Found, venue: str) -> None:
         )
 
 
-def _read_futures(items: list[Item], found: Found, venue: str) -> None:
+def _read_futures(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name, size = item.text("symbol"), item.number("positionAmt", 0.0)
         if size == 0:
@@ -125,7 +125,7 @@ def _read_futures(items: list[Item], found: Found, venue: str) -> None:
         if item.text("marginType", "cross") == "isolated":
             found.notes.append(f"{name} at Binance is margined by itself; it is read as part of the account")
         found.holdings.append(
-            Holding(
+            HeldLine(
                 _VENUE,
                 name,
                 size,
@@ -141,7 +141,7 @@ def _read_futures(items: list[Item], found: Found, venue: str) -> None:
             found.notes.append(f"{name}: a contract is {found.specs[_VENUE, name].multiplier:g} USD at Binance")
 
 
-def _read_balances(items: list[Item], found: Found, venue: str) -> None:
+def _read_balances(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         amount = item.number("balance", 0.0)
         if amount:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.inputs.payloads.form import Form, Found, Spec, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, Spec, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["INFO", "INSTRUMENTS"]
 
 
-def _read(items: list[Item], found: Found, venue: str) -> None:
+def _read(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = item.text("symbol")
         if item.text("status", "Trading") != "Trading":
@@ -29,7 +29,7 @@ def _read(items: list[Item], found: Found, venue: str) -> None:
         )
 
 
-def _read_info(items: list[Item], found: Found, venue: str) -> None:
+def _read_info(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         mode = item.text("marginMode")
         if mode == "ISOLATED_MARGIN":

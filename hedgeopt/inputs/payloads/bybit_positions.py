@@ -5,7 +5,7 @@ Checked: ``positionValue`` is ``size`` at ``avgPrice``, and ``unrealisedPnl`` th
 
 from __future__ import annotations
 
-from hedgeopt.inputs.payloads.form import Form, Found, Holding, Total, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["POSITIONS"]
@@ -13,7 +13,7 @@ __all__ = ["POSITIONS"]
 _NEAR = 0.02
 
 
-def _read(items: list[Item], found: Found, venue: str) -> None:
+def _read(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name, size, side = item.text("symbol"), item.needed("size"), item.text("side", "")
         if size == 0:
@@ -37,7 +37,7 @@ def _read(items: list[Item], found: Found, venue: str) -> None:
                 Total(f"unrealised P&L of {name}", quantity * (mark - entry), profit, 0.01, "settlement", why)
             )
         found.holdings.append(
-            Holding(
+            HeldLine(
                 "bybit",
                 name,
                 quantity,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.inputs.payloads.form import Form, Found, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["LINEAR_TICKERS", "OPTION_TICKERS", "ORDER_BOOK"]
@@ -16,7 +16,7 @@ __all__ = ["LINEAR_TICKERS", "OPTION_TICKERS", "ORDER_BOOK"]
 _SOURCE = "bybit-exchange.github.io/docs/v5, "
 
 
-def _read_options(items: list[Item], found: Found, venue: str) -> None:
+def _read_options(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         vols = [item.number(key) for key in ("markPriceIv", "markIv")]
         bids = [item.number(key) for key in ("bidPrice", "bid1Price")]
@@ -45,7 +45,7 @@ def _first(values: list[float]) -> float:
     return next((value for value in values if not math.isnan(value)), math.nan)
 
 
-def _read_linear(items: list[Item], found: Found, venue: str) -> None:
+def _read_linear(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = item.text("symbol")
         if item.text("@category", "") == "spot":
@@ -69,7 +69,7 @@ def _read_linear(items: list[Item], found: Found, venue: str) -> None:
         )
 
 
-def _read_book(items: list[Item], found: Found, venue: str) -> None:
+def _read_book(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         bids, asks = item.levels("b"), item.levels("a")
         found.quote(

@@ -6,13 +6,13 @@ theirs). The sum of ``usdValue`` is checked against ``totalEquity``.
 
 from __future__ import annotations
 
-from hedgeopt.inputs.payloads.form import Form, Found, Posted, Total, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, Posted, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["WALLET"]
 
 
-def _read(items: list[Item], found: Found, venue: str) -> None:
+def _read(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         usd, kind = 0.0, item.text("accountType", "UNIFIED")
         if kind not in ("UNIFIED", "CONTRACT"):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from hedgeopt.errors import InputError
-from hedgeopt.inputs.payloads.form import Form, Found, Holding, Posted, Spec, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Spec, keys
 from hedgeopt.inputs.payloads.item import Item
 from hedgeopt.venues.unified import is_unified, native_name
 
@@ -24,7 +24,7 @@ _SIDES = {"long": 1.0, "short": -1.0, "buy": 1.0, "sell": -1.0}
 _SOURCE = "docs.ccxt.com, manual, "
 
 
-def _name(item: Item, found: Found, venue: str) -> str | None:
+def _name(item: Item, found: Findings, venue: str) -> str | None:
     """The venue's name of a symbol; None, with a note, for what it does not trade in a form that is read."""
     symbol = item.text("symbol")
     if not venue:
@@ -42,7 +42,7 @@ def _name(item: Item, found: Found, venue: str) -> str | None:
         return None
 
 
-def _read_tickers(items: list[Item], found: Found, venue: str) -> None:
+def _read_tickers(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = _name(item, found, venue)
         if name is None:
@@ -62,7 +62,7 @@ def _read_tickers(items: list[Item], found: Found, venue: str) -> None:
         )
 
 
-def _read_greeks(items: list[Item], found: Found, venue: str) -> None:
+def _read_greeks(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = _name(item, found, venue)
         if name is None:
@@ -85,7 +85,7 @@ def _read_greeks(items: list[Item], found: Found, venue: str) -> None:
         )
 
 
-def _read_chain(items: list[Item], found: Found, venue: str) -> None:
+def _read_chain(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = _name(item, found, venue)
         if name is None:
@@ -106,7 +106,7 @@ def _read_chain(items: list[Item], found: Found, venue: str) -> None:
         )
 
 
-def _read_positions(items: list[Item], found: Found, venue: str) -> None:
+def _read_positions(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = _name(item, found, venue)
         if name is None:
@@ -121,7 +121,7 @@ def _read_positions(items: list[Item], found: Found, venue: str) -> None:
         inverse, option = ":" in item.text("symbol") and "/USD:" in item.text("symbol"), name.endswith(("-C", "-P"))
         if math.isnan(size):
             found.holdings.append(
-                Holding(
+                HeldLine(
                     venue,
                     name,
                     _SIDES[side] * abs(contracts),
@@ -140,13 +140,13 @@ def _read_positions(items: list[Item], found: Found, venue: str) -> None:
             fix = "contracts times contractSize are coins of a linear contract"
             raise item.fault(f"of {size:g} at markPrice {mark:g} is not notional {notional:g}", "contracts", contracts, fix)
         found.holdings.append(
-            Holding(
+            HeldLine(
                 venue, name, quantity, item.where, mark=mark, value=quantity * mark if option else math.nan, option=option
             )
         )
 
 
-def _read_balance(items: list[Item], found: Found, venue: str) -> None:
+def _read_balance(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         if not venue:
             raise item.fault("is a balance without its venue", "total", None, "give --venue")
@@ -163,7 +163,7 @@ def _read_balance(items: list[Item], found: Found, venue: str) -> None:
                 found.posted.append(Posted(venue, asset, amount, f"{item.where}.total", with_options=True))
 
 
-def _read_markets(items: list[Item], found: Found, venue: str) -> None:
+def _read_markets(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = _name(item, found, venue)
         if name is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.inputs.payloads.form import Form, Found, Posted, Total, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, Posted, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["PORTFOLIO", "SUMMARIES"]
@@ -27,7 +27,7 @@ _IGNORED = keys(
 )
 
 
-def _read_one(item: Item, found: Found, account: str) -> tuple[float, float, bool]:
+def _read_one(item: Item, found: Findings, account: str) -> tuple[float, float, bool]:
     """Equity in USD at the implied rate, the venue's total, and whether currencies margin together."""
     currency, equity = item.text("currency").upper(), item.needed("equity")
     options = item.number("options_value", 0.0)
@@ -50,17 +50,17 @@ def _read_one(item: Item, found: Found, account: str) -> tuple[float, float, boo
     return equity * rate, total, kind == "cross"
 
 
-def _read_summaries(items: list[Item], found: Found, venue: str) -> None:
+def _read_summaries(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         account = item.text("username", "")
         _sum(list(item.items("summaries")), found, account if item.text("type", "main") == "subaccount" else "")
 
 
-def _read_flat(items: list[Item], found: Found, venue: str) -> None:
+def _read_flat(items: list[Item], found: Findings, venue: str) -> None:
     _sum(items, found, "")
 
 
-def _sum(items: list[Item], found: Found, account: str) -> None:
+def _sum(items: list[Item], found: Findings, account: str) -> None:
     sums = [_read_one(item, found, account) for item in items]
     ours, theirs = sum(usd for usd, _, _ in sums), max((total for _, total, _ in sums), default=math.nan)
     if sums and all(cross for _, _, cross in sums) and math.isfinite(ours) and math.isfinite(theirs):

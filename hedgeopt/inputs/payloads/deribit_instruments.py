@@ -7,13 +7,13 @@ is 1, and ``contract_size`` is the step in which amounts count.
 from __future__ import annotations
 
 from hedgeopt.inputs.payloads.deribit_names import is_combo
-from hedgeopt.inputs.payloads.form import Form, Found, Spec, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, Spec, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["INSTRUMENTS"]
 
 
-def _read(items: list[Item], found: Found, venue: str) -> None:
+def _read(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = item.text("instrument_name")
         smallest = item.number("min_trade_amount")

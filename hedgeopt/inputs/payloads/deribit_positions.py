@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from hedgeopt.inputs.payloads.deribit_names import is_combo, legs_of
-from hedgeopt.inputs.payloads.form import Form, Found, Holding, Total, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["POSITIONS"]
@@ -15,7 +15,7 @@ __all__ = ["POSITIONS"]
 _NEAR = 0.02
 
 
-def _read(items: list[Item], found: Found, venue: str) -> None:
+def _read(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name, size, mark = item.text("instrument_name"), item.needed("size"), item.number("mark_price")
         side = item.text("direction", "")
@@ -38,11 +38,11 @@ def _read(items: list[Item], found: Found, venue: str) -> None:
                 raise item.fault("is a combo whose legs are not known", "instrument_name", name, "give its legs")
             found.notes.append(f"the position in {name} is booked as its legs")
             for leg, amount in legs:
-                found.holdings.append(Holding("deribit", leg, amount * size, item.where, account=account))
+                found.holdings.append(HeldLine("deribit", leg, amount * size, item.where, account=account))
             continue
         option = kind == "option"
         found.holdings.append(
-            Holding(
+            HeldLine(
                 "deribit",
                 name,
                 size,

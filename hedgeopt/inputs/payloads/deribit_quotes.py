@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from hedgeopt.inputs.payloads.deribit_names import is_combo
-from hedgeopt.inputs.payloads.form import Form, Found, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["BOOK_SUMMARY", "ORDER_BOOK", "TICKER"]
@@ -19,7 +19,7 @@ __all__ = ["BOOK_SUMMARY", "ORDER_BOOK", "TICKER"]
 _VENUE = "deribit"
 
 
-def _combo(item: Item, found: Found) -> bool:
+def _combo(item: Item, found: Findings) -> bool:
     name = item.text("instrument_name")
     if is_combo(name):
         found.skip("combos are not quoted here: their legs are", name)
@@ -32,7 +32,7 @@ def _inverse_contract(name: str) -> bool:
     return "_" not in name and name.count("-") == 1
 
 
-def _read_summary(items: list[Item], found: Found, venue: str) -> None:
+def _read_summary(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         if _combo(item, found):
             continue
@@ -56,7 +56,7 @@ def _read_summary(items: list[Item], found: Found, venue: str) -> None:
         )
 
 
-def _read_ticker(items: list[Item], found: Found, venue: str) -> None:
+def _read_ticker(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         if _combo(item, found):
             continue

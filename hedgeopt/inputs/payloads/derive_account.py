@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.inputs.payloads.form import Form, Found, Holding, Posted, Total, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["POSITIONS", "SUBACCOUNT"]
@@ -17,7 +17,7 @@ _NEAR = 0.02
 _MARGIN = {"PM": "standard", "PM2": "standard", "SM": "standard"}
 
 
-def _positions(items: list[Item], found: Found, account: str) -> float:
+def _positions(items: list[Item], found: Findings, account: str) -> float:
     """The positions' value in USD: options at their marks, and perpetuals' open P&L."""
     worth = 0.0
     for item in items:
@@ -36,7 +36,7 @@ def _positions(items: list[Item], found: Found, account: str) -> float:
             found.totals.append(Total(f"delta of {name}", amount, delta, 0.01, "coins", why))
         worth += amount * mark if option else profit
         found.holdings.append(
-            Holding(
+            HeldLine(
                 "derive",
                 name,
                 amount,
@@ -52,13 +52,13 @@ def _positions(items: list[Item], found: Found, account: str) -> float:
     return worth
 
 
-def _read_positions(items: list[Item], found: Found, venue: str) -> None:
+def _read_positions(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         account = item.text("subaccount_id", "")
         _positions(list(item.items("positions")), found, account)
 
 
-def _read_subaccount(items: list[Item], found: Found, venue: str) -> None:
+def _read_subaccount(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         account, model = item.text("subaccount_id", ""), item.text("margin_type")
         if model not in _MARGIN:

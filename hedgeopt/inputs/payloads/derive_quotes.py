@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.inputs.payloads.form import Form, Found, Spec, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, Spec, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["INSTRUMENTS", "SLIM", "SLIM_BARE", "TICKER"]
@@ -17,7 +17,7 @@ __all__ = ["INSTRUMENTS", "SLIM", "SLIM_BARE", "TICKER"]
 _HOURS = 8.0
 
 
-def _sizes(item: Item, found: Found, name: str) -> None:
+def _sizes(item: Item, found: Findings, name: str) -> None:
     details, kind = item.item("option_details"), item.text("instrument_type")
     if kind not in ("option", "perp", "erc20"):
         raise item.fault("is none of option, perp, erc20", "instrument_type", kind)
@@ -33,7 +33,7 @@ def _sizes(item: Item, found: Found, name: str) -> None:
     )
 
 
-def _read_instruments(items: list[Item], found: Found, venue: str) -> None:
+def _read_instruments(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = item.text("instrument_name")
         if item.raw("is_active") is False:
@@ -43,7 +43,7 @@ def _read_instruments(items: list[Item], found: Found, venue: str) -> None:
         item.item("perp_details")
 
 
-def _read_ticker(items: list[Item], found: Found, venue: str) -> None:
+def _read_ticker(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = item.text("instrument_name")
         if item.raw("is_active") is False:
@@ -87,7 +87,7 @@ def _name_of(item: Item) -> str:
     raise item.fault("is a slim ticker without its instrument", "instrument_name", None, fix)
 
 
-def _read_slim(items: list[Item], found: Found, venue: str) -> None:
+def _read_slim(items: list[Item], found: Findings, venue: str) -> None:
     for outer in items:
         item = (outer.item("instrument_ticker") if "instrument_ticker" in outer else None) or outer
         name, outer_time = _name_of(outer), outer.moment("timestamp", "ms")

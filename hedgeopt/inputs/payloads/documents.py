@@ -12,7 +12,7 @@ from hedgeopt.files.given import given_text, is_table, named, read_frame
 from hedgeopt.files.parsing import from_json
 from hedgeopt.files.regular import LARGEST_FILE
 from hedgeopt.files.unpack import beginning
-from hedgeopt.inputs.payloads.form import Found
+from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.recognise import looks_like_payload, read_payload
 from hedgeopt.inputs.payloads.tables import read_table_payload
 
@@ -21,7 +21,7 @@ __all__ = ["held", "json_of", "read_documents"]
 _START = 4096
 
 
-def read_documents(sources: Sequence[Any], venue: str = "") -> tuple[Found, str]:
+def read_documents(sources: Sequence[Any], venue: str = "") -> tuple[Findings, str]:
     """Everything in the sources, and their names.
 
     Raises
@@ -29,7 +29,7 @@ def read_documents(sources: Sequence[Any], venue: str = "") -> tuple[Found, str]
     InputError
         For what is neither JSON nor a table, or of no known form.
     """
-    found, names = Found(), []
+    found, names = Findings(), []
     for source in map(held, sources):
         name = str(named(source).name)
         names.append(name)

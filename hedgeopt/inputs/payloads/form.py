@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from hedgeopt.inputs.payloads.item import Item
 
-__all__ = ["Form", "Found", "Holding", "Holds", "Posted", "Reader", "Spec", "Total", "keys"]
+__all__ = ["Findings", "Form", "HeldLine", "Holds", "Posted", "Reader", "Spec", "Total", "keys"]
 
 Holds = Literal["quotes", "sizes", "positions", "collateral", "prices"]
 
@@ -21,7 +21,7 @@ def keys(text: str) -> frozenset[str]:
 
 
 @dataclass(frozen=True)
-class Holding:
+class HeldLine:
     """A position as the venue states it.
 
     ``quantity`` is signed. ``unit`` is ``ours`` (coins, or USD of an inverse contract) or ``contracts`` (of a
@@ -104,13 +104,13 @@ class Total:
 
 
 @dataclass
-class Found:
+class Findings:
     """Everything that payloads hold, before it is joined."""
 
     file: str = ""
     quotes: list[dict[str, Any]] = field(default_factory=list)
     specs: dict[tuple[str, str], Spec] = field(default_factory=dict)
-    holdings: list[Holding] = field(default_factory=list)
+    holdings: list[HeldLine] = field(default_factory=list)
     posted: list[Posted] = field(default_factory=list)
     prices: dict[tuple[str, str], float] = field(default_factory=dict)
     objects: list[dict[str, Any]] = field(default_factory=list)
@@ -146,7 +146,7 @@ class Found:
         return [*lines, *dict.fromkeys(self.notes), *(total.line() for total in self.totals)]
 
 
-Reader = Callable[[list[Item], Found, str], None]
+Reader = Callable[[list[Item], Findings, str], None]
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Form:
     absent
         Keys that no row of it has.
     read
-        Reads the rows into a :class:`Found`; the last argument is the venue for forms without one.
+        Reads the rows into a :class:`Findings`; the last argument is the venue for forms without one.
     ignored
         Keys that are left unread on purpose, with everything inside them.
     source

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.inputs.payloads.form import Form, Found, Holding, Posted, Spec, Total, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Spec, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["META", "SPOT_STATE", "STATE"]
@@ -17,7 +17,7 @@ __all__ = ["META", "SPOT_STATE", "STATE"]
 _NEAR = 0.02
 
 
-def _read_meta(items: list[Item], found: Found, venue: str) -> None:
+def _read_meta(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         coins, contexts = list(item.items("universe")), list(item.items("@contexts"))
         if contexts and len(contexts) != len(coins):
@@ -51,7 +51,7 @@ def _read_meta(items: list[Item], found: Found, venue: str) -> None:
             found.notes.append("Hyperliquid's bids and asks are its impact prices, for trades of its impact notional")
 
 
-def _read_state(items: list[Item], found: Found, venue: str) -> None:
+def _read_state(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         when, sums = item.moment("time", "ms"), item.item("crossMarginSummary") or item.item("marginSummary")
         if when is not None:
@@ -73,7 +73,7 @@ def _read_state(items: list[Item], found: Found, venue: str) -> None:
                 continue
             notional += value if value == value else math.nan
             mark = value / abs(size) if value == value else math.nan
-            found.holdings.append(Holding("hyperliquid", name, size, position.where, mark=mark, notional=value))
+            found.holdings.append(HeldLine("hyperliquid", name, size, position.where, mark=mark, notional=value))
         if sums is None:
             raise item.fault("is missing", "crossMarginSummary", None, "save the venue's whole reply")
         whole = item.item("marginSummary") or sums
@@ -90,7 +90,7 @@ def _read_state(items: list[Item], found: Found, venue: str) -> None:
             found.totals.append(Total("notional at Hyperliquid", notional, theirs, 0.01, why=why))
 
 
-def _read_spot(items: list[Item], found: Found, venue: str) -> None:
+def _read_spot(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         for entry in item.items("balances"):
             asset, amount = entry.text("coin"), entry.needed("total")

@@ -17,7 +17,7 @@ import pandas as pd
 from hedgeopt.errors import InputError
 from hedgeopt.files.record import LARGEST
 
-__all__ = ["Item", "Reading", "listed"]
+__all__ = ["Item", "Reading", "items_of"]
 
 _NOTHING = ("", "-", "--", "N/A", "null", "None", "nan", "NaN")
 _UNITS = {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
@@ -152,7 +152,7 @@ class Item:
             return
         if not isinstance(value, list | tuple):
             raise self.fault("must be a list", key, value)
-        yield from listed(value, self.reading, f"{self.where}.{key}".lstrip("."), f"{self.path}{key}.")
+        yield from items_of(value, self.reading, f"{self.where}.{key}".lstrip("."), f"{self.path}{key}.")
 
     def levels(self, key: str) -> list[tuple[float, float]]:
         """Price and amount of each level of an order book side, best first; [] where there is none."""
@@ -169,7 +169,7 @@ class Item:
         return InputError(problem, file=self.reading.file, field=f"{self.where}.{key}".lstrip("."), value=value, fix=fix)
 
 
-def listed(rows: Iterable[Any], reading: Reading, where: str, path: str = "") -> Iterator[Item]:
+def items_of(rows: Iterable[Any], reading: Reading, where: str, path: str = "") -> Iterator[Item]:
     """Each object of a list, with its place."""
     for k, row in enumerate(rows):
         if not isinstance(row, dict):

@@ -1,4 +1,4 @@
-"""Rows of several payloads joined to one quote per instrument: the neutral table.
+"""ReplyRows of several payloads joined to one quote per instrument: the neutral table.
 
 Marks that no payload gives come from vol and forward, or from the middle of bid and ask; forwards from put-call parity of
 the marks, or from the venue's future. Replies more than five minutes apart are refused; single rows that old are left out.
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.inputs.payloads.form import Found
+from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.quotes import QUOTE_COLUMNS, QUOTE_TABLE
 from hedgeopt.venues.known import parser
 
@@ -29,7 +29,7 @@ _SIZES = ("bid_size", "ask_size", "open_interest", "volume")
 _DELTA = 0.03
 
 
-def quotes_of(found: Found, source: str) -> pd.DataFrame:
+def quotes_of(found: Findings, source: str) -> pd.DataFrame:
     """The neutral table of everything quoted; notes are added to ``found``.
 
     Raises
@@ -57,7 +57,7 @@ def quotes_of(found: Found, source: str) -> pd.DataFrame:
     return frame
 
 
-def _one_moment(found: Found, source: str) -> None:
+def _one_moment(found: Findings, source: str) -> None:
     newest: dict[str, datetime] = {}
     for row in found.quotes:
         if row["timestamp"] is not None:
@@ -86,7 +86,7 @@ def _one_moment(found: Found, source: str) -> None:
     found.quotes = fresh
 
 
-def _joined(found: Found) -> list[dict[str, Any]]:
+def _joined(found: Findings) -> list[dict[str, Any]]:
     """One row per instrument: later rows fill and replace what earlier ones gave."""
     joined: dict[tuple[str, str], dict[str, Any]] = {}
     stamps = [row["timestamp"] for row in found.quotes if row["timestamp"] is not None]
@@ -119,7 +119,7 @@ def _joined(found: Found) -> list[dict[str, Any]]:
     return list(joined.values())
 
 
-def _named(row: dict[str, Any], found: Found) -> bool:
+def _named(row: dict[str, Any], found: Findings) -> bool:
     """Terms of the instrument from its name; False for what cannot be named or is over."""
     try:
         item = parser(row["venue"])(row["instrument"])
@@ -156,14 +156,14 @@ def _get(row: dict[str, Any], name: str) -> float:
     return float(row.get(name, math.nan))
 
 
-def _fill_index(rows: list[dict[str, Any]], found: Found) -> None:
+def _fill_index(rows: list[dict[str, Any]], found: Findings) -> None:
     for row in rows:
         price = found.prices.get((row["venue"], row["underlying"]))
         if math.isnan(_get(row, "index")) and price is not None:
             row["index"] = price
 
 
-def _fill_forwards(rows: list[dict[str, Any]], found: Found) -> None:
+def _fill_forwards(rows: list[dict[str, Any]], found: Findings) -> None:
     """Forwards of options without one, by expiry: parity of marks, the other options', the venue's future."""
     missing = [row for row in _options(rows) if not _get(row, "forward") > 0]
     if not missing:
@@ -208,7 +208,7 @@ def _parity(group: list[dict[str, Any]]) -> float:
     return float(np.nanmedian(found)) if found else math.nan
 
 
-def _fill_marks(rows: list[dict[str, Any]], found: Found) -> None:
+def _fill_marks(rows: list[dict[str, Any]], found: Findings) -> None:
     from hedgeopt.models.pricing.black76 import black76_price as price
 
     priced, middle = 0, 0
@@ -232,7 +232,7 @@ def _fill_marks(rows: list[dict[str, Any]], found: Found) -> None:
         found.notes.append(f"marks of {middle} instruments are the middle of bid and ask: the venue gave none")
 
 
-def _sizes(rows: list[dict[str, Any]], found: Found) -> None:
+def _sizes(rows: list[dict[str, Any]], found: Findings) -> None:
     """Sizes in contracts need their contract's size; without it they are left empty."""
     lost = []
     for row in rows:
@@ -250,7 +250,7 @@ def _sizes(rows: list[dict[str, Any]], found: Found) -> None:
         )
 
 
-def _check_deltas(rows: list[dict[str, Any]], found: Found) -> None:
+def _check_deltas(rows: list[dict[str, Any]], found: Findings) -> None:
     """The venue's deltas against ours, ``N(d1)`` of its vol and forward (an inverse option's may be net of its premium)."""
     from hedgeopt.models.pricing.black76 import greeks
 

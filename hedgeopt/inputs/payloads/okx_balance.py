@@ -6,13 +6,13 @@ is taken out when positions are given. The sum of ``eqUsd`` is checked against `
 
 from __future__ import annotations
 
-from hedgeopt.inputs.payloads.form import Form, Found, Posted, Total, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, Posted, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["BALANCE"]
 
 
-def _read(items: list[Item], found: Found, venue: str) -> None:
+def _read(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         usd = 0.0
         for detail in item.items("details"):

@@ -6,13 +6,13 @@ One contract is ``ctVal`` times ``ctMult`` of ``ctValCcy``: BTC options are 0.01
 
 from __future__ import annotations
 
-from hedgeopt.inputs.payloads.form import Form, Found, Spec, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, Spec, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["INSTRUMENTS", "TIERS"]
 
 
-def _read(items: list[Item], found: Found, venue: str) -> None:
+def _read(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = item.text("instId")
         if item.text("state", "live") != "live":
@@ -31,7 +31,7 @@ def _read(items: list[Item], found: Found, venue: str) -> None:
         )
 
 
-def _read_tiers(items: list[Item], found: Found, venue: str) -> None:
+def _read_tiers(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         item.text("instFamily", "")
     found.notes.append("OKX position tiers are not read: margin tiers belong to a venue's table (hedgeopt schema venue)")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.inputs.payloads.form import Form, Found, Holding, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["POSITIONS"]
 
 
-def _read(items: list[Item], found: Found, venue: str) -> None:
+def _read(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name, size, side = item.text("instId"), item.number("pos", 0.0), item.text("posSide", "net")
         if side not in ("net", "long", "short"):
@@ -32,7 +32,7 @@ def _read(items: list[Item], found: Found, venue: str) -> None:
         option = kind == "OPTION"
         item.text("mgnMode", "")
         found.holdings.append(
-            Holding(
+            HeldLine(
                 "okx",
                 name,
                 quantity,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from hedgeopt.errors import InputError
-from hedgeopt.inputs.payloads.form import Form, Found, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["FUNDING", "INDEX_TICKERS", "MARK_PRICES", "OPTION_SUMMARY", "ORDER_BOOK", "TICKERS"]
@@ -21,7 +21,7 @@ _VENUE = "okx"
 _SOURCE = "okx.com/docs-v5, "
 
 
-def _read_summary(items: list[Item], found: Found, venue: str) -> None:
+def _read_summary(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         found.quote(
             _VENUE,
@@ -34,7 +34,7 @@ def _read_summary(items: list[Item], found: Found, venue: str) -> None:
         )
 
 
-def _read_tickers(items: list[Item], found: Found, venue: str) -> None:
+def _read_tickers(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = item.text("instId")
         spot = item.text("instType", "") == "SPOT"
@@ -52,12 +52,12 @@ def _read_tickers(items: list[Item], found: Found, venue: str) -> None:
         )
 
 
-def _read_marks(items: list[Item], found: Found, venue: str) -> None:
+def _read_marks(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         found.quote(_VENUE, item.text("instId"), item.moment("ts", "ms"), item.where, mark=item.number("markPx"))
 
 
-def _read_index(items: list[Item], found: Found, venue: str) -> None:
+def _read_index(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         base, _, quote = item.text("instId").partition("-")
         if quote not in ("USD", "USDT", "USDC"):
@@ -71,7 +71,7 @@ def _read_index(items: list[Item], found: Found, venue: str) -> None:
             found.times.append((when, item.where))
 
 
-def _read_funding(items: list[Item], found: Found, venue: str) -> None:
+def _read_funding(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         start, end = item.moment("fundingTime", "ms"), item.moment("nextFundingTime", "ms")
         hours = (end - start).total_seconds() / 3600.0 if start is not None and end is not None else 8.0
@@ -81,7 +81,7 @@ def _read_funding(items: list[Item], found: Found, venue: str) -> None:
         found.quote(_VENUE, item.text("instId"), item.moment("ts", "ms"), item.where, funding_8h=rate)
 
 
-def _read_book(items: list[Item], found: Found, venue: str) -> None:
+def _read_book(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = item.text("@instrument", "")
         if not name:

@@ -1,4 +1,4 @@
-"""Payloads recognised by their keys, never by the name of their file, and read into one :class:`~.form.Found`."""
+"""Payloads recognised by their keys, never by the name of their file, and read into one :class:`~.form.Findings`."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from hedgeopt.inputs.payloads import (
     okx_quotes,
     uniswap_v3,
 )
-from hedgeopt.inputs.payloads.form import Form, Found
+from hedgeopt.inputs.payloads.form import Findings, Form
 from hedgeopt.inputs.payloads.item import Item, Reading
-from hedgeopt.inputs.payloads.wrappers import ENVELOPE, Rows, unwrapped
+from hedgeopt.inputs.payloads.wrappers import ENVELOPE, ReplyRows, unwrapped
 
 __all__ = ["FORMS", "form_of", "forms_read", "is_payload", "looks_like_payload", "read_payload"]
 
@@ -115,7 +115,7 @@ def form_of(row: dict[str, Any]) -> Form | None:
     return max(fits, key=lambda form: len(form.keys), default=None)
 
 
-def read_payload(data: Any, file: str, found: Found, venue: str = "") -> None:
+def read_payload(data: Any, file: str, found: Findings, venue: str = "") -> None:
     """Read one file's JSON value into ``found``.
 
     Raises
@@ -131,7 +131,7 @@ def read_payload(data: Any, file: str, found: Found, venue: str = "") -> None:
         _read(reply, file, found, venue)
 
 
-def _read(reply: Rows, file: str, found: Found, venue: str) -> None:
+def _read(reply: ReplyRows, file: str, found: Findings, venue: str) -> None:
     chosen: dict[str, tuple[Form, list[tuple[int, dict[str, Any]]]]] = {}
     for k, row in enumerate(reply.rows):
         form = form_of(row)
@@ -154,7 +154,7 @@ def _read(reply: Rows, file: str, found: Found, venue: str) -> None:
             found.notes.append(f"{file}: {form.name} has keys that are not known, and not used: {some}")
 
 
-def _named(reply: Rows, row: dict[str, Any], k: int, file: str, found: Found, venue: str) -> None:
+def _named(reply: ReplyRows, row: dict[str, Any], k: int, file: str, found: Findings, venue: str) -> None:
     """An object whose values are payloads, stored under names."""
     inner = {key: value for key, value in row.items() if not key.startswith("@")}
     if inner and all(set(v) <= _KINDS if isinstance(v, dict) else False for v in inner.values()):
@@ -182,7 +182,7 @@ def _paired(data: Any) -> Any:
     return data
 
 
-def forms_read(found: Found) -> Sequence[str]:
+def forms_read(found: Findings) -> Sequence[str]:
     """One line per payload, and a word on forms that were never checked against a real one."""
     lines = list(found.forms)
     lines += [f"form unverified: {name} (read by the venue's documentation)" for name in sorted(found.unverified)]

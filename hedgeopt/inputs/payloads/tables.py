@@ -6,7 +6,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.payloads import tardis
-from hedgeopt.inputs.payloads.form import Found
+from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.histories import history_of
 from hedgeopt.inputs.payloads.recognise import form_of, read_payload
 
@@ -22,7 +22,7 @@ TABLE_FORMS = (
 """Name, contents, columns, whether checked, and source of each form of table."""
 
 
-def read_table_payload(frame: pd.DataFrame, file: str, found: Found, venue: str, asset: str | None = None) -> None:
+def read_table_payload(frame: pd.DataFrame, file: str, found: Findings, venue: str, asset: str | None = None) -> None:
     """Read a table into ``found``: a vendor's quotes, a price history, or rows of a reply.
 
     Raises
@@ -48,7 +48,7 @@ def read_table_payload(frame: pd.DataFrame, file: str, found: Found, venue: str,
     read_payload([{str(key): value for key, value in row.items()} for row in rows], file, found, venue)
 
 
-def add_history(found: Found, history: pd.DataFrame) -> None:
+def add_history(found: Findings, history: pd.DataFrame) -> None:
     """Join a history to those read before, by time."""
     if found.history is None:
         found.history = history
@@ -59,7 +59,7 @@ def add_history(found: Found, history: pd.DataFrame) -> None:
     found.history = found.history.merge(history, on="timestamp", how="outer").sort_values("timestamp").reset_index(drop=True)
 
 
-def _add_quotes(quotes: pd.DataFrame, file: str, found: Found) -> None:
+def _add_quotes(quotes: pd.DataFrame, file: str, found: Findings) -> None:
     """The last row of each instrument; a day of rows is read by ``read_market`` with ``at``."""
     last = quotes.sort_values("timestamp", kind="stable").drop_duplicates(["venue", "instrument"], keep="last")
     if len(last) < len(quotes):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgeopt.inputs.payloads.form import Form, Found, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, keys
 from hedgeopt.inputs.payloads.item import Item
 from hedgeopt.models.data import dollar_assets
 
@@ -37,7 +37,7 @@ def _whole(item: Item, key: str) -> int:
         raise item.fault("is no whole number", key, value, "write it as text, as the chain states it") from None
 
 
-def _read(items: list[Item], found: Found, venue: str) -> None:
+def _read(items: list[Item], found: Findings, venue: str) -> None:
     for k, item in enumerate(items):
         liquidity = _whole(item, "liquidity")
         name = item.text("id", "") or item.text("tokenId", "") or str(k)

@@ -13,7 +13,7 @@ from typing import Any
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.payloads.form import keys
 
-__all__ = ["ENVELOPE", "Rows", "unwrapped"]
+__all__ = ["ENVELOPE", "ReplyRows", "unwrapped"]
 
 ENVELOPE = keys(
     "jsonrpc id result params method channel data usIn usOut usDiff testnet code msg arg retCode "
@@ -26,15 +26,15 @@ _DEEPEST = 6
 
 
 @dataclass
-class Rows:
-    """Rows of one reply, with notes on its envelope."""
+class ReplyRows:
+    """ReplyRows of one reply, with notes on its envelope."""
 
     rows: list[dict[str, Any]]
     where: str
     notes: list[str] = field(default_factory=list)
 
 
-def unwrapped(data: Any, file: str, where: str = "") -> Iterator[Rows]:
+def unwrapped(data: Any, file: str, where: str = "") -> Iterator[ReplyRows]:
     """Every reply in a file, without its envelope.
 
     Raises
@@ -45,7 +45,7 @@ def unwrapped(data: Any, file: str, where: str = "") -> Iterator[Rows]:
     yield from _inside(data, file, where, {}, 0)
 
 
-def _inside(data: Any, file: str, where: str, more: dict[str, Any], depth: int) -> Iterator[Rows]:
+def _inside(data: Any, file: str, where: str, more: dict[str, Any], depth: int) -> Iterator[ReplyRows]:
     if depth > _DEEPEST:
         raise InputError("is wrapped too deep", file=file, field=where[:60])
     if isinstance(data, list):
@@ -63,19 +63,19 @@ def _inside(data: Any, file: str, where: str, more: dict[str, Any], depth: int) 
             rows.notes[:0] = notes
             yield rows
         return
-    yield Rows([{**data, **more}], where, notes)
+    yield ReplyRows([{**data, **more}], where, notes)
 
 
-def _list(data: list[Any], file: str, where: str, more: dict[str, Any], depth: int) -> Iterator[Rows]:
+def _list(data: list[Any], file: str, where: str, more: dict[str, Any], depth: int) -> Iterator[ReplyRows]:
     if not data:
-        yield Rows([], where)
+        yield ReplyRows([], where)
         return
     for k, row in enumerate(data):
         if not isinstance(row, dict | list):
             raise InputError("is no payload: it holds no objects", file=file, field=f"{where}[{k}]", value=row)
     wrapped = any(isinstance(row, list) or _envelope(row, file, where, {})[1] is not None for row in data)
     if not wrapped:
-        yield Rows([{**row, **more} for row in data], where)
+        yield ReplyRows([{**row, **more} for row in data], where)
         return
     for k, row in enumerate(data):
         yield from _inside(row, file, f"{where}[{k}]", dict(more), depth + 1)

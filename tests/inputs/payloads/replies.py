@@ -120,7 +120,7 @@ def derive_tickers() -> dict[str, Any]:
 
 
 def tardis_chain() -> str:
-    """Rows of one second, at Deribit."""
+    """ReplyRows of one second, at Deribit."""
     us = MS * 1000
     lines = [
         "exchange,symbol,timestamp,local_timestamp,type,strike_price,expiration,open_interest,last_price,bid_price,bid_amount,"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.inputs.payloads.form import Found
+from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.recognise import read_payload
 
 pytestmark = pytest.mark.realdata
@@ -23,8 +23,8 @@ EXPLAINED = {
 }
 
 
-def read(value: Any) -> Found:
-    found = Found()
+def read(value: Any) -> Findings:
+    found = Findings()
     read_payload(value, "reply.json", found)
     return found
 

@@ -37,11 +37,13 @@ from .inputs.market import Market as Market
 from .inputs.policy import Candidates as Candidates
 from .inputs.policy import Policy as Policy
 from .inputs.policy import read_policy as read_policy
+from .inputs.roll_up import roll_up as roll_up
 from .measures.margin_report import MarginReport as MarginReport
 from .measures.margin_report import margin_report as margin_report
 from .measures.price_profile import spot_profile as spot_profile
 from .measures.risk import RiskReport as RiskReport
 from .measures.risk import risk_report as risk_report
+from .measures.tags import by_tag as by_tag
 from .models.arrays import Exposures as Exposures
 from .models.bound import BoundTerm as BoundTerm
 from .models.bound import LinearTerm as LinearTerm
@@ -56,6 +58,7 @@ from .models.pricing.black76 import black76_price as black76_price
 from .models.pricing.family import Family as Family
 from .models.pricing.family import UnitRisk as UnitRisk
 from .models.pricing.future import Future as Future
+from .models.pricing.grid import GridProduct as GridProduct
 from .models.pricing.instrument import Derivative as Derivative
 from .models.pricing.instrument import Expiring as Expiring
 from .models.pricing.instrument import Instrument as Instrument

@@ -85,6 +85,10 @@ def risk(
     if json:
         data: dict[str, Any] = {"book": holdings.name, "market": quotes.source, "created": quotes.timestamp.isoformat()}
         data |= {"risk": report.to_dict(), "notes": list(exposures.notes)}
+        if any(account.tags for account in holdings.accounts):
+            from hedgeopt.measures.tags import by_tag
+
+            data["tags"] = by_tag(exposures, holdings).to_dict(orient="index")
         print_json(data)
         return
     from hedgeopt.reports.terminal import risk_report_table

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 
+from hedgeopt.errors import InputError
 from hedgeopt.exposures.build import build_exposures
 from hedgeopt.exposures.candidates import choose_candidates
 from hedgeopt.exposures.references import check_references
 from hedgeopt.exposures.resolve import Holdings, resolve
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.names import advice
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
@@ -48,6 +52,7 @@ def expose(
         When anything else in book, market and policy does not fit together.
     """
     holdings = resolve(book, market, policy.strictness or ("strict" if trades else "lenient"))
+    holdings = _within(holdings, policy)
     if check_names:
         check_references(holdings, policy)
     if candidates is None:
@@ -64,11 +69,37 @@ def expose(
         candidates,
         draw(policy.scenarios, moved, market),
         stress_scenarios(assets, policy.stress) if stressed else unmoved(tuple(moved)),
-        transfers=book.transfers() if policy.candidates.transfers else (),
+        transfers=_transfers(holdings, policy) if policy.candidates.transfers else (),
         mark_half_spread=policy.candidates.mark_half_spread,
         paused_venues=policy.candidates.paused_venues,
         trades=trades,
     )
+
+
+def _within(holdings: Holdings, policy: Policy) -> Holdings:
+    """The holdings where only the accounts that the policy names may trade; all count in limits and objective."""
+    wanted = policy.candidates.trade_in
+    if not wanted:
+        return holdings
+    words = [(account.name, *account.tags) for account in holdings.accounts]
+    for pattern in wanted:
+        if not any(fnmatchcase(word, pattern) for mine in words for word in mine):
+            known = advice(pattern, (word for mine in words for word in mine))
+            raise InputError(
+                "names no account and no tag", file="policy", field="candidates.trade_in", value=pattern, fix=known
+            )
+    chosen = [any(fnmatchcase(word, pattern) for word in mine for pattern in wanted) for mine in words]
+    accounts = tuple(
+        account if mine else account.model_copy(update={"tradable": False})
+        for account, mine in zip(holdings.accounts, chosen, strict=True)
+    )
+    return replace(holdings, book=holdings.book.model_copy(update={"accounts": accounts}))
+
+
+def _transfers(holdings: Holdings, policy: Policy) -> list[Any]:
+    """Transfers of the book's links; where a policy names accounts, out of those alone."""
+    may = {account.name for account in holdings.accounts if account.tradable}
+    return [move for move in holdings.book.transfers() if not policy.candidates.trade_in or move.source in may]
 
 
 def _assets(quoted: Sequence[Any], holdings: Holdings) -> list[str]:

@@ -74,7 +74,8 @@ class QuotedCurve:
                 self.venue = venue
                 break
         for item in listed:
-            if item.kind == "future" and item.underlying == underlying:
+            dated = item.nature.margined and item.nature.payoff == "linear" and item.nature.expires
+            if dated and item.underlying == underlying:
                 mark, years = market.quote("mark_price", item.id), item.years_from(market.timestamp)
                 if mark > 0 and years > 0 and self._listed(years) is None:
                     self.forwards[years] = mark

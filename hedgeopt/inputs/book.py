@@ -82,6 +82,11 @@ class Account(Record):
     tradable: bool = Field(default=True, description="whether hedges may be traded here")
     paused: bool = Field(default=False, description="venue halted: nothing trades, collateral is stuck")
     chain: str | None = Field(default=None, description="chain the account lives on, for concentration limits")
+    tags: tuple[str, ...] = Field(
+        default=(),
+        exclude_if=lambda value: not value,
+        description="strategies, desks or books that the account belongs to; policies and reports may name them",
+    )
     counterparty: str | None = Field(default=None, description="who owes the equity; none: the venue")
 
     @model_validator(mode="before")

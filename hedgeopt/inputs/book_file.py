@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from hedgeopt.errors import InputError
@@ -13,6 +14,7 @@ from hedgeopt.inputs.book_frame import book_from_frame
 from hedgeopt.inputs.importing import imported_book
 from hedgeopt.inputs.payloads.documents import held, json_of
 from hedgeopt.inputs.payloads.recognise import is_payload
+from hedgeopt.inputs.roll_up import roll_up
 
 __all__ = ["read_book"]
 
@@ -46,7 +48,21 @@ def read_book(*sources: Given, venue: str | None = None) -> Book:
         return imported_book([source], venue)
     if values is None and _is_table_file(source):
         return book_from_frame(read_frame(source, "book"), file=named(source))
-    return validated(Book, read_data(source, "book") if values is None else values[0], named(source))
+    data = read_data(source, "book") if values is None else values[0]
+    if isinstance(data, dict) and "books" in data:
+        return _firm(data, named(source))
+    return validated(Book, data, named(source))
+
+
+def _firm(data: dict[str, Any], file: Path) -> Book:
+    """A file that names the books of a firm."""
+    listed = data["books"]
+    odd = sorted(set(data) - {"name", "books"})
+    if odd or not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        fix = 'write {"name": "firm", "books": ["vol.json", "basis.json"]}, paths from its folder'
+        raise InputError("is no list of books", file=file, field=odd[0] if odd else "books", fix=fix)
+    folder = file.parent if file.is_file() else Path()
+    return roll_up([read_book(folder / one) for one in listed], str(data.get("name", "firm")))
 
 
 def _is_rows(source: object) -> bool:

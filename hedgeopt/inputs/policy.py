@@ -51,6 +51,12 @@ class Candidates(Record):
     )
     underlyings: tuple[str, ...] = Field(default=(), description="asset codes; empty: those of the book's positions")
     names: tuple[str, ...] = Field(default=(), description="instrument names, * allowed; empty: any")
+    trade_in: tuple[str, ...] = Field(
+        default=(),
+        exclude_if=lambda value: not value,
+        description="accounts or tags, * allowed, where hedges may be traded and from which collateral may move; limits "
+        "count the whole book; empty: every tradable account",
+    )
     two_sided: bool = Field(default=True, description="only instruments with both a bid and an ask")
     min_days: float = Field(default=1.0, ge=0, description="shortest time to expiry")
     max_days: float = Field(default=400.0, gt=0, description="longest time to expiry")

@@ -13,6 +13,7 @@ from hedgeopt.models.pricing.amm_concentrated import AMM_CONCENTRATED
 from hedgeopt.models.pricing.amm_constant_product import AMM_CONSTANT_PRODUCT
 from hedgeopt.models.pricing.family import Family
 from hedgeopt.models.pricing.future import FUTURE
+from hedgeopt.models.pricing.grid import GRID
 from hedgeopt.models.pricing.lending_borrow import LENDING_BORROW
 from hedgeopt.models.pricing.lending_supply import LENDING_SUPPLY
 from hedgeopt.models.pricing.loop import LOOP
@@ -40,6 +41,7 @@ FAMILIES: dict[str, Family] = {
         LOOP,
         PEGGED,
         OPTION_VAULT,
+        GRID,
     )
 }
 

@@ -30,6 +30,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "lending_borrow": {"name": "b", "venue": "aave", "asset": "ETH", "index": 1.07},
     "loop": {"name": "l", "venue": "aave", "supply": SUPPLY, "borrow": {"asset": "ETH"}, "ltv": 0.7, "entry_price": 1.0},
     "pegged": {"name": "p", "venue": "lido", "asset": "wstETH", "underlying": "ETH", "exchange_rate": 1.19, "peg": 0.999},
+    "grid": {
+        "name": "note",
+        "venue": "issuer",
+        "underlying": "ETH",
+        "settlement": "ETH",
+        "vol": 0.7,
+        "days": [0.0, 30.0],
+        "spots": [1_000.0, 1_500.0, 2_200.0, 3_000.0],
+        "vol_ratios": [0.5, 1.2, 2.0],
+        "values": [
+            [[0.9, 1.0, 1.05, 1.0], [0.8, 0.95, 1.0, 1.02], [0.7, 0.8, 0.9, 1.0]],
+            [[0.9, 1.01, 1.06, 1.0], [0.8, 0.97, 1.0, 1.02], [0.7, 0.82, 0.9, 1.0]],
+        ],
+    },
     "option_vault": {
         "name": "v",
         "venue": "ribbon",

@@ -1,9 +1,9 @@
 """Structured products by a grid: value of one unit over spot, vol and time, as the issuer or a model gives it.
 
 ``values[t][v][s]`` is the value in settlement units after ``days[t]`` days, at ``vol_ratios[v]`` times today's vol and a
-spot of ``spots[s]`` USD. Between the points it is the shape-preserving cubic of Fritsch & Carlson (SIAM J. Numer. Anal. 17, 1980)
-in spot, and linear in vol and time; beyond the outermost spots the end slope continues, beyond the others the end value.
-Scenarios by name may have a P&L of their own, which replaces the grid's there.
+spot of ``spots[s]`` USD. Between the points it is the shape-preserving cubic of Fritsch & Carlson (SIAM J. Numer. Anal. 17,
+1980) in spot, and linear in vol and time; beyond the outermost spots the end slope continues, beyond the others the end
+value. Scenarios by name may have a P&L of their own, which replaces the grid's there.
 
 Greeks are the grid's derivatives: delta and gamma in spot, vega and vanna where ``vol`` is the vol of ratio 1, theta over
 the first day.

@@ -14,12 +14,13 @@ from hedgeopt.models.pricing.family import greek
 __all__ = ["by_tag"]
 
 
-def by_tag(e: Exposures, book: Book) -> pd.DataFrame:
+def by_tag(exposures: Exposures, book: Book) -> pd.DataFrame:
     """A row per tag, and ``all`` for the whole book; accounts of several tags count in each.
 
     Columns: ``accounts``, ``equity`` (USD), ``delta ASSET`` (coins, collateral included), ``worst stress`` (its name) and
     ``stress`` (USD of P&L in it; NaN without stress scenarios).
     """
+    e = exposures
     tags = dict.fromkeys(tag for account in book.accounts for tag in account.tags)
     assets = [a for a, name in enumerate(e.assets) if name not in dollar_assets() and not is_peg(name)]
     delta = e.rows.greeks[greek("delta")] * e.rows.quantity[:, None]

@@ -30,6 +30,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = False
 napoleon_use_ivar = True
+# "see :attr:`name`" in a docstring means that of its class, which many classes have
+suppress_warnings = ["ref.python"]
 
 _copied = HERE / "notebooks"
 shutil.rmtree(_copied, ignore_errors=True)

@@ -75,9 +75,9 @@ class Account(Record):
     positions: tuple[Position, ...] = ()
     margin: str = Field(
         default="standard",
-        description="margin model: standard (the venue's own), portfolio, derive, hyperliquid, binance, dydx, aave, "
-        "none, otc, or table:FILE.toml; after a colon the e-mode (aave:eth) or the chosen leverage, for all coins or by "
-        "coin (binance:10, hyperliquid:BTC=20,ETH=10)",
+        description="margin model: standard (the venue's own), portfolio, derive, derive_standard, hyperliquid, binance, "
+        "dydx, aave, none, otc, or table:FILE.toml; after a colon the e-mode (aave:eth) or the chosen leverage, for all "
+        "coins or by coin (binance:10, hyperliquid:BTC=20,ETH=10)",
     )
     tradable: bool = Field(default=True, description="whether hedges may be traded here")
     paused: bool = Field(default=False, description="venue halted: nothing trades, collateral is stuck")

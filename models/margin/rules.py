@@ -22,6 +22,7 @@ from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
 from hedgeopt.models.margin.deribit_standard import DeribitStandard
 from hedgeopt.models.margin.derive import Derive
+from hedgeopt.models.margin.derive_standard import DeriveStandard
 from hedgeopt.models.margin.dydx_v4 import DydxV4
 from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.hyperliquid import Hyperliquid
@@ -59,6 +60,7 @@ MODELS: dict[str, Callable[[str | None], MarginModel]] = {
     "deribit_standard": _plain(DeribitStandard),
     "portfolio": lambda option: DeribitPortfolio(option or "current"),
     "derive": _plain(Derive),
+    "derive_standard": _plain(DeriveStandard),
     "hyperliquid": lambda option: Hyperliquid(read_leverage(option)),
     "binance": lambda option: Binance(read_leverage(option)),
     "dydx": _plain(DydxV4),

@@ -49,6 +49,7 @@ CASES = {
     "portfolio": "deribit",
     "portfolio:legacy": "deribit",
     "derive": "hyperliquid",
+    "derive_standard": "hyperliquid",
     "hyperliquid": "hyperliquid",
     "hyperliquid:4": "hyperliquid",
     "binance": "binance",
@@ -58,11 +59,11 @@ CASES = {
     "table:grid": "binance",
     "table:tiers": "binance",
 }
-"""Margin models and the venue whose perpetual the account holds; ``none`` asks for nothing that could be halved."""
+"""Margin models and the venue whose perpetual the account holds; ``none`` and ``otc`` ask for nothing that could be halved."""
 
 
 def test_every_model_of_the_registry_is_tried() -> None:
-    assert {name.partition(":")[0] for name in CASES} == set(MODELS) - {"none"}
+    assert {name.partition(":")[0] for name in CASES} == set(MODELS) - {"none", "otc"}
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
 from hedgeopt.models.margin.deribit_standard import DeribitStandard
 from hedgeopt.models.margin.derive import Confidence, Derive
+from hedgeopt.models.margin.derive_standard import DeriveStandard
 from hedgeopt.models.margin.dydx_v4 import DydxV4
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.generic import Generic
@@ -79,6 +80,7 @@ CASES = {
     "derive, unsure feeds": Case("derive", lambda: Derive(confidence=Confidence(spot=0.5, perpetual=0.3)), OPTIONS,
                                  settled=("USDC",), collateral=("WETH", "USDC")),
     "derive, odd discounts": Case("derive", _odd_derive, OPTIONS, settled=("USDC",), collateral=("WETH", "USDC")),
+    "derive_standard": Case("derive_standard", DeriveStandard, OPTIONS, settled=("USDC",), collateral=("WETH", "USDC")),
     "hyperliquid": Case("hyperliquid", Hyperliquid, ("perpetual",), (*COINS,), DOLLARS, ("USDC",)),
     "hyperliquid:8": Case("hyperliquid", lambda: Hyperliquid(8.0), ("perpetual",), (*COINS,), DOLLARS, ("USDC",)),
     "binance": Case("binance", Binance, ("perpetual",), (*COINS,), DOLLARS, ("USDC", "USDT", "BTC")),

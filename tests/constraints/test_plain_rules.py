@@ -59,7 +59,7 @@ CASES = {
     "table:grid": "binance",
     "table:tiers": "binance",
 }
-"""Margin models and the venue whose perpetual the account holds; ``none`` and ``otc`` ask for nothing that could be halved."""
+"""Margin models and the venue whose perpetual the account holds; ``none`` and ``otc`` need nothing that could be halved."""
 
 
 def test_every_model_of_the_registry_is_tried() -> None:

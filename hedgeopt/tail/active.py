@@ -10,6 +10,8 @@ from hedgeopt.tail.model import LossModel
 from hedgeopt.tail.source import Index, Vector
 
 OUT, IN, BOUNDARY = 0, 1, 2
+# Caps that together are rounding: a tail of losses of order one changes by less.
+_DUST = 1e-10
 
 
 class ActiveSet:
@@ -22,6 +24,8 @@ class ActiveSet:
         self._rows = np.zeros((0, model.width))
         self._summed = np.zeros(0, dtype=bool)
         self.name: object = object()
+        # Scenarios whose probabilities together are rounding: what they could add is in the gap, not in the program.
+        self._dust = 0.0 if model.uniform else _negligible(model.caps)
         self.gradient, self.constant, self.mass = np.zeros(model.width), 0.0, 0.0
 
     def rebuild(self, losses: Vector, band: int) -> None:
@@ -48,10 +52,15 @@ class ActiveSet:
             cuts = [cut for cut in (size - lo, size - hi) if 0 < cut < size]
             order = np.argpartition(losses, cuts)[::-1] if cuts else np.arange(size)
         inside, self.boundary = np.sort(order[:lo]), np.sort(order[lo:hi])
+        if not model.uniform and band < size:
+            # Whatever the losses, scenarios of great probability decide.
+            heavy = np.argpartition(-u, band // 2)[: band // 2]
+            self.boundary = np.union1d(self.boundary, heavy)
+            inside = np.setdiff1d(inside, heavy, assume_unique=True)
         if band >= size:
             inside, self.boundary = inside[:0], np.sort(order)
         # A scenario without probability has a dual weight of zero and no interior.
-        self.boundary = self.boundary[u[self.boundary] > 0]
+        self.boundary = self.boundary[u[self.boundary] > self._dust]
         self.state[:] = OUT
         self.state[inside], self.state[self.boundary] = IN, BOUNDARY
         self._rows = model.rows(self.boundary)
@@ -149,13 +158,14 @@ class ActiveSet:
         return aggregate + float(weight @ losses[order]), level
 
     def misplaced(self, losses: Vector, level: float, slack: float, cap: int) -> Index:
-        """Scenarios on the wrong side of the level, the worst ``cap`` of each kind."""
-        out = np.flatnonzero((self.state == OUT) & (losses > level + slack) & (self.model.caps > 0))
-        inside = np.flatnonzero((self.state == IN) & (losses < level - slack) & (self.model.caps > 0))
+        """Scenarios on the wrong side of the level, the ``cap`` of each kind that change the tail most."""
+        u = None if self.model.uniform else self.model.caps
+        out = np.flatnonzero((self.state == OUT) & (losses > level + slack) & (self.model.caps > self._dust))
+        inside = np.flatnonzero((self.state == IN) & (losses < level - slack) & (self.model.caps > self._dust))
         if len(out) > cap:
-            out = out[np.argpartition(-losses[out], cap)[:cap]]
+            out = out[np.argpartition(_weighed(level - losses[out], u, out), cap)[:cap]]
         if len(inside) > cap:
-            inside = inside[np.argpartition(losses[inside], cap)[:cap]]
+            inside = inside[np.argpartition(_weighed(losses[inside] - level, u, inside), cap)[:cap]]
         return np.concatenate((out, inside))
 
     def weights(self, q: Vector) -> Vector:
@@ -175,3 +185,15 @@ class ActiveSet:
                 break
             full[b] += gap * room / total
         return np.clip(full, 0.0, u)
+
+
+def _weighed(excess: Vector, u: Vector | None, index: Index) -> Vector:
+    """Excess times probability; equal probabilities change no order."""
+    return excess if u is None else excess * u[index]
+
+
+def _negligible(u: Vector) -> float:
+    """The cap up to which all scenarios together hold no more than ``_DUST``."""
+    order = np.sort(u)
+    few = int(np.searchsorted(np.cumsum(order), _DUST, side="right"))
+    return float(order[few - 1]) if few else 0.0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hedgeopt.errors import InputError
 from hedgeopt.tail.atom import CVaRAtom
 from hedgeopt.tail.recognise import factor_value, offset_value
-from hedgeopt.tail.source import Index, ScenarioSource, Vector
+from hedgeopt.tail.source import ArraySource, Index, ScenarioSource, Vector
 from hedgeopt.tail.split import SplitTail
 
 # Scenarios worth looking at around the level, per instrument at least and per scenario beyond it.
@@ -98,13 +98,14 @@ class LossModel:
                 self.rows(part)
         return gradient, float(weight @ self.offset[index])
 
-    def subset(self, rows: slice, shared: dict[int, ScenarioSource]) -> LossModel:
-        """The model of every so many scenarios (sources read once), its probabilities scaled to sum to one."""
+    def subset(self, rows: slice | Index, shared: dict[int, ScenarioSource]) -> LossModel:
+        """The model of some scenarios (sources read once), its probabilities scaled to sum to one."""
         blocks = []
         for block in self.blocks:
             source = shared.get(id(block.source))
             if source is None:
-                source = shared.setdefault(id(block.source), block.source.every(rows))
+                some = block.source.every(rows) if isinstance(rows, slice) else ArraySource(block.source.rows(rows))
+                source = shared.setdefault(id(block.source), some)
             factor = block.factor[rows] if isinstance(block.factor, np.ndarray) else block.factor
             blocks.append(LossBlock(source, block.columns, factor))
         caps = self.caps[rows]

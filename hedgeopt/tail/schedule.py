@@ -6,12 +6,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from hedgeopt.tail.model import LossModel
-from hedgeopt.tail.source import ScenarioSource
+from hedgeopt.tail.source import Index, ScenarioSource
 
 # Scenarios of the first level: so many beyond the level per instrument, this many at least, and at most in units of the
 # number of instruments (without costs on trading a plan holds many of them).
 _BEYOND, _LEAST, _SPARSE, _DENSE = 0.5, 1000.0, 8, 32
+# Effective scenarios (one over the sum of squared probabilities) below which a sample takes the likeliest.
+_FEWEST = 1000.0
 # Most times the scenarios of one level to the next.
 _RATIO = 16.0
 # Up to so many scenarios the first level keeps all in its boundary.
@@ -79,10 +83,24 @@ class Schedule:
         return [(first / self.size) ** (i / steps) for i in range(steps, 0, -1)] + [1.0]
 
     def _sample(self, share: float) -> list[LossModel]:
-        """Every k-th scenario; k is odd, so that of scenarios that come in pairs both kinds are drawn."""
+        """Every k-th scenario (k is odd, so that of pairs both kinds are drawn), or the likeliest where few hold the mass."""
         step = max(1, round(1.0 / share)) | 1
-        every = slice(step // 2, None, step)
-        if not all(m.caps[every].sum() > 0 for m in self.models):
+        every: dict[int, slice | Index] = {m.size: slice(step // 2, None, step) for m in self.models}
+        for size in every:
+            heavy = [m.caps for m in self.models if m.size == size and _concentrated(m)]
+            if heavy:
+                # Those of the greatest probability stand for all.
+                most = np.maximum.reduce([u / u.sum() for u in heavy])
+                every[size] = np.sort(np.argpartition(-most, size // step)[: size // step])
+        if not all(m.caps[every[m.size]].sum() > 0 for m in self.models):
             return []
-        shared: dict[int, dict[int, ScenarioSource]] = {m.size: {} for m in self.models}
-        return [m.subset(every, shared[m.size]) for m in self.models]
+        shared: dict[int, dict[int, ScenarioSource]] = {size: {} for size in every}
+        return [m.subset(every[m.size], shared[m.size]) for m in self.models]
+
+
+def _concentrated(model: LossModel) -> bool:
+    """Whether few scenarios hold the probability: a sample of them is another problem."""
+    if model.uniform:
+        return False
+    p = model.caps / model.caps.sum()
+    return float(1.0 / (p @ p)) < _FEWEST

@@ -12,6 +12,8 @@ from hedgeopt.tail.source import Index, Vector
 OUT, IN, BOUNDARY = 0, 1, 2
 # Caps that together are rounding: a tail of losses of order one changes by less.
 _DUST = 1e-10
+# The share of a tail's error that new scenarios cover where probabilities differ, within so many times the usual number.
+_MOSTLY, _TIMES = 0.95, 10
 
 
 class ActiveSet:
@@ -159,14 +161,10 @@ class ActiveSet:
 
     def misplaced(self, losses: Vector, level: float, slack: float, cap: int) -> Index:
         """Scenarios on the wrong side of the level, the ``cap`` of each kind that change the tail most."""
-        u = None if self.model.uniform else self.model.caps
         out = np.flatnonzero((self.state == OUT) & (losses > level + slack) & (self.model.caps > self._dust))
         inside = np.flatnonzero((self.state == IN) & (losses < level - slack) & (self.model.caps > self._dust))
-        if len(out) > cap:
-            out = out[np.argpartition(_weighed(level - losses[out], u, out), cap)[:cap]]
-        if len(inside) > cap:
-            inside = inside[np.argpartition(_weighed(losses[inside] - level, u, inside), cap)[:cap]]
-        return np.concatenate((out, inside))
+        u = None if self.model.uniform else self.model.caps
+        return np.concatenate((_worst(losses[out] - level, u, out, cap), _worst(level - losses[inside], u, inside, cap)))
 
     def weights(self, q: Vector) -> Vector:
         """Dense dual weights over all scenarios from the boundary's, feasible to the last digit."""
@@ -187,9 +185,16 @@ class ActiveSet:
         return np.clip(full, 0.0, u)
 
 
-def _weighed(excess: Vector, u: Vector | None, index: Index) -> Vector:
-    """Excess times probability; equal probabilities change no order."""
-    return excess if u is None else excess * u[index]
+def _worst(excess: Vector, u: Vector | None, index: Index, cap: int) -> Index:
+    """The ``cap`` scenarios of the largest excess; with unequal probabilities more, until most of the tail's error is in."""
+    if len(index) <= cap:
+        return index
+    if u is None:
+        return np.asarray(index[np.argpartition(-excess, cap)[:cap]])
+    order = np.argsort(-excess * u[index])
+    error = np.cumsum((excess * u[index])[order])
+    many = int(np.searchsorted(error, _MOSTLY * error[-1])) + 1
+    return np.asarray(index[order[: min(max(many, cap), _TIMES * cap)]])
 
 
 def _negligible(u: Vector) -> float:

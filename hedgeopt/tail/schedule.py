@@ -83,7 +83,7 @@ class Schedule:
         return [(first / self.size) ** (i / steps) for i in range(steps, 0, -1)] + [1.0]
 
     def _sample(self, share: float) -> list[LossModel]:
-        """Every k-th scenario (k is odd, so that of pairs both kinds are drawn), or the likeliest where few hold the mass."""
+        """Every k-th scenario (k is odd: of pairs both kinds are drawn), or the likeliest where few hold the mass."""
         step = max(1, round(1.0 / share)) | 1
         every: dict[int, slice | Index] = {m.size: slice(step // 2, None, step) for m in self.models}
         for size in every:

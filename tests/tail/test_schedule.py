@@ -47,11 +47,13 @@ def test_pairs_of_scenarios_show_both_their_kinds() -> None:
     assert 0.4 < np.mean(index % 2) < 0.6
 
 
-def test_a_sample_without_probability_is_left_out() -> None:
-    caps = np.zeros(40_000)
-    caps[0] = 20.0
-    levels = list(Schedule([model(40_000, 3, caps=caps)], False).levels(False))
-    assert [level.final for level in levels] == [True]
+def test_where_few_scenarios_hold_the_probability_they_are_the_sample() -> None:
+    caps = np.full(40_000, 1e-9)
+    caps[[0, 7_001]] = 12.0, 8.0
+    first = next(iter(Schedule([model(40_000, 3, caps=caps)], False).levels(False))).models[0]
+    assert not first.uniform or first.size < 40_000
+    assert np.sort(first.caps)[-2:] == pytest.approx([8.0, 12.0], rel=1e-5)
+    assert first.caps.sum() == pytest.approx(caps.sum())
 
 
 def test_a_sample_of_an_array_is_a_view_of_it() -> None:

@@ -85,6 +85,15 @@ def risk(
     if json:
         data: dict[str, Any] = {"book": holdings.name, "market": quotes.source, "created": quotes.timestamp.isoformat()}
         data |= {"risk": report.to_dict(), "notes": list(exposures.notes)}
+        if rules.numeraire is not None:
+            price = exposures.market.price(rules.numeraire)
+            data["numeraire"] = {
+                "asset": rules.numeraire,
+                "price": price,
+                "equity": report.equity / price,
+                "expected_pnl": report.expected_pnl / price,
+                "cvar": {level: usd / price for level, usd in report.cvar.items()},
+            }
         if any(account.tags for account in holdings.accounts):
             from hedgeopt.measures.tags import by_tag
 

@@ -11,6 +11,7 @@ from typing import Any
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.build import build_exposures
 from hedgeopt.exposures.candidates import choose_candidates
+from hedgeopt.exposures.numeraire import in_numeraire
 from hedgeopt.exposures.references import check_references
 from hedgeopt.exposures.resolve import Holdings, resolve
 from hedgeopt.files.calls import strict_call
@@ -64,7 +65,7 @@ def expose(
     for asset in assets:
         holdings.market.price(asset)  # an asset without a price is refused as that, not as one without scenarios
     moved = [asset for asset in assets if asset not in dollar_assets()]
-    return build_exposures(
+    found = build_exposures(
         holdings,
         candidates,
         draw(policy.scenarios, moved, market),
@@ -74,6 +75,7 @@ def expose(
         paused_venues=policy.candidates.paused_venues,
         trades=trades,
     )
+    return found if policy.numeraire is None else in_numeraire(found, policy.numeraire)
 
 
 def _within(holdings: Holdings, policy: Policy) -> Holdings:

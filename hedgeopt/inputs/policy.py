@@ -18,6 +18,7 @@ from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word
 from hedgeopt.models.data import use_tables
 from hedgeopt.models.pricing.families import hedge_kinds, quoted_kinds
+from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.scenarios.given import as_settings
 from hedgeopt.models.scenarios.sample_settings import AnyScenarios, ParametricScenarios
 from hedgeopt.models.scenarios.stress_table import StressSettings
@@ -109,6 +110,11 @@ class Policy(Record):
     scenarios: AnyScenarios = Field(default=ParametricScenarios(), description="the sample that risk is measured on")
     stress: StressSettings = Field(
         default=StressSettings(), description="which stress scenarios; default: all packaged ones"
+    )
+    numeraire: Asset | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="asset of the book in whose terms P&L, tails and delta count, as dollars of its price today; none: USD",
     )
     strictness: Literal["strict", "lenient"] | None = Field(
         default=None,

@@ -1,0 +1,68 @@
+"""P&L, tails and delta of a book in terms of another asset than the dollar.
+
+A book worth V dollars is V/N units of the numeraire, whose price is N. In a scenario with dollar P&L P it gains
+``(V + P) / N_s - V / N`` units over the horizon, in dollars of today's N
+
+    (V + P) f - V,        f = N / N_s,
+
+linear in trades, as what is bought is paid for at once: a trade's P&L becomes f times its own. The delta to the numeraire
+falls by V/N: a book of nothing but that coin has none. Stress scenarios, margins, costs and premiums stay in dollars.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.pegs import is_peg
+from hedgeopt.models.pricing.spot import price_slopes
+
+__all__ = ["in_numeraire"]
+
+
+def in_numeraire(exposures: Exposures, asset: str) -> Exposures:
+    """The exposures with sample P&L and delta in terms of ``asset``, as dollars of its price today; USD changes nothing.
+
+    Raises
+    ------
+    InputError
+        For an asset that the book does not hold, which no scenario would move.
+    """
+    e = exposures
+    if asset == "USD":
+        return e
+    known = [name for name in e.assets if not is_peg(name)]
+    slopes = price_slopes(asset, e.market) if asset in known or _moved(asset, e) else {}
+    if not slopes or e.scenarios is None or any(column not in e.assets for column in slopes):
+        raise InputError(
+            "is no asset of the book", file="policy", field="numeraire", value=asset, fix=advice(asset, ["USD", *known])
+        )
+    price, equity = e.market.price(asset), e.equity
+    factor = 1.0 / e.scenarios.price_factor(asset)
+    total = float(equity.sum())
+    delta = e.coin_delta.copy()
+    for column, slope in slopes.items():
+        delta[:, e.assets.index(column)] -= equity / price * slope
+    note = (
+        f"P&L, tail and delta are in terms of {asset}, shown as dollars at {price:,.6g} USD a {asset}: equity is "
+        f"{total / price:,.6g} {asset}; stress scenarios, margins and costs are in dollars"
+    )
+    return replace(
+        e,
+        base_pnl=(total + e.base_pnl) * factor - total,
+        pnl=e.pnl * factor[:, None],
+        collateral_delta=delta,
+        notes=(*e.notes, note),
+    )
+
+
+def _moved(asset: str, e: Exposures) -> bool:
+    """Whether scenarios move a token of which the book holds the underlying and the peg."""
+    try:
+        return bool(np.isfinite(e.market.price(asset)))
+    except InputError:
+        return False

@@ -14,7 +14,7 @@ from hedgeopt.tail.source import ArraySource, Index, ScenarioSource, Vector
 from hedgeopt.tail.split import SplitTail
 
 # Scenarios worth looking at around the level, per instrument at least and per scenario beyond it.
-_FEW, _TAILS = 3, 5
+_FEW, _TAILS = 3, 2
 # Entries read at a time while looking for the scenario that is not finite.
 _CHUNK = 1 << 22
 
@@ -47,10 +47,13 @@ class LossModel:
         """Number of scenarios."""
         return len(self.offset)
 
-    def band(self, most: int) -> int:
-        """Scenarios worth looking at around the level: some times the tail's count, ``most`` at most."""
+    def band(self, most: int, dense: bool = True) -> int:
+        """Scenarios worth looking at around the level: some times the tail's count, ``most`` at most.
+
+        A plan that holds many instruments has as many scenarios at the level: some times their number, then.
+        """
         beyond = self.size * float(np.mean(self.caps))
-        return min(most, max(300, _FEW * self.width, int(_TAILS * self.size / max(beyond, 1.0))))
+        return min(most, max(300, _FEW * self.width if dense else 0, int(_TAILS * self.size / max(beyond, 1.0))))
 
     def losses(self, y: Vector, threads: int = 1) -> Vector:
         """One pass over every source; InputError names the first scenario whose losses are not finite."""

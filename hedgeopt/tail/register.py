@@ -14,7 +14,8 @@ from cvxpy import settings as s
 from cvxpy.error import DCPError, ParameterError, SolverError
 
 from hedgeopt.errors import InputError
-from hedgeopt.tail.compiled import compile_base, is_polyhedral
+from hedgeopt.tail.compiled import Compiled, compile_base, is_polyhedral
+from hedgeopt.tail.epigraph import keep
 from hedgeopt.tail.integers import is_whole, round_integers
 from hedgeopt.tail.loop import CutLoop
 from hedgeopt.tail.masters.base import Master
@@ -229,7 +230,7 @@ def _masters(
         chosen = name or ("HIGHS" if is_whole(parts.base) and not _quadratic(parts) else "CLARABEL")
         return [lambda: ConicMaster(parts, chosen, options, remaining)]
     if name is not None and not own:
-        return [lambda: SolverMaster(compile_base(parts), name, options, remaining)]
+        return [lambda: SolverMaster(_base(parts), name, options, remaining)]
     if options:
         raise InputError("options of a cvxpy solver need master=", field="options", value=", ".join(options))
     if _quadratic(parts):
@@ -239,11 +240,11 @@ def _masters(
         dense = name == "INTERIOR" or sum(v.size for v in parts.base.variables()) <= max(_DENSE, 3 * width)
         return [
             *([lambda: _interior(parts, remaining)] if dense else []),
-            lambda: SolverMaster(compile_base(parts), "CLARABEL", None, remaining),
+            lambda: SolverMaster(_base(parts), "CLARABEL", None, remaining),
             lambda: ConicMaster(parts, "CLARABEL", None, remaining),
         ]
     last: list[Callable[[], Master]] = [
-        lambda: SolverMaster(compile_base(parts), "HIGHS", None, remaining),
+        lambda: SolverMaster(_base(parts), "HIGHS", None, remaining),
         lambda: ConicMaster(parts, "CLARABEL", None, remaining),
     ]
     if name == "SIMPLEX":
@@ -310,16 +311,21 @@ def _plain(
     return done
 
 
+def _base(parts: Split) -> Compiled:
+    """The base problem without variables that only stand for ``|x|`` and its like."""
+    return keep(parts.memory, compile_base(parts))
+
+
 def _interior(parts: Split, remaining: Callable[[], float | None]) -> Master:
     from hedgeopt.tail.masters.interior import InteriorMaster
 
-    return InteriorMaster(compile_base(parts), parts.memory, remaining)
+    return InteriorMaster(_base(parts), parts.memory, remaining)
 
 
 def _simplex(parts: Split, limited: bool, remaining: Callable[[], float | None]) -> Master:
     from hedgeopt.tail.masters.simplex import SimplexMaster
 
-    return SimplexMaster(compile_base(parts), parts.memory, limited, remaining)
+    return SimplexMaster(_base(parts), parts.memory, limited, remaining)
 
 
 def _keep(parts: Split, outcome: Outcome, width: int) -> None:

@@ -11,18 +11,20 @@ import numpy as np
 from hedgeopt.tail.model import LossModel
 from hedgeopt.tail.source import Index, ScenarioSource
 
-# Scenarios of the first level: so many beyond the level per instrument, this many at least, and at most in units of the
-# number of instruments (without costs on trading a plan holds many of them).
-_BEYOND, _LEAST, _SPARSE, _DENSE = 0.5, 1000.0, 8, 32
+# Scenarios of the first level: this many at least. Without costs on trading a plan holds many instruments: so many beyond
+# the level per instrument, at most in units of their number. With costs it holds some ten whatever there is to choose from:
+# so many beyond the level are enough, and a small sample misleads less than a first relaxation of a large one.
+_LEAST, _BEYOND, _DENSE, _BEYOND_SPARSE = 1000.0, 0.2, 32, 12
 # Effective scenarios (one over the sum of squared probabilities) below which a sample takes the likeliest.
 _FEWEST = 1000.0
 # Most times the scenarios of one level to the next.
 _RATIO = 16.0
 # Up to so many scenarios the first level keeps all in its boundary.
-_WHOLE_SPARSE, _WHOLE_DENSE = 1000, 2500
-# First boundary of a level in units of the number of instruments, and per scenario of the boundary that the level below
-# ended with. A sample of m scenarios misplaces the plan by 1 / sqrt(m): where n / sqrt(m) passes this, both grow.
-_BAND, _BELOW, _SPREAD = 15, 0.7, 632.0
+_WHOLE_SPARSE, _WHOLE_DENSE = 1500, 2500
+# First boundary of a level in units of the number of instruments (a plan that holds few pays little for more scenarios, and
+# a round for too few), and per scenario of the boundary that the level below ended with. A sample of m scenarios misplaces
+# the plan by 1 / sqrt(m): where n / sqrt(m) passes this, both grow.
+_BAND, _BAND_SPARSE, _BELOW, _SPREAD = 15, 30, 0.7, 632.0
 
 
 @dataclass
@@ -42,11 +44,14 @@ class Level:
     def whole(self) -> bool:
         """Whether a start from nothing keeps every scenario in the boundary."""
         most = _WHOLE_DENSE if self.dense else _WHOLE_SPARSE
-        return self.first and all(m.size <= max(most, m.band(8 * m.width)) for m in self.models)
+        return self.first and all(m.size <= max(most, m.band(8 * m.width, self.dense)) for m in self.models)
 
     def band(self, model: LossModel) -> int:
         """Scenarios the boundary starts with."""
-        return model.band(int(max(self.growth * (_BAND * model.width + 200), _BELOW * self.below)))
+        return model.band(
+            int(max(self.growth * ((_BAND if self.dense else _BAND_SPARSE) * model.width + 200), _BELOW * self.below)),
+            self.dense,
+        )
 
 
 class Schedule:
@@ -75,8 +80,9 @@ class Schedule:
     def _shares(self) -> list[float]:
         """Shares of the scenarios per level, in equal ratios."""
         width = self.models[0].width
-        many = _DENSE if self.dense else _SPARSE
-        first = max(_LEAST, max(min(_BEYOND * width * m.size * float(m.caps.max()), many * width) for m in self.models))
+        tails = [float(m.caps.sum()) for m in self.models]
+        wanted = [min(_BEYOND * width * t, _DENSE * width) if self.dense else _BEYOND_SPARSE * t for t in tails]
+        first = max(_LEAST, *wanted)
         if self.size <= 3 * first:
             return [1.0]
         steps = max(1, math.ceil(math.log(self.size / first) / math.log(_RATIO)))

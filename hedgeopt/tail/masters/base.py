@@ -93,6 +93,8 @@ class Refusal:
     status: str
     reason: str = ""
     technical: bool = False
+    ray: tuple[Vector, Vector, list[Vector]] | None = None
+    """Multipliers of equalities, rows and scenarios that show a program in some columns infeasible (Farkas)."""
 
 
 def no_point(status: str, width: int, tails: int, reason: str = "", technical: bool = False) -> Point:

@@ -9,7 +9,7 @@ one symmetric product ``R' diag(h) R`` in BLAS.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,7 @@ from hedgeopt.tail.masters.base import Refusal
 from hedgeopt.tail.masters.bound import Repaired, multipliers, repaired_dual
 from hedgeopt.tail.masters.newton import Newton, Residuals, Scratch
 from hedgeopt.tail.masters.pairs import Places, longest, outliers
+from hedgeopt.tail.masters.polish import polished
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
 from hedgeopt.tail.masters.start import Iterate, Warm, begin
 from hedgeopt.tail.masters.working import Raw, WorkingMaster
@@ -58,7 +59,8 @@ class InteriorMaster(WorkingMaster):
         """Interior-point iterations to a relative gap and relative residuals of ``tolerance``."""
         try:
             start = None if warm is None else warm.within(work)
-            return _Iteration(part, start, self.max_iterations, self.remaining, self.scratch).run(tolerance)
+            found = _Iteration(part, start, self.max_iterations, self.remaining, self.scratch).run(tolerance)
+            return replace(found, v=polished(part, found.v)) if isinstance(found, Raw) else found
         except (la.LinAlgError, ValueError, FloatingPointError) as error:
             return Refusal("failed", f"a step could not be computed: {error}")
 

@@ -43,7 +43,7 @@ _CHOOSE, _DEVEX = -1, 1
 # scenarios, or more iterations per variable and scenario in the first solve, and the simplex gives way.
 _DENSE, _VARIABLES, _SCENARIOS, _SAFETY = 60, 0.8, 0.15, 20
 # So many boundary scenarios are rows too many for a simplex that is limited.
-_MANY = 1500
+_MANY = 3000
 
 
 class SimplexMaster(WorkingMaster):
@@ -103,7 +103,7 @@ class SimplexMaster(WorkingMaster):
             if status == highspy.HighsModelStatus.kUnbounded:
                 return Refusal("unbounded", "HiGHS said unbounded")
             if status == highspy.HighsModelStatus.kInfeasible:
-                return Refusal("infeasible", "HiGHS said infeasible")
+                return Refusal("infeasible", "HiGHS said infeasible", ray=self._ray(h, program))
             if status == highspy.HighsModelStatus.kIterationLimit:
                 self.memory["sparse"] = False
                 return Refusal("failed", "too many iterations: interior points are faster here")
@@ -115,6 +115,27 @@ class SimplexMaster(WorkingMaster):
             self.memory["basis"] = found
             self.memory["sparse"] = found is None or sum(map(np.count_nonzero, found.at_level)) <= _DENSE
         return self._raw(h, program, value, np.asarray(solution.row_dual) / program.lift)
+
+    @staticmethod
+    def _ray(h: Any, program: PartLP) -> tuple[Vector, Vector, list[Vector]] | None:
+        """Multipliers that show the program infeasible, in the signs of a point's."""
+        if not isinstance(program.part, Restricted) or program.boxed:
+            return None
+        p = program.part
+        equalities, lam = p.A_eq.shape[0], np.zeros(len(p.b))
+        crossed = np.flatnonzero((p.lower > p.upper) & (p.lower_row >= 0) & (p.upper_row >= 0))
+        if len(crossed):
+            # Rows of one working column each that exclude each other: there is no ray, and none is needed.
+            for row in (p.lower_row[crossed], p.upper_row[crossed]):
+                np.add.at(lam, row, 1.0 / np.abs(p.single_entry[row]))
+            return np.zeros(equalities), lam, [np.zeros(len(u)) for u in p.caps]
+        _, found, ray = h.getDualRay()
+        if not found:
+            return None
+        y = -np.asarray(ray)
+        lam[program.wide] = y[equalities : equalities + len(program.wide)]
+        at = program.base + program.first
+        return y[:equalities], lam, [y[at[k] : at[k + 1]] for k in range(program.K)]
 
     def _broken(self, reason: str) -> Refusal:
         """Trouble with HiGHS itself; the next solve begins with a new instance."""

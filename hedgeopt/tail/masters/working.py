@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from hedgeopt.tail.masters.arrays import ArrayMaster
 from hedgeopt.tail.masters.base import Piece, Point, Refusal
 from hedgeopt.tail.masters.bound import Repaired, repaired_dual
+from hedgeopt.tail.masters.pricing import first_columns
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
 from hedgeopt.tail.masters.start import Iterate, Warm, spread
 from hedgeopt.tail.source import Vector
@@ -24,6 +26,8 @@ from hedgeopt.tail.source import Vector
 # Programs of fewer variables keep them all; of the resting columns that would pay, how many join at a time; what share
 # of the tolerance they may cost together; and the share of working columns in use below which the others rest.
 _FEW, _JOIN_LEAST, _JOIN, _SHARE, _IDLE, _WEIGHT, _NEAR = 40, 16, 0.5, 0.3, 0.5, 0.1, 0.1
+# Columns that join at a time where the working ones are infeasible, so many times; a column without a bound counts this far.
+_JOIN_FEASIBLE, _REPAIRS, _FAR = 40, 60, 1e3
 
 
 @dataclass
@@ -57,9 +61,20 @@ class WorkingMaster(ArrayMaster, ABC):
                 return self.judged(p, Refusal("infeasible", "a lower bound above an upper one"))
             warm = p.start(start)
             work = self._working(p)
-            iterations = 0
+            iterations = repairs = 0
             while True:
                 part = p.restricted(work)
+                if isinstance(part, Restricted) and repairs < _REPAIRS:
+                    # Rows without a working column are no part of the program: what zero breaks needs one.
+                    empty = np.setdiff1d(p.several, part.rows)
+                    lam = np.zeros(len(p.b))
+                    lam[empty[p.b[empty] < 0]] = 1.0
+                    joined = (
+                        self._joined(p, np.zeros(len(p.b_eq)), lam, [0 * u for u in p.caps], work) if lam.any() else None
+                    )
+                    if joined is not None:
+                        work, repairs = joined, repairs + 1
+                        continue
                 raw = self.core(p, part, work, tolerance, warm)
                 if isinstance(raw, Refusal):
                     if raw.status == "failed" and not raw.technical and warm is not None and warm.path:
@@ -69,7 +84,9 @@ class WorkingMaster(ArrayMaster, ABC):
                     if work.all() or raw.status == "late" or raw.technical:
                         return self.judged(p, raw)
                     # Infeasible or hard in these columns says nothing about all of them.
-                    work = np.ones(p.n, dtype=bool)
+                    more = self._towards(p, part, raw, work) if repairs < _REPAIRS else None
+                    work = np.ones(p.n, dtype=bool) if more is None else more
+                    repairs += 1
                     continue
                 iterations += raw.iterations
                 if isinstance(part, Scaled):
@@ -102,10 +119,43 @@ class WorkingMaster(ArrayMaster, ABC):
         reach = np.where(up > down, upper, -lower)
         return np.asarray(promise * np.where(np.isfinite(reach), reach, far))
 
+    @staticmethod
+    def _towards(
+        p: Scaled, part: Scaled | Restricted, refusal: Refusal, work: NDArray[np.bool_]
+    ) -> NDArray[np.bool_] | None:
+        """Columns that join because they lessen what shows the working ones infeasible; None where none is known."""
+        if refusal.ray is None or not isinstance(part, Restricted):
+            return None
+        nu, rows, q = refusal.ray
+        rows = rows.copy()
+        # A row of several columns may bound the only working one: its multiplier is what that column leaves.
+        left = part.equalities.pull(nu) + part.inequalities.pull(rows) + part.forces(_forces(part, rows, q))
+        at = np.where(left > 0, part.lower_row, part.upper_row)
+        use = (at >= 0) & (left != 0)
+        rows[at[use]] = np.abs(left[use] / part.single_entry[at[use]])
+        _, lam = part.whole(p, np.zeros(part.n), rows)
+        lam[p.single_rows] = 0.0
+        return WorkingMaster._joined(p, nu, lam, q, work)
+
+    @staticmethod
+    def _joined(p: Scaled, nu: Vector, lam: Vector, q: list[Vector], work: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """The working columns and those that lessen ``nu'A_eq v + lam'A v + q'L(v)`` most; None where there are none."""
+        pull = p.equalities.pull(nu) + p.inequalities.pull(lam) + p.forces(_forces(p, lam, q))
+        gain = np.where(pull < 0, -pull * np.minimum(p.upper, _FAR), np.minimum(-p.lower, _FAR) * pull)
+        gain[work] = 0.0
+        found = np.flatnonzero(gain > 1e-9 * np.abs(pull).max(initial=0.0))
+        if not len(found):
+            return None
+        work = work.copy()
+        work[found[np.argsort(-gain[found])[:_JOIN_FEASIBLE]]] = True
+        return work
+
     def _working(self, p: Scaled) -> NDArray[np.bool_]:
         known = self.memory.get("work")
-        if known is None or len(known) != p.n or p.n < _FEW:
+        if p.n < _FEW:
             return np.ones(p.n, dtype=bool)
+        if known is None or len(known) != p.n:
+            return first_columns(p)
         work = np.asarray(known | (p.lower > 0) | (p.upper < 0))
         # A plan that uses nothing still needs a program.
         work[0] |= not work.any()
@@ -129,3 +179,13 @@ class WorkingMaster(ArrayMaster, ABC):
     def _point(p: Scaled, raw: Raw, work: NDArray[np.bool_], v: Vector, proof: Repaired, loose: float, count: int) -> Point:
         it = SimpleNamespace(v=v, nu=raw.nu, lam=proof.lam, q=proof.q)
         return p.point(it, raw.primal, proof.value - loose, raw.tails, proof.m, count, spread(raw.path, work))
+
+
+def _forces(p: Any, lam: Vector, q: list[Vector]) -> Vector:
+    """Pull of the tails' rows and scenarios on the loss arguments, whatever the objective."""
+    force = np.zeros(p.E.shape[0])
+    for k, row in enumerate(p.host_row):
+        if row >= 0:
+            force += p.host_coef[k] * lam[row] * p.G[k]
+        force += q[k] @ p.R[k]
+    return force

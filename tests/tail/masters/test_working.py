@@ -15,6 +15,7 @@ from hedgeopt.tail.compiled import compile_base
 from hedgeopt.tail.masters.interior import InteriorMaster
 from hedgeopt.tail.masters.simplex import SimplexMaster
 from hedgeopt.tail.model import build_models
+from hedgeopt.tail.register import _splits
 from hedgeopt.tail.split import split
 
 BETA, SCENARIOS, CANDIDATES = 0.9, 150, 60
@@ -134,3 +135,34 @@ def test_a_row_that_is_a_bound_in_the_working_columns_keeps_its_multiplier() -> 
         stats = problem.solver_stats.extra_stats
         assert value == pytest.approx(cp.Problem(problem.objective, problem.constraints).solve(solver=cp.HIGHS), rel=1e-7)
         assert stats["gap"] <= 1e-6
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:cvxpy")  # its own, of bounds of products
+@pytest.mark.parametrize("begin", [None, 20])
+def test_columns_join_where_the_working_ones_are_infeasible(begin: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits that only cheap columns of no gain can meet: the proof of infeasibility names them, not all columns join."""
+    rng = np.random.default_rng(5)
+    S, n = 400, 400
+    P = 0.01 * rng.standard_t(4, size=(S, n))
+    P[:, 300:] *= 1e-3
+    base = P[:, :5].sum(axis=1) + 0.005 * rng.normal(size=S)
+    rows = np.zeros((70, n))  # more rows than the first choice looks at
+    rows[np.arange(70), 300 + np.arange(70) % 30] = 1.0
+    rows[:, 290] = 0.5
+    if begin is not None:
+        # Columns that meet none of the rows: only the proof of infeasibility knows better.
+        monkeypatch.setattr("hedgeopt.tail.masters.working.first_columns", lambda p: np.arange(p.n) < begin)
+    x = cp.Variable(n)
+    cost = np.full(n, 1e-3)
+    problem = cp.Problem(cp.Minimize(tail.cvar(-P @ x - base, 0.9) + cost @ cp.abs(x)), [cp.abs(x) <= 1, rows @ x >= 0.8])
+    problem.solve(method="tail", master="SIMPLEX")
+    work = _splits[problem].memory["program"].work
+    assert len(work) < 2 * n
+    other = cp.Variable(n)
+    level = cp.Variable()
+    losses = -P @ other - base
+    whole = cp.Problem(
+        cp.Minimize(level + cp.sum(cp.pos(losses - level)) / (0.1 * S) + cost @ cp.abs(other)),
+        [cp.abs(other) <= 1, rows @ other >= 0.8],
+    )
+    assert problem.value == pytest.approx(whole.solve(solver=cp.HIGHS), rel=1e-6)

@@ -14,12 +14,12 @@ __all__ = ["plain_column", "plain_header", "plain_rows"]
 Cells = list[str | None]
 
 
-def plain_header(data: bytes) -> list[str]:
+def plain_header(data: bytes, delimiter: str = ",") -> list[str]:
     """The names in the first line that is not empty."""
-    return next(_lines(data), (0, []))[1]
+    return next(_lines(data, delimiter), (0, []))[1]
 
 
-def plain_rows(data: bytes, kept: Collection[str], nothing: Collection[str]) -> dict[str, Cells]:
+def plain_rows(data: bytes, kept: Collection[str], nothing: Collection[str], delimiter: str = ",") -> dict[str, Cells]:
     """The cells of the columns kept (of all columns where none of those exists), None for what means nothing.
 
     Raises
@@ -27,7 +27,7 @@ def plain_rows(data: bytes, kept: Collection[str], nothing: Collection[str]) -> 
     ValueError
         For a row with more or fewer cells than the header, or text that is not UTF-8.
     """
-    lines = _lines(data)
+    lines = _lines(data, delimiter)
     names = next(lines)[1]
     places = [(at, name) for at, name in enumerate(names) if name in kept] or [*enumerate(names)]
     empty = frozenset(nothing)
@@ -54,9 +54,9 @@ def plain_column(cells: Cells, is_number: Callable[[str], object]) -> object:
     return np.array([np.nan if cell is None else float(cell) for cell in cells])
 
 
-def _lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
+def _lines(data: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Number and cells of each line that is not empty."""
-    lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+    lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), delimiter=delimiter)
     try:
         for number, cells in enumerate(lines, start=1):
             if cells:

@@ -12,6 +12,7 @@ from hedgeopt.files.faults import validation_line
 from hedgeopt.files.parsing import from_json, from_toml
 from hedgeopt.files.record import as_record
 from hedgeopt.files.regular import require_file
+from hedgeopt.files.unpack import unpacked
 
 __all__ = ["parse_json", "parse_toml", "read_text", "validated", "validation_line"]
 
@@ -22,7 +23,7 @@ def read_text(path: str | Path, what: str) -> str:
     """The text of a file, or an InputError that names it."""
     path = require_file(path, what)
     try:
-        data = path.read_bytes()
+        data = unpacked(path, what)
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise InputError("is UTF-16", file=path, fix="save it as UTF-8")
         if (at := data.find(b"\0")) >= 0:

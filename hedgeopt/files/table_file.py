@@ -9,9 +9,7 @@ A Parquet file tells in its footer what it unfolds to; what is too large, nested
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
@@ -22,10 +20,13 @@ import pandas as pd
 
 from hedgeopt._extras import installed, require_extra
 from hedgeopt.errors import InputError
+from hedgeopt.files.excel import excel_table
 from hedgeopt.files.plain_csv import plain_column, plain_header, plain_rows
-from hedgeopt.files.regular import LARGEST_FILE, require_file
+from hedgeopt.files.regular import require_file
+from hedgeopt.files.tidy import Cell, delimiter_of, plain_numbers, without_headers, without_title
+from hedgeopt.files.unpack import packing, unpacked
 
-__all__ = ["MOST_ROWS", "check_parquet", "moments", "numbers", "read_table", "wrong_numbers"]
+__all__ = ["MOST_ROWS", "check_parquet", "epochs", "moments", "numbers", "read_table", "wrong_numbers"]
 
 MOST_ROWS = 2_000_000
 """Rows of the largest table that is read whole."""
@@ -36,7 +37,12 @@ _MOST_UNFOLDED = 2**30
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?i:inf|infinity)")
 # words for "nothing" that pandas, R and spreadsheets write
 _NOTHING = ["", "NaN", "nan", "-nan", "-NaN", "NA", "N/A", "n/a", "<NA>", "#N/A", "NULL", "null", "None", "NaT"]
+_NOTHING += ["-", "--"]
+_WITH_COMMA = r"^[+-]?[0-9][0-9.]*,[0-9.,]*$"
+_ENDINGS = (".csv", ".tsv", ".txt", ".gz", ".bz2", ".xz", ".zst", ".zip")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
+_EPOCH_SCALES = (1, 1_000, 1_000_000, 1_000_000_000)  # nanoseconds in a count of ns, us, ms, s
+_FIRST_NS, _LAST_NS = 946_684_800 * 10**9, 7_258_118_400 * 10**9
 
 
 def read_table(
@@ -57,12 +63,16 @@ def read_table(
         For what is no ordinary file, too large, cut short, not UTF-8, ragged, without rows, or with a column twice.
     """
     path = require_file(path, what, field=field, largest=None)
-    if path.suffix == ".parquet":
+    form, endings = _packing(path, field), {ending.lower() for ending in path.suffixes}
+    if ".parquet" in endings:
         frame = _parquet(path, what, columns)
-    elif path.suffix in (".csv", ".gz"):
+    elif form == "excel":
+        frame = excel_table(path, columns)
+    elif form or endings & set(_ENDINGS):
         frame = _csv(path, what, columns)
     else:
-        raise InputError("is neither .csv nor .parquet", file=path, field=field)
+        fix = f"tables end with {', '.join(_ENDINGS)}, .xlsx or .parquet, in small or large letters"
+        raise InputError("is neither .csv nor .parquet", file=path, field=field, fix=fix)
     if frame.empty:
         raise InputError("holds no rows", file=path, field=field, fix="give a table with a row beneath its header")
     return frame
@@ -82,16 +92,34 @@ def wrong_numbers(column: pd.Series, read: pd.Series) -> pd.Series:
 
 
 def moments(column: pd.Series) -> pd.Series:
-    """The column as UTC times; NaT for nothing, and for what is no ISO 8601 time of the years 2000 to 2200."""
+    """The column as UTC times, of ISO 8601 texts or counts since 1970; NaT for nothing and for no time of 2000 to 2200."""
     values = column.astype("object") if isinstance(column.dtype, pd.CategoricalDtype) else column
     dated = values.dtype.kind == "M"
-    if values.dtype.kind in "fiub":  # a count of seconds, or of what?
+    if values.dtype.kind in "iuf":
+        return epochs(values)
+    if values.dtype.kind == "b":
         return pd.Series(pd.NaT, column.index, "datetime64[ns, UTC]", name=column.name)
     try:
         times = pd.to_datetime(values, utc=True, errors="coerce", format=None if dated else "ISO8601")
     except (ValueError, OverflowError, TypeError):
         return pd.Series(pd.NaT, column.index, "datetime64[ns, UTC]", name=column.name)
     return times.where(times.dt.year.between(_FIRST_YEAR, _LAST_YEAR - 1))
+
+
+def epochs(column: pd.Series) -> pd.Series:
+    """Counts since 1970 as UTC times: the size of a count tells seconds, milli-, micro- or nanoseconds.
+
+    No count is a time of the years 2000 to 2200 in two of them. NaT for nothing, and for what is one in none.
+    """
+    count = column.astype(float) if column.dtype.kind != "f" else column
+    out = pd.Series(pd.NaT, column.index, "datetime64[ns, UTC]", name=column.name)
+    for scale in _EPOCH_SCALES:
+        mine = (count * scale >= _FIRST_NS) & (count * scale < _LAST_NS)
+        if mine.any():
+            exact = column.dtype.kind in "iu"
+            whole = column[mine].astype("int64") * scale if exact else (count[mine] * scale).round().astype("int64")
+            out[mine] = pd.to_datetime(whole, utc=True)
+    return out
 
 
 def check_parquet(
@@ -167,22 +195,36 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
 
 
-def _csv(path: Path, what: str, columns: Collection[str] | None) -> pd.DataFrame:
-    data = _text(path, what)
-    header = data[: data.find(b"\n")]
-    if b"," not in header:
-        for mark, name in ((b";", "semicolons"), (b"\t", "tabs"), (b"|", "bars")):
-            if mark in header:
-                raise InputError(f"has cells separated by {name}", file=path, fix="separate them by commas")
-    return _arrow_csv(path, data, columns) if installed("pyarrow") else _plain_csv(path, data, columns)
-
-
-def _plain_csv(path: Path, data: bytes, columns: Collection[str] | None) -> pd.DataFrame:
-    """Slower than pyarrow, and the same."""
+def _packing(path: Path, field: str | None) -> str:
     try:
-        names = plain_header(data)
+        return packing(path)
+    except OSError as error:
+        raise InputError(f"cannot be read: {(error.strerror or str(error)).lower()}", file=path, field=field) from None
+
+
+def _csv(path: Path, what: str, columns: Collection[str] | None) -> pd.DataFrame:
+    data, title = without_title(_text(path, what))
+    header = data[: data.find(b"\n")].decode("utf-8-sig", "replace")
+    delimiter = delimiter_of(header)
+    notes = [title] if title else []
+    if delimiter != ",":
+        names = {";": "semicolons", "\t": "tabs", "|": "bars"}
+        notes.append(f"cells are separated by {names[delimiter]}")
+    read = _arrow_csv if installed("pyarrow") else _plain_csv
+    frame = read(path, data, columns, delimiter, notes)
+    frame.attrs["notes"] = [f"{path.name}: {note}" for note in notes]
+    return frame
+
+
+def _plain_csv(
+    path: Path, data: bytes, columns: Collection[str] | None, delimiter: str = ",", notes: list[str] | None = None
+) -> pd.DataFrame:
+    """Slower than pyarrow, and the same."""
+    notes = [] if notes is None else notes
+    try:
+        names = plain_header(data, delimiter)
         _once(names, path)
-        cells = plain_rows(data, names if columns is None else columns, _NOTHING)
+        cells = plain_rows(data, names if columns is None else columns, _NOTHING, delimiter)
     except ValueError as error:
         if isinstance(error, InputError):
             raise
@@ -190,19 +232,37 @@ def _plain_csv(path: Path, data: bytes, columns: Collection[str] | None) -> pd.D
     rows = len(next(iter(cells.values()), ()))
     if rows > MOST_ROWS:
         raise InputError(f"holds {rows:,} rows, at most {MOST_ROWS:,} are read", file=path)
+    cells = _tidied(cells, path, delimiter, notes)
     return pd.DataFrame({name: plain_column(column, _NUMBER.fullmatch) for name, column in cells.items()})
 
 
-def _arrow_csv(path: Path, data: bytes, columns: Collection[str] | None) -> pd.DataFrame:
+def _tidied(cells: dict[str, list[Cell]], path: Path, delimiter: str, notes: list[str]) -> dict[str, list[Cell]]:
+    """Without repeated headers, and with numbers as Python writes them."""
+    cells, repeated = without_headers(cells)
+    if repeated:
+        notes.append(f"{repeated} row{'s' if repeated > 1 else ''} that repeat the header are left out")
+    better, note = plain_numbers(cells, path, delimiter)
+    if note:
+        notes.append(note)
+    return {**cells, **better}
+
+
+def _arrow_csv(
+    path: Path, data: bytes, columns: Collection[str] | None, delimiter: str = ",", notes: list[str] | None = None
+) -> pd.DataFrame:
+    notes = [] if notes is None else notes
     import pyarrow as pa
+    import pyarrow.compute as pc
     from pyarrow import csv
 
+    parse = csv.ParseOptions(delimiter=delimiter)
     try:
-        names = csv.open_csv(pa.BufferReader(data), csv.ReadOptions(block_size=_block(data))).schema.names
+        names = csv.open_csv(pa.BufferReader(data), csv.ReadOptions(block_size=_block(data)), parse).schema.names
         _once(names, path)
         table = csv.read_csv(
             pa.BufferReader(data),
             csv.ReadOptions(block_size=_block(data)),
+            parse,
             convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
                 include_columns=[name for name in names if columns is None or name in columns],
@@ -214,6 +274,12 @@ def _arrow_csv(path: Path, data: bytes, columns: Collection[str] | None) -> pd.D
         raise _unreadable(path, "csv", error) from None
     if table.num_rows > MOST_ROWS:
         raise InputError(f"holds {table.num_rows:,} rows, at most {MOST_ROWS:,} are read", file=path)
+    first = table.column_names[0] if table.column_names else ""
+    repeats = bool(table.num_rows) and pc.any(pc.equal(table[first], first)).as_py()
+    commas = any(pc.any(pc.match_substring_regex(table[name], _WITH_COMMA)).as_py() for name in table.column_names)
+    if repeats or commas or delimiter == ";":  # cell by cell: slower, and seldom
+        cells = _tidied(table.to_pydict(), path, delimiter, notes)
+        return pd.DataFrame({name: plain_column(column, _NUMBER.fullmatch) for name, column in cells.items()})
     return pd.DataFrame({name: _column(table[name]) for name in table.column_names})
 
 
@@ -234,17 +300,7 @@ def _column(cells: Any) -> Any:
 
 def _text(path: Path, what: str) -> bytes:
     """The bytes of a CSV: UTF-8 without NUL, whole to the last line break."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            data = stream.read(LARGEST_FILE + 1)
-    except PermissionError:
-        raise InputError("cannot be read: permission denied", file=path) from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(path, path.suffix[1:], error) from None
-    if len(data) > LARGEST_FILE:
-        raise InputError(
-            f"is larger than {LARGEST_FILE >> 20} MiB", file=path, fix="cut it into files, or store it as Parquet"
-        )
+    data = unpacked(path, what)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError("is UTF-16", file=path, fix="save it as UTF-8")
     if (at := data.find(b"\0")) >= 0:

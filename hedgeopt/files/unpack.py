@@ -42,7 +42,7 @@ def packing(path: str | Path) -> str:
     return "excel" if start.startswith(b"\xd0\xcf\x11\xe0") else found
 
 
-def unpacked(path: str | Path, what: str, largest: int = LARGEST_FILE) -> bytes:
+def unpacked(path: str | Path, what: str, largest: int | None = None) -> bytes:
     """The bytes of a file, unpacked where it is packed.
 
     Raises
@@ -51,7 +51,8 @@ def unpacked(path: str | Path, what: str, largest: int = LARGEST_FILE) -> bytes:
         For a damaged file, one that unfolds to more than ``largest``, a zip of several files or with a password, and zstd
         without its package.
     """
-    path = Path(path)
+    path, form = Path(path), ""
+    largest = LARGEST_FILE if largest is None else largest
     try:
         form = packing(path)
         with _stream(path, form, what) as stream:
@@ -70,10 +71,12 @@ def unpacked(path: str | Path, what: str, largest: int = LARGEST_FILE) -> bytes:
         if type(error).__name__ != "ZstdError":
             raise
         raise InputError(f"cannot be read as zstd: {str(error)[:100]}", file=path, fix="is it truncated?") from None
+    if form == "zstd" and len(data) <= largest:
+        _whole_zstd(path, len(data))
     if len(data) > largest:
-        raise InputError(
-            f"unfolds to more than {largest >> 20} MiB", file=path, fix="cut it into files, or store it as Parquet"
-        )
+        word = "unfolds to more" if form else "is larger"
+        fix = "cut it into files, or store it as Parquet"
+        raise InputError(f"{word} than {largest >> 20} MiB", file=path, fix=fix)
     return bytes(data)
 
 
@@ -107,6 +110,17 @@ def _stream(path: Path, form: str, what: str) -> IO[bytes] | Any:
     if form == "zip":
         return _only_file(path, what)
     return path.open("rb")
+
+
+def _whole_zstd(path: Path, size: int) -> None:
+    """A frame that is cut decodes to its beginning without complaint; its header says how long it is."""
+    import zstandard
+
+    with path.open("rb") as stream:
+        told = int(zstandard.frame_content_size(stream.read(18)))
+    if told >= 0 and size < told:
+        problem = f"cannot be read as zstd: it unfolds to {size:,} of {told:,} bytes"
+        raise InputError(problem, file=path, fix="is it truncated?")
 
 
 def _only_file(path: Path, what: str) -> IO[bytes] | Any:

@@ -105,7 +105,7 @@ def test_a_table_cut_short_is_refused_wherever_it_is_cut(reader, tmp_path):
     refused(read, path, "NUL")
 
 
-@pytest.mark.parametrize("cell", ["1_000", "0x10", "1e5 ", "True", '"1,000"', "1 000", "١", "inf", "1e400", "1e19", "--1"])
+@pytest.mark.parametrize("cell", ["1_000", "0x10", "1e5 ", "True", "1 000", "١", "inf", "1e400", "1e19", "--1"])
 @pytest.mark.parametrize("reader", READERS)
 def test_cells_that_are_no_numbers(reader, cell, tmp_path):
     name, text, read, number = READERS[reader]
@@ -127,8 +127,6 @@ def test_headers_with_a_name_twice_and_other_separators(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,a\n1,2\n")
     refused(lambda p: read_table(p, "market"), path, "two columns")
-    path.write_text("a;b\n1;2\n")
-    refused(lambda p: read_table(p, "market"), path, "semicolons")
     path.write_text("a,b\n1\n")
     refused(lambda p: read_table(p, "market"), path, "cannot be read as csv")
 
@@ -139,9 +137,9 @@ def test_a_packed_file_that_unfolds_too_far_or_is_cut(tmp_path, monkeypatch):
     assert len(read_table(path, "market")) == 1000
     path.write_bytes(path.read_bytes()[:-9])
     refused(lambda p: read_table(p, "market"), path, "cannot be read")
-    monkeypatch.setattr("hedgeopt.files.table_file.LARGEST_FILE", 2000)
+    monkeypatch.setattr("hedgeopt.files.unpack.LARGEST_FILE", 2000)
     path.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 1000))
-    refused(lambda p: read_table(p, "market"), path, "larger than")
+    refused(lambda p: read_table(p, "market"), path, "unfolds to more")
 
 
 def test_parquet_that_unfolds_to_too_much(tmp_path):

@@ -51,6 +51,7 @@ def chains_of(
             names.append(name.name)
             continue
         frame = read_frame(_rows(source), "market", columns=_KNOWN)
+        notes += frame.attrs.pop("notes", [])
         whole = _table(frame, name, venue)
         if whole is None:
             other = read_frame(source, "market")

@@ -15,13 +15,11 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.table_file import moments, numbers
+from hedgeopt.files.table_file import epochs, moments, numbers
 
 __all__ = ["candles", "history_of", "is_candles"]
 
 _TIMES = ("date", "datetime", "timestamp", "unix", "time")
-_SCALES = (1.0, 1e3, 1e6, 1e9)
-_FIRST, _LAST = 946_684_800e9, 7_258_118_400e9  # the years 2000 and 2200 in nanoseconds
 _FIX = "give the closes of one asset, or a column of closes per ticker"
 
 
@@ -90,7 +88,7 @@ def _asset(symbol: str) -> str:
 
 
 def _history(frame: pd.DataFrame, when: Any, closes: dict[str, pd.Series], file: str) -> pd.DataFrame:
-    times = epochs(frame[when], file) if frame[when].dtype.kind in "iuf" else moments(frame[when])
+    times = epochs(frame[when]) if frame[when].dtype.kind in "iuf" else moments(frame[when])
     if times.isna().any():
         row = int(np.flatnonzero(times.isna().to_numpy())[0])
         raise InputError(f"is no time in row {row + 2}", file=file, field=str(when), value=frame[when].iloc[row])
@@ -111,29 +109,4 @@ def _history(frame: pd.DataFrame, when: Any, closes: dict[str, pd.Series], file:
             "has two closes at one time", file=file, field=str(when), value=str(out["timestamp"][twice].iloc[0]), fix=_FIX
         )
     out["timestamp"] = pd.to_datetime(out["timestamp"], utc=True)
-    return out
-
-
-def epochs(column: pd.Series, file: object) -> pd.Series:
-    """Counts since 1970 as UTC times: every value's size tells seconds, milli-, micro- or nanoseconds, row by row.
-
-    Raises
-    ------
-    InputError
-        For a count that is of no unit within the years 2000 to 2200.
-    """
-    count = numbers(column)
-    out = pd.Series(pd.NaT, column.index, dtype="datetime64[ns, UTC]")
-    for scale in _SCALES:  # no count is a time of ours in two of these units
-        mine = (count * scale >= _FIRST) & (count * scale < _LAST)
-        if mine.any():
-            exact = column.dtype.kind in "iu"
-            whole = column[mine].astype("int64") * int(scale) if exact else (count[mine] * scale).round().astype("int64")
-            out[mine] = pd.to_datetime(whole, utc=True)
-    bad = out.isna() & count.notna()
-    if bad.any():
-        row = int(np.flatnonzero(bad.to_numpy())[0])
-        raise InputError(
-            f"is no time since 1970 in row {row + 2}", file=file, field=str(column.name), value=column.iloc[row]
-        )
     return out

@@ -1,4 +1,4 @@
-"""ReplyRows of several payloads joined to one quote per instrument: the neutral table.
+"""Rows of several payloads joined to one quote per instrument: the neutral table.
 
 Marks that no payload gives come from vol and forward, or from the middle of bid and ask; forwards from put-call parity of
 the marks, or from the venue's future. Replies more than five minutes apart are refused; single rows that old are left out.

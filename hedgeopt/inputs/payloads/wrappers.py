@@ -27,7 +27,7 @@ _DEEPEST = 6
 
 @dataclass
 class ReplyRows:
-    """ReplyRows of one reply, with notes on its envelope."""
+    """Rows of one reply, with notes on its envelope."""
 
     rows: list[dict[str, Any]]
     where: str

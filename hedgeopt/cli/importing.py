@@ -34,6 +34,10 @@ def import_files(
         typer.Option("--margin", help="Margin rule of every account, instead of the payloads'.", show_default=False),
     ] = None,
     name: Annotated[str, typer.Option("--name", help="Name of the book.")] = "book",
+    asset: Annotated[
+        str | None,
+        typer.Option("--asset", help="Asset of a price history that does not name its own.", show_default=False),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Turn replies of venues into a book and a table of quotes, and say what was done."""
@@ -43,7 +47,7 @@ def import_files(
     from hedgeopt.inputs.importing import import_payloads
 
     refuse_unwritable(out)
-    found = import_payloads(*files, venue=venue, margin=margin, name=name)
+    found = import_payloads(*files, venue=venue, margin=margin, name=name, asset=asset)
     paths = found.write(out)
     if json:
         print_json({"files": [str(path) for path in paths], "notes": list(found.notes)})

@@ -23,7 +23,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.excel import excel_table
 from hedgeopt.files.plain_csv import plain_column, plain_header, plain_rows
 from hedgeopt.files.regular import require_file
-from hedgeopt.files.tidy import Cell, delimiter_of, plain_numbers, without_headers, without_title
+from hedgeopt.files.tidy import CellText, delimiter_of, plain_numbers, without_headers, without_title
 from hedgeopt.files.unpack import packing, unpacked
 
 __all__ = ["MOST_ROWS", "check_parquet", "epochs", "moments", "numbers", "read_table", "wrong_numbers"]
@@ -236,7 +236,7 @@ def _plain_csv(
     return pd.DataFrame({name: plain_column(column, _NUMBER.fullmatch) for name, column in cells.items()})
 
 
-def _tidied(cells: dict[str, list[Cell]], path: Path, delimiter: str, notes: list[str]) -> dict[str, list[Cell]]:
+def _tidied(cells: dict[str, list[CellText]], path: Path, delimiter: str, notes: list[str]) -> dict[str, list[CellText]]:
     """Without repeated headers, and with numbers as Python writes them."""
     cells, repeated = without_headers(cells)
     if repeated:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hedgeopt.errors import InputError
 
-__all__ = ["Cell", "delimiter_of", "plain_numbers", "without_headers", "without_title"]
+__all__ = ["CellText", "delimiter_of", "plain_numbers", "without_headers", "without_title"]
 
-Cell = str | None
+CellText = str | None
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _LIKE = re.compile(r"[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?")
 _GROUPED = r"[+-]?[0-9]{1,3}(?:\%s[0-9]{3})+"
@@ -45,7 +45,7 @@ def without_title(text: bytes) -> tuple[bytes, str | None]:
     return text, None
 
 
-def without_headers(columns: dict[str, list[Cell]]) -> tuple[dict[str, list[Cell]], int]:
+def without_headers(columns: dict[str, list[CellText]]) -> tuple[dict[str, list[CellText]], int]:
     """The columns without rows that repeat the header, and how many there were."""
     if not columns:
         return columns, 0
@@ -58,8 +58,8 @@ def without_headers(columns: dict[str, list[Cell]]) -> tuple[dict[str, list[Cell
 
 
 def plain_numbers(
-    columns: Mapping[str, Sequence[Cell]], file: object, delimiter: str
-) -> tuple[dict[str, list[Cell]], str | None]:
+    columns: Mapping[str, Sequence[CellText]], file: object, delimiter: str
+) -> tuple[dict[str, list[CellText]], str | None]:
     """Columns of numbers with grouping or decimal commas as Python writes them; columns that need nothing are not returned.
 
     Raises
@@ -90,7 +90,7 @@ def plain_numbers(
         )
     decimal = next(iter(told))
     other = "," if decimal == "." else "."
-    found: dict[str, list[Cell]] = {}
+    found: dict[str, list[CellText]] = {}
     for name in marked:
         found[name] = [_plain(cell, decimal, other) for cell in columns[name]]
     grouped = any(other in cell for cells in marked.values() for cell in cells)
@@ -100,7 +100,7 @@ def plain_numbers(
     return found, f"numbers are read with decimal {word}" + (f" and {other} between thousands" if grouped else "")
 
 
-def _marked(cells: Iterable[Cell]) -> list[str]:
+def _marked(cells: Iterable[CellText]) -> list[str]:
     """Distinct cells with a mark in them, where every cell of the column is like a number; [] elsewhere."""
     seen: dict[str, None] = {}
     for cell in cells:
@@ -127,7 +127,7 @@ def _decimal(cell: str) -> str | None:
     return match["mark"] if told else None
 
 
-def _plain(cell: Cell, decimal: str, other: str) -> Cell:
+def _plain(cell: CellText, decimal: str, other: str) -> CellText:
     if cell is None or ("," not in cell and "." not in cell):
         return cell
     body = cell.lstrip("+-")

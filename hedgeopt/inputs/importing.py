@@ -67,7 +67,11 @@ class Imported:
 
 
 def import_payloads(
-    *sources: Given | Any, venue: str | None = None, margin: str | None = None, name: str = "book"
+    *sources: Given | Any,
+    venue: str | None = None,
+    margin: str | None = None,
+    name: str = "book",
+    asset: str | None = None,
 ) -> Imported:
     """Read venues' payloads of any mixture of forms into one book and one table of quotes.
 
@@ -79,6 +83,8 @@ def import_payloads(
         Venue of payloads that do not name theirs, such as ccxt's.
     margin
         Margin rule of every account, instead of the one that the payloads state.
+    asset
+        Asset of a price history that does not name its own, such as ccxt's candles.
 
     Raises
     ------
@@ -87,7 +93,7 @@ def import_payloads(
     """
     if not sources:
         raise InputError("nothing to import", fix="give files of a venue")
-    found, source = read_documents(sources, venue or "")
+    found, source = read_documents(sources, venue or "", asset)
     quotes = quotes_of(found, source) if found.quotes else pd.DataFrame()
     book = book_of(found, source, margin, name)
     return Imported(book, quotes, found.history, (*forms_read(found), *found.said()))

@@ -101,7 +101,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "word": (lambda frame: frame.astype({"bid_price": object}).assign(bid_price="1_000"), "bid_price: is not a number"),
     "truth": (lambda frame: frame.assign(bid_price=True), "bid_price: is not a number"),
     "infinite": (lambda frame: frame.assign(bid_price=np.inf), "bid_price: is not finite"),
-    "count of seconds": (lambda frame: frame.assign(timestamp=1_700_000_000), "timestamp: is not a date"),
+    "day as a number": (lambda frame: frame.assign(timestamp=20_260_306), "timestamp: is not a date"),
     "venue": (lambda frame: frame.assign(venue="derbit"), "unknown venue"),
     "one column": (lambda frame: frame["mark_iv"], "is no market"),
     "of no length": (lambda frame: {"timestamp": [1], "mark_iv": [1, 2]}, "is no table"),

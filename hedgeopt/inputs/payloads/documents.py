@@ -13,15 +13,16 @@ from hedgeopt.files.parsing import from_json
 from hedgeopt.files.regular import LARGEST_FILE
 from hedgeopt.files.unpack import beginning
 from hedgeopt.inputs.payloads.form import Findings
+from hedgeopt.inputs.payloads.histories import candles, is_candles
 from hedgeopt.inputs.payloads.recognise import looks_like_payload, read_payload
-from hedgeopt.inputs.payloads.tables import read_table_payload
+from hedgeopt.inputs.payloads.tables import add_history, read_table_payload
 
 __all__ = ["held", "json_of", "read_documents"]
 
 _START = 4096
 
 
-def read_documents(sources: Sequence[Any], venue: str = "") -> tuple[Findings, str]:
+def read_documents(sources: Sequence[Any], venue: str = "", asset: str | None = None) -> tuple[Findings, str]:
     """Everything in the sources, and their names.
 
     Raises
@@ -35,9 +36,17 @@ def read_documents(sources: Sequence[Any], venue: str = "") -> tuple[Findings, s
         names.append(name)
         values = json_of(source)
         if values is None:
-            read_table_payload(read_frame(source, "payload"), name, found, venue)
+            read_table_payload(read_frame(source, "payload"), name, found, venue, asset)
             continue
         for value in values:
+            if is_candles(value):
+                if asset is None:
+                    fix = "give --asset BTC: candles do not name theirs"
+                    raise InputError("is a list of candles of an asset that is not named", file=name, fix=fix)
+                add_history(found, candles(value, asset, name))
+                found.forms.append(f"{name}: ccxt OHLCV, {len(value):,} rows")
+                found.unverified.add("ccxt OHLCV")
+                continue
             if not looks_like_payload(value):
                 fix = "import reads what venues send; a book or a policy of ours is ready as it is"
                 raise InputError("is no payload of a venue", file=name, fix=fix)

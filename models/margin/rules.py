@@ -19,6 +19,7 @@ from hedgeopt.files.reading import parse_toml
 from hedgeopt.models.data import table, tables_key, venues, where
 from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.binance import Binance
+from hedgeopt.models.margin.binance_portfolio import BinancePortfolio
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
 from hedgeopt.models.margin.deribit_standard import DeribitStandard
 from hedgeopt.models.margin.derive import Derive
@@ -63,6 +64,7 @@ MODELS: dict[str, Callable[[str | None], MarginModel]] = {
     "derive_standard": _plain(DeriveStandard),
     "hyperliquid": lambda option: Hyperliquid(read_leverage(option)),
     "binance": lambda option: Binance(read_leverage(option)),
+    "binance_portfolio": _plain(BinancePortfolio),
     "dydx": _plain(DydxV4),
     "aave": lambda option: AaveV3(option),
     "none": _plain(Unmargined),

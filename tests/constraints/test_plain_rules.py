@@ -54,6 +54,7 @@ CASES = {
     "hyperliquid:4": "hyperliquid",
     "binance": "binance",
     "binance:20": "binance",
+    "binance_portfolio": "binance",
     "dydx": "binance",
     "aave": "binance",
     "table:grid": "binance",

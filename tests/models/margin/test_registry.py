@@ -18,6 +18,7 @@ import pytest
 
 from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.binance import Binance
+from hedgeopt.models.margin.binance_portfolio import BinancePortfolio
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
 from hedgeopt.models.margin.deribit_standard import DeribitStandard
 from hedgeopt.models.margin.derive import Confidence, Derive
@@ -85,6 +86,7 @@ CASES = {
     "hyperliquid:8": Case("hyperliquid", lambda: Hyperliquid(8.0), ("perpetual",), (*COINS,), DOLLARS, ("USDC",)),
     "binance": Case("binance", Binance, ("perpetual",), (*COINS,), DOLLARS, ("USDC", "USDT", "BTC")),
     "binance:30": Case("binance", lambda: Binance(30.0), ("perpetual",), (*COINS,), DOLLARS, ("USDC", "USDT", "BTC")),
+    "binance_portfolio": Case("binance_portfolio", BinancePortfolio, ("perpetual",), (*COINS,), DOLLARS, ("USDC", "BTC")),
     "dydx": Case("dydx", DydxV4, ("perpetual",), (*COINS,), DOLLARS, ("USDC",)),
     "aave": Case("aave", AaveV3, (), collateral=("ETH", "WETH", "USDC", "USDT", "BTC"), sign="debts"),
     "aave, health 1.3": Case("aave", lambda: AaveV3(health=1.3), (), collateral=("ETH", "USDC", "USDT"), sign="debts"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from hedgeopt.files.own_kinds import OwnKinds
 from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word
 from hedgeopt.models.arrays import Exposures
@@ -20,7 +21,19 @@ if TYPE_CHECKING:
 
     import cvxpy as cp
 
-__all__ = ["BoundConstraint", "BoxConstraint", "Constraint", "LinkNode", "PlainSide", "Side", "shadow_price"]
+__all__ = [
+    "OWN_CONSTRAINTS",
+    "BoundConstraint",
+    "BoxConstraint",
+    "Constraint",
+    "LinkNode",
+    "PlainSide",
+    "Side",
+    "shadow_price",
+]
+
+OWN_CONSTRAINTS = OwnKinds("constraint")
+"""Constraints that users define: a subclass with a ``kind`` is known as soon as it is defined."""
 
 LinkNode = tuple[int, int]
 """An account and an asset that links lead out of."""
@@ -107,6 +120,10 @@ class _Limiting(Word, Record):
     """Base of everything that limits trades; ``source`` documents it."""
 
     source: ClassVar[str] = ""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        OWN_CONSTRAINTS.define(cls)
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from hedgeopt.constraints.collateral_balance import CollateralBalance, Withdrawals
+from hedgeopt.constraints.constraint import OWN_CONSTRAINTS
 from hedgeopt.constraints.limit import Limit
 from hedgeopt.constraints.margin_utilisation import MarginUtilisation
 from hedgeopt.constraints.order_limit import OrderLimit
@@ -34,5 +35,7 @@ CONSTRAINTS: dict[str, Any] = {
     )
 }
 
-AnyConstraint: Any = Annotated[reduce(or_, CONSTRAINTS.values()), Field(discriminator="kind")]
-"""Any constraint, told apart by its ``kind``."""
+AnyConstraint: Any = OWN_CONSTRAINTS.union(
+    CONSTRAINTS, Annotated[reduce(or_, CONSTRAINTS.values()), Field(discriminator="kind")]
+)
+"""Any constraint, told apart by its ``kind``; the user's own too."""

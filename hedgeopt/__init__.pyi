@@ -55,6 +55,7 @@ from .models.margin.term import Margin as Margin
 from .models.pricing.amm_concentrated import Concentrated as Concentrated
 from .models.pricing.amm_constant_product import ConstantProduct as ConstantProduct
 from .models.pricing.black76 import black76_price as black76_price
+from .models.pricing.families import register_family as register_family
 from .models.pricing.family import Family as Family
 from .models.pricing.family import UnitRisk as UnitRisk
 from .models.pricing.future import Future as Future
@@ -103,6 +104,7 @@ from .models.scenarios.sample_settings import ParametricScenarios as ParametricS
 from .models.scenarios.sample_settings import RegimeScenarios as RegimeScenarios
 from .models.scenarios.set import ScenarioSet as ScenarioSet
 from .models.separable import Separable as Separable
+from .models.sum_of_terms import SumOfTerms as SumOfTerms
 from .models.term import Objective as Objective
 from .models.term import Term as Term
 from .program.certified import solve_program as solve_program

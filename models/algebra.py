@@ -37,7 +37,7 @@ def finite_number(value: object, what: str) -> float:
         value = value.item()
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real | Decimal):
         shown = value.called() if isinstance(value, Word) else value
-        fix = "give one number; terms may be added up in minimize, not in limits"
+        fix = "give one number, and put all terms on the left: Delta('BTC') - Delta('ETH') <= 0"
         raise InputError(f"{what} is not a number", file="policy", value="None" if value is None else shown, fix=fix)
     try:
         found = float(value)

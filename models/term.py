@@ -7,12 +7,14 @@ parameters, and the same function in plain numpy, from which certificates are co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.own_kinds import OwnKinds
 from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word, finite_number, is_number
 from hedgeopt.models.arrays import Exposures
@@ -21,7 +23,10 @@ from hedgeopt.models.bound import BoundTerm, TradeVariables
 if TYPE_CHECKING:
     from hedgeopt.constraints.limit import Limit
 
-__all__ = ["Objective", "RequirementOf", "Term", "Weighted"]
+__all__ = ["OWN_TERMS", "Objective", "RequirementOf", "Term", "Weighted", "weighted_name"]
+
+OWN_TERMS = OwnKinds("term")
+"""Terms that users define: a subclass of :class:`Term` with a ``kind`` is known as soon as it is defined."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,10 @@ class Term(Word, Record):
     curved: ClassVar[bool] = False
     reads_stress: ClassVar[bool] = False
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        OWN_TERMS.define(cls)
+
     @property
     def name(self) -> str:
         """Short name for reports and duals, such as ``delta BTC``."""
@@ -103,14 +112,20 @@ class Term(Word, Record):
 
     __rmul__ = __mul__
 
+    def __truediv__(self, divisor: float) -> Objective:
+        return self * (1.0 / _divisor(divisor))
+
     def __neg__(self) -> Objective:
         return self * -1.0
 
     def __add__(self, other: Term | Objective) -> Objective:
         return self * 1.0 + other
 
+    def __radd__(self, other: float) -> Objective:
+        return _sum_from(other, self * 1.0)
+
     def __sub__(self, other: Term | Objective) -> Objective:
-        return self * 1.0 + other * -1.0
+        return self * 1.0 + _objective(other) * -1.0
 
     def __le__(self, upper: float) -> Limit:
         return self._limit(None, finite_number(upper, f"the limit on {self.name}"))
@@ -140,12 +155,7 @@ class Term(Word, Record):
         raise InputError(f"{self.name} {sign} {shown} {what}", file="policy", fix="write <=, >= or .within(lower, upper)")
 
     def _limit(self, lower: float | None, upper: float | None) -> Limit:
-        from hedgeopt.constraints.limit import Limit  # constraints build on models: imported when first compared
-
-        try:
-            return Limit(term=self, lower=lower, upper=upper)
-        except InputError as error:
-            raise InputError(error.problem, file="policy", value=error.value, fix=error.fix) from None
+        return _limited(self, lower, upper)
 
 
 class Weighted(Record):
@@ -164,7 +174,8 @@ class Objective(Word):
     def __add__(self, other: Term | Objective) -> Objective:
         return Objective(self.parts + _objective(other).parts)
 
-    __radd__ = __add__
+    def __radd__(self, other: float) -> Objective:
+        return _sum_from(other, self)
 
     def __sub__(self, other: Term | Objective) -> Objective:
         return self + _objective(other) * -1.0
@@ -175,18 +186,76 @@ class Objective(Word):
 
     __rmul__ = __mul__
 
-    def __eq__(self, other: object) -> bool:
+    def __neg__(self) -> Objective:
+        return self * -1.0
+
+    def __truediv__(self, divisor: float) -> Objective:
+        return self * (1.0 / _divisor(divisor))
+
+    def __le__(self, upper: float) -> Limit:
+        return self._limit(None, finite_number(upper, f"the limit on {self.name}"))
+
+    def __ge__(self, lower: float) -> Limit:
+        return self._limit(finite_number(lower, f"the limit on {self.name}"), None)
+
+    def __eq__(self, other: object) -> Any:
         if is_number(other):
-            self._no_order("==", other)
+            value = finite_number(other, f"the limit on {self.name}")
+            return self._limit(value, value)
         return isinstance(other, Objective) and self.parts == other.parts
 
+    def __ne__(self, other: object) -> bool:
+        if is_number(other):
+            self._no_order("!=", other)
+        return not (isinstance(other, Objective) and self.parts == other.parts)
+
+    def within(self, lower: float, upper: float) -> Limit:
+        """Limit the sum from both sides (affine terms of one unit)."""
+        what = f"the limit on {self.name}"
+        return self._limit(finite_number(lower, what), finite_number(upper, what))
+
+    @property
+    def name(self) -> str:
+        """Such as ``delta BTC + 0.8 delta ETH``."""
+        return weighted_name([(part.weight, part.term.name) for part in self.parts])
+
+    def _limit(self, lower: float | None, upper: float | None) -> Limit:
+        parts = [{"weight": part.weight, "term": part.term} for part in self.parts]
+        return _limited({"kind": "sum", "parts": parts}, lower, upper)
+
     def _no_order(self, sign: str, other: object) -> NoReturn:
-        raise InputError(
-            f"a sum of terms cannot be compared by {sign}: a limit is on one term",
-            file="policy",
-            value=other,
-            fix="limit each term, and divide the bound instead of multiplying the term",
-        )
+        what = "is no convex limit" if sign == "!=" else "is not how limits are written"
+        shown = other.called() if isinstance(other, Word) else other
+        raise InputError(f"{self.name} {sign} {shown} {what}", file="policy", fix="write <=, >= or .within(lower, upper)")
+
+
+def weighted_name(parts: Sequence[tuple[float, str]]) -> str:
+    """``delta BTC + 0.8 delta ETH``: a sum's name, from weights and names."""
+    words = [f"{'-' if weight < 0 else ''}{name}" if abs(weight) == 1.0 else f"{weight:g} {name}" for weight, name in parts]
+    return " + ".join(words).replace("+ -", "- ")
+
+
+def _sum_from(start: object, terms: Objective) -> Objective:
+    """``sum([...])`` begins at 0; nothing else but terms adds up."""
+    if isinstance(start, int) and not isinstance(start, bool) and start == 0:
+        return terms
+    raise InputError("only terms add up to an objective", file="policy", field="minimize", value=start)
+
+
+def _divisor(divisor: float) -> float:
+    by = finite_number(divisor, "the divisor of a sum of terms")
+    if by == 0.0:
+        raise InputError("is 0", file="policy", field="the divisor of a sum of terms", fix="divide by another number")
+    return by
+
+
+def _limited(term: Any, lower: float | None, upper: float | None) -> Limit:
+    from hedgeopt.constraints.limit import Limit  # constraints build on models: imported when first compared
+
+    try:
+        return Limit(term=term, lower=lower, upper=upper)
+    except InputError as error:
+        raise InputError(error.problem, file="policy", value=error.value, fix=error.fix) from None
 
 
 def _objective(value: Term | Objective) -> Objective:

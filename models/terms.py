@@ -1,4 +1,4 @@
-"""The terms a policy may minimise or limit. A new term is a file, a line here, and a test file."""
+"""The terms a policy may minimise or limit: those of :mod:`hedgeopt.models.one_term`, and sums of them."""
 
 from __future__ import annotations
 
@@ -8,45 +8,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from hedgeopt.models.costs.carry import Carry
-from hedgeopt.models.costs.transaction import TransactionCost
-from hedgeopt.models.margin.term import Margin
-from hedgeopt.models.risk.concentration import Concentration
-from hedgeopt.models.risk.cvar import CVaR
-from hedgeopt.models.risk.greeks import Delta, Gamma, Rho, Theta, Vanna, Vega, Volga
-from hedgeopt.models.risk.leverage import GrossLeverage
-from hedgeopt.models.risk.stress import StressLoss
-from hedgeopt.models.risk.tenor_buckets import GammaBucket, VegaBucket
-from hedgeopt.models.risk.true_leverage import NetLeverage, TrueLeverage
-from hedgeopt.models.risk.variance import Variance
-from hedgeopt.models.term import Term
+from hedgeopt.models.one_term import ONE_TERMS
+from hedgeopt.models.sum_of_terms import SumOfTerms
+from hedgeopt.models.term import OWN_TERMS, Term
 
 __all__ = ["TERMS", "AnyTerm"]
 
-TERMS: dict[str, type[Term]] = {
-    term.model_fields["kind"].default: term
-    for term in (
-        TransactionCost,
-        Carry,
-        CVaR,
-        Variance,
-        StressLoss,
-        Delta,
-        Gamma,
-        Vega,
-        Theta,
-        Rho,
-        Vanna,
-        Volga,
-        VegaBucket,
-        GammaBucket,
-        GrossLeverage,
-        TrueLeverage,
-        NetLeverage,
-        Concentration,
-        Margin,
-    )
-}
+TERMS: dict[str, type[Term]] = {**ONE_TERMS, "sum": SumOfTerms}
 
-AnyTerm: Any = Annotated[reduce(or_, TERMS.values()), Field(discriminator="kind")]
-"""Any term, told apart by its ``kind``."""
+AnyTerm: Any = OWN_TERMS.union(TERMS, Annotated[reduce(or_, TERMS.values()), Field(discriminator="kind")])
+"""Any term, told apart by its ``kind``; the user's own too."""

@@ -40,6 +40,8 @@ def measure(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[C
         return _cvar(term, e, x, tails)
     if kind == "variance":
         return _variance(e, x)
+    if kind == "sum":
+        return _sum(term, e, x, tails)
     rule = _STRAIGHT.get(kind)
     if rule is None:
         raise InputError("is a term that the verifier does not know", file="policy", field="term", value=kind)
@@ -47,6 +49,18 @@ def measure(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[C
     size = float(np.abs(below.slope) @ np.abs(x)) + abs(below.constant)
     size += sum(float(np.sum(weight * (np.abs(x) + np.abs(at)))) for at, weight in below.corners)
     return Measure(name, unit, below(x), max(size, _gross(term, e)), below)
+
+
+def _sum(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[ClaimedTail]) -> Measure:
+    """Weights times terms of one unit."""
+    parts = [(float(part["weight"]), measure(part["term"], e, x, tails)) for part in term["parts"]]
+    units = {one.unit for _, one in parts}
+    if len(units) != 1:
+        raise InputError("adds up several units", file="policy", field="term.parts", value=", ".join(sorted(units)))
+    words = [one.name if w == 1.0 else f"-{one.name}" if w == -1.0 else f"{w:g} {one.name}" for w, one in parts]
+    below = sum((one.below.times(weight) for weight, one in parts), Convex.number(e.n_candidates, 0.0))
+    value, size = sum(w * one.value for w, one in parts), sum(abs(w) * one.size for w, one in parts)
+    return Measure(" + ".join(words).replace("+ -", "- "), units.pop(), float(value), float(size), below)
 
 
 def _gross(term: dict[str, Any], e: Exposures) -> float:

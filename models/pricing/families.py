@@ -9,11 +9,13 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.own_kinds import OwnKinds
 from hedgeopt.models.pricing.amm_concentrated import AMM_CONCENTRATED
 from hedgeopt.models.pricing.amm_constant_product import AMM_CONSTANT_PRODUCT
 from hedgeopt.models.pricing.family import Family
 from hedgeopt.models.pricing.future import FUTURE
 from hedgeopt.models.pricing.grid import GRID
+from hedgeopt.models.pricing.instrument import Instrument
 from hedgeopt.models.pricing.lending_borrow import LENDING_BORROW
 from hedgeopt.models.pricing.lending_supply import LENDING_SUPPLY
 from hedgeopt.models.pricing.loop import LOOP
@@ -25,7 +27,17 @@ from hedgeopt.models.pricing.perpetual import PERPETUAL
 from hedgeopt.models.pricing.spot import SPOT
 from hedgeopt.models.pricing.transfer import TRANSFER
 
-__all__ = ["FAMILIES", "INSTRUMENT", "AnyInstrument", "family_of", "hedge_kinds", "natures", "quoted_kinds"]
+__all__ = [
+    "FAMILIES",
+    "INSTRUMENT",
+    "OWN_INSTRUMENTS",
+    "AnyInstrument",
+    "family_of",
+    "hedge_kinds",
+    "natures",
+    "quoted_kinds",
+    "register_family",
+]
 
 FAMILIES: dict[str, Family] = {
     family.kind: family
@@ -45,10 +57,41 @@ FAMILIES: dict[str, Family] = {
     )
 }
 
-AnyInstrument: Any = Annotated[reduce(or_, (f.instrument for f in FAMILIES.values())), Field(discriminator="kind")]
-"""Any instrument, told apart by its ``kind``."""
+OWN_INSTRUMENTS = OwnKinds("family")
+
+AnyInstrument: Any = OWN_INSTRUMENTS.union(
+    {kind: family.instrument for kind, family in FAMILIES.items()},
+    Annotated[reduce(or_, (f.instrument for f in FAMILIES.values())), Field(discriminator="kind")],
+)
+"""Any instrument, told apart by its ``kind``; the user's own too."""
 
 INSTRUMENT: TypeAdapter[Any] = TypeAdapter(AnyInstrument)
+
+
+def register_family(family: Family) -> None:
+    """Price the instruments of a family of yours in this process; a second one of its kind replaces the first.
+
+    Raises
+    ------
+    InputError
+        For what is no family, one without an instrument, and a kind of the package.
+    """
+    if not isinstance(family, Family):
+        fix = "give an instance: register_family(PowerPerpetualFamily())"
+        raise InputError("is no family of instruments", field="family", value=str(family), fix=fix)
+    kind, instrument = getattr(family, "kind", None), getattr(family, "instrument", None)
+    if not (isinstance(instrument, type) and issubclass(instrument, Instrument)):
+        fix = "set instrument = YourInstrument, a subclass of Derivative or Instrument"
+        raise InputError("has no instrument", field=type(family).__name__, value=str(instrument), fix=fix)
+    if not isinstance(kind, str) or instrument.nature.kind != kind:
+        fix = f"set kind = {instrument.nature.kind!r}"
+        raise InputError("is not the kind of its instrument", field=f"{type(family).__name__}.kind", value=kind, fix=fix)
+    for hook in ("unit_risk", "scenario_pnl"):
+        if getattr(type(family), hook) is getattr(Family, hook):
+            fix = "write it; see docs/python.md"
+            raise InputError(f"has no {hook}", field=type(family).__name__, fix=fix)
+    OWN_INSTRUMENTS.define(instrument)
+    FAMILIES[kind] = family
 
 
 def family_of(instrument: Any) -> Family:

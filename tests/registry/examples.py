@@ -19,6 +19,12 @@ TERM_SETTINGS: dict[str, dict[str, Any]] = {
     "margin": {"venue": "deribit"},
     "concentration": {"by": "venue", "of": "deribit"},
     "vega_bucket": {"underlying": "BTC", "days": 30.0},
+    "sum": {
+        "parts": [
+            {"term": {"kind": "cvar", "beta": 0.9}},
+            {"weight": 0.5, "term": {"kind": "stress_loss", "scenario": "2020-03-12"}},
+        ]
+    },
     "gamma_bucket": {"underlying": "BTC", "days": 90.0},
     **{greek: {"underlying": "BTC"} for greek in ("delta", "gamma", "vega", "theta", "rho", "vanna", "volga")},
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from hedgeopt.errors import InputError
 from hedgeopt.files.record import Record
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import Affine, BoundTerm, TradeVariables
@@ -89,7 +90,12 @@ class SumOfTerms(Term):
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundSum:
         """Its terms, each bound for itself."""
-        return _BoundSum([(part.weight, part.term.bind(trades, e)) for part in self.parts])
+        found = [(part.weight, part.term, part.term.bind(trades, e)) for part in self.parts]
+        for _, term, bound in found:
+            if not isinstance(bound, BoundTerm):
+                kind, fix = type(bound).__name__, "let bind return one, such as a LinearTerm"
+                raise InputError("binds to no BoundTerm", file=type(term).__name__, field=term.name, value=kind, fix=fix)
+        return _BoundSum([(weight, bound) for weight, _, bound in found])
 
 
 class _BoundSum(BoundTerm):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def _words(proposal: Path, verdict: Verdict) -> list[str]:
     lines += [f"  broken: {line}" for line in verdict.broken]
     lines += [f"  wrong: {line}" for line in verdict.wrong]
     proven = "not proven" if verdict.unproven else f"proven: no trade list is below {verdict.lower_bound:,.10g}"
-    lines.append(f"objective {verdict.objective:,.10g}, recomputed; optimum {proven} (gap {verdict.gap:.1e})")
+    how = "as reported" if math.isinf(verdict.lower_bound) else "recomputed"  # where something has no formula here
+    lines.append(f"objective {verdict.objective:,.10g}, {how}; optimum {proven} (gap {verdict.gap:.1e})")
     lines += [f"  not proven: {line}" for line in verdict.unproven]
     return lines

@@ -22,6 +22,7 @@ from hedgeopt.constraints.constraint import Side
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box
 from hedgeopt.program.own_excess import own_excess
+from hedgeopt.program.own_terms import own_notes
 from hedgeopt.program.plain_limits import plain_sides
 from hedgeopt.program.program import Program
 from hedgeopt.program.proven import Certificate
@@ -91,7 +92,7 @@ def certify(
         feasible=worst <= FEASIBILITY,
         # a bound above the objective by more than rounding proves that something is wrong
         optimal=gap <= tolerance and bound - objective <= _rounding(program, e, x, sides, worst),
-        notes=e.caveats,
+        notes=(*e.caveats, *own_notes(program.policy, e)),
     )
     return certificate, sides
 

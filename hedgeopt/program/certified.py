@@ -22,6 +22,7 @@ from hedgeopt.program.dust import sweepings
 from hedgeopt.program.infeasible import NoAnswerError, infeasible
 from hedgeopt.program.order import CUTS, OWN, Attempt, solver_order
 from hedgeopt.program.outside import due
+from hedgeopt.program.own_terms import check_own_terms
 from hedgeopt.program.program import Program
 from hedgeopt.program.proven import Certificate
 from hedgeopt.program.refusal import contradicts, refusal, why
@@ -52,6 +53,7 @@ def solve_program(program: Program, exposures: Exposures, stages: Stages | None 
     e, stages = exposures, stages or Stages()
     deadline = Deadline(program.policy.time_limit_seconds)
     box = trade_box(program.policy, e)
+    check_own_terms(program, e, box)
     with due(deadline.seconds):
         if not len(e.links):
             return _solve_inside(program, e, box, stages, deadline)

@@ -20,6 +20,7 @@ from hedgeopt.models.term import Term
 from hedgeopt.program.box import Box, narrowed
 from hedgeopt.program.cones import check_own
 from hedgeopt.program.limits import limits_of
+from hedgeopt.program.own_terms import check_form
 
 __all__ = ["Program"]
 
@@ -278,7 +279,9 @@ class Program:
 
     def _term(self, term: Term, e: Exposures) -> BoundTerm:
         if term not in self._bound:
-            self._bound[term] = term.bind(self.variables, e)
+            bound = term.bind(self.variables, e)
+            check_form(term, bound)
+            self._bound[term] = bound
         return self._bound[term]
 
     def _assemble(self) -> cp.Problem:

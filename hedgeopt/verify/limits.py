@@ -16,11 +16,11 @@ from hedgeopt.verify.accounts import AccountCase, account
 from hedgeopt.verify.claim import ClaimedTail
 from hedgeopt.verify.convex import Convex, absolute, two_sided
 from hedgeopt.verify.margins import asked, below_asked, not_counted
-from hedgeopt.verify.measures import measure
+from hedgeopt.verify.measures import known_term, measure
 from hedgeopt.verify.one_at_a_time import KnownLines
 from hedgeopt.verify.sizes import SIZES, TradeRange, shared_sizes
 
-__all__ = ["CheckedLimit", "checked_limits"]
+__all__ = ["CheckedLimit", "checked_limits", "known_limit"]
 
 
 _DOLLARS = "dollars"
@@ -71,6 +71,12 @@ def checked_limits(
         found += _balances(e, x)
         found += _withdrawals(e, x, box)
     return [*found, *_paid_for(e, x), *_over_accounts(policy, e, x)]
+
+
+def known_limit(rule: dict[str, Any]) -> bool:
+    """Whether the verifier has a formula for a limit; a user's class has none here."""
+    known = (*SIZES, "margin_utilisation", "survive_stress", "transfer_limit", "collateral_balance", "withdrawals")
+    return known_term(rule["term"]) if rule["kind"] == "limit" else rule["kind"] in known
 
 
 def _sides_of(

@@ -16,7 +16,7 @@ from hedgeopt.models.pricing.family import GREEK_UNITS, GREEKS
 from hedgeopt.verify.claim import ClaimedTail
 from hedgeopt.verify.convex import Convex, absolute, two_sided
 
-__all__ = ["Measure", "expected_shortfall", "measure", "scenario_weights"]
+__all__ = ["Measure", "expected_shortfall", "known_term", "measure", "scenario_weights"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,3 +305,10 @@ _STRAIGHT: dict[str, Straight] = {
     "concentration": _concentration,
     **dict.fromkeys(("delta", "gamma", "vega", "theta", "rho", "vanna", "volga"), _greek),
 }
+
+
+def known_term(term: dict[str, Any]) -> bool:
+    """Whether the verifier has a formula for a term; a user's class has none here."""
+    if term.get("kind") == "sum":
+        return all(known_term(part["term"]) for part in term["parts"])
+    return term.get("kind") in (*_STRAIGHT, "cvar", "variance", "margin")

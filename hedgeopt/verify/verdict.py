@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.models.pricing.families import OWN_INSTRUMENTS
 from hedgeopt.verify.accounts import account
 from hedgeopt.verify.bound import Priced, leaving, proven, same_tails
 from hedgeopt.verify.claim import Claim, ClaimedTail
 from hedgeopt.verify.convex import Convex
-from hedgeopt.verify.limits import checked_limits
+from hedgeopt.verify.limits import checked_limits, known_limit
 from hedgeopt.verify.margins import asked, below_asked
-from hedgeopt.verify.measures import Measure, measure
+from hedgeopt.verify.measures import Measure, known_term, measure
 from hedgeopt.verify.sizes import TradeRange, trade_range
 from hedgeopt.verify.told import told_otherwise
 from hedgeopt.verify.told_limits import prices_of, told_limits
@@ -82,6 +83,9 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
         When the claim belongs to other inputs.
     """
     _same_inputs(claim, market, policy)
+    own = _without_formula(policy, e)
+    if own:
+        return _in_part(claim, e, market, policy, own)
     x, wrong = listed_trades(claim, e, market, policy)
     box = trade_range(policy, e)
     broken = _outside(e, x, box)
@@ -133,6 +137,32 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
             wrong.append(f"{term.name}: {row['before']} is reported before, it is {start.value:,.10g}")
     wrong += told_otherwise(claim, e, x)
     return Verdict(objective, bound, gap, tolerance, tuple(broken), tuple(wrong), tuple(unproven), len(sides))
+
+
+def _without_formula(policy: dict[str, Any], e: Exposures) -> list[str]:
+    """What a user defined and no formula here checks: terms, limits, families."""
+    terms = [part["term"]["kind"] for part in policy["minimize"] if not known_term(part["term"])]
+    limits = [rule["term"]["kind"] if rule["kind"] == "limit" else rule["kind"]
+              for rule in policy["subject_to"] if not known_limit(rule)]  # fmt: skip
+    kinds = [item.kind for item in e.rows.instruments if OWN_INSTRUMENTS.is_own(item)]
+    found = [f"the term {kind!r}" for kind in terms] + [f"the limit {kind!r}" for kind in limits]
+    return list(dict.fromkeys(found + [f"the family {kind!r}" for kind in kinds]))
+
+
+def _in_part(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any], own: Sequence[str]) -> Verdict:
+    """Trades and the limits that are known; nothing is said to be optimal where something has no formula here."""
+    known = policy | {"subject_to": [rule for rule in policy["subject_to"] if known_limit(rule)]}
+    x, wrong = listed_trades(claim, e, market, known)
+    box = trade_range(known, e)
+    sides = checked_limits(known, e, x, box, claim.tails)
+    left = leaving(e, x)
+    broken = _outside(e, x, box)
+    broken += [f"{s.name}: {s.value:,.10g} against {s.limit:,.10g} {s.unit}" for s in sides if s.asked(left) and not s.holds]
+    wrong += told_otherwise(claim, e, x)
+    unproven = tuple(f"not verifiable: {one} is your own, and the verifier has no formula of it" for one in own)
+    objective = claim.number(claim.certificate, "objective", "certificate")
+    tolerance = float(policy["tolerance"])
+    return Verdict(objective, float("-inf"), float("inf"), tolerance, tuple(broken), tuple(wrong), unproven, len(sides))
 
 
 def _straight(terms: Sequence[tuple[float, Measure]], e: Exposures) -> Convex:

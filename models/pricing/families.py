@@ -88,7 +88,7 @@ def register_family(family: Family) -> None:
         raise InputError("is not the kind of its instrument", field=f"{type(family).__name__}.kind", value=kind, fix=fix)
     for hook in ("unit_risk", "scenario_pnl"):
         if getattr(type(family), hook) is getattr(Family, hook):
-            fix = "write it; see docs/python.md"
+            fix = "write it; docs/extend.md has an example"
             raise InputError(f"has no {hook}", field=type(family).__name__, fix=fix)
     OWN_INSTRUMENTS.define(instrument)
     FAMILIES[kind] = family

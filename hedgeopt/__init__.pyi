@@ -3,6 +3,7 @@
 One line per name: ``from .room.module import Name as Name``.
 """
 
+from . import presets as presets
 from .constraints.constraint import BoundConstraint as BoundConstraint
 from .constraints.constraint import BoxConstraint as BoxConstraint
 from .constraints.constraint import Constraint as Constraint

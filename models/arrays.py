@@ -231,6 +231,11 @@ class Exposures:
             raise KeyError(name)
         return self.assets.index(name)
 
+    def __repr__(self) -> str:
+        """One line: the sizes of the arrays."""
+        sizes = f"{self.n_candidates:,} candidates, {len(self.rows):,} rows, {len(self.accounts)} accounts"
+        return f"Exposures({self.timestamp:%Y-%m-%d %H:%M:%S %Z}, {sizes}, {len(self.base_pnl):,} scenarios)"
+
     def structure(self) -> tuple[Any, ...]:
         """What a compiled program depends on; equal structures can share one program."""
         return (

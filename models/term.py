@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.notebook import shortened
 from hedgeopt.files.own_kinds import OwnKinds
 from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word, finite_number, is_number
@@ -170,6 +171,9 @@ class Objective(Word):
     """A weighted sum of terms, to be minimised: ``TransactionCost() + 0.5 * CVaR(0.99)``."""
 
     parts: tuple[Weighted, ...]
+
+    def __repr__(self) -> str:
+        return f"Objective({shortened(self.name, 200)})"
 
     def __add__(self, other: Term | Objective) -> Objective:
         return Objective(self.parts + _objective(other).parts)

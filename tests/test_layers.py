@@ -21,7 +21,7 @@ hedgeopt
 backtest
 orders
 reports
-program verify
+program verify presets
 measures
 exposures
 inputs
@@ -37,6 +37,7 @@ DECLARED = {  # the complete list: whoever adds to it changes the design
     ("hedgeopt.inputs.policy", "hedgeopt.program.solve"): "Policy.propose",
     ("hedgeopt.models.term", "hedgeopt.constraints.limit"): "Term.__le__",
     ("hedgeopt.program.proposal", "hedgeopt.reports.page"): "Proposal.to_html and write",
+    ("hedgeopt.program.proposal", "hedgeopt.reports.figures"): "Proposal.plot",
 }
 OWN_READERS = {  # methods of a class that call the function which makes it
     ("hedgeopt.inputs.market", "hedgeopt.inputs.market_frame"): "Market.from_frame and to_frame",

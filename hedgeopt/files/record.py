@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.faults import validation_line
+from hedgeopt.files.notebook import shortened
 
 __all__ = ["LARGEST", "Record", "as_record"]
 
@@ -25,6 +26,7 @@ LARGEST = 1e18
 
 _NO_SCHEMAS = ("metadata", "default", "serialization")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
+_LONGEST = 400
 
 
 def _strict(schema: Any) -> Any:
@@ -109,6 +111,13 @@ class Record(BaseModel, metaclass=_Called):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __repr__(self) -> str:
+        """As pydantic writes it, cut to a few lines."""
+        return shortened(super().__repr__(), _LONGEST)
+
+    def __str__(self) -> str:
+        return repr(self)
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Discriminator, Field, Tag, model_validator
 
 from hedgeopt.files.given import Given
 from hedgeopt.files.names import advice
+from hedgeopt.files.notebook import html_card, html_table, shortened
 from hedgeopt.files.record import Record
 from hedgeopt.models.data import dollar_assets, venues
 from hedgeopt.models.margin.rules import margin_model
@@ -230,6 +231,24 @@ class Book(Record):
         from hedgeopt.inputs.book_frame import book_to_frame
 
         return book_to_frame(self)
+
+    def __repr__(self) -> str:
+        """One line: name, accounts and positions."""
+        when = f", {self.timestamp:%Y-%m-%d %H:%M:%S %Z}" if self.timestamp else ""
+        accounts = f"{len(self.accounts)} account{'' if len(self.accounts) == 1 else 's'}"
+        positions = f"{self.n_positions:,} position{'' if self.n_positions == 1 else 's'}"
+        return f"Book({shortened(self.name, 60)!r}, {accounts}, {positions}{when})"
+
+    def _repr_html_(self) -> str:
+        """Collateral and positions by account, for notebooks."""
+        held = [(a.name, a.venue, p.name, float(p.quantity)) for a in self.accounts for p in a.positions]
+        posted = [(a.name, a.venue, c.asset, float(c.amount)) for a in self.accounts for c in a.collateral]
+        return html_card(
+            repr(self),
+            [f"{len(self.links)} links between accounts"] if self.links else [],
+            html_table("Collateral", ("account", "venue", "asset", "amount"), posted),
+            html_table("Positions", ("account", "venue", "instrument", "quantity"), held),
+        )
 
     def transfers(self) -> list[Transfer]:
         """Candidate transfers: every link between two accounts that are not paused."""

@@ -91,6 +91,12 @@ class Market:
 
         return market_line(self)
 
+    def _repr_html_(self) -> str:
+        """Prices and a count of instruments by venue and kind, for notebooks."""
+        from hedgeopt.inputs.market_frame import market_card
+
+        return market_card(self)
+
     def __len__(self) -> int:
         return len(self.instruments)
 

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.files.given import Given
+from hedgeopt.files.notebook import html_card, html_table
 from hedgeopt.inputs.chain.reader import read_market
 from hedgeopt.inputs.columns import CHAIN, MORE_FIELDS, QUOTE_FIELDS
 from hedgeopt.inputs.market import Market
 
-__all__ = ["market_from_frame", "market_line", "market_to_frame"]
+__all__ = ["market_card", "market_from_frame", "market_line", "market_to_frame"]
 
 _SHOWN = 4
 
@@ -56,3 +57,18 @@ def market_line(market: Market) -> str:
     when = f"{market.timestamp:%Y-%m-%d %H:%M:%S %Z}"
     count = len(market.instruments)
     return f"Market({when}, {count:,} instrument{'' if count == 1 else 's'}{where}, {' · '.join([*prices, *more])})"
+
+
+def market_card(market: Market) -> str:
+    """The market as HTML for notebooks."""
+    counts: dict[tuple[str, str], int] = {}
+    for item in market.instruments.values():
+        counts[item.venue, item.kind] = counts.get((item.venue, item.kind), 0) + 1
+    when = f"{market.timestamp:%Y-%m-%d %H:%M:%S %Z}, read from {market.source}"
+    doubtful = [f"{len(market.doubtful):,} instruments are not offered as hedges"] if market.doubtful else []
+    return html_card(
+        f"Market of {len(market.instruments):,} instruments",
+        [when, *doubtful, *market.notes[:_SHOWN]],
+        html_table("Prices, USD", ("asset", "USD"), [(asset, float(usd)) for asset, usd in market.prices.items()]),
+        html_table("Instruments", ("venue", "kind", "count"), [(*key, count) for key, count in counts.items()]),
+    )

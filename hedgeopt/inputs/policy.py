@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
 from hedgeopt.files.given import Given, named, read_data
 from hedgeopt.files.names import advice
+from hedgeopt.files.notebook import html_card, html_table, shortened
 from hedgeopt.files.reading import validation_line
 from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word
@@ -22,12 +23,13 @@ from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.scenarios.given import as_settings
 from hedgeopt.models.scenarios.sample_settings import AnyScenarios, ParametricScenarios
 from hedgeopt.models.scenarios.stress_table import StressSettings
-from hedgeopt.models.term import Objective, Term, Weighted
+from hedgeopt.models.term import Objective, Term, Weighted, weighted_name
 from hedgeopt.models.terms import AnyTerm
 
 if TYPE_CHECKING:
     from hedgeopt.inputs.book import Book
     from hedgeopt.inputs.market import Market
+    from hedgeopt.program.program import Program
     from hedgeopt.program.proposal import Proposal
 
 __all__ = ["Candidates", "Policy", "read_policy"]
@@ -172,11 +174,52 @@ class Policy(Record):
     def _dump_parts(self, parts: tuple[_WeightedTerm, ...]) -> list[dict[str, Any]]:
         return [{"weight": part.weight, "term": part.term.model_dump()} for part in parts]
 
-    def propose(self, book: Book, market: Market, **options: Any) -> Proposal:
-        """Solve for the trade list; see :func:`hedgeopt.program.solve.propose`."""
+    def propose(
+        self,
+        book: Book,
+        market: Market,
+        *,
+        program: Program | None = None,
+        customize: Callable[[Program], None] | None = None,
+        progress: Callable[[str], None] | None = None,
+        scenarios: Any = None,
+    ) -> Proposal:
+        """Solve for the trade list; see :func:`hedgeopt.program.solve.propose` for the arguments."""
         from hedgeopt.program.solve import propose
 
+        options = {"program": program, "customize": customize, "progress": progress, "scenarios": scenarios}
         return propose(book, market, self, **options)
+
+    def with_scenarios(self, scenarios: Any) -> Policy:
+        """The same policy over other scenarios: settings, a ScenarioSet, or a table of returns."""
+        return Policy(**{name: getattr(self, name) for name in type(self).model_fields} | {"scenarios": scenarios})
+
+    def __repr__(self) -> str:
+        """One line: what is minimised, how many limits, which scenarios."""
+        limits = f"{len(self.subject_to)} limit{'' if len(self.subject_to) == 1 else 's'}"
+        return f"Policy({shortened(self.name, 60)!r}, minimize {shortened(self._minimized, 200)}, {limits}, {self._sample})"
+
+    @property
+    def _minimized(self) -> str:
+        return weighted_name([(part.weight, part.term.name) for part in self.minimize])
+
+    @property
+    def _sample(self) -> str:
+        drawn = self.scenarios
+        count = len(next(iter(drawn.spot.values()))) if drawn.kind == "given" else drawn.count
+        return f"{count:,} {drawn.kind} scenarios over {drawn.horizon_days:g} days"
+
+    def _repr_html_(self) -> str:
+        """Objective, limits and scenarios, for notebooks."""
+        rows = []
+        for rule in self.subject_to:
+            set_to = {k: v for k, v in rule.model_dump(exclude_defaults=True).items() if k not in ("kind", "term")}
+            rows.append((rule.name, ", ".join(f"{k} = {v}" for k, v in set_to.items())))
+        return html_card(
+            f"Policy {self.name}",
+            [f"minimize {self._minimized}", self._sample, f"candidates: {', '.join(self.candidates.kinds)}"],
+            html_table("Limits", ("limit", "settings"), rows),
+        )
 
     def to_json(self) -> str:
         """JSON text that :func:`read_policy` reads back to an equal policy."""

@@ -73,6 +73,9 @@ class Figures:
     profiles: tuple[SpotProfile, ...]
     losses: LossDistribution
 
+    def __repr__(self) -> str:
+        return f"Figures(profiles of {', '.join(one.asset for one in self.profiles)}; losses)"
+
 
 def figures(e: Exposures, x: np.ndarray) -> Figures:
     """Those of a book and trades x (N,)."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.notebook import plain_number
 from hedgeopt.measures.positions import PositionRisk, position_risks
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
@@ -84,6 +85,14 @@ class RiskReport:
     impermanent_loss: float | None
     loans: tuple[LoanRisk, ...]
     positions: tuple[PositionRisk, ...]
+
+    def __repr__(self) -> str:
+        """One line: equity, the worst CVaR and the worst stress."""
+        name, usd = self.worst_stress
+        tail = f", CVaR {max(self.cvar)} {plain_number(self.cvar[max(self.cvar)])}" if self.cvar else ""
+        count = len(self.positions)
+        worst = f"worst stress {name} {plain_number(usd)}"
+        return f"RiskReport(equity {plain_number(self.equity)} USD{tail}, {worst}, {count:,} positions)"
 
     @property
     def worst_stress(self) -> tuple[str, float]:

@@ -67,6 +67,9 @@ class Program:
         self._objective = cp.Minimize(objective)
         self.problem = self._assemble()
 
+    def __repr__(self) -> str:
+        return f"Program({self.policy!r}, {self.variables.buy.size:,} candidates)"
+
     def extend(self, *constraints: cp.Constraint) -> None:
         """Add cvxpy constraints on :attr:`trades`, :attr:`buys`, :attr:`sells` and your own variables.
 

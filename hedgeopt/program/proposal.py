@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 import pandas as pd
 
 from hedgeopt.files.calls import strict_call
 from hedgeopt.files.given import Given, given_text, named
+from hedgeopt.files.notebook import html_card, html_table, plain_number, shortened
 from hedgeopt.files.parsing import from_json
 from hedgeopt.files.plain import ColumnKinds, from_plain, restored, to_plain
 from hedgeopt.files.writing import write_atomically
@@ -20,6 +22,9 @@ from hedgeopt.measures.margin import AccountMargin
 from hedgeopt.measures.risk import RiskReport
 from hedgeopt.program.proposal_schema import SCHEMA, check_seal, migrated, sealed
 from hedgeopt.program.proven import Certificate
+
+if TYPE_CHECKING:
+    from hedgeopt.reports.figures import Plots
 
 __all__ = ["LIMITS", "OBJECTIVE", "TRADES", "TRANSFERS", "MarginChange", "Proposal", "read_proposal"]
 
@@ -144,6 +149,28 @@ class Proposal:
     def __hash__(self) -> int:
         return hash(self.to_json())
 
+    def __repr__(self) -> str:
+        """One line: book, trades, cost, certificate."""
+        trades = f"{len(self.trades):,} trade{'' if len(self.trades) == 1 else 's'}"
+        sent = f", {len(self.transfers)} transfers" if len(self.transfers) else ""
+        cost = float(self.costs.get("transaction", math.nan))
+        word = "certified" if self.certificate.valid else "NOT CERTIFIED"
+        return f"Proposal({shortened(self.book, 60)!r}, {trades}{sent}, {plain_number(cost)} USD to trade, {word})"
+
+    def _repr_html_(self) -> str:
+        """Trades, limits and the certificate, for notebooks; :meth:`to_html` is the whole page."""
+        sent = ("source", "target", "asset", "amount", "usd")
+        listed = ("account", "side", "quantity", "instrument", "price", "notional", "cost")
+        bound = ("limit", "before", "after", "sense", "bound", "unit")
+        return html_card(
+            repr(self),
+            [f"{self.created:%Y-%m-%d %H:%M:%S %Z}, policy {self.policy_name}, {self.scenarios} scenarios"],
+            html_table("Transfers first", sent, self.transfers[list(sent)].to_numpy(dtype=object).tolist()),
+            html_table("Trades", listed, self.trades[list(listed)].to_numpy(dtype=object).tolist()),
+            html_table("Limits", bound, self.limits[list(bound)].to_numpy(dtype=object).tolist()),
+            self.certificate._repr_html_(),
+        )
+
     @property
     def policy_name(self) -> str:
         """The policy's name."""
@@ -183,6 +210,13 @@ class Proposal:
         data = restored(to_plain(self, odd), odd, "proposal", "not_finite")
         found: Proposal = from_plain(Proposal, data, "proposal", "")
         return found
+
+    @property
+    def plot(self) -> Plots:
+        """Figures for notebooks, drawn from this proposal alone: ``proposal.plot.pnl()``, ``.losses()``, ``.greeks()``, …"""
+        from hedgeopt.reports.figures import Plots
+
+        return Plots(self)
 
     def to_html(self) -> str:
         """A self-contained page with tables and plots."""

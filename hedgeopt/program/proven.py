@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from hedgeopt.files.calls import strict_class
+from hedgeopt.files.notebook import html_card, html_table, plain_number, shortened
 
 __all__ = ["Certificate"]
 
@@ -41,6 +42,28 @@ class Certificate:
     feasible: bool
     optimal: bool
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line: valid or why not, objective, gap, and the closest limit."""
+        word = "valid" if self.valid else "feasible, not proven optimal" if self.feasible else "NOT FEASIBLE"
+        return (
+            f"Certificate({word}, objective {plain_number(self.objective)}, gap {self.gap:.1e} of {self.tolerance:g}, "
+            f"closest limit {shortened(self.worst_limit, 60)}, {len(self.notes)} notes)"
+        )
+
+    def _repr_html_(self) -> str:
+        """The numbers and the notes, for notebooks."""
+        rows = [
+            ("every limit holds", "yes" if self.feasible else "NO"),
+            ("optimal within tolerance", "yes" if self.optimal else "NO"),
+            ("objective", plain_number(self.objective)),
+            ("proven lower bound", plain_number(self.lower_bound)),
+            ("relative gap", f"{self.gap:.1e} (allowed {self.tolerance:g})"),
+            ("closest limit", self.worst_limit),
+            ("its excess, relative", f"{self.worst_violation:.1e}"),
+        ]
+        title = "Certificate: valid" if self.valid else "Certificate: NOT VALID"
+        return html_card(title, self.notes, html_table("Proof", ("what", "value"), rows))
 
     @property
     def valid(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,9 @@ class Solved:
     program: Program
     solution: Solution
 
+    def __repr__(self) -> str:
+        return f"Solved({self.proposal!r})"
+
     @property
     def x(self) -> np.ndarray:
         """(N,) trades in the candidates' quantity units; positive buys."""
@@ -65,9 +69,11 @@ def propose(
     program: Program | None = None,
     customize: Callable[[Program], None] | None = None,
     progress: Progress | None = None,
+    scenarios: Any = None,
 ) -> Proposal:
     """The trade list that a policy asks for, certified, with the book before and after: :func:`solve`'s ``proposal``."""
-    return solve(book, market, policy, program=program, customize=customize, progress=progress).proposal
+    options = {"program": program, "customize": customize, "progress": progress, "scenarios": scenarios}
+    return solve(book, market, policy, **options).proposal
 
 
 @strict_call
@@ -79,6 +85,7 @@ def solve(
     program: Program | None = None,
     customize: Callable[[Program], None] | None = None,
     progress: Progress | None = None,
+    scenarios: Any = None,
 ) -> Solved:
     """Solve for the trade list that a policy asks for, certify it, and keep exposures, program and solution.
 
@@ -90,11 +97,16 @@ def solve(
         Called with the new program before it is solved, to add cvxpy constraints on ``program.trades``.
     progress
         Called with the name of each stage as it starts.
+    scenarios
+        Over which scenarios instead of the policy's: settings, a ScenarioSet, or a table of returns. The proposal's policy
+        holds them.
 
     Raises
     ------
     InputError, InfeasibleError, CertificateError
     """
+    if scenarios is not None:
+        policy = policy.with_scenarios(scenarios)
     stages = Stages(progress)
     with stages("value"):
         inputs = input_hashes(book, market, policy)

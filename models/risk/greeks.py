@@ -91,6 +91,9 @@ class Delta(_Greek):
     kind: Literal["delta"] = "delta"
     include_collateral: bool = Field(default=True, description="count coins posted as collateral")
 
+    def __init__(self, underlying: str | None = None, **data: object) -> None:
+        super().__init__(underlying, **data)
+
     @property
     def collateral(self) -> bool:
         """Whether posted coins count."""
@@ -103,12 +106,18 @@ class Gamma(_Greek):
     unit: ClassVar[str] = GREEK_UNITS["gamma"]
     kind: Literal["gamma"] = "gamma"
 
+    def __init__(self, underlying: str | None = None, **data: object) -> None:
+        super().__init__(underlying, **data)
+
 
 class Vega(_Greek):
     """Net vega: USD per vol point (0.01 of annual vol), all tenors moving together."""
 
     unit: ClassVar[str] = GREEK_UNITS["vega"]
     kind: Literal["vega"] = "vega"
+
+    def __init__(self, underlying: str | None = None, **data: object) -> None:
+        super().__init__(underlying, **data)
 
 
 class Theta(_Greek):
@@ -117,12 +126,18 @@ class Theta(_Greek):
     unit: ClassVar[str] = GREEK_UNITS["theta"]
     kind: Literal["theta"] = "theta"
 
+    def __init__(self, underlying: str | None = None, **data: object) -> None:
+        super().__init__(underlying, **data)
+
 
 class Rho(_Greek):
     """Net rho: USD per 1 % of rate at constant spot."""
 
     unit: ClassVar[str] = GREEK_UNITS["rho"]
     kind: Literal["rho"] = "rho"
+
+    def __init__(self, underlying: str | None = None, **data: object) -> None:
+        super().__init__(underlying, **data)
 
 
 class Vanna(_Greek):
@@ -131,9 +146,15 @@ class Vanna(_Greek):
     unit: ClassVar[str] = GREEK_UNITS["vanna"]
     kind: Literal["vanna"] = "vanna"
 
+    def __init__(self, underlying: str | None = None, **data: object) -> None:
+        super().__init__(underlying, **data)
+
 
 class Volga(_Greek):
     """Net volga: change of vega per vol point."""
 
     unit: ClassVar[str] = GREEK_UNITS["volga"]
     kind: Literal["volga"] = "volga"
+
+    def __init__(self, underlying: str | None = None, **data: object) -> None:
+        super().__init__(underlying, **data)

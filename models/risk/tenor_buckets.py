@@ -124,6 +124,9 @@ class VegaBucket(_Bucket):
     greek: ClassVar[str] = "vega"
     kind: Literal["vega_bucket"] = "vega_bucket"
 
+    def __init__(self, underlying: str | None = None, days: float | None = None, **data: object) -> None:
+        super().__init__(underlying, days, **data)
+
 
 class GammaBucket(_Bucket):
     """Net gamma at one key date: change of delta in coins per USD, of the options that expire near it."""
@@ -131,3 +134,6 @@ class GammaBucket(_Bucket):
     unit: ClassVar[str] = GREEK_UNITS["gamma"]
     greek: ClassVar[str] = "gamma"
     kind: Literal["gamma_bucket"] = "gamma_bucket"
+
+    def __init__(self, underlying: str | None = None, days: float | None = None, **data: object) -> None:
+        super().__init__(underlying, days, **data)

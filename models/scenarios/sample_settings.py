@@ -263,8 +263,6 @@ class GivenScenarios(ScenarioSettings):
         count = len(next(iter(self.spot.values())))
         return f"GivenScenarios({self.name!r}, {count:,} of {', '.join(self.spot)} over {self.horizon_days:g} days)"
 
-    __str__ = __repr__
-
 
 AnyScenarios: Any = Annotated[
     ParametricScenarios | RegimeScenarios | HistoricalScenarios | GivenScenarios, Field(discriminator="kind")

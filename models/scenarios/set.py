@@ -11,6 +11,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_class
+from hedgeopt.files.notebook import shortened
 from hedgeopt.models.data import dollar_assets, pegged_assets
 from hedgeopt.models.pegs import claim, is_peg, peg_factor
 
@@ -139,6 +140,14 @@ class ScenarioSet:
                         f"must hold one number of 0 or more for each of {shape[0]} scenarios",
                         field=f"scenarios {self.name!r} {what} {name}",
                     )
+
+    def __repr__(self) -> str:
+        """One line: name, number, assets, horizon."""
+        weighted = ", weighted" if self.probabilities is not None else ""
+        assets = ", ".join(self.assets[:8]) + (f", … {len(self.assets)} in all" if len(self.assets) > 8 else "")
+        return (
+            f"ScenarioSet({shortened(self.name, 80)!r}, {len(self):,} of {assets} over {self.horizon_days:g} days{weighted})"
+        )
 
     def __len__(self) -> int:
         return int(self.spot_factor.shape[0])

@@ -105,7 +105,7 @@ def crash(book: Book, market: Market, *, share: float = _LOSS, seed: int = 0) ->
     return _policy("crash", e, limits, seed)
 
 
-PRESETS: dict[str, Callable[[Book, Market], Policy]] = {
+PRESETS: dict[str, Callable[..., Policy]] = {
     "delta": delta,
     "delta-vega": delta_vega,
     "tail": tail,

@@ -84,5 +84,7 @@ def test_what_users_call_takes_exposures_by_that_name() -> None:
             continue
         methods = [m for m in vars(thing).values() if inspect.isfunction(m)] if inspect.isclass(thing) else []
         public = [thing, *(method for method in methods if not method.__name__.startswith("_"))]
+        if inspect.ismodule(thing):
+            public = [call for key in thing.__all__ if callable(call := getattr(thing, key))]
         found += [f"{name}: {call}" for call in public if "e" in inspect.signature(call).parameters]
     assert found == []

@@ -96,7 +96,17 @@ def options(
 def solve(
     book: BookFile,
     market: Markets,
-    policy: PolicyFile,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="Policy file (TOML, or JSON by its ending).", metavar="POLICY.toml")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            help="Instead of a policy file: delta, delta-vega, tail or crash, with limits derived from the book.",
+            metavar="NAME",
+        ),
+    ] = None,
     at: At = None,
     as_of: AsOf = None,
     price: Prices = None,
@@ -117,7 +127,7 @@ def solve(
     from hedgeopt.cli import commands
 
     quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
-    commands.solve(book, quotes, policy, as_of, scenarios, seed, solver, json, out)
+    commands.solve(book, quotes, policy, as_of, scenarios, seed, solver, json, out, preset)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -13,6 +13,7 @@ from hedgeopt.cli.console import progress, say, say_without_charts
 from hedgeopt.cli.inputs import MarketOptions, override, print_json, print_report, read_holdings, read_rules
 from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
+from hedgeopt.files.names import require_known
 from hedgeopt.files.writing import refuse_unwritable
 
 if TYPE_CHECKING:
@@ -26,15 +27,17 @@ __all__ = ["check", "demo", "margin", "risk", "schema", "solve"]
 def solve(
     book: Path | Sequence[Path],
     market: MarketOptions,
-    policy: Path,
+    policy: Path | None,
     as_of: str | None = None,
     scenarios: int | None = None,
     seed: int | None = None,
     solver: str | None = None,
     json: bool = False,
     out: Path | None = None,
+    preset: str | None = None,
 ) -> None:
     """Read, solve, write, print."""
+    _one_policy(policy, preset)
     with progress() as stage:
         from hedgeopt.inputs.policy import read_policy
         from hedgeopt.program.solve import propose
@@ -43,8 +46,10 @@ def solve(
         if out is not None:
             refuse_unwritable(out)
         start = time.perf_counter()
-        rules = override(read_policy(policy), scenarios, seed, solver)
+        rules = None if policy is None else override(read_policy(policy), scenarios, seed, solver)
         holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
+        if rules is None:
+            rules = override(_preset(preset, holdings, quotes, seed), scenarios, None, solver)
         read = time.perf_counter() - start
         proposal = propose(holdings, quotes, rules, progress=stage)
         proposal = replace(proposal, seconds={"read": read, **proposal.seconds})
@@ -60,6 +65,24 @@ def solve(
     if out is not None:
         say(f"wrote {out / 'proposal.json'} and {out / 'proposal.html'}")
         say_without_charts()
+
+
+def _one_policy(policy: Path | None, preset: str | None) -> None:
+    """Refuse both a policy and a preset, neither, and a preset that is none."""
+    if (policy is None) == (preset is None):
+        problem = "is missing" if policy is None else "is given beside --preset"
+        fix = "give one of them: --policy POLICY.toml, or --preset delta|delta-vega|tail|crash"
+        raise InputError(problem, field="--policy", value=policy, fix=fix)
+    if preset is not None:
+        from hedgeopt.presets import PRESETS
+
+        require_known([preset], PRESETS, "preset", file=None, field="--preset")
+
+
+def _preset(preset: str | None, book: Book, market: Market, seed: int | None) -> Policy:
+    from hedgeopt.presets import PRESETS
+
+    return PRESETS[str(preset)](book, market, seed=seed or 0)
 
 
 def risk(

@@ -461,3 +461,28 @@ def test_progress_stays_off_a_pipe(files):
     out, errors = running.communicate(timeout=180)
     assert json.loads(out)
     assert errors == ""
+
+
+@pytest.mark.parametrize("preset", ["delta", "delta-vega", "tail", "crash"])
+def test_a_preset_needs_no_policy_file(preset, files, capsys):
+    assert (
+        main(["solve", f"--book={files['book']}", f"--market={files['market']}", f"--preset={preset}", "--json", "--seed=3"])
+        == 0
+    )
+    found = json.loads(capsys.readouterr().out)
+    assert found["certificate"]["feasible"]
+    assert found["policy"]["name"] == f"preset: {preset.replace('-', ' and ')}"
+    assert found["policy"]["scenarios"]["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ([], "--policy: is missing"),
+        (["--preset=delta", "--policy=p.toml"], "is given beside --preset"),
+        (["--preset=gamma"], "--preset: unknown preset (got 'gamma')"),
+    ],
+)
+def test_one_policy_or_one_preset(more, words, files, capsys):
+    assert main(["solve", f"--book={files['book']}", f"--market={files['market']}", *more]) == 2
+    assert words in capsys.readouterr().err

@@ -17,6 +17,8 @@ from hedgeopt.tail.source import Index, ScenarioSource
 _LEAST, _BEYOND, _DENSE, _BEYOND_SPARSE = 1000.0, 0.2, 32, 12
 # Effective scenarios (one over the sum of squared probabilities) below which a sample takes the likeliest.
 _FEWEST = 1000.0
+# Share of the tail that may be left out of such a sample.
+_LEFT = 0.3
 # Most times the scenarios of one level to the next.
 _RATIO = 16.0
 # Up to so many scenarios the first level keeps all in its boundary.
@@ -97,7 +99,10 @@ class Schedule:
             if heavy:
                 # Those of the greatest probability stand for all.
                 most = np.maximum.reduce([u / u.sum() for u in heavy])
-                every[size] = np.sort(np.argpartition(-most, size // step)[: size // step])
+                chosen = np.sort(np.argpartition(-most, size // step)[: size // step])
+                # Unless what they leave out could fill a good part of the tail.
+                if all(u[chosen].sum() >= u.sum() - _LEFT for u in heavy):
+                    every[size] = chosen
         if not all(m.caps[every[m.size]].sum() > 0 for m in self.models):
             return []
         shared: dict[int, dict[int, ScenarioSource]] = {size: {} for size in every}

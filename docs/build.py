@@ -26,6 +26,7 @@ from typing import Any
 import typer
 
 from hedgeopt.cli.app import EXIT_CODES, app
+from hedgeopt.cli.options import ENVIRONMENT
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS))
@@ -50,7 +51,7 @@ def reference() -> str:
         f"{group.help}",
         "",
     ]
-    parts += [_sentences(EXIT_CODES), ""]
+    parts += [_sentences(EXIT_CODES), "", ENVIRONMENT, ""]
     parts += _command("hedgeopt", group)
     parts += _subcommands("hedgeopt", group)
     return "\n".join(parts).rstrip() + "\n"

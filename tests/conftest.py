@@ -20,6 +20,8 @@ from hedgeopt.inputs.market import Market
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("HEDGEOPT_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
 
+os.environ.setdefault("HEDGEOPT_PROGRESS", "0")  # lines that depend on how busy the machine is
+
 # A shell's job in the background ignores Ctrl-C, and so would every command that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)

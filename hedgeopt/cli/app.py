@@ -11,6 +11,7 @@ import typer
 from hedgeopt.cli.importing import register_import
 from hedgeopt.cli.inputs import MarketOptions
 from hedgeopt.cli.options import (
+    ENVIRONMENT,
     EXIT_CODES,
     AsOf,
     At,
@@ -25,6 +26,7 @@ from hedgeopt.cli.options import (
     Prices,
     Scenarios,
     Seed,
+    TimeLimit,
     WindowSeconds,
 )
 from hedgeopt.cli.scenarios_app import scenarios_app
@@ -32,11 +34,10 @@ from hedgeopt.cli.scenarios_app import scenarios_app
 __all__ = ["app"]
 
 app = typer.Typer(
-    add_completion=False,
     rich_markup_mode=None,  # plain help is as clear, and twice as quick to show
     pretty_exceptions_enable=False,
     help="Hedge a crypto derivatives book by convex optimization, with certified answers.",
-    epilog=EXIT_CODES,
+    epilog=f"{EXIT_CODES}\n\n{ENVIRONMENT}",
 )
 app.add_typer(scenarios_app, name="scenarios")
 register_import(app)
@@ -83,9 +84,18 @@ def options(
             metavar="FILE.toml",
         ),
     ] = None,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", help="Log each stage on stderr; HEDGEOPT_LOG=debug, info, warning or error sets another level."
+        ),
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and warnings.", envvar="HEDGEOPT_DEBUG")] = False,
 ) -> None:
     """Hedge a crypto derivatives book by convex optimization, with certified answers."""
+    from hedgeopt.cli.logs import start_logging
+
+    start_logging(verbose)
     if tables:
         from hedgeopt.cli.inputs import take_tables
 
@@ -118,6 +128,7 @@ def solve(
     solver: Annotated[
         str | None, typer.Option("--solver", help="Master solver, instead of the policy's: auto, HIGHS, CLARABEL, ...")
     ] = None,
+    time_limit: TimeLimit = None,
     json: Json = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for proposal.json and proposal.html.", metavar="DIR")
@@ -127,7 +138,7 @@ def solve(
     from hedgeopt.cli import commands
 
     quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
-    commands.solve(book, quotes, policy, as_of, scenarios, seed, solver, json, out, preset)
+    commands.solve(book, quotes, policy, as_of, scenarios, seed, solver, time_limit, json, out, preset)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -184,13 +195,15 @@ def risk(
     window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
+    time_limit: TimeLimit = None,
     json: Json = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for risk.json and risk.html.", metavar="DIR")] = None,
 ) -> None:
     """Show the book's exposures: Greeks, CVaR, stress, leverage and margin, without trades."""
     from hedgeopt.cli import commands
 
     quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
-    commands.risk(book, quotes, policy, as_of, scenarios, seed, json)
+    commands.risk(book, quotes, policy, as_of, scenarios, seed, time_limit, json, out)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -209,12 +222,15 @@ def margin(
     invert_marks: InvertMarks = False,
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
+    time_limit: TimeLimit = None,
     json: Json = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for margin.json and margin.html.", metavar="DIR")] = None,
 ) -> None:
     """Show every account's margin now and after each stress, its parts, and how far liquidation is."""
     from hedgeopt.cli import commands
 
-    commands.margin(book, MarketOptions(market, at, price or (), invert_marks, window, venue), policy, as_of, json)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
+    commands.margin(book, quotes, policy, as_of, time_limit, json, out)
 
 
 @app.command(epilog=EXIT_CODES)

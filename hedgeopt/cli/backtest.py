@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgeopt._extras import require_extra
 from hedgeopt.cli.console import progress, say
+from hedgeopt.cli.inputs import print_report
 from hedgeopt.cli.streams import output
 from hedgeopt.files.writing import refuse_unwritable
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["backtest"]
 
-_WIDTH = 120
 _FEWEST_STEPS = 8
 _COLUMNS = ("book", "policy", "steps", "P&L", "cost", "fees", "funding", "worst step", "drawdown", "liquidations", "events")
 
@@ -100,14 +100,12 @@ def _folders(names: Sequence[str]) -> list[str]:
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
+    from hedgeopt.reports.fitted import FittedTable
     from hedgeopt.reports.words import number
 
-    table = Table()
-    for name in _COLUMNS:
-        table.add_column(name, justify="left" if name in ("book", "policy") else "right")
+    columns = [(name, "left" if name in ("book", "policy") else "right") for name in _COLUMNS]
+    drop = ("events", "steps", "funding", "fees", "cost", "worst step", "drawdown")
+    table = FittedTable("Backtest, USD", *columns, drop=drop)
     for row in rows:
         table.add_row(*(number(row[name]) if isinstance(row[name], float) else str(row[name]) for name in _COLUMNS))
-    Console(file=output(), width=None if output().isatty() else _WIDTH, highlight=False).print(table)
+    print_report(table)

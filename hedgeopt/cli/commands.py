@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json as json_text
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hedgeopt.cli.console import progress, say, say_without_charts
-from hedgeopt.cli.inputs import MarketOptions, override, print_json, print_report, read_holdings, read_rules
+from hedgeopt.cli.inputs import MarketOptions, json_answer, override, print_json, print_report, read_holdings, read_rules
 from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import require_known
@@ -20,8 +21,14 @@ if TYPE_CHECKING:
     from hedgeopt.inputs.book import Book
     from hedgeopt.inputs.market import Market
     from hedgeopt.inputs.policy import Policy
+    from hedgeopt.measures.risk import RiskReport
+    from hedgeopt.models.arrays import Exposures
+    from hedgeopt.program.proposal import Proposal
+    from hedgeopt.reports.book_pages import BookHead
 
 __all__ = ["check", "demo", "margin", "risk", "schema", "solve"]
+
+_log = logging.getLogger(__name__)
 
 
 def solve(
@@ -32,6 +39,7 @@ def solve(
     scenarios: int | None = None,
     seed: int | None = None,
     solver: str | None = None,
+    time_limit: float | None = None,
     json: bool = False,
     out: Path | None = None,
     preset: str | None = None,
@@ -46,13 +54,14 @@ def solve(
         if out is not None:
             refuse_unwritable(out)
         start = time.perf_counter()
-        rules = None if policy is None else override(read_policy(policy), scenarios, seed, solver)
+        rules = None if policy is None else override(read_policy(policy), scenarios, seed, solver, time_limit)
         holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
         if rules is None:
-            rules = override(_preset(preset, holdings, quotes, seed), scenarios, None, solver)
+            rules = override(_preset(preset, holdings, quotes, seed), scenarios, None, solver, time_limit)
         read = time.perf_counter() - start
         proposal = propose(holdings, quotes, rules, progress=stage)
         proposal = replace(proposal, seconds={"read": read, **proposal.seconds})
+        _log_solved(proposal)
         if out is not None:
             stage("draw")
             proposal.write(out)
@@ -85,6 +94,19 @@ def _preset(preset: str | None, book: Book, market: Market, seed: int | None) ->
     return PRESETS[str(preset)](book, market, seed=seed or 0)
 
 
+def _log_solved(proposal: Proposal) -> None:
+    certificate = proposal.certificate
+    _log.info(
+        "objective %.9g, lower bound %.9g, %s", certificate.objective, certificate.lower_bound, _told(proposal.seconds)
+    )
+    _log.info("solver: %s", _told(proposal.statistics))
+    _log.debug("inputs: %s; scenarios %s", _told(proposal.inputs or {}), proposal.scenario_digest)
+
+
+def _told(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {f'{value:.3g}' if isinstance(value, float) else value}" for name, value in values.items())
+
+
 def risk(
     book: Path | Sequence[Path],
     market: MarketOptions,
@@ -92,58 +114,120 @@ def risk(
     as_of: str | None = None,
     scenarios: int | None = None,
     seed: int | None = None,
+    time_limit: float | None = None,
     json: bool = False,
+    out: Path | None = None,
 ) -> None:
     """Exposures of the book alone."""
     with progress() as stage:
         from hedgeopt.exposures.expose import expose
         from hedgeopt.measures.risk import risk_report
+        from hedgeopt.program.outside import due
 
         stage("read")
-        rules = override(read_rules(policy), scenarios, seed)
+        if out is not None:
+            refuse_unwritable(out)
+        rules = override(read_rules(policy), scenarios, seed, time_limit=time_limit)
         holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
         stage("value")
-        exposures = expose(holdings, quotes, rules, trades=False)
-        report = risk_report(exposures)
+        with due(rules.time_limit_seconds):
+            exposures = expose(holdings, quotes, rules, trades=False)
+            report = risk_report(exposures)
+            data = _risk_data(holdings, quotes, rules, exposures, report)
+            if out is not None:
+                stage("draw")
+                _write(out, "risk", data, _risk_page(_head(holdings, quotes), rules, exposures, report))
     if json:
-        data: dict[str, Any] = {"book": holdings.name, "market": quotes.source, "created": quotes.timestamp.isoformat()}
-        data |= {"risk": report.to_dict(), "notes": list(exposures.notes)}
-        if rules.numeraire is not None:
-            price = exposures.market.price(rules.numeraire)
-            data["numeraire"] = {
-                "asset": rules.numeraire,
-                "price": price,
-                "equity": report.equity / price,
-                "expected_pnl": report.expected_pnl / price,
-                "cvar": {level: usd / price for level, usd in report.cvar.items()},
-            }
-        if any(account.tags for account in holdings.accounts):
-            from hedgeopt.measures.tags import by_tag
-
-            data["tags"] = by_tag(exposures, holdings).to_dict(orient="index")
         print_json(data)
-        return
-    from hedgeopt.reports.terminal import risk_report_table
+    else:
+        from hedgeopt.reports.terminal import risk_report_table
 
-    print_report(risk_report_table(report, exposures.notes))
+        print_report(risk_report_table(report, exposures.notes))
+    _say_written(out, "risk")
 
 
 def margin(
-    book: Path | Sequence[Path], market: MarketOptions, policy: Path | None, as_of: str | None = None, json: bool = False
+    book: Path | Sequence[Path],
+    market: MarketOptions,
+    policy: Path | None,
+    as_of: str | None = None,
+    time_limit: float | None = None,
+    json: bool = False,
+    out: Path | None = None,
 ) -> None:
     """Margin of every account, now and in stress."""
     with progress() as stage:
         from hedgeopt.measures.margin_report import margin_report
+        from hedgeopt.program.outside import due
         from hedgeopt.reports.margin import margin_tables
 
         stage("read")
-        rules, holdings, quotes = read_rules(policy), read_holdings(book, as_of, market.venue), market.read()
+        if out is not None:
+            refuse_unwritable(out)
+        rules = override(read_rules(policy), None, None, time_limit=time_limit)
+        holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
         stage("value")
-        report = margin_report(holdings, quotes, rules)
+        with due(rules.time_limit_seconds):
+            report = margin_report(holdings, quotes, rules)
+            if out is not None:
+                from hedgeopt.reports.book_pages import margin_page
+
+                stage("draw")
+                _write(out, "margin", report.to_dict(), margin_page(_head(holdings, quotes), report))
     if json:
         print_json(report.to_dict())
     else:
         print_report(margin_tables(report))
+    _say_written(out, "margin")
+
+
+def _risk_data(book: Book, market: Market, rules: Policy, e: Exposures, report: RiskReport) -> dict[str, Any]:
+    data: dict[str, Any] = {"book": book.name, "market": market.source, "created": market.timestamp.isoformat()}
+    data |= {"risk": report.to_dict(), "notes": list(e.notes)}
+    if rules.numeraire is not None:
+        price = e.market.price(rules.numeraire)
+        data["numeraire"] = {
+            "asset": rules.numeraire,
+            "price": price,
+            "equity": report.equity / price,
+            "expected_pnl": report.expected_pnl / price,
+            "cvar": {level: usd / price for level, usd in report.cvar.items()},
+        }
+    if any(account.tags for account in book.accounts):
+        from hedgeopt.measures.tags import by_tag
+
+        data["tags"] = by_tag(e, book).to_dict(orient="index")
+    return data
+
+
+def _head(book: Book, market: Market) -> BookHead:
+    from hedgeopt.reports.book_pages import BookHead
+
+    return BookHead(book.name, market.source, market.timestamp)
+
+
+def _risk_page(head: BookHead, rules: Policy, e: Exposures, report: RiskReport) -> str:
+    import numpy as np
+
+    from hedgeopt.measures.figures import figures
+    from hedgeopt.measures.margin import account_margin
+    from hedgeopt.reports.book_pages import risk_page
+
+    accounts = [account_margin(e, c) for c in range(len(e.accounts))]
+    sample = f"{len(e.base_pnl):,} {rules.scenarios.kind} over {e.horizon_days:g} days, seed {rules.scenarios.seed}"
+    return risk_page(head, report, accounts, figures(e, np.zeros(e.n_candidates)), sample, e.notes)
+
+
+def _write(out: Path, name: str, data: Any, page: str) -> None:
+    from hedgeopt.files.writing import write_atomically
+
+    write_atomically({out / f"{name}.json": json_answer(data), out / f"{name}.html": page})
+
+
+def _say_written(out: Path | None, name: str) -> None:
+    if out is not None:
+        say(f"wrote {out / f'{name}.json'} and {out / f'{name}.html'}")
+        say_without_charts()
 
 
 def check(book: Path | Sequence[Path] | None, market: MarketOptions, policy: Path | None, as_of: str | None = None) -> None:

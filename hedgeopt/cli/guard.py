@@ -13,6 +13,7 @@ import typer
 
 from hedgeopt.cli.console import say
 from hedgeopt.cli.interrupt import INTERRUPTED, heard, interrupted
+from hedgeopt.cli.logs import stop_logging
 from hedgeopt.cli.streams import open_all, output, own_output, unseen
 from hedgeopt.errors import HedgeoptError, InfeasibleError, InputError
 
@@ -71,15 +72,18 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
         _encoded(word)
     command = typer.main.get_command(app)
     _enclose(command, debug)
-    result = command.main(args=_tables_first(arguments), prog_name="hedgeopt", standalone_mode=False)
+    try:
+        result = command.main(args=_general_first(arguments), prog_name="hedgeopt", standalone_mode=False)
+    finally:
+        stop_logging()
     output().flush()
     if result == INTERRUPTED:  # typer's own translation of Ctrl-C
         raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
 
 
-def _tables_first(arguments: Sequence[str]) -> list[str]:
-    """The arguments with every ``--tables FILE`` before the command, where the option belongs."""
+def _general_first(arguments: Sequence[str]) -> list[str]:
+    """The arguments with every ``--tables FILE``, ``--verbose`` and ``--debug`` before the command, where they belong."""
     first: list[str] = []
     rest: list[str] = []
     words = iter(arguments)
@@ -89,7 +93,7 @@ def _tables_first(arguments: Sequence[str]) -> list[str]:
         elif word == "--tables":
             first += [word, *(found for found in [next(words, None)] if found is not None)]
         else:
-            (first if word.startswith("--tables=") else rest).append(word)
+            (first if word.startswith("--tables=") or word in ("--verbose", "--debug") else rest).append(word)
     return first + rest
 
 

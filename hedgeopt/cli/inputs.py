@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt.cli.console import answer_console
 from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
 from hedgeopt.files.regular import parse_moment
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
     from hedgeopt.inputs.market import Market
     from hedgeopt.inputs.policy import Policy
 
-__all__ = ["MarketOptions", "override", "print_json", "print_report", "read_holdings", "read_rules", "take_tables"]
+__all__ = [
+    "MarketOptions",
+    "json_answer",
+    "override",
+    "print_json",
+    "print_report",
+    "read_holdings",
+    "read_rules",
+    "take_tables",
+]
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,13 @@ def take_tables(paths: Sequence[Path]) -> None:
         raise InputError(error.problem, field="--tables", value=error.value, fix=error.fix) from None
 
 
-def override(policy: Policy, scenarios: int | None, seed: int | None, solver: str | None = None) -> Policy:
+def override(
+    policy: Policy,
+    scenarios: int | None,
+    seed: int | None,
+    solver: str | None = None,
+    time_limit: float | None = None,
+) -> Policy:
     """The policy with the command line's settings, validated like a file's."""
     from hedgeopt.inputs.policy import Policy
 
@@ -104,20 +120,27 @@ def override(policy: Policy, scenarios: int | None, seed: int | None, solver: st
         data["scenarios"]["seed"] = seed
     if solver is not None:
         data["solver"] = solver if solver == "auto" else solver.upper()
+    if time_limit is not None:
+        if not 0.0 < time_limit < math.inf:
+            raise InputError("is no time", field="--time-limit", value=time_limit, fix="give seconds above 0")
+        data["time_limit_seconds"] = time_limit
     return Policy(**data)
 
 
-def print_json(data: Any) -> None:
-    """JSON on stdout; NaN and infinities become null."""
+def json_answer(data: Any) -> str:
+    """JSON text; NaN and infinities become null."""
     from hedgeopt.files.plain import finite
 
-    output().write(json.dumps(finite(data), indent=2, allow_nan=False) + "\n")
+    return json.dumps(finite(data), indent=2, allow_nan=False) + "\n"
 
 
-def print_report(*renderables: Any, width: int = 100) -> None:
-    """Rich text on stdout: as wide as the terminal, ``width`` columns elsewhere."""
-    from rich.console import Console
+def print_json(data: Any) -> None:
+    """JSON on stdout."""
+    output().write(json_answer(data))
 
-    console = Console(file=output(), width=None if output().isatty() else width, highlight=False, markup=False)
+
+def print_report(*renderables: Any) -> None:
+    """Rich text on stdout."""
+    console = answer_console()
     for item in renderables:
         console.print(item)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "ENVIRONMENT",
     "EXIT_CODES",
     "AsOf",
     "At",
@@ -22,6 +23,7 @@ __all__ = [
     "Prices",
     "Scenarios",
     "Seed",
+    "TimeLimit",
     "WindowSeconds",
 ]
 
@@ -36,6 +38,11 @@ _book = typer.Option(
     help="Book of accounts and positions, JSON; or replies of venues as they came, given one by one.",
     metavar="BOOK.json",
 )
+ENVIRONMENT = (
+    "Environment: COLUMNS sets the width of tables; HEDGEOPT_LOG logs from a level on (debug, info, warning, error); "
+    "HEDGEOPT_PROGRESS sets the seconds between lines of progress where there is no terminal (default 5, 0: none)."
+)
+
 BookFile = Annotated[list[Path], _book]
 BookOptional = Annotated[list[Path] | None, _book]
 _market = typer.Option(
@@ -79,4 +86,12 @@ MarketVenue = Annotated[
 ]
 Scenarios = Annotated[int | None, typer.Option("--scenarios", help="Number of scenarios, instead of the policy's.", min=1)]
 Seed = Annotated[int | None, typer.Option("--seed", help="Scenario seed, instead of the policy's.", min=0)]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit",
+        help="Seconds that the work may take, instead of the policy's; 30 s later it is ended from outside.",
+        metavar="SECONDS",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hedgeopt.models.scenarios.set import ScenarioSet
+    from hedgeopt.reports.fitted import FittedTable
 
 __all__ = ["describe_sample", "describe_stress", "list_all", "sample"]
 
@@ -53,7 +54,10 @@ def describe_sample(
     if not market.files:
         raise InputError("nothing to describe", fix="name a stress scenario, or give --market for the sample")
     with progress() as stage:
+        from rich.text import Text
+
         from hedgeopt.models.scenarios.describe import describe
+        from hedgeopt.reports.fitted import Plain
         from hedgeopt.reports.scenarios import correlation_table, describe_table, extra_lines
 
         drawn = _draw(market, policy, book, count, seed, stage)
@@ -64,7 +68,7 @@ def describe_sample(
     print_report(
         _table(f"{drawn.name}: log returns over the horizon, quantiles as simple returns", describe_table(drawn).T, ""),
         _table("Correlations of log returns", correlation_table(drawn), ""),
-        *extra_lines(told),
+        *(Plain(Text(line)) for line in extra_lines(told)),
     )
 
 
@@ -113,23 +117,21 @@ def _draw(
     return draw(rules.scenarios, moved, quotes)
 
 
-def _table(title: str, frame: pd.DataFrame, index: str | None = None) -> Any:
+def _table(title: str, frame: pd.DataFrame, index: str | None = None) -> FittedTable:
     """A frame for the terminal; ``index`` heads its index, which is left out when None."""
     import pandas as pd
-    from rich import box
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    if index is not None:
-        table.add_column(index, no_wrap=True)
-    for name in frame.columns:
-        numeric = pd.api.types.is_numeric_dtype(frame[name])
-        table.add_column(str(name), justify="right" if numeric else "left", no_wrap=numeric)
+    from hedgeopt.reports.fitted import FittedTable
+
+    numeric = {str(name): pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns}
+    columns = [] if index is None else [(index, "left")]
+    columns += [(name, "right" if is_number else "left") for name, is_number in numeric.items()]
+    names = [name for name, is_number in numeric.items() if not is_number]
+    folded = names if index is not None else names[1:]
+    table = FittedTable(title, *columns, drop=[name for name, is_number in numeric.items() if is_number][::-1], fold=folded)
     for label, row in zip(frame.index, frame.itertuples(index=False), strict=True):
         table.add_row(*([] if index is None else [str(label)]), *map(_cell, row))
-    return Group(Text(title, "bold"), table)  # as the table's title it would wrap at the table's width
+    return table
 
 
 def _cell(value: Any) -> str:

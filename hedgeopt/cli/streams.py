@@ -18,26 +18,17 @@ import contextlib
 import io
 import os
 import sys
-import unicodedata
 from collections.abc import Iterator
 from typing import Any, TextIO
 
 from hedgeopt._quiet import STDOUT, flush_c
+from hedgeopt.reports.near import nearest
 
 __all__ = ["NEAREST", "open_all", "output", "own_output", "unseen", "words"]
 
 STDERR = 2
 
 NEAREST = "hedgeopt.nearest"
-_WORDS = str.maketrans(
-    {
-        "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "…": "...", "×": "x", "·": "*", "÷": "/", "±": "+/-",
-        "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "→": "->", "←": "<-", "≪": "<<", "≫": ">>", "√": "sqrt", "∞": "inf",
-        "‘": "'", "’": "'", "“": '"', "”": '"', "•": "*", "Δ": "delta", "Γ": "gamma", "Θ": "theta", "σ": "sigma",
-        "α": "alpha", "β": "beta", "λ": "lambda", "μ": "mu", "µ": "u", "ρ": "rho", "τ": "tau", "Σ": "sum", "∑": "sum",
-        "€": "EUR", "£": "GBP", "°": " deg",
-    }
-)  # fmt: skip
 _current: TextIO | None = None
 _words: TextIO | None = None
 
@@ -56,8 +47,7 @@ def _nearest(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     # an error handler's answer must itself be encodable: plain ASCII
-    told = unicodedata.normalize("NFKD", error.object[error.start : error.end].translate(_WORDS))
-    return "".join(c if c.isascii() else "" if unicodedata.combining(c) else "?" for c in told), error.end
+    return nearest(error.object[error.start : error.end]), error.end
 
 
 codecs.register_error(NEAREST, _nearest)

@@ -24,6 +24,8 @@ MARGIN = 30.0
 GRACE = 8.0
 """Seconds from Ctrl-C until the work is ended from outside; it tries by itself before, see :mod:`hedgeopt.cli.interrupt`."""
 _SOLVES = ("solve", "demo", "backtest")
+_PRICES = ("risk", "margin")
+"""Commands with a time limit that solve nothing."""
 _PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 _NOT_ENDED, _INTERRUPTED = 4, 130
 _ENDED = "ended"
@@ -31,8 +33,9 @@ _ENDED = "ended"
 
 def supervised(arguments: Sequence[str], work: Callable[[], int]) -> int:
     """``work()`` in a child, if the command solves and the system can; its exit code, or 4 or 130 if it had to be ended."""
-    command = next((word for word in arguments if not word.startswith("-")), "")
-    wanted = command in _SOLVES and "--help" not in arguments
+    after_option = {k + 1 for k, word in enumerate(arguments) if word == "--tables"}
+    command = next((word for k, word in enumerate(arguments) if not word.startswith("-") and k not in after_option), "")
+    wanted = command in (*_SOLVES, *_PRICES) and "--help" not in arguments
     if not wanted or not hasattr(os, "fork") or threading.active_count() > 1:
         return work()
     for stream in (getattr(sys, name) for name in ("stdout", "stderr")):
@@ -51,7 +54,7 @@ def supervised(arguments: Sequence[str], work: Callable[[], int]) -> int:
         _say_nothing(1)
         with contextlib.suppress(OSError):  # the child does it too: whoever is first
             os.setpgid(child, child)
-        code = _watch(child, reading, waking)
+        code = _watch(child, reading, waking, command in _SOLVES)
         _say_nothing(2)
         return code
     signal.set_wakeup_fd(wakeup)
@@ -98,7 +101,7 @@ def _be_a_child(parent: int, writing: int) -> None:
     tell_to(tell)
 
 
-def _watch(child: int, reading: int, waking: int) -> int:
+def _watch(child: int, reading: int, waking: int, solves: bool) -> int:
     due: dict[str, tuple[float, float]] = {}
     stop = float("inf")
     code: int | None = None
@@ -135,13 +138,17 @@ def _watch(child: int, reading: int, waking: int) -> int:
             return _end(child, "interrupted", _INTERRUPTED) if code is None else _end(child, "", code)
         for moment, seconds in due.values():
             if now >= moment:
-                return _end(
-                    child,
-                    f"solving did not end within {seconds + MARGIN:g} seconds (time_limit_seconds = {seconds:g}, and "
-                    f"{MARGIN:g} more) and was ended: a solver ignores its limit; there is no proposal; give another "
-                    "solver (solver in the policy, or --solver), fewer candidates or fewer scenarios",
-                    _NOT_ENDED,
-                )
+                return _end(child, _late(seconds, solves), _NOT_ENDED)
+
+
+def _late(seconds: float, solves: bool) -> str:
+    told = f"did not end within {seconds + MARGIN:g} seconds (time_limit_seconds = {seconds:g}, and {MARGIN:g} more)"
+    if not solves:
+        return f"pricing {told} and was ended; give --time-limit more, or fewer scenarios and positions"
+    return (
+        f"solving {told} and was ended: a solver ignores its limit; there is no proposal; give another "
+        "solver (solver in the policy, or --solver), fewer candidates or fewer scenarios"
+    )
 
 
 def _pause(child: int) -> float:

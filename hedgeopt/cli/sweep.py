@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hedgeopt._extras import require_extra
 from hedgeopt.cli.console import say
+from hedgeopt.cli.inputs import print_report
 from hedgeopt.cli.streams import output, words
 from hedgeopt.errors import HedgeoptError
 from hedgeopt.files.writing import refuse_unwritable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["sweep"]
 
-_WIDTH = 100
 _SHOWN = 10
 
 
@@ -90,21 +90,17 @@ class _Lines:
 
 
 def _print(result: SweepResult) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
     from hedgeopt.backtest.results.sweep_page import deflated_words, noise_words, setting_words, value_words
+    from hedgeopt.reports.fitted import FittedTable, Plain
     from hedgeopt.reports.words import number
 
     measures = ("sharpe_per_step", "total_pnl", "cvar_95", "max_drawdown", "liquidations")
-    table = Table(title=f"{result.name}: {result.objective}", title_justify="left")
-    for name in result.winner:
-        table.add_column(name)
-    for name in measures:
-        table.add_column(name.replace("_", " "), justify="right")
+    shown = [name.replace("_", " ") for name in measures]
+    columns = [*((name, "left") for name in result.winner), *((name, "right") for name in shown)]
+    table = FittedTable(f"{result.name}: {result.objective}", *columns, drop=shown[:0:-1])
     for row in result.trials.head(_SHOWN).to_dict(orient="records"):
         table.add_row(*(value_words(row[name]) for name in result.winner), *(number(float(row[name])) for name in measures))
-    console = Console(file=output(), width=None if output().isatty() else _WIDTH, highlight=False)
-    console.print(table)
     lines = [f"Winner: {setting_words(result)}", deflated_words(result), noise_words(result), result.note]
-    console.print("\n".join(line for line in lines if line))
+    print_report(table, Plain(Text("\n".join(line for line in lines if line))))

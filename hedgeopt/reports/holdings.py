@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from rich.console import RenderableType
-from rich.table import Table
 
 from hedgeopt.measures.risk import RiskReport
+from hedgeopt.reports.fitted import FittedTable
 from hedgeopt.reports.words import number
 
 __all__ = ["holdings_tables"]
 
 _MOST = 25
 
-NewTable = Callable[..., Table]
 
-
-def holdings_tables(report: RiskReport, table: NewTable) -> list[RenderableType]:
-    """Tables of a risk report that are not empty; ``table(title, *columns)`` makes each."""
-    parts = (_tenors(report, table), _loans(report, table), _positions(report, table))
+def holdings_tables(report: RiskReport) -> list[RenderableType]:
+    """Tables of a risk report that are not empty."""
+    parts = (_tenors(report), _loans(report), _positions(report))
     return [part for part in parts if part is not None]
 
 
-def _tenors(report: RiskReport, table: NewTable) -> Table | None:
+def _tenors(report: RiskReport) -> FittedTable | None:
     rows = [
         (name, asset, profile)
         for name, by_asset in report.tenors.items()
@@ -33,18 +29,22 @@ def _tenors(report: RiskReport, table: NewTable) -> Table | None:
     if not rows:
         return None
     keys = list(rows[0][2])
-    shown = table(
-        "Vega and gamma by days to expiry", ("greek", "left"), ("asset", "left"), *((key, "right") for key in keys)
+    shown = FittedTable(
+        "Vega and gamma by days to expiry",
+        ("greek", "left"),
+        ("asset", "left"),
+        *((key, "right") for key in keys),
+        drop=keys[::-1],
     )
     for name, asset, profile in rows:
         shown.add_row(name, asset, *(number(profile[key]) for key in keys))
     return shown
 
 
-def _loans(report: RiskReport, table: NewTable) -> Table | None:
+def _loans(report: RiskReport) -> FittedTable | None:
     if not report.loans:
         return None
-    shown = table(
+    shown = FittedTable(
         "Loans (USD; leverage: supplied over equity; direction: net exposure to underlyings over equity)",
         ("account", "left"),
         ("supplied", "right"),
@@ -54,6 +54,7 @@ def _loans(report: RiskReport, table: NewTable) -> Table | None:
         ("direction", "right"),
         ("net exposure", "left"),
         ("liquidated at", "left"),
+        drop=("direction", "leverage", "borrowed", "supplied", "net exposure"),
     )
     for loan in report.loans:
         shown.add_row(
@@ -69,13 +70,13 @@ def _loans(report: RiskReport, table: NewTable) -> Table | None:
     return shown
 
 
-def _positions(report: RiskReport, table: NewTable) -> Table | None:
+def _positions(report: RiskReport) -> FittedTable | None:
     if not report.positions:
         return None
     largest = sorted(report.positions, key=lambda position: -max(abs(position.value), position.notional))[:_MOST]
     more = len(report.positions) - len(largest)
     title = "Positions (USD; carry per day; IL: impermanent loss)" + (f", the largest {_MOST}; {more} more" if more else "")
-    shown = table(
+    shown = FittedTable(
         title,
         ("account", "left"),
         ("position", "left"),
@@ -84,6 +85,7 @@ def _positions(report: RiskReport, table: NewTable) -> Table | None:
         ("delta", "left"),
         ("carry", "right"),
         ("IL", "right"),
+        drop=("IL", "carry", "value", "delta"),
     )
     for position in largest:
         deltas = ((asset, greeks["delta"]) for asset, greeks in position.greeks.items() if "delta" in greeks)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt.reports.rows import moves
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -19,15 +21,18 @@ def margin_tables(report: MarginReport) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
+    from hedgeopt.reports.fitted import Plain
+
     parts: list[RenderableType] = [_overview(report.accounts), *(_account(item) for item in report.accounts)]
-    return Group(*parts, *(Text(f"note: {note}", style="dim") for note in report.notes))
+    return Group(*parts, *(Plain(Text(f"note: {note}", style="dim")) for note in report.notes))
 
 
 def _overview(accounts: Sequence[AccountMargin]) -> RenderableType:
     table = _table(
-        "Margin now in USD (liquidated at: move of every coin)",
+        "Margin now in USD (liquidated at: move of every coin; ! maintenance not covered)",
         ("account", "left"), ("equity", "right"), ("initial", "right"), ("maint.", "right"), ("used", "right"),
         ("liquidated", "right"), ("worst stress", "left"), ("left over", "right"),
+        drop=("used", "worst stress", "initial", "equity", "maint."), fold=("account",),
     )  # fmt: skip
     for item in accounts:
         now, worst = item.now, item.worst
@@ -37,9 +42,9 @@ def _overview(accounts: Sequence[AccountMargin]) -> RenderableType:
             f"{now.initial:,.0f}",
             f"{now.maintenance:,.0f}",
             _share(now.utilisation),
-            " ".join(f"{move:+.0%}" for move in (item.liquidation_down, item.liquidation_up) if move is not None) or "never",
+            moves(item.liquidation_down, item.liquidation_up),
             worst.scenario,
-            f"{worst.equity - worst.maintenance:,.0f}",
+            f"{'' if worst.covered else '! '}{worst.equity - worst.maintenance:,.0f}",
             style="" if now.covered and worst.covered else ("bold red" if not now.covered else "yellow"),
         )
     return table
@@ -54,14 +59,14 @@ def _account(item: AccountMargin) -> RenderableType:
     called = any(state.liquidation is not None for state in states)
     columns += [("health", "right")] if lends else []
     columns += [("liquidator repays", "right"), ("owner loses", "right")] if called else []
-    table = _table(title, *columns)
+    table = _table(title, *columns, drop=("used", "maintenance", "equity", "health", "owner loses"))
     for state in states:
         row = [
             state.scenario,
             f"{state.equity:,.0f}",
             f"{state.maintenance:,.0f}",
             _share(state.utilisation),
-            f"{state.equity - state.maintenance:,.0f}",
+            f"{'' if state.covered else '! '}{state.equity - state.maintenance:,.0f}",
         ]
         if lends:
             row.append("no debt" if state.health_factor is None else f"{state.health_factor:.3f}")
@@ -72,14 +77,10 @@ def _account(item: AccountMargin) -> RenderableType:
 
 
 def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0%}"
+    return "–" if value is None else f"{100 * value:.0f} %"
 
 
-def _table(title: str, *columns: tuple[str, str]) -> Any:
-    from rich import box
-    from rich.table import Table
+def _table(title: str, *columns: tuple[str, str], drop: Sequence[str], fold: Sequence[str] = ()) -> Any:
+    from hedgeopt.reports.fitted import FittedTable
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name, justify in columns:  # numbers stay whole, names fold where the terminal is narrow
-        table.add_column(name, justify=justify, no_wrap=justify == "right", overflow="fold")  # type: ignore[arg-type]
-    return table
+    return FittedTable(title, *columns, drop=drop, fold=fold)

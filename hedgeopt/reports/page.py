@@ -37,11 +37,12 @@ _SECTIONS = (
 
 def proposal_page(proposal: Proposal) -> str:
     """HTML text: headline, trades, plots, before and after, limits, margin, certificate, assumptions."""
-    transfers = transfers_grid(proposal)
+    words, transfers = headline(proposal), transfers_grid(proposal)
     return render(
         "proposal.html",
         proposal=proposal,
-        words=headline(proposal),
+        words=words,
+        remains=words.danger,
         sections=_SECTIONS if transfers else _SECTIONS[1:],
         transfers=transfers,
         trades=trades_grid(proposal),

@@ -1,16 +1,14 @@
-"""A proposal or a risk report for the terminal, readable at 100 columns."""
+"""A proposal or a risk report for the terminal; columns are dropped where it is narrow, names are never cut."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from hedgeopt.measures.risk import RiskReport
+from hedgeopt.reports.fitted import FittedTable, Framed, Plain
 from hedgeopt.reports.headline import headline
 from hedgeopt.reports.holdings import holdings_tables
 from hedgeopt.reports.rows import limit_rows, margin_rows, objective_rows, risk_rows
@@ -35,9 +33,7 @@ def proposal_report(proposal: Proposal) -> RenderableType:
     first.append(f"{words.certificate}\n", "green" if certified else "bold red")
     first.append(words.sample)
     title = f"{proposal.book} · {proposal.policy_name} · {proposal.created:%Y-%m-%d %H:%M:%S} UTC"
-    parts: list[RenderableType] = [
-        Panel(first, title=title, title_align="left", border_style=_TONES[words.tone], box=box.ROUNDED)
-    ]
+    parts: list[RenderableType] = [Framed(first, title, _TONES[words.tone])]
     if len(proposal.trades):
         parts.append(_trades(proposal))
     parts += [
@@ -53,19 +49,20 @@ def proposal_report(proposal: Proposal) -> RenderableType:
 
 def risk_report_table(report: RiskReport, notes: tuple[str, ...] = ()) -> RenderableType:
     """A book's risk without trades: measures, tenors, loans, positions, stress scenarios, notes."""
-    stress = _table("Stress scenarios", ("scenario", "left"), ("P&L, USD", "right"))
+    stress = FittedTable("Stress scenarios", ("scenario", "left"), ("P&L, USD", "right"))
     for name, pnl in sorted(report.stress.items(), key=lambda item: item[1]):
         stress.add_row(name, number(pnl))
-    parts = [_risk(report, None), *holdings_tables(report, _table), stress]
-    return Group(*parts, *(Text(f"note: {note}", style="dim") for note in notes))
+    parts = [_risk(report, None), *holdings_tables(report), stress]
+    return Group(*parts, *(Plain(Text(f"note: {note}", style="dim")) for note in notes))
 
 
-def _trades(proposal: Proposal) -> Table:
+def _trades(proposal: Proposal) -> FittedTable:
     several = proposal.trades["account"].nunique() > 1
     columns = [("account", "left")] if several else []
     columns += [("side", "left"), ("quantity", "right"), ("instrument", "left"), ("price", "right")]
     columns += [("notional", "right"), ("cost", "right"), ("delta", "right"), ("vega", "right")]
-    table = _table("Trades (notional and cost in USD, delta in coins, vega in USD per vol point)", *columns)
+    title = "Trades (notional and cost in USD, delta in coins, vega in USD per vol point)"
+    table = FittedTable(title, *columns, drop=("vega", "delta", "notional", "cost", "price"))
     for row in proposal.trades.to_dict(orient="records"):
         table.add_row(
             *([row["account"]] if several else []),
@@ -77,9 +74,10 @@ def _trades(proposal: Proposal) -> Table:
     return table
 
 
-def _risk(before: RiskReport, after: RiskReport | None) -> Table:
+def _risk(before: RiskReport, after: RiskReport | None) -> FittedTable:
     columns = [("measure", "left"), ("unit", "left"), ("before" if after else "value", "right")]
-    table = _table("Book before → after" if after else "Book", *columns, *([("after", "right")] if after else []))
+    columns += [("after", "right")] if after else []
+    table = FittedTable("Book before → after" if after else "Book", *columns, drop=("unit",))
     group = ""
     for row in risk_rows(before, after):
         if group and row.group != group:
@@ -89,33 +87,35 @@ def _risk(before: RiskReport, after: RiskReport | None) -> Table:
     return table
 
 
-def _limits(proposal: Proposal) -> Table:
+def _limits(proposal: Proposal) -> FittedTable:
     columns = [("limit", "left"), ("before", "right"), ("after", "right"), ("bound", "right"), ("unit", "left")]
     title = "Limits (! breached before; shadow price: objective saved per unit the limit is relaxed)"
-    table = _table(title, *columns, ("", "left"), ("shadow price", "right"))
+    columns += [("state", "left"), ("shadow price", "right")]
+    table = FittedTable(title, *columns, drop=("shadow price", "unit", "before", "state"))
     for row in limit_rows(proposal):
         before = Text(f"! {row.before}" if row.breached else row.before, "red" if row.breached else "")
         state = Text("binding" if row.binding else "", "yellow")
         table.add_row(row.name, before, row.after, row.bound, row.unit, state, row.shadow_price)
     for name, at in proposal.binding_sizes.items():
-        table.add_row(name, "", "", "", f"{len(at)} at it", Text("binding", "yellow"), "")
+        table.add_row(name, "", f"{len(at)} at it", "", "", Text("binding", "yellow"), "")
     return table
 
 
-def _margins(proposal: Proposal) -> Table:
+def _margins(proposal: Proposal) -> FittedTable:
     columns = [("account", "left"), ("used", "right"), ("left over", "right")]
     columns += [("in worst stress", "right"), ("liquidated at", "right")]
-    table = _table("Margin by account (left over maintenance in USD; liquidated: move of every coin)", *columns)
+    title = "Margin by account (left over maintenance in USD; liquidated: move of every coin)"
+    table = FittedTable(title, *columns, drop=("used", "in worst stress"))
     for row in margin_rows(proposal):
         for name, at in ((row.account, 0), ("  after", 1)):
             table.add_row(name, *(pair[at] for pair in (row.used, row.room, row.worst, row.liquidated)))
     return table
 
 
-def _transfers(proposal: Proposal) -> Table:
+def _transfers(proposal: Proposal) -> FittedTable:
     columns = [("from", "left"), ("to", "left"), ("asset", "left"), ("amount", "right"), ("USD", "right")]
     columns += [("cost", "right"), ("hours", "right"), ("bridge", "left")]
-    table = _table("Transfers", *columns)
+    table = FittedTable("Transfers", *columns, drop=("hours", "cost", "USD", "bridge"))
     for row in proposal.transfers.to_dict(orient="records"):
         table.add_row(
             row["source"],
@@ -129,16 +129,15 @@ def _transfers(proposal: Proposal) -> Table:
     return table
 
 
-def _objective(proposal: Proposal) -> Table:
-    table = _table(
-        "Objective", ("term", "left"), ("weight", "right"), ("before", "right"), ("after", "right"), ("unit", "left")
-    )
+def _objective(proposal: Proposal) -> FittedTable:
+    columns = [("term", "left"), ("weight", "right"), ("before", "right"), ("after", "right"), ("unit", "left")]
+    table = FittedTable("Objective", *columns, drop=("weight", "unit"))
     for term, weight, unit, before, after in objective_rows(proposal):
         table.add_row(term, weight, before, after, unit)
     return table
 
 
-def _closing(proposal: Proposal) -> Text:
+def _closing(proposal: Proposal) -> Plain:
     certificate = proposal.certificate
     seconds = " · ".join(f"{stage} {value:.2f}" for stage, value in proposal.seconds.items())
     text = Text()
@@ -154,11 +153,4 @@ def _closing(proposal: Proposal) -> Text:
     text.append(seconds)
     for note in proposal.notes:
         text.append(f"\nnote         {note}", "dim")
-    return text
-
-
-def _table(title: str, *columns: tuple[str, str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name, justify in columns:
-        table.add_column(name, justify=justify, no_wrap=name != "limit")  # type: ignore[arg-type]
-    return table
+    return Plain(text)

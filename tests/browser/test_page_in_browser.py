@@ -7,10 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hedgeopt as ho
+from hedgeopt.backtest.results.tear_sheet import pages as tear_sheet
+from hedgeopt.cli import main
+from hedgeopt.example import example_files
 from hedgeopt.reports.proposal_csv import proposal_csv
+from tests.backtest.results.conftest import made_up
 
 from .conftest import WIDTHS
 from .hostile import CASES, trades
@@ -27,6 +32,7 @@ TEXT = """[...document.querySelectorAll("figure svg")].filter((s) => s.getClient
   const scale = s.getBoundingClientRect().width / s.viewBox.baseVal.width;
   return Math.min(...[...s.querySelectorAll("text")].map((t) => scale * parseFloat(getComputedStyle(t).fontSize)));
 })"""
+LINKS = "[...document.querySelectorAll('nav a')].every((e) => document.querySelector(e.getAttribute('href')))"
 COLORS = """(() => {
   const style = getComputedStyle(document.documentElement), probe = document.createElement("canvas").getContext("2d");
   const rgb = (name) => {
@@ -183,9 +189,7 @@ def test_everything_has_a_name(html: str, show: Callable[..., Any]) -> None:
             "[...document.querySelectorAll('.wide')].every((e) => e.tabIndex === 0 && e.getAttribute('aria-label'))"
         )
         assert page.ask("[...document.querySelectorAll('section')].every((e) => e.id)")
-        assert page.ask(
-            "[...document.querySelectorAll('nav a')].every((e) => document.querySelector(e.getAttribute('href')))"
-        )
+        assert page.ask(LINKS)
 
 
 def headings(pdf: bytes) -> list[tuple[int, float]]:
@@ -214,3 +218,55 @@ def test_paper(count: int, example: ho.Proposal, show: Callable[..., Any], scree
         assert height > foot + 40.0, f"a heading at the foot of page {at + 1} of {count} trades"
     if screenshots is not None:
         (screenshots / f"print-{count}.pdf").write_bytes(pdf)
+
+
+@pytest.fixture(scope="session")
+def of_books(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The pages of ``risk --out`` and ``margin --out`` for the packaged example."""
+    folder = tmp_path_factory.mktemp("books")
+    for name, text in example_files().items():
+        (folder / name).write_text(text)
+    pages = {}
+    for command in ("risk", "margin"):
+        files = [f"--book={folder}/book.json", f"--market={folder}/market.csv", f"--out={folder}", "--json"]
+        assert main([command, *files]) == 0
+        pages[command] = (folder / f"{command}.html").read_text(encoding="utf-8")
+    return pages
+
+
+@pytest.mark.parametrize("command", ["risk", "margin"])
+def test_pages_of_a_book(command: str, of_books: dict[str, str], show: Callable[..., Any], screenshots: Path | None) -> None:
+    with show(of_books[command]) as page:
+        for width in WIDTHS:
+            page.width(width)
+            assert page.ask(BEYOND) == []
+            if screenshots is not None:
+                page.tab.screenshot(path=screenshots / f"{command}-{width}.png", full_page=True)
+        page.width(390)
+        assert axe(page.tab) == []
+        assert page.ask(LINKS)
+        page.tab.emulate_media(media="print")
+        page.width(703)
+        assert page.ask(BEYOND) == []
+        assert page.violations() == []
+
+
+def test_pages_of_a_backtest(tmp_path: Path, show: Callable[..., Any], screenshots: Path | None) -> None:
+    pnl = np.random.default_rng(1).normal(0, 9000, 60)
+    pages = tear_sheet([made_up(pnl, "nothing"), made_up(0.4 * pnl, "<band> & co")], tmp_path / "out")[0]
+    texts = {path.name: text for path, text in pages.items() if path.suffix == ".html"}
+    assert len(texts) >= 2
+    for name, text in list(texts.items())[:2]:
+        with show(text) as page:
+            for width in (320, 390, 1440):
+                page.width(width)
+                assert page.ask(BEYOND) == []
+            if screenshots is not None:
+                page.tab.screenshot(path=screenshots / f"backtest-{name}.png", full_page=True)
+            page.width(390)
+            assert axe(page.tab) == []
+            assert min(page.ask(TEXT)) >= 10.0  # these charts scroll sideways within their frame
+            page.tab.emulate_media(media="print")
+            page.width(703)
+            assert page.ask(BEYOND) == []
+            assert page.violations() == []

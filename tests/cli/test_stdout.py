@@ -182,7 +182,7 @@ def test_nothing_a_library_prints_comes_between_our_lines(command, cases, tmp_pa
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="a home that nobody can make")
 def test_no_home_costs_no_word(cases, tmp_path):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "XDG", "HEDGEOPT", "NUMBA"))}
-    home = {**kept, "HOME": "/proc/nobody", "MPLCONFIGDIR": "/proc/nobody"}
+    home = {**kept, "HOME": "/proc/nobody", "MPLCONFIGDIR": "/proc/nobody", "HEDGEOPT_PROGRESS": "0"}
     code = "import sys; from hedgeopt.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "solve", *cases["solve"], f"--out={tmp_path}/out"]
     told = subprocess.run(command, capture_output=True, env=home, text=True)

@@ -145,8 +145,8 @@ def _dates(axes: Any) -> None:
 
 
 def _look(k: int) -> tuple[str, Any]:
-    """Colour and line of the k-th policy; after eight the line changes."""
-    return _PALETTE[k % len(_PALETTE)], _STYLES[(k // len(_PALETTE)) % len(_STYLES)]
+    """Colour and line of the k-th policy: no two next to each other differ by colour alone."""
+    return _PALETTE[k % len(_PALETTE)], _STYLES[k % len(_STYLES)]
 
 
 def _names(policies: Mapping[str, Any]) -> str:

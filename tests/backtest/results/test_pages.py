@@ -101,7 +101,7 @@ def test_pages_are_self_contained_and_escape_names(pages):
     for path in [out / "index.html", *(out / "events").iterdir()]:
         page = path.read_text()
         assert "<svg" in page
-        assert "<script" not in page
+        assert page.count("<script") == 1  # ours, which the policy of the page allows by its hash
         assert "<band>" not in page
         assert not re.search(r"(src|href)=\"(https?:)?//", page)
         assert not re.search(r"url\(['\"]?http", page)

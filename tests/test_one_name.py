@@ -19,6 +19,7 @@ from hedgeopt.models.term import Term
 
 FOLDERS = ("hedgeopt", "models", "constraints")
 DECLARED = {  # the same idea by the field's language, each with a reason
+    "verify": "a proof of what another part has found: of a proposal, of a solve",
     "finite": "numbers that are finite: refused where not as an input, null where not in JSON",
 }
 HOOKS = (Term, Constraint, BoxConstraint, BoundPart, Exception)

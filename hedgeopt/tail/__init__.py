@@ -4,11 +4,24 @@ Importing this package registers ``problem.solve(method="tail")`` with cvxpy.
 """
 
 from hedgeopt.tail.atom import CVaRAtom, cvar
+from hedgeopt.tail.certificate import RowMultipliers, Verified, verify
 from hedgeopt.tail.product import losses
 from hedgeopt.tail.register import register
 from hedgeopt.tail.result import TailRecord
 from hedgeopt.tail.source import ArraySource, ScenarioSource, SparseSource
 
-__all__ = ["ArraySource", "CVaRAtom", "ScenarioSource", "SparseSource", "TailRecord", "cvar", "losses", "register"]
+__all__ = [
+    "ArraySource",
+    "CVaRAtom",
+    "RowMultipliers",
+    "ScenarioSource",
+    "SparseSource",
+    "TailRecord",
+    "Verified",
+    "cvar",
+    "losses",
+    "register",
+    "verify",
+]
 
 register()

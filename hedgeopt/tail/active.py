@@ -135,6 +135,11 @@ class ActiveSet:
             else:
                 return
 
+    @property
+    def rows(self) -> Vector:
+        """Gradients of the boundary's losses, in its order."""
+        return self._rows
+
     def piece(self) -> Piece:
         """The reduced tail for the master."""
         b = self.boundary

@@ -128,6 +128,7 @@ def compile_base(split: Split) -> Compiled:
     split.memory["values"] = values
     fresh, found = split.memory.pop("found", (None, None))
     data, chain, inverse = found if found is not None and fresh is not None and fresh == values else _data(split)
+    split.memory["dims"] = data["dims"]
     A, b, c = data["A"], np.asarray(data["b"], dtype=float), np.asarray(data["c"], dtype=float)
     columns, zero = A.shape[1], data["dims"].zero
     P = data.get("P")

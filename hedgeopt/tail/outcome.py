@@ -67,5 +67,7 @@ class Outcome:
     """Masters that had no answer: name, status, reason, whether technical, in how many rounds."""
     search: dict[str, Any] = field(default_factory=dict)
     """With integers: how many problems were solved, the bound before branching, entries fixed by reduced cost."""
+    certificate: Any = None
+    """Multipliers that prove ``lower`` together with ``weights`` (:class:`hedgeopt.tail.certificate.RowMultipliers`)."""
     dual: Point | None = None
     """The master solve that proved the bound (``point`` has the best objective); None when none did."""

@@ -27,7 +27,7 @@ from hedgeopt.tail.masters.weak import bound_of, standard
 
 # A point that breaks its rows by more than this share of their terms is handed on.
 _NEAR = 1e-5
-# An objective of zero is measured by this share of the terms that its bound is summed from.
+# An objective of zero is measured by this share of a middle cost times a middle position.
 UNIT = 1e-3
 
 
@@ -116,8 +116,8 @@ def shown(problem: cp.Problem, answer: Answer, tolerance: float) -> Shown | None
     at = value - answer.offset
     away = broken(data, x, z)
     upper = at + away.charge
-    bound = bound_of(data, x, z, enough=lambda b: upper - b.value <= tolerance * max(abs(value), UNIT * b.terms))
-    size = max(abs(value), UNIT * bound.terms, 1e-300)
+    bound = bound_of(data, x, z, enough=lambda b: upper - b.value <= tolerance * max(abs(value), UNIT * b.unit))
+    size = max(abs(value), UNIT * bound.unit, 1e-300)
     gap = max(upper - bound.value, 0.0) / size
     good = gap <= 10.0 * tolerance and away.violation <= _NEAR and bound.value - upper <= 10.0 * tolerance * size
     if not good:

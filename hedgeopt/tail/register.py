@@ -14,6 +14,7 @@ from cvxpy import settings as s
 from cvxpy.error import DCPError, ParameterError, SolverError
 
 from hedgeopt.errors import InputError
+from hedgeopt.tail.certificate import confirm
 from hedgeopt.tail.compiled import Compiled, compile_base, is_polyhedral
 from hedgeopt.tail.epigraph import keep
 from hedgeopt.tail.integers import is_whole, round_integers
@@ -165,6 +166,8 @@ def solve_tail(
         limit = f"time_limit={time_limit:g} s" if options.late() else limit
         first = "a point with whole numbers was found" if outcome.search else "the first round did"
         raise SolverError(f"The tail solver has no point: {limit} ended it before {first}.")
+    if not outcome.search:
+        confirm(parts, outcome, tolerance)
     if outcome.status == s.OPTIMAL_INACCURATE:
         if outcome.proven:
             message = f"The tail solver stopped at a relative gap of {outcome.gap:.1e}."
@@ -277,7 +280,7 @@ def _handed_over(problem: cp.Problem, master: str | None) -> bool:
         return master.upper() not in ("SIMPLEX", "INTERIOR")
     if problem.is_mixed_integer():
         return False  # the search over whole numbers proves its bound
-    if not problem.parameters():
+    if not problem.parameters() or not problem.variables():
         return True
     objective = problem.objective.args[0]
     linear = bool(objective.is_pwl())

@@ -47,6 +47,7 @@ def store(problem: cp.Problem, parts: Split, outcome: Outcome) -> float:
         "pass_seconds": outcome.pass_seconds,
         "proven": outcome.proven,
         "failures": outcome.failures,
+        "certificate": outcome.certificate,
         **outcome.search,
         "tails": [],
     }

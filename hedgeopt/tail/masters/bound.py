@@ -41,6 +41,10 @@ class Repaired:
     """Sum of the magnitudes that the value was summed from."""
     reach: tuple[Vector, Vector] | None = None
     """Bounds with those that rows imply, where they were asked for."""
+    nu: Vector | None = None
+    """Multipliers of the equalities, moved where the bound asked for it."""
+    tangent: Vector | None = None
+    """The point of the tangent in a quadratic program."""
 
 
 def multipliers(p: Any, lam: Vector) -> Vector:
@@ -117,7 +121,7 @@ def repaired_dual(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector], a
     use = held & (rows_at >= 0) & (d != 0)
     lam[rows_at[use]] = np.abs(d[use] / p.single_entry[rows_at[use]])
     size += float(np.abs(terms[~np.isnan(terms)]).sum())
-    return Repaired(min(total, ceiling), loose, lam, new, m, d, size, reach)
+    return Repaired(min(total, ceiling), loose, lam, new, m, d, size, reach, nu, v)
 
 
 @dataclass

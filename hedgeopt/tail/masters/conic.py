@@ -20,7 +20,7 @@ from hedgeopt.tail.masters.base import Piece, Point, no_point
 from hedgeopt.tail.masters.call import NEAR, Answer, call
 from hedgeopt.tail.masters.cones import known
 from hedgeopt.tail.masters.conic_verdict import impossible, ray_of
-from hedgeopt.tail.masters.outside import excess
+from hedgeopt.tail.masters.outside import broken, excess
 from hedgeopt.tail.masters.units import equilibrated
 from hedgeopt.tail.masters.weak import Bound, proven_bound, standard, units_weight
 from hedgeopt.tail.source import Vector
@@ -170,9 +170,12 @@ class ConicMaster:
         lower, sure, bound = proven_bound(reduced, answer, value / weight, tolerance, columns)
         # What the box ends is no bound of what lies beyond it.
         lower = weight * lower if violation <= NEAR and self.box is None else -np.inf
-        # An objective of zero is measured by a thousandth of the terms its bound is summed from (see Judge).
-        terms = 0.0 if bound is None else 1e3 * weight * bound.terms / units_weight(answer)
-        details = {"size": max(1e-2 * size, terms), "violation": violation, "claimed": not sure}
+        # An objective of zero is measured by a thousandth of a typical term (see Judge).
+        usual = 0.0 if bound is None else 1e3 * weight * bound.unit / units_weight(answer)
+        charge = 0.0
+        if found := (None if self.integer else standard(answer)):
+            charge = weight * broken(*found, columns + _columns(answer, whole.levels)).charge / units_weight(answer)
+        details = {"charge": charge, "size": max(1e-2 * size, usual), "violation": violation, "claimed": not sure}
         return Point("optimal", yv, at, value, lower, q, multipliers, 0, state, details), bound
 
     def _judged(
@@ -226,16 +229,19 @@ class ConicMaster:
         hosts = [c for c in self.split.base.constraints if any(v.id in self.hosts for v in c.variables())]
         worst = max([_relative(c, 1e-12) for c in hosts], default=0.0)
         own = _ROWS * float(point.details.get("violation", 0.0))
-        return self.sense * float(self.split.base.objective.value), max(worst, own)
+        # Violations count at the prices of their rows: a point just outside is no better than the optimum.
+        charge = float(point.details.get("charge", 0.0))
+        return self.sense * float(self.split.base.objective.value) + charge, max(worst, own)
 
     def blend(self, a: Point, b: Point, share: float) -> Point:
         """A point on the segment; feasible because the base problem is convex."""
         pairs = zip(a.state["variables"], b.state["variables"], strict=True)
         values = [(v, (1 - share) * np.asarray(p) + share * np.asarray(q)) for (v, p), (_, q) in pairs]
-        worst = max(float(x.details.get("violation", 0.0)) for x in ((b,) if share == 1.0 else (a, b)))
+        worst = {name: max(float(x.details.get(name, 0.0)) for x in ((b,) if share == 1.0 else (a, b)))
+                 for name in ("violation", "charge")}  # fmt: skip
         return replace(
             b, y=(1 - share) * a.y + share * b.y, state=b.state | {"variables": values},
-            details=b.details | {"violation": worst},
+            details=b.details | worst,
         )  # fmt: skip
 
     def solution(self, point: Point, levels: Vector) -> Solution:

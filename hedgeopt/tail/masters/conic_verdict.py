@@ -6,22 +6,26 @@ whatever the data are, and are checked on the data.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import clarabel  # type: ignore[import-untyped]
 import numpy as np
 import scipy.sparse as sp
 
-from hedgeopt.tail.masters.call import Answer
+from hedgeopt.tail.masters.call import Answer, panics_as_errors
 from hedgeopt.tail.masters.cones import blocks, known
 from hedgeopt.tail.masters.options import LONGEST
 from hedgeopt.tail.masters.outside import broken
+from hedgeopt.tail.masters.units import equilibrated
 from hedgeopt.tail.masters.weak import DUST, bound_of, large_multipliers, standard, symmetric
 from hedgeopt.tail.source import Vector
 
 # Share of its terms that a proof of infeasibility must pass; a ray's rows hold to this share of theirs, and its decrease
 # passes that one; what is less than this share of a ray is none of it, where there are cones.
 _CERTAIN, _NEAR, _FALLS, _STEEP = 1e-10, 1e-7, 1e-6, 1e-3
+# Calls of Clarabel for a certificate, each in the units that the one before suggests.
+_TURNS = 3
 # How far inside the cones a ray is looked for first, and what is rounding in a cone.
 _MARGIN, _EXACT = 1e-5, 1e-14
 
@@ -189,8 +193,30 @@ def _cones(dims: Any) -> list[Any]:
     ]  # fmt: skip
 
 
-def _solve(P: Any, cost: Vector, A: Any, b: Vector, cones: list[Any], seconds: float | None) -> Any:
+def solve_arrays(data: dict[str, Any], far: list[Vector]) -> Iterator[tuple[Vector, Vector]]:
+    """Points and multipliers of a small conic program from Clarabel, in units of one and then in those of its point.
+
+    The caller appends to ``far`` where the bound charged each variable: that far it pays to go.
+    """
+    units = equilibrated(data)
+    for _ in range(_TURNS):
+        scaled = units.scaled(data)
+        P, n = scaled.get("P"), len(scaled["c"])
+        upper = sp.csc_array((n, n)) if P is None else sp.csc_array(sp.triu(sp.csc_array(P)))
+        b = np.where(np.isfinite(scaled["b"]), scaled["b"], np.finfo(float).max ** 0.25)
+        cones = [clarabel.ZeroConeT(int(data["dims"].zero)), *_cones(data["dims"])]
+        answer = _solve(upper, scaled["c"], scaled["A"], b, cones, None, 1e-11)
+        x, z = units.columns * np.asarray(answer.x), units.rows * np.asarray(answer.z) / units.weight
+        if not (np.isfinite(x).all() and np.isfinite(z).all()):
+            return
+        yield x, z
+        units = units.fitted(data, np.asarray(answer.x), far[-1] / units.columns if far else np.zeros(n))
+
+
+def _solve(P: Any, cost: Vector, A: Any, b: Vector, cones: list[Any], seconds: float | None, accuracy: float = 1e-8) -> Any:
     settings = clarabel.DefaultSettings()
     settings.verbose = False
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = accuracy
     settings.time_limit = LONGEST if seconds is None else max(seconds, 1e-3)
-    return clarabel.DefaultSolver(sp.csc_matrix(P), cost, sp.csc_matrix(A), b, cones, settings).solve()
+    with panics_as_errors("CLARABEL"):
+        return clarabel.DefaultSolver(sp.csc_matrix(P), cost, sp.csc_matrix(A), b, cones, settings).solve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,15 +51,18 @@ class Away:
     charge: float
 
 
-def broken(data: dict[str, Any], x: Vector, z: Vector) -> Away:
+def broken(data: dict[str, Any], x: Vector, z: Vector, skip: Sequence[int] = ()) -> Away:
     """How far ``b - Ax`` lies outside the cones; rows whose terms vanish are measured by typical sizes of their variables.
 
-    With multipliers ``z`` near the optimal ones, the optimum is at most the objective at ``x`` plus the charge.
+    With multipliers ``z`` near the optimal ones, the optimum is at most the objective at ``x`` plus the charge. Rows that
+    hold a ``skip`` column are left out.
     """
     A, b, dims = sp.csr_array(data["A"]), np.asarray(data["b"], dtype=float), data["dims"]
     if not np.isfinite(x).all():
         return Away(np.inf, np.inf)
     size, held = np.abs(x), np.isfinite(b)
+    if len(skip):
+        held = held & (np.diff(A[:, list(skip)].tocsr().indptr) == 0)
     s, limit = np.where(held, b - A @ x, 0.0), np.where(held, np.abs(b), 0.0)
     end = int(dims.zero) + int(dims.nonneg)
     apart = np.zeros(len(b))

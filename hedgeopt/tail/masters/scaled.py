@@ -133,6 +133,12 @@ class Scaled(Structure):
         path = [Iterate(x.v * self.D * self.unit, x.nu * self.weight * self.eq_scale, x.share) for x in path]
         y = self.unit * self.arguments(it.v) + c.f
         state = {"z": z, "dual_in": dual_in, "dual_eq": dual_eq, "value": primal * value_unit + c.offset}
+        tangent = getattr(it, "tangent", None)
+        if self.P is not None and tangent is not None and tangent is not it.v:
+            # Where the bound touches the objective, which is not the point where the bound had to move it.
+            at = z.copy()
+            at[layout.columns] = self.D * self.unit * tangent
+            state["tangent"] = at
         return Point(
             "optimal", y, levels, primal * value_unit + c.offset, dual * value_unit + c.offset, q,
             m * self.weight, iterations, state, {"size": value_unit * self._size(it.v), "path": path},

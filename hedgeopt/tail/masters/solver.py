@@ -124,7 +124,7 @@ class SolverMaster(ArrayMaster):
         y = p.E @ v
         tails = np.array([tail_value(p, k, y) for k in range(len(p.pieces))])
         primal = float(p.c @ v) + float(p.price @ tails) + (0.5 * float(v @ (p.P @ v)) if p.P is not None else 0.0)
-        it = SimpleNamespace(v=v, nu=nu, lam=proof.lam, q=proof.q)
+        it = SimpleNamespace(v=v, nu=proof.nu, lam=proof.lam, q=proof.q, tangent=proof.tangent)
         iterations = problem.solver_stats.num_iters or 0
         point = p.point(it, primal, proof.value - proof.loose, tails, proof.m, int(iterations))
         return self.checked(point)

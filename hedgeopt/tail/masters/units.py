@@ -61,6 +61,14 @@ class Units:
         return _rows(data, self.columns * size)
 
 
+def at_point(data: dict[str, Any], x: Vector) -> Units:
+    """Units in which every position is one; where a position is nothing, the largest entry of its column is."""
+    top = _largest(abs(sp.csr_array(data["A"])), 0)
+    size = np.abs(x)
+    size = np.where(size > _SMALL * (1.0 / np.where(top > 0, top, 1.0)), size, 1.0 / np.where(top > 0, top, 1.0))
+    return _rows(data, size)
+
+
 def equilibrated(data: dict[str, Any]) -> Units:
     """Units in which the largest entry of every row and column is about one."""
     A = abs(sp.csr_array(data["A"]))

@@ -33,6 +33,8 @@ from hedgeopt.tail.source import Index, Vector
 _ROUNDING, _FAR, _LARGEST = 4e-15, 10.0, 4_000_000
 # Variables without bounds up to which normal equations are factorised.
 _QUICK = 600
+# Share of the largest position below which one is noise.
+_NOISE = 1e-6
 # Margins inside the cones that leave room for the projection.
 _INSIDE = 0.0, 1e-9, 1e-8, 1e-7
 # How far inside their cones dual points are moved before they are projected: what the first leaves, the next may not.
@@ -146,9 +148,13 @@ class Bound:
 
     value: float
     terms: float
-    """Where the optimum is zero these, or a typical cost, are what a gap is measured by."""
     far: Vector | None = None
     """Where each variable is charged, zero for those that cost the bound nothing that matters beside the others."""
+    unit: float = 0.0
+    """A middle cost times a middle position: of its thousandth part, where the optimum is zero, gaps are measured.
+
+    Neither the largest, which may be in other units than the rest, nor terms of multipliers, which may be anything.
+    """
 
 
 def bound_of(
@@ -156,26 +162,26 @@ def bound_of(
     x: Vector,
     z: Vector,
     levels: list[int] | None = None,
-    enough: Callable[[Bound], bool] = lambda bound: False,
+    enough: Callable[[Bound], bool] | None = None,
 ) -> Bound:
-    """The bound above for canonical conic data and a point; the first that is ``enough`` is returned at once."""
+    """The bound above for canonical conic data and a point; the first that is ``enough`` at once, where that is given."""
     A, b, c = sp.csr_array(data["A"]), np.asarray(data["b"], dtype=float), np.asarray(data["c"], dtype=float)
     P = None if data.get("P") is None else symmetric(data["P"])
     if len(z) != len(b) or len(x) != len(c):
         return Bound(-np.inf, 0.0)
     x, by_column = np.nan_to_num(x, posinf=0.0, neginf=0.0), sp.csc_array(A)
     program = _Program(A, by_column, b, c, P, data["dims"], bool(data.get("lower_triangle")), list(levels or ()), x)
-    quick = program.quick(z)
-    quick.terms = max(quick.terms, program.typical)
-    if quick.value > -np.inf and enough(quick):
+    quick = Bound(-np.inf, 0.0) if enough is None else program.quick(z)
+    quick.unit = program.typical
+    if enough is not None and quick.value > -np.inf and enough(quick):
         return quick
     best = program.best(z)
-    best = best if best.value > quick.value else quick
-    best.terms = max(best.terms, program.typical)
     for share in DUST if best.value == -np.inf else ():
         best = program.best(large_multipliers(z, data["dims"], share))
         if best.value > -np.inf:
             break
+    best = best if best.value > quick.value else quick
+    best.unit = program.typical
     return best
 
 
@@ -213,13 +219,24 @@ class _Program:
     def typical(self) -> float:
         """A middle cost times a middle position: never the largest, which may be in other units than the rest."""
         cost, size = np.abs(self.c[self.c != 0]), np.abs(self.x[self.x != 0])
-        return float(np.median(cost) * np.median(size)) if len(cost) and len(size) else 0.0
+        usual = _middle(size[size > _NOISE * size.max(initial=0.0)])
+        curve = np.zeros(0) if self.P is None else np.abs(self.P.diagonal())
+        return max(_middle(cost) * usual, 0.5 * _middle(curve[curve > 0]) * usual**2)
 
     def _own(self) -> tuple[Vector, Vector]:
         low, high = np.full(len(self.c), -np.inf), np.full(len(self.c), np.inf)
         at = np.arange(int(self.dims.zero), int(self.dims.zero) + int(self.dims.nonneg))
         self.single = single = at[np.diff(self.A.indptr)[at] == 1]
-        return tightened(self.A[single], self.b[single], low, high) if len(single) else (low, high)
+        place = self.A.indptr[single]
+        entry, column, side = self.A.data[place], self.A.indices[place], self.b[single]
+        use = np.isfinite(side) & (entry != 0)
+        entry, column = entry[use], column[use]
+        # A bound is as exact as a quotient is: one unit in the last place outwards.
+        value = side[use] / entry
+        up = entry > 0
+        np.minimum.at(high, column[up], np.nextafter(value[up], np.inf))
+        np.maximum.at(low, column[~up], np.nextafter(value[~up], -np.inf))
+        return low, high
 
     def feasible(self, z: Vector) -> Vector:
         """``z`` in the dual cone, with the weights of every tail in their envelope."""
@@ -425,6 +442,11 @@ class _Program:
                 if np.all(np.abs(now.gradient(back)[wanted]) <= _ROUNDING * now.terms(back)[wanted]):
                     return back, at
         return out, at
+
+
+def _middle(values: Vector) -> float:
+    """The lower of the middle values; zero of none."""
+    return float(np.sort(values)[(len(values) - 1) // 2]) if len(values) else 0.0
 
 
 def symmetric(P: Any) -> Any:

@@ -177,7 +177,8 @@ class WorkingMaster(ArrayMaster, ABC):
 
     @staticmethod
     def _point(p: Scaled, raw: Raw, work: NDArray[np.bool_], v: Vector, proof: Repaired, loose: float, count: int) -> Point:
-        it = SimpleNamespace(v=v, nu=raw.nu, lam=proof.lam, q=proof.q)
+        nu = raw.nu if proof.nu is None else proof.nu
+        it = SimpleNamespace(v=v, nu=nu, lam=proof.lam, q=proof.q, tangent=proof.tangent)
         return p.point(it, raw.primal, proof.value - loose, raw.tails, proof.m, count, spread(raw.path, work))
 
 

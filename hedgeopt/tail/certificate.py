@@ -1,0 +1,252 @@
+"""The certificate of a solve: weights of every tail and multipliers of the other rows, which prove the gap by themselves.
+
+With weights ``q`` in the envelope of every tail (``0 <= q <= p / (1 - beta)``, ``sum q = 1``) ``CVaR(x) >= q L(x)`` for
+every x. In place of the tails this leaves a program without scenarios,
+
+    min 1/2 z'Pz + c'z  with  A_eq z = b_eq,  b - A z in a cone,  t_k >= scale_k (g_k (E z + f) + const_k),  g_k = q_k A_k,
+
+whose optimum is no more than that of the whole. Its weak dual value is the bound, whatever found the multipliers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import scipy.sparse as sp
+
+from hedgeopt.errors import InputError
+from hedgeopt.tail.compiled import Compiled, compile_base
+from hedgeopt.tail.epigraph import Lifted
+from hedgeopt.tail.masters.bound import envelope
+from hedgeopt.tail.masters.conic_verdict import solve_arrays
+from hedgeopt.tail.masters.units import at_point
+from hedgeopt.tail.masters.weak import Bound, bound_of
+from hedgeopt.tail.model import LossModel, build_models
+from hedgeopt.tail.outcome import Outcome
+from hedgeopt.tail.source import Vector
+from hedgeopt.tail.split import Split, split
+
+# An objective of zero is measured by this share of a middle cost times a middle position.
+UNIT = 1e-3
+
+
+@dataclass(frozen=True)
+class SummedTail:
+    """A tail with its weights summed up: ``CVaR >= gradient y + constant``; its level is ``scale`` times that."""
+
+    gradient: Vector
+    constant: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class RowMultipliers:
+    """Multipliers of the rows of the base problem as cvxpy compiles it for Clarabel, and the point of the tangent."""
+
+    equalities: Vector
+    inequalities: Vector
+    point: Vector
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Result of :func:`verify`, in the sense of a minimisation (``-objective`` of a maximisation)."""
+
+    lower: float
+    """What the weights and multipliers prove; minus infinity: nothing."""
+    upper: float
+    """Objective at the variables' values, every loss evaluated."""
+    gap: float
+    """``(upper - lower) / max(|upper|, unit)``; the unit is a thousandth of a middle cost times position."""
+    violation: float
+    """The largest violation of a constraint, relative to the size of its sides."""
+
+
+def weighted(model: LossModel, q: Vector) -> SummedTail:
+    """Sum a tail's losses with weights ``q``."""
+    at = np.flatnonzero(q)
+    gradient, constant = model.weighted_sum(at, q[at])
+    return SummedTail(gradient, constant, model.scale)
+
+
+def program(compiled: Compiled, dims: Any, tails: list[SummedTail]) -> dict[str, Any]:
+    """The arrays of the program above; rows of tails come last among the inequalities."""
+    n, zero, signed = len(compiled.c), len(compiled.b_eq), int(dims.nonneg)
+    rows, sides = [], []
+    for host, tail in zip(compiled.hosts, tails, strict=True):
+        row = tail.scale * (compiled.E.T @ tail.gradient)
+        row[host.column] -= 1.0
+        rows.append(row)
+        sides.append(-tail.scale * (float(tail.gradient @ compiled.f) + tail.constant))
+    more = sp.csr_array(np.array(rows).reshape(len(rows), n))
+    A = sp.csr_array(sp.vstack([compiled.A_eq, compiled.A_in[:signed], more, compiled.A_in[signed:]]))
+    b = np.concatenate((compiled.b_eq, compiled.b_in[:signed], sides, compiled.b_in[signed:]))
+    cones = {name: getattr(dims, name) for name in ("soc", "psd", "exp", "p3d", "pnd") if hasattr(dims, name)}
+    new = SimpleNamespace(zero=zero, nonneg=signed + len(rows), **cones)
+    return {"A": A, "b": b, "c": compiled.c, "P": compiled.P, "dims": new}
+
+
+def best_bound(
+    compiled: Compiled,
+    dims: Any,
+    tails: list[SummedTail],
+    found: RowMultipliers | None,
+    goal: Callable[[float, float], bool],
+) -> tuple[float, float, RowMultipliers | None]:
+    """Lower bound, its unit, and what proves it; ``goal(bound, unit)`` says whether that is enough.
+
+    Where ``found`` proves less, the program without scenarios is solved for multipliers that prove more.
+    """
+    data, signed, offset = program(compiled, dims, tails), int(dims.nonneg), compiled.offset
+    best, unit, kept = -np.inf, 0.0, found
+
+    def enough(bound: Any) -> bool:
+        return goal(bound.value + offset, bound.unit)
+
+    if found is not None:
+        z = _joined(compiled, found, signed)
+        bound = _bound(data, found.point, z, enough)
+        best, unit = bound.value, bound.unit
+        if enough(bound):
+            return best + offset, unit, found
+    far: list[Vector] = []
+    for x, z in solve_arrays(data, far):
+        bound = _bound(data, x, z, enough)
+        if bound.far is not None:
+            far.append(bound.far)
+        if bound.value > best:
+            zero = len(compiled.b_eq)
+            rest = np.concatenate((z[zero : zero + signed], z[zero + signed + len(tails) :]))
+            best, unit, kept = bound.value, bound.unit, RowMultipliers(z[:zero], rest, x)
+        if enough(bound):
+            break
+    return best + offset, unit, kept
+
+
+def _bound(data: dict[str, Any], x: Vector, z: Vector, enough: Callable[[Bound], bool]) -> Bound:
+    """The bound in the units of the data, or in those of the point: the better one."""
+    bound = bound_of(data, x, z, enough=enough)
+    if enough(bound):
+        return bound
+    units = at_point(data, x)
+    one = units.weight
+
+    def fine(b: Bound) -> bool:
+        return enough(Bound(b.value / one, b.terms / one, None, b.unit / one))
+
+    other = bound_of(units.scaled(data), x / units.columns, one * z / units.rows, enough=fine)
+    if other.value / one > bound.value:
+        reach = None if other.far is None else other.far * units.columns
+        return Bound(other.value / one, other.terms / one, reach, bound.unit)
+    return bound
+
+
+def confirm(parts: Split, outcome: Outcome, tolerance: float) -> None:
+    """Replace the bound of a solve by the one that its weights and multipliers prove without the solve."""
+    if outcome.dual is None or not np.isfinite(outcome.lower) or not np.isfinite(outcome.upper) or not outcome.proven:
+        return
+    compiled = compile_base(parts)
+    sums = []
+    for a, q in zip(outcome.active, outcome.weights, strict=True):
+        # Those inside have their cap and are summed already.
+        b = a.boundary
+        sums.append(SummedTail(a.gradient + q[b] @ a.rows, a.constant + float(q[b] @ a.model.offset[b]), a.model.scale))
+    state = outcome.dual.state if isinstance(outcome.dual.state, dict) else {}
+    found = None
+    if "dual_eq" in state:
+        at = state.get("tangent", state["z"])
+        rows, at = np.asarray(state["dual_in"]), np.asarray(at)
+        solved = getattr(outcome.dual.master, "compiled", compiled)
+        if isinstance(solved, Lifted):
+            rows, at = solved.multipliers(rows), solved.original(at)
+        found = RowMultipliers(np.asarray(state["dual_eq"]), rows, at)
+    size = max(abs(outcome.upper), 1e-6 * float(outcome.dual.details.get("size", 0.0)), 1e-300)
+    least = min(outcome.lower, outcome.upper) - 0.1 * tolerance * size
+    lower, _, kept = best_bound(compiled, parts.memory["dims"], sums, found, lambda bound, unit: bound >= least)
+    # A bound above the value by rounding is the value's.
+    outcome.lower = min(lower, outcome.upper) if lower - outcome.upper <= tolerance * size else -np.inf
+    outcome.gap = max(outcome.upper - outcome.lower, 0.0) / size
+    outcome.certificate, outcome.proven = kept, bool(np.isfinite(outcome.lower))
+    if outcome.status == "optimal" and not outcome.gap <= 10.0 * tolerance:
+        outcome.status = "optimal_inaccurate"
+    elif outcome.status == "optimal_inaccurate" and outcome.gap <= 10.0 * tolerance:
+        outcome.status = "optimal"
+
+
+def _joined(compiled: Compiled, found: RowMultipliers, signed: int) -> Vector:
+    """All multipliers; a tail's is what is left of the gradient at its level."""
+    pull = compiled.c + compiled.A_eq.T @ found.equalities + compiled.A_in.T @ found.inequalities
+    if compiled.P is not None:
+        pull = pull + compiled.P @ found.point
+    tails = np.maximum(np.array([pull[host.column] for host in compiled.hosts]), 0.0)
+    return np.concatenate((found.equalities, found.inequalities[:signed], tails, found.inequalities[signed:]))
+
+
+def verify(problem: cp.Problem) -> Verified:
+    """Prove the gap of a problem that ``method="tail"`` has solved, from the problem's data and what the solve returned.
+
+    The problem is compiled anew, the weights of ``extra_stats["tails"]`` are moved into their envelopes and summed over all
+    scenarios, and with the multipliers of ``extra_stats["certificate"]`` (or better ones) the bound is evaluated in numpy;
+    the objective is evaluated at the variables' values. No number of the solve itself is used.
+
+    Raises
+    ------
+    InputError
+        The problem has no solution of this method.
+    """
+    extra = getattr(problem.solver_stats, "extra_stats", None)
+    if not isinstance(extra, dict) or "tails" not in extra or any(v.value is None for v in problem.variables()):
+        raise InputError("no solution to verify", field="problem", value=problem.status, fix='solve it with method="tail"')
+    parts = split(problem)
+    slices, width = [], 0
+    for v in parts.inner:
+        slices.append(slice(width, width + v.size))
+        width += v.size
+    models = build_models(parts.tails, slices, width)
+    records = {id(record.atom): record for record in extra["tails"]}
+    sums = []
+    for tail, model in zip(parts.tails, models, strict=True):
+        record = records.get(id(tail.atom))
+        if record is None:
+            raise InputError(
+                "a tail has no weights", field="tails", value=str(tail.atom)[:60], fix="solve the problem again"
+            )
+        q = envelope(np.asarray(record.weights, dtype=float), model.caps, 1.0)
+        if abs(q.sum() - 1.0) > 1e-12:
+            raise InputError("weights must sum to one", field="tails", value=float(q.sum()))
+        sums.append(weighted(model, q / q.sum() if q.sum() > 1.0 else q))
+    compiled = compile_base(parts)
+    upper, violation = _at_values(problem, parts, models)
+    found = extra.get("certificate")
+    fits = (
+        found is not None and len(found.equalities) == len(compiled.b_eq) and len(found.inequalities) == len(compiled.b_in)
+    )
+    lower, unit, _ = best_bound(
+        compiled, parts.memory["dims"], sums, found if fits else None,
+        lambda bound, unit: upper - bound <= 1e-9 * max(abs(upper), UNIT * unit),
+    )  # fmt: skip
+    gap = max(upper - lower, 0.0) / max(abs(upper), UNIT * unit, 1e-300)
+    return Verified(lower, upper, gap, violation)
+
+
+def _at_values(problem: cp.Problem, parts: Split, models: list[LossModel]) -> tuple[float, float]:
+    """Objective (minimised) and violation at the variables' values, the losses evaluated by cvxpy's expressions."""
+    for tail, model in zip(parts.tails, models, strict=True):
+        losses = np.asarray(tail.atom.args[0].value, dtype=float)
+        tail.level.save_value(np.array(model.scale * model.tail(losses)[0]))
+    sense = -1.0 if isinstance(problem.objective, cp.Maximize) else 1.0
+    value = sense * float(parts.base.objective.value)
+    worst = 0.0
+    for constraint in parts.base.constraints[: len(problem.constraints)]:
+        size = max([float(np.max(np.abs(a.value), initial=0.0)) for a in constraint.args], default=1.0)
+        worst = max(worst, float(np.max(constraint.violation(), initial=0.0)) / max(size, 1e-3))
+    for v in problem.variables():
+        at = np.asarray(v.value)
+        away = float(np.max(np.abs(at - v.project(at)), initial=0.0))
+        worst = max(worst, away / max(float(np.max(np.abs(at), initial=0.0)), 1e-3))
+    return value, worst

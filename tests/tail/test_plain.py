@@ -197,3 +197,19 @@ def test_a_named_solver_is_judged_and_not_replaced() -> None:
     assert stats["master"] == "SCS"
     assert problem.status == "optimal_inaccurate" or stats["gap"] <= 1e-5
     assert stats["lower_bound"] <= 4 / 3 + 1e-9
+
+
+def test_what_is_not_convex_is_not_proven() -> None:
+    """``assume_PSD=True`` takes any matrix: the value of a stationary point is no proof."""
+    x = cp.Variable(2)
+    bent = cp.Problem(cp.Minimize(cp.quad_form(x, np.diag([2.0, -1.0]), assume_PSD=True)), [x == np.array([1.0, 2.0])])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        bent.solve(method="tail")
+    assert bent.status == "optimal_inaccurate"
+    assert not bent.solver_stats.extra_stats["proven"]
+
+
+def test_least_squares_that_vanish_are_proven() -> None:
+    X, A, B = cp.Variable((4, 3)), R.normal(size=(4, 4)), R.normal(size=(4, 3))
+    proven(cp.Problem(cp.Minimize(cp.sum_squares(A @ X - B))), 0.0)

@@ -171,6 +171,8 @@ def bound_of(
         return Bound(-np.inf, 0.0)
     x, by_column = np.nan_to_num(x, posinf=0.0, neginf=0.0), sp.csc_array(A)
     program = _Program(A, by_column, b, c, P, data["dims"], bool(data.get("lower_triangle")), list(levels or ()), x)
+    if P is not None and not _convex(P):
+        return Bound(-np.inf, 0.0)
     quick = Bound(-np.inf, 0.0) if enough is None else program.quick(z)
     quick.unit = program.typical
     if enough is not None and quick.value > -np.inf and enough(quick):
@@ -181,6 +183,10 @@ def bound_of(
         if best.value > -np.inf:
             break
     best = best if best.value > quick.value else quick
+    if P is not None and best.value == -np.inf:
+        # Least squares that vanish leave multipliers of rounding; with none, the origin is tangent enough.
+        origin = replace(program, x=np.zeros(len(c)))
+        best = origin.bound(origin.feasible(np.zeros(len(b))), implied=False)
     best.unit = program.typical
     return best
 
@@ -442,6 +448,22 @@ class _Program:
                 if np.all(np.abs(now.gradient(back)[wanted]) <= _ROUNDING * now.terms(back)[wanted]):
                     return back, at
         return out, at
+
+
+def _convex(P: Any) -> bool:
+    """Whether a quadratic term (``assume_PSD=True`` takes any) is convex but for rounding; large ones count as such."""
+    curve = P.diagonal()
+    top = float(np.abs(P.data).max(initial=0.0))
+    if np.any(curve < -1e-10 * top):
+        return False
+    beside = np.flatnonzero(np.diff(sp.csr_array(P - sp.diags_array(curve)).indptr))
+    if not len(beside) or len(beside) > _QUICK or top == 0.0:
+        return True
+    try:
+        la.cholesky(P[beside][:, beside].toarray() + 1e-10 * top * len(beside) * np.eye(len(beside)), check_finite=False)
+    except la.LinAlgError:
+        return False
+    return True
 
 
 def _middle(values: Vector) -> float:

@@ -116,7 +116,7 @@ def shown(problem: cp.Problem, answer: Answer, tolerance: float) -> Shown | None
     at = value - answer.offset
     away = broken(data, x, z)
     upper = at + away.charge
-    bound = bound_of(data, x, z, enough=lambda b: upper - b.value <= tolerance * max(abs(value), UNIT * b.unit))
+    bound = bound_of(data, x, z, enough=lambda b: upper - b.value <= 5.0 * tolerance * max(abs(value), UNIT * b.unit))
     size = max(abs(value), UNIT * bound.unit, 1e-300)
     gap = max(upper - bound.value, 0.0) / size
     good = gap <= 10.0 * tolerance and away.violation <= _NEAR and bound.value - upper <= 10.0 * tolerance * size

@@ -110,7 +110,17 @@ def implied_rows(A: Any, b: Vector, dims: Any) -> tuple[Any, Vector]:
     A = sp.csr_array(A)
     zero, nonneg = int(dims.zero), int(dims.nonneg)
     rows, sides = [A[:zero], -A[:zero], A[zero : zero + nonneg]], [b[:zero], -b[:zero], b[zero : zero + nonneg]]
+    count = int(dims.exp)
+    if count:
+        # All exponential cones at once. y exp(x / y) <= z: y, z >= 0 and, as exp is above its tangent, x + y <= z.
+        begin = next(at.start for kind, at, _ in blocks(dims) if kind == "exp")
+        every = slice(begin, begin + 3 * count)
+        W = sp.kron(sp.eye_array(count), np.array([[0.0, 1, 0], [0, 0, 1], [-1, -1, 1]]), format="csr")
+        rows.append(sp.csr_array(W) @ A[every])
+        sides.append(W @ b[every])
     for kind, at, power in blocks(dims):
+        if kind == "exp":
+            continue
         part, side = A[at], b[at]
         size = part.shape[0]
         if kind == "soc":
@@ -119,9 +129,6 @@ def implied_rows(A: Any, b: Vector, dims: Any) -> tuple[Any, Vector]:
         elif kind == "psd":
             i, j = np.tril_indices(int(power))
             W = sp.csr_array(np.eye(size)[i == j])
-        elif kind == "exp":
-            # y exp(x / y) <= z: y, z >= 0 and, as exp is above its tangent, x + y <= z.
-            W = sp.csr_array(np.array([[0.0, 1, 0], [0, 0, 1], [-1, -1, 1]]))
         else:
             # x^a y^(1-a) >= |z|: x, y >= 0 and, means in order, a x + (1 - a) y >= |z|.
             W = sp.csr_array(np.array([[1.0, 0, 0], [0, 1, 0], [power, 1 - power, 1], [power, 1 - power, -1]]))

@@ -298,18 +298,18 @@ class _Program:
 
     def quick(self, z: Vector) -> Bound:
         """The bound after one projection through normal equations, where implied bounds are not asked for."""
-        z = self.feasible(z)
+        z, now = self.feasible(z), self
         for turn in range(2):
-            d = self.gradient(z)
+            d = now.gradient(z)
             open_ = ~np.isfinite(np.where(d > 0, self.lower, self.upper)) & (d != 0)
-            if not np.any(open_ & (np.abs(d) > _ROUNDING * self.terms(z))):
-                return self.bound(z, implied=False)
+            if not np.any(open_ & (np.abs(d) > _ROUNDING * now.terms(z))):
+                return now.bound(z, implied=False)
             if turn:
                 break
             moved = self.nearest(z, d, open_)
             if moved is None:
                 break
-            z = self.feasible(moved)
+            z, now = self.feasible(moved[0]), moved[1]
         return Bound(-np.inf, 0.0)
 
     def weights(self, z: Vector) -> Vector:
@@ -323,7 +323,7 @@ class _Program:
         weight[~np.isfinite(self.b)] = 0.0
         return weight
 
-    def nearest(self, z: Vector, d: Vector, open_: Any) -> Vector | None:
+    def nearest(self, z: Vector, d: Vector, open_: Any) -> tuple[Vector, _Program] | None:
         """``z`` moved by least squares until ``d`` is zero where nothing bounds a variable; None where that fails."""
         free = ~np.isfinite(self.lower) & ~np.isfinite(self.upper)
         wanted, weight = np.flatnonzero(open_ | free), self.weights(z)
@@ -331,6 +331,8 @@ class _Program:
         if not len(use) or len(wanted) > _QUICK:
             return None
         A = self.A[:, wanted].toarray()
+        size = max(float(np.abs(self.x).max(initial=0.0)), 1.0)
+        curve = None if self.P is None else size * sp.csr_array(self.P)[:, wanted].toarray()
         curved = any(True for _ in blocks(self.dims))
         for margin in _INSIDE if curved else _INSIDE[:1]:
             out = z.copy()
@@ -338,6 +340,8 @@ class _Program:
                 inward(out, self.dims, margin)
             moves = self._metric(out, weight, A)
             gram = A.T @ moves
+            if curve is not None:
+                gram += curve.T @ curve
             top = np.sqrt(np.maximum(np.diag(gram), 1e-300))
             gram /= np.outer(top, top)
             gram.flat[:: len(gram) + 1] += 1e-14
@@ -345,13 +349,16 @@ class _Program:
                 factor = la.cho_factor(gram, check_finite=False)
             except (la.LinAlgError, ValueError):
                 continue
+            now = self
             for _ in range(4):
-                d = self.gradient(out)
-                out -= moves @ (la.cho_solve(factor, d[wanted] / top, check_finite=False) / top)
+                step = la.cho_solve(factor, now.gradient(out)[wanted] / top, check_finite=False) / top
+                out -= moves @ step
+                if curve is not None:
+                    # The point of the tangent moves, too: the bound holds at any.
+                    now = replace(now, x=now.x - size * (curve @ step))
                 back = self.feasible(out)
-                d = self.gradient(back)
-                if np.all(np.abs(d[wanted]) <= _ROUNDING * self.terms(back)[wanted]):
-                    return back
+                if np.all(np.abs(now.gradient(back)[wanted]) <= _ROUNDING * now.terms(back)[wanted]):
+                    return back, now
         return None
 
     def _metric(self, z: Vector, weight: Vector, A: Any) -> Any:

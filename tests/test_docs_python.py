@@ -20,6 +20,7 @@ def page(repository: Path) -> str:
     return (repository / "docs" / "python.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_examples_run(page: str, tmp_path: Path) -> None:
     script = tmp_path / "page.py"
     script.write_text("\n".join(BLOCK.findall(page)), encoding="utf-8")

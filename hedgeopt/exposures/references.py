@@ -7,8 +7,8 @@ name assets and venues that a book does not use today.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
@@ -44,20 +44,23 @@ class Known:
     asset: frozenset[str]
     venue: frozenset[str]
     account: frozenset[str]
+    at_hand: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Those of the book and the market alone, by kind of name: the ones that messages suggest."""
 
     @classmethod
     def of(cls, holdings: Holdings) -> Known:
         """Those of a book, its market and the packaged tables."""
         accounts = holdings.accounts
-        assets = {
-            *holdings.market.prices,
-            *_tabled_assets(venues(), tables_key()),
-            *(c.asset for a in accounts for c in a.collateral),
-        }
+        held = {*holdings.market.prices, *(c.asset for a in accounts for c in a.collateral)}
         for item in holdings.whole:
-            assets |= set(_assets_of(item))
-        places = {*venues(), *(a.venue for a in accounts), *(i.venue for i in holdings.listed.values())}
-        return cls(frozenset(assets), frozenset(places), frozenset(a.name for a in accounts))
+            held |= set(_assets_of(item))
+        places = {*(a.venue for a in accounts), *(i.venue for i in holdings.listed.values())}
+        return cls(
+            frozenset({*held, *_tabled_assets(venues(), tables_key())}),
+            frozenset({*places, *venues()}),
+            frozenset(a.name for a in accounts),
+            {"asset": frozenset(held), "venue": frozenset(places)},
+        )
 
 
 def check_references(holdings: Holdings, policy: Policy) -> None:
@@ -69,8 +72,8 @@ def check_references(holdings: Holdings, policy: Policy) -> None:
         Names the field, the word and the nearest name that exists.
     """
     known = Known.of(holdings)
-    for field in ("candidates", "scenarios", "stress", "minimize", "subject_to"):
-        refuse_unknown(getattr(policy, field), known, field)
+    for part in ("candidates", "scenarios", "stress", "minimize", "subject_to"):
+        refuse_unknown(getattr(policy, part), known, part)
     for path in policy.stress.files:
         refuse_unknown(read_stress(path), known, "event", file=path)
     _match_instruments(holdings, policy)
@@ -79,7 +82,9 @@ def check_references(holdings: Holdings, policy: Policy) -> None:
 def refuse_unknown(data: Any, known: Known, field: str, *, file: object = "policy") -> None:
     """Refuse the first word in ``data`` (models, lists and tables of them) that refers to nothing known."""
     for what, name, where in _words(data, field):
-        require_known([name], sorted(getattr(known, what)), what, file=file, field=where)
+        if name not in getattr(known, what):
+            near = sorted(known.at_hand.get(what) or getattr(known, what))
+            raise InputError(f"unknown {what}", file=file, field=where, value=name, fix=advice(name, near))
 
 
 def _words(data: Any, where: str) -> Iterator[tuple[str, str, str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AwareDatetime, Discriminator, Field, Tag, model_validator
 
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.given import Given
 from hedgeopt.files.names import advice
 from hedgeopt.files.notebook import html_card, html_table, shortened
@@ -205,6 +206,7 @@ class Book(Record):
         return self
 
     @classmethod
+    @strict_call
     def from_frame(
         cls,
         frame: Given,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError, StaleQuoteError
-from hedgeopt.files.calls import strict_class
+from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.given import Given
 from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS
 from hedgeopt.models.pricing.market_arrays import MarketArrays, asset_price
@@ -66,6 +66,7 @@ class Market:
             raise InputError("is missing", file=self.source, field=f"column {missing[0]}")
 
     @classmethod
+    @strict_call
     def from_frame(cls, frame: Given, **options: Any) -> Market:
         """The market in a table with one row per instrument: :func:`~hedgeopt.inputs.chain.reader.read_market` of it.
 

@@ -174,6 +174,7 @@ class Policy(Record):
     def _dump_parts(self, parts: tuple[_WeightedTerm, ...]) -> list[dict[str, Any]]:
         return [{"weight": part.weight, "term": part.term.model_dump()} for part in parts]
 
+    @strict_call
     def propose(
         self,
         book: Book,
@@ -190,6 +191,7 @@ class Policy(Record):
         options = {"program": program, "customize": customize, "progress": progress, "scenarios": scenarios}
         return propose(book, market, self, **options)
 
+    @strict_call
     def with_scenarios(self, scenarios: Any) -> Policy:
         """The same policy over other scenarios: settings, a ScenarioSet, or a table of returns."""
         return Policy(**{name: getattr(self, name) for name in type(self).model_fields} | {"scenarios": scenarios})

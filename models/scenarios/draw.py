@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
 from hedgeopt.models.data import pegged_assets
 from hedgeopt.models.scenarios.amplify import amplify
-from hedgeopt.models.scenarios.given import given
+from hedgeopt.models.scenarios.given import as_settings, given
 from hedgeopt.models.scenarios.historical import historical
 from hedgeopt.models.scenarios.parametric import parametric
 from hedgeopt.models.scenarios.regime import regime
-from hedgeopt.models.scenarios.sample_settings import VolMarket
+from hedgeopt.models.scenarios.sample_settings import ScenarioSettings, VolMarket
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["draw"]
@@ -32,6 +33,14 @@ def draw(settings: Any, assets: Sequence[str], market: VolMarket) -> ScenarioSet
     Order: the base sample of the kind, liquidation cascade, pegs, clearing, events, and last the views, which tilt the
     probabilities of what came out. Staked and wrapped tokens follow their underlying, on the peg unless ``pegs`` says more.
     """
+    settings = as_settings(settings)
+    if not isinstance(settings, ScenarioSettings):
+        fix = "give settings such as ParametricScenarios(), a ScenarioSet, or a table of returns"
+        raise InputError("are no scenario settings", field="draw: settings", value=type(settings).__name__, fix=fix)
+    if not callable(getattr(market, "price", None)):
+        raise InputError("is no market", field="draw: market", value=type(market).__name__, fix="give read_market(...)")
     pegged = {peg.asset for peg in settings.pegs} | set(pegged_assets())
-    base = _GENERATORS[settings.kind](settings, [asset for asset in assets if asset not in pegged], market)
+    base = _GENERATORS[str(getattr(settings, "kind", ""))](
+        settings, [asset for asset in assets if asset not in pegged], market
+    )
     return amplify(base, settings, assets, market)

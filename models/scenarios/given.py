@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.given import is_table, read_frame
 from hedgeopt.files.table_file import numbers
 from hedgeopt.models.scenarios.events import Occurrence
@@ -30,6 +31,7 @@ def as_settings(scenarios: Any) -> Any:
     return given_returns(scenarios) if is_table(scenarios) else scenarios
 
 
+@strict_call
 def given_returns(
     returns: Any, *, probabilities: Sequence[float] | None = None, horizon_days: float = 1.0, **settings: Any
 ) -> GivenScenarios:

@@ -1,0 +1,142 @@
+"""Every call of the public API that cannot be right is an InputError in one line, never pydantic's own."""
+
+from __future__ import annotations
+
+import inspect
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+import hedgeopt as ho
+import hedgeopt.backtest as bt
+
+FILES = ho.example_files()
+MARKET = ho.read_market(io.StringIO(FILES["market.csv"]))
+BOOK = ho.read_book(io.StringIO(FILES["book.json"]))
+POLICY = ho.Policy(ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20))
+MADE = ("Book", "Account", "Position", "Collateral", "Link", "Policy", "Candidates")
+RECORDS = sorted(
+    name
+    for name in ho.__all__
+    if inspect.isclass(thing := getattr(ho, name))
+    and issubclass(thing, BaseModel)
+    and ("kind" in thing.model_fields or name in MADE)
+)
+ODD: list[Any] = [
+    None, True, 3, -1.0, float("nan"), float("inf"), "", "x", b"x", [], {}, object(), np.zeros(2), pd.DataFrame(), 10**400,
+]  # fmt: skip
+
+
+def one_line(call: Any) -> None:
+    """The call works, or fails in one line of ours."""
+    error: ho.InputError | None = None
+    try:
+        call()
+    except ho.InputError as found:
+        error = found
+    text = str(error)
+    assert "\n" not in text
+    assert "pydantic.dev" not in text
+    assert "validation error" not in text
+    assert len(text) < 1_000
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_records_refuse_by_one_line(name: str) -> None:
+    cls = getattr(ho, name)
+    with pytest.raises(ho.InputError, match=r"no_such_field|argument|missing|unknown|must"):
+        cls(no_such_field=1)
+    with pytest.raises(ho.InputError):
+        cls(*range(9))
+    for field in cls.model_fields:
+        for odd in ODD:
+            one_line(lambda field=field, odd=odd: cls(**{field: odd}))
+    for odd in ODD:
+        one_line(lambda odd=odd: cls.model_validate(odd))
+    one_line(lambda: cls.model_validate_json("{"))
+
+
+CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "read_market": (ho.read_market, {"at": ..., "venue": ..., "prices": ..., "invert_marks": ..., "window_seconds": ...}),
+    "read_book": (ho.read_book, {"source": ...}),
+    "read_policy": (ho.read_policy, {"source": ...}),
+    "read_proposal": (ho.read_proposal, {"source": ...}),
+    "Market.from_frame": (ho.Market.from_frame, {"frame": ...}),
+    "Book.from_frame": (ho.Book.from_frame, {"frame": ...}),
+    "Market": (ho.Market, {"timestamp": MARKET.timestamp, "prices": {}, "instruments": {}, "quotes": MARKET.quotes}),
+    "ScenarioSet": (
+        ho.ScenarioSet,
+        {
+            "name": "x",
+            "assets": ("BTC",),
+            "spot_factor": np.ones((1, 1)),
+            "log_vol_shift": np.zeros((1, 1)),
+            "horizon_days": 1.0,
+        },
+    ),
+    "propose": (ho.propose, {"book": BOOK, "market": MARKET, "policy": POLICY}),
+    "solve": (ho.solve, {"book": BOOK, "market": MARKET, "policy": POLICY}),
+    "Policy.propose": (POLICY.propose, {"book": BOOK, "market": MARKET}),
+    "expose": (ho.expose, {"book": BOOK, "market": MARKET, "policy": POLICY}),
+    "margin_report": (ho.margin_report, {"book": BOOK, "market": MARKET}),
+    "risk_report": (ho.risk_report, {"exposures": ...}),
+    "given_returns": (ho.given_returns, {"returns": ..., "probabilities": None, "horizon_days": 1.0}),
+    "draw": (ho.draw, {"settings": POLICY.scenarios, "assets": ["BTC"], "market": MARKET}),
+    "presets.delta": (ho.presets.delta, {"book": BOOK, "market": MARKET, "band": 0.1, "seed": 0}),
+    "presets.delta_vega": (ho.presets.delta_vega, {"book": BOOK, "market": MARKET, "vega_band": 0.1}),
+    "presets.tail": (ho.presets.tail, {"book": BOOK, "market": MARKET, "level": 0.99, "share": 0.5, "weight": 0.02}),
+    "presets.crash": (ho.presets.crash, {"book": BOOK, "market": MARKET, "share": 0.5}),
+}
+
+
+INPUTS = ("book", "market", "policy", "exposures", "frame", "source", "returns")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_functions_refuse_by_one_line(name: str) -> None:
+    call, good = CALLS[name]
+    base = {key: value for key, value in good.items() if value is not ...}
+    with pytest.raises(ho.InputError):
+        call(**base, no_such_argument=1)
+    for argument in good:
+        for odd in ODD:
+            if argument in INPUTS and odd is None:
+                with pytest.raises(ho.InputError):
+                    call(**{**base, argument: odd})
+            elif argument != "seed" or odd is not ODD[2]:  # a good seed would solve
+                one_line(lambda argument=argument, odd=odd: call(**{**base, argument: odd}))
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=8
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(RECORDS), st.data())
+def test_whatever_is_given(name: str, data: st.DataObject) -> None:
+    cls = getattr(ho, name)
+    fields = data.draw(st.lists(st.sampled_from(sorted(cls.model_fields)), max_size=3, unique=True))
+    one_line(lambda: cls(**{field: data.draw(VALUES) for field in fields}))
+
+
+@settings(max_examples=40, deadline=None)
+@given(VALUES)
+def test_whatever_is_compared(value: Any) -> None:
+    for word in (ho.Delta("BTC"), ho.Delta("BTC") + 0.8 * ho.Delta("ETH"), ho.CVaR(0.9) <= 3):
+        one_line(lambda word=word: word <= value)
+        one_line(lambda word=word: word >= value)
+    for word in (ho.Delta("BTC"), ho.Delta("BTC") + 0.8 * ho.Delta("ETH")):
+        one_line(lambda word=word: word * value)
+        one_line(lambda word=word: word + value)
+
+
+def test_backtests_have_public_names() -> None:
+    assert all(getattr(bt, name) is not None for name in bt.__all__)

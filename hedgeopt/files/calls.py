@@ -33,13 +33,14 @@ def strict_call(function: F) -> F:
 
 
 def strict_class(cls: C) -> C:
-    """The class (a dataclass), whose calls are :func:`strict_call`."""
-    wrapped = _checked(cls.__init__, cls.__name__, vars(sys.modules[cls.__module__]))  # type: ignore[misc]
+    """The class (a dataclass), whose calls are :func:`strict_call`; numbers of a result may be NaN or infinite."""
+    finite = not getattr(cls, "MAY_BE_INFINITE", False)
+    wrapped = _checked(cls.__init__, cls.__name__, vars(sys.modules[cls.__module__]), finite)  # type: ignore[misc]
     cls.__init__ = wrapped  # type: ignore[misc]
     return cls
 
 
-def _checked(function: Any, name: str, scope: dict[str, Any]) -> Any:
+def _checked(function: Any, name: str, scope: dict[str, Any], finite: bool = True) -> Any:
     signature = inspect.signature(function)
     kinds = functools.cache(lambda argument: _kinds(signature.parameters[argument].annotation, scope))
 
@@ -56,7 +57,7 @@ def _checked(function: Any, name: str, scope: dict[str, Any]) -> Any:
             if allowed is None or parameter.kind is inspect.Parameter.VAR_KEYWORD or value is parameter.default:
                 continue
             for one in value if several else (value,):
-                _check(one, allowed, f"{name}: {argument}")
+                _check(one, allowed, f"{name}: {argument}", finite)
         return function(*args, **options)
 
     return call
@@ -91,9 +92,9 @@ def _kinds(annotation: Any, scope: dict[str, Any]) -> tuple[type, ...] | None:
     return tuple(found)
 
 
-def _check(value: Any, kinds: tuple[type, ...], field: str) -> None:
+def _check(value: Any, kinds: tuple[type, ...], field: str, finite: bool) -> None:
     if any(_is(value, kind) for kind in kinds):
-        if isinstance(value, float | np.floating) and not math.isfinite(value):
+        if finite and isinstance(value, float | np.floating) and not math.isfinite(value):
             raise InputError("must be a finite number", field=field, value=value, fix="give a number")
         return
     wanted = " or ".join(dict.fromkeys(_named(kind) for kind in kinds if kind is not type(None)))

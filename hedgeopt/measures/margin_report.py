@@ -7,6 +7,7 @@ from typing import Any
 
 from hedgeopt.exposures.expose import expose
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.notebook import shortened
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
@@ -24,6 +25,9 @@ class MarginReport:
     market: str
     accounts: tuple[AccountMargin, ...]
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"MarginReport({shortened(self.book, 60)!r}, {len(self.accounts)} accounts, {shortened(self.market, 60)})"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 from hedgeopt.files.calls import strict_class
 from hedgeopt.files.notebook import html_card, html_table, plain_number, shortened
@@ -32,6 +33,9 @@ class Certificate:
     notes
         What a reader must know to judge the proof, such as a venue's number that nobody has verified.
     """
+
+    MAY_BE_INFINITE: ClassVar[bool] = True
+    """A bound of minus infinity proves nothing, and is a bound."""
 
     objective: float
     lower_bound: float

@@ -14,7 +14,6 @@ from cvxpy.atoms.elementwise.logic import LogicExpression
 from cvxpy.constraints import FiniteSet
 from cvxpy.reductions.dcp2cone.canonicalizers import CANON_METHODS
 from cvxpy.reductions.discrete2mixedint.valinvec2mixedint import get_exprval_in_vec_func
-from cvxpy.reductions.matrix_stuffing import extract_mip_idx
 
 from hedgeopt.tail.source import Index, Vector
 from hedgeopt.tail.split import Split
@@ -146,5 +145,16 @@ def round_integers(problem: cp.Problem) -> None:
 
 
 def _positions(v: cp.Variable) -> list[Index]:
-    """Boolean and integer entries of a variable."""
-    return [np.array([int(i[0]) for i in index], dtype=np.intp) for index in extract_mip_idx([v])[:2]]
+    """Boolean and integer entries of a variable, counted column by column."""
+    shape, found = max(v.shape, (1,)), []
+    for index in (v.boolean_idx, v.integer_idx):
+        if len(index) == 0:
+            found.append(np.zeros(0, dtype=np.intp))
+            continue
+        try:
+            at = np.ravel_multi_index(index, shape, order="F")
+        except ValueError:
+            # A list of positions, which cvxpy's own numbering takes for a list of axes (its issue 2668).
+            at = np.ravel_multi_index(tuple(np.array(index).T), shape, order="F")
+        found.append(np.asarray(at, dtype=np.intp))
+    return found

@@ -40,8 +40,14 @@ def search(
     nodes = _nodes(relaxation, models, options, gap, solve)
     said, engine = None, None if models else _engine(parts, nodes)
     if engine is not None:
-        said = solve(parts, replace(options, tolerance=gap or options.tolerance), engine)
-        if said.status in _FOUND:
+        try:
+            said = solve(parts, replace(options, tolerance=gap or options.tolerance), engine)
+        except (ValueError, cp.SolverError):
+            # What is wrong with the problem the search says itself; this may be the solver's interface.
+            said = None
+        if said is None:
+            pass
+        elif said.status in _FOUND:
             hint = relaxation.read(said.master.solution(said.point, np.zeros(0)).primal_vars)
         elif said.status not in (s.INFEASIBLE, s.UNBOUNDED):
             said = None

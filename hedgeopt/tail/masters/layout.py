@@ -117,7 +117,9 @@ class Layout:
         middle = float(np.median(sizes))
         usual = sizes[columns]
         usual = np.where(np.isinf(widest) & (usual > _ODD * middle), middle, np.minimum(usual, widest))
-        return _FLOOR * float(np.max(whole.data[begin:end] * usual))
+        terms, bounded = whole.data[begin:end] * usual, np.isfinite(widest)
+        # Beside a variable with bounds, as |x| <= t is written, one without takes its size from there.
+        return _FLOOR * float(np.max(terms[bounded] if bounded.any() else terms))
 
     @property
     def _widest(self) -> Vector:

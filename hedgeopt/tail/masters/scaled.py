@@ -147,10 +147,14 @@ class Scaled(Structure):
     def _size(self, v: Vector) -> float:
         """Unit for an objective of zero, in units of the program: its terms, a typical cost, the tails' losses.
 
-        Never the largest cost: one column in other units than the rest would make every gap look small.
+        Never the largest cost, and where bounds say how far columns reach, the cost of that way and not of one unit:
+        columns in other units than the rest would make every gap look small.
         """
         cost = np.abs(self.c)
-        typical = float(np.median(cost[cost > 0])) if (cost > 0).any() else 0.0
+        reach = np.maximum(np.abs(self.lower), np.abs(self.upper))
+        known = (cost > 0) & np.isfinite(reach)
+        worth = cost[known] * reach[known] if known.any() else cost[cost > 0]
+        typical = float(np.median(worth)) if len(worth) else 0.0
         return min(max(float(cost @ np.abs(v)), typical, float(self.price.sum()) * self.spread) or 1.0, 1.0)
 
 

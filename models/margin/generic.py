@@ -62,6 +62,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.models.data import lacking
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.shocks import option_values, tenor_power
@@ -130,9 +131,11 @@ class Generic(MarginModel):
         by_asset = self.classes.get(state.kind[row], self.rules)[kind]
         steps = by_asset.get(state.underlying[row], by_asset.get("*"))
         if steps is None:
-            raise InputError(
-                f"no margin tier for {state.underlying[row]}", file=self.file, fix='add it, or "*" for the rest'
-            )
+            problem, fix = f"no margin tier for {state.underlying[row]}", 'add it, or "*" for the rest'
+            if self.venue is not None:
+                line = f'{state.underlying[row]} = [[0, RATE]] (or "*") to [margin.{kind}]'
+                raise lacking(self.venue, problem, field=f"margin.{kind}", line=line)
+            raise InputError(problem, file=self.file, fix=fix)
         return Tiers(tuple(float(step[0]) for step in steps), tuple(float(step[1]) for step in steps))
 
     def per_short(self, state: State, kind: Kind) -> np.ndarray:

@@ -64,6 +64,7 @@ MODELS: dict[str, Callable[[str | None], MarginModel]] = {
     "derive_standard": _plain(DeriveStandard),
     "hyperliquid": lambda option: Hyperliquid(read_leverage(option)),
     "binance": lambda option: Binance(read_leverage(option)),
+    "bybit": _plain(lambda: Generic(where("bybit"), table("bybit"), venue="bybit")),
     "binance_portfolio": _plain(BinancePortfolio),
     "dydx": _plain(DydxV4),
     "aave": lambda option: AaveV3(option),

@@ -87,6 +87,7 @@ CASES = {
     "binance": Case("binance", Binance, ("perpetual",), (*COINS,), DOLLARS, ("USDC", "USDT", "BTC")),
     "binance:30": Case("binance", lambda: Binance(30.0), ("perpetual",), (*COINS,), DOLLARS, ("USDC", "USDT", "BTC")),
     "binance_portfolio": Case("binance_portfolio", BinancePortfolio, ("perpetual",), (*COINS,), DOLLARS, ("USDC", "BTC")),
+    "bybit": Case("bybit", lambda: MODELS["bybit"](None), ("option",), settled=DOLLARS, collateral=("USDC", "USDT")),
     "dydx": Case("dydx", DydxV4, ("perpetual",), (*COINS,), DOLLARS, ("USDC",)),
     "aave": Case("aave", AaveV3, (), collateral=("ETH", "WETH", "USDC", "USDT", "BTC"), sign="debts"),
     "aave, health 1.3": Case("aave", lambda: AaveV3(health=1.3), (), collateral=("ETH", "USDC", "USDT"), sign="debts"),

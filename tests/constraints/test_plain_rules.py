@@ -60,7 +60,7 @@ CASES = {
     "table:grid": "binance",
     "table:tiers": "binance",
 }
-"""Margin models and the venue whose perpetual the account holds; ``none`` and ``otc`` need nothing, ``bybit`` takes no perpetual."""
+"""Margin models and the venue whose perpetual the account holds; the models left out hold none, or need nothing for it."""
 
 
 def test_every_model_of_the_registry_is_tried() -> None:

@@ -19,6 +19,8 @@ from hedgeopt.tail.source import Vector
 # Violations of the base problem's rows count a hundredth of those of a tail's row (see Judge): the first are the
 # solver's accuracy, the second a promise about risk.
 ROWS = 0.01
+# Share of the columns from which an equality is a budget to be spread over them.
+_MOST = 0.5
 
 
 class ArrayMaster:
@@ -79,8 +81,10 @@ class ArrayMaster:
 
     @property
     def dense(self) -> bool:
-        """Whether nothing costs anything to hold: then a plan holds many columns."""
-        return not self.layout.c.any()
+        """Whether a plan holds many columns: nothing costs anything to hold, or a sum is to be spread over most of them."""
+        A, b = self.layout.A_eq, self.compiled.b_eq
+        invested = (b != 0) & (np.diff(A.indptr) > _MOST * A.shape[1])
+        return bool(not self.layout.c.any() or invested.any())
 
     def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
         """Objective and violation at the point's z with the true levels, including violations of the rows without a tail."""

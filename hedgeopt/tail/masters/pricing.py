@@ -18,13 +18,16 @@ from hedgeopt.tail.source import Vector
 # Programs of fewer columns keep all; share of the columns and least number to begin with, columns per row that they move,
 # rows looked at (of those a plan of nothing breaks), and the share of columns from which a choice is not worth it.
 _FEW, _SHARE, _LEAST, _PER_ROW, _ROWS, _MANY, _MOST = 150, 0.12, 60, 12, 60, 1000, 0.7
+# Share of the columns from which an equality is a budget.
+_BUDGET = 0.5
 
 
 def first_columns(p: Any) -> NDArray[np.bool_]:
     """Which columns of the scaled program ``p`` the first solve works in."""
     everything = np.ones(p.n, dtype=bool)
-    if p.n < _FEW or not p.c.any() or p.P is not None:
-        # Without costs plans are dense.
+    invested = (p.b_eq != 0) & (np.diff(p.A_eq.indptr) > _BUDGET * p.n)
+    if p.n < _FEW or not p.c.any() or p.P is not None or invested.any():
+        # Without costs, or with a budget to be spread over most columns, plans are dense.
         return everything
     v = np.minimum(np.maximum(0.0, p.lower), p.upper)
     reduced = p.c + p.forces(tail_forces(p, v))

@@ -23,6 +23,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.tail.compiled import Compiled, compile_base
 from hedgeopt.tail.epigraph import Lifted
 from hedgeopt.tail.masters.bound import envelope
+from hedgeopt.tail.masters.cones import blocks
 from hedgeopt.tail.masters.conic_verdict import solve_arrays
 from hedgeopt.tail.masters.units import at_point
 from hedgeopt.tail.masters.weak import Bound, bound_of
@@ -167,7 +168,11 @@ def confirm(parts: Split, outcome: Outcome, tolerance: float) -> None:
         found = RowMultipliers(np.asarray(state["dual_eq"]), rows, at)
     size = max(abs(outcome.upper), 1e-6 * float(outcome.dual.details.get("size", 0.0)), 1e-300)
     least = min(outcome.lower, outcome.upper) - 0.1 * tolerance * size
-    lower, _, kept = best_bound(compiled, parts.memory["dims"], sums, found, lambda bound, unit: bound >= least)
+    at_once = None if found is None else _direct(parts.memory, compiled, parts.memory["dims"], sums, found)
+    if at_once is not None and at_once >= least:
+        lower, kept = at_once, found
+    else:
+        lower, _, kept = best_bound(compiled, parts.memory["dims"], sums, found, lambda bound, unit: bound >= least)
     # A bound above the value by rounding is the value's.
     outcome.lower = min(lower, outcome.upper) if lower - outcome.upper <= tolerance * size else -np.inf
     outcome.gap = max(outcome.upper - outcome.lower, 0.0) / size
@@ -176,6 +181,48 @@ def confirm(parts: Split, outcome: Outcome, tolerance: float) -> None:
         outcome.status = "optimal_inaccurate"
     elif outcome.status == "optimal_inaccurate" and outcome.gap <= 10.0 * tolerance:
         outcome.status = "optimal"
+
+
+def _direct(
+    memory: dict[str, Any], compiled: Compiled, dims: Any, tails: list[SummedTail], found: RowMultipliers
+) -> float | None:
+    """The bound of a program without cones whose variables all have the bounds that it asks for; None of any other."""
+    if any(True for _ in blocks(dims)):
+        return None
+    known = memory.get("direct")
+    if known is None or known[0] is not compiled.A_in or known[1] is not compiled.E:
+        single = np.flatnonzero(np.diff(compiled.A_in.indptr) == 1)
+        place = compiled.A_in.indptr[single]
+        turned = [sp.csr_array(part.T) for part in (compiled.A_eq, compiled.A_in, compiled.E)]
+        known = (compiled.A_in, compiled.E, turned, single, compiled.A_in.data[place], compiled.A_in.indices[place])
+        memory["direct"] = known
+    (A_eq, A_in, E), single, entry, column = known[2:]
+    low, high = np.full(len(compiled.c), -np.inf), np.full(len(compiled.c), np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = compiled.b_in[single] / entry
+    up, down = (entry > 0) & ~np.isnan(value), (entry < 0) & ~np.isnan(value)
+    np.minimum.at(high, column[up], np.nextafter(value[up], np.inf))
+    np.maximum.at(low, column[down], np.nextafter(value[down], -np.inf))
+    lam = np.where(np.isfinite(compiled.b_in), np.maximum(found.inequalities, 0.0), 0.0)
+    lam[single] = 0.0
+    held = lam > 0
+    d = compiled.c + A_eq @ found.equalities + A_in @ lam
+    total = -float(found.equalities @ compiled.b_eq) - float(lam[held] @ compiled.b_in[held])
+    if compiled.P is not None:
+        curve = compiled.P @ found.point
+        d, total = d + curve, total - 0.5 * float(found.point @ curve)
+    force = np.zeros(compiled.E.shape[0])
+    prices = [max(float(d[host.column]), 0.0) for host in compiled.hosts]
+    for host, price, tail in zip(compiled.hosts, prices, tails, strict=True):
+        force += price * tail.scale * tail.gradient
+        total += price * tail.scale * (float(tail.gradient @ compiled.f) + tail.constant)
+        d[host.column] -= price
+    d += E @ force
+    side = np.where(d > 0, low, high)
+    use = d != 0
+    if not np.isfinite(side[use]).all():
+        return None
+    return total + float(d[use] @ side[use]) + compiled.offset
 
 
 def _joined(compiled: Compiled, found: RowMultipliers, signed: int) -> Vector:

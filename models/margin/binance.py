@@ -26,6 +26,8 @@ class Binance(Leveraged):
 
     name = "binance"
     venue = "binance"
+    entries = "margin.brackets"
+    entry = "[[1000000, 20, 0.025]] (USD up to, leverage, rate)"
     source = "binance.com leverage brackets of 2024-10-24 (models/data/binance.toml)"
 
     @property
@@ -47,8 +49,8 @@ class Binance(Leveraged):
         """Largest leverage by bracket."""
         brackets = self.brackets.get(underlying)
         if brackets is None:
-            line = f"[margin.brackets] {underlying} = [[1000000, 20, 0.025]] (USD up to, leverage, rate)"
-            raise lacking("binance", f"no margin tier for {underlying}", field="margin.brackets", line=line)
+            line = f"[{self.entries}] {underlying} = {self.entry}"
+            raise lacking("binance", f"no margin tier for {underlying}", field=self.entries, line=line)
         return Allowed(tuple(bracket[0] for bracket in brackets), tuple(bracket[1] for bracket in brackets))
 
     def markets(self) -> dict[str, Allowed]:

@@ -35,6 +35,8 @@ class BinancePortfolio(Tiered):
 
     name = "binance_portfolio"
     venue = "binance"
+    entries = "margin.brackets"
+    entry = "[[1000000, 20, 0.025]] (USD up to, leverage, rate)"
     source = "binance.com faq, portfolio margin uniMMR (models/data/binance.toml)"
 
     def parameters(self, underlying: str) -> tuple[str, ...]:

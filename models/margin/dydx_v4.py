@@ -35,6 +35,8 @@ class DydxV4(Tiered):
 
     name = "dydx_v4"
     venue = "dydx"
+    entries = "margin.markets"
+    entry = '"TIER" (a name of [margin.tiers])'
     source = "github.com/dydxprotocol/v4-chain liquidity_tier.go (models/data/dydx.toml)"
 
     def parameters(self, underlying: str) -> tuple[str, ...]:

@@ -34,6 +34,8 @@ class Hyperliquid(Leveraged):
 
     name = "hyperliquid"
     venue = "hyperliquid"
+    entries = "margin.tiers"
+    entry = "[[0, 20]] (USD from which, largest leverage)"
     source = "hyperliquid.gitbook.io margin tiers (models/data/hyperliquid.toml)"
 
     def parameters(self, underlying: str) -> tuple[str, ...]:
@@ -50,8 +52,8 @@ class Hyperliquid(Leveraged):
         """Largest leverage by tier; the last one has no bound."""
         steps = table("hyperliquid")["margin"]["tiers"].get(underlying)
         if steps is None:
-            line = f"[margin.tiers] {underlying} = [[0, 20]] (USD from which, largest leverage)"
-            raise lacking("hyperliquid", f"no margin tier for {underlying}", field="margin.tiers", line=line)
+            line = f"[{self.entries}] {underlying} = {self.entry}"
+            raise lacking("hyperliquid", f"no margin tier for {underlying}", field=self.entries, line=line)
         return Allowed((*(step[0] for step in steps[1:]), float("inf")), tuple(step[1] for step in steps))
 
     def markets(self) -> dict[str, Allowed]:

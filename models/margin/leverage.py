@@ -61,7 +61,8 @@ class Leverage:
                     file="book",
                     field="margin",
                     value=f"{underlying}={chosen:g}",
-                    fix=f"known: {', '.join(sorted(markets))}",
+                    fix=f"mend the name, or add {underlying} to a table {venue}.toml of your own beside the policy "
+                    f"(known: {', '.join(sorted(markets))})",
                 )
             if chosen > markets[underlying].most:
                 raise _too_much(venue, f"{underlying}={chosen:g}", markets[underlying].most)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.models.data import lacking
 from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.leverage import Allowed, Leverage
@@ -28,6 +29,10 @@ class Tiered(MarginModel):
     source: str
     venue: str
     kinds: tuple[str, ...] = ("perpetual", "spot", "pegged")
+    entries: str
+    """Section of the venue's table with an entry by underlying."""
+    entry: str
+    """Such an entry as a user may write it, for messages."""
 
     def check(self, state: State, owed: np.ndarray | None = None) -> None:
         """Refuse what the table is not of: other families, and contracts that settle in their coin.
@@ -84,13 +89,15 @@ class Tiered(MarginModel):
 
     def market(self, table: dict[str, object], state: State, row: int) -> object:
         """Entry of the row's underlying, or an error that names the known ones."""
-        found = table.get(state.underlying[row])
+        coin = state.underlying[row]
+        found = table.get(coin)
         if found is None:
-            raise InputError(
-                f"no margin tier for {state.underlying[row]}",
-                file=f"models/data/{self.venue}.toml",
-                field=state.names[row],
-                fix=f"known: {', '.join(sorted(table))}",
+            raise lacking(
+                self.venue,
+                f"{state.names[row]}: no margin tier for {coin}",
+                field=self.entries,
+                line=f"[{self.entries}] {coin} = {self.entry}",
+                known=", ".join(sorted(table)),
             )
         return found
 

@@ -9,6 +9,7 @@ import pytest
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.margin.binance import Binance
+from hedgeopt.models.margin.binance_portfolio import BinancePortfolio
 from hedgeopt.models.margin.dydx_v4 import DydxV4, initial_fraction
 from hedgeopt.models.margin.hyperliquid import Hyperliquid, leverage_tiers
 from hedgeopt.models.margin.rules import margin_model
@@ -162,9 +163,11 @@ def test_falling_rates_are_refused_because_they_are_not_convex() -> None:
 
 def test_unknown_tier_names_the_known_ones(state_of) -> None:
     state = state_of([{"kind": "perpetual", "underlying": "NEW"}], index={"NEW": 1e-5})
-    for model in (Binance(), Hyperliquid(), DydxV4()):
+    for model in (Binance(), Hyperliquid(), DydxV4(), BinancePortfolio()):
+        file = rf"{model.venue}\.toml"
+        told = rf"^{file}: .*no margin tier for NEW; write {file} beside the policy.* NEW = .*known: .*BTC"
         for kind in ("initial", "maintenance"):
-            with pytest.raises(InputError, match=r"no margin tier for NEW.*known: .*BTC"):
+            with pytest.raises(InputError, match=told):
                 model.encode(state, kind)
         with pytest.raises(InputError, match=r"no margin tier for NEW"):
             model.requirement(state, np.array([1.0]), np.zeros(0))

@@ -26,12 +26,68 @@ def is_whole(problem: cp.Problem) -> bool:
     return bool(problem.is_mixed_integer()) or any(isinstance(c, FiniteSet) for c in problem.constraints)
 
 
-class Relaxation:
-    """``parts`` without integrality; entries ``first <= x <= last`` are what :meth:`within` sets."""
+class _Rewriting:
+    """The same expressions with some parts replaced; what holds none of them stays the same object."""
 
-    def __init__(self, parts: Split, objective: bool = True) -> None:
+    def __init__(self) -> None:
         self._made: dict[int, Any] = {}
         self._rows: list[cp.Constraint] = []
+
+    def _constraint(self, c: cp.Constraint) -> cp.Constraint:
+        args = [self._rewritten(arg) for arg in c.args]
+        return c if all(a is b for a, b in zip(args, c.args, strict=True)) else c.copy(args)
+
+    def _rewritten(self, e: Any) -> Any:
+        known = self._made.get(id(e))
+        if known is not None:
+            return known[1]
+        args = [self._rewritten(arg) for arg in e.args]
+        new = self._replaced(e, args)
+        if new is None:
+            new = e if all(a is b for a, b in zip(args, e.args, strict=True)) else e.copy(args)
+        # The original is kept with its replacement: the name of one that is gone may be given again.
+        self._made[id(e)] = e, new
+        return new
+
+    def _replaced(self, e: Any, args: list[Any]) -> Any:
+        """The replacement of ``e``; None where only its arguments change."""
+        raise NotImplementedError
+
+
+class _Spelling(_Rewriting):
+    def _replaced(self, e: Any, args: list[Any]) -> Any:
+        if not isinstance(e, LogicExpression):
+            return None
+        out, more = CANON_METHODS[type(e)](e, args)
+        self._rows += more
+        return out
+
+
+def spell_out(parts: Split) -> Split:
+    """``parts`` with logic atoms and finite sets as the rows and booleans that they stand for.
+
+    Solvers of the whole problem and the search then know the same booleans.
+    """
+    spelling, base = _Spelling(), parts.base
+    given = base.objective.args[0]
+    goal = spelling._rewritten(given)
+    rows: list[cp.Constraint] = []
+    for c in base.constraints:
+        found = _choices(c) if isinstance(c, FiniteSet) else [c]
+        rows += [spelling._constraint(row) for row in found]
+    if goal is given and [id(row) for row in rows] == [id(c) for c in base.constraints]:
+        return parts
+    return Split(cp.Problem(base.objective.copy([goal]), [*rows, *spelling._rows]), parts.tails, parts.inner, parts.canon)
+
+
+class Relaxation(_Rewriting):
+    """``parts`` without integrality; entries ``first <= x <= last`` are what :meth:`within` sets.
+
+    ``parts`` as :func:`spell_out` returns them.
+    """
+
+    def __init__(self, parts: Split, objective: bool = True) -> None:
+        super().__init__()
         self._twins: dict[int, cp.Variable] = {}
         self.entries: list[tuple[int, Index]] = []
         """Per variable with integers: its id, and the positions of integer entries (column by column)."""
@@ -39,19 +95,14 @@ class Relaxation:
         self._first: list[Vector] = []
         self._last: list[Vector] = []
         base = parts.base
-        goal = base.objective.copy([self._relaxed(base.objective.args[0])]) if objective else _nothing(parts)
-        rows = []
-        for c in base.constraints:
-            if isinstance(c, FiniteSet):
-                rows += [self._constraint(row) for row in _choices(c)]
-            else:
-                rows.append(self._constraint(c))
+        goal = base.objective.copy([self._rewritten(base.objective.args[0])]) if objective else _nothing(parts)
+        rows = [self._constraint(c) for c in base.constraints]
         self.first = np.concatenate([*self._first, np.zeros(0)])
         self.last = np.concatenate([*self._last, np.zeros(0)])
         self._low, self._high = cp.Parameter(len(self.first)), cp.Parameter(len(self.first))
         stack = cp.hstack(self._stack)
         self.low, self.high = stack >= self._low, stack <= self._high
-        self.parts = Split(cp.Problem(goal, [*rows, *self._rows, self.low, self.high]), parts.tails, parts.inner)
+        self.parts = Split(cp.Problem(goal, [*rows, self.low, self.high]), parts.tails, parts.inner)
 
     def within(self, first: Vector, last: Vector) -> None:
         """Bound the integer entries."""
@@ -70,28 +121,8 @@ class Relaxation:
         found = self.read(values)
         return found if np.isfinite(found).all() else None
 
-    def _constraint(self, c: cp.Constraint) -> cp.Constraint:
-        args = [self._relaxed(arg) for arg in c.args]
-        return c if all(a is b for a, b in zip(args, c.args, strict=True)) else c.copy(args)
-
-    def _relaxed(self, e: Any) -> Any:
-        """``e`` in relaxed variables; what holds no integer stays the same object."""
-        known = self._made.get(id(e))
-        if known is not None:
-            return known[1]
-        if isinstance(e, cp.Variable):
-            new = self._twin(e) if any(e.attributes[kind] for kind in _KINDS) else e
-        else:
-            args = [self._relaxed(arg) for arg in e.args]
-            if isinstance(e, LogicExpression):
-                out, more = CANON_METHODS[type(e)](e, args)
-                self._rows += [self._constraint(row) for row in more]
-                new = self._relaxed(out)
-            else:
-                new = e if all(a is b for a, b in zip(args, e.args, strict=True)) else e.copy(args)
-        # The original is kept with its replacement: the name of one that is gone may be given again.
-        self._made[id(e)] = e, new
-        return new
+    def _replaced(self, e: Any, args: list[Any]) -> Any:
+        return self._twin(e) if isinstance(e, cp.Variable) and any(e.attributes[kind] for kind in _KINDS) else None
 
     def _twin(self, v: cp.Variable) -> cp.Variable:
         known = self._twins.get(v.id)

@@ -19,6 +19,7 @@ from cvxpy.reductions.solvers.constant_solver import ConstantSolver
 
 from hedgeopt._quiet import silence_highs
 from hedgeopt.tail.finite import refuse_infinite, refuse_unless_finite
+from hedgeopt.tail.integers import is_whole
 from hedgeopt.tail.masters.call import Answer, panics_as_errors
 from hedgeopt.tail.masters.cones import known
 from hedgeopt.tail.masters.conic_verdict import feasible, impossible, is_ray, ray_of
@@ -100,7 +101,7 @@ def _constant(problem: cp.Problem) -> Shown:
 def shown(problem: cp.Problem, answer: Answer, tolerance: float) -> Shown | None:
     """The proof of a solve; None where there is none."""
     status = problem.status
-    integer = problem.is_mixed_integer()
+    integer = is_whole(problem)
     if status in (s.INFEASIBLE, s.INFEASIBLE_INACCURATE, s.UNBOUNDED, s.UNBOUNDED_INACCURATE, s.INFEASIBLE_OR_UNBOUNDED):
         return _verdict(problem, answer, integer)
     if problem.value is None or not np.isfinite(problem.value):

@@ -278,7 +278,7 @@ def _handed_over(problem: cp.Problem, master: str | None) -> bool:
     """
     if master is not None:
         return master.upper() not in ("SIMPLEX", "INTERIOR")
-    if problem.is_mixed_integer():
+    if is_whole(problem):
         return False  # the search over whole numbers proves its bound
     if not problem.parameters() or not problem.variables():
         return True
@@ -303,7 +303,7 @@ def _plain(
         raise InputError("options of a cvxpy solver need master=", field="options", value=", ".join(given))
     asked = dict(given)
     if name is not None:
-        asked = solver_options_of(name, given, options.tolerance, problem.is_mixed_integer(), options.remaining())
+        asked = solver_options_of(name, given, options.tolerance, is_whole(problem), options.remaining())
     elif options.time_limit is not None:
         return False  # the masters keep to a limit
     done = solve_plain(problem, name, options.tolerance, asked, canon, warm_start, options.verbose)

@@ -11,7 +11,7 @@ from cvxpy import settings as s
 
 from hedgeopt.tail.compiled import compile_base, is_polyhedral, second_order
 from hedgeopt.tail.cuts import CutNodes
-from hedgeopt.tail.integers import Relaxation
+from hedgeopt.tail.integers import Relaxation, spell_out
 from hedgeopt.tail.model import LossModel
 from hedgeopt.tail.nodes import WholeNodes
 from hedgeopt.tail.outcome import Options, Outcome
@@ -33,9 +33,10 @@ def search(
     Without tails there is nothing here that solvers of integer programs do not do: one is asked first, and the search
     only proves what it said.
     """
-    relaxation = parts.memory.get("relaxation")
-    if relaxation is None:
-        relaxation = parts.memory["relaxation"] = Relaxation(parts)
+    if "relaxation" not in parts.memory:
+        parts.memory["spelled"] = spell_out(parts)
+        parts.memory["relaxation"] = Relaxation(parts.memory["spelled"])
+    parts, relaxation = parts.memory["spelled"], parts.memory["relaxation"]
     hint = relaxation.given(variables)
     nodes = _nodes(relaxation, models, options, gap, solve)
     said, engine = None, None if models else _engine(parts, nodes)

@@ -113,6 +113,28 @@ def test_logic_and_finite_sets() -> None:
         assert found[0] == pytest.approx(found[1], rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.filterwarnings(r"ignore:\s*You did:FutureWarning")
+def test_logic_and_finite_sets_without_tails() -> None:
+    from cvxpy.atoms.elementwise.logic import And, Not, Or, Xor
+    from cvxpy.constraints import FiniteSet
+
+    for first in (0, 1):
+        for second in (0, 1):
+            a, b = cp.Variable(boolean=True), cp.Variable(boolean=True)
+            forms = And(a, b), Or(a, b), Xor(a, b), Xor(a, b, a), Or(Not(a), b)
+            truth = first & second, first | second, first ^ second, second, (1 - first) | second
+            for form, value in zip(forms, truth, strict=True):
+                problem = cp.Problem(cp.Maximize(form), [a == first, b == second])
+                assert problem.solve(method="tail") == pytest.approx(value, abs=1e-9)
+                assert problem.status == "optimal"
+    x = cp.Variable()
+    problem = cp.Problem(cp.Minimize(cp.square(x - 0.4)), [FiniteSet(x, np.array([-0.7, 0.1, 0.5]))])
+    assert problem.solve(method="tail") == pytest.approx(0.01, rel=1e-5)
+    limit = FiniteSet(x, np.array([-0.7, 0.1, 0.5]))
+    problem = cp.Problem(cp.Minimize(x), [limit, x >= -0.5])
+    assert problem.solve(method="tail") == pytest.approx(0.1, abs=1e-9)
+
+
 def test_partly_integer_variables_and_shapes() -> None:
     r = np.random.default_rng(2)
     P, base = r.normal(size=(150, 4)), 2 * r.normal(size=150)

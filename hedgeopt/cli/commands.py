@@ -249,6 +249,7 @@ def check(book: Path | Sequence[Path] | None, market: MarketOptions, policy: Pat
         if book is not None:
             holdings = read_holdings(book, as_of, market.venue)
             lines.append(f"{', '.join(map(str, book))}: {len(holdings.accounts)} accounts, {holdings.n_positions} positions")
+            lines += [f"note: {note}" for note in holdings.notes]
         if market.files:
             quotes = market.read()
             lines.append(f"{quotes.source}: {len(quotes)} instruments at {quotes.timestamp:%Y-%m-%d %H:%M:%S} UTC")

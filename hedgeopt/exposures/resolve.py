@@ -160,7 +160,7 @@ def resolve(book: Book, market: Market, strictness: Strictness = "strict") -> Ho
         market=seen.arrays.with_rows(seen.added),
         listed=seen.listed,
         doubtful=market.doubtful,
-        notes=(*market.notes, *dict.fromkeys(seen.notes), *(one.sentence for one in seen.aside)),
+        notes=(*dict.fromkeys((*book.notes, *market.notes, *seen.notes)), *(one.sentence for one in seen.aside)),
         memory=market.memory,
         aside=tuple(seen.aside),
     )

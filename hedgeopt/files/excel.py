@@ -55,6 +55,9 @@ def excel_table(path: Path, columns: Collection[str] | None) -> pd.DataFrame:
     if start:
         notes.append(f"{path.name}: {start} row{'s' if start > 1 else ''} above the header left out")
     frame.attrs["notes"] = notes
+    unread = [name for name in table.columns if name not in frame.columns]
+    if unread:
+        frame.attrs["unread"] = unread
     return frame.infer_objects()
 
 

@@ -183,6 +183,7 @@ def _plain_frame(frame: pd.DataFrame, what: str, name: str, columns: Collection[
     twice = sorted({column for column in kept if kept.count(column) > 1})
     if twice:
         raise InputError("is the name of two columns", file=name, field=twice[0], fix="keep one of them")
+    unread = [str(column) for column in frame.columns if column not in kept]
     frame = frame[kept].reset_index(drop=True)
     if frame.empty:
         fix = "give a table with a row per instrument" if what == "market" else "give a table with rows"
@@ -193,7 +194,10 @@ def _plain_frame(frame: pd.DataFrame, what: str, name: str, columns: Collection[
                 if isinstance(cell, list | tuple | set | dict | np.ndarray | pd.Series | pd.DataFrame):
                     fix = "store one value per cell"
                     raise InputError("holds lists or structures", file=name, field=column, value=_kind(cell), fix=fix)
-    return frame.copy()
+    frame = frame.copy()
+    if unread:
+        frame.attrs = {**frame.attrs, "unread": unread}
+    return frame
 
 
 def _kind(given: object) -> str:

@@ -25,7 +25,7 @@ def read_text(path: str | Path, what: str) -> str:
     try:
         data = unpacked(path, what)
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise InputError("is UTF-16", file=path, fix="save it as UTF-8")
+            raise InputError("is UTF-16", file=path, fix="save it as UTF-8 (PowerShell: Out-File -Encoding utf8)")
         if (at := data.find(b"\0")) >= 0:
             raise InputError(f"is not text (byte {at} is NUL)", file=path, fix=f"give a {what} file, saved as UTF-8")
         return data.decode("utf-8-sig")

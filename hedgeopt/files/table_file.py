@@ -55,7 +55,7 @@ def read_table(
     what
         What it holds, for messages: "market", "price history".
     columns
-        Columns to keep where they exist; none: all.
+        Columns to keep where they exist; none: all. ``attrs["unread"]`` names the others, where there are any.
 
     Raises
     ------
@@ -180,6 +180,7 @@ def _parquet(path: Path, what: str, columns: Collection[str] | None) -> pd.DataF
             texts = [n for n in kept if _is_text(file.schema_arrow.field(n).type)]
         with pq.ParquetFile(path, read_dictionary=texts) as file:
             frame: pd.DataFrame = file.read(kept, use_pandas_metadata=columns is None).to_pandas()
+            _tell_unread(frame, file.schema_arrow.names, kept)
     except MemoryError:
         raise InputError("is too large for the memory", file=path) from None
     except Exception as error:  # any decoder and any metadata may be broken, each in its own way
@@ -233,7 +234,15 @@ def _plain_csv(
     if rows > MOST_ROWS:
         raise InputError(f"holds {rows:,} rows, at most {MOST_ROWS:,} are read", file=path)
     cells = _tidied(cells, path, delimiter, notes)
-    return pd.DataFrame({name: plain_column(column, _NUMBER.fullmatch) for name, column in cells.items()})
+    frame = pd.DataFrame({name: plain_column(column, _NUMBER.fullmatch) for name, column in cells.items()})
+    return _tell_unread(frame, names, cells)
+
+
+def _tell_unread(frame: pd.DataFrame, names: Collection[str], kept: Collection[str]) -> pd.DataFrame:
+    unread = [name for name in names if name and name not in kept]
+    if unread:
+        frame.attrs["unread"] = unread
+    return frame
 
 
 def _tidied(cells: dict[str, list[CellText]], path: Path, delimiter: str, notes: list[str]) -> dict[str, list[CellText]]:
@@ -279,8 +288,10 @@ def _arrow_csv(
     commas = any(pc.any(pc.match_substring_regex(table[name], _WITH_COMMA)).as_py() for name in table.column_names)
     if repeats or commas or delimiter == ";":  # cell by cell: slower, and seldom
         cells = _tidied(table.to_pydict(), path, delimiter, notes)
-        return pd.DataFrame({name: plain_column(column, _NUMBER.fullmatch) for name, column in cells.items()})
-    return pd.DataFrame({name: _column(table[name]) for name in table.column_names})
+        frame = pd.DataFrame({name: plain_column(column, _NUMBER.fullmatch) for name, column in cells.items()})
+    else:
+        frame = pd.DataFrame({name: _column(table[name]) for name in table.column_names})
+    return _tell_unread(frame, names, table.column_names)
 
 
 def _column(cells: Any) -> Any:
@@ -302,7 +313,7 @@ def _text(path: Path, what: str) -> bytes:
     """The bytes of a CSV: UTF-8 without NUL, whole to the last line break."""
     data = unpacked(path, what)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError("is UTF-16", file=path, fix="save it as UTF-8")
+        raise InputError("is UTF-16", file=path, fix="save it as UTF-8 (PowerShell: Out-File -Encoding utf8)")
     if (at := data.find(b"\0")) >= 0:
         raise InputError(f"is not text (byte {at} is NUL)", file=path, fix=f"give a {what} file")
     if not data.strip(b"\xef\xbb\xbf \t\r\n"):

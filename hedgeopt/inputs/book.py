@@ -188,6 +188,11 @@ class Book(Record):
     timestamp: AwareDatetime | None = Field(default=None, description="moment of the book, with time zone")
     accounts: Annotated[tuple[Account, ...], Field(min_length=1)]
     links: tuple[Link, ...] = Field(default=(), description="ways to move collateral between the accounts")
+    notes: tuple[str, ...] = Field(
+        default=(),
+        exclude_if=lambda value: not value,
+        description="notes of whoever made the book, such as the import of a venue's payloads; reports print them",
+    )
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> Book:
@@ -228,7 +233,7 @@ class Book(Record):
     def to_frame(self) -> pd.DataFrame:
         """One row per position and collateral, which :meth:`from_frame` reads back to an equal book.
 
-        Name, timestamp and links are kept in ``attrs``, which CSV files lose.
+        Name, timestamp, links and notes are kept in ``attrs``, which CSV files lose.
         """
         from hedgeopt.inputs.book_frame import book_to_frame
 

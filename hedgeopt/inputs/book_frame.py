@@ -48,7 +48,8 @@ def book_to_frame(book: Book) -> pd.DataFrame:
             rows.append(of | {"instrument": instrument, "asset": asset, "quantity": float(quantity)})
     frame = pd.DataFrame(rows, columns=list(BOOK_COLUMNS))
     links = [link.model_dump(mode="json", exclude_defaults=True) for link in book.links]
-    kept = {"name": book.name, "timestamp": book.timestamp and book.timestamp.isoformat(), "links": links}
+    kept: dict[str, Any] = {"name": book.name, "timestamp": book.timestamp and book.timestamp.isoformat(), "links": links}
+    kept["notes"] = list(book.notes)
     frame.attrs.update({name: value for name, value in kept.items() if value})
     return frame
 
@@ -75,7 +76,7 @@ def book_from_frame(
     table["quantity"] = _quantities(table, file)
     accounts = [_account(str(key), rows, file) for key, rows in table.groupby("account", sort=False, observed=True)]
     data: dict[str, Any] = {"accounts": accounts}
-    for field, given in (("name", name), ("timestamp", timestamp), ("links", links)):
+    for field, given in (("name", name), ("timestamp", timestamp), ("links", links), ("notes", None)):
         value = kept.get(field) if given is None else given
         if value is not None:
             data[field] = value

@@ -111,7 +111,7 @@ def book_of(found: Findings, source: str, margin: str | None = None, name: str =
         return None
     accounts = accounts_of(found, source, margin)
     stamps = [row["timestamp"] for row in found.quotes if row["timestamp"] is not None] or [t for t, _ in found.times]
-    data: dict[str, Any] = {"name": name, "accounts": accounts}
+    data: dict[str, Any] = {"name": name, "accounts": accounts, "notes": [*forms_read(found), *found.said()]}
     if stamps:
         data["timestamp"] = max(stamps).isoformat()
     return validated(Book, json.loads(json.dumps(data)), source)

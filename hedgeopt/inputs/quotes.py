@@ -7,6 +7,9 @@ holds (coins, or USD of an inverse future or perpetual), so a table with sizes n
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,9 +18,18 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.table_file import numbers
+from hedgeopt.inputs.columns import CHAIN
 from hedgeopt.venues.known import parser
 
-__all__ = ["QUOTE_COLUMNS", "QUOTE_TABLE", "QuoteColumn", "is_quote_table", "quote_schema", "quotes_as_chain"]
+__all__ = [
+    "QUOTE_COLUMNS",
+    "QUOTE_TABLE",
+    "QuoteColumn",
+    "columns_left",
+    "is_quote_table",
+    "quote_schema",
+    "quotes_as_chain",
+]
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,7 @@ QUOTE_TABLE = (
 """Every column, in the order of files."""
 
 QUOTE_COLUMNS = tuple(column.name for column in QUOTE_TABLE)
+_NEAR = 0.8
 _SIGNATURE = {"instrument", "mark", "timestamp"}
 _COUNTED = tuple(column.name for column in QUOTE_TABLE if column.counted)
 _TYPES = {"moment": "string", "text": "string", "number": "number"}
@@ -69,6 +82,37 @@ _TYPES = {"moment": "string", "text": "string", "number": "number"}
 def is_quote_table(columns: Any) -> bool:
     """Whether these are columns of the neutral table and not of a chain."""
     return set(columns) >= _SIGNATURE and "instrument_name" not in columns
+
+
+def columns_left(unread: Sequence[str], used: Collection[str], file: object) -> list[str]:
+    """A note on columns of a market's table that are not read; one that is almost a column of ours is refused.
+
+    Almost: in other letters, with a slip or two (``open_intrest``), or a chain's name of it in the neutral table
+    (``bid_price`` for ``bid``), where the column itself is not there. Chains of other people have many columns, so theirs
+    are not noted.
+
+    Raises
+    ------
+    InputError
+        Names the column and the one that it is taken for.
+    """
+    neutral = is_quote_table(used)
+    names = QUOTE_COLUMNS if neutral else CHAIN
+    other = {column.chain: column.name for column in QUOTE_TABLE} if neutral else {}
+    for name in unread:
+        plain = re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
+        near = [plain] if plain in names else difflib.get_close_matches(plain, names, n=1, cutoff=_NEAR)
+        near = [meant for meant in near if not plain.startswith(f"{meant}_")]  # open_interest_usd is another thing
+        meant = other.get(plain) or next(iter(near), None)
+        if meant is None or meant in used:
+            continue
+        fix = f"did you mean {meant!r}? Rename the column, or leave it out"
+        raise InputError("is no column of a table of quotes", file=file, field=name, fix=fix)
+    if not neutral:
+        return []
+    some = ", ".join(unread[:6]) + (", …" if len(unread) > 6 else "")
+    word = "columns that are" if len(unread) > 1 else "a column that is"
+    return [f"{file}: {word} not known, and not used: {some}"]
 
 
 def quote_schema() -> dict[str, Any]:

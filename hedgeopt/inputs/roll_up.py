@@ -45,4 +45,5 @@ def roll_up(books: Sequence[Book], name: str = "firm") -> Book:
             for book in books
             for link in book.links
         ),
+        notes=tuple(f"{book.name}: {note}" for book in books for note in book.notes),
     )

@@ -36,7 +36,8 @@ PARSERS: dict[str, Callable[..., Any]] = {
     "derive": parse_derive,
     "hyperliquid": parse_hyperliquid,
 }
-"""Parsers in code: ``names = "deribit"`` in a venue's table. A venue without a table has the parser of its name."""
+"""Parsers in code: ``names = "deribit"`` in a venue's table. A venue whose table gives no names, or
+that has none, has the parser of its name."""
 
 _KEY = re.compile(r"\*|(?P<underlying>[A-Za-z0-9._-]+)(?:/(?P<settlement>[A-Za-z0-9._-]+))?")
 _SIZES = ("lot", "tick", "minimum_size")
@@ -73,7 +74,7 @@ def _names(venue: str) -> Any:
             f'the policy (tables = ["{venue}.toml"]) or with --tables'
         )
         raise InputError("unknown venue", field="venue", value=venue, fix=fix)
-    found = table(venue).get("names")
+    found = table(venue).get("names") or (venue if venue in PARSERS else None)
     if not found:
         fix = "add [[names]] (hedgeopt.venues.forms)"
         raise InputError("lists no names of instruments", file=where(venue), field="names", fix=fix)
@@ -92,7 +93,8 @@ def increments(item: Any) -> tuple[float, float, float]:
     """Lot, tick and minimum size of an instrument: steps of its quantity and of its quoted price, and the least order.
 
     From ``[lots.KIND]`` of its venue's table by ``"UNDERLYING/SETTLEMENT"``, the underlying or ``"*"``, each a table of
-    ``lot``, ``tick`` and ``minimum_size``; else from the family's nature; NaN where neither gives it.
+    ``lot``, ``tick`` and ``minimum_size``; else from the family's nature; NaN where neither gives it. Where a market gives
+    them (columns ``lot``, ``tick``, ``min_size``), those count instead.
 
     Raises
     ------

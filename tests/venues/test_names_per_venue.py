@@ -97,3 +97,13 @@ def test_unified_symbols() -> None:
     assert parse_unified("BTC/USD:BTC", "okx").inverse
     with pytest.raises(InputError):
         parse_unified("BTC-USD", "okx")
+
+
+def test_inverse_quarterlies_of_bybit_settle_on_the_last_friday_of_their_month() -> None:
+    for name, day in (("BTCUSDH24", (2024, 3, 29)), ("BTCUSDZ26", (2026, 12, 25)), ("ETHUSDM25", (2025, 6, 27))):
+        item = PARSERS["bybit"](name, venue="bybit")
+        assert item.inverse
+        assert (item.kind, item.name, item.settlement) == ("future", name, name[:3])
+        assert item.expiry == datetime(*day, 8, tzinfo=UTC)
+    with pytest.raises(InputError, match="BTCUSDA24"):
+        PARSERS["bybit"]("BTCUSDA24", venue="bybit")

@@ -20,7 +20,7 @@ from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.join import quotes_of
 from hedgeopt.inputs.payloads.recognise import form_of, forms_read, is_payload, read_payload
 from hedgeopt.inputs.payloads.tables import read_table_payload
-from hedgeopt.inputs.quotes import QUOTE_COLUMNS, is_quote_table, quotes_as_chain
+from hedgeopt.inputs.quotes import QUOTE_COLUMNS, columns_left, is_quote_table, quotes_as_chain
 
 __all__ = ["chains_of"]
 
@@ -52,6 +52,7 @@ def chains_of(
             continue
         frame = read_frame(_rows(source), "market", columns=_KNOWN)
         notes += frame.attrs.pop("notes", [])
+        unread = frame.attrs.pop("unread", [])
         whole = _table(frame, name, venue)
         if whole is None:
             other = read_frame(source, "market")
@@ -60,6 +61,8 @@ def chains_of(
                 names.append(name.name)
                 continue
             whole = frame
+        else:
+            notes += _left(unread, frame, name)
         tables.append((name, whole))
     if names:
         joined = ", ".join(dict.fromkeys(names))
@@ -75,6 +78,18 @@ def chains_of(
                 prices.setdefault(asset, price)
         tables.insert(0, (Path(joined), quotes_as_chain(quotes, joined, venue)))
     return tables
+
+
+def _left(unread: list[str], frame: pd.DataFrame, name: Path) -> list[str]:
+    """Notes on columns left unread in the neutral table and in a chain; tables of others have columns of their own."""
+    columns = set(frame.columns)
+    if columns >= tardis.OPTIONS_CHAIN or columns >= tardis.DERIVATIVE_TICKER:
+        return []
+    if is_quote_table(columns):
+        unread = [*unread, *(column for column in frame.columns if column not in QUOTE_COLUMNS)]
+    elif not columns >= _CHAIN:
+        return []
+    return columns_left(unread, columns, name) if unread else []
 
 
 def _table(frame: pd.DataFrame, name: Path, venue: str | None) -> pd.DataFrame | None:

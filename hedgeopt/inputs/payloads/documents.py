@@ -89,7 +89,7 @@ def held(source: Any) -> Any:
 
 
 def _is_json(source: Any) -> bool:
-    """Whether it begins as JSON does; the source is as it was afterwards."""
+    """Whether it begins as JSON does; the source is as it was afterwards. UTF-16 is left to the reader of text to refuse."""
     if isinstance(source, str | os.PathLike):
         start = beginning(source)
     elif callable(getattr(source, "read", None)):
@@ -102,4 +102,6 @@ def _is_json(source: Any) -> bool:
         start = data.encode("utf-8", "replace") if isinstance(data, str) else data
     else:
         return False
+    if isinstance(start, bytes) and start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
     return isinstance(start, bytes) and start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")

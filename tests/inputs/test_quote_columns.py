@@ -1,0 +1,92 @@
+"""The neutral table of quotes: columns that are not its own, steps of a file, and files in UTF-16."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import hedgeopt as ho
+
+TABLE = {
+    "timestamp": "2026-03-06T10:00:00Z", "venue": "deribit", "instrument": "BTC-PERPETUAL", "bid": 99_990.0,
+    "ask": 100_010.0, "mark": 100_000.0, "index": 100_000.0, "multiplier": 1.0,
+}  # fmt: skip
+SOURCES = ("frame", "csv", "parquet", "rows", "json")
+
+
+def given(form: str, row: dict[str, Any], folder: Path) -> Any:
+    frame = pd.DataFrame([row])
+    if form == "csv":
+        frame.to_csv(folder / "quotes.csv", index=False)
+    elif form == "parquet":
+        pytest.importorskip("pyarrow")
+        frame.to_parquet(folder / "quotes.parquet")
+    elif form == "json":
+        (folder / "quotes.json").write_text(json.dumps([row]))
+    else:
+        return frame if form == "frame" else [row]
+    return folder / f"quotes.{form}"
+
+
+@pytest.mark.parametrize("form", SOURCES)
+@pytest.mark.parametrize(
+    ("slip", "column"),
+    [("open_intrest", "open_interest"), ("Lot", "lot"), ("fundng_8h", "funding_8h"), ("volumes", "volume"),
+     ("MIN SIZE", "min_size"), ("bid_sise", "bid_size")],
+)  # fmt: skip
+def test_a_near_miss_of_a_column_is_refused(form: str, slip: str, column: str, tmp_path: Path) -> None:
+    with pytest.raises(ho.InputError, match=f"{slip}.*did you mean '{column}'"):
+        ho.read_market(given(form, {**TABLE, slip: 0.5}, tmp_path))
+
+
+@pytest.mark.parametrize("form", SOURCES)
+def test_columns_of_no_known_meaning_are_one_note(form: str, tmp_path: Path) -> None:
+    market = ho.read_market(given(form, {**TABLE, "desk": "vol", "gamma": 0.1, "bid_price": 1.0}, tmp_path))
+    (note,) = [note for note in market.notes if "not known" in note]
+    assert note.endswith("columns that are not known, and not used: desk, gamma, bid_price")  # bid is there
+
+
+def test_a_chains_name_of_a_column_is_refused() -> None:
+    row = {name: value for name, value in TABLE.items() if name != "bid"}
+    with pytest.raises(ho.InputError, match=r"bid_price.*did you mean 'bid'"):
+        ho.read_market([{**row, "bid_price": 1.0}])
+
+
+def test_a_slip_in_a_chain_is_refused() -> None:
+    from hedgeopt.example import example_files
+
+    text = example_files()["market.csv"].replace("funding_8h", "fundng_8h", 1)
+
+    with pytest.raises(ho.InputError, match=r"fundng_8h.*did you mean 'funding_8h'"):
+        ho.read_market(io.StringIO(text))
+
+
+def steps(row: dict[str, Any]) -> tuple[float, float, float]:
+    market = ho.read_market([row])
+    book = ho.Book(accounts=[{"name": "a", "venue": "deribit", "collateral": [{"asset": "BTC", "amount": 1.0}]}])
+    policy = ho.Policy(minimize=ho.TransactionCost(), scenarios={"kind": "parametric", "count": 50, "vol": {"BTC": 0.5}})
+    e = ho.expose(book, market, policy)
+    (at,) = e.candidate
+    return float(e.rows.lot[at]), float(e.rows.tick[at]), float(e.rows.minimum_size[at])
+
+
+def test_steps_of_the_file_win_over_the_venues_table() -> None:
+    assert steps(TABLE) == (10.0, 0.5, 10.0)  # the table's
+    assert steps({**TABLE, "lot": 50.0, "tick": 2.5, "min_size": 200.0}) == (50.0, 2.5, 200.0)
+    assert steps({**TABLE, "lot": 5.0, "min_size": 20.0, "multiplier": 10.0}) == (50.0, 0.5, 200.0)  # contracts of 10 USD
+    assert steps({**TABLE, "lot": 50.0}) == (50.0, 0.5, 50.0)  # an order is at least one lot
+
+
+@pytest.mark.parametrize("name", ["quotes.csv", "quotes.json", "reply.txt"])
+def test_utf_16_is_refused_with_the_fix(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    text = json.dumps([TABLE]) if name != "quotes.csv" else pd.DataFrame([TABLE]).to_csv(index=False)
+    path.write_bytes(text.encode("utf-16"))
+    for read in (ho.read_market, ho.read_book):
+        with pytest.raises(ho.InputError, match="is UTF-16; save it as UTF-8"):
+            read(path)

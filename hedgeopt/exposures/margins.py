@@ -71,6 +71,7 @@ def _state(
         open_interest=columns["open_interest"][place],
         rate=columns["interest_rate"][place],
         average=columns["settlement_average"][place],
+        funding=columns["funding_8h"][place],
         power=np.array([i.power if has(i, "power") else np.nan for i in items], float),
         assets=assets,
         prices=prices,

@@ -22,6 +22,7 @@ from hedgeopt.models.margin.derive import Derive
 from hedgeopt.models.margin.dydx_v4 import DydxV4
 from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.hyperliquid import Hyperliquid
+from hedgeopt.models.margin.paradex import Paradex
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.unmargined import Unmargined
 from hedgeopt.verify.account_candidates import AccountCandidates
@@ -92,6 +93,8 @@ def below_asked(
         found = below_one_at_a_time(model, state, kind, x, box, place, near, {} if known is None else known)
     elif isinstance(model, AaveV3):
         found = _reserves(model, state, kind, place, a)
+    elif isinstance(model, Paradex):
+        found = _paradex(model, state, kind, e.positions(x)[rows], place)
     elif isinstance(model, Derive):
         derived = below_derive(model, state, kind, e.positions(x)[rows], place, a)
         if derived is None:
@@ -151,6 +154,24 @@ def _grid(model: Generic, state: State, kind: MarginKind, place: AccountCandidat
     own = absolute(place.spread(rate), held) + two_sided(np.zeros(place.n), place.spread(charge), held)
     total = Convex(own.slope, own.constant + rest, own.corners, tuple(choices))
     return total.times(float(model.rules[f"{kind}_factor"]))
+
+
+def _paradex(model: Paradex, state: State, kind: MarginKind, z: np.ndarray, place: AccountCandidates) -> Convex:
+    """Scenarios as they are, deltas by their tangents: net ones of both signs, and those of the positions ``z`` (R,)."""
+    factor = 1.0 if kind == "initial" else float(model.shared["maintenance_factor"])
+    choices = []
+    for grid in model.grids(state):
+        mine = z[grid.rows]
+        lean = grid.unhedged - grid.hedged / 2.0
+        here = grid.delta * (lean * np.sign(grid.delta @ mine) + grid.hedged / 2.0 * np.sign(grid.delta * mine))
+        net = grid.unhedged * grid.delta
+        lines = factor * np.vstack([grid.loss, 0.0 * net, net, -net, here])
+        choices.append(place.lines(lines, grid.rows, np.zeros(len(lines))))
+        paid = model.funding(state, grid.underlying)
+        choices.append(place.lines(np.stack([paid, 0.0 * paid]), np.arange(len(state)), np.zeros(2)))
+    rate = model.fees(state)
+    fees = absolute(place.spread(rate), place.spread(place.held)).plus(float(rate @ np.abs(place.rest())))
+    return Convex(fees.slope, fees.constant, fees.corners, tuple(choices))
 
 
 def _reserves(model: AaveV3, state: State, kind: MarginKind, place: AccountCandidates, a: AccountCase) -> Convex:

@@ -131,7 +131,7 @@ class Generic(MarginModel):
         by_asset = self.classes.get(state.kind[row], self.rules)[kind]
         steps = by_asset.get(state.underlying[row], by_asset.get("*"))
         if steps is None:
-            problem, fix = f"no margin tier for {state.underlying[row]}", 'add it, or "*" for the rest'
+            problem, fix = f"{state.names[row]}: no margin tier for {state.underlying[row]}", 'add it, or "*" for the rest'
             if self.venue is not None:
                 line = f'{state.underlying[row]} = [[0, RATE]] (or "*") to [margin.{kind}]'
                 raise lacking(self.venue, problem, field=f"margin.{kind}", line=line)

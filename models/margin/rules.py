@@ -29,6 +29,7 @@ from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.leverage import read_leverage
 from hedgeopt.models.margin.model import MarginModel
+from hedgeopt.models.margin.paradex import Paradex
 from hedgeopt.models.margin.unmargined import Bilateral, Unmargined
 
 __all__ = ["MODELS", "margin_model", "venue_rule"]
@@ -68,6 +69,7 @@ MODELS: dict[str, Callable[[str | None], MarginModel]] = {
     "binance_portfolio": _plain(BinancePortfolio),
     "dydx": _plain(DydxV4),
     "aave": lambda option: AaveV3(option),
+    "paradex": _plain(Paradex),
     "none": _plain(Unmargined),
     "otc": _plain(Bilateral),
     "table": _generic,

@@ -63,6 +63,8 @@ class State:
         market gives them; read :attr:`rates` and :attr:`averages`, which are NaN elsewhere.
     power : (R,) or empty
         Power of the index that a curved contract's mark follows, as the instrument declares it; read :attr:`powers`.
+    funding : (R,) or empty
+        Share of notional that a long perpetual pays per 8 hours; read :attr:`fundings`.
     """
 
     venue: str
@@ -90,6 +92,7 @@ class State:
     rate: np.ndarray = field(default_factory=lambda: np.zeros(0))
     average: np.ndarray = field(default_factory=lambda: np.zeros(0))
     power: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    funding: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -108,6 +111,11 @@ class State:
     def averages(self) -> np.ndarray:
         """(R,) averages of the index so far, USD; NaN where the market gives none."""
         return self.average if len(self.average) else np.full(len(self), np.nan)
+
+    @cached_property
+    def fundings(self) -> np.ndarray:
+        """(R,) shares of notional that a long pays per 8 hours; NaN where the market gives none."""
+        return self.funding if len(self.funding) else np.full(len(self), np.nan)
 
     @cached_property
     def powers(self) -> np.ndarray:

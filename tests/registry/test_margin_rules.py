@@ -45,6 +45,7 @@ def _state(kind: str, venue: str = "deribit") -> State:
         ltv=0.7 * one if nature.loan == "deposit" else np.zeros(1),
         threshold=0.8 * one if nature.loan == "deposit" else np.zeros(1),
         bonus=np.zeros(1),
+        funding=1e-4 * one,
     )
 
 
@@ -85,7 +86,7 @@ def test_every_margin_rule_charges_a_family_or_refuses_it_by_name(kind: str, rul
         else:
             charged[quantity] = said.initial
     assert rule.may_be_short(nature) or -1.0 not in charged or kind == "lending_borrow"
-    if nature.derivative and charged:
+    if nature.derivative and charged and rule.name != "otc":  # a bilateral contract: its margin is known to no rule
         assert charged.get(-1.0, 1.0) > 0.0
         assert not nature.margined or charged[1.0] > 0.0
     encoding = _said(lambda: rule.encode(state, "initial"))

@@ -65,6 +65,19 @@ def test_lines_below_brackets_are_below_the_rule(margin: str, held: float) -> No
         assert below(empty) == pytest.approx(0.0, abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["initial", "maintenance"])
+def test_tangents_below_paradex_are_below_the_rule_and_meet_it(kind: Any) -> None:
+    one = world("paradex", "binance", 0.5)
+    e, rng = one.exposures(), np.random.default_rng(4)
+    box, a = trade_range(one.policy.model_dump(mode="json"), e), account(e, 0)
+    for _ in range(60):
+        here, there = (rng.uniform(*box) * 10.0 ** rng.uniform(-5, 0) for _ in range(2))
+        below = below_asked(e, a, kind, here, box)
+        assert below is not None
+        assert below(here) == pytest.approx(asked(e, a, kind, here), rel=1e-9, abs=1e-6)
+        assert below(there) <= asked(e, a, kind, there) * (1.0 + 1e-9) + 1e-6
+
+
 def test_an_optimum_inside_one_choice_of_brackets_is_not_certified() -> None:
     """At 10 % of equity the program used to end at 2,437 USD, certified, in brackets that it can't leave.
 

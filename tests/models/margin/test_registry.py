@@ -28,6 +28,7 @@ from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.model import MarginModel
+from hedgeopt.models.margin.paradex import Paradex
 from hedgeopt.models.margin.rules import MODELS
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.unmargined import Bilateral, Unmargined
@@ -88,6 +89,7 @@ CASES = {
     "binance:30": Case("binance", lambda: Binance(30.0), ("perpetual",), (*COINS,), DOLLARS, ("USDC", "USDT", "BTC")),
     "binance_portfolio": Case("binance_portfolio", BinancePortfolio, ("perpetual",), (*COINS,), DOLLARS, ("USDC", "BTC")),
     "bybit": Case("bybit", lambda: MODELS["bybit"](None), ("option",), settled=DOLLARS, collateral=("USDC", "USDT")),
+    "paradex": Case("paradex", Paradex, OPTIONS, settled=("USDC",), collateral=("USDC",)),
     "dydx": Case("dydx", DydxV4, ("perpetual",), (*COINS,), DOLLARS, ("USDC",)),
     "aave": Case("aave", AaveV3, (), collateral=("ETH", "WETH", "USDC", "USDT", "BTC"), sign="debts"),
     "aave, health 1.3": Case("aave", lambda: AaveV3(health=1.3), (), collateral=("ETH", "USDC", "USDT"), sign="debts"),
@@ -128,7 +130,8 @@ def state_for(case: Case, state_of: Callable[..., State], rng: np.random.Generat
     ]
     names = tuple(u if s == "coin" else s for u, s in zip(state.underlying, settlement, strict=True))
     worth = np.array([COINS.get(name, PRICES.get(name, 1.0)) for name in names])
-    return _priced(replace(state, settlement=names, settlement_price=worth))
+    funding = np.where(state.perpetual, rng.uniform(-5e-4, 5e-4, len(names)), np.nan)
+    return _priced(replace(state, settlement=names, settlement_price=worth, funding=funding))
 
 
 def _priced(state: State) -> State:

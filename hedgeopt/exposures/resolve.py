@@ -215,6 +215,10 @@ class _Reader:
 
     def unmargined(self, account: Account, kept: list[Any], items: list[Any]) -> bool:
         """Whether an account that lends nothing holds what needs margin: counted without any when lenient, with a note."""
+        if account.margin == "otc" and any(item.nature.derivative for item in items):
+            self.notes.append(
+                f"no margin is counted in account {account.name}: margin otc is a contract that no rule here knows"
+            )
         if not self.lenient or margin_model(account.margin, account.venue).lends:
             return False
         needy = [

@@ -335,11 +335,13 @@ def test_a_price_reaches_the_market(files, capsys):
     assert equities[0] - equities[1] == pytest.approx(0.1 * held, rel=1e-9)
 
 
-def test_an_asset_without_a_price_is_refused(files, capsys):
+def test_an_asset_without_a_price_is_set_aside_by_risk_and_refused_by_solve(files, capsys, tmp_path):
     book = json.loads(files["book"].read_text())
     book["accounts"][0]["collateral"].append({"asset": "SOL", "amount": 10.0})
     files["book"].write_text(json.dumps(book))
-    assert main(given(files, "risk", "--scenarios=50")) == 2
+    assert main(given(files, "risk", "--scenarios=50")) == 0
+    assert "set aside, not in any figure: 10 SOL of account main" in " ".join(capsys.readouterr().out.split())
+    assert main(given(files, "solve", f"--out={tmp_path}/out")) == 2
     assert "SOL" in one_line(capsys.readouterr().err)
 
 

@@ -54,6 +54,20 @@ quantity = { BTC = 1.0 }
 kind = "do_nothing"
 """
 SWEEP = 'base = "backtest.toml"\n[vary]\n"risk.scenarios.seed" = [1, 2]\n'
+REPLY = [
+    {
+        "instrument_name": "BTC-PERPETUAL",
+        "mark_price": 100_010.0,
+        "bid_price": 100_009.5,
+        "ask_price": 100_010.5,
+        "open_interest": 1e8,
+        "volume": 900.0,
+        "volume_usd": 9e7,
+        "funding_8h": 1e-5,
+        "creation_timestamp": 1_772_791_200_000,
+        "estimated_delivery_price": 100_000.0,
+    }
+]
 # What a library might do inside a command, in a solve, and when Python ends: in C, in Python, in another process.
 NOISY = """
 import atexit, ctypes, logging, os, subprocess, sys, threading
@@ -110,6 +124,7 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     rows = pd.read_csv(tmp_path / "market.csv", parse_dates=["timestamp", "expiry"])
+    (tmp_path / "reply.json").write_text(json.dumps(REPLY))
     chain = rows[rows.strike.notna()]
     later = [chain.assign(timestamp=chain.timestamp + pd.Timedelta(hours=8 * i)) for i in range(3)]
     pd.concat(later).to_parquet(tmp_path / "chain.parquet")
@@ -125,6 +140,7 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
         "risk": [book, market, policy],
         "margin": [book, market],
         "check": [book, market, policy],
+        "import": [f"{tmp_path}/reply.json", f"--out={tmp_path}/out"],
         "scenarios list": [],
         "scenarios describe": [market],
         "scenarios sample": [market, policy, "--rows=2"],

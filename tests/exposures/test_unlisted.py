@@ -127,6 +127,11 @@ def test_the_books_own_vol_and_forward(market: ho.Market) -> None:
     assert "vol" not in option().model_dump()  # digests of older books and markets stay
 
 
+def test_margin_that_no_rule_counts_is_noted_however_strict(market: ho.Market) -> None:
+    notes = ho.expose(book((option(), -5.0)), market, scenarios=ho.ParametricScenarios(count=50, vol={"BTC": 0.6})).notes
+    assert any("no margin is counted in account" in note for note in notes), notes
+
+
 def test_an_otc_option_is_hedged_at_another_venue(market: ho.Market) -> None:
     otc = book((option(), -5.0)).accounts[0]
     venue = ho.Account(name="deribit", venue="deribit", collateral=(ho.Collateral(asset="USDC", amount=5e5),))

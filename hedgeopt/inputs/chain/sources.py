@@ -83,8 +83,10 @@ def chains_of(
 def _left(unread: list[str], frame: pd.DataFrame, name: Path) -> list[str]:
     """Notes on columns left unread in the neutral table and in a chain; tables of others have columns of their own."""
     columns = set(frame.columns)
-    if columns >= tardis.OPTIONS_CHAIN or columns >= tardis.DERIVATIVE_TICKER:
+    if columns >= tardis.OPTIONS_CHAIN:
         return []
+    if columns >= tardis.DERIVATIVE_TICKER:
+        return ["form unverified: Tardis derivative ticker (read by the vendor's documentation)"]
     if is_quote_table(columns):
         unread = [*unread, *(column for column in frame.columns if column not in QUOTE_COLUMNS)]
     elif not columns >= _CHAIN:

@@ -90,7 +90,7 @@ def _joined(found: Findings) -> list[dict[str, Any]]:
     """One row per instrument: later rows fill and replace what earlier ones gave."""
     joined: dict[tuple[str, str], dict[str, Any]] = {}
     stamps = [row["timestamp"] for row in found.quotes if row["timestamp"] is not None]
-    latest = max(stamps, default=None)
+    latest = max(stamps, default=None) or max((moment for moment, _ in found.times), default=None)
     order = sorted(found.quotes, key=lambda row: (row["timestamp"] is not None, row["timestamp"] or latest or 0))
     timeless = 0
     for row in order:
@@ -114,7 +114,7 @@ def _joined(found: Findings) -> list[dict[str, Any]]:
             file=found.quotes[0]["_file"],
             field="timestamp",
             value=first["instrument"],
-            fix="keep the venue's envelope (it holds the time), or give its time with --at",
+            fix="keep the venue's envelope (it holds the time), or give a reply of the same moment that carries one",
         )
     return list(joined.values())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from hedgeopt.errors import InputError
@@ -34,18 +36,28 @@ def read_table_payload(frame: pd.DataFrame, file: str, found: Findings, venue: s
     if columns.keys() >= tardis.OPTIONS_CHAIN or columns.keys() >= tardis.DERIVATIVE_TICKER:
         _add_quotes(tardis.tardis_quotes(frame, file), file, found)
         found.forms.append(f"{file}: Tardis, {len(frame):,} rows")
+        if not columns.keys() >= tardis.OPTIONS_CHAIN:
+            found.unverified.add("Tardis derivative ticker")
         return
     if form_of(columns) is None:
         history = history_of(frame, file, asset)
         if history is not None:
             add_history(found, history)
             found.forms.append(f"{file}: price history, {len(history):,} rows")
+            found.unverified.add(_history_form(columns))
             return
         shown = ", ".join(list(columns)[:8])
         fix = "docs/inputs.md lists every form that is read"
         raise InputError(f"is no form of table that is known (columns: {shown})", file=file, fix=fix)
     rows = frame.astype("object").where(frame.notna(), None).to_dict("records")
     read_payload([{str(key): value for key, value in row.items()} for row in rows], file, found, venue)
+
+
+def _history_form(columns: Collection[str]) -> str:
+    """Whose candles they are, by their columns."""
+    if {"unix", "symbol"} <= {name.strip().lower() for name in columns}:
+        return "CryptoDataDownload"
+    return "yfinance" if {"Date", "Datetime"} & set(columns) else "ccxt OHLCV"
 
 
 def add_history(found: Findings, history: pd.DataFrame) -> None:

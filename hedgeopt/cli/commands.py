@@ -142,7 +142,7 @@ def risk(
     else:
         from hedgeopt.reports.terminal import risk_report_table
 
-        print_report(risk_report_table(report, exposures.notes))
+        print_report(risk_report_table(report, exposures.notes, data.get("tags")))
     _say_written(out, "risk")
 
 

@@ -11,6 +11,7 @@ from hedgeopt.files.given import Given, is_table, named, read_data, read_frame
 from hedgeopt.files.reading import validated
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.book_frame import book_from_frame
+from hedgeopt.inputs.combos import unfolded
 from hedgeopt.inputs.importing import imported_book
 from hedgeopt.inputs.payloads.documents import held, json_of
 from hedgeopt.inputs.payloads.recognise import is_payload
@@ -28,6 +29,7 @@ def read_book(*sources: Given, venue: str | None = None) -> Book:
     sources
         A JSON file (path or open file) or a dict of that form; or a table with a row per position and collateral, as
         :meth:`Book.to_frame` gives it; or one or several payloads of venues (positions, balances, lists of instruments).
+        Combos of Deribit whose names tell their legs become these.
     venue
         Venue of payloads that do not name theirs.
 
@@ -42,16 +44,16 @@ def read_book(*sources: Given, venue: str | None = None) -> Book:
         return imported_book(sources, venue)
     source: Any = held(sources[0])
     if is_table(source) or _is_rows(source):
-        return book_from_frame(source)
+        return unfolded(book_from_frame(source))
     values = json_of(source, "book")
     if values is not None and (len(values) > 1 or is_payload(values[0])):
         return imported_book([source], venue)
     if values is None and _is_table_file(source):
-        return book_from_frame(read_frame(source, "book"), file=named(source))
+        return unfolded(book_from_frame(read_frame(source, "book"), file=named(source)))
     data = read_data(source, "book") if values is None else values[0]
     if isinstance(data, dict) and "books" in data:
         return _firm(data, named(source))
-    return validated(Book, data, named(source))
+    return unfolded(validated(Book, data, named(source)))
 
 
 def _firm(data: dict[str, Any], file: Path) -> Book:

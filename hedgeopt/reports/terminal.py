@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -47,13 +48,30 @@ def proposal_report(proposal: Proposal) -> RenderableType:
     return Group(*parts)
 
 
-def risk_report_table(report: RiskReport, notes: tuple[str, ...] = ()) -> RenderableType:
-    """A book's risk without trades: measures, tenors, loans, positions, stress scenarios, notes."""
+def risk_report_table(
+    report: RiskReport, notes: tuple[str, ...] = (), tags: Mapping[str, Mapping[str, Any]] | None = None
+) -> RenderableType:
+    """A book's risk without trades: measures, tenors, loans, positions, tags, stress scenarios, notes.
+
+    ``tags`` are rows of :func:`hedgeopt.measures.tags.by_tag` by tag.
+    """
     stress = FittedTable("Stress scenarios", ("scenario", "left"), ("P&L, USD", "right"))
     for name, pnl in sorted(report.stress.items(), key=lambda item: item[1]):
         stress.add_row(name, number(pnl))
-    parts = [_risk(report, None), *holdings_tables(report), stress]
+    parts = [_risk(report, None), *holdings_tables(report), *([_tags(tags)] if tags else []), stress]
     return Group(*parts, *(Plain(Text(f"note: {note}", style="dim")) for note in notes))
+
+
+def _tags(tags: Mapping[str, Mapping[str, Any]]) -> FittedTable:
+    deltas = [name for name in next(iter(tags.values())) if name.startswith("delta ")]
+    columns = [("tag", "left"), ("accounts", "right"), ("equity", "right"), *((name, "right") for name in deltas)]
+    columns += [("worst stress", "left"), ("P&L in it", "right")]
+    title = "Tags (equity and P&L in USD, delta in coins; accounts of several tags count in each)"
+    table = FittedTable(title, *columns, drop=("worst stress", *reversed(deltas), "accounts"))
+    for tag, row in tags.items():
+        figures = [number(row[name]) for name in ("equity", *deltas)]
+        table.add_row(tag, str(row["accounts"]), *figures, row["worst stress"], number(row["stress"]))
+    return table
 
 
 def _trades(proposal: Proposal) -> FittedTable:

@@ -79,3 +79,7 @@ def test_the_command_reports_by_tag(folder: Path, capsys: pytest.CaptureFixture[
     given = ["--book", str(folder / "firm.json"), "--market", str(folder / "market.csv"), "--json"]
     assert main(["risk", *given]) == 0
     assert list(json.loads(capsys.readouterr().out)["tags"]) == ["vol", "basis", "desk 2", "all"]
+    assert main(["risk", *given[:-1]]) == 0
+    told = capsys.readouterr().out
+    assert "Tags (equity" in told
+    assert all(any(line.split()[:1] == [tag.split()[0]] for line in told.splitlines()) for tag in ("vol", "basis", "desk 2"))

@@ -14,6 +14,7 @@ from cvxpy.atoms.elementwise.logic import LogicExpression
 from cvxpy.constraints import FiniteSet
 from cvxpy.reductions.dcp2cone.canonicalizers import CANON_METHODS
 from cvxpy.reductions.discrete2mixedint.valinvec2mixedint import get_exprval_in_vec_func
+from cvxpy.transforms.partial_optimize import PartialProblem
 
 from hedgeopt.tail.source import Index, Vector
 from hedgeopt.tail.split import Split
@@ -31,7 +32,7 @@ class _Rewriting:
 
     def __init__(self) -> None:
         self._made: dict[int, Any] = {}
-        self._rows: list[cp.Constraint] = []
+        self.rows: list[cp.Constraint] = []
 
     def _constraint(self, c: cp.Constraint) -> cp.Constraint:
         args = [self._rewritten(arg) for arg in c.args]
@@ -55,29 +56,39 @@ class _Rewriting:
 
 
 class _Spelling(_Rewriting):
+    def _rewritten(self, e: Any) -> Any:
+        if isinstance(e, PartialProblem) and id(e) not in self._made:
+            # What is optimised within is optimised with the rest.
+            self._made[id(e)] = e, self._rewritten(e.args[0].objective.args[0])
+            self.take(e.args[0].constraints)
+        return super()._rewritten(e)
+
+    def take(self, constraints: list[cp.Constraint]) -> None:
+        for c in constraints:
+            for row in _choices(c) if isinstance(c, FiniteSet) else [c]:
+                self.rows.append(self._constraint(row))
+
     def _replaced(self, e: Any, args: list[Any]) -> Any:
         if not isinstance(e, LogicExpression):
             return None
         out, more = CANON_METHODS[type(e)](e, args)
-        self._rows += more
+        self.take(more)
         return out
 
 
 def spell_out(parts: Split) -> Split:
-    """``parts`` with logic atoms and finite sets as the rows and booleans that they stand for.
+    """``parts`` with logic atoms, finite sets and partial optimisations as the rows and variables that they stand for.
 
     Solvers of the whole problem and the search then know the same booleans.
     """
     spelling, base = _Spelling(), parts.base
     given = base.objective.args[0]
     goal = spelling._rewritten(given)
-    rows: list[cp.Constraint] = []
-    for c in base.constraints:
-        found = _choices(c) if isinstance(c, FiniteSet) else [c]
-        rows += [spelling._constraint(row) for row in found]
+    spelling.take(base.constraints)
+    rows = spelling.rows
     if goal is given and [id(row) for row in rows] == [id(c) for c in base.constraints]:
         return parts
-    return Split(cp.Problem(base.objective.copy([goal]), [*rows, *spelling._rows]), parts.tails, parts.inner, parts.canon)
+    return Split(cp.Problem(base.objective.copy([goal]), rows), parts.tails, parts.inner, parts.canon)
 
 
 class Relaxation(_Rewriting):

@@ -21,7 +21,6 @@ from hedgeopt._quiet import silence_highs
 from hedgeopt.tail.finite import refuse_infinite, refuse_unless_finite
 from hedgeopt.tail.integers import is_whole
 from hedgeopt.tail.masters.call import Answer, panics_as_errors
-from hedgeopt.tail.masters.cones import known
 from hedgeopt.tail.masters.conic_verdict import feasible, impossible, is_ray, ray_of
 from hedgeopt.tail.masters.outside import broken
 from hedgeopt.tail.masters.weak import bound_of, standard
@@ -111,7 +110,7 @@ def shown(problem: cp.Problem, answer: Answer, tolerance: float) -> Shown | None
     if integer:
         return _claimed(problem, answer, value, tolerance)
     found = standard(answer)
-    if found is None or not known(found[0]["dims"]):
+    if found is None:
         return None
     data, x, z = found
     at = value - answer.offset
@@ -143,12 +142,11 @@ def _verdict(problem: cp.Problem, answer: Answer, integer: bool) -> Shown | None
     """ "Infeasible" and "unbounded" only where the arrays prove it; of integers the relaxation, else the solver's claim."""
     status = problem.status
     found = standard(answer)
-    usable = found is not None and known(found[0]["dims"])
     answer.status = "infeasible" if status in (s.INFEASIBLE, s.INFEASIBLE_INACCURATE) else "unbounded"
-    if usable and answer.status == "infeasible" and impossible(answer, [], None):
+    if found is not None and answer.status == "infeasible" and impossible(answer, [], None):
         problem._status = s.INFEASIBLE
         return Shown(np.inf, np.inf, 0.0, 0.0, True)
-    if usable and not integer and found is not None and status != s.INFEASIBLE:
+    if found is not None and not integer and status != s.INFEASIBLE:
         data, x, _ = found
         if (is_ray(data, x) or ray_of(data, None) is not None) and feasible(data, None):
             problem._status = s.UNBOUNDED

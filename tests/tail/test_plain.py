@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import warnings
+from types import SimpleNamespace
 
 import cvxpy as cp
 import numpy as np
 import pytest
+from cvxpy.transforms.partial_optimize import partial_optimize
 
 import hedgeopt.tail  # noqa: F401  registers the method
 from hedgeopt.errors import InputError
 from hedgeopt.tail.masters.call import panics_as_errors
+from hedgeopt.tail.masters.cones import into_dual_cone
 
 R = np.random.default_rng(4)
 P = R.normal(size=(60, 3)) + 0.1
@@ -213,3 +216,46 @@ def test_what_is_not_convex_is_not_proven() -> None:
 def test_least_squares_that_vanish_are_proven() -> None:
     X, A, B = cp.Variable((4, 3)), R.normal(size=(4, 4)), R.normal(size=(4, 3))
     proven(cp.Problem(cp.Minimize(cp.sum_squares(A @ X - B))), 0.0)
+
+
+@pytest.mark.parametrize("powers", [[0.2, 0.3, 0.5], [0.05, 0.05, 0.4, 0.5]])
+def test_power_cones_of_many_arguments_are_proven(powers: list[float]) -> None:
+    """max prod w_i^a_i on the simplex is prod a_i^a_i, at w = a."""
+    a = np.array(powers)
+    w, z = cp.Variable(len(a)), cp.Variable()
+    problem = cp.Problem(cp.Maximize(z), [cp.PowConeND(w, z, a), cp.sum(w) <= 1.0])
+    proven(problem, float(np.prod(a**a)))
+    assert w.value == pytest.approx(a, abs=1e-3)
+    problem = cp.Problem(cp.Maximize(z), [cp.PowConeND(w, z, a), cp.sum(w) <= -1.0])
+    problem.solve(method="tail")
+    assert problem.status == "infeasible"
+
+
+def test_a_multiplier_of_a_power_cone_is_moved_into_its_dual() -> None:
+    """s'z >= 0 of every slack in the cone, most of all at s_i = a_i / z_i where the product is least."""
+    r = np.random.default_rng(7)
+    a = np.array([0.15, 0.25, 0.6])
+    dims = SimpleNamespace(zero=0, nonneg=0, soc=[], psd=[], exp=0, p3d=[], pnd=[a.tolist()])
+    for _ in range(200):
+        z = into_dual_cone(r.normal((1.0, 1.0, 1.0, 0.0)), dims)
+        assert z[:3].min() >= 0.0
+        x = a / np.maximum(z[:3], 1e-9)
+        s = np.append(x, -np.sign(z[3]) * np.prod(x**a))
+        assert s @ z >= -1e-9 * float(np.abs(s) @ np.abs(z))
+
+
+def test_partial_optimisation_with_integers() -> None:
+    """Within, x follows y at a distance of half; y counts in whole numbers."""
+    x, y = cp.Variable(), cp.Variable(integer=True)
+    inner = cp.Problem(cp.Minimize(cp.abs(x - y) + 0.1 * x), [x >= y + 0.5])
+    problem = cp.Problem(cp.Minimize(partial_optimize(inner, [x], [y], solver=cp.CLARABEL)), [y >= 1.3])
+    assert problem.solve(method="tail") == pytest.approx(0.5 + 0.25, abs=1e-6)
+    assert y.value == pytest.approx(2.0)
+
+
+def test_a_complex_matrix_that_cannot_be_is_proven_infeasible() -> None:
+    X = cp.Variable((2, 2), hermitian=True)
+    problem = cp.Problem(cp.Minimize(cp.imag(X[1, 0])), [X >> 0, X[0, 0] == -1])
+    problem.solve(method="tail")
+    assert problem.status == "infeasible"
+    assert problem.solver_stats.extra_stats["proven"]

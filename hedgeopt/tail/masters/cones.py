@@ -1,6 +1,7 @@
 """Cones as cvxpy hands them to solvers: dual points made feasible, and the linear rows a cone implies.
 
-Rows come in the order zero, non-negative, second-order, semidefinite, exponential, power; ``s = b - A x`` lies in the cone.
+Rows come in the order zero, non-negative, second-order, semidefinite, exponential, power, powers of many;
+``s = b - A x`` lies in the cone.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import scipy.sparse as sp
 from hedgeopt.tail.source import Vector
 
 
-def blocks(dims: Any) -> Iterator[tuple[str, slice, float]]:
-    """Kind, rows and exponent (of power cones) of every cone but the zero and non-negative ones."""
+def blocks(dims: Any) -> Iterator[tuple[str, slice, Any]]:
+    """Kind, rows and exponent (``powers``: exponents) of every cone but the zero and non-negative ones."""
     at = int(dims.zero) + int(dims.nonneg)
     for size in dims.soc:
         yield "soc", slice(at, at + size), 0.0
@@ -30,15 +31,13 @@ def blocks(dims: Any) -> Iterator[tuple[str, slice, float]]:
     for power in dims.p3d:
         yield "power", slice(at, at + 3), float(power)
         at += 3
-
-
-def known(dims: Any) -> bool:
-    """Whether every cone is one of those above."""
-    return not getattr(dims, "pnd", None)
+    for powers in getattr(dims, "pnd", None) or []:
+        yield "powers", slice(at, at + len(powers) + 1), np.asarray(powers, dtype=float)
+        at += len(powers) + 1
 
 
 def into_dual_cone(z: Vector, dims: Any, lower_triangle: bool = False) -> Vector:
-    """The point moved into the dual cone; exact to rounding for every cone that :func:`known` knows."""
+    """The point moved into the dual cone; exact to rounding for every cone of :func:`blocks`."""
     z = np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
     signed = slice(int(dims.zero), int(dims.zero) + int(dims.nonneg))
     z[signed] = np.maximum(z[signed], 0.0)
@@ -51,7 +50,7 @@ def into_dual_cone(z: Vector, dims: Any, lower_triangle: bool = False) -> Vector
         elif kind == "exp":
             _lift_exponential(part)
         else:
-            _lift_power(part, power)
+            _lift_power(part, np.array([power, 1.0 - power]) if kind == "power" else power)
     return z
 
 
@@ -65,8 +64,8 @@ def inward(z: Vector, dims: Any, margin: float) -> None:
                 part[1:] *= (1.0 - margin) * part[0] / size
         elif kind == "exp":
             part[1] += margin * abs(part[0])
-        elif kind == "power":
-            part[2] *= 1.0 - margin
+        elif kind in ("power", "powers"):
+            part[-1] *= 1.0 - margin
 
 
 def _lift_matrix(part: Vector, order: int, lower_triangle: bool) -> None:
@@ -93,16 +92,16 @@ def _lift_exponential(part: Vector) -> None:
     part[:] = 0.0, max(v, 0.0), max(w, 0.0)
 
 
-def _lift_power(part: Vector, power: float) -> None:
-    """Into ``{(u/a)^a (v/(1-a))^(1-a) >= |w|, u, v >= 0}``: both grow by one factor, or the third gives way."""
-    u, v, w = max(part[0], 0.0), max(part[1], 0.0), part[2]
-    size = (u / power) ** power * (v / (1.0 - power)) ** (1.0 - power)
+def _lift_power(part: Vector, powers: Vector) -> None:
+    """Into ``{prod (u_i/a_i)^a_i >= |w|, u >= 0}``: all u grow by one factor, or w gives way."""
+    u, w = np.maximum(part[:-1], 0.0), part[-1]
+    size = float(np.prod((u / powers) ** powers))
     if size < abs(w):
         if size > 0.5 * abs(w):
-            u, v = u * abs(w) / size, v * abs(w) / size
+            u = u * abs(w) / size
         else:
             w = np.sign(w) * size
-    part[:] = u, v, w
+    part[:-1], part[-1] = u, w
 
 
 def implied_rows(A: Any, b: Vector, dims: Any) -> tuple[Any, Vector]:
@@ -130,8 +129,9 @@ def implied_rows(A: Any, b: Vector, dims: Any) -> tuple[Any, Vector]:
             i, j = np.tril_indices(int(power))
             W = sp.csr_array(np.eye(size)[i == j])
         else:
-            # x^a y^(1-a) >= |z|: x, y >= 0 and, means in order, a x + (1 - a) y >= |z|.
-            W = sp.csr_array(np.array([[1.0, 0, 0], [0, 1, 0], [power, 1 - power, 1], [power, 1 - power, -1]]))
+            # prod x_i^a_i >= |z|: x >= 0 and, means in order, a'x >= |z|.
+            a = np.array([power, 1.0 - power]) if kind == "power" else power
+            W = sp.csr_array(np.vstack([np.eye(size)[:-1], np.append(a, 1.0), np.append(a, -1.0)]))
         rows.append(sp.csr_array(W) @ part)
         sides.append(W @ side)
     return sp.csr_array(sp.vstack(rows)), np.concatenate(sides)

@@ -18,7 +18,6 @@ from cvxpy.reductions.solution import Solution
 from hedgeopt.tail.integers import is_whole
 from hedgeopt.tail.masters.base import Piece, Point, no_point
 from hedgeopt.tail.masters.call import NEAR, Answer, call
-from hedgeopt.tail.masters.cones import known
 from hedgeopt.tail.masters.conic_verdict import impossible, ray_of
 from hedgeopt.tail.masters.outside import broken, excess
 from hedgeopt.tail.masters.units import equilibrated
@@ -209,7 +208,7 @@ class ConicMaster:
     def _violation(self, answer: Answer, skip: list[int]) -> float:
         """The largest relative violation of the constraints that hold no tail, at the point just found."""
         found = standard(answer)
-        if found is not None and known(found[0]["dims"]):
+        if found is not None:
             data, x, _ = found
             if answer.units is None:
                 units = equilibrated(data)

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from hedgeopt.tail.masters.call import Answer, panics_as_errors
-from hedgeopt.tail.masters.cones import blocks, known
+from hedgeopt.tail.masters.cones import blocks
 from hedgeopt.tail.masters.options import LONGEST
 from hedgeopt.tail.masters.outside import broken
 from hedgeopt.tail.masters.units import equilibrated
@@ -33,7 +33,7 @@ _MARGIN, _EXACT = 1e-5, 1e-14
 def impossible(answer: Answer, levels: list[int], seconds: float | None) -> bool:
     """Whether multipliers prove that no point meets the rows: the solver's, or those of the point that is closest."""
     found = standard(answer) if answer.data else None
-    if found is None or not known(found[0]["dims"]):
+    if found is None:
         return False
     data, _, z = found
     nothing = {key: value for key, value in data.items() if key != "P"} | {"c": np.zeros(len(data["c"]))}
@@ -86,14 +86,18 @@ def _inside(dims: Any, size: int) -> Vector:
             i, j = np.tril_indices(int(power))
             step[at] = i == j
         else:
-            step[at] = (-1.0, 1.0, 1.0) if kind == "exp" else (1.0, 1.0, 0.0)
+            step[at] = 1.0
+            if kind == "exp":
+                step[at.start] = -1.0
+            else:
+                step[at.stop - 1] = 0.0
     return step
 
 
 def ray_of(data: dict[str, Any], seconds: float | None) -> Vector | None:
     """A direction along which a conic program falls for ever: ``c'r < 0``, ``-Ar`` in the cone, ``Pr = 0``, |r| <= 1."""
     dims = data.get("dims")
-    if dims is None or data.get("A") is None or not known(dims):
+    if dims is None or data.get("A") is None:
         return None
     A, c = sp.csc_array(data["A"]), np.asarray(data["c"], dtype=float)
     n, size = len(c), float(np.abs(c).max(initial=0.0)) or 1.0
@@ -165,7 +169,7 @@ def _checked(r: Vector, c: Vector, scaled: Any, dims: Any, low: Vector, high: Ve
     return r if ok else None
 
 
-def _recedes(kind: str, s: Vector, power: float, room: Vector) -> bool:
+def _recedes(kind: str, s: Vector, power: Any, room: Vector) -> bool:
     """Whether ``s`` is in the cone but for ``room`` in each row.
 
     Of exponentials and powers, rows with next to nothing count as zero: a little of one would hold up much of another.
@@ -177,7 +181,10 @@ def _recedes(kind: str, s: Vector, power: float, room: Vector) -> bool:
         M = np.zeros((int(power), int(power)))
         M[i, j] = M[j, i] = np.where(i == j, s, s / np.sqrt(2.0))
         return not len(M) or float(np.linalg.eigvalsh(M)[0]) >= -_EXACT * float(np.abs(M).max())
-    x, y, z = (float(value) if abs(value) > least else 0.0 for value, least in zip(s, room, strict=True))
+    s = np.where(np.abs(s) > room, s, 0.0)
+    if kind == "powers":
+        return bool(s[:-1].min() >= 0.0 and abs(s[-1]) - np.prod(s[:-1] ** power) <= room[-1])
+    x, y, z = (float(value) for value in s)
     if kind == "exp":
         return y >= 0.0 and (y * float(np.exp(min(x / y, 700.0))) - z <= room[2] if y > 0.0 else x <= 0.0 <= z)
     return x >= 0.0 and y >= 0.0 and abs(z) - x**power * y ** (1.0 - power) <= room[2]
@@ -188,7 +195,8 @@ def _cones(dims: Any) -> list[Any]:
     return [clarabel.NonnegativeConeT(int(dims.nonneg))] + [
         clarabel.SecondOrderConeT(at.stop - at.start) if kind == "soc"
         else clarabel.PSDTriangleConeT(int(power)) if kind == "psd"
-        else clarabel.ExponentialConeT() if kind == "exp" else clarabel.PowerConeT(power)
+        else clarabel.ExponentialConeT() if kind == "exp" else clarabel.PowerConeT(power) if kind == "power"
+        else clarabel.GenPowerConeT(power.tolist(), 1)
         for kind, at, power in blocks(dims)
     ]  # fmt: skip
 

@@ -84,7 +84,7 @@ def broken(data: dict[str, Any], x: Vector, z: Vector, skip: Sequence[int] = ())
     return Away(worst, charge)
 
 
-def _distance(kind: str, s: Vector, power: float, lower_triangle: bool) -> float:
+def _distance(kind: str, s: Vector, power: Any, lower_triangle: bool) -> float:
     """By how much entries of ``s`` must move to be in the cone, at most."""
     if kind == "soc":
         return max(float(np.linalg.norm(s[1:]) - s[0]), 0.0)
@@ -95,16 +95,17 @@ def _distance(kind: str, s: Vector, power: float, lower_triangle: bool) -> float
         M[i, j] = M[j, i] = np.where(i == j, s, s / np.sqrt(2.0))
         return max(-float(np.linalg.eigvalsh(M)[0]), 0.0) if order else 0.0
     if kind == "exp":
-        x, y, z = (float(value) for value in s)
-        # Into its face y = 0, or straight up.
-        face = max(x, abs(y), -z, 0.0)
-        up = y * float(np.exp(min(x / y, 700.0))) - z if y > 0.0 else np.inf
+        u, v, w = (float(value) for value in s)
+        # Into its face v = 0, or straight up.
+        face = max(u, abs(v), -w, 0.0)
+        up = v * float(np.exp(min(u / v, 700.0))) - w if v > 0.0 else np.inf
         return max(min(face, up), 0.0)
-    x, y, z = float(s[0]), float(s[1]), abs(float(s[2]))
-    negative = max(-x, -y, 0.0)
+    x, z = s[:-1], abs(float(s[-1]))
+    powers = np.array([power, 1.0 - power]) if kind == "power" else power
+    negative = max(-float(x.min()), 0.0)
 
     def short(by: float) -> float:
-        return z - max(x + by, 0.0) ** power * max(y + by, 0.0) ** (1.0 - power)
+        return z - float(np.prod(np.maximum(x + by, 0.0) ** powers))
 
     low, high = 0.0, negative + max(short(negative), 0.0)
     if short(high) > 0.0:

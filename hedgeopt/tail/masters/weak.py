@@ -24,7 +24,7 @@ import scipy.sparse as sp
 
 from hedgeopt.tail.masters.bound import envelope
 from hedgeopt.tail.masters.call import Answer
-from hedgeopt.tail.masters.cones import blocks, implied_rows, into_dual_cone, inward, known
+from hedgeopt.tail.masters.cones import blocks, implied_rows, into_dual_cone, inward
 from hedgeopt.tail.masters.implied import tightened, with_pairs
 from hedgeopt.tail.source import Index, Vector
 
@@ -131,7 +131,7 @@ def proven_bound(
         # Both of HiGHS' numbers lack the constant that cvxpy keeps outside.
         return value - max(float(info.objective_function_value) - float(bound), 0.0), False, None
     found = standard(answer)
-    if found is None or not known(found[0]["dims"]):
+    if found is None:
         return -np.inf, True, None
     bound = bound_of(*found, levels)
     return bound.value / units_weight(answer) + answer.offset, True, bound
@@ -192,11 +192,13 @@ def bound_of(
 
 
 def large_multipliers(z: Vector, dims: Any, share: float) -> Vector:
-    """``z`` without rows and cones below ``share`` of the largest: multipliers that were not quite nought."""
+    """``z`` without rows, cones and entries of matrices below ``share`` of the largest, which were not quite nought."""
     z = np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
     size = np.abs(z)
-    for _, rows, _ in blocks(dims):
-        size[rows] = size[rows].max(initial=0.0)
+    for kind, rows, _ in blocks(dims):
+        whole = size[rows].max(initial=0.0)
+        # Entries of a matrix go one by one: its diagonal makes good what that costs.
+        size[rows] = np.where(size[rows] > share * whole, whole, 0.0) if kind == "psd" else whole
     return np.where(size > share * size.max(initial=0.0), z, 0.0)
 
 

@@ -23,7 +23,7 @@ from hedgeopt.tail.integers import is_whole
 from hedgeopt.tail.masters.call import Answer, panics_as_errors
 from hedgeopt.tail.masters.conic_verdict import feasible, impossible, is_ray, ray_of
 from hedgeopt.tail.masters.outside import broken
-from hedgeopt.tail.masters.weak import bound_of, standard
+from hedgeopt.tail.masters.weak import Bound, bound_of, standard
 
 # A point that breaks its rows by more than this share of their terms is handed on.
 _NEAR = 1e-5
@@ -50,10 +50,12 @@ def solve_plain(
     canon: dict[str, Any],
     warm_start: bool = True,
     verbose: bool = False,
+    again: bool = False,
 ) -> bool:
     """Solve ``problem`` with cvxpy's choice, or with ``name``; False where nothing is proven.
 
-    ``given`` are options of the solver, ``canon`` those of cvxpy's compilation. Values are set as by ``problem.solve()``.
+    ``given`` are options of the solver, ``canon`` those of cvxpy's compilation, ``again`` whether a finer solve may
+    follow. Values are set as by ``problem.solve()``.
     """
     begin, options = time.perf_counter(), dict(given)
     with warnings.catch_warnings():
@@ -82,7 +84,7 @@ def solve_plain(
         _stored(problem, _constant(problem), compiled - begin, begin)
         return True
     answer = Answer("optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)))
-    proof = shown(problem, answer, tolerance)
+    proof = shown(problem, answer, tolerance, again)
     if proof is None:
         return False
     _stored(problem, proof, compiled - begin, begin)
@@ -97,7 +99,7 @@ def _constant(problem: cp.Problem) -> Shown:
     return Shown(value, value, 0.0, 0.0, True)
 
 
-def shown(problem: cp.Problem, answer: Answer, tolerance: float) -> Shown | None:
+def shown(problem: cp.Problem, answer: Answer, tolerance: float, again: bool = False) -> Shown | None:
     """The proof of a solve; None where there is none."""
     status = problem.status
     integer = is_whole(problem)
@@ -116,7 +118,11 @@ def shown(problem: cp.Problem, answer: Answer, tolerance: float) -> Shown | None
     at = value - answer.offset
     away = broken(data, x, z)
     upper = at + away.charge
-    bound = bound_of(data, x, z, enough=lambda b: upper - b.value <= 5.0 * tolerance * max(abs(value), UNIT * b.unit))
+
+    def enough(b: Bound) -> bool:
+        return upper - b.value <= 5.0 * tolerance * max(abs(value), UNIT * b.unit)
+
+    bound = bound_of(data, x, z, enough=enough, cheap=again)
     size = max(abs(value), UNIT * bound.unit, 1e-300)
     gap = max(upper - bound.value, 0.0) / size
     good = gap <= 10.0 * tolerance and away.violation <= _NEAR and bound.value - upper <= 10.0 * tolerance * size

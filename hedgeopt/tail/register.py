@@ -306,7 +306,7 @@ def _plain(
         asked = solver_options_of(name, given, options.tolerance, is_whole(problem), options.remaining())
     elif options.time_limit is not None:
         return False  # the masters keep to a limit
-    done = solve_plain(problem, name, options.tolerance, asked, canon, warm_start, options.verbose)
+    done = solve_plain(problem, name, options.tolerance, asked, canon, warm_start, options.verbose, name is None)
     if not done and name is None:
         # First-order methods stop far from the optimum: once more, by interior points.
         asked = solver_options_of("CLARABEL", {}, 1e-2 * options.tolerance, False, options.remaining())

@@ -16,6 +16,7 @@ from hedgeopt.files.reading import validated
 from hedgeopt.files.writing import write_atomically
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.payloads.accounts import accounts_of
+from hedgeopt.inputs.payloads.comparisons import compare_deltas
 from hedgeopt.inputs.payloads.documents import read_documents
 from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.join import quotes_of
@@ -95,6 +96,7 @@ def import_payloads(
         raise InputError("nothing to import", fix="give files of a venue")
     found, source = read_documents(sources, venue or "", asset)
     quotes = quotes_of(found, source) if found.quotes else pd.DataFrame()
+    compare_deltas(found, quotes)
     book = book_of(found, source, margin, name)
     return Imported(book, quotes, found.history, (*forms_read(found), *found.said()))
 
@@ -126,6 +128,7 @@ def imported_book(sources: Sequence[Any], venue: str | None = None) -> Book:
         Where they hold neither position nor collateral.
     """
     found, source = read_documents(sources, venue or "")
+    compare_deltas(found, quotes_of(found, source) if found.quotes else pd.DataFrame())
     book = book_of(found, source)
     if book is None:
         forms = "; ".join(found.forms)

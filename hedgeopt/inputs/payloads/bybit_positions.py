@@ -5,6 +5,8 @@ Checked: ``positionValue`` is ``size`` at ``avgPrice``, and ``unrealisedPnl`` th
 
 from __future__ import annotations
 
+import math
+
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
@@ -43,6 +45,7 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
                 quantity,
                 item.where,
                 mark=mark,
+                delta=item.number("delta") if option else math.nan,
                 value=quantity * mark if option else float("nan"),
                 profit=0.0 if not option else profit,
                 option=option,
@@ -60,7 +63,7 @@ POSITIONS = Form(
         "positionIdx riskId riskLimitValue tradeMode positionStatus autoAddMargin adlRankIndicator "
         "leverage positionBalance liqPrice bustPrice positionMM positionIM positionMMByMp "
         "positionIMByMp tpslMode takeProfit stopLoss trailingStop curRealisedPnl cumRealisedPnl seq "
-        "isReduceOnly mmrSysUpdatedTime leverageSysUpdatedTime createdTime updatedTime delta gamma "
+        "isReduceOnly mmrSysUpdatedTime leverageSysUpdatedTime createdTime updatedTime gamma "
         "vega theta sessionAvgPrice breakEvenPrice"
     ),
     source="bybit-exchange.github.io/docs/v5, position/list",

@@ -66,6 +66,10 @@ def _sum(items: list[Item], found: Findings, account: str) -> None:
     if sums and all(cross for _, _, cross in sums) and math.isfinite(ours) and math.isfinite(theirs):
         why = f"the reply lists {len(sums)} currencies; equity in others is not in it"
         found.totals.append(Total("equity at Deribit", ours, theirs, 0.001, why=why))
+    elif sums:
+        found.notes.append(
+            "equity at Deribit is not compared: the reply has no total in USD of currencies that margin together"
+        )
 
 
 SUMMARIES = Form(

@@ -27,6 +27,7 @@ from hedgeopt.inputs.payloads import (
     okx_quotes,
     uniswap_v3,
 )
+from hedgeopt.inputs.payloads.comparisons import margin_note
 from hedgeopt.inputs.payloads.form import Findings, Form
 from hedgeopt.inputs.payloads.item import Item, Reading
 from hedgeopt.inputs.payloads.wrappers import ENVELOPE, ReplyRows, unwrapped
@@ -148,6 +149,9 @@ def _read(reply: ReplyRows, file: str, found: Findings, venue: str) -> None:
         if form.checked != "real payload":
             found.unverified.add(form.name)
         found.notes += [f"{file}: {note}" for note in reply.notes]
+        margin = margin_note(form, reading.seen, file)
+        if margin is not None:
+            found.notes.append(margin)
         strange = [key for key in reading.unknown() if not key.startswith("@") and key.split(".")[0] not in ENVELOPE]
         if strange:
             some = ", ".join(strange[:6]) + (", …" if len(strange) > 6 else "")

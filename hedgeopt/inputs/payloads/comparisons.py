@@ -1,0 +1,83 @@
+"""The venue's deltas of options against ours, and its margins, which are listed where nothing here can compare them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Total
+from hedgeopt.models.pricing.black76 import greeks
+
+__all__ = ["compare_deltas", "margin_note"]
+
+_TOLERANCE = 0.03
+_PER_COIN = {"derive"}
+_RULES = {"aave", "binance", "bybit", "deribit", "derive", "dydx", "hyperliquid"}
+_MARGIN = re.compile(
+    r"(?:.*\.)?(?:.*(?:initial|maintenance|maint)_?margin(?:_usd)?|imr|mmr|positionIM|positionMM|account[IM]MRate|marginUsed)",
+    re.IGNORECASE,
+)
+
+
+def margin_note(form: Form, given: Collection[str], file: str) -> str | None:
+    """Why margins that an account's payload states are not compared; None where it states none."""
+    if form.holds not in ("positions", "collateral"):
+        return None
+    names = sorted(name for name in given if _MARGIN.fullmatch(name))
+    if not names:
+        return None
+    reason = (
+        "it needs the market of the same moment; hedgeopt margin --book … --market … gives ours"
+        if form.venue in _RULES
+        else "no margin rule of this venue is packaged"
+    )
+    some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return f"{file}: margin of {form.name} ({some}) is not compared: {reason}"
+
+
+def compare_deltas(found: Findings, quotes: pd.DataFrame) -> None:
+    """Totals of ``found`` gain the delta of every option held whose quote is known; a note lists the others.
+
+    Ours is the Black delta of the forward times the position, in coins; Derive states it per coin.
+    """
+    rows = {} if quotes.empty else {(row.venue, row.instrument): row for row in quotes.itertuples()}
+    without = []
+    for held in found.holdings:
+        if not held.option or math.isnan(held.delta):
+            continue
+        row = rows.get((held.venue, held.name))
+        ours = math.nan if row is None else _delta(row)
+        units = _coins(held, found)
+        if math.isnan(ours) or math.isnan(units):
+            without.append(held.name)
+            continue
+        units = 1.0 if held.venue in _PER_COIN else units
+        why = "the venue's is of another moment or another convention"
+        found.totals.append(Total(f"delta of {held.name}", ours * units, held.delta, _TOLERANCE, "coins", why))
+    if without:
+        some = ", ".join(without[:3]) + (", …" if len(without) > 3 else "")
+        found.notes.append(
+            f"the venue's delta of {len(without)} option{'s' if len(without) > 1 else ''} ({some}) is not compared: "
+            "give their quotes (and the list of instruments) too"
+        )
+
+
+def _coins(held: HeldLine, found: Findings) -> float:
+    if held.unit == "ours":
+        return held.quantity
+    spec = found.specs.get((held.venue, held.name))
+    return math.nan if spec is None else held.quantity * spec.multiplier
+
+
+def _delta(row: object) -> float:
+    forward, strike, vol = (float(getattr(row, name)) for name in ("forward", "strike", "iv"))
+    right, expiry, moment = (getattr(row, name) for name in ("right", "expiry", "timestamp"))
+    if not (forward > 0 and strike > 0 and vol > 0) or pd.isna(expiry) or expiry <= moment:
+        return math.nan
+    years = (expiry - moment).total_seconds() / (365 * 86_400)
+    numbers = [np.array([value]) for value in (forward, strike, years, vol)]
+    return float(greeks(numbers[0], numbers[1], numbers[2], numbers[3], np.array([right == "call"])).delta[0])

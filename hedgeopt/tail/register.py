@@ -132,6 +132,8 @@ def solve_tail(
     over = not tails and _handed_over(problem, master)
     if over and _plain(problem, master, options, solver_options, canon, warm_start):
         return problem.value  # type: ignore[no-any-return]
+    tried = over and options.time_limit is None
+    claimed = [(v, v.value) for c in problem.constraints for v in c.dual_variables] if tried else []
     begin = clock()
     parts = _splits.get(problem)
     if parts is None or parts.canon != canon:
@@ -177,6 +179,11 @@ def solve_tail(
             message = "Bound not proven: no limit bounds some of the variables."
         warnings.warn(message, stacklevel=3)
     value = store(problem, parts, outcome)
+    if outcome.status == s.OPTIMAL_INACCURATE:
+        # Where no multipliers are proven, those that the solver claims.
+        for dual, claim in claimed:
+            if dual.value is None and claim is not None:
+                dual.save_value(claim)
     if outcome.search:
         round_integers(problem)
     return value

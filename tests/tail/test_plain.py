@@ -273,3 +273,16 @@ def test_a_large_entropy_is_proven_without_a_dense_factorisation(monkeypatch: py
     q = np.linspace(1.0, 3.0, 300) / np.linspace(1.0, 3.0, 300).sum()
     y = cp.Variable(300)
     proven(cp.Problem(cp.Minimize(cp.sum(cp.rel_entr(y, q))), [cp.sum(y) == 2]), 2.0 * float(np.log(2.0)))
+
+
+def test_multipliers_that_nothing_proves_are_those_of_the_solver() -> None:
+    X = cp.Variable((2, 2), hermitian=True)
+    limits = [X >> 0, cp.real(cp.trace(X)) == 1]
+    C = np.array([[1.0, 0.5j], [-0.5j, 2.0]])
+    problem = cp.Problem(cp.Minimize(cp.real(cp.trace(C @ X))), limits)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        value = problem.solve(method="tail")
+    assert value == pytest.approx(float(np.linalg.eigvalsh(C)[0]), abs=1e-5)
+    assert abs(float(limits[1].dual_value)) == pytest.approx(abs(value), abs=1e-4)
+    assert limits[0].dual_value is not None

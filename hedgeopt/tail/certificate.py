@@ -25,6 +25,7 @@ from hedgeopt.tail.epigraph import Lifted
 from hedgeopt.tail.masters.bound import envelope
 from hedgeopt.tail.masters.cones import blocks
 from hedgeopt.tail.masters.conic_verdict import solve_arrays
+from hedgeopt.tail.masters.outside import Away
 from hedgeopt.tail.masters.units import at_point
 from hedgeopt.tail.masters.weak import Bound, bound_of
 from hedgeopt.tail.model import LossModel, build_models
@@ -32,8 +33,9 @@ from hedgeopt.tail.outcome import Outcome
 from hedgeopt.tail.source import Vector
 from hedgeopt.tail.split import Split, split
 
-# An objective of zero is measured by this share of a middle cost times a middle position.
-UNIT = 1e-3
+# An objective of zero is measured by this share of a middle cost times a middle position; a violation of more than the
+# second, relative to its terms, is no rounding.
+UNIT, BROKEN, ROUNDING = 1e-3, 1e-5, 1e-12
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,14 @@ class Verified:
     upper: float
     """Objective at the variables' values, every loss evaluated."""
     gap: float
-    """``(upper - lower) / max(|upper|, unit)``; the unit is a thousandth of a middle cost times position."""
+    """``(upper + charge - lower) / max(|upper|, unit)``; the unit is a thousandth of a middle cost times position.
+
+    No less than the violation, where that is more than rounding: a point that breaks its constraints proves nothing.
+    """
     violation: float
-    """The largest violation of a constraint, relative to the size of its sides."""
+    """The largest violation of a constraint, relative to the terms ``|row| |x|`` of what it breaks."""
+    charge: float = 0.0
+    """What the violations are worth at the multipliers of their constraints."""
 
 
 def weighted(model: LossModel, q: Vector) -> SummedTail:
@@ -97,36 +104,36 @@ def best_bound(
     dims: Any,
     tails: list[SummedTail],
     found: RowMultipliers | None,
-    goal: Callable[[float, float], bool],
-) -> tuple[float, float, RowMultipliers | None]:
-    """Lower bound, its unit, and what proves it; ``goal(bound, unit)`` says whether that is enough.
+    goal: Callable[[float, Bound], bool],
+) -> tuple[float, Bound, RowMultipliers | None]:
+    """Lower bound, the same with its unit, and what proves it; ``goal`` of both says whether that is enough.
 
     Where ``found`` proves less, the program without scenarios is solved for multipliers that prove more.
     """
     data, signed, offset = program(compiled, dims, tails), int(dims.nonneg), compiled.offset
-    best, unit, kept = -np.inf, 0.0, found
+    best, kept = Bound(-np.inf, 0.0), found
 
     def enough(bound: Any) -> bool:
-        return goal(bound.value + offset, bound.unit)
+        return goal(bound.value + offset, bound)
 
     if found is not None:
         z = _joined(compiled, found, signed)
         bound = _bound(data, found.point, z, enough)
-        best, unit = bound.value, bound.unit
+        best = bound
         if enough(bound):
-            return best + offset, unit, found
+            return best.value + offset, best, found
     far: list[Vector] = []
     for x, z in solve_arrays(data, far):
         bound = _bound(data, x, z, enough)
         if bound.far is not None:
             far.append(bound.far)
-        if bound.value > best:
+        if bound.value > best.value:
             zero = len(compiled.b_eq)
             rest = np.concatenate((z[zero : zero + signed], z[zero + signed + len(tails) :]))
-            best, unit, kept = bound.value, bound.unit, RowMultipliers(z[:zero], rest, x)
+            best, kept = bound, RowMultipliers(z[:zero], rest, x)
         if enough(bound):
             break
-    return best + offset, unit, kept
+    return best.value + offset, best, kept
 
 
 def _bound(data: dict[str, Any], x: Vector, z: Vector, enough: Callable[[Bound], bool]) -> Bound:
@@ -138,12 +145,12 @@ def _bound(data: dict[str, Any], x: Vector, z: Vector, enough: Callable[[Bound],
     one = units.weight
 
     def fine(b: Bound) -> bool:
-        return enough(Bound(b.value / one, b.terms / one, None, b.unit / one))
+        return enough(Bound(b.value / one, b.terms / one, None, bound.measure))
 
     other = bound_of(units.scaled(data), x / units.columns, one * z / units.rows, enough=fine)
     if other.value / one > bound.value:
         reach = None if other.far is None else other.far * units.columns
-        return Bound(other.value / one, other.terms / one, reach, bound.unit)
+        return Bound(other.value / one, other.terms / one, reach, bound.measure)
     return bound
 
 
@@ -172,10 +179,13 @@ def confirm(parts: Split, outcome: Outcome, tolerance: float) -> None:
     if at_once is not None and at_once >= least:
         lower, kept = at_once, found
     else:
-        lower, _, kept = best_bound(compiled, parts.memory["dims"], sums, found, lambda bound, unit: bound >= least)
+        lower, _, kept = best_bound(compiled, parts.memory["dims"], sums, found, lambda bound, _: bound >= least)
     # A bound above the value by rounding is the value's.
     outcome.lower = min(lower, outcome.upper) if lower - outcome.upper <= tolerance * size else -np.inf
-    outcome.gap = max(outcome.upper - outcome.lower, 0.0) / size
+    away = _away(compiled, parts, outcome, sums, kept)
+    outcome.gap = max(outcome.upper + away.charge - outcome.lower, 0.0) / size
+    if away.violation > BROKEN:
+        outcome.gap = max(outcome.gap, away.violation)
     outcome.certificate, outcome.proven = kept, bool(np.isfinite(outcome.lower))
     if outcome.status == "optimal" and not outcome.gap <= 10.0 * tolerance:
         outcome.status = "optimal_inaccurate"
@@ -225,6 +235,31 @@ def _direct(
     return total + float(d[use] @ side[use]) + compiled.offset
 
 
+def _away(compiled: Compiled, parts: Split, outcome: Outcome, sums: list[SummedTail], found: RowMultipliers | None) -> Away:
+    """How far the point lies outside the rows as they were compiled, in no unit but their own terms."""
+    state = outcome.point.state
+    if found is None or not isinstance(state, dict) or "z" not in state:
+        return Away(float(outcome.point.details.get("violation", 0.0)), 0.0)
+    solved, z = getattr(outcome.master, "compiled", compiled), np.array(state["z"])
+    for host, value, tail in zip(solved.hosts, outcome.values, sums, strict=True):
+        z[host.column] = value * tail.scale
+    z = solved.original(z) if isinstance(solved, Lifted) else z
+    worst, charge = 0.0, 0.0
+    for A, b, price, equal in (
+        (compiled.A_eq, compiled.b_eq, found.equalities, True),
+        (compiled.A_in, compiled.b_in, found.inequalities, False),
+    ):
+        out = A @ z - b
+        out = np.abs(out) if equal else np.maximum(out, 0.0)
+        rows = np.flatnonzero(out > 0.0)
+        if len(rows):
+            charge += float(out[rows] @ np.abs(price[rows]))
+            terms = np.maximum(abs(A[rows]) @ np.abs(z), np.abs(b[rows]))
+            over = out[rows] > ROUNDING * terms
+            worst = max(worst, float(np.max(out[rows][over] / terms[over], initial=0.0)))
+    return Away(worst, charge)
+
+
 def _joined(compiled: Compiled, found: RowMultipliers, signed: int) -> Vector:
     """All multipliers; a tail's is what is left of the gradient at its level."""
     pull = compiled.c + compiled.A_eq.T @ found.equalities + compiled.A_in.T @ found.inequalities
@@ -268,32 +303,57 @@ def verify(problem: cp.Problem) -> Verified:
             raise InputError("weights must sum to one", field="tails", value=float(q.sum()))
         sums.append(weighted(model, q / q.sum() if q.sum() > 1.0 else q))
     compiled = compile_base(parts)
-    upper, violation = _at_values(problem, parts, models)
+    upper, violation, charge = _at_values(problem, parts, models)
     found = extra.get("certificate")
     fits = (
         found is not None and len(found.equalities) == len(compiled.b_eq) and len(found.inequalities) == len(compiled.b_in)
     )
-    lower, unit, _ = best_bound(
+    lower, best, _ = best_bound(
         compiled, parts.memory["dims"], sums, found if fits else None,
-        lambda bound, unit: upper - bound <= 1e-9 * max(abs(upper), UNIT * unit),
+        lambda bound, b: upper - bound <= 1e-9 * max(abs(upper), UNIT * b.unit),
     )  # fmt: skip
-    gap = max(upper - lower, 0.0) / max(abs(upper), UNIT * unit, 1e-300)
-    return Verified(lower, upper, gap, violation)
+    gap = max(upper + charge - lower, 0.0) / max(abs(upper), UNIT * best.unit, 1e-300)
+    return Verified(lower, upper, max(gap, violation) if violation > BROKEN else gap, violation, charge)
 
 
-def _at_values(problem: cp.Problem, parts: Split, models: list[LossModel]) -> tuple[float, float]:
-    """Objective (minimised) and violation at the variables' values, the losses evaluated by cvxpy's expressions."""
+def _at_values(problem: cp.Problem, parts: Split, models: list[LossModel]) -> tuple[float, float, float]:
+    """Objective (minimised), violation and its charge at the variables' values, the losses evaluated by cvxpy."""
     for tail, model in zip(parts.tails, models, strict=True):
         losses = np.asarray(tail.atom.args[0].value, dtype=float)
         tail.level.save_value(np.array(model.scale * model.tail(losses)[0]))
     sense = -1.0 if isinstance(problem.objective, cp.Maximize) else 1.0
     value = sense * float(parts.base.objective.value)
-    worst = 0.0
-    for constraint in parts.base.constraints[: len(problem.constraints)]:
-        size = max([float(np.max(np.abs(a.value), initial=0.0)) for a in constraint.args], default=1.0)
-        worst = max(worst, float(np.max(constraint.violation(), initial=0.0)) / max(size, 1e-3))
+    worst, charge = 0.0, 0.0
+    for given, constraint in zip(problem.constraints, parts.base.constraints, strict=False):
+        apart = np.atleast_1d(np.asarray(constraint.violation(), dtype=float))
+        if not apart.any():
+            continue
+        terms = sum((_terms(a) for a in constraint.args), np.zeros(1))
+        terms = terms if terms.shape == apart.ravel().shape else np.full(apart.size, terms.max())
+        out = apart.ravel(order="F")
+        over = out > ROUNDING * terms
+        worst = max(worst, float(np.max(out[over] / np.maximum(terms[over], 1e-300), initial=0.0)))
+        dual = [
+            np.abs(np.asarray(d.value, dtype=float)).ravel(order="F") for d in given.dual_variables if d.value is not None
+        ]
+        if len(dual) == 1 and len(dual[0]) == len(out):
+            charge += float(out @ dual[0])
+        elif dual:
+            charge += float(out.max()) * max(float(np.linalg.norm(d)) for d in dual)
     for v in problem.variables():
         at = np.asarray(v.value)
         away = float(np.max(np.abs(at - v.project(at)), initial=0.0))
-        worst = max(worst, away / max(float(np.max(np.abs(at), initial=0.0)), 1e-3))
-    return value, worst
+        if away > 0:
+            worst = max(worst, away / max(float(np.max(np.abs(at), initial=0.0)), 1e-300))
+    return value, worst, charge
+
+
+def _terms(expression: cp.Expression) -> Vector:
+    """Per entry the sum of the magnitudes ``|gradient| |x|`` and of the value: what its rounding is measured by."""
+    size = np.abs(np.asarray(expression.value, dtype=float)).ravel(order="F")
+    slopes = expression.grad
+    for v in expression.variables():
+        slope = slopes.get(v)
+        if slope is not None:
+            size = size + np.asarray(abs(sp.csr_array(slope)).T @ np.abs(np.asarray(v.value, dtype=float)).ravel(order="F"))
+    return size

@@ -21,4 +21,4 @@ def test_random_programs_agree(chunk: int) -> None:
             word = checked(template, number)
             found[word] += 1
             assert word not in WRONG, f"template {seed} ({template.form}), draw {number}: {word}"
-    assert found["refused"] + found["not proven"] + found["no reference"] <= 0.02 * found.total()
+    assert found["refused"] + found["inexact"] + found["no reference"] <= 0.03 * found.total()

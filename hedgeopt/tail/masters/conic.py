@@ -20,7 +20,7 @@ from hedgeopt.tail.masters.base import Piece, Point, no_point
 from hedgeopt.tail.masters.call import NEAR, Answer, call
 from hedgeopt.tail.masters.conic_verdict import impossible, ray_of
 from hedgeopt.tail.masters.outside import broken, excess
-from hedgeopt.tail.masters.units import equilibrated
+from hedgeopt.tail.masters.units import equilibrated, of_bounds
 from hedgeopt.tail.masters.weak import Bound, proven_bound, standard, units_weight
 from hedgeopt.tail.source import Vector
 from hedgeopt.tail.split import Split, rebuild
@@ -30,8 +30,9 @@ from hedgeopt.tail.split import Split, rebuild
 _ROWS, _FLOOR = 0.01, 1e-3
 
 
-# Calls of Clarabel, each in the units that the one before suggests; the relative violation that is worth another.
-_TURNS, _EXACT = 3, 5e-7
+# Calls of Clarabel, each in the units that the one before suggests, the fourth in those of the bounds; the relative violation
+# that is worth another.
+_TURNS, _EXACT = 6, 5e-7
 
 
 # The box that replaces an unbounded relaxation grows by this factor, until it is this large.
@@ -116,7 +117,7 @@ class ConicMaster:
         reduced = cp.Problem(type(base.objective)(objective), constraints)
         whole = _Reduced(reduced, pieces, units, weight, levels, alphas, parts)
         best, first, units_of_one = None, None, None
-        for _ in range(1 if self.integer else _TURNS):
+        for turn in range(1 if self.integer else _TURNS):
             answer = call(reduced, self.name, self.options, tolerance, self.remaining(), units_of_one, fit=True)
             point, bound = self._read(whole, answer, tolerance)
             first = first or answer
@@ -124,7 +125,9 @@ class ConicMaster:
                 best = point
             if answer.units is None or _done(best, tolerance) or best.status == "late":
                 break
-            if point.status == "optimal" and answer.status == "optimal":
+            if turn == _TURNS - 4:
+                units_of_one = of_bounds(answer.original)
+            elif point.status == "optimal" and answer.status == "optimal":
                 far = bound.far if bound is not None and bound.far is not None else np.zeros(len(answer.raw.x))
                 units_of_one = answer.units.fitted(answer.original, np.array(answer.raw.x), far)
             else:
@@ -165,7 +168,9 @@ class ConicMaster:
         yv = np.concatenate([np.asarray(v.value, dtype=float).ravel() for v in split.inner] or [np.zeros(0)])
         at = np.array([float(tail.level.value) for tail in split.tails])
         state = {"solution": _weighted(reduced.solution, weight), "variables": [(v, v.value) for v in base.variables()]}
-        size = sum(m * unit for m, unit in zip(multipliers, units, strict=True))
+        # A loss at the point: coefficients may be in other units than the losses.
+        losses = [float(np.abs(piece.rows @ yv + piece.offset).max(initial=0.0)) for piece in pieces]
+        size = sum(m * max(loss, abs(level)) for m, loss, level in zip(multipliers, losses, at, strict=True))
         lower, sure, bound = proven_bound(reduced, answer, value / weight, tolerance, columns)
         # What the box ends is no bound of what lies beyond it.
         lower = weight * lower if violation <= NEAR and self.box is None else -np.inf

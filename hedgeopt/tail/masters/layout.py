@@ -132,6 +132,11 @@ class Layout:
         np.maximum.at(found, self.A.indices[at][use], far[use])
         return np.where(found > 0, found, np.inf)
 
+    def _level_entries(self, rows: Any, part: Any) -> Vector:
+        """The largest entry of a tail's level in each row, times the scale of its losses."""
+        columns = [host.column for host in self.compiled.hosts]
+        return np.asarray(abs(part)[:, columns].max(axis=1).toarray()).ravel()
+
     @property
     def scaled_now(self) -> Scaled:
         """The program of the last solve."""
@@ -153,8 +158,9 @@ class Layout:
             rows = np.unique(np.concatenate(touched))
             part = c.A_in[rows]
             excess = part @ z - c.b_in[rows]
-            # A row whose terms all vanish is measured by a typical loss.
-            floor = 0.0 if self._scaled is None else 1e-3 * self._scaled.unit * abs(part).max(axis=1).toarray().ravel()
+            # A row whose terms all vanish is measured by a typical loss, never by columns in other units than the losses.
+            floor = 0.0 if self._scaled is None else _FLOOR * self._scaled.unit * self._level_entries(rows, part)
             magnitude = np.maximum(np.maximum(abs(part) @ np.abs(z), np.abs(c.b_in[rows])), floor)
-            worst = float(np.max(excess / np.maximum(magnitude, 1e-12), initial=0.0))
+            over = excess > _ROUNDING * magnitude
+            worst = float(np.max(excess[over] / np.maximum(magnitude[over], 1e-300), initial=0.0))
         return value, worst

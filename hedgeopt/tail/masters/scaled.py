@@ -206,12 +206,17 @@ class Restricted(Structure):
 
 
 def loss_sizes(pieces: list[Piece], width: int) -> Vector:
-    """Root mean square of each loss gradient over the boundary scenarios."""
+    """Root mean square of each loss gradient over the boundary scenarios; of the sums inside where no boundary has it."""
     square, count = np.zeros(width), 0
     for piece in pieces:
         square += np.einsum("ij,ij->j", piece.rows, piece.rows)
         count += len(piece.rows)
-    return np.asarray(np.sqrt(square / max(count, 1)))
+    sizes = np.asarray(np.sqrt(square / max(count, 1)))
+    if count and sizes.all():
+        return sizes
+    # At beta = 0 every scenario is inside: without the sums, a column's unit would be nobody's.
+    inside = np.max([np.abs(piece.gradient) for piece in pieces], axis=0, initial=0.0) if pieces else sizes
+    return np.where(sizes > 0, sizes, inside)
 
 
 def _columns(layout: Layout, size: Vector) -> Vector:

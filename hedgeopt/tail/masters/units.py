@@ -17,6 +17,8 @@ import scipy.sparse as sp
 from hedgeopt.tail.masters.cones import blocks
 from hedgeopt.tail.source import Vector
 
+# Rows from a bound to a variable without, by which sizes are carried.
+_CARRIED = 5
 # Sweeps of the equilibration (Ruiz 2001), and the share of the largest position below which a position says nothing.
 _SWEEPS, _SMALL = 20, 1e-6
 
@@ -69,13 +71,13 @@ def at_point(data: dict[str, Any], x: Vector) -> Units:
     return _rows(data, size)
 
 
-def equilibrated(data: dict[str, Any]) -> Units:
+def equilibrated(data: dict[str, Any], sweeps: int = _SWEEPS) -> Units:
     """Units in which the largest entry of every row and column is about one."""
     A = abs(sp.csr_array(data["A"]))
     P = None if data.get("P") is None else abs(sp.csr_array(data["P"]))
     columns, rows = np.ones(A.shape[1]), np.ones(A.shape[0])
-    for _ in range(_SWEEPS):
-        now = sp.diags_array(rows) @ A @ sp.diags_array(columns)
+    for _ in range(sweeps):
+        now: Any = sp.diags_array(rows) @ A @ sp.diags_array(columns)
         across, down = _largest(now, 1), _largest(now, 0)
         for at in _cones(data["dims"]):
             across[at] = across[at].max(initial=0.0)
@@ -86,6 +88,29 @@ def equilibrated(data: dict[str, Any]) -> Units:
         rows /= np.sqrt(np.where(across > 0, across, 1.0))
         columns /= np.sqrt(np.where(down > 0, down, 1.0))
     return _rows(data, columns)
+
+
+def of_bounds(data: dict[str, Any]) -> Units:
+    """Units in which the farther bound of every variable is one, and variables without as far as rows carry that."""
+    A, b = sp.csr_array(data["A"]), np.asarray(data["b"], dtype=float)
+    first, linear = int(data["dims"].zero), int(data["dims"].zero) + int(data["dims"].nonneg)
+    single = first + np.flatnonzero(np.diff(A.indptr)[first:linear] == 1)
+    at = A.indptr[single]
+    far = np.abs(b[single] / np.where(A.data[at] != 0, A.data[at], np.inf))
+    reach = np.zeros(A.shape[1])
+    np.maximum.at(reach, A.indices[at], np.where(np.isfinite(far), far, 0.0))
+    entry, row = np.abs(A.data), np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
+    use = entry > 0
+    entry, row, column = entry[use], row[use], A.indices[use]
+    for _ in range(_CARRIED):
+        top = np.zeros(A.shape[0])
+        np.maximum.at(top, row, entry * reach[column])
+        top = np.where(top > 0, np.maximum(top, np.where(np.isfinite(b), np.abs(b), 0.0)), 0.0)
+        found = np.zeros(len(reach))
+        np.maximum.at(found, column, top[row] / entry)
+        reach = np.where(reach > 0, reach, found)
+    top = _largest(abs(A), 0)
+    return _rows(data, np.where(reach > 0, reach, 1.0 / np.where(top > 0, top, 1.0)))
 
 
 def _rows(data: dict[str, Any], columns: Vector) -> Units:
@@ -102,6 +127,8 @@ def _rows(data: dict[str, Any], columns: Vector) -> Units:
 
 
 def _largest(matrix: Any, axis: int) -> Vector:
+    if 0 in matrix.shape:
+        return np.zeros(matrix.shape[1 - axis])
     return np.asarray(sp.csr_array(matrix).max(axis=axis).toarray(), dtype=float).ravel()
 
 

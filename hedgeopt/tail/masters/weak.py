@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,7 @@ from hedgeopt.tail.masters.bound import envelope
 from hedgeopt.tail.masters.call import Answer
 from hedgeopt.tail.masters.cones import blocks, implied_rows, into_dual_cone, inward
 from hedgeopt.tail.masters.implied import tightened, with_pairs
+from hedgeopt.tail.masters.units import equilibrated
 from hedgeopt.tail.source import Index, Vector
 
 # Gradients below this share of their terms are rounding, charged at so many times the largest value; the largest matrix that
@@ -38,8 +40,8 @@ _QUICK = 600
 _FEW = 100
 # Columns beyond which the best bound takes longer than another solve.
 _LARGE = 200
-# Share of the largest position below which one is noise.
-_NOISE = 1e-6
+# Share of the largest below which one is noise, how sides count beside positions, and sweeps of an equilibration for units.
+_NOISE, _BESIDE, _ROUGHLY = 1e-6, 0.1, 4
 # Margins inside the cones that leave room for the projection.
 _INSIDE = 0.0, 1e-9, 1e-8, 1e-7
 # How far inside their cones dual points are moved before they are projected: what the first leaves, the next may not.
@@ -155,11 +157,15 @@ class Bound:
     terms: float
     far: Vector | None = None
     """Where each variable is charged, zero for those that cost the bound nothing that matters beside the others."""
-    unit: float = 0.0
-    """A middle cost times a middle position: of its thousandth part, where the optimum is zero, gaps are measured.
+    measure: Callable[[], float] | None = None
 
-    Neither the largest, which may be in other units than the rest, nor terms of multipliers, which may be anything.
-    """
+    @property
+    def unit(self) -> float:
+        """A middle cost of a position: by its thousandth part, where the optimum is zero, gaps are measured.
+
+        Neither the largest, which may stand for nothing else, nor terms of multipliers, which may be anything.
+        """
+        return 0.0 if self.measure is None else self.measure()
 
 
 def bound_of(
@@ -183,7 +189,7 @@ def bound_of(
     if P is not None and not _convex(P):
         return Bound(-np.inf, 0.0)
     quick = Bound(-np.inf, 0.0) if enough is None else program.quick(z)
-    quick.unit = program.typical
+    quick.measure = measure = cache(program.typical)
     if enough is not None and quick.value > -np.inf and (enough(quick) or (cheap and len(c) > _LARGE)):
         return quick
     best = program.best(z)
@@ -196,7 +202,7 @@ def bound_of(
         # Least squares that vanish leave multipliers of rounding; with none, the origin is tangent enough.
         origin = replace(program, x=np.zeros(len(c)))
         best = origin.bound(origin.feasible(np.zeros(len(b))), implied=False)
-    best.unit = program.typical
+    best.measure = measure
     return best
 
 
@@ -232,13 +238,18 @@ class _Program:
         self._rows: tuple[Any, Vector] | None = None
         self._tails: dict[int, Any] = {}
 
-    @property
     def typical(self) -> float:
-        """A middle cost times a middle position: never the largest, which may be in other units than the rest."""
-        cost, size = np.abs(self.c[self.c != 0]), np.abs(self.x[self.x != 0])
-        usual = _middle(size[size > _NOISE * size.max(initial=0.0)])
-        curve = np.zeros(0) if self.P is None else np.abs(self.P.diagonal())
-        return max(_middle(cost) * usual, 0.5 * _middle(curve[curve > 0]) * usual**2)
+        """A middle cost times a middle position or, if larger, a share of a middle side, in units of order one.
+
+        Never the largest, and never in the units of the data: columns may be in any.
+        """
+        data = {"A": self.A, "b": self.b, "c": self.c, "P": self.P, "dims": self.dims}
+        one = equilibrated(data, _ROUGHLY)
+        cost, size = np.abs(self.c) * one.columns, np.abs(self.x) / one.columns
+        side = np.abs(self.b[np.isfinite(self.b)] * one.rows[np.isfinite(self.b)])
+        usual = max(_usual(size), _BESIDE * (_usual(side) or 1.0))
+        curve = np.zeros(0) if self.P is None else np.abs(self.P.diagonal()) * one.columns**2
+        return max(_middle(cost[cost > 0]) * usual, 0.5 * _middle(curve[curve > 0]) * usual**2)
 
     def _own(self) -> tuple[Vector, Vector]:
         low, high = np.full(len(self.c), -np.inf), np.full(len(self.c), np.inf)
@@ -513,6 +524,11 @@ def _convex(P: Any) -> bool:
     except la.LinAlgError:
         return False
     return True
+
+
+def _usual(values: Vector) -> float:
+    """The middle of those that are not noise."""
+    return _middle(values[values > _NOISE * values.max(initial=0.0)])
 
 
 def _middle(values: Vector) -> float:

@@ -173,7 +173,9 @@ def confirm(parts: Split, outcome: Outcome, tolerance: float) -> None:
         if isinstance(solved, Lifted):
             rows, at = solved.multipliers(rows), solved.original(at)
         found = RowMultipliers(np.asarray(state["dual_eq"]), rows, at)
-    size = max(abs(outcome.upper), 1e-6 * float(outcome.dual.details.get("size", 0.0)), 1e-300)
+    # The point that proved the bound may lie anywhere, and so may the one with the best objective.
+    sizes = [float(point.details["size"]) for point in (outcome.dual, outcome.point) if "size" in point.details]
+    size = max(abs(outcome.upper), 1e-6 * min(sizes, default=0.0), 1e-300)
     least = min(outcome.lower, outcome.upper) - 0.1 * tolerance * size
     at_once = None if found is None else _direct(parts.memory, compiled, parts.memory["dims"], sums, found)
     if at_once is not None and at_once >= least:
@@ -355,5 +357,8 @@ def _terms(expression: cp.Expression) -> Vector:
     for v in expression.variables():
         slope = slopes.get(v)
         if slope is not None:
-            size = size + np.asarray(abs(sp.csr_array(slope)).T @ np.abs(np.asarray(v.value, dtype=float)).ravel(order="F"))
+            size = size + np.asarray(
+                abs(sp.csr_array(slope if sp.issparse(slope) else np.atleast_2d(slope))).T
+                @ np.abs(np.asarray(v.value, dtype=float)).ravel(order="F")
+            )
     return size

@@ -30,8 +30,8 @@ from hedgeopt.tail.split import Split, rebuild
 _ROWS, _FLOOR = 0.01, 1e-3
 
 
-# Calls of Clarabel, each in the units that the one before suggests, the fourth in those of the bounds; the relative violation
-# that is worth another.
+# Calls of Clarabel, each in the units that the one before suggests, the fourth in those of the bounds; the relative
+# violation that is worth another.
 _TURNS, _EXACT = 6, 5e-7
 
 
@@ -168,9 +168,15 @@ class ConicMaster:
         yv = np.concatenate([np.asarray(v.value, dtype=float).ravel() for v in split.inner] or [np.zeros(0)])
         at = np.array([float(tail.level.value) for tail in split.tails])
         state = {"solution": _weighted(reduced.solution, weight), "variables": [(v, v.value) for v in base.variables()]}
-        # A loss at the point: coefficients may be in other units than the losses.
-        losses = [float(np.abs(piece.rows @ yv + piece.offset).max(initial=0.0)) for piece in pieces]
-        size = sum(m * max(loss, abs(level)) for m, loss, level in zip(multipliers, losses, at, strict=True))
+        # Losses at the point: coefficients may be in other units than they, and the solver's level may be anything.
+        losses = [
+            max(
+                float(np.abs(piece.rows @ yv + piece.offset).max(initial=0.0)),
+                abs(float(piece.gradient @ yv) + piece.constant),
+            )
+            for piece in pieces
+        ]
+        size = float(sum(m * loss for m, loss in zip(multipliers, losses, strict=True)))
         lower, sure, bound = proven_bound(reduced, answer, value / weight, tolerance, columns)
         # What the box ends is no bound of what lies beyond it.
         lower = weight * lower if violation <= NEAR and self.box is None else -np.inf

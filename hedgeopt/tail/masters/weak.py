@@ -28,7 +28,7 @@ from hedgeopt.tail.masters.bound import envelope
 from hedgeopt.tail.masters.call import Answer
 from hedgeopt.tail.masters.cones import blocks, implied_rows, into_dual_cone, inward
 from hedgeopt.tail.masters.implied import tightened, with_pairs
-from hedgeopt.tail.masters.units import equilibrated
+from hedgeopt.tail.masters.units import Units, equilibrated, of_bounds
 from hedgeopt.tail.source import Index, Vector
 
 # Gradients below this share of their terms are rounding, charged at so many times the largest value; the largest matrix that
@@ -244,9 +244,14 @@ class _Program:
         Never the largest, and never in the units of the data: columns may be in any.
         """
         data = {"A": self.A, "b": self.b, "c": self.c, "P": self.P, "dims": self.dims}
-        one = equilibrated(data, _ROUGHLY)
+        # Entries beside a bound of 1e12 may be one, a bound may be a million where one would do: the lesser of both.
+        return min(self._usual_cost(equilibrated(data, _ROUGHLY)), self._usual_cost(of_bounds(data)))
+
+    def _usual_cost(self, one: Units) -> float:
         cost, size = np.abs(self.c) * one.columns, np.abs(self.x) / one.columns
-        side = np.abs(self.b[np.isfinite(self.b)] * one.rows[np.isfinite(self.b)])
+        held = np.isfinite(self.b)
+        held[self.single] = False
+        side = np.abs(self.b[held] * one.rows[held])
         usual = max(_usual(size), _BESIDE * (_usual(side) or 1.0))
         curve = np.zeros(0) if self.P is None else np.abs(self.P.diagonal()) * one.columns**2
         return max(_middle(cost[cost > 0]) * usual, 0.5 * _middle(curve[curve > 0]) * usual**2)

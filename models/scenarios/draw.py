@@ -37,7 +37,7 @@ def draw(settings: Any, assets: Sequence[str], market: VolMarket) -> ScenarioSet
     if not isinstance(settings, ScenarioSettings):
         fix = "give settings such as ParametricScenarios(), a ScenarioSet, or a table of returns"
         raise InputError("are no scenario settings", field="draw: settings", value=type(settings).__name__, fix=fix)
-    if not callable(getattr(market, "price", None)):
+    if not callable(getattr(type(market), "price", None)):
         raise InputError("is no market", field="draw: market", value=type(market).__name__, fix="give read_market(...)")
     pegged = {peg.asset for peg in settings.pegs} | set(pegged_assets())
     base = _GENERATORS[str(getattr(settings, "kind", ""))](

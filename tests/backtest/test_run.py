@@ -72,7 +72,9 @@ def test_a_fault_in_the_last_policy_is_told_before_the_first_runs(folder: Path, 
     text = TEXT.replace('kind = "cvar", beta = 0.95', 'kind = "cvar", beta = 95')
     (folder / "backtest.toml").write_text(text)
     monkeypatch.setattr("hedgeopt.backtest.runner.simulate", lambda *args, **options: pytest.fail("ran"))
-    with pytest.raises(InputError, match=r"backtest.toml: policies.2: minimize.1.term.cvar.beta: must be less than 1"):
+    with pytest.raises(
+        InputError, match=r"backtest.toml: policies.2: minimize.1.term.cvar: CVaR: beta: must be less than 1"
+    ):
         run_config(folder / "backtest.toml")
 
 

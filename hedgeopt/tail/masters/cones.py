@@ -104,7 +104,7 @@ def _lift_power(part: Vector, powers: Vector) -> None:
     part[:-1], part[-1] = u, w
 
 
-def implied_rows(A: Any, b: Vector, dims: Any) -> tuple[Any, Vector]:
+def implied_rows(A: Any, b: Vector, dims: Any, lower_triangle: bool = False) -> tuple[Any, Vector]:
     """Rows ``M x <= side`` that every feasible x meets."""
     A = sp.csr_array(A)
     zero, nonneg = int(dims.zero), int(dims.nonneg)
@@ -126,8 +126,7 @@ def implied_rows(A: Any, b: Vector, dims: Any) -> tuple[Any, Vector]:
             # s_0 >= |s_i|
             W = sp.vstack([_first(size), *([_first(size) - _rest(size), _first(size) + _rest(size)] if size > 1 else [])])
         elif kind == "psd":
-            i, j = np.tril_indices(int(power))
-            W = sp.csr_array(np.eye(size)[i == j])
+            W = _minors(int(power), lower_triangle)
         else:
             # prod x_i^a_i >= |z|: x >= 0 and, means in order, a'x >= |z|.
             a = np.array([power, 1.0 - power]) if kind == "power" else power
@@ -135,6 +134,16 @@ def implied_rows(A: Any, b: Vector, dims: Any) -> tuple[Any, Vector]:
         rows.append(sp.csr_array(W) @ part)
         sides.append(W @ side)
     return sp.csr_array(sp.vstack(rows)), np.concatenate(sides)
+
+
+def _minors(order: int, lower_triangle: bool) -> Any:
+    """Rows of ``W s >= 0``: ``M_ii >= 0`` and, from ``(e_i +- e_j)' M (e_i +- e_j) >= 0``, ``M_ii + M_jj >= 2 |M_ij|``."""
+    i, j = np.triu_indices(order) if lower_triangle else np.tril_indices(order)
+    eye = sp.eye_array(len(i), format="csr")
+    diagonal = np.flatnonzero(i == j)
+    off = np.flatnonzero(i != j)
+    both = eye[diagonal[i[off]]] + eye[diagonal[j[off]]]  # off-diagonals are held times root two
+    return sp.csr_array(sp.vstack([eye[diagonal], both - np.sqrt(2.0) * eye[off], both + np.sqrt(2.0) * eye[off]]))
 
 
 def _first(size: int) -> Any:

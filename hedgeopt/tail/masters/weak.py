@@ -470,7 +470,7 @@ class _Program:
     def _implied(self, d: Vector, constant: float) -> tuple[Vector, Vector, float]:
         """Bounds at every point with an objective below the ceiling, as rows, cones and the level set imply them."""
         if self._rows is None:
-            self._rows = with_pairs(*implied_rows(self.A, self.b, self.dims))
+            self._rows = with_pairs(*implied_rows(self.A, self.b, self.dims, self.lower_triangle))
         if self.P is None and not self.c.any():
             # With nothing to minimise there is no level set, and what rounding leaves of d bounds nothing.
             return *tightened(*self._rows, self.lower, self.upper), np.inf

@@ -175,7 +175,7 @@ def test_fee_growth_wraps_around():
             "crossed",
         ),
         ({"liquidity": -1.0}, "greater than 0"),
-        ({"fees_quote": -1.0}, "greater than or equal to 0"),
+        ({"fees_quote": -1.0}, "fees_quote: must be 0 or more"),
         ({"quote": "ETH"}, "base and quote"),
     ],
 )

@@ -21,8 +21,15 @@ NORMAL = ParametricScenarios(
 )
 
 
+class Unasked:
+    """A market whose vols nobody needs: the settings have them."""
+
+    def price(self, asset: str) -> float:
+        raise AssertionError(asset)
+
+
 def sample(**changes: Any) -> ScenarioSet:
-    return draw(NORMAL.model_copy(update=changes), ["BTC"], None)  # type: ignore[arg-type]
+    return draw(NORMAL.model_copy(update=changes), ["BTC"], Unasked())  # type: ignore[arg-type]
 
 
 def test_moments_of_a_brownian_path() -> None:

@@ -56,6 +56,7 @@ def test_a_seed_gives_the_same_scenarios_in_another_process_with_other_threads(m
         "from hedgeopt.models.scenarios.sample_settings import RegimeScenarios\n"
         "class M:\n"
         "    def atm_vol(self, a, d): return {'BTC': .6, 'ETH': .8}.get(a)\n"
+        "    def price(self, a): return 1.0\n"
         "s = draw(RegimeScenarios(count=500, seed=11), ['BTC', 'ETH'], M())\n"
         "print(s.spot_factor.sum().hex(), s.log_vol_shift.sum().hex())"
     )

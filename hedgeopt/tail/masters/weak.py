@@ -41,7 +41,7 @@ _FEW = 100
 # Columns beyond which the best bound takes longer than another solve.
 _LARGE = 200
 # Share of the largest below which one is noise, how sides count beside positions, and sweeps of an equilibration for units.
-_NOISE, _BESIDE, _ROUGHLY = 1e-6, 0.1, 4
+_NOISE, _BESIDE, _ROUGHLY = 1e-6, 0.1, 12
 # Margins inside the cones that leave room for the projection.
 _INSIDE = 0.0, 1e-9, 1e-8, 1e-7
 # How far inside their cones dual points are moved before they are projected: what the first leaves, the next may not.

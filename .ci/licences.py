@@ -13,6 +13,7 @@ from importlib import metadata
 
 EXCEPTIONS = {
     "ecos": "GPL-3.0: the owner's choice among solvers; hedgeopt calls it through cvxpy and nothing of it is copied here",
+    "axe-playwright-python": "MIT by the LICENSE file it ships, axe-core inside it MPL-2.0; only the tests of pages use it",
 }
 FORBIDDEN = re.compile(
     r"\bA?GPL|GNU (Affero )?General Public|Affero|BUSL|Business Source|SSPL|Commons Clause|Proprietary", re.I

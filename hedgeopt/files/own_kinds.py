@@ -51,10 +51,10 @@ class OwnKinds:
 
     def is_own(self, item: Any) -> bool:
         """Whether an instance is of a user's class."""
-        return self.own.get(getattr(item, "kind", "")) is type(item)
+        return type(item) in self.own.values()
 
     def _take(self, value: Any, packaged: Any) -> Any:
-        kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+        kind = value.get("kind") if isinstance(value, dict) else _kind_of(value)
         cls = self.own.get(kind) if isinstance(kind, str) and kind not in self.packaged else None
         if cls is None:
             return packaged(value)
@@ -64,3 +64,9 @@ class OwnKinds:
 
     def _plain(self, value: Any, packaged: Any, info: Any) -> Any:
         return packaged(value) if type(value) in self.packaged.values() else value.model_dump(mode=info.mode)
+
+
+def _kind_of(value: Any) -> Any:
+    """The kind that an instance's class declares; None where it declares none."""
+    field = type(value).model_fields.get("kind") if isinstance(value, BaseModel) else None
+    return None if field is None else field.default

@@ -53,6 +53,9 @@ class Unmargined(MarginModel):
         return np.zeros(len(state.assets))
 
 
+_CONTRACTS = ("perpetual", "future", "option")
+
+
 class Bilateral(Unmargined):
     """An OTC account: positions of either sign under a contract whose margin no rule here knows; none is counted.
 
@@ -64,5 +67,7 @@ class Bilateral(Unmargined):
     lends = True
 
     def _refuse(self, state: State, quantity: np.ndarray | None = None) -> None:
+        paid = tuple(nature.margin_class for nature in natures().values() if nature.paid in ("owned", "owed"))
+        refuse_unknown_rows(state, self.name, (*paid, *_CONTRACTS), quantity)
         if quantity is not None:
             refuse_debts(state, self.name, quantity)

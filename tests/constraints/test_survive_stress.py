@@ -131,7 +131,7 @@ def test_position_without_margin_model_and_unknown_collateral(venues_market: ho.
     with pytest.raises(InputError, match="no rule in the margin model"):
         rules.propose(ho.Book(accounts=[wrong]), venues_market)
     odd = account("hl", "hyperliquid", 1e6, coins=[{"asset": "ETH", "amount": 1.0}])
-    with pytest.raises(InputError, match="ETH is no known collateral at hyperliquid"):
+    with pytest.raises(InputError, match="ETH of account hl is no known collateral at hyperliquid"):
         rules.propose(ho.Book(accounts=[odd]), venues_market)
     with pytest.raises(ValueError, match="unknown margin model"):
         ho.Book(accounts=[account("hl", "hyperliquid", margin="cross")])

@@ -13,6 +13,8 @@ from hedgeopt.inputs.payloads.item import Item
 __all__ = ["POSITIONS"]
 
 _NEAR = 0.02
+_OPTIONS, _FUTURES = ("option",), ("future",)
+"""The venue's words in ``kind``; a perpetual is a future there."""
 
 
 def _read(items: list[Item], found: Findings, venue: str) -> None:
@@ -23,13 +25,14 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
             raise item.fault(f"has the sign against its direction {side!r}", "size", size, "size is negative when sold")
         if size == 0:
             continue
-        kind, coins, delta = item.text("kind"), item.number("size_currency"), item.number("delta")
-        inverse = kind == "future" and "_" not in name
+        word, coins, delta = item.text("kind"), item.number("size_currency"), item.number("delta")
+        option, future = word in _OPTIONS, word in _FUTURES
+        inverse = future and "_" not in name
         ours = size / mark if inverse and mark > 0 else size
-        if kind == "future" and coins == coins and abs(ours - coins) > _NEAR * max(abs(coins), abs(ours)):
+        if future and coins == coins and abs(ours - coins) > _NEAR * max(abs(coins), abs(ours)):
             fix = "size is USD of an inverse contract, coins of a linear one; size_currency is coins"
             raise item.fault(f"is not size_currency {coins:g} at the mark {mark:g}", "size", size, fix)
-        if kind == "future" and delta == delta:
+        if future and delta == delta:
             found.totals.append(Total(f"delta of {name}", ours, delta, 0.01, "coins"))
         account = ""
         if is_combo(name):
@@ -40,7 +43,6 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
             for leg, amount in legs:
                 found.holdings.append(HeldLine("deribit", leg, amount * size, item.where, account=account))
             continue
-        option = kind == "option"
         found.holdings.append(
             HeldLine(
                 "deribit",

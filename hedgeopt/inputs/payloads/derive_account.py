@@ -14,6 +14,8 @@ from hedgeopt.inputs.payloads.item import Item
 __all__ = ["POSITIONS", "SUBACCOUNT"]
 
 _NEAR = 0.02
+_IS_OPTION = {"option": True, "perp": False}
+"""The venue's words in ``instrument_type``."""
 _MARGIN = {"PM": "standard", "PM2": "standard", "SM": "standard"}
 
 
@@ -21,15 +23,15 @@ def _positions(items: list[Item], found: Findings, account: str) -> float:
     """The positions' value in USD: options at their marks, and perpetuals' open P&L."""
     worth = 0.0
     for item in items:
-        name, amount, kind = item.text("instrument_name"), item.needed("amount"), item.text("instrument_type")
+        name, amount, word = item.text("instrument_name"), item.needed("amount"), item.text("instrument_type")
         if amount == 0:
             continue
-        if kind not in ("option", "perp"):
-            raise item.fault("is neither option nor perp", "instrument_type", kind)
+        option = _IS_OPTION.get(word)
+        if option is None:
+            raise item.fault("is neither option nor perp", "instrument_type", word)
         mark, value, delta = item.number("mark_price"), item.number("mark_value"), item.number("delta")
         if value == value and mark == mark and abs(amount * mark - value) > _NEAR * max(abs(value), abs(amount * mark)):
             raise item.fault(f"at mark_price {mark:g} is not mark_value {value:g}", "amount", amount, "amounts are coins")
-        option = kind == "option"
         profit = item.number("unrealized_pnl", 0.0) + item.number("pending_funding", 0.0)
         if not option and delta == delta:
             why = "the venue states it per coin"

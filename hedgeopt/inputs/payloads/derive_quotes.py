@@ -15,12 +15,14 @@ from hedgeopt.inputs.payloads.item import Item
 __all__ = ["INSTRUMENTS", "SLIM", "SLIM_BARE", "TICKER"]
 
 _HOURS = 8.0
+_WORDS = ("option", "perp", "erc20")
+"""The venue's words in ``instrument_type``."""
 
 
 def _sizes(item: Item, found: Findings, name: str) -> None:
-    details, kind = item.item("option_details"), item.text("instrument_type")
-    if kind not in ("option", "perp", "erc20"):
-        raise item.fault("is none of option, perp, erc20", "instrument_type", kind)
+    details, word = item.item("option_details"), item.text("instrument_type")
+    if word not in _WORDS:
+        raise item.fault(f"is none of {', '.join(_WORDS)}", "instrument_type", word)
     expiry = details.moment("expiry", "s") if details is not None else None
     found.specs["derive", name] = Spec(
         "derive",

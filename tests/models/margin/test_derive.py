@@ -238,7 +238,7 @@ def test_collateral_that_is_not_cash(state_of) -> None:
     foreign = model.requirement(bitcoin, np.zeros(1), np.array([10.0, 0.0, 0.0]))
     assert foreign.initial == pytest.approx(0.25 * 30_000)  # another currency's coins are not shocked
     unknown = state_of([], index={}, collateral={"PEPE": 1.0})
-    with pytest.raises(InputError, match="PEPE is no known collateral"):
+    with pytest.raises(InputError, match="PEPE of account main is no known collateral at deribit"):
         model.requirement(unknown, np.zeros(0), np.array([5.0]))
 
 

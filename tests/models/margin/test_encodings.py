@@ -23,7 +23,7 @@ GRID = {
     "margin": {"type": "grid", "moves": [-0.2, -0.1, 0.0, 0.1, 0.2], "vols": [-0.3, 0.0, 0.4], "power": 0.3,
                "futures_rate": 0.01, "short_option_rate": 0.02, "initial_factor": 1.3, "maintenance_factor": 1.0}
 }  # fmt: skip
-TIERS = {"margin": {"type": "tiers", "initial": {"BTC": [[0, 0.05], [1e5, 0.1]], "*": [[0, 0.2]]},
+TIERS = {"margin": {"type": "tiers", "initial": {"BTC": [[0, 0.05], [1e5, 0.1], [5e5, 0.6]], "*": [[0, 0.2], [1e6, 0.5]]},
                     "maintenance": {"*": [[0, 0.02], [5e5, 0.1], [2e6, 0.5]]}}}  # fmt: skip
 
 

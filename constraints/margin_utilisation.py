@@ -15,7 +15,7 @@ from hedgeopt.constraints.plain_rules import covered
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, TradeVariables
 from hedgeopt.models.margin.encoding import Encoding
-from hedgeopt.models.margin.term import matching_accounts
+from hedgeopt.models.margin.term import limited_encoding, matching_accounts
 from hedgeopt.models.term import Term
 
 __all__ = ["DeltaCaps", "MarginUtilisation"]
@@ -61,7 +61,7 @@ class MarginUtilisation(Constraint):
 
         def encoding(now: Exposures, c: int) -> Encoding:
             now.margins.check_collateral(c, now.collateral[c])
-            return now.margins.encoding(c, self.requirement, counted=self.limit)
+            return limited_encoding(now, c, self.requirement, self.kind, counted=self.limit)
 
         groups = [tuple(found)] if self.portfolio else [(c,) for c in found]
         forms: list[SideForm] = []

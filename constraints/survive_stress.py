@@ -17,7 +17,7 @@ from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, TradeVariables
 from hedgeopt.models.margin.encoding import Encoding
-from hedgeopt.models.margin.term import matching_accounts
+from hedgeopt.models.margin.term import limited_encoding, matching_accounts
 from hedgeopt.models.term import Term
 
 __all__ = ["SurviveStress"]
@@ -88,7 +88,7 @@ class SurviveStress(Constraint):
         return forms
 
     def _encoding(self, stress: int) -> Callable[[Exposures, int], Encoding]:
-        return lambda e, c: e.margins.encoding(c, "maintenance", stress, health=self.health_factor)
+        return lambda e, c: limited_encoding(e, c, "maintenance", self.kind, stress, health=self.health_factor)
 
     def bind(
         self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False

@@ -69,6 +69,9 @@ class MarginModel(ABC):
         Where the rule was read.
     lends
         Whether anything may be short or owed at all. False: every purchase is paid for with what is posted.
+    knows_requirement
+        Whether the requirement is the lender's. False: a contract asks for margin that no rule here knows, and limits on
+        margin refuse accounts that hold or may trade what needs it.
     liquidation_rule
         What the venue does below maintenance margin (``part``, ``no_quote``, penalties); None: by
         hedgeopt/backtest/venue_rules/rules.toml. Read by backtests alone.
@@ -77,6 +80,7 @@ class MarginModel(ABC):
     name: str
     source: str
     lends: bool = True
+    knows_requirement: bool = True
     liquidation_rule: Mapping[str, Any] | None = None
 
     @abstractmethod

@@ -18,7 +18,7 @@ from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import RequirementOf, Term
 
-__all__ = ["Margin", "account_requirement", "matching_accounts"]
+__all__ = ["Margin", "account_requirement", "limited_encoding", "matching_accounts"]
 
 
 def account_requirement(e: Exposures, account: int, quantity: np.ndarray, kind: Literal["initial", "maintenance"]) -> float:
@@ -48,6 +48,43 @@ def matching_accounts(e: Exposures, venue: str | None, account: str | None, fiel
     return found
 
 
+def limited_encoding(
+    e: Exposures,
+    account: int,
+    kind: Literal["initial", "maintenance"],
+    field: str,
+    stress: int | None = None,
+    *,
+    counted: float = 0.0,
+    health: float = 1.0,
+) -> Encoding:
+    """:meth:`Margins.encoding` for a limit on margin, which the policy's ``field`` names.
+
+    Raises
+    ------
+    InputError
+        Where no rule knows the account's requirement, and it holds or may trade what needs margin: 0 would satisfy any
+        limit.
+    """
+    if not e.margins.models[account].knows_requirement:
+        traded = set(e.candidate.tolist())
+        for row in e.margins.rows[account].tolist():
+            nature, quantity, name = e.rows.instruments[row].nature, e.rows.quantity[row], e.rows.instruments[row].name
+            held = quantity != 0.0 if nature.margined else quantity < 0.0
+            if held or (row in traded and nature.short == "margin"):
+                here = f"{name} {'is held' if held else 'may be traded'}"
+                unknown = f"no rule knows the margin (margin {e.margins.names[account]})"
+                raise InputError(
+                    f"covers account {e.accounts[account]}, where {here} and {unknown}",
+                    file="policy",
+                    field=field,
+                    value=e.accounts[account],
+                    fix="name the account's margin model in the book, or exclude the account: limit the others by their "
+                    "venue or account" + ("" if held else ", or set tradable = false on it"),
+                )
+    return e.margins.encoding(account, kind, stress, counted=counted, health=health)
+
+
 class _BoundMargin(BoundTerm):
     """The largest of requirement over equity among the matching accounts."""
 
@@ -66,7 +103,7 @@ class _BoundMargin(BoundTerm):
         self.auxiliary += [bound.expression <= self._need[k] for k, bound in enumerate(self._bound)]
 
     def _getter(self, account: int) -> Callable[[Exposures], Encoding]:
-        return lambda e: e.margins.encoding(account, self._kind)
+        return lambda e: limited_encoding(e, account, self._kind, "margin")
 
     def _equity(self, e: Exposures, account: int) -> float:
         equity = float(e.equity[account])

@@ -65,6 +65,7 @@ class Bilateral(Unmargined):
     name = "otc"
     source = "the desk's contract: no requirement is counted"
     lends = True
+    knows_requirement = False
 
     def _refuse(self, state: State, quantity: np.ndarray | None = None) -> None:
         paid = tuple(nature.margin_class for nature in natures().values() if nature.paid in ("owned", "owed"))

@@ -79,7 +79,11 @@ def register_family(family: Family) -> None:
     if not isinstance(family, Family):
         fix = "give an instance: register_family(PowerPerpetualFamily())"
         raise InputError("is no family of instruments", field="family", value=str(family), fix=fix)
-    kind, instrument = getattr(family, "kind", None), getattr(family, "instrument", None)
+    try:
+        instrument, kind = family.instrument, family.kind
+    except AttributeError as error:
+        fix = 'set kind = "your_kind" and instrument = YourInstrument, a subclass of Derivative or Instrument'
+        raise InputError(f"has no {error.name}", field=type(family).__name__, fix=fix) from None
     if not (isinstance(instrument, type) and issubclass(instrument, Instrument)):
         fix = "set instrument = YourInstrument, a subclass of Derivative or Instrument"
         raise InputError("has no instrument", field=type(family).__name__, value=str(instrument), fix=fix)

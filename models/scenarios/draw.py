@@ -34,13 +34,12 @@ def draw(settings: Any, assets: Sequence[str], market: VolMarket) -> ScenarioSet
     probabilities of what came out. Staked and wrapped tokens follow their underlying, on the peg unless ``pegs`` says more.
     """
     settings = as_settings(settings)
-    if not isinstance(settings, ScenarioSettings):
+    declared = type(settings).model_fields.get("kind") if isinstance(settings, ScenarioSettings) else None
+    if declared is None:
         fix = "give settings such as ParametricScenarios(), a ScenarioSet, or a table of returns"
         raise InputError("are no scenario settings", field="draw: settings", value=type(settings).__name__, fix=fix)
     if not callable(getattr(type(market), "price", None)):
         raise InputError("is no market", field="draw: market", value=type(market).__name__, fix="give read_market(...)")
     pegged = {peg.asset for peg in settings.pegs} | set(pegged_assets())
-    base = _GENERATORS[str(getattr(settings, "kind", ""))](
-        settings, [asset for asset in assets if asset not in pegged], market
-    )
+    base = _GENERATORS[declared.default](settings, [asset for asset in assets if asset not in pegged], market)
     return amplify(base, settings, assets, market)

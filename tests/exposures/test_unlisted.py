@@ -14,6 +14,7 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.exposures.resolve import resolve
+from hedgeopt.measures.risk import risk_report
 from hedgeopt.models.pricing.black76 import black76_price as price
 from hedgeopt.program.book_after import _trade
 
@@ -216,6 +217,60 @@ def test_coins_that_are_only_collateral_are_something_to_hedge(market: ho.Market
     assert proposal.trades["instrument"].tolist() == ["BTC-PERPETUAL"]
     assert proposal.trades["side"].tolist() == ["sell"]
     assert proposal.trades["quantity"].sum() == pytest.approx(10.0 * INDEX, rel=2e-3)
+
+
+LIMITS = {
+    "margin_utilisation": ho.MarginUtilisation(),
+    "margin_utilisation, sum": ho.MarginUtilisation(portfolio=True, requirement="maintenance"),
+    "survive_stress": ho.SurviveStress(),
+    "margin limited": ho.Margin("otc desk") <= 0.5,
+}
+REFUSED = (
+    r"covers account main, where OTC 72500 call is held and no rule knows the margin \(margin otc\).*exclude the account"
+)
+
+
+def two_accounts(quantity: float, tradable: bool = False, margin: str = "otc") -> ho.Book:
+    otc = book((option(), quantity), margin=margin).accounts[0].model_copy(update={"tradable": tradable})
+    venue = ho.Account(name="deribit", venue="deribit", collateral=(ho.Collateral(asset="USDC", amount=5e5),))
+    return ho.Book(accounts=(otc, venue))
+
+
+@pytest.mark.parametrize("limit", LIMITS.values(), ids=LIMITS)
+def test_limits_on_margin_refuse_accounts_whose_margin_no_rule_knows(market: ho.Market, limit: Any) -> None:
+    """A requirement of 0 would satisfy them whatever the contract asks for; with or without a program built before."""
+    limited = POLICY.model_copy(update={"subject_to": (*POLICY.subject_to, limit)})
+    with pytest.raises(ho.InputError, match=REFUSED):
+        ho.propose(two_accounts(-5.0), market, limited)
+    lenient = limited.model_copy(update={"strictness": "lenient"})
+    with pytest.raises(ho.InputError, match=REFUSED):
+        ho.propose(two_accounts(-5.0, margin="none"), market, lenient)
+    long = ho.solve(two_accounts(5.0), market, limited)  # a long option is paid for: nothing to refuse
+    assert long.proposal.certificate.valid
+    with pytest.raises(ho.InputError, match=REFUSED):
+        ho.solve(two_accounts(-5.0), market, limited, program=long.program)
+    e = expose(two_accounts(-5.0), market, limited, trades=False)
+    assert any("no margin is counted in account main" in note for note in e.notes)
+    assert risk_report(e)
+
+
+def test_a_margin_term_is_not_minimised_where_no_rule_knows_it(market: ho.Market) -> None:
+    least = ho.Policy(minimize=ho.TransactionCost() + ho.Margin("otc desk"), scenarios=POLICY.scenarios)
+    with pytest.raises(ho.InputError, match=REFUSED):
+        ho.propose(two_accounts(-5.0), market, least)
+
+
+def test_accounts_that_may_trade_what_needs_margin_are_refused_too(market: ho.Market) -> None:
+    wide = POLICY.candidates.model_copy(update={"underlyings": ("BTC",)})
+    limited = POLICY.model_copy(update={"subject_to": (ho.MarginUtilisation(),), "candidates": wide})
+    with pytest.raises(ho.InputError, match=r"covers account main, where .* may be traded .*set tradable = false"):
+        ho.propose(book(venue="deribit"), market, limited)
+
+
+@pytest.mark.parametrize("limit", [ho.MarginUtilisation(venue="deribit"), ho.SurviveStress(account="deribit")])
+def test_limits_that_exclude_the_account_hold_for_the_others(market: ho.Market, limit: Any) -> None:
+    limited = POLICY.model_copy(update={"subject_to": (*POLICY.subject_to, limit)})
+    assert ho.propose(two_accounts(-5.0), market, limited).certificate.valid
 
 
 def test_short_options_where_nothing_is_lent(market: ho.Market) -> None:

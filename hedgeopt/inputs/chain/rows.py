@@ -127,7 +127,7 @@ def _reader(venue: str) -> Callable[[Any], Any]:
 
 
 def _from_terms(row: Any, venue: str) -> Any:
-    kind = getattr(row, "kind", None)
+    kind = row.kind if "kind" in row._fields else None
     if not isinstance(kind, str):
         parser(venue)  # refuses the venue
     if not isinstance(kind, str) or kind not in FAMILIES:

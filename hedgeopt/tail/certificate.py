@@ -36,6 +36,8 @@ from hedgeopt.tail.split import Split, split
 # An objective of zero is measured by this share of a middle cost times a middle position; a violation of more than the
 # second, relative to its terms, is no rounding.
 UNIT, BROKEN, ROUNDING = 1e-3, 1e-5, 1e-12
+# A sum of weighted losses below this share of its terms is rounding; scenarios by which verify measures the terms.
+_DUST, _HEAVIEST = 4e-15, 1_000
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,13 @@ class SummedTail:
     gradient: Vector
     constant: float
     scale: float
+    terms: Vector
+    """What the gradient was summed from, in magnitude, or the best known part of it: its rounding is measured by that."""
+
+    @classmethod
+    def of(cls, gradient: Vector, constant: float, scale: float, terms: Vector) -> SummedTail:
+        """The same with entries that are rounding of their sum set to zero."""
+        return cls(np.where(np.abs(gradient) <= _DUST * terms, 0.0, gradient), constant, scale, terms)
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,8 @@ def weighted(model: LossModel, q: Vector) -> SummedTail:
     """Sum a tail's losses with weights ``q``."""
     at = np.flatnonzero(q)
     gradient, constant = model.weighted_sum(at, q[at])
-    return SummedTail(gradient, constant, model.scale)
+    heavy = at if len(at) <= _HEAVIEST else np.sort(at[np.argpartition(q[at], -_HEAVIEST)[-_HEAVIEST:]])
+    return SummedTail.of(gradient, constant, model.scale, q[heavy] @ np.abs(model.rows(heavy)))
 
 
 def program(compiled: Compiled, dims: Any, tails: list[SummedTail]) -> dict[str, Any]:
@@ -163,7 +173,8 @@ def confirm(parts: Split, outcome: Outcome, tolerance: float) -> None:
     for a, q in zip(outcome.active, outcome.weights, strict=True):
         # Those inside have their cap and are summed already.
         b = a.boundary
-        sums.append(SummedTail(a.gradient + q[b] @ a.rows, a.constant + float(q[b] @ a.model.offset[b]), a.model.scale))
+        gradient, constant = a.gradient + q[b] @ a.rows, a.constant + float(q[b] @ a.model.offset[b])
+        sums.append(SummedTail.of(gradient, constant, a.model.scale, np.abs(a.gradient) + q[b] @ np.abs(a.rows)))
     state = outcome.dual.state if isinstance(outcome.dual.state, dict) else {}
     found = None
     if "dual_eq" in state:
@@ -246,7 +257,10 @@ def _away(compiled: Compiled, parts: Split, outcome: Outcome, sums: list[SummedT
     for host, value, tail in zip(solved.hosts, outcome.values, sums, strict=True):
         z[host.column] = value * tail.scale
     z = solved.original(z) if isinstance(solved, Lifted) else z
-    worst, charge = 0.0, 0.0
+    size, worst, charge = np.abs(z), 0.0, 0.0
+    inner = abs(compiled.E) @ size + np.abs(compiled.f)
+    for host, tail in zip(compiled.hosts, sums, strict=True):  # a level near zero was summed from larger losses
+        size[host.column] = max(size[host.column], tail.scale * float(tail.terms @ inner))
     for A, b, price, equal in (
         (compiled.A_eq, compiled.b_eq, found.equalities, True),
         (compiled.A_in, compiled.b_in, found.inequalities, False),
@@ -256,7 +270,7 @@ def _away(compiled: Compiled, parts: Split, outcome: Outcome, sums: list[SummedT
         rows = np.flatnonzero(out > 0.0)
         if len(rows):
             charge += float(out[rows] @ np.abs(price[rows]))
-            terms = np.maximum(abs(A[rows]) @ np.abs(z), np.abs(b[rows]))
+            terms = np.maximum(abs(A[rows]) @ size, np.abs(b[rows]))
             over = out[rows] > ROUNDING * terms
             worst = max(worst, float(np.max(out[rows][over] / terms[over], initial=0.0)))
     return Away(worst, charge)
@@ -320,9 +334,11 @@ def verify(problem: cp.Problem) -> Verified:
 
 def _at_values(problem: cp.Problem, parts: Split, models: list[LossModel]) -> tuple[float, float, float]:
     """Objective (minimised), violation and its charge at the variables' values, the losses evaluated by cvxpy."""
+    levels: dict[int, float] = {}
     for tail, model in zip(parts.tails, models, strict=True):
         losses = np.asarray(tail.atom.args[0].value, dtype=float)
         tail.level.save_value(np.array(model.scale * model.tail(losses)[0]))
+        levels[tail.level.id] = model.scale * float(np.abs(losses).max())
     sense = -1.0 if isinstance(problem.objective, cp.Maximize) else 1.0
     value = sense * float(parts.base.objective.value)
     worst, charge = 0.0, 0.0
@@ -330,7 +346,7 @@ def _at_values(problem: cp.Problem, parts: Split, models: list[LossModel]) -> tu
         apart = np.atleast_1d(np.asarray(constraint.violation(), dtype=float))
         if not apart.any():
             continue
-        terms = sum((_terms(a) for a in constraint.args), np.zeros(1))
+        terms = sum((_terms(a, levels) for a in constraint.args), np.zeros(1))
         terms = terms if terms.shape == apart.ravel().shape else np.full(apart.size, terms.max())
         out = apart.ravel(order="F")
         over = out > ROUNDING * terms
@@ -350,8 +366,11 @@ def _at_values(problem: cp.Problem, parts: Split, models: list[LossModel]) -> tu
     return value, worst, charge
 
 
-def _terms(expression: cp.Expression) -> Vector:
-    """Per entry the sum of the magnitudes ``|gradient| |x|`` and of the value: what its rounding is measured by."""
+def _terms(expression: cp.Expression, levels: dict[int, float]) -> Vector:
+    """Per entry the sum of the magnitudes ``|gradient| |x|`` and of the value: what its rounding is measured by.
+
+    ``levels``: by variable, the magnitude of the losses that a tail's level was summed from.
+    """
     size = np.abs(np.asarray(expression.value, dtype=float)).ravel(order="F")
     slopes = expression.grad
     for v in expression.variables():
@@ -359,6 +378,6 @@ def _terms(expression: cp.Expression) -> Vector:
         if slope is not None:
             size = size + np.asarray(
                 abs(sp.csr_array(slope if sp.issparse(slope) else np.atleast_2d(slope))).T
-                @ np.abs(np.asarray(v.value, dtype=float)).ravel(order="F")
+                @ np.maximum(np.abs(np.asarray(v.value, dtype=float)).ravel(order="F"), levels.get(v.id, 0.0))
             )
     return size

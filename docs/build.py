@@ -15,6 +15,7 @@ processors differ in the last place.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -116,7 +117,8 @@ def demo() -> list[str]:
     """The lines that ``hedgeopt demo`` prints, without trailing spaces."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "hedgeopt", "demo", "--out", folder]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
+        plain = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "PYTHONIOENCODING")}
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True, env=plain)
     return [line.rstrip() for line in done.stdout.splitlines()]
 
 

@@ -25,7 +25,6 @@ from hedgeopt.tail.epigraph import Lifted
 from hedgeopt.tail.masters.bound import envelope
 from hedgeopt.tail.masters.cones import blocks
 from hedgeopt.tail.masters.conic_verdict import solve_arrays
-from hedgeopt.tail.masters.outside import Away
 from hedgeopt.tail.masters.units import at_point
 from hedgeopt.tail.masters.weak import Bound, bound_of
 from hedgeopt.tail.model import LossModel, build_models
@@ -195,10 +194,10 @@ def confirm(parts: Split, outcome: Outcome, tolerance: float) -> None:
         lower, _, kept = best_bound(compiled, parts.memory["dims"], sums, found, lambda bound, _: bound >= least)
     # A bound above the value by rounding is the value's.
     outcome.lower = min(lower, outcome.upper) if lower - outcome.upper <= tolerance * size else -np.inf
-    away = _away(compiled, parts, outcome, sums, kept)
-    outcome.gap = max(outcome.upper + away.charge - outcome.lower, 0.0) / size
-    if away.violation > BROKEN:
-        outcome.gap = max(outcome.gap, away.violation)
+    # Violations count by what they are worth. The solver has judged the point itself; a row that is rounding of zero, or
+    # whose variables are all zero at the optimum, has no size that a violation could be measured by here.
+    charge = _charge(compiled, outcome, sums, kept)
+    outcome.gap = max(outcome.upper + charge - outcome.lower, 0.0) / size
     outcome.certificate, outcome.proven = kept, bool(np.isfinite(outcome.lower))
     if outcome.status == "optimal" and not outcome.gap <= 10.0 * tolerance:
         outcome.status = "optimal_inaccurate"
@@ -248,32 +247,19 @@ def _direct(
     return total + float(d[use] @ side[use]) + compiled.offset
 
 
-def _away(compiled: Compiled, parts: Split, outcome: Outcome, sums: list[SummedTail], found: RowMultipliers | None) -> Away:
-    """How far the point lies outside the rows as they were compiled, in no unit but their own terms."""
+def _charge(compiled: Compiled, outcome: Outcome, sums: list[SummedTail], found: RowMultipliers | None) -> float:
+    """What the point's violations of the rows as they were compiled are worth at the multipliers."""
     state = outcome.point.state
     if found is None or not isinstance(state, dict) or "z" not in state:
-        return Away(float(outcome.point.details.get("violation", 0.0)), 0.0)
+        return 0.0
     solved, z = getattr(outcome.master, "compiled", compiled), np.array(state["z"])
     for host, value, tail in zip(solved.hosts, outcome.values, sums, strict=True):
         z[host.column] = value * tail.scale
     z = solved.original(z) if isinstance(solved, Lifted) else z
-    size, worst, charge = np.abs(z), 0.0, 0.0
-    inner = abs(compiled.E) @ size + np.abs(compiled.f)
-    for host, tail in zip(compiled.hosts, sums, strict=True):  # a level near zero was summed from larger losses
-        size[host.column] = max(size[host.column], tail.scale * float(tail.terms @ inner))
-    for A, b, price, equal in (
-        (compiled.A_eq, compiled.b_eq, found.equalities, True),
-        (compiled.A_in, compiled.b_in, found.inequalities, False),
-    ):
-        out = A @ z - b
-        out = np.abs(out) if equal else np.maximum(out, 0.0)
-        rows = np.flatnonzero(out > 0.0)
-        if len(rows):
-            charge += float(out[rows] @ np.abs(price[rows]))
-            terms = np.maximum(abs(A[rows]) @ size, np.abs(b[rows]))
-            over = out[rows] > ROUNDING * terms
-            worst = max(worst, float(np.max(out[rows][over] / terms[over], initial=0.0)))
-    return Away(worst, charge)
+    apart = np.abs(compiled.A_eq @ z - compiled.b_eq)
+    beyond = np.maximum(compiled.A_in @ z - compiled.b_in, 0.0)
+    broken = beyond > 0.0  # the rest may be minus infinity, whose multiplier is zero
+    return float(apart @ np.abs(found.equalities)) + float(beyond[broken] @ np.abs(found.inequalities[broken]))
 
 
 def _joined(compiled: Compiled, found: RowMultipliers, signed: int) -> Vector:

@@ -240,8 +240,7 @@ print(problem.status)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert done.returncode == 0, done.stderr
-    # with integers the bound is the solver's word, which is said
-    assert done.stdout.split() == [b"optimal_inaccurate" if whole else b"optimal"]
+    assert done.stdout.split() == [b"optimal"]
 
 
 def test_without_output_gives_the_descriptor_back(capfd):

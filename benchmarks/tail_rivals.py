@@ -40,6 +40,7 @@ def tail(case: Case) -> Answer:
     spent = time.process_time() - began
     stats = dict(problem.solver_stats.extra_stats)
     weights = stats.pop("tails")[0].weights
+    stats.pop("certificate")
     stats = {k: v if isinstance(v, str | bool | list) else float(v) for k, v in stats.items()}
     return x.value, {"bound": bound(case, weights), "solve_cpu_seconds": spent, "status": problem.status, **stats}
 

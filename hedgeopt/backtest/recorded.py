@@ -147,7 +147,7 @@ def dataset(path: Path) -> Any:
         found = ds.dataset(path, format="parquet")
     except (pa.ArrowInvalid, OSError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(f"cannot be read as Parquet: {reason}", file=path, fix="is it truncated?") from None
+        raise InputError(f"cannot be read as Parquet: {reason}", file=path, fix="is it truncated? fetch it again") from None
     numbers = pa.types.is_floating, pa.types.is_integer, pa.types.is_null
     for name, known in (("timestamp", (pa.types.is_timestamp,)), ("index_price", numbers)):
         kind = found.schema.field(name).type if name in found.schema.names else None

@@ -130,7 +130,7 @@ def _not_json(error: json.JSONDecodeError, file: object) -> InputError:
     text, at = error.doc, error.pos
     problem = f"is not JSON: {error.msg.removesuffix(' at')}"
     if at >= len(text.rstrip()):
-        fix = "is it truncated?" if text.strip() else "is it the right file?"
+        fix = "is it truncated? fetch it again" if text.strip() else "is it the right file?"
         return InputError(f"{problem} at line {error.lineno}; the file ends early", file=file, fix=fix)
     there = text[at:].split("\n", 1)[0]
     place = f"at line {error.lineno}, column {error.colno}"

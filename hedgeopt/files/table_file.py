@@ -140,7 +140,7 @@ def check_parquet(
         stream.seek(max(0, path.stat().st_size - 8))
         tail = stream.read(8)
     if tail[4:] != b"PAR1":
-        raise InputError("cannot be read as Parquet: its end is missing", file=path, fix="is it truncated?")
+        raise InputError("cannot be read as Parquet: its end is missing", file=path, fix="is it truncated? fetch it again")
     if int.from_bytes(tail[:4], "little") > _MOST_FOOTER:
         raise InputError("cannot be read as Parquet: its footer is too large", file=path)
     try:
@@ -339,7 +339,7 @@ def _once(names: Collection[str], path: Path) -> None:
 
 def _unreadable(path: Path, form: str, error: BaseException) -> InputError:
     reason = " ".join(str(error).split())[:120]
-    return InputError(f"cannot be read as {form}: {reason}", file=path, fix="is it truncated?")
+    return InputError(f"cannot be read as {form}: {reason}", file=path, fix="is it truncated? fetch it again")
 
 
 def _number(value: Any) -> float:

@@ -66,11 +66,13 @@ def unpacked(path: str | Path, what: str, largest: int | None = None) -> bytes:
     except _FAULTS as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         form = form or path.suffix[1:] or "a file"
-        raise InputError(f"cannot be read as {form}: {reason}", file=path, fix="is it truncated?") from None
+        raise InputError(f"cannot be read as {form}: {reason}", file=path, fix="is it truncated? fetch it again") from None
     except Exception as error:
         if type(error).__name__ != "ZstdError":
             raise
-        raise InputError(f"cannot be read as zstd: {str(error)[:100]}", file=path, fix="is it truncated?") from None
+        raise InputError(
+            f"cannot be read as zstd: {str(error)[:100]}", file=path, fix="is it truncated? fetch it again"
+        ) from None
     if form == "zstd" and len(data) <= largest:
         _whole_zstd(path, len(data))
     if len(data) > largest:
@@ -120,7 +122,7 @@ def _whole_zstd(path: Path, size: int) -> None:
         told = int(zstandard.frame_content_size(stream.read(18)))
     if told >= 0 and size < told:
         problem = f"cannot be read as zstd: it unfolds to {size:,} of {told:,} bytes"
-        raise InputError(problem, file=path, fix="is it truncated?")
+        raise InputError(problem, file=path, fix="is it truncated? fetch it again")
 
 
 def _only_file(path: Path, what: str) -> IO[bytes] | Any:

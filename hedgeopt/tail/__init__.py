@@ -4,11 +4,12 @@ Importing this package registers ``problem.solve(method="tail")`` with cvxpy.
 """
 
 from hedgeopt.tail.atom import CVaRAtom, cvar
-from hedgeopt.tail.certificate import RowMultipliers, Verified, verify
+from hedgeopt.tail.certificate import RowMultipliers
 from hedgeopt.tail.product import losses
 from hedgeopt.tail.register import register
 from hedgeopt.tail.result import TailRecord
 from hedgeopt.tail.source import ArraySource, ScenarioSource, SparseSource
+from hedgeopt.tail.verified import Verified, verify
 
 __all__ = [
     "ArraySource",

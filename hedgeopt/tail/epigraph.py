@@ -22,41 +22,13 @@ import scipy.sparse as sp
 from cvxpy.reductions.solution import Solution
 from numpy.typing import NDArray
 
+from hedgeopt.tail.bends import Bends, find, single_limits
 from hedgeopt.tail.compiled import Compiled, Host
-from hedgeopt.tail.entries import column_counts
+from hedgeopt.tail.reach import Reach, sides_of
 from hedgeopt.tail.source import Index, Vector
 
 # Two bends this close, relative to their size, are one.
 _SAME = 1e-13
-
-
-@dataclass
-class Bends:
-    """Per epigraph variable: its column, the column it bends over, slopes ``s1 > s2``, their rows, and the bend."""
-
-    t: Index
-    x: Index
-    s1: Vector
-    s2: Vector
-    row1: Index
-    row2: Index
-    x0: Vector
-    t0: Vector
-
-    def some(self, use: Any) -> Bends:
-        """The chosen ones."""
-        return Bends(*(getattr(self, name)[use] for name in self.__dataclass_fields__))
-
-
-@dataclass
-class Reach:
-    """Limits in one direction from the bend: per column of the new program its bound and the row it came from."""
-
-    column: Index
-    limit: Vector
-    row: Index
-    bend: Index
-    """Position among the bends where the row limits t, -1 where it bounds x itself."""
 
 
 @dataclass
@@ -131,7 +103,7 @@ class Lifted(Compiled):
 
 def lifted(c: Compiled, known: Compiled | None = None) -> Compiled:
     """``c`` without its epigraph variables, in the matrices of ``known`` where only numbers have changed; else ``c``."""
-    bends, wide = _find(c)
+    bends, wide = find(c)
     if not len(bends.t):
         return c
     n = len(c.c)
@@ -142,7 +114,7 @@ def lifted(c: Compiled, known: Compiled | None = None) -> Compiled:
     main = np.full(n, np.nan)
     main[bends.x[order][last]] = bends.x0[order][last]
     bends = bends.some(np.abs(bends.x0 - main[bends.x]) <= _SAME * np.abs(bends.x0))
-    limits = _limits(c)
+    limits = single_limits(c)
     # A limit below the bend is a row of u and w.
     top = np.full(n, np.inf)
     above = limits.entry > 0
@@ -160,7 +132,7 @@ def lifted(c: Compiled, known: Compiled | None = None) -> Compiled:
     place = np.full(n, -1)
     place[columns] = np.arange(len(columns))
     pairs = np.where(split, np.stack((place[bends.x], place[first[bends.x]])), -1)
-    sides, drop = _sides(limits, n, bends, split, pairs, place)
+    sides, drop = sides_of(limits, n, bends, split, pairs, place)
     kept = np.setdiff1d(np.arange(c.A_in.shape[0]), np.concatenate((bends.row1, bends.row2, drop)))
     z0 = np.zeros(n)
     z0[bends.x[split]], z0[bends.t[split]] = bends.x0[split], bends.t0[split]
@@ -194,118 +166,6 @@ def lifted(c: Compiled, known: Compiled | None = None) -> Compiled:
         c.columns, c.equalities, c.y_columns, c.definition, c.sign, c.chain, c.inverse_data,
         old=c, T=T, z0=z0, kept_rows=kept, A_kept=A_old, bends=bends, pairs=pairs, sides=sides, owner=owner, key=key,
     )  # fmt: skip
-
-
-def _find(c: Compiled) -> tuple[Bends, NDArray[np.bool_]]:
-    """All epigraph variables over one other variable, and which variables rows add up."""
-    A = sp.csr_array(c.A_in)
-    m, n = A.shape
-    none = np.zeros(0, dtype=int)
-    counts = np.diff(A.indptr)
-    row = np.repeat(np.arange(m), counts)
-    column, a = A.indices, A.data
-    count = counts[row]
-    host_row = np.zeros(m, dtype=bool)
-    busy = (column_counts(c.A_eq) > 0) | (column_counts(c.E) > 0)
-    if c.P is not None:
-        busy |= column_counts(c.P) > 0
-    hosts = np.zeros(n, dtype=bool)
-    for h in c.hosts:
-        host_row[h.rows], hosts[h.column] = True, True
-    plain = ~host_row[row] & np.isfinite(c.b_in)[row]
-    piece = plain & (a < 0) & (count <= 2)
-    bad = busy | hosts | ~(c.c >= 0)
-    bad[column[(a < 0) & ~piece]] = True
-    bad |= np.bincount(column[piece], minlength=n) != 2
-    wide = np.zeros(n, dtype=bool)
-    wide[column[(a > 0) & ((count > 1) | host_row[row])]] = True
-    at: Any = np.flatnonzero(piece & ~bad[column])
-    empty = Bends(none, none, *(np.zeros(0),) * 2, none, none, *(np.zeros(0),) * 2)
-    if not len(at):
-        return empty, wide
-    at = at[np.argsort(column[at], kind="stable")].reshape(-1, 2)
-    # The other entry of a row of two: the entries of a row stand side by side.
-    begin = A.indptr[row[at]]
-    other = np.where(count[at] == 2, 2 * begin + 1 - at, at)
-    partner = np.where(count[at] == 2, column[other], -1)
-    slope = np.where(count[at] == 2, a[other] / -a[at], 0.0)
-    constant = c.b_in[row[at]] / a[at]
-    x = partner.max(axis=1)
-    good = (x >= 0) & ((partner == x[:, None]) | (partner < 0)).all(axis=1) & (slope[:, 0] != slope[:, 1])
-    good &= ~hosts[np.maximum(x, 0)] & np.isfinite(constant).all(axis=1)
-    t = column[at[:, 0]]
-    is_t = np.zeros(n, dtype=bool)
-    is_t[t[good]] = True
-    # A variable above another epigraph variable stays.
-    good &= ~is_t[np.maximum(x, 0)]
-    if not good.any():
-        return empty, wide
-    at, slope, constant, x, t = at[good], slope[good], constant[good], x[good], t[good]
-    high = np.argmax(slope, axis=1)
-    i = np.arange(len(t))
-    s1, s2, k1, k2 = slope[i, high], slope[i, 1 - high], constant[i, high], constant[i, 1 - high]
-    x0 = (k2 - k1) / (s1 - s2)
-    return Bends(t, x, s1, s2, row[at[i, high]], row[at[i, 1 - high]], x0, s1 * x0 + k1), wide
-
-
-@dataclass
-class Limits:
-    """Rows of one variable: ``entry * z[column] <= entry * value``."""
-
-    row: Index
-    column: Index
-    entry: Vector
-    value: Vector
-
-
-def _limits(c: Compiled) -> Limits:
-    A = c.A_in
-    single = np.flatnonzero((np.diff(A.indptr) == 1) & np.isfinite(c.b_in))
-    if c.hosts:
-        single = np.setdiff1d(single, np.concatenate([h.rows for h in c.hosts]))
-    column, entry = A.indices[A.indptr[single]], A.data[A.indptr[single]]
-    return Limits(single, column, entry, c.b_in[single] / entry)
-
-
-def _sides(
-    limits: Limits, n: int, bends: Bends, split: NDArray[np.bool_], pairs: Any, place: Index
-) -> tuple[tuple[Reach, Reach], Index]:
-    """Limits above and below the bends from rows of t alone and of x alone, and the rows they replace."""
-    row, column, entry, value = limits.row, limits.column, limits.entry, limits.value
-    bend_of = np.full(n, -1)
-    bend_of[bends.t] = np.arange(len(bends.t))
-    k = bend_of[column]
-    # A floor of t is one of its lines.
-    of_t = (k >= 0) & (entry > 0)
-    of_t[of_t] = value[of_t] >= bends.t0[k[of_t]]
-    drop, found = [row[of_t]], []
-    for at, slope in ((0, bends.s1), (1, -bends.s2)):
-        use = of_t.copy()
-        use[of_t] = slope[k[of_t]] > 0
-        b = k[use]
-        away = (value[use] - bends.t0[b]) / slope[b]
-        where = np.where(split[b], pairs[at, b], place[bends.x[b]])
-        from_x = (bends.x0[b] if at == 0 else -bends.x0[b]) + away
-        found.append([(where, np.where(split[b], away, from_x), row[use], b)])
-    # Bounds of x where it has been split and the bend is inside them.
-    of, bend = np.full((2, n), -1), np.zeros(n)
-    of[:, bends.x[split]] = pairs[:, split]
-    bend[bends.x] = bends.x0
-    for at in (0, 1):
-        mine = (of[at, column] >= 0) & ((entry > 0) == (at == 0))
-        mine[mine] = (value[mine] - bend[column[mine]]) * (1 if at == 0 else -1) >= 0
-        away = np.abs(value[mine] - bend[column[mine]])
-        drop.append(row[mine])
-        found[at].append((of[at, column[mine]], away, row[mine], np.full(len(away), -1)))
-    sides = []
-    for parts in found:
-        joined = [np.concatenate([p[i] for p in parts]) for i in range(4)]
-        # The tightest of each column.
-        order = np.lexsort((joined[1], joined[0]))
-        joined = [j[order] for j in joined]
-        tightest = np.append(True, joined[0][1:] != joined[0][:-1]) if len(order) else np.zeros(0, dtype=bool)
-        sides.append(Reach(*(j[tightest] for j in joined)))
-    return (sides[0], sides[1]), np.concatenate(drop)
 
 
 def _transform(n: int, columns: Index, place: Index, bends: Bends, split: NDArray[np.bool_], pairs: Any) -> Any:

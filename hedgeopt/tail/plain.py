@@ -22,8 +22,10 @@ from hedgeopt.tail.finite import refuse_infinite, refuse_unless_finite
 from hedgeopt.tail.integers import is_whole
 from hedgeopt.tail.masters.call import Answer, panics_as_errors
 from hedgeopt.tail.masters.conic_verdict import feasible, impossible, is_ray, ray_of
+from hedgeopt.tail.masters.dual_point import standard
+from hedgeopt.tail.masters.lagrangian import Bound
 from hedgeopt.tail.masters.outside import broken
-from hedgeopt.tail.masters.weak import Bound, bound_of, standard
+from hedgeopt.tail.masters.weak import bound_of
 
 # A point that breaks its rows by more than this share of their terms is handed on.
 _NEAR = 1e-5

@@ -14,8 +14,8 @@ from cvxpy import settings as s
 from cvxpy.error import DCPError, ParameterError, SolverError
 
 from hedgeopt.errors import InputError
-from hedgeopt.tail.certificate import confirm
 from hedgeopt.tail.compiled import Compiled, compile_base, is_polyhedral
+from hedgeopt.tail.confirm import confirm
 from hedgeopt.tail.epigraph import keep
 from hedgeopt.tail.integers import is_whole, round_integers
 from hedgeopt.tail.loop import CutLoop

@@ -19,9 +19,11 @@ from hedgeopt.tail.integers import is_whole
 from hedgeopt.tail.masters.base import Piece, Point, no_point
 from hedgeopt.tail.masters.call import NEAR, Answer, call
 from hedgeopt.tail.masters.conic_verdict import impossible, ray_of
+from hedgeopt.tail.masters.dual_point import standard
+from hedgeopt.tail.masters.lagrangian import Bound
 from hedgeopt.tail.masters.outside import broken, excess
 from hedgeopt.tail.masters.units import equilibrated, of_bounds
-from hedgeopt.tail.masters.weak import Bound, proven_bound, standard, units_weight
+from hedgeopt.tail.masters.weak import proven_bound, units_weight
 from hedgeopt.tail.source import Vector
 from hedgeopt.tail.split import Split, rebuild
 

@@ -15,10 +15,12 @@ import scipy.sparse as sp
 
 from hedgeopt.tail.masters.call import Answer, panics_as_errors
 from hedgeopt.tail.masters.cones import blocks
+from hedgeopt.tail.masters.curvature import symmetric
+from hedgeopt.tail.masters.dual_point import standard
 from hedgeopt.tail.masters.options import LONGEST
 from hedgeopt.tail.masters.outside import broken
 from hedgeopt.tail.masters.units import equilibrated
-from hedgeopt.tail.masters.weak import DUST, bound_of, large_multipliers, standard, symmetric
+from hedgeopt.tail.masters.weak import DUST, bound_of, large_multipliers
 from hedgeopt.tail.source import Vector
 
 # Share of its terms that a proof of infeasibility must pass; a ray's rows hold to this share of theirs, and its decrease

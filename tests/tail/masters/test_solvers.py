@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import hedgeopt.tail as tail
 from hedgeopt.tail.masters.call import call
-from hedgeopt.tail.masters.weak import bound_of, into_dual_cone
+from hedgeopt.tail.masters.cones import into_dual_cone
+from hedgeopt.tail.masters.weak import bound_of
 
 N = 6
 UNITS = [1e-4, 1.0, 1e6]

@@ -1,0 +1,170 @@
+"""What multipliers of a conic program prove: the least of the Lagrangian with every variable inside its bounds.
+
+Gradients ``d`` that are not zero are charged to the bounds of their variables, and where those have none, to what rows,
+cones and the level set imply. Where there is nothing, what is more than rounding makes the bound minus infinity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from hedgeopt.tail.masters.bound import envelope
+from hedgeopt.tail.masters.cones import implied_rows, into_dual_cone
+from hedgeopt.tail.masters.implied import tightened, with_pairs
+from hedgeopt.tail.source import Index, Vector
+
+# Gradients below this share of their terms are rounding, charged at so many times the largest value.
+ROUNDING, _FAR = 4e-15, 10.0
+# The share of what a bound loses from which a variable's part of it matters.
+_MATTERS = 1e-3
+
+
+@dataclass
+class Bound:
+    """A lower bound (minus infinity where none is proven) and the sum of the magnitudes it was summed from."""
+
+    value: float
+    terms: float
+    far: Vector | None = None
+    """Where each variable is charged, zero for those that cost the bound nothing that matters beside the others."""
+    measure: Callable[[], float] | None = None
+
+    @property
+    def unit(self) -> float:
+        """A middle cost of a position: by its thousandth part, where the optimum is zero, gaps are measured.
+
+        Neither the largest, which may stand for nothing else, nor terms of multipliers, which may be anything.
+        """
+        return 0.0 if self.measure is None else self.measure()
+
+
+@dataclass
+class Lagrangian:
+    """A program with its point of the tangent; what multipliers prove about it."""
+
+    A: Any
+    by_column: Any
+    b: Vector
+    c: Vector
+    P: Any
+    dims: Any
+    lower_triangle: bool
+    levels: list[int]
+    x: Vector
+
+    def __post_init__(self) -> None:
+        self.Px = np.zeros(len(self.c)) if self.P is None else np.asarray(self.P @ self.x)
+        self.g = self.c + self.Px
+        # Rows of one variable are its bounds; cones and other rows may imply more.
+        self.lower, self.upper = self._own()
+        self.signed = slice(int(self.dims.zero), int(self.dims.zero) + int(self.dims.nonneg))
+        self._rows: tuple[Any, Vector] | None = None
+        self._tails: dict[int, Any] = {}
+
+    def _own(self) -> tuple[Vector, Vector]:
+        low, high = np.full(len(self.c), -np.inf), np.full(len(self.c), np.inf)
+        at = np.arange(int(self.dims.zero), int(self.dims.zero) + int(self.dims.nonneg))
+        self.single = single = at[np.diff(self.A.indptr)[at] == 1]
+        place = self.A.indptr[single]
+        entry, column, side = self.A.data[place], self.A.indices[place], self.b[single]
+        use = np.isfinite(side) & (entry != 0)
+        entry, column = entry[use], column[use]
+        # A bound is as exact as a quotient is: one unit in the last place outwards.
+        value = side[use] / entry
+        up = entry > 0
+        np.minimum.at(high, column[up], np.nextafter(value[up], np.inf))
+        np.maximum.at(low, column[~up], np.nextafter(value[~up], -np.inf))
+        return low, high
+
+    def feasible(self, z: Vector) -> Vector:
+        """``z`` in the dual cone, with the weights of every tail in their envelope."""
+        z = into_dual_cone(z, self.dims, self.lower_triangle)
+        # Rows of one variable are bounds: what they hold is charged there.
+        z[self.single] = 0.0
+        z[~np.isfinite(self.b)] = 0.0
+        for column in self.levels:
+            found = self._tail(column)
+            if found is not None:
+                host, rows, share, caps, total = found
+                z[rows] = envelope(z[rows] * share, z[host] * caps, z[host] * total) / share
+        return z
+
+    def _tail(self, column: int) -> tuple[int, Index, Vector, Vector, float] | None:
+        if column not in self._tails:
+            self._tails[column] = self._read_tail(column)
+        return self._tails[column]
+
+    def _read_tail(self, column: int) -> tuple[int, Index, Vector, Vector, float] | None:
+        """Row of the level, scenario rows with their entries, caps and mass per unit of the level row."""
+        at = slice(self.by_column.indptr[column], self.by_column.indptr[column + 1])
+        rows, entries = self.by_column.indices[at], self.by_column.data[at]
+        host = rows[entries > 0]
+        rows, share = rows[entries < 0], -entries[entries < 0]
+        if len(host) != 1 or not len(rows):
+            return None
+        # The excess of a scenario stands in its own row, and in the level's.
+        held = self.A[[int(host[0])]]
+        cost = dict(zip(held.indices.tolist(), held.data.tolist(), strict=True))
+        caps = np.zeros(len(rows))
+        for i, row in enumerate(rows.tolist()):
+            here = slice(self.A.indptr[row], self.A.indptr[row + 1])
+            for j, a in zip(self.A.indices[here].tolist(), self.A.data[here].tolist(), strict=True):
+                if j != column and a < 0 and j in cost and np.isfinite(self.lower[j]) and self._pair(j):
+                    caps[i] = cost[j] / -a * share[i]
+        return int(host[0]), rows, share, caps, float(cost[column])
+
+    def _pair(self, column: int) -> bool:
+        """Whether a variable appears in its scenario, the level and its bound only."""
+        return bool(self.by_column.indptr[column + 1] - self.by_column.indptr[column] == 3)
+
+    def gradient(self, z: Vector) -> Vector:
+        """``d`` of the module's text."""
+        return np.asarray(self.g + self.A.T @ z)
+
+    def terms(self, z: Vector) -> Vector:
+        """Sum of the magnitudes that ``d`` was summed from."""
+        size = np.abs(self.c) + abs(self.A).T @ np.abs(z)
+        return np.asarray(size if self.P is None else size + abs(self.P) @ np.abs(self.x))
+
+    def bound(self, z: Vector, implied: bool = True) -> Bound:
+        """Value of the Lagrangian's least, with every variable inside its (implied) bounds."""
+        d = self.gradient(z)
+        held = np.isfinite(self.b)
+        pull, curve = float(self.b[held] @ z[held]), 0.5 * float(self.x @ self.Px)
+        constant = -curve - pull
+        size = curve + float(np.abs(self.b[held]) @ np.abs(z[held]))
+        side, ceiling = np.where(d > 0, self.lower, self.upper), np.inf
+        need = ~np.isfinite(side) & (d != 0)
+        if need.any():
+            if implied:
+                lower, upper, ceiling = self._implied(d, constant)
+                side = np.where(need, np.where(d > 0, lower, upper), side)
+            need = ~np.isfinite(side) & (d != 0)
+            small = np.abs(d) <= ROUNDING * self.terms(z)
+            far = _FAR * max(float(np.abs(self.x).max(initial=0.0)), 1.0)
+            side = np.where(need & small, -np.sign(d) * far, side)
+            if (need & ~small).any():
+                return Bound(-np.inf, size)
+        side = np.where(d != 0, side, 0.0)
+        charge, lost = d * side, d * (self.x - side)
+        reach = np.where(lost > _MATTERS * float(lost.sum()), np.abs(side), 0.0)
+        return Bound(min(constant + float(charge.sum()), ceiling), size + float(np.abs(charge).sum()), reach)
+
+    def _implied(self, d: Vector, constant: float) -> tuple[Vector, Vector, float]:
+        """Bounds at every point with an objective below the ceiling, as rows, cones and the level set imply them."""
+        if self._rows is None:
+            self._rows = with_pairs(*implied_rows(self.A, self.b, self.dims, self.lower_triangle))
+        if self.P is None and not self.c.any():
+            # With nothing to minimise there is no level set, and what rounding leaves of d bounds nothing.
+            return *tightened(*self._rows, self.lower, self.upper), np.inf
+        value = float(self.c @ self.x) + 0.5 * float(self.x @ self.Px)
+        ceiling = value + max(abs(value), float(np.abs(self.c) @ np.abs(self.x)), 1e-300)
+        below = ceiling + 0.5 * float(self.x @ self.Px), ceiling - constant
+        A = sp.csr_array(sp.vstack([self._rows[0], sp.csr_array(np.stack((self.g, d)))]))
+        lower, upper = tightened(A, np.concatenate((self._rows[1], below)), self.lower, self.upper)
+        return lower, upper, ceiling

@@ -15,6 +15,7 @@ from hedgeopt.cli.inputs import MarketOptions, json_answer, override, print_json
 from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import require_known
+from hedgeopt.files.notebook import span_of_days
 from hedgeopt.files.writing import refuse_unwritable
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def _risk_page(head: BookHead, rules: Policy, e: Exposures, report: RiskReport) 
     from hedgeopt.reports.book_pages import risk_page
 
     accounts = [account_margin(e, c) for c in range(len(e.accounts))]
-    sample = f"{len(e.base_pnl):,} {rules.scenarios.kind} over {e.horizon_days:g} days, seed {rules.scenarios.seed}"
+    sample = f"{len(e.base_pnl):,} {rules.scenarios.kind} over {span_of_days(e.horizon_days)}, seed {rules.scenarios.seed}"
     return risk_page(head, report, accounts, figures(e, np.zeros(e.n_candidates)), sample, e.notes)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-__all__ = ["ROWS", "html_card", "html_table", "plain_number", "shortened"]
+__all__ = ["ROWS", "html_card", "html_table", "plain_number", "shortened", "span_of_days"]
 
 ROWS = 20
 """Rows of a table that are shown."""
@@ -62,3 +62,8 @@ def shortened(text: str, width: int) -> str:
     """The text in one line, cut to ``width`` characters with a mark at its end."""
     text = " ".join(text.split())
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def span_of_days(days: float) -> str:
+    """``1 day``, ``0.5 days``, ``7 days``."""
+    return f"{days:g} day" if days == 1 else f"{days:g} days"

@@ -13,7 +13,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
 from hedgeopt.files.given import Given, named, read_data
 from hedgeopt.files.names import advice
-from hedgeopt.files.notebook import html_card, html_table, shortened
+from hedgeopt.files.notebook import html_card, html_table, shortened, span_of_days
 from hedgeopt.files.reading import validation_line
 from hedgeopt.files.record import Record
 from hedgeopt.models.algebra import Word
@@ -209,7 +209,7 @@ class Policy(Record):
     def _sample(self) -> str:
         drawn = self.scenarios
         count = len(next(iter(drawn.spot.values()))) if drawn.kind == "given" else drawn.count
-        return f"{count:,} {drawn.kind} scenarios over {drawn.horizon_days:g} days"
+        return f"{count:,} {drawn.kind} scenarios over {span_of_days(drawn.horizon_days)}"
 
     def _repr_html_(self) -> str:
         """Objective, limits and scenarios, for notebooks."""

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import CertificateError
+from hedgeopt.files.notebook import span_of_days
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.measures.figures import figures
@@ -168,9 +169,9 @@ def _trades(e: Exposures, x: np.ndarray) -> pd.DataFrame:
 
 
 def _sample(policy: Policy, e: Exposures) -> str:
-    """The sample in words: ``10,000 parametric over 1 days, seed 7``."""
+    """The sample in words: ``10,000 parametric over 1 day, seed 7``."""
     drawn = "" if policy.scenarios.kind == "given" else f", seed {policy.scenarios.seed}"
-    return f"{len(e.base_pnl):,} {policy.scenarios.kind} over {e.horizon_days:g} days{drawn}"
+    return f"{len(e.base_pnl):,} {policy.scenarios.kind} over {span_of_days(e.horizon_days)}{drawn}"
 
 
 def _unit(item: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
+from hedgeopt.files.notebook import span_of_days
 from hedgeopt.files.record import Record
 from hedgeopt.models.scenarios.cascade import Cascade
 from hedgeopt.models.scenarios.clearing import Clearing
@@ -261,7 +262,7 @@ class GivenScenarios(ScenarioSettings):
     def __repr__(self) -> str:
         """One line: how many, of which assets, over which horizon."""
         count = len(next(iter(self.spot.values())))
-        return f"GivenScenarios({self.name!r}, {count:,} of {', '.join(self.spot)} over {self.horizon_days:g} days)"
+        return f"GivenScenarios({self.name!r}, {count:,} of {', '.join(self.spot)} over {span_of_days(self.horizon_days)})"
 
 
 AnyScenarios: Any = Annotated[

@@ -11,7 +11,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_class
-from hedgeopt.files.notebook import shortened
+from hedgeopt.files.notebook import shortened, span_of_days
 from hedgeopt.models.data import dollar_assets, pegged_assets
 from hedgeopt.models.pegs import claim, is_peg, peg_factor
 
@@ -145,9 +145,8 @@ class ScenarioSet:
         """One line: name, number, assets, horizon."""
         weighted = ", weighted" if self.probabilities is not None else ""
         assets = ", ".join(self.assets[:8]) + (f", … {len(self.assets)} in all" if len(self.assets) > 8 else "")
-        return (
-            f"ScenarioSet({shortened(self.name, 80)!r}, {len(self):,} of {assets} over {self.horizon_days:g} days{weighted})"
-        )
+        span = span_of_days(self.horizon_days)
+        return f"ScenarioSet({shortened(self.name, 80)!r}, {len(self):,} of {assets} over {span}{weighted})"
 
     def __len__(self) -> int:
         return int(self.spot_factor.shape[0])

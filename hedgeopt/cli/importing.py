@@ -38,6 +38,10 @@ def import_files(
         str | None,
         typer.Option("--asset", help="Asset of a price history that does not name its own.", show_default=False),
     ] = None,
+    instrument: Annotated[
+        str | None,
+        typer.Option("--instrument", help="Instrument of the one reply that does not name its own.", show_default=False),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Turn replies of venues into a book and a table of quotes, and say what was done."""
@@ -47,7 +51,7 @@ def import_files(
     from hedgeopt.inputs.importing import import_payloads
 
     refuse_unwritable(out)
-    found = import_payloads(*files, venue=venue, margin=margin, name=name, asset=asset)
+    found = import_payloads(*files, venue=venue, margin=margin, name=name, asset=asset, instrument=instrument)
     paths = found.write(out)
     if json:
         print_json({"files": [str(path) for path in paths], "notes": list(found.notes)})

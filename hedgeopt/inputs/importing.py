@@ -62,7 +62,9 @@ class Imported:
         folder = Path(folder)
         texts = {folder / name: text for name, text in self.files().items()}
         if not texts:
-            raise InputError("nothing to write: the payloads hold no positions, collateral, quotes or prices", file=folder)
+            left = "; ".join(note for note in self.notes if " left out: " in note)
+            why = left or "the payloads hold no positions, collateral, quotes or prices"
+            raise InputError(f"nothing to write: {why}", file=folder)
         write_atomically(texts)
         return list(texts)
 
@@ -73,6 +75,7 @@ def import_payloads(
     margin: str | None = None,
     name: str = "book",
     asset: str | None = None,
+    instrument: str | None = None,
 ) -> Imported:
     """Read venues' payloads of any mixture of forms into one book and one table of quotes.
 
@@ -86,6 +89,8 @@ def import_payloads(
         Margin rule of every account, instead of the one that the payloads state.
     asset
         Asset of a price history that does not name its own, such as ccxt's candles.
+    instrument
+        Instrument of the one reply that does not name its own, such as an order book of OKX without its channel.
 
     Raises
     ------
@@ -94,7 +99,7 @@ def import_payloads(
     """
     if not sources:
         raise InputError("nothing to import", fix="give files of a venue")
-    found, source = read_documents(sources, venue or "", asset)
+    found, source = read_documents(sources, venue or "", asset, instrument or "")
     quotes = quotes_of(found, source) if found.quotes else pd.DataFrame()
     compare_deltas(found, quotes)
     book = book_of(found, source, margin, name)

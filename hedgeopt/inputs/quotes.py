@@ -25,6 +25,7 @@ __all__ = [
     "QUOTE_COLUMNS",
     "QUOTE_TABLE",
     "QuoteColumn",
+    "columns_ignored",
     "columns_left",
     "is_quote_table",
     "quote_schema",
@@ -74,6 +75,7 @@ QUOTE_TABLE = (
 
 QUOTE_COLUMNS = tuple(column.name for column in QUOTE_TABLE)
 _NEAR = 0.8
+_NAMED = 12
 _SIGNATURE = {"instrument", "mark", "timestamp"}
 _COUNTED = tuple(column.name for column in QUOTE_TABLE if column.counted)
 _TYPES = {"moment": "string", "text": "string", "number": "number"}
@@ -88,8 +90,7 @@ def columns_left(unread: Sequence[str], used: Collection[str], file: object) -> 
     """A note on columns of a market's table that are not read; one that is almost a column of ours is refused.
 
     Almost: in other letters, with a slip or two (``open_intrest``), or a chain's name of it in the neutral table
-    (``bid_price`` for ``bid``), where the column itself is not there. Chains of other people have many columns, so theirs
-    are not noted.
+    (``bid_price`` for ``bid``), where the column itself is not there.
 
     Raises
     ------
@@ -108,10 +109,16 @@ def columns_left(unread: Sequence[str], used: Collection[str], file: object) -> 
             continue
         fix = f"did you mean {meant!r}? Rename the column, or leave it out"
         raise InputError("is no column of a table of quotes", file=file, field=name, fix=fix)
-    if not neutral:
+    return columns_ignored(unread, (), file)
+
+
+def columns_ignored(unread: Sequence[str], known: Collection[str], file: object) -> list[str]:
+    """A note that names columns left unread, but for those ``known`` to be of no use."""
+    strange = [name for name in unread if name not in known]
+    if not strange:
         return []
-    some = ", ".join(unread[:6]) + (", …" if len(unread) > 6 else "")
-    word = "columns that are" if len(unread) > 1 else "a column that is"
+    some = ", ".join(strange[:_NAMED]) + (f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else "")
+    word = "columns that are" if len(strange) > 1 else "a column that is"
     return [f"{file}: {word} not known, and not used: {some}"]
 
 

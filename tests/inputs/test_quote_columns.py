@@ -66,6 +66,16 @@ def test_a_slip_in_a_chain_is_refused() -> None:
         ho.read_market(io.StringIO(text))
 
 
+def test_columns_of_a_chain_that_are_not_known_are_one_note() -> None:
+    from hedgeopt.example import example_files
+
+    header, rest = example_files()["market.csv"].split("\n", 1)
+    lines = [line + ",1,2" for line in rest.rstrip("\n").split("\n")]
+    market = ho.read_market(io.StringIO("\n".join([header + ",desk_id,gamma", *lines]) + "\n"))
+    (note,) = [note for note in market.notes if "not known" in note]
+    assert note.endswith("columns that are not known, and not used: desk_id, gamma")
+
+
 def steps(row: dict[str, Any]) -> tuple[float, float, float]:
     market = ho.read_market([row])
     book = ho.Book(accounts=[{"name": "a", "venue": "deribit", "collateral": [{"asset": "BTC", "amount": 1.0}]}])
@@ -80,6 +90,16 @@ def test_steps_of_the_file_win_over_the_venues_table() -> None:
     assert steps({**TABLE, "lot": 50.0, "tick": 2.5, "min_size": 200.0}) == (50.0, 2.5, 200.0)
     assert steps({**TABLE, "lot": 5.0, "min_size": 20.0, "multiplier": 10.0}) == (50.0, 0.5, 200.0)  # contracts of 10 USD
     assert steps({**TABLE, "lot": 50.0}) == (50.0, 0.5, 50.0)  # an order is at least one lot
+
+
+def test_an_order_smaller_than_a_lot_is_noted() -> None:
+    for row, words in (
+        ({**TABLE, "lot": 50.0, "min_size": 20.0}, "BTC-PERPETUAL: 20, a lot is 50"),
+        ({**TABLE, "min_size": 5.0}, "BTC-PERPETUAL: 5, a lot is 10"),  # of the venue's table
+    ):
+        (note,) = [note for note in ho.read_market([row]).notes if "min_size" in note]
+        assert note == f"min_size of 1 instrument is below the lot, which counts instead ({words})"
+    assert not any("min_size" in note for note in ho.read_market([{**TABLE, "lot": 50.0, "min_size": 50.0}]).notes)
 
 
 @pytest.mark.parametrize("name", ["quotes.csv", "quotes.json", "reply.txt"])

@@ -56,6 +56,7 @@ def read_market(
     prices: Mapping[str, float] | None = None,
     invert_marks: bool = False,
     window_seconds: float = 300.0,
+    instrument: str | None = None,
 ) -> Market:
     """Read one moment of the market.
 
@@ -78,6 +79,8 @@ def read_market(
         Take implied vols from the marks where ``mark_iv`` is missing (:mod:`hedgeopt.inputs.chain.marks_to_vols`);
         noted on the market. Options whose marks imply no vol (0, or below intrinsic value) stay, are no hedges, and
         are counted in a note.
+    instrument
+        Instrument of the one reply that does not name its own, such as an order book of OKX without its channel.
 
     Raises
     ------
@@ -91,7 +94,7 @@ def read_market(
     window = _seconds(window_seconds)
     notes: list[str] = []
     known: dict[str, float] = {}
-    tables = chains_of(sources, venue, notes, known)
+    tables = chains_of(sources, venue, notes, known, instrument or "")
     if invert_marks:
         tables = [(path, _with_vol_column(frame)) for path, frame in tables]
     chains = [(path, frame) for path, frame in tables if _kind(path, frame) == "chain"]

@@ -18,7 +18,7 @@ from hedgeopt.inputs.columns import COLUMNS, MORE_FIELDS, QUOTE_FIELDS
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.data import venues
 from hedgeopt.models.pricing.families import FAMILIES, quoted_kinds
-from hedgeopt.venues.known import PARSERS, parser
+from hedgeopt.venues.known import PARSERS, increments, parser
 
 __all__ = ["market_from_rows", "refuse"]
 
@@ -64,12 +64,31 @@ def market_from_rows(
     kept = np.ones(len(rows), bool)
     kept[list(aside.why)] = False
     rows = aside.kept(said, gone)
+    said += _least_orders(rows, [item for item, keep in zip(items, kept, strict=True) if keep])
     instruments = {item.id: item for item, keep in zip(items, kept, strict=True) if keep}
     quotes = rows[[*QUOTE_FIELDS, *(name for name in MORE_FIELDS if name in rows)]].set_axis(list(instruments), axis=0)
     checked = check_quotes(quotes, instruments, prices, stamp.to_pydatetime(), source, invert=invert)
     return Market(
         stamp.to_pydatetime(), prices, instruments, quotes, source, (*said, *checked.notes), checked.doubtful, gone
     )
+
+
+def _least_orders(rows: pd.DataFrame, items: list[Any]) -> list[str]:
+    """A note where the smallest order of a file is below the lot, which then counts."""
+    if "min_size" not in rows:
+        return []
+    lots = rows["lot"].to_numpy(float) if "lot" in rows else np.full(len(rows), np.nan)
+    found = []
+    for item, lot, least in zip(items, lots, rows["min_size"].to_numpy(float), strict=True):
+        if least > 0:
+            step = lot if lot > 0 else increments(item)[0]
+            if least < step * (1.0 - 1e-9):
+                found.append(f"{item.name}: {least:g}, a lot is {step:g}")
+    if not found:
+        return []
+    some = "; ".join(found[:3]) + ("; …" if len(found) > 3 else "")
+    one = len(found) == 1
+    return [f"min_size of {len(found)} instrument{' is' if one else 's is'} below the lot, which counts instead ({some})"]
 
 
 def _once(rows: pd.DataFrame, source: str, notes: list[str]) -> pd.DataFrame:

@@ -14,13 +14,13 @@ import pandas as pd
 from hedgeopt.errors import InputError
 from hedgeopt.files.given import named, read_frame
 from hedgeopt.inputs.columns import CHAIN, MARK_FILES
-from hedgeopt.inputs.payloads import deribit_book_summary, tardis
+from hedgeopt.inputs.payloads import deribit_book_summary, deribit_quotes, tardis
 from hedgeopt.inputs.payloads.documents import held, json_of
 from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.join import quotes_of
 from hedgeopt.inputs.payloads.recognise import form_of, forms_read, is_payload, read_payload
 from hedgeopt.inputs.payloads.tables import read_table_payload
-from hedgeopt.inputs.quotes import QUOTE_COLUMNS, columns_left, is_quote_table, quotes_as_chain
+from hedgeopt.inputs.quotes import QUOTE_COLUMNS, columns_ignored, columns_left, is_quote_table, quotes_as_chain
 
 __all__ = ["chains_of"]
 
@@ -32,7 +32,7 @@ _KNOWN = {
 
 
 def chains_of(
-    sources: Sequence[Any], venue: str | None, notes: list[str], prices: dict[str, float]
+    sources: Sequence[Any], venue: str | None, notes: list[str], prices: dict[str, float], instrument: str = ""
 ) -> list[tuple[Path, pd.DataFrame]]:
     """Each source with its name, as a chain or a table of marks; ``notes`` and ``prices`` gain those of payloads.
 
@@ -41,7 +41,7 @@ def chains_of(
     InputError
         For what is neither a table nor a payload of a known form.
     """
-    found, names, tables = Findings(), [], []
+    found, names, tables = Findings(instrument=instrument), [], []
     for source in map(held, sources):
         name = named(source)
         values = _payloads(source)
@@ -81,16 +81,19 @@ def chains_of(
 
 
 def _left(unread: list[str], frame: pd.DataFrame, name: Path) -> list[str]:
-    """Notes on columns left unread in the neutral table and in a chain; tables of others have columns of their own."""
+    """Notes on columns left unread; those that a vendor's form lists as ignored are not named."""
     columns = set(frame.columns)
-    if columns >= tardis.OPTIONS_CHAIN:
-        return []
-    if columns >= tardis.DERIVATIVE_TICKER:
-        return ["form unverified: Tardis derivative ticker (read by the vendor's documentation)"]
+    if columns >= tardis.OPTIONS_CHAIN or columns >= tardis.DERIVATIVE_TICKER:
+        notes = [] if columns >= tardis.OPTIONS_CHAIN else [
+            "form unverified: Tardis derivative ticker (read by the vendor's documentation)"
+        ]  # fmt: skip
+        return [*notes, *columns_ignored(unread, tardis.IGNORED, name)]
     if is_quote_table(columns):
         unread = [*unread, *(column for column in frame.columns if column not in QUOTE_COLUMNS)]
-    elif not columns >= _CHAIN:
-        return []
+    elif columns >= _CHAIN:
+        unread = [*unread, *(column for column in frame.columns if column not in (*CHAIN, "venue"))]
+    else:
+        return columns_ignored(unread, deribit_quotes.BOOK_SUMMARY.ignored, name)
     return columns_left(unread, columns, name) if unread else []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hedgeopt.errors import InputError
@@ -29,6 +30,7 @@ def accounts_of(found: Findings, source: str, margin: str | None = None) -> list
         For positions in contracts of unknown size, notionals that contradict it, and positions that may belong to several
         accounts of a venue.
     """
+    _by_name(found)
     labels = _labels(found)
     pooled = {venue for venue in {p.venue for p in found.posted} if any(p.pool for p in found.posted if p.venue == venue)}
     positions: dict[_Key, dict[str, float]] = {}
@@ -72,6 +74,20 @@ def accounts_of(found: Findings, source: str, margin: str | None = None) -> list
             account["positions"] = held
         accounts.append(account)
     return accounts
+
+
+def _by_name(found: Findings) -> None:
+    """Coins that a venue names by number, by their name; those of no known name are left out with the fix."""
+    kept = []
+    for posted in found.posted:
+        name = found.coins.get((posted.venue, posted.asset), posted.asset)
+        if name.startswith("@"):
+            found.skip('a pair by number: give the reply to {"type": "spotMeta"} too, which names its coin', name)
+            continue
+        if name != posted.asset:
+            found.notes.append(f"{posted.asset} at {posted.venue} is {name}, by the venue's list of pairs")
+        kept.append(replace(posted, asset=name))
+    found.posted = kept
 
 
 def _labels(found: Findings) -> Mapping[str, list[str]]:

@@ -22,15 +22,17 @@ __all__ = ["held", "json_of", "read_documents"]
 _START = 4096
 
 
-def read_documents(sources: Sequence[Any], venue: str = "", asset: str | None = None) -> tuple[Findings, str]:
-    """Everything in the sources, and their names.
+def read_documents(
+    sources: Sequence[Any], venue: str = "", asset: str | None = None, instrument: str = ""
+) -> tuple[Findings, str]:
+    """Everything in the sources, and their names; ``instrument`` is that of a reply that names none.
 
     Raises
     ------
     InputError
         For what is neither JSON nor a table, or of no known form.
     """
-    found, names = Findings(), []
+    found, names = Findings(instrument=instrument), []
     for source in map(held, sources):
         name = str(named(source).name)
         names.append(name)

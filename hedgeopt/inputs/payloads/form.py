@@ -105,14 +105,17 @@ class Total:
 
 @dataclass
 class Findings:
-    """Everything that payloads hold, before it is joined."""
+    """Everything that payloads hold, before it is joined; ``instrument`` is the name given for a reply that has
+    none, ``coins`` the coin behind a venue's number of it (``@107``)."""
 
     file: str = ""
+    instrument: str = ""
     quotes: list[dict[str, Any]] = field(default_factory=list)
     specs: dict[tuple[str, str], Spec] = field(default_factory=dict)
     holdings: list[HeldLine] = field(default_factory=list)
     posted: list[Posted] = field(default_factory=list)
     prices: dict[tuple[str, str], float] = field(default_factory=dict)
+    coins: dict[tuple[str, str], str] = field(default_factory=dict)
     objects: list[dict[str, Any]] = field(default_factory=list)
     margins: dict[tuple[str, str], str] = field(default_factory=dict)
     totals: list[Total] = field(default_factory=list)

@@ -2,7 +2,8 @@
 
 ``szi`` is signed coins. Collateral is ``accountValue``, which holds the positions' P&L, and not ``totalRawUsd``, which is
 negative where positions are long. Funding is per hour. Spot balances do not margin perpetuals: they are an account of their
-own. Source: hyperliquid.gitbook.io, API, info endpoint.
+own. Pairs that are named by number (``@107``) are the coin that ``spotMeta`` says.
+Source: hyperliquid.gitbook.io, API, info endpoint.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Spec, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
-__all__ = ["META", "SPOT_STATE", "STATE"]
+__all__ = ["META", "SPOT_META", "SPOT_STATE", "STATE"]
 
 _NEAR = 0.02
 
@@ -96,11 +97,31 @@ def _read_spot(items: list[Item], found: Findings, venue: str) -> None:
             asset, amount = entry.text("coin"), entry.needed("total")
             if amount == 0:
                 continue
-            if not asset.isalnum():
-                found.skip("no coin with a price: an outcome or a pair by number", asset)
+            if asset.startswith("+"):
+                found.skip("an outcome, which is no coin with a price", asset)
+                continue
+            if not asset.isalnum() and not asset.startswith("@"):
+                found.skip("the name of no coin", asset)
                 continue
             found.posted.append(Posted("hyperliquid", asset, amount, entry.where, account="spot"))
         found.margins["hyperliquid", "spot"] = "none"
+
+
+def _read_spot_meta(items: list[Item], found: Findings, venue: str) -> None:
+    for item in items:
+        tokens = {token.needed("index"): token.text("name") for token in item.items("tokens")}
+        contexts = {context.text("coin"): context for context in item.items("@contexts")}
+        for pair in item.items("universe"):
+            name, sides = pair.text("name"), pair.raw("tokens")
+            if not (isinstance(sides, list) and len(sides) == 2 and all(side in tokens for side in sides)):
+                raise pair.fault("is no pair of two tokens of the list", "tokens", sides, "save the venue's whole reply")
+            base, quote = (tokens[side] for side in sides)
+            if name.startswith("@"):
+                found.coins["hyperliquid", name] = base
+            context = contexts.get(name)
+            price = context.number("markPx") if context is not None else math.nan
+            if price > 0 and quote == "USDC":
+                found.prices["hyperliquid", base] = price
 
 
 META = Form(
@@ -143,4 +164,17 @@ SPOT_STATE = Form(
     ignored=keys("balances.token balances.hold balances.entryNtl tokenToAvailableAfterMaintenance"),
     source="hyperliquid.gitbook.io, info endpoint, spotClearinghouseState",
     checked="real payload",
+)
+SPOT_META = Form(
+    name="Hyperliquid spot meta and contexts",
+    venue="hyperliquid",
+    holds="prices",
+    keys=frozenset({"universe", "tokens"}),
+    read=_read_spot_meta,
+    ignored=keys(
+        "universe.index universe.isCanonical tokens.szDecimals tokens.weiDecimals tokens.tokenId tokens.isCanonical "
+        "tokens.evmContract tokens.fullName tokens.deployerTradingFeeShare @contexts.dayNtlVlm @contexts.prevDayPx "
+        "@contexts.midPx @contexts.circulatingSupply @contexts.totalSupply @contexts.dayBaseVlm"
+    ),
+    source="hyperliquid.gitbook.io, info endpoint, spotMeta and spotMetaAndAssetCtxs",
 )

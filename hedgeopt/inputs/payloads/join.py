@@ -16,6 +16,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.payloads.form import Findings
+from hedgeopt.inputs.payloads.nameless import name_the_nameless
 from hedgeopt.inputs.quotes import QUOTE_COLUMNS, QUOTE_TABLE
 from hedgeopt.venues.known import parser
 
@@ -37,6 +38,7 @@ def quotes_of(found: Findings, source: str) -> pd.DataFrame:
     InputError
         For replies that are not of one moment, and for an option whose venue gives no forward and no way to one.
     """
+    name_the_nameless(found)
     _one_moment(found, source)
     rows = _joined(found)
     kept = [row for row in rows if _named(row, found)]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.errors import InputError
 from hedgeopt.inputs.payloads.form import Findings, Form, keys
 from hedgeopt.inputs.payloads.item import Item
 
@@ -83,21 +82,14 @@ def _read_funding(items: list[Item], found: Findings, venue: str) -> None:
 
 def _read_book(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
-        name = item.text("@instrument", "")
-        if not name:
-            raise InputError(
-                "is an order book without its instrument",
-                file=item.reading.file,
-                field=f"{item.where}.instId".lstrip("."),
-                fix='keep "arg": {"instId": ...} as the web socket sends it, or give the tickers instead',
-            )
+        name = item.text("@instrument", "") or item.text("@key", "")
         bids, asks = item.levels("bids"), item.levels("asks")
         found.quote(
             _VENUE,
             name,
             item.moment("ts", "ms"),
             item.where,
-            contracts=name.count("-") > 1,
+            contracts=name.count("-") != 1,
             bid=bids[0][0] if bids else math.nan,
             bid_size=bids[0][1] if bids else math.nan,
             ask=asks[0][0] if asks else math.nan,

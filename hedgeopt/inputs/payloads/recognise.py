@@ -68,6 +68,7 @@ FORMS: tuple[Form, ...] = (
     hyperliquid.META,
     hyperliquid.STATE,
     hyperliquid.SPOT_STATE,
+    hyperliquid.SPOT_META,
     binance.MARKS,
     binance.STREAM,
     binance.TICKERS,

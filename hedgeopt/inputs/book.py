@@ -78,8 +78,9 @@ class Account(Record):
     margin: str = Field(
         default="standard",
         description="margin model: standard (the venue's own), portfolio, derive, derive_standard, hyperliquid, binance, "
-        "binance_portfolio, bybit, paradex, dydx, aave, none, otc, or table:FILE.toml; after a colon the e-mode (aave:eth) "
-        "or the chosen leverage, for all coins or by coin (binance:10, hyperliquid:BTC=20,ETH=10)",
+        "binance_portfolio, bybit, bybit_portfolio, okx_portfolio, paradex, dydx, aave, none, otc, or table:FILE.toml; "
+        "after a colon the e-mode (aave:eth) or the chosen leverage, for all coins or by coin (binance:10, "
+        "hyperliquid:BTC=20,ETH=10)",
     )
     tradable: bool = Field(default=True, description="whether hedges may be traded here")
     paused: bool = Field(default=False, description="venue halted: nothing trades, collateral is stuck")

@@ -16,12 +16,14 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.binance_portfolio import BinancePortfolio
+from hedgeopt.models.margin.bybit_portfolio import BybitPortfolio
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
 from hedgeopt.models.margin.deribit_standard import DeribitStandard
 from hedgeopt.models.margin.derive import Derive
 from hedgeopt.models.margin.dydx_v4 import DydxV4
 from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.hyperliquid import Hyperliquid
+from hedgeopt.models.margin.okx_portfolio import OkxPortfolio
 from hedgeopt.models.margin.paradex import Paradex
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.unmargined import Unmargined
@@ -95,6 +97,10 @@ def below_asked(
         found = _reserves(model, state, kind, place, a)
     elif isinstance(model, Paradex):
         found = _paradex(model, state, kind, e.positions(x)[rows], place)
+    elif isinstance(model, OkxPortfolio):
+        found = _okx(model, state, kind, e.positions(x)[rows], place)
+    elif isinstance(model, BybitPortfolio):
+        found = _bybit(model, state, kind, place)
     elif isinstance(model, Derive):
         derived = below_derive(model, state, kind, e.positions(x)[rows], place, a)
         if derived is None:
@@ -172,6 +178,36 @@ def _paradex(model: Paradex, state: State, kind: MarginKind, z: np.ndarray, plac
     rate = model.fees(state)
     fees = absolute(place.spread(rate), place.spread(place.held)).plus(float(rate @ np.abs(place.rest())))
     return Convex(fees.slope, fees.constant, fees.corners, tuple(choices))
+
+
+def _okx(model: OkxPortfolio, state: State, kind: MarginKind, z: np.ndarray, place: AccountCandidates) -> Convex:
+    """Losses with the tangent of the charges at ``z`` (R,), and that of the minimum charge; depegs and loans come on top."""
+    factor = model.shared.initial_factor if kind == "initial" else 1.0
+    choices = []
+    for unit in model.units(state):
+        mine = z[unit.rows]
+        charged = np.sign(unit.charges @ mine) @ unit.charges
+        per_unit = np.where(mine >= 0.0, unit.long, -unit.short)
+        step = int(np.searchsorted(unit.minimum.lower, float(per_unit @ mine), side="right")) - 1
+        lines = factor * np.vstack([unit.loss + charged, 0.0 * mine, unit.minimum.rates[step] * per_unit])
+        offsets = np.zeros(len(lines))
+        offsets[-1] = -factor * float(unit.minimum.deductions[step])
+        choices.append(place.lines(lines, unit.rows, offsets))
+    return Convex(np.zeros(place.n), 0.0, (), tuple(choices))
+
+
+def _bybit(model: BybitPortfolio, state: State, kind: MarginKind, place: AccountCandidates) -> Convex:
+    """Losses, short options and futures; spreads and loans are left out: they are never negative."""
+    choices, rate, charge = [], np.zeros(len(state)), np.zeros(len(state))
+    for unit in model.units(state):
+        factor = unit.initial_factor if kind == "initial" else 1.0
+        loss = factor * np.vstack([unit.loss, np.zeros((1, len(unit.rows)))])
+        choices.append(place.lines(loss, unit.rows, np.zeros(len(loss))))
+        rate[unit.rows], charge[unit.rows] = factor * unit.futures, factor * unit.short
+    held = place.spread(place.held)
+    own = absolute(place.spread(rate), held) + two_sided(np.zeros(place.n), place.spread(charge), held)
+    rest = float(rate @ np.abs(place.rest()) + charge @ np.maximum(-place.rest(), 0.0))
+    return Convex(own.slope, own.constant + rest, own.corners, tuple(choices))
 
 
 def _reserves(model: AaveV3, state: State, kind: MarginKind, place: AccountCandidates, a: AccountCase) -> Convex:

@@ -112,7 +112,7 @@ def lacking(name: str, problem: str, *, field: str, line: str, value: object = N
     if own is not None:
         file, fix = str(own.path), f"add {line}"
     else:
-        head = f'extends = "{name}", ' if name in venues() else ""
+        head = f'extends = "{name}", ' if name in _packaged() else ""
         file = f"{name}.toml"
         fix = (
             f"write {name}.toml beside the policy with {head}as_of, shelf_life_days and {line}; name it there "

@@ -70,14 +70,14 @@ class BoundBlocks:
 
     def _lay_out(self, e: Exposures, blocks: Sequence[Block]) -> None:
         """Slots (block, scenario), levels (group, scenario) and rows; parcels are rows that share a matrix."""
-        counts = [block.groups[0].lines.shape[0] for block in blocks]
+        counts = [block.count for block in blocks]
         self._slot = np.concatenate([[0], np.cumsum(counts)]).astype(int)
         alone: dict[int, list[int]] = {}
         crowd: list[tuple[int, int]] = []
         wide: list[list[tuple[int, int]]] = []
         for b, block in enumerate(blocks):
             for g, group in enumerate(block.groups):
-                if group.lines.shape[1] == 1:
+                if group.lines.shape[1] == 1 and group.at is None:
                     alone.setdefault(b, []).append(g)
                 elif counts[b] == 1:
                     crowd.append((b, g))
@@ -100,7 +100,7 @@ class BoundBlocks:
                 several = p < self._n_several
                 if several:
                     level.append(np.repeat(len(slots) + np.arange(k), lines))
-                    slots += (self._slot[b] + np.arange(k)).tolist()
+                    slots += (self._slot[b] + (np.arange(k) if group.at is None else group.at)).tolist()
                 self._places.append(self._place(group, support, (b, g, p, first if several else 0, k * lines)))
                 first += k * lines
             self._supports.append(support)

@@ -41,14 +41,14 @@ def lost_value(state: State, rates: np.ndarray, collateral: np.ndarray) -> float
     return float(np.nan_to_num(rates) * state.prices @ held)
 
 
-def refuse_unknown_collateral(state: State, rates: np.ndarray, held: np.ndarray) -> None:
-    """Raise for collateral that the venue's table does not know."""
+def refuse_unknown_collateral(state: State, rates: np.ndarray, held: np.ndarray, table_name: str | None = None) -> None:
+    """Raise for collateral that the venue's table (or the one named) does not know."""
     bad = np.isnan(rates) & (held > 0)
     if bad.any():
         asset = state.assets[int(np.flatnonzero(bad)[0])]
         known = [name for name, rate in zip(state.assets, rates, strict=True) if not np.isnan(rate)]
         line = f"[haircut] {asset} = SHARE, or hold {asset} in another account"
-        if state.venue not in venues():
+        if table_name is None and state.venue not in venues():
             raise InputError(
                 f"{asset} is no known collateral at {state.venue}",
                 file="book",
@@ -57,7 +57,7 @@ def refuse_unknown_collateral(state: State, rates: np.ndarray, held: np.ndarray)
                 fix=f"add {line} to its margin table (known: {', '.join(known)})",
             )
         raise lacking(
-            state.venue,
+            table_name or state.venue,
             f"{asset} of account {state.account} is no known collateral at {state.venue}",
             field="haircut",
             value=asset,

@@ -34,11 +34,14 @@ class Group:
         Which coordinates of y = (positions, collateral) it reads.
     lines : (K, L, C)
     constants : (K, L)
+    at : (K,) int or None
+        Which scenarios of its block it counts in; None: all of them.
     """
 
     columns: np.ndarray
     lines: np.ndarray
     constants: np.ndarray
+    at: np.ndarray | None = None
 
     @classmethod
     def linear(cls, columns: np.ndarray, rows: np.ndarray) -> Group:
@@ -52,6 +55,12 @@ class Group:
         given = np.zeros(len(lines)) if constants is None else np.asarray(constants, float)
         return cls(np.asarray(columns, np.int64), stacked, np.broadcast_to(given, stacked.shape[:2]).copy())
 
+    @classmethod
+    def worst(cls, columns: np.ndarray, lines: np.ndarray, scenario: int, constants: np.ndarray | None = None) -> Group:
+        """The largest of ``lines`` (L, C), in one scenario of its block alone."""
+        given = np.zeros((1, len(lines))) if constants is None else np.asarray(constants, float)[None, :]
+        return cls(np.asarray(columns, np.int64), lines[None, :, :], given, np.array([scenario]))
+
     def values(self, y: np.ndarray) -> np.ndarray:
         """(K, L) value of every line."""
         return np.asarray(self.lines @ y[self.columns] + self.constants)
@@ -59,7 +68,7 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The worst of K scenarios; all groups have the same K.
+    """The worst of K scenarios; groups have all K of them, or say which.
 
     ``anchor`` gives the block that is exact at positions (R,), where that depends on them: another one of the same shape.
     """
@@ -68,12 +77,21 @@ class Block:
     groups: tuple[Group, ...]
     anchor: Callable[[np.ndarray], Block] | None = field(default=None)
 
+    @property
+    def count(self) -> int:
+        """K, the number of scenarios."""
+        return max(len(g.lines) if g.at is None else int(g.at.max()) + 1 for g in self.groups)
+
+    def _summed(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """(K,) sums of one number per group and scenario."""
+        total = np.zeros(self.count)
+        for group, part in zip(self.groups, parts, strict=True):
+            total[slice(None) if group.at is None else group.at] += part
+        return total
+
     def values(self, y: np.ndarray) -> np.ndarray:
         """(K,) value in each scenario."""
-        total = np.zeros(self.groups[0].lines.shape[0])
-        for group in self.groups:
-            total += group.values(y).max(axis=1)
-        return total
+        return self._summed([group.values(y).max(axis=1) for group in self.groups])
 
     def __call__(self, y: np.ndarray) -> float:
         """Value at y."""
@@ -82,7 +100,7 @@ class Block:
     def size(self, y: np.ndarray) -> float:
         """Magnitude of what the value is summed from."""
         sums = (np.abs(g.lines) @ np.abs(y[g.columns]) + np.abs(g.constants) for g in self.groups)
-        return float(sum(one.max(axis=1) for one in sums).max())  # type: ignore[union-attr]
+        return float(self._summed([one.max(axis=1) for one in sums]).max())
 
     def at(self, quantity: np.ndarray) -> Block:
         """The block that is exact at positions (R,)."""
@@ -93,7 +111,7 @@ class Block:
         anchor = self.anchor
         return Block(
             self.name,
-            tuple(Group(g.columns, g.lines * factor, g.constants * factor) for g in self.groups),
+            tuple(Group(g.columns, g.lines * factor, g.constants * factor, g.at) for g in self.groups),
             None if anchor is None else lambda quantity: anchor(quantity).scaled(factor),
         )
 

@@ -159,8 +159,8 @@ class Margins:
 
     def check_collateral(self, account: int, collateral: np.ndarray) -> None:
         """Raise when the account holds an asset that its venue's haircut table does not know."""
-        state = self.states[account]
-        refuse_unknown_collateral(state, self.models[account].haircut(state, "initial"), np.maximum(collateral, 0.0))
+        state, model = self.states[account], self.models[account]
+        refuse_unknown_collateral(state, model.haircut(state, "initial"), np.maximum(collateral, 0.0), model.table_name)
 
     def requirement(
         self, account: int, quantity: np.ndarray, collateral: np.ndarray, stress: int | None = None

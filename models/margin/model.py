@@ -75,6 +75,8 @@ class MarginModel(ABC):
     liquidation_rule
         What the venue does below maintenance margin (``part``, ``no_quote``, penalties); None: by
         hedgeopt/backtest/venue_rules/rules.toml. Read by backtests alone.
+    table_name
+        The table with its numbers, where that is not named after the account's venue.
     """
 
     name: str
@@ -82,6 +84,7 @@ class MarginModel(ABC):
     lends: bool = True
     knows_requirement: bool = True
     liquidation_rule: Mapping[str, Any] | None = None
+    table_name: str | None = None
 
     @abstractmethod
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:

@@ -20,6 +20,7 @@ from hedgeopt.models.data import table, tables_key, venues, where
 from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.binance_portfolio import BinancePortfolio
+from hedgeopt.models.margin.bybit_portfolio import BybitPortfolio
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
 from hedgeopt.models.margin.deribit_standard import DeribitStandard
 from hedgeopt.models.margin.derive import Derive
@@ -29,6 +30,7 @@ from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.leverage import read_leverage
 from hedgeopt.models.margin.model import MarginModel
+from hedgeopt.models.margin.okx_portfolio import OkxPortfolio
 from hedgeopt.models.margin.paradex import Paradex
 from hedgeopt.models.margin.unmargined import Bilateral, Unmargined
 
@@ -66,7 +68,9 @@ MODELS: dict[str, Callable[[str | None], MarginModel]] = {
     "hyperliquid": lambda option: Hyperliquid(read_leverage(option)),
     "binance": lambda option: Binance(read_leverage(option)),
     "bybit": _plain(lambda: Generic(where("bybit"), table("bybit"), venue="bybit")),
+    "bybit_portfolio": _plain(BybitPortfolio),
     "binance_portfolio": _plain(BinancePortfolio),
+    "okx_portfolio": _plain(OkxPortfolio),
     "dydx": _plain(DydxV4),
     "aave": lambda option: AaveV3(option),
     "paradex": _plain(Paradex),
@@ -76,10 +80,9 @@ MODELS: dict[str, Callable[[str | None], MarginModel]] = {
 }
 
 
-_UNKNOWN = "the parameters of its portfolio margin were not obtained: write a grid of your own (table:FILE.toml)"
 _OWN_PORTFOLIO = {
-    "okx": _UNKNOWN,
-    "bybit": f"{_UNKNOWN}, or margin 'bybit' for its cross margin",
+    "okx": "write margin 'okx_portfolio'",
+    "bybit": "write margin 'bybit_portfolio', or 'bybit' for its cross margin",
     "binance": "write margin 'binance_portfolio'",
     "derive": "write margin 'derive'",
     "paradex": "write margin 'paradex'",

@@ -6,7 +6,7 @@ import numpy as np
 
 from hedgeopt.models.margin.state import State
 
-__all__ = ["option_delta", "option_values", "tenor_power"]
+__all__ = ["dollars_of_premium", "option_delta", "option_values", "option_vega", "tenor_power", "usd_pnl"]
 
 
 def tenor_power(days: np.ndarray, short_power: float, long_power: float, floor: float, *, inclusive: bool) -> np.ndarray:
@@ -48,3 +48,34 @@ def option_delta(state: State, rows: np.ndarray) -> np.ndarray:
             state.is_call[rows],
         ).delta
     )
+
+
+def dollars_of_premium(state: State, rows: np.ndarray) -> np.ndarray:
+    """(n,) USD that one dollar of Black-76 value of options ``rows`` is: premiums in coins settle at the index."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(state.inverse, state.index / state.forward, state.settlement_price)[rows])
+
+
+def usd_pnl(state: State, rows: np.ndarray, move: np.ndarray, vol: np.ndarray) -> np.ndarray:
+    """(K, n) USD P&L per unit of derivatives ``rows`` (n,) at the scenario's prices.
+
+    Index and forwards move by ``move`` (K,); options have the vols ``vol`` (K, number of options among the rows).
+    """
+    option = state.option[rows]
+    pnl = np.zeros((len(move), len(rows)))
+    pnl[:, ~option] = move[:, None] * state.notional[rows[~option]]
+    if option.any():
+        mine = rows[option]
+        now = option_values(state, mine, np.ones(1), state.vol[mine][None, :])
+        pnl[:, option] = (option_values(state, mine, 1.0 + move, vol) - now) * dollars_of_premium(state, mine)
+    return pnl
+
+
+def option_vega(state: State, rows: np.ndarray) -> np.ndarray:
+    """(n,) USD per option for a rise of its vol by 1.00 (100 points)."""
+    from hedgeopt.models.pricing.black76 import greeks
+
+    found = greeks(
+        state.forward[rows], state.strike[rows], np.maximum(state.years[rows], 0.0), state.vol[rows], state.is_call[rows]
+    )
+    return np.asarray(np.nan_to_num(found.vega) * dollars_of_premium(state, rows))

@@ -55,6 +55,8 @@ CASES = {
     "binance": "binance",
     "binance:20": "binance",
     "binance_portfolio": "binance",
+    "bybit_portfolio": "binance",
+    "okx_portfolio": "binance",
     "dydx": "binance",
     "aave": "binance",
     "table:grid": "binance",
@@ -68,10 +70,26 @@ def test_every_model_of_the_registry_is_tried() -> None:
     assert {name.partition(":")[0] for name in CASES} == set(MODELS) - {"none", "otc", "bybit", "paradex"}
 
 
+BYBIT = """
+extends = "bybit"
+as_of = 2026-10-01
+shelf_life_days = 90
+[portfolio_margin.BTC]
+futures = 0.008
+initial_factor = 1.2
+[portfolio_margin.ETH]
+futures = 0.008
+initial_factor = 1.2
+"""
+
+
 @pytest.fixture
-def book_of(tmp_path) -> Callable[[str], ho.Book]:
+def book_of(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ho.Book]:
     def build(name: str) -> ho.Book:
         venue, margin = CASES[name], name
+        if name == "bybit_portfolio":
+            (tmp_path / "bybit.toml").write_text(BYBIT, encoding="utf-8")
+            monkeypatch.setenv("HEDGEOPT_TABLES", str(tmp_path))
         if name.startswith("table:"):
             path = tmp_path / f"{name[6:]}.toml"
             path.write_text(GRID if name == "table:grid" else TABLE.format(type="tiers"), encoding="utf-8")
@@ -123,7 +141,7 @@ def test_half_an_encoding_is_refused(
     _refused(book, venues_market, _limit(e, 0.7), spoil)
 
 
-@pytest.mark.parametrize("name", ["portfolio", "derive", "table:grid", "aave"])
+@pytest.mark.parametrize("name", ["portfolio", "derive", "table:grid", "aave", "okx_portfolio"])
 def test_an_encoding_without_its_blocks_is_refused(
     name: str, book_of: Callable[[str], ho.Book], venues_market: ho.Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:

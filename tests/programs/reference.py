@@ -229,7 +229,8 @@ class Whole:
                 for group in block.groups:
                     lines = group.lines.shape[1]
                     values = [group.lines[:, line] @ y[group.columns] + group.constants[:, line] for line in range(lines)]
-                    each.append(cp.maximum(*values) if lines > 1 else values[0])
+                    worst = cp.maximum(*values) if lines > 1 else values[0]
+                    each.append(worst if group.at is None else np.eye(block.count)[:, group.at] @ worst)
                 total += cp.max(sum(each))
             for ramp in encoding.ramps:
                 row = np.concatenate([ramp.row, np.zeros(y.size - len(ramp.row))])

@@ -57,8 +57,36 @@ def _said(call: Callable[[], Any]) -> Any:
         return str(error)
 
 
+BYBIT = """
+extends = "bybit"
+as_of = 2026-10-01
+shelf_life_days = 90
+[portfolio_margin.BTC]
+futures = 0.008
+short_option = 0.01
+initial_factor = 1.2
+vols = [[0, 0.5, 0.4]]
+"""
+OKX = """
+extends = "okx_portfolio"
+as_of = 2026-10-01
+shelf_life_days = 90
+[portfolio_margin.large]
+vols = [[0, 0.3, 0.5]]
+vega = [[0, 0.05]]
+interest = [[0, 0.02]]
+minimum_long_option = 0.001
+minimum_short_option = 0.005
+"""
+"""Numbers that the packaged tables ask for."""
+
+
 @pytest.fixture
-def rule(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+def rule(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    if request.param in ("bybit_portfolio", "okx_portfolio"):
+        for name, text in (("bybit", BYBIT), ("okx_portfolio", OKX)):
+            (tmp_path / f"{name}.toml").write_text(text)
+        monkeypatch.setenv("HEDGEOPT_TABLES", str(tmp_path))
     if request.param != "table":
         return margin_model(request.param, "deribit")
     path = tmp_path / "venue.toml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,29 @@ def test_tangents_below_paradex_are_below_the_rule_and_meet_it(kind: Any) -> Non
     e, rng = one.exposures(), np.random.default_rng(4)
     box, a = trade_range(one.policy.model_dump(mode="json"), e), account(e, 0)
     for _ in range(60):
+        here, there = (rng.uniform(*box) * 10.0 ** rng.uniform(-5, 0) for _ in range(2))
+        below = below_asked(e, a, kind, here, box)
+        assert below is not None
+        assert below(here) == pytest.approx(asked(e, a, kind, here), rel=1e-9, abs=1e-6)
+        assert below(there) <= asked(e, a, kind, there) * (1.0 + 1e-9) + 1e-6
+
+
+BYBIT = "".join(f"[portfolio_margin.{coin}]\nfutures = 0.008\ninitial_factor = 1.2\n" for coin in ("BTC", "ETH"))
+
+
+@pytest.mark.parametrize("margin", ["okx_portfolio", "bybit_portfolio"])
+@pytest.mark.parametrize("kind", ["initial", "maintenance"])
+def test_lines_below_portfolio_margins_are_below_the_rule_and_meet_it(
+    margin: str, kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Perpetuals alone, up to minimum charges in the millions: the rule is convex, and the lines touch it."""
+    path = tmp_path / "bybit.toml"
+    path.write_text(f'extends = "bybit"\nas_of = 2026-10-01\nshelf_life_days = 90\n{BYBIT}')
+    monkeypatch.setenv("HEDGEOPT_TABLES", str(path))
+    one = world(margin, "binance", 0.5)
+    e, rng = one.exposures(), np.random.default_rng(4)
+    box, a = trade_range(one.policy.model_dump(mode="json"), e), account(e, 0)
+    for _ in range(40):
         here, there = (rng.uniform(*box) * 10.0 ** rng.uniform(-5, 0) for _ in range(2))
         below = below_asked(e, a, kind, here, box)
         assert below is not None

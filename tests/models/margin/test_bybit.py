@@ -46,7 +46,7 @@ def test_perpetuals_need_tiers_of_ones_own(state_of: Callable[..., State]) -> No
 
 @pytest.mark.parametrize(
     ("venue", "fix"),
-    [("okx", "table:FILE"), ("bybit", "margin 'bybit'"), ("paradex", "margin 'paradex'"), ("binance", "binance_portfolio")],
+    [("okx", "'okx_portfolio'"), ("bybit", "'bybit_portfolio'"), ("paradex", "'paradex'"), ("binance", "binance_portfolio")],
 )
 def test_deribits_portfolio_margin_is_not_taken_for_another_venues(venue: str, fix: str) -> None:
     with pytest.raises(InputError, match=rf"is Deribit's portfolio margin, and the account is at {venue}.*{fix}"):

@@ -79,6 +79,7 @@ class CutNodes(WholeNodes):
         self.sides, self.owner, self.age = np.zeros(0), np.zeros(0, dtype=np.intp), np.zeros(0, dtype=int)
         # What rows imply for columns without bounds is charged, not given to the simplex.
         self.low, self.high = implied_bounds(self.A, self.lower, self.upper, self.first, self.last)
+        self._least, self._most = np.ceil(self.low[self.columns] - 1e-6), np.floor(self.high[self.columns] + 1e-6)
         h = self.highs = without_output(highspy.Highs)
         for name, value in _OPTIONS:
             h.setOptionValue(name, value)
@@ -137,7 +138,11 @@ class CutNodes(WholeNodes):
             if exact or answer.status != s.OPTIMAL:
                 return answer
             inner = self._relaxed(first, last, cutoff, _ROOT)
-            return NodeAnswer(answer.status, max(answer.lower, inner.lower), answer.x, inner.cost, answer.outcome)
+            # A rise that the weaker bound proves says nothing of the better one beyond the difference.
+            cost = inner.cost
+            if cost is not None and inner.lower < answer.lower:
+                cost = _less(cost, answer.lower - inner.lower)
+            return NodeAnswer(answer.status, max(answer.lower, inner.lower), answer.x, cost, answer.outcome, inner.z)
         self.count += 1
         self._forget()
         return self._relaxed(first, last, cutoff, _ROUNDS)
@@ -145,7 +150,8 @@ class CutNodes(WholeNodes):
     def _relaxed(self, first: Vector, last: Vector, cutoff: float, rounds: int) -> NodeAnswer:
         h, best, cost = self.highs, -np.inf, np.zeros(0)
         h.changeColsBounds(len(self.columns), self.columns.astype(np.int32), first, last)
-        self.low[self.columns], self.high[self.columns] = first, last
+        # Entries without bounds of their own have those that rows imply.
+        self.low[self.columns], self.high[self.columns] = np.maximum(first, self._least), np.minimum(last, self._most)
         for turn in range(rounds):
             left = self.options.remaining()
             h.setOptionValue("time_limit", h.getRunTime() + (3600.0 if left is None else max(left, 0.0)))
@@ -176,7 +182,7 @@ class CutNodes(WholeNodes):
             return super().relax(first, last, cutoff)
         # The last point belongs to the most cuts.
         x = np.clip(np.asarray(solution.col_value)[self.columns], first, last)
-        return NodeAnswer(s.OPTIMAL, best, x, cost[self.columns])
+        return NodeAnswer(s.OPTIMAL, best, x, cost[self.columns], z=np.asarray(solution.col_value))
 
     def _separate(self, z: Vector) -> bool:
         """Cuts at a point whose tails are larger than the program believes; False where none is."""
@@ -213,7 +219,8 @@ class CutNodes(WholeNodes):
         d = cost - moved
         d[self.levels[cost[self.levels] > 0.0]] = 0.0
         value = float(np.where(y > 0, self.lower, self.upper)[y != 0] @ y[y != 0]) + float(self.sides @ held)
-        return value + self._charge(d, y, held) + c.offset, d
+        terms = np.abs(c.c) + self._abs @ np.abs(y) + np.abs(self.cuts).T @ np.abs(held)
+        return value + self._charge(d, y, held) + c.offset, _less(d, 1e-13 * terms)
 
     def _excludes(self, ray: Vector) -> bool:
         """Whether multipliers of an infeasible node prove it: a bound above zero with nothing to minimise."""
@@ -241,6 +248,11 @@ class CutNodes(WholeNodes):
                     return -np.inf
             return float(d[there] @ ends[there])
         return float(d @ ends)
+
+
+def _less(d: Vector, by: Vector | float) -> Vector:
+    """Entries moved towards zero."""
+    return np.asarray(np.sign(d) * np.maximum(np.abs(d) - by, 0.0))
 
 
 def _places(relaxation: Relaxation) -> tuple[Index, Index, Compiled]:

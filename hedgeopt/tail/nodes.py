@@ -24,7 +24,10 @@ class NodeAnswer:
     lower: float
     x: Vector | None = None
     cost: Vector | None = None
+    """By how much the proven bound rises at least when an entry leaves the bound that its sign names by one."""
     outcome: Outcome | None = None
+    z: Vector | None = None
+    """All columns of the program, where the node is one."""
 
 
 class WholeNodes:
@@ -51,14 +54,9 @@ class WholeNodes:
             return NodeAnswer(outcome.status, np.inf if outcome.status == s.INFEASIBLE else -np.inf, outcome=outcome)
         levels = outcome.values * np.array([a.model.scale for a in outcome.active])
         primal = outcome.master.solution(outcome.point, levels)
-        cost = None
-        if outcome.dual is not None and outcome.proven:
-            duals = outcome.dual.master.solution(outcome.dual, levels).dual_vars
-            low, high = (duals.get(c.id) for c in (self.relaxation.low, self.relaxation.high))
-            if low is not None and high is not None:
-                cost = np.abs(np.ravel(low)) - np.abs(np.ravel(high))
         x = np.clip(self.relaxation.read(primal.primal_vars), first, last)
-        return NodeAnswer(outcome.status, outcome.lower if outcome.proven else -np.inf, x, cost, outcome)
+        # Multipliers of a solver are no proof: without a bound computed from them nothing is fixed.
+        return NodeAnswer(outcome.status, outcome.lower if outcome.proven else -np.inf, x, None, outcome)
 
     def point(self, x: Vector) -> Outcome | None:
         """The best point with the integers at ``x``, its ``upper`` infinite where there is none; None where nobody knows."""

@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 from cvxpy import settings as s
 
+from hedgeopt.tail.cuts import CutNodes
+from hedgeopt.tail.incumbents import Incumbents
 from hedgeopt.tail.nodes import FOUND, NodeAnswer, WholeNodes
 from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.source import Vector
 
-# An entry this close to an integer is one; the share of the fractional entries that a dive fixes at a time; what of a
-# reduced cost is believed; the pseudo-costs' least factor.
-_NEAR, _DIVE, _BELIEVED, _LEAST = 1e-6, 0.2, 0.99, 1e-6
+# An entry this close to an integer is one; the share of the fractional entries that a dive fixes at a time; the
+# pseudo-costs' least factor; the rounding of a bound.
+_NEAR, _DIVE, _LEAST, _ROUNDING = 1e-6, 0.2, 1e-6, 1e-12
 # Children are followed while their bound is this near to the least, as a share of what is open.
 _PLUNGE = 0.1
 # A dive begins at every so many nodes.
@@ -47,6 +49,11 @@ class Search:
 
     def __init__(self, nodes: WholeNodes, options: Options, gap: float) -> None:
         self.nodes, self.options, self.gap = nodes, options, gap
+        self.points = Incumbents.of(nodes, gap) if isinstance(nodes, CutNodes) else None
+        # Entries that open a group of columns are decided before what is in the group.
+        self._leading = np.zeros(len(nodes.relaxation.first), dtype=bool)
+        if self.points is not None and isinstance(nodes, CutNodes):
+            self._leading = np.isin(nodes.columns, self.points.gates.boolean)
         self.relaxation = nodes.relaxation
         self.best: Outcome | None = None
         self.upper, self.unit, self.root, self.fixed = np.inf, 0.0, -np.inf, 0
@@ -69,7 +76,12 @@ class Search:
         self.root = node.lower = root.lower
         if hint is not None:
             self._fix(hint)
-        self._dive(node, root)
+        if self.points is not None:
+            x = self.points.start(root.outcome.point.y)
+            if x is not None:
+                self._fix(x)
+        if self.best is None:
+            self._dive(node, root)
         current: SearchNode | None = node
         answer: NodeAnswer | None = root
         while current is not None and not self._late():
@@ -151,7 +163,10 @@ class Search:
                 return []
             if len(self._tried) > known and self.nodes.learns:
                 return [node]
-        elif self.nodes.count % _OFTEN == 0:
+        elif self._settled(answer):
+            self._drop(node.lower)
+            return []
+        elif self.nodes.count % _OFTEN == 0 and self.points is None:
             self._dive(node, answer)
         node = self._tightened(node, answer)
         loose = node.first < node.last
@@ -193,9 +208,19 @@ class Search:
             SearchNode(above, node.last, node.lower, node.depth + 1),
         ]
 
+    def _settled(self, answer: NodeAnswer) -> bool:
+        """Whether a node that opens no more groups than are allowed is done with the best lots in those groups."""
+        if self.points is None or answer.z is None:
+            return False
+        x = self.points.near(answer.z)
+        if x is not None:
+            self._fix(x)
+        return x is not None and answer.lower >= self._cutoff()
+
     def _choose(self, x: Vector, open_: Any) -> int:
         """The entry both of whose sides are expected to raise the bound most."""
-        where = np.flatnonzero(open_)
+        leading = open_ & self._leading
+        where = np.flatnonzero(leading if leading.any() else open_)
         part = x[where] - np.floor(x[where])
         seen = self._times.sum(axis=1)
         mean = [self._sum[i].sum() / seen[i] if seen[i] else 1.0 for i in (0, 1)]
@@ -208,8 +233,9 @@ class Search:
         """Entries at a bound whose reduced cost proves that nothing better lies one step away are fixed there."""
         if answer.cost is None or not np.isfinite(self.upper) or not np.isfinite(answer.lower) or answer.x is None:
             return node
-        room = self._cutoff() - answer.lower
-        gain = _BELIEVED * np.abs(answer.cost)
+        # The rise is a difference of bounds: the rounding of both is left out of it.
+        room = self._cutoff() - answer.lower + _ROUNDING * (abs(answer.lower) + abs(self.upper))
+        gain = np.abs(answer.cost)
         at_first = (answer.cost > 0) & (answer.x <= node.first + _NEAR)
         at_last = (answer.cost < 0) & (answer.x >= node.last - _NEAR)
         sure = (gain >= room) & (at_first | at_last) & (node.first < node.last)

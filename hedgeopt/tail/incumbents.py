@@ -1,0 +1,173 @@
+"""Points with whole numbers, before any branching: which groups to open, by dropping the least and swapping; then lots.
+
+The continuous optimum opens too many groups. Those that move the losses least are closed, a share at a time; then groups
+that would pay most at the prices found are added and as many dropped, as long as that improves. The lots of the groups that
+are left are a small integer program. All this happens in few columns and, where scenarios are many, on a sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from hedgeopt.tail.cuts import CutNodes
+from hedgeopt.tail.few import Few, FewColumns
+from hedgeopt.tail.gates import Gates, find_gates
+from hedgeopt.tail.source import Index, Vector
+
+# Share of the groups too many that are dropped at a time: at first, and after an addition; groups added at a time.
+_SHARE, _AGAIN, _ADD = 0.15, 0.3, 10
+# Turns without improvement that end the exchange, turns in all; scenarios of the sample; losses that weigh a group.
+_FAILS, _TURNS, _SAMPLE, _WEIGHED = 8, 60, 12_000, 400
+# Seconds for the lots of one set of groups.
+_LOTS = 5.0
+
+
+@dataclass
+class Chosen:
+    """Open groups and the point they allow."""
+
+    value: float
+    gates: NDArray[np.bool_]
+    few: Few
+
+
+class Incumbents:
+    """Searches for points of the program that ``nodes`` holds."""
+
+    def __init__(self, nodes: CutNodes, gates: Gates, gap: float) -> None:
+        self.nodes, self.gates, self.gap = nodes, gates, gap
+        first, last = nodes.relaxation.first, nodes.relaxation.last
+        self.low, self.high = nodes.low.copy(), nodes.high.copy()
+        self.low[nodes.columns] = np.maximum(self.low[nodes.columns], first)
+        self.high[nodes.columns] = np.minimum(self.high[nodes.columns], last)
+        self.rest = np.flatnonzero((gates.owner < 0) | (self.low > 0) | (self.high < 0))
+        models = nodes.models
+        step = max(1, round(max((m.size for m in models), default=1) / _SAMPLE)) | 1
+        every = slice(step // 2, None, step)
+        small = [m if step == 1 or not m.uniform else m.subset(every, {}) for m in models]
+        self.few = FewColumns(nodes, small, gates)
+        self.whole = self.few if step == 1 else FewColumns(nodes, models, gates)
+        some = [np.linspace(0, m.size - 1, min(_WEIGHED, m.size)).astype(int) for m in models]
+        self.seen = np.vstack([m.scale * m.rows(at) for m, at in zip(models, some, strict=True)])
+        moved = np.asarray((gates.moves @ nodes.compiled.E.T) @ self.seen.T)
+        self.sizes = np.sqrt((moved**2).mean(axis=1)) if len(models) else np.zeros(len(gates.mover))
+        self._lots: dict[bytes, Vector | None] = {}
+
+    @classmethod
+    def of(cls, nodes: CutNodes, gap: float) -> Incumbents | None:
+        """A search where the program has gates; None elsewhere."""
+        if not nodes.models:
+            return None
+        found = find_gates(nodes.A, nodes.lower, nodes.upper, nodes.low, nodes.high, nodes.columns, nodes.compiled.E)
+        return None if found is None or not len(found.mover) else cls(nodes, found, gap)
+
+    def start(self, y: Vector) -> Vector | None:
+        """Whole numbers near a relaxation with loss arguments ``y``; None where none is found."""
+        self.few.begin(y)
+        c = self.nodes.compiled
+        moved = np.abs(self.seen).mean(axis=0) * np.abs(y - c.f)
+        held = moved > 1e-9 * max(float(moved.max(initial=0.0)), 1e-300)
+        touched = np.asarray(abs(c.E).T @ held).ravel() > 0
+        chosen = np.zeros(len(self.gates.boolean), dtype=bool)
+        chosen[self.gates.owner[touched & (self.gates.owner >= 0)]] = True
+        found = self._exchange(self._fewer(self._at(chosen), _SHARE))
+        return None if found is None else self.lots(found.gates, found.few.z)
+
+    def near(self, z: Vector) -> Vector | None:
+        """Whole numbers for a relaxation's point that opens no more groups than are allowed; None for others."""
+        weights = self._weights(z)
+        chosen = weights > 1e-7 * max(float(weights.max(initial=0.0)), 1e-300)
+        return self.lots(chosen, z) if self.gates.allowed(chosen) else None
+
+    def lots(self, chosen: NDArray[np.bool_], z: Vector) -> Vector | None:
+        """The integer entries of the best point with these groups open."""
+        name = np.packbits(chosen).tobytes()
+        if name in self._lots:
+            return self._lots[name]
+        if self.whole is not self.few or not self.whole._begun:
+            self.whole.begin(self.nodes.compiled.E @ z + self.nodes.compiled.f)
+        low, high = self._ends(chosen)
+        found = self.whole.solve(self._live(chosen), low, high, self.nodes.columns, _LOTS, 0.1 * self.gap)
+        x = None if found is None else np.round(found.z[self.nodes.columns])
+        self._lots[name] = x
+        return x
+
+    def _weights(self, z: Vector) -> Vector:
+        """How much each group moves the losses at a point."""
+        at = np.flatnonzero((z != 0) & (self.gates.owner >= 0))
+        apart = sp.csc_array((z[at], (at, self.gates.owner[at])), (len(z), len(self.gates.boolean)))
+        return np.asarray(np.abs(self.seen @ np.asarray((self.nodes.compiled.E @ apart).todense())).mean(axis=0)).ravel()
+
+    def _live(self, chosen: NDArray[np.bool_]) -> Index:
+        owned = self.gates.owner
+        return np.union1d(self.rest, np.flatnonzero((owned >= 0) & chosen[owned]))
+
+    def _ends(self, chosen: NDArray[np.bool_]) -> tuple[Vector, Vector]:
+        low = self.low.copy()
+        low[self.gates.boolean[chosen]] = 1.0
+        return low, self.high
+
+    def _at(self, chosen: NDArray[np.bool_]) -> Chosen | None:
+        """The optimum with these groups open; limits on their number do not count yet."""
+        low, high = self._ends(chosen)
+        found = self.few.solve(self._live(chosen), low, high)
+        return None if found is None else Chosen(found.value, chosen, found)
+
+    def _fewer(self, at: Chosen | None, share: float) -> Chosen | None:
+        """Close the groups that move the losses least, until the limits hold."""
+        while at is not None and not self.nodes.options.late():
+            weights = self._weights(at.few.z)
+            chosen = at.gates & (weights > 1e-9 * max(float(weights.max(initial=0.0)), 1e-300))
+            over = self._surplus(chosen, weights)
+            if not len(over):
+                return at if chosen.sum() == at.gates.sum() else self._at(chosen)
+            chosen = chosen.copy()
+            chosen[over[: max(1, int(share * len(over)))]] = False
+            at = self._at(chosen)
+        return None
+
+    def _surplus(self, chosen: NDArray[np.bool_], weights: Vector) -> Index:
+        """The groups, least first, without which the limits hold."""
+        left, out = chosen.copy(), []
+        limits = self.gates.limits
+        for g in np.flatnonzero(chosen)[np.argsort(weights[chosen], kind="stable")].tolist():
+            broken = limits @ left > self.gates.sides * (1 + 1e-12) + 1e-9
+            if not broken.any():
+                break
+            if (limits[:, [g]].toarray().ravel()[broken] > 0).any():
+                left[g] = False
+                out.append(g)
+        return np.array(out, dtype=np.intp)
+
+    def _exchange(self, at: Chosen | None) -> Chosen | None:
+        """Add the groups that pay most and drop as many, as long as that improves."""
+        fails, rng = 0, np.random.default_rng(0)
+        for turn in range(_TURNS):
+            if at is None or fails >= _FAILS or self.nodes.options.late():
+                break
+            gain = np.full(len(at.gates), -np.inf)
+            pays = -(self.gates.moves @ at.few.cost)
+            size = np.maximum(self.sizes, 1e-12 * max(float(self.sizes.max(initial=0.0)), 1e-300))
+            # Per unit of losses moved, or by the root of it; after the first turns some at random.
+            score = pays / (size if turn % 2 == 0 else np.sqrt(size))
+            score[pays <= 0] = -np.inf
+            np.maximum.at(gain, self.gates.mover, score)
+            if turn >= 2:
+                gain = gain * rng.uniform(0.3, 1.0, len(gain))
+            gain[at.gates] = -np.inf
+            new = np.argsort(-gain)[:_ADD]
+            new = new[gain[new] > 0]
+            if not len(new):
+                break
+            more = at.gates.copy()
+            more[new] = True
+            other = self._fewer(self._at(more), _AGAIN)
+            if other is not None and other.value < at.value - 1e-6 * abs(at.value):
+                at, fails = other, 0
+            else:
+                fails += 1
+        return at

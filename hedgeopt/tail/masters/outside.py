@@ -14,6 +14,8 @@ from hedgeopt.tail.source import Vector
 
 # What is rounding in a sum, the share of a row's unit by which rows whose terms all vanish are measured, and halvings.
 _ROUNDING, _FLOOR, _HALVINGS = 1e-12, 1e-3, 60
+# Share of the largest below which a value is noise.
+_NOISE = 1e-6
 
 
 def excess(data: dict[str, Any], x: Vector, lower_triangle: bool, skip: list[int]) -> float:
@@ -74,7 +76,9 @@ def broken(data: dict[str, Any], x: Vector, z: Vector, skip: Sequence[int] = ())
     if not apart.any() and not cones:
         return Away(0.0, 0.0)
     whole = abs(A)
-    usual = np.maximum(size, float(np.median(size[size > 0])) if size.any() else 1.0)
+    # Most positions of a plan are nothing, to interior points 1e-12: the middle one of the others is a typical size.
+    large = size[size > _NOISE * size.max(initial=0.0)]
+    usual = np.maximum(size, float(np.median(large)) if len(large) else 1.0)
     terms = np.maximum(np.maximum(whole @ size, limit), _FLOOR * np.maximum(whole @ usual, limit))
     over = apart[:end] > _ROUNDING * terms[:end]
     worst = float(np.max(apart[:end][over] / np.maximum(terms[:end][over], 1e-300), initial=0.0))

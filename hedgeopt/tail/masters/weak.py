@@ -84,7 +84,9 @@ def bound_of(
         return Bound(-np.inf, 0.0)
     quick = Bound(-np.inf, 0.0) if enough is None else moved.quick(program, z)
     quick.measure = measure = cache(lambda: typical(program))
-    if enough is not None and quick.value > -np.inf and (enough(quick) or (cheap and len(c) > _LARGE)):
+    if cheap and len(c) > _LARGE:
+        return quick
+    if enough is not None and quick.value > -np.inf and enough(quick):
         return quick
     best = moved.best(program, z)
     for share in DUST if best.value == -np.inf else ():

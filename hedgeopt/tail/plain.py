@@ -123,12 +123,12 @@ def shown(problem: cp.Problem, answer: Answer, tolerance: float, again: bool = F
 
     def enough(b: Bound) -> bool:
         least = upper - b.value
-        return least <= 5.0 * tolerance * abs(value) or least <= 5.0 * tolerance * UNIT * b.unit
+        return least <= 10.0 * tolerance * abs(value) or least <= 10.0 * tolerance * UNIT * b.unit
 
     bound = bound_of(data, x, z, enough=enough, cheap=again)
     # The unit, which takes longer than the rest, is asked for only where the value is too small a measure.
     size = max(abs(value), 1e-300)
-    if upper - bound.value > 5.0 * tolerance * size:
+    if upper - bound.value > 10.0 * tolerance * size:
         size = max(size, UNIT * bound.unit)
     gap = max(upper - bound.value, 0.0) / size
     good = gap <= 10.0 * tolerance and away.violation <= _NEAR and bound.value - upper <= 10.0 * tolerance * size

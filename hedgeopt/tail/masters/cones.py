@@ -15,8 +15,18 @@ import scipy.sparse as sp
 from hedgeopt.tail.source import Vector
 
 
-def blocks(dims: Any) -> Iterator[tuple[str, slice, Any]]:
-    """Kind, rows and exponent (``powers``: exponents) of every cone but the zero and non-negative ones."""
+def exponentials(dims: Any) -> slice:
+    """Rows of all exponential cones, three each."""
+    orders = sum(order * (order + 1) // 2 for order in dims.psd)
+    begin = int(dims.zero) + int(dims.nonneg) + sum(dims.soc) + orders
+    return slice(begin, begin + 3 * int(dims.exp))
+
+
+def blocks(dims: Any, exponential: bool = True) -> Iterator[tuple[str, slice, Any]]:
+    """Kind, rows and exponent (``powers``: exponents) of every cone but the zero and non-negative ones.
+
+    Without ``exponential`` those are left out: there may be thousands, better taken all at once (:func:`exponentials`).
+    """
     at = int(dims.zero) + int(dims.nonneg)
     for size in dims.soc:
         yield "soc", slice(at, at + size), 0.0
@@ -26,7 +36,8 @@ def blocks(dims: Any) -> Iterator[tuple[str, slice, Any]]:
         yield "psd", slice(at, at + size), float(order)
         at += size
     for _ in range(int(dims.exp)):
-        yield "exp", slice(at, at + 3), 0.0
+        if exponential:
+            yield "exp", slice(at, at + 3), 0.0
         at += 3
     for power in dims.p3d:
         yield "power", slice(at, at + 3), float(power)
@@ -36,19 +47,22 @@ def blocks(dims: Any) -> Iterator[tuple[str, slice, Any]]:
         at += len(powers) + 1
 
 
-def into_dual_cone(z: Vector, dims: Any, lower_triangle: bool = False) -> Vector:
-    """The point moved into the dual cone; exact to rounding for every cone of :func:`blocks`."""
+def into_dual_cone(z: Vector, dims: Any, lower_triangle: bool = False, seconds: Any = None) -> Vector:
+    """The point moved into the dual cone; exact to rounding for every cone of :func:`blocks`.
+
+    ``seconds`` (exponential cones,): those whose second entry gives way instead of the third.
+    """
     z = np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
     signed = slice(int(dims.zero), int(dims.zero) + int(dims.nonneg))
     z[signed] = np.maximum(z[signed], 0.0)
-    for kind, rows, power in blocks(dims):
+    if dims.exp:
+        _lift_exponentials(z[exponentials(dims)].reshape(-1, 3), seconds)
+    for kind, rows, power in blocks(dims, exponential=False):
         part = z[rows]
         if kind == "soc":
             part[0] = max(part[0], float(np.linalg.norm(part[1:])))
         elif kind == "psd":
             _lift_matrix(part, int(power), lower_triangle)
-        elif kind == "exp":
-            _lift_exponential(part)
         else:
             _lift_power(part, np.array([power, 1.0 - power]) if kind == "power" else power)
     return z
@@ -56,14 +70,15 @@ def into_dual_cone(z: Vector, dims: Any, lower_triangle: bool = False) -> Vector
 
 def inward(z: Vector, dims: Any, margin: float) -> None:
     """Moves a dual point into the interior of second-order, exponential and power cones by a share of its size, in place."""
-    for kind, rows, _ in blocks(dims):
+    if dims.exp:
+        every = z[exponentials(dims)].reshape(-1, 3)
+        every[:, 1] += margin * np.abs(every[:, 0])
+    for kind, rows, _ in blocks(dims, exponential=False):
         part = z[rows]
         if kind == "soc":
             size = float(np.linalg.norm(part[1:]))
             if size > (1.0 - margin) * part[0] > 0.0:
                 part[1:] *= (1.0 - margin) * part[0] / size
-        elif kind == "exp":
-            part[1] += margin * abs(part[0])
         elif kind in ("power", "powers"):
             part[-1] *= 1.0 - margin
 
@@ -81,15 +96,24 @@ def _lift_matrix(part: Vector, order: int, lower_triangle: bool) -> None:
         part[i == j] += -least + 1e-14 * float(np.abs(M).max())
 
 
-def _lift_exponential(part: Vector) -> None:
-    """Into ``{u < 0, -u exp(v/u) <= e w}`` and its closure ``{u = 0, v >= 0, w >= 0}``."""
-    u, v, w = part
-    if u < 0.0:
-        power = v / u - 1.0
-        if power < 700.0:
-            part[2] = max(w, -u * float(np.exp(power)))
-            return
-    part[:] = 0.0, max(v, 0.0), max(w, 0.0)
+def _lift_exponentials(parts: Vector, seconds: Any) -> None:
+    """Rows ``u, v, w`` into ``{u < 0, -u exp(v/u) <= e w}`` and its closure ``{u = 0, v >= 0, w >= 0}``, in place."""
+    u, v, w = parts.T.copy()
+    if seconds is not None:
+        there = seconds & (u < 0.0) & (w > 0.0)
+        u_, w_ = np.where(there, u, -1.0), np.where(there, w, 1.0)
+        v = np.where(there, np.maximum(v, u_ * (1.0 + np.log(w_) - np.log(-u_))), v)
+    below = u < 0.0
+    with np.errstate(over="ignore"):
+        power = v / np.where(below, u, -1.0) - 1.0
+    below &= power < 700.0
+    parts[:, 0] = np.where(below, u, 0.0)
+    parts[:, 1] = np.where(below, v, np.maximum(v, 0.0))
+    least = np.where(below, -u * np.exp(np.where(below, power, 0.0)), 0.0)
+    if seconds is not None:
+        # What the logarithm rounded is none of w's affair.
+        least = np.where(there & (least <= w * (1.0 + 1e-13)), 0.0, least)
+    parts[:, 2] = np.maximum(w, least)
 
 
 def _lift_power(part: Vector, powers: Vector) -> None:
@@ -112,14 +136,11 @@ def implied_rows(A: Any, b: Vector, dims: Any, lower_triangle: bool = False) -> 
     count = int(dims.exp)
     if count:
         # All exponential cones at once. y exp(x / y) <= z: y, z >= 0 and, as exp is above its tangent, x + y <= z.
-        begin = next(at.start for kind, at, _ in blocks(dims) if kind == "exp")
-        every = slice(begin, begin + 3 * count)
+        every = exponentials(dims)
         W = sp.kron(sp.eye_array(count), np.array([[0.0, 1, 0], [0, 0, 1], [-1, -1, 1]]), format="csr")
         rows.append(sp.csr_array(W) @ A[every])
         sides.append(W @ b[every])
-    for kind, at, power in blocks(dims):
-        if kind == "exp":
-            continue
+    for kind, at, power in blocks(dims, exponential=False):
         part, side = A[at], b[at]
         size = part.shape[0]
         if kind == "soc":

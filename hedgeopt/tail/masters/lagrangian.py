@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from hedgeopt.tail.masters.bound import envelope
-from hedgeopt.tail.masters.cones import implied_rows, into_dual_cone
+from hedgeopt.tail.masters.cones import exponentials, implied_rows, into_dual_cone
 from hedgeopt.tail.masters.implied import tightened, with_pairs
 from hedgeopt.tail.source import Index, Vector
 
@@ -65,6 +65,11 @@ class Lagrangian:
         self.signed = slice(int(self.dims.zero), int(self.dims.zero) + int(self.dims.nonneg))
         self._rows: tuple[Any, Vector] | None = None
         self._tails: dict[int, Any] = {}
+        self._seconds = None
+        if self.dims.exp:
+            # Where the second row of an exponential cone is a number and the third is not, the second gives way: d stays.
+            filled = np.diff(self.A.indptr)[exponentials(self.dims)].reshape(-1, 3) > 0
+            self._seconds = ~filled[:, 1] & filled[:, 2]
 
     def _own(self) -> tuple[Vector, Vector]:
         low, high = np.full(len(self.c), -np.inf), np.full(len(self.c), np.inf)
@@ -83,7 +88,7 @@ class Lagrangian:
 
     def feasible(self, z: Vector) -> Vector:
         """``z`` in the dual cone, with the weights of every tail in their envelope."""
-        z = into_dual_cone(z, self.dims, self.lower_triangle)
+        z = into_dual_cone(z, self.dims, self.lower_triangle, self._seconds)
         # Rows of one variable are bounds: what they hold is charged there.
         z[self.single] = 0.0
         z[~np.isfinite(self.b)] = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import scipy.linalg as la
 import scipy.sparse as sp
 import scipy.sparse.linalg  # noqa: F401  sp.linalg
 
-from hedgeopt.tail.masters.cones import blocks, inward
+from hedgeopt.tail.masters.cones import blocks, exponentials, inward
 from hedgeopt.tail.masters.lagrangian import ROUNDING, Bound, Lagrangian
 from hedgeopt.tail.source import Vector
 
@@ -18,17 +19,30 @@ from hedgeopt.tail.source import Vector
 _LARGEST = 4_000_000
 # Variables without bounds up to which normal equations are factorised.
 _QUICK = 600
-# Columns beyond which sparse equations are the quicker ones.
-_FEW = 100
+# Columns beyond which sparse equations are the quicker ones, unless so large a share of their entries is filled.
+_FEW, _FULL = 100, 0.3
+# The share of the largest multiplier below which one of a row is none.
+_DUST = 1e-12
+# Gradients below this share of their terms are those of variables between their bounds.
+_BASIC = 1e-9
+# What keeps a singular matrix from breaking its factorisation, relative to the diagonal.
+_LITTLE = 1e-14
 # Margins inside the cones that leave room for the projection.
 _INSIDE = 0.0, 1e-9, 1e-8, 1e-7
 # How far inside their cones dual points are moved before they are projected: what the first leaves, the next may not.
 _MARGINS, _TURNS = (0.0, 1e-11, 1e-9, 1e-7), 8
+# How far beyond zero gradients are moved where that costs nothing, the share that a step must not leave, and a bound of
+# zero but for its last place.
+_BEYOND, _SLOW, _NOTHING = 1e-13, 0.5, 1e-300
+
+_Steps = Callable[[Vector], tuple[Vector, Vector]]
 
 
-def best(program: Lagrangian, z: Vector) -> Bound:
+def best(program: Lagrangian, z: Vector, enough: Callable[[Bound], bool] | None = None) -> Bound:
     """The better bound of ``z`` in the cone and of ``z`` moved until ``d`` is zero where it has to be."""
     first = program.bound(program.feasible(z))
+    if enough is not None and first.value > -np.inf and enough(first):
+        return first
     moved = _projected(program, program.feasible(z))
     if moved is None:
         return first
@@ -39,103 +53,162 @@ def best(program: Lagrangian, z: Vector) -> Bound:
 
 
 def quick(program: Lagrangian, z: Vector) -> Bound:
-    """The bound after one projection through normal equations, where implied bounds are not asked for."""
-    z, now = program.feasible(z), program
-    for turn in range(2):
-        d = now.gradient(z)
-        open_ = ~np.isfinite(np.where(d > 0, program.lower, program.upper)) & (d != 0)
-        if not np.any(open_ & (np.abs(d) > ROUNDING * now.terms(z))):
-            return now.bound(z, implied=False)
-        if turn:
-            break
-        moved = _nearest(program, z, d, open_)
-        if moved is None:
-            break
-        z, now = program.feasible(moved[0]), moved[1]
+    """The bound after one projection through sparse or normal equations, where implied bounds are not asked for."""
+    if program.P is not None:
+        # The tangent may touch anywhere: inside the bounds, what is not quite nought has the right sign.
+        low, high = (np.where(np.abs(end) < _NOTHING, 0.0, end) for end in (program.lower, program.upper))
+        inside = np.clip(program.x, low, high)
+        program = program if np.array_equal(inside, program.x) else replace(program, x=inside)
+    least = _DUST * float(np.abs(z).max(initial=0.0))
+    linear = np.arange(len(z)) < program.signed.stop
+    large = np.where(linear & (np.abs(z) < least), 0.0, z)
+    for given, even in ((z, True), (large, False)) if program.P is None else ((large, False), (z, True)):
+        at, now = program.feasible(given), program
+        for turn in range(2):
+            if not _open(now, at).any():
+                return now.bound(at, implied=False)
+            if turn:
+                break
+            moved = _nearest(program, at, even)
+            if moved is None:
+                break
+            at, now = program.feasible(moved[0]), moved[1]
     return Bound(-np.inf, 0.0)
 
 
-def _weights(program: Lagrangian, z: Vector) -> Vector:
-    """How far each multiplier may move, relative to its size."""
+def _open(program: Lagrangian, z: Vector) -> Any:
+    """Whether each variable's gradient asks for a bound that there is not, and is more than rounding."""
+    d = program.gradient(z)
+    return ~np.isfinite(np.where(d > 0, program.lower, program.upper)) & (np.abs(d) > ROUNDING * program.terms(z))
+
+
+def _aim(program: Lagrangian, z: Vector, wanted: Any) -> Vector:
+    """Where moved gradients shall end: just beyond zero on the side of a bound at zero, where that costs nothing."""
+    low, high = program.lower[wanted], program.upper[wanted]
+    least = _BEYOND * float(program.terms(z)[wanted].max(initial=0.0))
+    return np.where(np.abs(low) < _NOTHING, least, np.where(np.abs(high) < _NOTHING, -least, 0.0))
+
+
+def _weights(program: Lagrangian, z: Vector, even: bool = True) -> Vector:
+    """How far each multiplier may move, relative to its size; those of equations ``even``-ly, as far as the largest."""
     weight = np.zeros(len(z))
-    weight[: program.signed.start] = max(float(np.abs(z[: program.signed.start]).max(initial=0.0)), 1.0)
+    equal = np.abs(z[: program.signed.start])
+    weight[: program.signed.start] = max(float(equal.max(initial=0.0)), 1.0) if even else equal
     weight[program.signed] = z[program.signed]
-    for kind, rows, _ in blocks(program.dims):
+    if program.dims.exp:
+        weight[exponentials(program.dims)] = 0.1 * np.abs(z[exponentials(program.dims)])
+    for kind, rows, _ in blocks(program.dims, exponential=False):
         # Cones move last: a step that leaves one has to be taken back.
         weight[rows] = 0.1 * z[rows][0] if kind == "soc" else 0.1 * np.abs(z[rows]) if kind != "psd" else 0.0
     weight[~np.isfinite(program.b)] = 0.0
     return weight
 
 
-def _nearest(program: Lagrangian, z: Vector, d: Vector, open_: Any) -> tuple[Vector, Lagrangian] | None:
+def _nearest(program: Lagrangian, z: Vector, even: bool) -> tuple[Vector, Lagrangian] | None:
     """``z`` moved by least squares until ``d`` is zero where nothing bounds a variable; None where that fails."""
+    d, terms = program.gradient(z), program.terms(z)
+    open_ = ~np.isfinite(np.where(d > 0, program.lower, program.upper)) & (d != 0)
     free = ~np.isfinite(program.lower) & ~np.isfinite(program.upper)
-    wanted, weight = np.flatnonzero(open_ | free), _weights(program, z)
-    use = np.flatnonzero(weight > 0)
-    if not len(use):
+    if not even:
+        # What is zero stays so, as every multiplier of its rows moves.
+        open_ |= (np.abs(d) <= _BASIC * terms) & (terms > 0)
+    wanted, weight = np.flatnonzero(open_ | free), _weights(program, z, even)
+    if not (weight > 0).any():
         return None
-    diagonal = program.P is None and all(kind not in ("soc", "psd") for kind, _, _ in blocks(program.dims))
-    if diagonal and len(wanted) > _FEW:
-        return _nearest_sparse(program, z, weight, wanted)
-    if len(wanted) > _QUICK:
-        return None
-    A = program.A[:, wanted].toarray()
-    size = max(float(np.abs(program.x).max(initial=0.0)), 1.0)
-    curve = None if program.P is None else size * sp.csr_array(program.P)[:, wanted].toarray()
-    curved = any(True for _ in blocks(program.dims))
-    for margin in _INSIDE if curved else _INSIDE[:1]:
-        out = z.copy()
+    A = program.A[:, wanted]
+    full = A.nnz > _FULL * A.shape[0] * A.shape[1]
+    factorised = _dense if len(wanted) <= (_QUICK if full else _FEW) else _sparse
+    for margin in _INSIDE if any(True for _ in blocks(program.dims)) else _INSIDE[:1]:
+        out, now = z.copy(), program
         if margin:
             inward(out, program.dims, margin)
-        moves = _metric(program, out, weight, A)
-        gram = A.T @ moves
-        if curve is not None:
-            gram += curve.T @ curve
-        top = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-        gram /= np.outer(top, top)
-        gram.flat[:: len(gram) + 1] += 1e-14
-        try:
-            factor = la.cho_factor(gram, check_finite=False)
-        except (la.LinAlgError, ValueError):
+        steps = factorised(program, out, weight, A, wanted)
+        if steps is None:
             continue
-        now = program
+        aim = _aim(program, out, wanted)
+        left = np.inf
         for _ in range(4):
-            step = la.cho_solve(factor, now.gradient(out)[wanted] / top, check_finite=False) / top
-            out -= moves @ step
-            if curve is not None:
+            short = now.gradient(out)[wanted] - aim
+            if np.abs(short).max(initial=0.0) > _SLOW * left:
+                break
+            left = float(np.abs(short).max(initial=0.0))
+            moves, along = steps(short)
+            back = program.feasible(out - moves)
+            if program.P is not None:
                 # The point of the tangent moves, too: the bound holds at any.
-                now = replace(now, x=now.x - size * (curve @ step))
-            back = program.feasible(out)
-            if np.all(np.abs(now.gradient(back)[wanted]) <= ROUNDING * now.terms(back)[wanted]):
+                now = replace(now, x=now.x - along)
+            if not _open(now, back).any():
                 return back, now
+            out = back
     return None
 
 
-def _nearest_sparse(program: Lagrangian, z: Vector, weight: Vector, wanted: Any) -> tuple[Vector, Lagrangian] | None:
-    """:func:`_nearest` for many variables of linear problems with exponentials and powers, whose metric is diagonal.
+def _dense(program: Lagrangian, z: Vector, weight: Vector, A: Any, wanted: Any) -> _Steps | None:
+    """Steps in z and x that take a gradient to zero, through a Cholesky factor of the normal equations."""
+    A, size = A.toarray(), _size(program)
+    moves = _metric(program, z, weight, A)
+    gram = A.T @ moves
+    curve = None if program.P is None else size * sp.csr_array(program.P)[:, wanted].toarray()
+    if curve is not None:
+        gram += curve.T @ curve
+    top = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    gram /= np.outer(top, top)
+    gram.flat[:: len(gram) + 1] += _LITTLE
+    try:
+        factor = la.cho_factor(gram, check_finite=False)
+    except (la.LinAlgError, ValueError):
+        return None
 
-    ``u + B y = 0, B'u = -d`` with ``B = W A`` stays sparse where the normal equations of a budget row fill up.
+    def steps(short: Vector) -> tuple[Vector, Vector]:
+        y = la.cho_solve(factor, short / top, check_finite=False) / top
+        return moves @ y, size * (curve @ y) if curve is not None else np.zeros(0)
+
+    return steps
+
+
+def _sparse(program: Lagrangian, z: Vector, weight: Vector, A: Any, wanted: Any) -> _Steps | None:
+    """As :func:`_dense` for many variables, through the equations ``S u + B y = 0, B'u = -d`` with ``B'SB`` the normal ones.
+
+    They stay sparse where the normal equations of a budget row fill up. Signs S are one but for the first row of a
+    second-order cone, whose metric ``z z' - det / 2 J`` is a row ``z'A`` and a diagonal.
     """
-    B = sp.diags_array(weight) @ program.A[:, wanted]
+    scale, sign, more = weight.copy(), np.ones(len(weight)), []
+    for kind, rows, _ in blocks(program.dims, exponential=False):
+        if kind == "soc" and (det := _determinant(z[rows])) > 0.0:
+            scale[rows], sign[rows.start] = np.sqrt(0.5 * det), -1.0
+            more.append((rows, sp.csr_array(z[rows][None, :] @ A[rows])))
+    size, count = _size(program), len(scale)
+    parts = [sp.diags_array(scale) @ A, *(row for _, row in more)]
+    if program.P is not None:
+        parts.append(size * sp.csr_array(program.P)[:, wanted])
+    B = sp.csr_array(sp.vstack(parts))
     top = np.sqrt(np.maximum(np.asarray(B.power(2).sum(axis=0)).ravel(), 1e-300))
     B = sp.csr_array(B @ sp.diags_array(1.0 / top))
-    rows, columns = B.shape
-    whole = sp.block_array([[sp.eye_array(rows), B], [B.T, -1e-14 * sp.eye_array(columns)]], format="csc")
+    signs = np.concatenate((sign, np.ones(B.shape[0] - count)))
+    whole = sp.block_array([[sp.diags_array(signs), B], [B.T, -_LITTLE * sp.eye_array(len(wanted))]], format="csc")
     try:
-        factor = sp.linalg.splu(whole)
+        factor = sp.linalg.splu(whole, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     except RuntimeError:
         return None
-    for margin in _INSIDE:
-        out = z.copy()
-        if margin:
-            inward(out, program.dims, margin)
-        for _ in range(4):
-            short = np.concatenate((np.zeros(rows), -program.gradient(out)[wanted] / top))
-            out = out + weight * factor.solve(short)[:rows]
-            back = program.feasible(out)
-            if np.all(np.abs(program.gradient(back)[wanted]) <= ROUNDING * program.terms(back)[wanted]):
-                return back, program
-    return None
+
+    def steps(short: Vector) -> tuple[Vector, Vector]:
+        u = factor.solve(np.concatenate((np.zeros(B.shape[0]), short / top)))[: B.shape[0]]
+        moves = scale * u[:count]
+        for (rows, _), along in zip(more, u[count : count + len(more)], strict=True):
+            moves[rows] += z[rows] * along
+        return moves, size * u[count + len(more) :]
+
+    return steps
+
+
+def _size(program: Lagrangian) -> float:
+    return max(float(np.abs(program.x).max(initial=0.0)), 1.0)
+
+
+def _determinant(part: Vector) -> float:
+    """``z_0^2 - |z_1|^2``."""
+    rest = float(np.linalg.norm(part[1:]))
+    return (float(part[0]) - rest) * (float(part[0]) + rest)
 
 
 def _metric(program: Lagrangian, z: Vector, weight: Vector, A: Any) -> Any:
@@ -144,13 +217,11 @@ def _metric(program: Lagrangian, z: Vector, weight: Vector, A: Any) -> Any:
     The inverse Hessian of ``-log(z_0^2 - |z_1|^2)`` is ``z z' - det / 2 J``: steps along it stay in the cone.
     """
     out = weight[:, None] ** 2 * A
-    for kind, rows, _ in blocks(program.dims):
-        part = z[rows]
-        det = (part[0] - np.linalg.norm(part[1:])) * (part[0] + np.linalg.norm(part[1:])) if kind == "soc" else 0.0
-        if det > 0.0:
+    for kind, rows, _ in blocks(program.dims, exponential=False):
+        if kind == "soc" and (det := _determinant(z[rows])) > 0.0:
             flat = 0.5 * det * A[rows]
             flat[0] *= -1.0
-            out[rows] = np.outer(part, part @ A[rows]) + flat
+            out[rows] = np.outer(z[rows], z[rows] @ A[rows]) + flat
     return out
 
 

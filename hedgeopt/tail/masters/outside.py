@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from hedgeopt.tail.masters.cones import blocks
+from hedgeopt.tail.masters.cones import blocks, exponentials
 from hedgeopt.tail.source import Vector
 
 # What is rounding in a sum, the share of a row's unit by which rows whose terms all vanish are measured, and halvings.
@@ -37,7 +37,13 @@ def excess(data: dict[str, Any], x: Vector, lower_triangle: bool, skip: list[int
     apart[out | (apart <= _ROUNDING * terms)] = 0.0
     linear = slice(0, signed.stop)
     worst = float(np.max(apart[linear] / np.maximum(terms[linear], _FLOOR), initial=0.0))
-    for kind, at, power in blocks(dims):
+    if dims.exp:
+        every = exponentials(dims)
+        held = ~out[every].reshape(-1, 3).any(axis=1)
+        size = np.maximum(terms[every].reshape(-1, 3).max(axis=1), _FLOOR)
+        far = _outside_exponentials(s[every].reshape(-1, 3)) / size
+        worst = max(worst, float(far[held].max(initial=0.0)))
+    for kind, at, power in blocks(dims, exponential=False):
         if out[at].any():
             continue
         size = max(float(terms[at].max(initial=0.0)), _FLOOR)
@@ -71,8 +77,14 @@ def broken(data: dict[str, Any], x: Vector, z: Vector, skip: Sequence[int] = ())
     apart[: int(dims.zero)] = np.abs(s[: int(dims.zero)])
     apart[int(dims.zero) : end] = np.maximum(-s[int(dims.zero) : end], 0.0)
     charge = float(apart[:end] @ np.abs(z[:end]))
-    cones = [(at, _distance(kind, s[at], power, bool(data.get("lower_triangle")))) for kind, at, power in blocks(dims)]
+    cones = [(at, _distance(kind, s[at], power, bool(data.get("lower_triangle"))))
+             for kind, at, power in blocks(dims, exponential=False)]  # fmt: skip
     cones = [(at, far) for at, far in cones if far > 0]
+    if dims.exp:
+        every = exponentials(dims)
+        apart_exp = _outside_exponentials(s[every].reshape(-1, 3))
+        places = [every.start + 3 * i for i in np.flatnonzero(apart_exp > 0).tolist()]
+        cones += [(slice(at, at + 3), float(apart_exp[(at - every.start) // 3])) for at in places]
     if not apart.any() and not cones:
         return Away(0.0, 0.0)
     whole = abs(A)
@@ -98,12 +110,6 @@ def _distance(kind: str, s: Vector, power: Any, lower_triangle: bool) -> float:
         M = np.zeros((order, order))
         M[i, j] = M[j, i] = np.where(i == j, s, s / np.sqrt(2.0))
         return max(-float(np.linalg.eigvalsh(M)[0]), 0.0) if order else 0.0
-    if kind == "exp":
-        u, v, w = (float(value) for value in s)
-        # Into its face v = 0, or straight up.
-        face = max(u, abs(v), -w, 0.0)
-        up = v * float(np.exp(min(u / v, 700.0))) - w if v > 0.0 else np.inf
-        return max(min(face, up), 0.0)
     x, z = s[:-1], abs(float(s[-1]))
     powers = np.array([power, 1.0 - power]) if kind == "power" else power
     negative = max(-float(x.min()), 0.0)
@@ -118,3 +124,12 @@ def _distance(kind: str, s: Vector, power: Any, lower_triangle: bool) -> float:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if short(middle) > 0.0 else (low, middle)
     return max(high, negative)
+
+
+def _outside_exponentials(s: Vector) -> Vector:
+    """As :func:`_distance`, of rows ``u, v, w`` in exponential cones: into the face v = 0, or straight up."""
+    u, v, w = s.T
+    face = np.maximum(np.maximum(u, np.abs(v)), np.maximum(-w, 0.0))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        up = np.where(v > 0.0, v * np.exp(np.minimum(u / np.where(v > 0.0, v, 1.0), 700.0)) - w, np.inf)
+    return np.maximum(np.minimum(face, up), 0.0)

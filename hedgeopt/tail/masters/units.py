@@ -6,7 +6,6 @@ With ``x = D x'`` and rows times E (one factor per cone, so that ``s' = E s`` st
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from hedgeopt.tail.masters.cones import blocks
+from hedgeopt.tail.masters.cones import blocks, exponentials
 from hedgeopt.tail.source import Vector
 
 # Rows from a bound to a variable without, by which sizes are carried.
@@ -79,8 +78,7 @@ def equilibrated(data: dict[str, Any], sweeps: int = _SWEEPS) -> Units:
     for _ in range(sweeps):
         now: Any = sp.diags_array(rows) @ A @ sp.diags_array(columns)
         across, down = _largest(now, 1), _largest(now, 0)
-        for at in _cones(data["dims"]):
-            across[at] = across[at].max(initial=0.0)
+        _together(across, data["dims"])
         if P is not None:
             # A variable that stands in the objective only has its curvature for a size.
             curve = np.maximum(_largest(P, 0), _largest(P, 1)) * columns**2
@@ -117,8 +115,7 @@ def _rows(data: dict[str, Any], columns: Vector) -> Units:
     """Rows and the objective in units of their largest term, for given columns."""
     A = abs(sp.csr_array(data["A"]))
     across = _largest(A @ sp.diags_array(columns), 1)
-    for at in _cones(data["dims"]):
-        across[at] = across[at].max(initial=0.0)
+    _together(across, data["dims"])
     cost = float((columns * np.abs(np.asarray(data["c"], dtype=float))).max(initial=0.0))
     if data.get("P") is not None:
         D = sp.diags_array(columns)
@@ -132,6 +129,10 @@ def _largest(matrix: Any, axis: int) -> Vector:
     return np.asarray(sp.csr_array(matrix).max(axis=axis).toarray(), dtype=float).ravel()
 
 
-def _cones(dims: Any) -> Iterator[slice]:
-    for _, rows, _ in blocks(dims):
-        yield rows
+def _together(across: Vector, dims: Any) -> None:
+    """The largest of each cone's rows for all of them, in place."""
+    if dims.exp:
+        every = across[exponentials(dims)].reshape(-1, 3)
+        every[:] = every.max(axis=1, keepdims=True)
+    for _, rows, _ in blocks(dims, exponential=False):
+        across[rows] = across[rows].max(initial=0.0)

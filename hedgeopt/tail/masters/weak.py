@@ -23,7 +23,7 @@ import scipy.sparse as sp
 
 from hedgeopt.tail.masters import moved
 from hedgeopt.tail.masters.call import Answer
-from hedgeopt.tail.masters.cones import blocks
+from hedgeopt.tail.masters.cones import blocks, exponentials
 from hedgeopt.tail.masters.curvature import convex, symmetric
 from hedgeopt.tail.masters.dual_point import standard
 from hedgeopt.tail.masters.lagrangian import Bound, Lagrangian
@@ -88,7 +88,7 @@ def bound_of(
         return quick
     if enough is not None and quick.value > -np.inf and enough(quick):
         return quick
-    best = moved.best(program, z)
+    best = moved.best(program, z, enough)
     for share in DUST if best.value == -np.inf else ():
         best = moved.best(program, large_multipliers(z, data["dims"], share))
         if best.value > -np.inf:
@@ -106,7 +106,10 @@ def large_multipliers(z: Vector, dims: Any, share: float) -> Vector:
     """``z`` without rows, cones and entries of matrices below ``share`` of the largest, which were not quite nought."""
     z = np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
     size = np.abs(z)
-    for kind, rows, _ in blocks(dims):
+    if dims.exp:
+        every = size[exponentials(dims)].reshape(-1, 3)
+        every[:] = every.max(axis=1, keepdims=True)
+    for kind, rows, _ in blocks(dims, exponential=False):
         whole = size[rows].max(initial=0.0)
         # Entries of a matrix go one by one: its diagonal makes good what that costs.
         size[rows] = np.where(size[rows] > share * whole, whole, 0.0) if kind == "psd" else whole

@@ -11,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from hedgeopt.models.margin.margins import Margins
+    from hedgeopt.models.numeraire import Numeraire
     from hedgeopt.models.pricing.market_arrays import MarketArrays
     from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -153,6 +154,13 @@ class Exposures:
     stress_unwind_sell, stress_unwind_buy : (K, M) or None
         USD per unit to sell a long or buy back a short of each row under each stress: half-spread times the scenario's
         multiplier, plus fee; 0 where the venue is halted and nothing can be unwound.
+    account_pnl : (S, C) or None
+        USD P&L of each account's present holdings in each scenario, as the policy counts it; adds up to ``base_pnl``.
+    tags
+        Tags of each account.
+    numeraire
+        The asset that the policy counts in; None: USD. ``base_pnl``, ``pnl`` and ``collateral_delta`` are in terms of it
+        then, in dollars of its price today; stress arrays are in dollars, and :meth:`stress_gain` in terms of it.
     """
 
     timestamp: datetime
@@ -191,6 +199,21 @@ class Exposures:
     collateral_delta: np.ndarray | None = None
     caveats: tuple[str, ...] = ()
     scenarios: ScenarioSet | None = None
+    numeraire: Numeraire | None = None
+    account_pnl: np.ndarray | None = None
+    tags: tuple[tuple[str, ...], ...] = ()
+
+    def stress_gain(self, k: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """P&L of each account (C,) and per unit traded (N,) in stress k as the policy counts it, and the scenario's factor.
+
+        In dollars; in terms of a numeraire that costs N today and N_k in the scenario ``(E + P) f - E`` and ``f p``,
+        ``f = N / N_k``, in dollars of today's N.
+        """
+        if self.numeraire is None:
+            return self.stress_account_pnl[k], self.stress_pnl[k], 1.0
+        factor = float(self.numeraire.stress_factor[k])
+        accounts = (self.equity + self.stress_account_pnl[k]) * factor - self.equity
+        return accounts, self.stress_pnl[k] * factor, factor
 
     @property
     def coin_delta(self) -> np.ndarray:
@@ -251,4 +274,6 @@ class Exposures:
             self.margins.names,
             tuple(self.links.arrives.tolist()),
             tuple(np.flatnonzero(self.held).tolist()),
+            self.tags,
+            None if self.numeraire is None else (self.numeraire.asset, self.numeraire.price),
         )

@@ -143,7 +143,7 @@ def risk(
     else:
         from hedgeopt.reports.terminal import risk_report_table
 
-        print_report(risk_report_table(report, exposures.notes, data.get("tags")))
+        print_report(risk_report_table(report, exposures.notes))
     _say_written(out, "risk")
 
 
@@ -186,18 +186,11 @@ def _risk_data(book: Book, market: Market, rules: Policy, e: Exposures, report: 
     data: dict[str, Any] = {"book": book.name, "market": market.source, "created": market.timestamp.isoformat()}
     data |= {"risk": report.to_dict(), "notes": list(e.notes)}
     if rules.numeraire is not None:
-        price = e.market.price(rules.numeraire)
-        data["numeraire"] = {
-            "asset": rules.numeraire,
-            "price": price,
-            "equity": report.equity / price,
-            "expected_pnl": report.expected_pnl / price,
-            "cvar": {level: usd / price for level, usd in report.cvar.items()},
-        }
-    if any(account.tags for account in book.accounts):
+        data["numeraire"] = {"asset": report.unit, "price": report.unit_price}
+    if report.tags:
         from hedgeopt.measures.tags import by_tag
 
-        data["tags"] = by_tag(e, book).to_dict(orient="index")
+        data["tags"] = by_tag(e).to_dict(orient="index")
     return data
 
 

@@ -181,6 +181,8 @@ def build_exposures(
         stress_unwind_sell=unwind_sell,
         stress_unwind_buy=unwind_buy,
         scenarios=scenarios,
+        account_pnl=sample.account_pnl,
+        tags=tuple(account.tags for account in book.accounts),
     )
 
 

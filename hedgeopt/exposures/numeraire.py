@@ -6,7 +6,10 @@ A book worth V dollars is V/N units of the numeraire, whose price is N. In a sce
     (V + P) f - V,        f = N / N_s,
 
 linear in trades, as what is bought is paid for at once: a trade's P&L becomes f times its own. The delta to the numeraire
-falls by V/N: a book of nothing but that coin has none. Stress scenarios, margins, costs and premiums stay in dollars.
+falls by V/N: a book of nothing but that coin has none. Stress arrays stay in dollars, because margin rules read them;
+:meth:`~hedgeopt.models.arrays.Exposures.stress_gain` gives them in terms of the numeraire. Limits on terms, objective and
+reports count in its units (:mod:`hedgeopt.models.numeraire`); margin, sizes of orders and transfers count in dollars, as
+venues do, and reports show margin in both.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.numeraire import Numeraire
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.spot import price_slopes
 
@@ -25,7 +29,7 @@ __all__ = ["in_numeraire"]
 
 
 def in_numeraire(exposures: Exposures, asset: str) -> Exposures:
-    """The exposures with sample P&L and delta in terms of ``asset``, as dollars of its price today; USD changes nothing.
+    """The exposures as counted in ``asset``: sample P&L and delta in dollars of its price today; USD changes nothing.
 
     Raises
     ------
@@ -48,15 +52,17 @@ def in_numeraire(exposures: Exposures, asset: str) -> Exposures:
     for column, slope in slopes.items():
         delta[:, e.assets.index(column)] -= equity / price * slope
     note = (
-        f"P&L, tail and delta are in terms of {asset}, shown as dollars at {price:,.6g} USD a {asset}: equity is "
-        f"{total / price:,.6g} {asset}; stress scenarios, margins and costs are in dollars"
+        f"P&L, tail, stress, delta, costs and limits count in {asset} at {price:,.6g} USD: equity is {total / price:,.6g} "
+        f"{asset}; margin by account, order sizes and transfers are in dollars, as venues count them"
     )
     return replace(
         e,
         base_pnl=(total + e.base_pnl) * factor - total,
         pnl=e.pnl * factor[:, None],
+        account_pnl=None if e.account_pnl is None else (equity + e.account_pnl) * factor[:, None] - equity,
         collateral_delta=delta,
         notes=(*e.notes, note),
+        numeraire=Numeraire(asset, price, 1.0 / e.margins.stress.price_factor(asset)),
     )
 
 

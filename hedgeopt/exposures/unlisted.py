@@ -18,12 +18,16 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.inputs.payloads.deribit_names import is_combo
 from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.pricing.market_arrays import MarketArrays
 from hedgeopt.models.surface.surface import VolSurface
 from hedgeopt.venues.known import parser
 
-__all__ = ["Aside", "QuotedCurve", "named_instrument", "why_expired"]
+__all__ = ["BOOK_LEGS", "COMBO", "Aside", "QuotedCurve", "named_instrument", "why_expired"]
+
+COMBO = "is a combo whose name does not tell its legs"
+BOOK_LEGS = "book its legs, with their signs from public/get_combo_details"
 
 _NEAR = 0.5 / (365.0 * 24.0)
 """Years within which two expiries are one: half an hour."""
@@ -46,6 +50,8 @@ class Aside:
 
 def named_instrument(venue: str, name: str) -> Any | str:
     """The instrument that a venue's name stands for, or why it stands for none."""
+    if venue == "deribit" and is_combo(name):
+        return f"{COMBO}; {BOOK_LEGS}"
     try:
         return parser(venue)(name)
     except InputError as error:

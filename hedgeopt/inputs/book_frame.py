@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,18 +19,20 @@ from hedgeopt.inputs.book import Account, Book
 
 __all__ = ["BOOK_COLUMNS", "book_from_frame", "book_to_frame"]
 
-_OF_ACCOUNT = ("venue", "margin", "tradable", "paused", "chain", "counterparty")
+_OF_ACCOUNT = ("venue", "margin", "tradable", "paused", "chain", "counterparty", "tags")
 BOOK_COLUMNS = {
     "account": "name of the account",
     "venue": "where it is",
     "instrument": "a position: the venue's name of it, or JSON of a whole instrument; empty for collateral",
     "asset": "collateral: the asset's code; empty for a position",
     "quantity": "of the instrument in its unit, or of the asset",
+    "lot": "of a position, optional: its label where the account holds several lots of one instrument",
     "margin": "of the account, optional: its margin model",
     "tradable": "of the account, optional: true or false",
     "paused": "of the account, optional: true or false",
     "chain": "of the account, optional",
     "counterparty": "of the account, optional",
+    "tags": "of the account, optional: JSON list of its strategies, desks or books, or one of them",
 }
 """Columns of a book's table."""
 
@@ -40,12 +42,13 @@ def book_to_frame(book: Book) -> pd.DataFrame:
     rows = []
     for account in book.accounts:
         of = {"account": account.name, **{name: getattr(account, name) for name in _OF_ACCOUNT}}
-        held: list[tuple[str | None, str | None, float]] = [
-            (_named(position.instrument), None, position.quantity) for position in account.positions
+        of["tags"] = json.dumps(account.tags, ensure_ascii=False) if account.tags else None
+        held: list[tuple[str | None, str | None, float, str | None]] = [
+            (_named(position.instrument), None, position.quantity, position.lot) for position in account.positions
         ]
-        held += [(None, c.asset, c.amount) for c in account.collateral]
-        for instrument, asset, quantity in held or [(None, None, np.nan)]:
-            rows.append(of | {"instrument": instrument, "asset": asset, "quantity": float(quantity)})
+        held += [(None, c.asset, c.amount, None) for c in account.collateral]
+        for instrument, asset, quantity, lot in held or [(None, None, np.nan, None)]:
+            rows.append(of | {"instrument": instrument, "asset": asset, "quantity": float(quantity), "lot": lot})
     frame = pd.DataFrame(rows, columns=list(BOOK_COLUMNS))
     links = [link.model_dump(mode="json", exclude_defaults=True) for link in book.links]
     kept: dict[str, Any] = {"name": book.name, "timestamp": book.timestamp and book.timestamp.isoformat(), "links": links}
@@ -102,7 +105,7 @@ def _account(name: str, rows: pd.DataFrame, file: Any) -> dict[str, Any]:
             fix = "give one account one value of it"
             raise InputError(f"differs within account {name!r}", file=file, field=field, value=values[1], fix=fix)
         if values:
-            found[field] = _truth(values[0]) if field in ("tradable", "paused") else values[0]
+            found[field] = _FROM_CELL.get(field, _plain)(values[0])
     for at, row in rows.iterrows():
         instrument, asset = (row[c] if c in rows.columns and not pd.isna(row[c]) else None for c in ("instrument", "asset"))
         where = f"row {at + 1}"  # type: ignore[operator]  # rows are numbered from 0
@@ -120,7 +123,8 @@ def _account(name: str, rows: pd.DataFrame, file: Any) -> dict[str, Any]:
             found["collateral"].append({"asset": str(asset), "amount": row["quantity"]})
         else:
             whole = from_json(str(instrument), f"{file}: instrument, {where}") if str(instrument)[:1] == "{" else instrument
-            found["positions"].append({"instrument": whole, "quantity": row["quantity"]})
+            lot = row["lot"] if "lot" in rows.columns and not pd.isna(row["lot"]) else None
+            found["positions"].append({"instrument": whole, "quantity": row["quantity"], "lot": lot})
     return found
 
 
@@ -131,5 +135,11 @@ def _plain(value: Any) -> Any:
 def _truth(value: Any) -> Any:
     return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
+
+def _tags(value: Any) -> list[str]:
+    return from_json(value, "tags") if str(value)[:1] == "[" else [str(value)]
+
+
+_FROM_CELL: dict[str, Callable[[Any], Any]] = {"tradable": _truth, "paused": _truth, "tags": _tags}
 
 assert set(_OF_ACCOUNT) <= set(Account.model_fields)

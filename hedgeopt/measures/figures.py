@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from hedgeopt.measures.price_profile import SpotProfile, spot_profile
 from hedgeopt.measures.risk import scenario_losses
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
 
 __all__ = ["Figures", "LossDistribution", "figures", "loss_distribution"]
@@ -68,7 +69,7 @@ class LossDistribution:
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """P&L against the price of each underlying and peg, and the distribution of losses."""
+    """P&L against the price of each underlying and peg, and the distribution of losses; in units of the numeraire."""
 
     profiles: tuple[SpotProfile, ...]
     losses: LossDistribution
@@ -80,8 +81,23 @@ class Figures:
 def figures(e: Exposures, x: np.ndarray) -> Figures:
     """Those of a book and trades x (N,)."""
     moved = [asset for asset in e.assets if asset not in dollar_assets()]
-    losses = scenario_losses(e), scenario_losses(e, x)
-    return Figures(tuple(spot_profile(e, x, a) for a in moved), loss_distribution(losses, e.probabilities))
+    drawn = loss_distribution((scenario_losses(e), scenario_losses(e, x)), e.probabilities)
+    if e.numeraire is not None:
+        n = e.numeraire.price
+        var, cvar = ((pair[0] / n, pair[1] / n) for pair in (drawn.value_at_risk, drawn.cvar))
+        drawn = replace(drawn, edges=drawn.edges / n, value_at_risk=var, cvar=cvar)
+    return Figures(tuple(_counted(spot_profile(e, x, a), e) for a in moved), drawn)
+
+
+def _counted(profile: SpotProfile, e: Exposures) -> SpotProfile:
+    """A profile in units of the numeraire, whose own price moves with some assets."""
+    unit = e.numeraire
+    if unit is None:
+        return profile
+    slope = price_slopes(unit.asset, e.market).get(profile.asset, 0.0) * e.price(profile.asset) / unit.price
+    then, equity = unit.price * (1.0 + slope * profile.moves), float(e.equity.sum())
+    before, after = ((equity + pnl) / then - equity / unit.price for pnl in (profile.before, profile.after))
+    return replace(profile, before=before, after=after)
 
 
 def loss_distribution(

@@ -9,7 +9,9 @@ import numpy as np
 
 from hedgeopt.files.calls import strict_call
 from hedgeopt.files.notebook import plain_number
+from hedgeopt.measures.counted import in_units
 from hedgeopt.measures.positions import PositionRisk, position_risks
+from hedgeopt.measures.tags import TagRisk, tag_risks
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.effects import account_collateral, equity_after
@@ -25,7 +27,7 @@ __all__ = ["AccountRisk", "RiskReport", "risk_report", "scenario_losses"]
 
 @dataclass(frozen=True)
 class AccountRisk:
-    """One account: equity and margin in USD; ``net_transaction_delta`` in coins per asset, Deribit's DeltaTotal."""
+    """One account: equity and margin in the report's unit; ``net_transaction_delta`` in coins (Deribit: DeltaTotal)."""
 
     name: str
     venue: str
@@ -44,7 +46,7 @@ class AccountRisk:
 
 @dataclass(frozen=True)
 class RiskReport:
-    """The book in numbers.
+    """The book in numbers; where the policy counts in another asset than the dollar, "USD" below is a unit of that.
 
     Attributes
     ----------
@@ -70,6 +72,10 @@ class RiskReport:
         Health, leverage and true exposure of each account with debts or deposits in lending pools.
     positions
         One entry per position held.
+    tags
+        The same for the accounts of each tag, where the book has tags.
+    unit, unit_price
+        What amounts count in, and its price today, USD.
     """
 
     equity: float
@@ -85,6 +91,9 @@ class RiskReport:
     impermanent_loss: float | None
     loans: tuple[LoanRisk, ...]
     positions: tuple[PositionRisk, ...]
+    tags: tuple[TagRisk, ...] = ()
+    unit: str = "USD"
+    unit_price: float = 1.0
 
     def __repr__(self) -> str:
         """One line: equity, the worst CVaR and the worst stress."""
@@ -92,7 +101,7 @@ class RiskReport:
         tail = f", CVaR {max(self.cvar)} {plain_number(self.cvar[max(self.cvar)])}" if self.cvar else ""
         count = len(self.positions)
         worst = f"worst stress {name} {plain_number(usd)}"
-        return f"RiskReport(equity {plain_number(self.equity)} USD{tail}, {worst}, {count:,} positions)"
+        return f"RiskReport(equity {plain_number(self.equity)} {self.unit}{tail}, {worst}, {count:,} positions)"
 
     @property
     def worst_stress(self) -> tuple[str, float]:
@@ -122,17 +131,20 @@ def risk_report(
     levels: tuple[float, ...] = (0.95, 0.99),
     key_days: tuple[float, ...] = KEY_DAYS,
 ) -> RiskReport:
-    """Add up the book, after trades x (N,) and their ``cost`` in USD when given; ``key_days`` set the tenor buckets."""
+    """Add up the book, after trades x (N,) and their ``cost`` in USD when given; ``key_days`` set the tenor buckets.
+
+    In units of the exposures' numeraire.
+    """
     x = np.zeros(exposures.n_candidates) if trades is None else trades
     z = exposures.positions(x)
     losses = scenario_losses(exposures, x) if exposures.n_candidates else scenario_losses(exposures)
     equity = float(exposures.equity.sum()) - cost
     gross = float(row_exposure(exposures, "delta") @ np.abs(z))
-    stress = exposures.stress_base + (exposures.stress_pnl @ x if exposures.n_candidates else 0.0)
+    stress = _stress(exposures, x)
     reported = [a for a, asset in enumerate(exposures.assets) if asset not in dollar_assets() and _own_column(asset)]
     positions = position_risks(exposures, z)
     lost = [item.impermanent_loss for item in positions if item.impermanent_loss is not None]
-    return RiskReport(
+    report = RiskReport(
         equity=equity,
         greeks={exposures.assets[a]: _asset_greeks(exposures, a, x) for a in reported},
         value_at_risk={f"{level:g}": value_at_risk(losses, level, exposures.probabilities) for level in levels},
@@ -153,7 +165,17 @@ def risk_report(
         impermanent_loss=sum(lost) if lost else None,
         loans=loans(exposures, z),
         positions=positions,
+        tags=tag_risks(exposures, x),
     )
+    return in_units(report, exposures.numeraire)
+
+
+def _stress(e: Exposures, x: np.ndarray) -> np.ndarray:
+    """(K,) P&L, dollars, as the policy counts it."""
+    if e.numeraire is None:
+        return e.stress_base + (e.stress_pnl @ x if e.n_candidates else 0.0)
+    parts = (e.stress_gain(k) for k in range(len(e.stress)))
+    return np.array([float(accounts.sum() + per_trade @ x) for accounts, per_trade, _ in parts])
 
 
 def _own_column(asset: str) -> bool:

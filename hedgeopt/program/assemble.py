@@ -19,6 +19,7 @@ from hedgeopt.measures.risk import risk_report
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.book_after import book_after
 from hedgeopt.program.certificate import allowance, relative_violation
+from hedgeopt.program.counted import certificate_as_told, side_as_told
 from hedgeopt.program.plain_limits import by_plain_rule, plain_value
 from hedgeopt.program.proposal import LIMITS, OBJECTIVE, TRADES, TRANSFERS, MarginChange, Proposal
 from hedgeopt.program.provenance import scenario_digest, versions
@@ -49,6 +50,7 @@ def assemble(
     cost = float(e.cost_buy @ np.maximum(x, 0) + e.cost_sell @ np.maximum(-x, 0))
     fee = float(e.fee @ np.abs(x))
     after = risk_report(e, x, cost=cost)
+    unit = after.unit_price
     names = [e.rows.instruments[row].name for row in e.candidate]
     return Proposal(
         created=datetime.fromisoformat(e.timestamp.isoformat()),
@@ -60,11 +62,11 @@ def assemble(
         transfers=transfers,
         limits=_limits(program, e, solution),
         margins=tuple(MarginChange(account_margin(e, c), account_margin(e, c, x)) for c in range(len(e.accounts))),
-        certificate=solution.certificate,
+        certificate=certificate_as_told(solution.certificate, e.numeraire),
         before=risk_report(e),
         after=after,
-        costs={"half_spread": cost - fee, "fees": fee, "transaction": cost, "carry": -after.carry},
-        objective=_objective(program, e, x),
+        costs={"half_spread": (cost - fee) / unit, "fees": fee / unit, "transaction": cost / unit, "carry": -after.carry},
+        objective=_objective(policy, program, e, x),
         binding_sizes={name: [names[i] for i in at] for name, at in solution.binding_sizes.items()},
         statistics={
             key: value
@@ -212,17 +214,18 @@ def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
         [
             {
                 "limit": side.name,
-                "before": old.value,
-                "after": told.value,
-                "bound": side.limit,
+                "before": side_as_told(old, e.numeraire).value,
+                "after": side_as_told(told, e.numeraire).value,
+                "bound": shown.limit,
                 "sense": "<=" if side.sign > 0 else ">=",
-                "unit": side.unit,
+                "unit": shown.unit,
                 "binding": abs(relative_violation(side)) <= _BINDING,
-                "shadow_price": side.dual,
+                "shadow_price": shown.dual,
                 "breached_before": old.violation > allowance(old),
             }
-            for old, told, side in (
-                (before[told.name], told, side) for told, side in zip(after, solution.sides, strict=True)
+            for old, told, side, shown in (
+                (before[told.name], told, side, side_as_told(side, e.numeraire))
+                for told, side in zip(after, solution.sides, strict=True)
             )
             if not side.sizing or side.dual > 0.0 or abs(relative_violation(side)) <= _BINDING
         ],
@@ -231,18 +234,22 @@ def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
     return LIMITS.frame(rows)
 
 
-def _objective(program: Program, e: Exposures, x: np.ndarray) -> pd.DataFrame:
-    nothing = np.zeros(e.n_candidates)
+def _objective(policy: Policy, program: Program, e: Exposures, x: np.ndarray) -> pd.DataFrame:
+    nothing, unit = np.zeros(e.n_candidates), e.numeraire
+
+    def told(value: float, word: str) -> float:
+        return value if unit is None else unit.told(value, word)
+
     rows = pd.DataFrame(
         [
             {
                 "term": term.name,
-                "weight": weight,
-                "unit": term.unit,
-                "before": plain_value(term, bound, e, nothing),
-                "after": plain_value(term, bound, e, x),
+                "weight": part.weight,
+                "unit": term.unit if unit is None else unit.unit(term.unit),
+                "before": told(plain_value(term, bound, e, nothing), term.unit),
+                "after": told(plain_value(term, bound, e, x), term.unit),
             }
-            for weight, term, bound in program.objective_terms
+            for part, (_, term, bound) in zip(policy.minimize, program.objective_terms, strict=True)
         ]
     )
     return OBJECTIVE.frame(rows)

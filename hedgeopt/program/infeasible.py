@@ -21,6 +21,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 from hedgeopt.program.box import Box
 from hedgeopt.program.certificate import allowance
+from hedgeopt.program.counted import side_as_told
 from hedgeopt.program.program import Program
 from hedgeopt.program.search import Deadline, feasible_by_cuts
 
@@ -64,7 +65,7 @@ def infeasible(program: Program, e: Exposures, box: Box, deadline: Deadline, *, 
     sides = elastic.sides(e, elastic.x())
     # what is left of a limit must show against what is summed: less is how exactly the closest point was found
     broken = {
-        side.name: (side.value, side.limit, side.unit)
+        side.name: ((told := side_as_told(side, e.numeraire)).value, told.limit, told.unit)
         for side in sides
         if side.violation > allowance(side, _CONFLICT) + _CLOSEST * side.size
     }

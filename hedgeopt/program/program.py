@@ -19,6 +19,7 @@ from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term
 from hedgeopt.program.box import Box, narrowed
 from hedgeopt.program.cones import check_own
+from hedgeopt.program.counted import in_dollars
 from hedgeopt.program.limits import limits_of
 from hedgeopt.program.own_terms import check_form
 
@@ -26,7 +27,7 @@ __all__ = ["Program"]
 
 
 class Program:
-    """A policy compiled for exposures of one structure.
+    """A policy compiled for exposures of one structure; in dollars, whatever the policy counts in.
 
     Attributes
     ----------
@@ -39,6 +40,7 @@ class Program:
     def __init__(self, policy: Policy, exposures: Exposures, *, elastic: bool = False) -> None:
         n = exposures.n_candidates
         self._unit = 1.0
+        policy = in_dollars(policy, exposures)
         self.policy, self.structure, self.elastic = policy, exposures.structure(), elastic
         self.variables = TradeVariables(cp.Variable(n, name="buy", nonneg=True), cp.Variable(n, name="sell", nonneg=True))
         self._scale = cp.Parameter(n, nonneg=True, name="scale")

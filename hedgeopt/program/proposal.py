@@ -73,11 +73,12 @@ class Proposal:
     policy
         The policy's JSON, as ``Policy.model_dump(mode="json")`` writes it; kept as it was, whatever policies are later.
     trades : DataFrame
-        One row per trade: account, instrument, side, quantity, unit, price (the quote it would hit, quote unit), notional,
-        premium (USD paid, negative received), cost (USD), fee (USD, part of cost), delta, gamma, vega (change of the
+        One row per trade: account, instrument, side, quantity, unit, price (the quote it would hit, quote unit), notional
+        (USD), premium (USD paid, negative received), cost (USD), fee (USD, part of cost), delta, gamma, vega (change of the
         book's).
     limits : DataFrame
-        One row per limit: value before and after, bound, unit, whether it binds, shadow price (USD per unit of limit).
+        One row per limit: value before and after, bound, unit, whether it binds, shadow price (objective per unit of limit).
+        Like the certificate, costs, objective, risk and figures in units of the policy's numeraire, ``after.unit``.
     certificate : Certificate
     before, after : RiskReport
         ``after`` counts trading costs in equity.
@@ -155,7 +156,7 @@ class Proposal:
         sent = f", {len(self.transfers)} transfers" if len(self.transfers) else ""
         cost = float(self.costs.get("transaction", math.nan))
         word = "certified" if self.certificate.valid else "NOT CERTIFIED"
-        return f"Proposal({shortened(self.book, 60)!r}, {trades}{sent}, {plain_number(cost)} USD to trade, {word})"
+        return f"Proposal({shortened(self.book, 60)!r}, {trades}{sent}, {plain_number(cost)} {self.unit} to trade, {word})"
 
     def _repr_html_(self) -> str:
         """Trades, limits and the certificate, for notebooks; :meth:`to_html` is the whole page."""
@@ -170,6 +171,11 @@ class Proposal:
             html_table("Limits", bound, self.limits[list(bound)].to_numpy(dtype=object).tolist()),
             self.certificate._repr_html_(),
         )
+
+    @property
+    def unit(self) -> str:
+        """What money counts in: USD, or the policy's numeraire."""
+        return self.after.unit
 
     @property
     def policy_name(self) -> str:

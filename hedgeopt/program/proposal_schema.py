@@ -9,6 +9,10 @@ page's plots show), ``inputs``, ``versions``, ``seed``, ``scenario_digest`` and 
 not have them; and ``digest``, the SHA-256 of all the rest but ``seconds`` and ``solver``
 (:func:`canonical_json`), by which an edited file is known and the same answer is seen to be the same.
 
+Version 3 adds to ``before`` and ``after`` ``tags`` (risk of each strategy), ``unit`` and ``unit_price``: what amounts count
+in (``USD``, or the policy's numeraire), and its price, USD. Certificate, costs, limits, objective, risk and figures are in
+that unit; trades, transfers, margins and proof are in dollars.
+
 A new version: raise :data:`SCHEMA`, add a function ``(data, file)`` to ``_TO_NEXT``, describe the form here, and store files
 of the new one under tests/program/stored. Such a function sees only data whose tables are tables.
 """
@@ -25,7 +29,7 @@ from hedgeopt.files.plain import from_plain
 
 __all__ = ["SCHEMA", "canonical_json", "check_seal", "migrated", "sealed"]
 
-SCHEMA = 2
+SCHEMA = 3
 
 _NO_ANSWER = ("digest", "seconds", "solver")
 
@@ -128,5 +132,11 @@ def _second(data: dict[str, Any], file: object) -> dict[str, Any]:
     return {**data, **dict.fromkeys(new), "not_finite": {}}
 
 
-_TO_NEXT: dict[int, Callable[[dict[str, Any], object], dict[str, Any]]] = {1: _second}
+def _third(data: dict[str, Any], file: object) -> dict[str, Any]:
+    """Version 2 to 3: everything was in dollars."""
+    new = {"tags": [], "unit": "USD", "unit_price": 1.0}
+    return {**data, **{word: {**data[word], **new} for word in ("before", "after")}}
+
+
+_TO_NEXT: dict[int, Callable[[dict[str, Any], object], dict[str, Any]]] = {1: _second, 2: _third}
 """By version, the function of ``(data, file)`` that migrates its data to the next."""

@@ -13,6 +13,7 @@ from hedgeopt.reports.page import page_plots
 from hedgeopt.reports.page_tables import risk_grid, stress_grid
 from hedgeopt.reports.render import render
 from hedgeopt.reports.rows import moves
+from hedgeopt.reports.tags import tag_grid
 from hedgeopt.reports.words import number
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def risk_page(
 ) -> str:
     """HTML text: danger, measures, margin, stress, plots, tenors, loans, positions, notes."""
     level, tail = max(report.cvar.items(), key=lambda item: float(item[0]))
-    title = f"Equity {number(report.equity)} USD, CVaR {100 * float(level):g} % {number(tail)} USD"
+    title = f"Equity {number(report.equity)} {report.unit}, CVaR {100 * float(level):g} % {number(tail)} {report.unit}"
     tables = [
         ("book", "Book", risk_grid(report, None)),
         ("margin", "Margin by account", _overview(accounts)),
@@ -52,6 +53,7 @@ def risk_page(
     more = [
         ("tenors", "Vega and gamma by days to expiry", _tenors(report)),
         ("loans", "Loans", _loans(report)),
+        ("tags", "Tags", tag_grid(report, None)),
         ("positions", "Positions", _positions(report)),
     ]
     kept, rest = ([part for part in parts if part[2]] for parts in (tables, more))
@@ -158,7 +160,7 @@ def _tenors(report: RiskReport) -> ShownTable:
     rows: list[list[str | ShownCell]] = [
         [f"{name} {asset}", *(number(profile[key]) for key in keys)] for name, asset, profile in found
     ]
-    caption = "Vega in USD per vol point, gamma in coins per USD."
+    caption = f"Vega in {report.unit} per vol point, gamma in coins per USD."
     return ShownTable("Vega and gamma by tenor", [("greek", False), *((key, True) for key in keys)], rows, caption)
 
 
@@ -174,13 +176,21 @@ def _loans(report: RiskReport) -> ShownTable:
         ]
         for loan in report.loans
     ]
-    caption = "USD. Leverage: supplied over equity; direction: net exposure to underlyings over equity."
+    caption = (
+        f"{report.unit}, prices in USD. Leverage: supplied over equity; direction: net exposure to underlyings over equity."
+    )
     return ShownTable("Loans", columns, rows, caption)
 
 
 def _positions(report: RiskReport) -> ShownTable:
-    columns = [("position", False), ("account", False), ("quantity", True), ("value, USD", True), ("delta", False)]
-    columns += [("carry, USD/day", True), ("impermanent loss, USD", True)]
+    columns = [
+        ("position", False),
+        ("account", False),
+        ("quantity", True),
+        (f"value, {report.unit}", True),
+        ("delta", False),
+    ]
+    columns += [(f"carry, {report.unit}/day", True), (f"impermanent loss, {report.unit}", True)]
     rows: list[list[str | ShownCell]] = []
     for one in sorted(report.positions, key=lambda one: -max(abs(one.value), one.notional)):
         deltas = [f"{asset} {number(greeks['delta'])}" for asset, greeks in one.greeks.items() if "delta" in greeks]

@@ -41,7 +41,7 @@ class Plots:
         return f"Plots of {self._proposal!r}: {', '.join(names)}"
 
     def pnl(self, *assets: str) -> Figure:
-        """P&L in USD against the move of each underlying (or those named), before and after trading."""
+        """P&L against the move of each underlying (or those named), before and after trading."""
         drawn = {one.asset: one for one in self._figures().profiles}
         for asset in assets:
             if asset not in drawn:
@@ -52,7 +52,7 @@ class Plots:
             at.axhline(0.0, color="0.3", linewidth=0.6)
             at.plot(100.0 * one.moves, one.before, color=_BEFORE, label="before")
             at.plot(100.0 * one.moves, one.after, color=_AFTER, label="after")
-            at.set(xlabel=f"{one.asset} move, %", ylabel="P&L, USD", title=one.asset)
+            at.set(xlabel=f"{one.asset} move, %", ylabel=f"P&L, {self._proposal.unit}", title=one.asset)
             at.legend(frameon=False)
         return figure
 
@@ -65,7 +65,7 @@ class Plots:
         ):
             at.stairs(heights, one.edges, color=color, fill=True, alpha=0.35, label=name)
             at.axvline(tail, color=color, linestyle="--", label=f"CVaR {100 * one.level:g} % {name}")
-        at.set(xlabel="loss over the horizon, USD", ylabel="scenarios, %", title=self._proposal.scenarios)
+        at.set(xlabel=f"loss over the horizon, {self._proposal.unit}", ylabel="scenarios, %", title=self._proposal.scenarios)
         at.legend(frameon=False)
         return figure
 
@@ -100,7 +100,7 @@ class Plots:
         return figure
 
     def stresses(self) -> Figure:
-        """P&L of each stress scenario in USD, before and after, worst first; the worst 25."""
+        """P&L of each stress scenario, before and after, worst first; the worst 25."""
         before, after = self._proposal.before.stress, self._proposal.after.stress
         names = sorted(before, key=lambda name: before[name])[:_BARS]
         figure, (at,) = _panels(1, 8.0, 0.8 + 0.3 * max(len(names), 1))
@@ -109,7 +109,7 @@ class Plots:
         at.barh(rows - 0.2, [after[name] for name in names], 0.38, color=_AFTER, label="after")
         at.set_yticks(rows, names)
         at.axvline(0.0, color="0.3", linewidth=0.6)
-        at.set(xlabel="P&L, USD")
+        at.set(xlabel=f"P&L, {self._proposal.unit}")
         at.legend(frameon=False)
         return figure
 

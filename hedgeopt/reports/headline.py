@@ -48,7 +48,7 @@ def headline(proposal: Proposal) -> Headline:
     """The headline of a proposal, from its data alone."""
     costs, certificate = proposal.costs, proposal.certificate
     cost = (
-        f"{number(costs['transaction'])} USD to trade (half-spread {number(costs['half_spread'])}, "
+        f"{number(costs['transaction'])} {proposal.unit} to trade (half-spread {number(costs['half_spread'])}, "
         f"fees {number(costs['fees'])})."
     )
     if certificate.valid:
@@ -151,8 +151,8 @@ def _sample(proposal: Proposal) -> str:
     level, tail = drawn.losses.level, count * (1.0 - drawn.losses.level)
     if tail < _FEWEST:
         return f"Sample error: unknown, only {number(tail, 2)} of {count:,} scenarios beyond the {100 * level:g} % quantile."
-    error = drawn.losses.cvar_error(count)
+    error = f"{number(drawn.losses.cvar_error(count), 2)} {proposal.unit}"
     return (
-        f"CVaR {100 * drawn.losses.level:g} % after trading: {number(drawn.losses.cvar[1])} ± {number(error, 2)} USD "
+        f"CVaR {100 * drawn.losses.level:g} % after trading: {number(drawn.losses.cvar[1])} ± {error} "
         f"(one standard error, {count:,} scenarios)."
     )

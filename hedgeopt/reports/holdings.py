@@ -45,7 +45,7 @@ def _loans(report: RiskReport) -> FittedTable | None:
     if not report.loans:
         return None
     shown = FittedTable(
-        "Loans (USD; leverage: supplied over equity; direction: net exposure to underlyings over equity)",
+        f"Loans ({report.unit}, prices in USD; leverage: supplied over equity; direction: net exposure over equity)",
         ("account", "left"),
         ("supplied", "right"),
         ("borrowed", "right"),
@@ -75,7 +75,8 @@ def _positions(report: RiskReport) -> FittedTable | None:
         return None
     largest = sorted(report.positions, key=lambda position: -max(abs(position.value), position.notional))[:_MOST]
     more = len(report.positions) - len(largest)
-    title = "Positions (USD; carry per day; IL: impermanent loss)" + (f", the largest {_MOST}; {more} more" if more else "")
+    rest = f", the largest {_MOST}; {more} more" if more else ""
+    title = f"Positions ({report.unit}; carry per day; IL: impermanent loss){rest}"
     shown = FittedTable(
         title,
         ("account", "left"),

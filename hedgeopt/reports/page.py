@@ -18,6 +18,7 @@ from hedgeopt.reports.page_tables import (
 )
 from hedgeopt.reports.render import render
 from hedgeopt.reports.rows import made_from
+from hedgeopt.reports.tags import tag_grid
 from hedgeopt.reports.words import share
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = ["page_plots", "proposal_page"]
 
 _SECTIONS = (
     ("transfers", "Transfers"), ("trades", "Trades"), ("limits", "Limits"), ("margin", "Margin"),
-    ("spot", "P&L against spot"), ("losses", "Losses"), ("greeks", "Greeks"), ("book", "Book"),
+    ("spot", "P&L against spot"), ("losses", "Losses"), ("greeks", "Greeks"), ("book", "Book"), ("tags", "Tags"),
     ("stress", "Stress"), ("objective", "Objective"),
     ("certificate", "Certificate"), ("assumptions", "Assumptions"), ("made-from", "Made from"),
 )  # fmt: skip
@@ -37,14 +38,16 @@ _SECTIONS = (
 
 def proposal_page(proposal: Proposal) -> str:
     """HTML text: headline, trades, plots, before and after, limits, margin, certificate, assumptions."""
-    words, transfers = headline(proposal), transfers_grid(proposal)
+    words, transfers, tags = headline(proposal), transfers_grid(proposal), tag_grid(proposal.before, proposal.after)
+    shown = {"transfers": bool(transfers), "tags": bool(tags)}
     return render(
         "proposal.html",
         proposal=proposal,
         words=words,
         remains=words.danger,
-        sections=_SECTIONS if transfers else _SECTIONS[1:],
+        sections=[one for one in _SECTIONS if shown.get(one[0], True)],
         transfers=transfers,
+        tags=tags,
         trades=trades_grid(proposal),
         limits=limits_grid(proposal),
         risk=risk_grid(proposal.before, proposal.after),
@@ -68,11 +71,12 @@ def page_plots(drawn: Figures | None, before: RiskReport, after: RiskReport) -> 
         return {"profiles": {}, "losses": None, "greeks": None, "missing": missing}
     from hedgeopt.reports.plots import greeks_plot, loss_plot, profile_plot
 
-    single, sizes = before is after, (False, True)
+    sizes: tuple[Any, ...] = (False, True)
+    look: dict[str, Any] = {"single": before is after, "unit": before.unit}
     profiles = () if drawn is None else drawn.profiles
     return {
-        "profiles": {one.asset: [profile_plot(one, narrow=narrow, single=single) for narrow in sizes] for one in profiles},
-        "losses": None if drawn is None else [loss_plot(drawn.losses, narrow=narrow, single=single) for narrow in sizes],
+        "profiles": {one.asset: [profile_plot(one, narrow=narrow, **look) for narrow in sizes] for one in profiles},
+        "losses": None if drawn is None else [loss_plot(drawn.losses, narrow=narrow, **look) for narrow in sizes],
         "greeks": [greeks_plot(before, after, narrow=narrow) for narrow in sizes],
         "missing": "",
     }

@@ -96,7 +96,8 @@ def stress_grid(before: RiskReport, after: RiskReport | None) -> ShownTable:
     for name, pnl in sorted(before.stress.items(), key=lambda item: item[1]):
         told = [pnl, *([after.stress[name]] if after else [])]
         rows.append([name, *(numeric(number(value), value) for value in told)])
-    return ShownTable("Stress scenarios, P&L in USD", columns, rows, "P&L in USD, before costs.", sortable=True)
+    unit = before.unit
+    return ShownTable(f"Stress scenarios, P&L in {unit}", columns, rows, f"P&L in {unit}, before costs.", sortable=True)
 
 
 def objective_grid(proposal: Proposal) -> ShownTable:

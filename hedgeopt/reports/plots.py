@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.numeraire import counted_in
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import GREEK_UNITS
 from hedgeopt.reports.drawing import AFTER, BEFORE, INK, PAGE, new_figure, new_grid, svg_text, thousands
@@ -27,8 +28,8 @@ _DASHED: Any = (0, (4, 2))
 _PHONE, _TEXT, _PHONE_TEXT = 4.6, 9.5, 11.0
 
 
-def profile_plot(profile: SpotProfile, *, narrow: bool = False, single: bool = False) -> str:
-    """P&L in USD against the relative move of one underlying; ``single``: nothing is traded."""
+def profile_plot(profile: SpotProfile, *, narrow: bool = False, single: bool = False, unit: str = "USD") -> str:
+    """P&L in ``unit`` against the relative move of one underlying; ``single``: nothing is traded."""
     figure, axes = new_figure(_PHONE, 3.1, text=_PHONE_TEXT) if narrow else new_figure(5.6, 3.1, text=_TEXT)
     percent = 100.0 * profile.moves
     axes.axhline(0.0, color=INK, linewidth=0.6)
@@ -41,17 +42,17 @@ def profile_plot(profile: SpotProfile, *, narrow: bool = False, single: bool = F
         axes.legend(frameon=False, labelcolor=INK, loc="best", fontsize=_PHONE_TEXT if narrow else _TEXT)
     axes.set_xlim(percent[0], percent[-1])
     axes.set_xlabel(f"{profile.asset} move, %")
-    axes.set_ylabel("P&L, USD")
+    axes.set_ylabel(f"P&L, {unit}")
     thousands(axes.yaxis)
     told = []
     for name, pnl in (("P&L", profile.before),) if single else (("before", profile.before), ("after", profile.after)):
         at = (f"{move:+.0%} {number(float(np.interp(move, profile.moves, pnl)))}" for move in (-0.3, -0.1, 0.1, 0.3))
         told.append(f"{name} {', '.join(at)}")
-    label = f"Line chart: P&L in USD against a move of {profile.asset}: {'; '.join(told)}".replace("-", "−")
+    label = f"Line chart: P&L in {unit} against a move of {profile.asset}: {'; '.join(told)}".replace("-", "−")
     return svg_text(figure, f"profile-{profile.asset}{'-narrow' if narrow else ''}", label)
 
 
-def loss_plot(losses: LossDistribution, *, narrow: bool = False, single: bool = False) -> str:
+def loss_plot(losses: LossDistribution, *, narrow: bool = False, single: bool = False, unit: str = "USD") -> str:
     """Loss distributions before and after, with value at risk and CVaR marked; the tail is drawn in full."""
     text = _PHONE_TEXT if narrow else _TEXT
     figure, axes = new_figure(_PHONE, 4.2, text=text) if narrow else new_figure(10.0, 3.4, text=text)
@@ -79,11 +80,11 @@ def loss_plot(losses: LossDistribution, *, narrow: bool = False, single: bool = 
     axes.set_ylabel("scenarios, %")
     thousands(axes.xaxis, 4 if narrow else 7)
     if narrow:
-        axes.set_xlabel("\n".join(["loss over the horizon, USD", *marks]))
+        axes.set_xlabel("\n".join([f"loss over the horizon, {unit}", *marks]))
     else:
-        axes.set_xlabel("loss over the horizon, USD")
+        axes.set_xlabel(f"loss over the horizon, {unit}")
     axes.legend(frameon=False, labelcolor=INK, loc="upper right", fontsize=text)
-    label = f"Histogram of losses over the horizon, USD, at {100 * level:g} %: {'; '.join(marks)}"
+    label = f"Histogram of losses over the horizon, {unit}, at {100 * level:g} %: {'; '.join(marks)}"
     return svg_text(figure, "losses-narrow" if narrow else "losses", label)
 
 
@@ -118,6 +119,8 @@ def greeks_plot(before: RiskReport, after: RiskReport, *, narrow: bool = False) 
         axes.grid(False)
         axes.spines["bottom"].set_visible(False)
         axes.spines["left"].set_visible(False)
-        axes.set_title(f"{name}, {short_unit(GREEK_UNITS[name])}", fontsize=text, loc="left", color=INK)
+        axes.set_title(
+            f"{name}, {short_unit(counted_in(GREEK_UNITS[name], before.unit))}", fontsize=text, loc="left", color=INK
+        )
     label = f"Bar chart of net Greeks{'' if single else ', before and after'}: {'; '.join(told)}"
     return svg_text(figure, "greeks-narrow" if narrow else "greeks", label)

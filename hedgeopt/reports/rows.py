@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgeopt.measures.risk import RiskReport
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.numeraire import counted_in
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import GREEK_UNITS
 from hedgeopt.reports.words import many, number, short_unit
@@ -46,7 +47,7 @@ class RiskRow:
 
 @dataclass(frozen=True)
 class LimitRow:
-    """One limit, formatted: ``breached`` before trading, ``binding`` after, with its shadow price in USD per unit."""
+    """One limit, formatted: ``breached`` before trading, ``binding`` after, with its shadow price, objective per unit."""
 
     name: str
     unit: str
@@ -65,7 +66,7 @@ class LimitRow:
 
 def risk_rows(before: RiskReport, after: RiskReport | None = None) -> list[RiskRow]:
     """The book's measures in the order they are read: Greeks, tail, stress, leverage, margin."""
-    after = after or before
+    after, unit = after or before, before.unit
     rows: list[RiskRow] = []
     for asset, greeks in before.greeks.items():
         if asset in dollar_assets():
@@ -77,25 +78,29 @@ def risk_rows(before: RiskReport, after: RiskReport | None = None) -> list[RiskR
             continue
         for name in _SHOWN_GREEKS:
             values = number(greeks[name]), number(after.greeks[asset][name])
-            rows.append(RiskRow(f"{asset} Greeks", f"{asset} {name}", short_unit(GREEK_UNITS[name], asset), *values))
+            rows.append(
+                RiskRow(
+                    f"{asset} Greeks", f"{asset} {name}", short_unit(counted_in(GREEK_UNITS[name], unit), asset), *values
+                )
+            )
     for level in before.cvar:
         percent = f"{100 * float(level):g} %"
         for what, value in (("VaR", before.value_at_risk[level]), ("CVaR", before.cvar[level])):
             then = after.value_at_risk[level] if what == "VaR" else after.cvar[level]
-            rows.append(RiskRow("Tail", f"{what} {percent}", "USD loss", number(value), number(then)))
+            rows.append(RiskRow("Tail", f"{what} {percent}", f"{unit} loss", number(value), number(then)))
     (worst, loss), (worst_after, loss_after) = before.worst_stress, after.worst_stress
     name = worst if worst == worst_after else f"{worst} → {worst_after}"
-    rows.append(RiskRow("Stress", f"worst stress ({name})", "USD P&L", number(loss), number(loss_after)))
+    rows.append(RiskRow("Stress", f"worst stress ({name})", f"{unit} P&L", number(loss), number(loss_after)))
     rows.append(
         RiskRow("Capital", "gross leverage", "× equity", number(before.gross_leverage), number(after.gross_leverage))
     )
     for one, two in zip(before.accounts, after.accounts, strict=True):
         label = "initial margin" if len(before.accounts) == 1 else f"initial margin {one.name}"
-        rows.append(RiskRow("Capital", label, "USD", number(one.initial_margin), number(two.initial_margin)))
+        rows.append(RiskRow("Capital", label, unit, number(one.initial_margin), number(two.initial_margin)))
         values = number(100 * one.utilisation), number(100 * two.utilisation)
         rows.append(RiskRow("Capital", label + " of equity", "%", *values))
-    rows.append(RiskRow("Capital", "equity", "USD", number(before.equity), number(after.equity)))
-    rows.append(RiskRow("Capital", "carry over the horizon", "USD", number(before.carry), number(after.carry)))
+    rows.append(RiskRow("Capital", "equity", unit, number(before.equity), number(after.equity)))
+    rows.append(RiskRow("Capital", "carry over the horizon", unit, number(before.carry), number(after.carry)))
     return rows
 
 
@@ -112,7 +117,9 @@ def limit_rows(proposal: Proposal) -> list[LimitRow]:
     while at < len(sides):
         name = sides[at]["limit"].removesuffix(" lower")
         band = at + 1 < len(sides) and name != sides[at]["limit"] and sides[at + 1]["limit"] == f"{name} upper"
-        both = [_as_shown(side, shown.get(name)) for side in (sides[at : at + 2] if band else sides[at : at + 1])]
+        both = [
+            _as_shown(side, shown.get(name), proposal.unit) for side in (sides[at : at + 2] if band else sides[at : at + 1])
+        ]
         rows.append(_limit_row(name, both))
         at += 2 if band else 1
     return rows
@@ -127,16 +134,17 @@ def _shown_by_venues(proposal: Proposal) -> dict[str, tuple[float | None, float 
         found[f"maintenance margin {one.name}"] = one.maintenance_margin, two.maintenance_margin
     for pair in proposal.margins:
         for was, now in zip(pair.before.stresses, pair.after.stresses, strict=True):
-            found[f"survive {now.scenario} {pair.after.account}"] = was.maintenance, now.maintenance
+            shown = was.maintenance / before.unit_price, now.maintenance / before.unit_price
+            found[f"survive {now.scenario} {pair.after.account}"] = shown
     return found
 
 
-def _as_shown(side: dict[str, Any], shown: tuple[float | None, float | None] | None) -> dict[str, Any]:
+def _as_shown(side: dict[str, Any], shown: tuple[float | None, float | None] | None, money: str) -> dict[str, Any]:
     """A side with the venue's numbers and the bound moved alike; untouched where they are not the same measure."""
     if shown is None or shown[0] is None or shown[1] is None or not math.isclose(shown[0], side["before"], rel_tol=1e-9):
         return side
     after = shown[1]
-    if side["unit"] == "USD":
+    if side["unit"] == money:
         bound = side["bound"] + after - side["after"]
     else:  # over equity, which pays the costs
         bound = side["bound"] * after / side["after"] if side["after"] else side["bound"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -13,6 +12,7 @@ from hedgeopt.reports.fitted import FittedTable, Framed, Plain
 from hedgeopt.reports.headline import headline
 from hedgeopt.reports.holdings import holdings_tables
 from hedgeopt.reports.rows import limit_rows, margin_rows, objective_rows, risk_rows
+from hedgeopt.reports.tags import tag_grid
 from hedgeopt.reports.words import number, quantity, share
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def proposal_report(proposal: Proposal) -> RenderableType:
         _risk(proposal.before, proposal.after),
         _limits(proposal),
         _margins(proposal),
+        *_tags(proposal.before, proposal.after),
         *([_transfers(proposal)] if len(proposal.transfers) else []),
         _objective(proposal),
         _closing(proposal),
@@ -48,30 +49,27 @@ def proposal_report(proposal: Proposal) -> RenderableType:
     return Group(*parts)
 
 
-def risk_report_table(
-    report: RiskReport, notes: tuple[str, ...] = (), tags: Mapping[str, Mapping[str, Any]] | None = None
-) -> RenderableType:
-    """A book's risk without trades: measures, tenors, loans, positions, tags, stress scenarios, notes.
-
-    ``tags`` are rows of :func:`hedgeopt.measures.tags.by_tag` by tag.
-    """
-    stress = FittedTable("Stress scenarios", ("scenario", "left"), ("P&L, USD", "right"))
+def risk_report_table(report: RiskReport, notes: tuple[str, ...] = ()) -> RenderableType:
+    """A book's risk without trades: measures, tenors, loans, positions, tags, stress scenarios, notes."""
+    stress = FittedTable("Stress scenarios", ("scenario", "left"), (f"P&L, {report.unit}", "right"))
     for name, pnl in sorted(report.stress.items(), key=lambda item: item[1]):
         stress.add_row(name, number(pnl))
-    parts = [_risk(report, None), *holdings_tables(report), *([_tags(tags)] if tags else []), stress]
+    parts = [_risk(report, None), *holdings_tables(report), *_tags(report, None), stress]
     return Group(*parts, *(Plain(Text(f"note: {note}", style="dim")) for note in notes))
 
 
-def _tags(tags: Mapping[str, Mapping[str, Any]]) -> FittedTable:
-    deltas = [name for name in next(iter(tags.values())) if name.startswith("delta ")]
-    columns = [("tag", "left"), ("accounts", "right"), ("equity", "right"), *((name, "right") for name in deltas)]
-    columns += [("worst stress", "left"), ("P&L in it", "right")]
-    title = "Tags (equity and P&L in USD, delta in coins; accounts of several tags count in each)"
-    table = FittedTable(title, *columns, drop=("worst stress", *reversed(deltas), "accounts"))
-    for tag, row in tags.items():
-        figures = [number(row[name]) for name in ("equity", *deltas)]
-        table.add_row(tag, str(row["accounts"]), *figures, row["worst stress"], number(row["stress"]))
-    return table
+def _tags(before: RiskReport, after: RiskReport | None) -> list[FittedTable]:
+    """By strategy, where the book has tags."""
+    if not before.tags:
+        return []
+    grid = tag_grid(before, after)
+    (first, *rest), names = grid.columns, [name for name, _ in grid.columns]
+    columns = [(first[0], "left"), *((name, "right" if right else "left") for name, right in rest)]
+    drop = [name for name in names if name.startswith(("gamma", "vega")) or name in ("worst stress", "accounts")]
+    table = FittedTable(grid.label, *columns, drop=(*drop, *reversed([n for n in names if n.startswith("delta")])))
+    for row in grid.rows:
+        table.add_row(*(cell if isinstance(cell, str) else cell.text for cell in row))
+    return [table]
 
 
 def _trades(proposal: Proposal) -> FittedTable:

@@ -6,6 +6,7 @@ Compared to ``1e-7`` of what is added up. A number that is infinite here must be
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify.accounts import account
 from hedgeopt.verify.claim import Claim
+from hedgeopt.verify.counted import stress_parts
 from hedgeopt.verify.margins import asked, not_counted
 from hedgeopt.verify.measures import Measure, expected_shortfall, measure, scenario_weights
 
@@ -87,13 +89,15 @@ def _risk(claim: Claim, told: dict[str, Any], e: Exposures, x: np.ndarray) -> It
     yield "expected P&L", told.get("expected_pnl"), -float(np.sum(p * losses)), size
     stress = _table(claim, told, "stress", "risk")
     for k, name in enumerate(e.stress):
-        parts = [*e.stress_account_pnl[k].tolist(), *(e.stress_pnl[k] * x).tolist()]
+        accounts, per_trade, _ = stress_parts(e, k)
+        parts = [*accounts.tolist(), *(per_trade * x).tolist()]
         yield f"stress {name}", stress.get(name), float(np.sum(parts)), float(np.abs(parts).sum())
     carry = measure({"kind": "carry", "include_theta": False}, e, x, ())
     yield "carry", told.get("carry"), -carry.value, carry.size
     if start > 0.0 and equity > 0.0:
         gross = measure({"kind": "gross_leverage", "basis": "delta", "underlying": None}, e, x, ())
         yield "gross leverage", told.get("gross_leverage"), gross.value * start / equity, gross.size
+    yield from _tags(claim, told, e, x)
     rows = _rows(claim, told, "accounts", "risk", len(e.accounts))
     for c, row in enumerate(rows):
         a = account(e, c)
@@ -101,6 +105,26 @@ def _risk(claim: Claim, told: dict[str, Any], e: Exposures, x: np.ndarray) -> It
         for kind in ("initial", "maintenance"):
             need = asked(e, a, kind, x)
             yield f"{kind} margin of {e.accounts[c]}", row.get(f"{kind}_margin"), need, abs(need)
+
+
+def _tags(claim: Claim, told: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[Fact]:
+    """Equity, Greeks, tail and worst stress by strategy."""
+    tags = [*dict.fromkeys(tag for mine in e.tags for tag in mine)]
+    for tag, row in zip([*tags, "all"], _rows(claim, told, "tags", "risk", len(tags) + 1), strict=True) if tags else ():
+        mine = [c for c, own in enumerate(e.tags) if tag == "all" or tag in own]
+        named = {"of": [re.sub(r"([*?[])", r"[\1]", e.accounts[c]) for c in mine]}
+        parts = [account(e, c) for c in mine]
+        yield f"equity of {tag}", row.get("equity"), sum(a.equity(x) for a in parts), sum(a.size(x) for a in parts)
+        for asset, greeks in _table(claim, row, "greeks", f"risk.tags.{tag}").items():
+            for name in _table(claim, {"row": greeks}, "row", f"risk.tags.{tag}.{asset}"):
+                found = measure({"kind": name, "underlying": asset, "include_collateral": True, **named}, e, x, ())
+                yield f"{name} {asset} of {tag}", greeks[name], found.value, found.size
+        tail = measure({"kind": "cvar", "beta": 0.99, **named}, e, x, ())
+        yield f"cvar of {tag}", row.get("cvar"), tail.value, tail.size
+        if e.stress:
+            rules = ({"kind": "stress_loss", "scenario": name, "include_unwind": False, **named} for name in e.stress)
+            worst = max((measure(rule, e, x, ()) for rule in rules), key=lambda one: one.value)
+            yield f"stress of {tag}", row.get("stress"), -worst.value, worst.size
 
 
 def _margins(claim: Claim, margins: list[Any], e: Exposures, x: np.ndarray) -> Iterator[Fact]:

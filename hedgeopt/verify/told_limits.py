@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from hedgeopt.verify.claim import Claim, ClaimedMultipliers
+from hedgeopt.verify.counted import times_money
 from hedgeopt.verify.limits import CheckedLimit
 from hedgeopt.verify.trades import differs
 
@@ -24,12 +26,16 @@ def told_limits(
     before: Sequence[CheckedLimit],
     left: frozenset[tuple[int, int]],
     wrong: list[str],
+    price_of_unit: float = 1.0,
 ) -> tuple[list[float], list[str]]:
-    """Each side's shadow price from the proposal's table, after comparing the table's numbers."""
+    """Each side's shadow price, for sides in dollars, from the proposal's table, after comparing the table's numbers.
+
+    ``price_of_unit``: USD for one unit of what the table counts in.
+    """
     rows = _by_name(claim.limits)
     prices: list[float] = []
     unproven: list[str] = []
-    for side, old in zip(sides, before, strict=True):
+    for side, old in zip(*([_counted(s, price_of_unit) for s in group] for group in (sides, before)), strict=True):
         where = f"limits ({side.name})"
         row = _nearest(claim, rows, side, where)
         if row is None:
@@ -55,7 +61,7 @@ def told_limits(
         if price < 0.0:
             wrong.append(f"{side.name}: the shadow price {price:,.10g} is negative")
             price = 0.0
-        prices.append(price)
+        prices.append(price / price_of_unit ** (times_money(side.unit) - 1))
     for (name, _), more in rows.items():
         for row in more:
             if " cap " not in name:
@@ -63,6 +69,14 @@ def told_limits(
             elif claim.number(row, "shadow_price", f"limits ({name})") > 0.0:
                 unproven.append(f"{name}: the program stays inside it, which no file asks for, and it has a shadow price")
     return prices, unproven
+
+
+def _counted(side: CheckedLimit, price: float) -> CheckedLimit:
+    """A side in dollars with its numbers in the table's units."""
+    scale = price ** times_money(side.unit)
+    return (
+        side if scale == 1.0 else replace(side, value=side.value / scale, limit=side.limit / scale, size=side.size / scale)
+    )
 
 
 def prices_of(claim: Claim, proof: ClaimedMultipliers, sides: Sequence[CheckedLimit]) -> list[float]:

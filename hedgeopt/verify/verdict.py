@@ -14,6 +14,7 @@ from hedgeopt.verify.accounts import account
 from hedgeopt.verify.bound import Priced, leaving, proven, same_tails
 from hedgeopt.verify.claim import Claim, ClaimedTail
 from hedgeopt.verify.convex import Convex
+from hedgeopt.verify.counted import claim_in_dollars, policy_in_dollars, price_of_unit
 from hedgeopt.verify.limits import checked_limits, known_limit
 from hedgeopt.verify.margins import asked, below_asked
 from hedgeopt.verify.measures import Measure, known_term, measure
@@ -83,10 +84,14 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
         When the claim belongs to other inputs.
     """
     _same_inputs(claim, market, policy)
+    price = price_of_unit(e, policy)
+    claim, odd_unit = claim_in_dollars(claim, policy, price)
+    policy = policy_in_dollars(policy, price)
     own = _without_formula(policy, e)
     if own:
         return _in_part(claim, e, market, policy, own)
     x, wrong = listed_trades(claim, e, market, policy)
+    wrong = [*odd_unit, *wrong]
     box = trade_range(policy, e)
     broken = _outside(e, x, box)
     sides = checked_limits(policy, e, x, box, claim.tails)
@@ -94,7 +99,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     left = leaving(e, x)
     asked_for = [side for side in sides if side.asked(left)]
     broken += [f"{s.name}: {s.value:,.10g} against {s.limit:,.10g} {s.unit}" for s in asked_for if not s.holds]
-    prices, unproven = told_limits(claim, sides, before, left, wrong)
+    prices, unproven = told_limits(claim, sides, before, left, wrong, price)
     terms = [(float(part["weight"]), _term(part["term"], e, x, box, claim.tails)) for part in policy["minimize"]]
     objective = sum(weight * term.value for weight, term in terms)
     size = sum(abs(weight) * term.size for weight, term in terms)

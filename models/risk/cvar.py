@@ -8,12 +8,14 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, TradeVariables, put
+from hedgeopt.models.scope import Of, Scope, called, scope_of
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term
 
-__all__ = ["CVaR", "feasible_weights", "tail_loss", "value_at_risk"]
+__all__ = ["CVaR", "feasible_weights", "scoped_pnl", "tail_loss", "value_at_risk"]
 
 
 def tail_loss(losses: np.ndarray, beta: float, probabilities: np.ndarray | None = None) -> float:
@@ -59,39 +61,56 @@ def _worst(losses: np.ndarray, beta: float, probabilities: np.ndarray | None) ->
     return q
 
 
+def scoped_pnl(e: Exposures, scope: Scope | None) -> tuple[np.ndarray, np.ndarray]:
+    """P&L (S,) of the present book and (S, N) per unit traded, or of a scope of it alone."""
+    if scope is None:
+        return e.base_pnl, e.pnl
+    if e.account_pnl is None or e.scenarios is None:
+        raise InputError("exposures hold no P&L by account", field="account_pnl", fix="build them with build_exposures")
+    factor = 1.0 if e.numeraire is None else 1.0 / e.scenarios.price_factor(e.numeraire.asset)
+    moved = np.zeros((len(e.base_pnl), len(e.links)))
+    for t, a in enumerate(e.links.asset.tolist()):
+        moved[:, t] = e.prices[a] * (e.scenarios.price_factor(e.assets[a]) * factor - 1.0)
+    return e.account_pnl[:, scope.accounts].sum(axis=1), scope.with_transfers(e, e.pnl, moved)
+
+
 class _BoundCVaR(BoundTerm):
-    def __init__(self, trades: TradeVariables, e: Exposures, beta: float) -> None:
+    def __init__(self, trades: TradeVariables, e: Exposures, beta: float, of: tuple[str, ...] = ()) -> None:
         import cvxpy as cp
 
         from hedgeopt.tail import cvar
 
         n_scenarios = len(e.base_pnl)
-        self.beta = beta
+        self.beta, self._of = beta, of
         self._pnl = cp.Parameter(e.pnl.shape)
         self._base = cp.Parameter(n_scenarios)
         self._p = None if e.probabilities is None else cp.Parameter(n_scenarios, nonneg=True)
         self.expression = cvar(-(self._pnl @ trades.net) - self._base, beta, probabilities=self._p)
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
-        put(self._pnl, e.pnl * scale)
-        put(self._base, e.base_pnl)
+        base, pnl = scoped_pnl(e, scope_of(e, self._of))
+        put(self._pnl, pnl * scale)
+        put(self._base, base)
         if self._p is not None and e.probabilities is not None:
             put(self._p, e.probabilities)
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
-        return tail_loss(-(e.base_pnl + e.pnl @ x), self.beta, e.probabilities)
+        base, pnl = scoped_pnl(e, scope_of(e, self._of))
+        return tail_loss(-(base + pnl @ x), self.beta, e.probabilities)
 
     def size(self, e: Exposures, x: np.ndarray) -> float:
-        q = _worst(-(e.base_pnl + e.pnl @ x), self.beta, e.probabilities)
+        base, pnl = scoped_pnl(e, scope_of(e, self._of))
+        q = _worst(-(base + pnl @ x), self.beta, e.probabilities)
         tail = np.flatnonzero(q)
-        return float(q[tail] @ (np.abs(e.base_pnl[tail]) + np.abs(e.pnl[tail]) @ np.abs(x)))
+        return float(q[tail] @ (np.abs(base[tail]) + np.abs(pnl[tail]) @ np.abs(x)))
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
+        base, pnl = scoped_pnl(e, scope_of(e, self._of))
         found = tails.get(id(self.expression))
         if found is None or np.shape(found) != e.base_pnl.shape:
-            found = _worst(-(e.base_pnl + e.pnl @ x), self.beta, e.probabilities)
+            found = _worst(-(base + pnl @ x), self.beta, e.probabilities)
         q = feasible_weights(found, self.beta, e.probabilities)
-        return Separable(-(q @ e.pnl), -float(q @ e.base_pnl))
+        return Separable(-(q @ pnl), -float(q @ base))
 
 
 class CVaR(Term):
@@ -108,6 +127,7 @@ class CVaR(Term):
 
     kind: Literal["cvar"] = "cvar"
     beta: float = Field(default=0.99, ge=0.0, lt=1.0, description="confidence level, 0.99 for the worst 1 %")
+    of: Of = ()
 
     def __init__(self, beta: float | None = None, **data: object) -> None:
         super().__init__(**({} if beta is None else {"beta": beta}), **data)
@@ -115,8 +135,8 @@ class CVaR(Term):
     @property
     def name(self) -> str:
         """Such as ``cvar 0.99``."""
-        return f"cvar {self.beta:g}"
+        return called(f"cvar {self.beta:g}", self.of)
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundCVaR:
         """One tail atom over the whole scenario matrix."""
-        return _BoundCVaR(trades, e, self.beta)
+        return _BoundCVaR(trades, e, self.beta, self.of)

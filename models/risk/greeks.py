@@ -1,4 +1,4 @@
-"""Net Greeks of the whole book by underlying, as terms that may be limited or minimised."""
+"""Net Greeks of the book, or of one strategy, by underlying, as terms that may be limited or minimised."""
 
 from __future__ import annotations
 
@@ -13,17 +13,31 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import LinearTerm, TradeVariables
 from hedgeopt.models.pricing.family import GREEK_UNITS, greek
 from hedgeopt.models.pricing.instrument import Asset
+from hedgeopt.models.pricing.spot import price_slopes
+from hedgeopt.models.scope import Of, Scope, called, scope_of
 from hedgeopt.models.term import Term
 
-__all__ = ["Delta", "Gamma", "Rho", "Theta", "Vanna", "Vega", "Volga", "asset_column", "net_greek"]
+__all__ = ["Delta", "Gamma", "Rho", "Theta", "Vanna", "Vega", "Volga", "asset_column", "net_greek", "trade_greek"]
 
 
-def net_greek(e: Exposures, name: str, asset: str, *, collateral: bool = True) -> float:
-    """Net Greek of the present book: sum of quantity times unit Greek; delta counts posted coins as well."""
-    at = asset_column(e, asset)
-    total = float(e.rows.quantity @ e.rows.greeks[greek(name), :, at])
+def trade_greek(e: Exposures, name: str, asset: str, scope: Scope | None, *, collateral: bool = True) -> np.ndarray:
+    """(N,) change of :func:`net_greek` per unit traded or sent."""
+    per_unit = e.trade_greeks[greek(name), :, asset_column(e, asset)]
+    if scope is None:
+        return per_unit
+    sent = np.zeros(len(e.links))
     if name == "delta" and collateral:
-        total += float(e.coin_delta[:, at].sum())
+        sent += [price_slopes(e.assets[a], e.market).get(asset, 0.0) for a in e.links.asset.tolist()]
+    return scope.with_transfers(e, per_unit, sent)
+
+
+def net_greek(e: Exposures, name: str, asset: str, scope: Scope | None = None, *, collateral: bool = True) -> float:
+    """Net Greek of the present book, or of a scope of it: sum of quantity times unit Greek; delta counts posted coins."""
+    at = asset_column(e, asset)
+    quantity, accounts = (e.rows.quantity, slice(None)) if scope is None else (e.rows.quantity * scope.rows, scope.accounts)
+    total = float(quantity @ e.rows.greeks[greek(name), :, at])
+    if name == "delta" and collateral:
+        total += float(e.coin_delta[accounts, at].sum())
     return total
 
 
@@ -47,15 +61,18 @@ class _BoundGreek(LinearTerm):
         self._spec = spec
 
     def coefficients(self, e: Exposures) -> np.ndarray:
-        return e.trade_greeks[greek(self._spec.kind), :, asset_column(e, self._spec.underlying)]
+        spec = self._spec
+        return trade_greek(e, spec.kind, spec.underlying, scope_of(e, spec.of), collateral=spec.collateral)
 
     def constant(self, e: Exposures) -> float:
-        return net_greek(e, self._spec.kind, self._spec.underlying, collateral=self._spec.collateral)
+        spec = self._spec
+        return net_greek(e, spec.kind, spec.underlying, scope_of(e, spec.of), collateral=spec.collateral)
 
     def constant_size(self, e: Exposures) -> float:
-        at = asset_column(e, self._spec.underlying)
-        held = float(np.abs(e.rows.quantity) @ np.abs(e.rows.greeks[greek(self._spec.kind), :, at]))
-        return held + (float(np.abs(e.coin_delta[:, at]).sum()) if self._spec.collateral else 0.0)
+        at, scope = asset_column(e, self._spec.underlying), scope_of(e, self._spec.of)
+        rows, accounts = (1.0, slice(None)) if scope is None else (scope.rows, scope.accounts)
+        held = float((rows * np.abs(e.rows.quantity)) @ np.abs(e.rows.greeks[greek(self._spec.kind), :, at]))
+        return held + (float(np.abs(e.coin_delta[accounts, at]).sum()) if self._spec.collateral else 0.0)
 
 
 class _Greek(Term):
@@ -65,6 +82,7 @@ class _Greek(Term):
 
     kind: str
     underlying: Asset = Field(description="asset code, such as BTC")
+    of: Of = ()
 
     def __init__(self, underlying: str | None = None, **data: object) -> None:
         super().__init__(**({} if underlying is None else {"underlying": underlying}), **data)
@@ -77,7 +95,7 @@ class _Greek(Term):
     @property
     def name(self) -> str:
         """Such as ``delta BTC``."""
-        return f"{self.kind} {self.underlying}"
+        return called(f"{self.kind} {self.underlying}", self.of)
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundGreek:
         """Linear in the trades."""

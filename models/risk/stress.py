@@ -12,16 +12,26 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import Affine, LinearTerm, TradeVariables, put
+from hedgeopt.models.scope import Of, Scope, called, scope_of
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term
 
-__all__ = ["StressLoss"]
+__all__ = ["StressLoss", "scoped_stress"]
+
+
+def scoped_stress(e: Exposures, k: int, scope: Scope | None) -> tuple[np.ndarray, np.ndarray]:
+    """P&L in stress k by account (C,) and per unit traded (N,), or of a scope of the book alone."""
+    accounts, per_trade, factor = e.stress_gain(k)
+    if scope is None:
+        return accounts, per_trade
+    moved = e.stress_prices[k, e.links.asset] * factor - e.prices[e.links.asset]
+    return accounts[scope.accounts], scope.with_transfers(e, per_trade, moved)
 
 
 class _BoundStress(LinearTerm):
-    def __init__(self, trades: TradeVariables, e: Exposures, scenario: str) -> None:
+    def __init__(self, trades: TradeVariables, e: Exposures, scenario: str, of: tuple[str, ...] = ()) -> None:
         super().__init__(trades, e)
-        self._scenario = scenario
+        self._scenario, self._of = scenario, of
 
     def _at(self, e: Exposures) -> int:
         if self._scenario not in e.stress:
@@ -35,22 +45,25 @@ class _BoundStress(LinearTerm):
         return e.stress.index(self._scenario)
 
     def coefficients(self, e: Exposures) -> np.ndarray:
-        return -e.stress_pnl[self._at(e)]
+        return -scoped_stress(e, self._at(e), scope_of(e, self._of))[1]
 
     def constant(self, e: Exposures) -> float:
-        return -float(e.stress_base[self._at(e)])
+        k = self._at(e)
+        if e.numeraire is None and not self._of:
+            return -float(e.stress_base[k])
+        return -float(scoped_stress(e, k, scope_of(e, self._of))[0].sum())
 
     def constant_size(self, e: Exposures) -> float:
-        return max(float(np.abs(e.stress_account_pnl[self._at(e)]).sum()), abs(self.constant(e)))
+        return max(float(np.abs(scoped_stress(e, self._at(e), scope_of(e, self._of))[0]).sum()), abs(self.constant(e)))
 
 
 class _BoundUnwind(_BoundStress):
     """Adds ``sum sell max(z, 0) + buy max(-z, 0)`` over all positions z after trading."""
 
-    def __init__(self, trades: TradeVariables, e: Exposures, scenario: str) -> None:
+    def __init__(self, trades: TradeVariables, e: Exposures, scenario: str, of: tuple[str, ...] = ()) -> None:
         import cvxpy as cp
 
-        super().__init__(trades, e, scenario)
+        super().__init__(trades, e, scenario, of)
         n = e.n_candidates
         self._sell, self._buy = cp.Parameter(n, nonneg=True), cp.Parameter(n, nonneg=True)
         self._long, self._short = cp.Parameter(n), cp.Parameter(n)
@@ -66,7 +79,9 @@ class _BoundUnwind(_BoundStress):
                 "exposures hold no unwind costs", field="stress_unwind_sell", fix="build them with build_exposures"
             )
         at = self._at(e)
-        return e.stress_unwind_sell[at], e.stress_unwind_buy[at]
+        scope = scope_of(e, self._of)
+        factor = e.stress_gain(at)[2] * (1.0 if scope is None else scope.rows)
+        return e.stress_unwind_sell[at] * factor, e.stress_unwind_buy[at] * factor
 
     def _resting(self, e: Exposures) -> float:
         """Cost of leaving the rows that cannot be traded."""
@@ -110,10 +125,11 @@ class _BoundUnwind(_BoundStress):
 
 
 class StressLoss(Term):
-    """Loss in USD of the whole book, fully revalued, in one named stress scenario; negative is a gain.
+    """Loss in USD of the book, or of the accounts that ``of`` names, in one named stress scenario; negative is a gain.
 
-    With ``include_unwind``, what it would cost to leave every position in that scenario counts too: today's half-spread
-    times the scenario's spread multiplier, plus fees. The term is then convex and no longer affine.
+    Every instrument is fully revalued. With ``include_unwind``, what it would cost to leave every position in that scenario
+    counts too: today's half-spread times the scenario's spread multiplier, plus fees. The term is then convex and no longer
+    affine.
     """
 
     unit: ClassVar[str] = "USD"
@@ -124,6 +140,7 @@ class StressLoss(Term):
     kind: Literal["stress_loss"] = "stress_loss"
     scenario: str = Field(min_length=1, description="name of a stress scenario, such as 2020-03-12")
     include_unwind: bool = Field(default=False, description="add the cost of leaving every position in the scenario")
+    of: Of = ()
 
     def __init__(self, scenario: str | None = None, **data: object) -> None:
         super().__init__(**({} if scenario is None else {"scenario": scenario}), **data)
@@ -136,18 +153,20 @@ class StressLoss(Term):
     @property
     def name(self) -> str:
         """Such as ``stress 2020-03-12``."""
-        return f"stress {self.scenario}" + (" with unwind" if self.include_unwind else "")
+        return called(f"stress {self.scenario}" + (" with unwind" if self.include_unwind else ""), self.of)
 
     def plain_parts(self, e: Exposures, x: np.ndarray) -> np.ndarray:
         """USD lost by account, by trade, and by leaving each position."""
-        k = e.stress.index(self.scenario)
-        parts = [-float(pnl) for pnl in e.stress_account_pnl[k]]
-        parts += [-float(e.stress_pnl[k, i] * x[i]) for i in np.flatnonzero(x).tolist()]
+        k, scope = e.stress.index(self.scenario), scope_of(e, self.of)
+        accounts, per_trade = scoped_stress(e, k, scope)
+        factor = e.stress_gain(k)[2] * (1.0 if scope is None else scope.rows)
+        parts = [-float(pnl) for pnl in accounts]
+        parts += [-float(per_trade[i] * x[i]) for i in np.flatnonzero(x).tolist()]
         if self.include_unwind and e.stress_unwind_sell is not None and e.stress_unwind_buy is not None:
             z = e.positions(x)
-            parts += np.where(z > 0, z * e.stress_unwind_sell[k], -z * e.stress_unwind_buy[k]).tolist()
+            parts += (factor * np.where(z > 0, z * e.stress_unwind_sell[k], -z * e.stress_unwind_buy[k])).tolist()
         return np.array(parts)
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundStress:
         """Linear, or piecewise linear with unwind costs: the scenario's prices are data."""
-        return (_BoundUnwind if self.include_unwind else _BoundStress)(trades, e, self.scenario)
+        return (_BoundUnwind if self.include_unwind else _BoundStress)(trades, e, self.scenario, self.of)

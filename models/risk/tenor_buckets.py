@@ -19,6 +19,7 @@ from hedgeopt.models.bound import LinearTerm, TradeVariables
 from hedgeopt.models.pricing.family import GREEK_UNITS, greek
 from hedgeopt.models.pricing.instrument import Asset
 from hedgeopt.models.risk.greeks import asset_column
+from hedgeopt.models.scope import Of, called, scope_of
 from hedgeopt.models.term import Term
 
 __all__ = ["KEY_DAYS", "GammaBucket", "VegaBucket", "bucket_weights", "row_days", "tenor_profile"]
@@ -74,7 +75,9 @@ class _BoundBucket(LinearTerm):
 
     def _per_unit(self, e: Exposures) -> np.ndarray:
         weights = bucket_weights(row_days(e), self._spec.key_days)[:, self._spec.key_days.index(self._spec.days)]
-        return weights * e.rows.greeks[greek(self._spec.greek), :, asset_column(e, self._spec.underlying)]
+        found = weights * e.rows.greeks[greek(self._spec.greek), :, asset_column(e, self._spec.underlying)]
+        scope = scope_of(e, self._spec.of)
+        return found if scope is None else found * scope.rows
 
     def coefficients(self, e: Exposures) -> np.ndarray:
         return self._per_unit(e)[e.candidate]
@@ -96,6 +99,7 @@ class _Bucket(Term):
     underlying: Asset = Field(description="asset code, such as BTC")
     days: float = Field(gt=0, description="the key date: one of key_days")
     key_days: KeyDays = Field(default=KEY_DAYS, description="days to expiry of all key dates, rising")
+    of: Of = ()
 
     def __init__(self, underlying: str | None = None, days: float | None = None, **data: object) -> None:
         given = {"underlying": underlying, "days": days}
@@ -110,7 +114,7 @@ class _Bucket(Term):
     @property
     def name(self) -> str:
         """Such as ``vega BTC 30d``."""
-        return f"{self.greek} {self.underlying} {self.days:g}d"
+        return called(f"{self.greek} {self.underlying} {self.days:g}d", self.of)
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundBucket:
         """Linear in the trades."""

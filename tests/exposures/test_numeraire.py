@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,9 @@ from hedgeopt.cli import main
 from hedgeopt.example import example_files
 from hedgeopt.exposures.expose import expose
 from hedgeopt.measures.risk import risk_report
+from hedgeopt.models.pricing.family import GREEK_UNITS
+from hedgeopt.reports.headline import headline
+from hedgeopt.verify import claim_of, judge
 
 
 @pytest.fixture
@@ -55,7 +60,100 @@ def test_by_its_definition(folder: Path) -> None:
     assert (btc.base_pnl + btc.pnl @ x) / price == pytest.approx(coins, rel=1e-9)
     delta = [risk_report(e).greeks["BTC"]["delta"] for e in (usd, btc)]
     assert delta[1] == pytest.approx(delta[0] - value / price)
-    assert btc.stress_base is usd.stress_base or (btc.stress_base == usd.stress_base).all()
+    factor = usd.stress_prices[:, usd.asset("BTC")] / price
+    for k in range(len(usd.stress)):
+        there = (value + usd.stress_base[k] + usd.stress_pnl[k] @ x) / (price * factor[k]) - value / price
+        assert risk_report(btc, x).stress[usd.stress[k]] == pytest.approx(there, rel=1e-9)
+
+
+def test_the_tail_is_that_of_coins_not_the_dollar_tail_converted(folder: Path) -> None:
+    """Evaluated a second time: worst scenarios in coins by a sort of their own."""
+    book, market = ho.read_book(folder / "book.json"), ho.read_market(folder / "market.csv")
+    usd, btc = (expose(book, market, policy(name), trades=False) for name in (None, "BTC"))
+    value, price = float(usd.equity.sum()), usd.price("BTC")
+    coins = value / price - (value + usd.base_pnl) / (price * usd.scenarios.price_factor("BTC"))
+    told = risk_report(btc, levels=(0.9,))
+    assert told.cvar["0.9"] == pytest.approx(np.sort(coins)[-10:].mean(), rel=1e-9)
+    assert told.expected_pnl == pytest.approx(-coins.mean(), rel=1e-9)
+    assert abs(told.cvar["0.9"] / (risk_report(usd, levels=(0.9,)).cvar["0.9"] / price) - 1.0) > 0.05
+
+
+FLAT = {"BTC": 1e-9, "ETH": 0.7}
+"""Vols of a sample in which a coin is worth the same dollars at the horizon."""
+
+
+def test_each_figure_is_dollars_over_the_price_where_that_does_not_move(folder: Path) -> None:
+    book, market = ho.read_book(folder / "book.json"), ho.read_market(folder / "market.csv")
+    rules = [
+        policy(name).model_copy(update={"scenarios": ho.ParametricScenarios(count=100, vol=FLAT)}) for name in (None, "BTC")
+    ]
+    one, two = (risk_report(expose(book, market, rule, trades=False)) for rule in rules)
+    n = market.price("BTC")
+    assert (one.unit, one.unit_price, two.unit, two.unit_price) == ("USD", 1.0, "BTC", n)
+    for name in ("equity", "carry", "expected_pnl"):
+        assert getattr(two, name) == pytest.approx(getattr(one, name) / n, rel=1e-4)
+    for name in ("cvar", "value_at_risk"):
+        assert list(getattr(two, name).values()) == pytest.approx([x / n for x in getattr(one, name).values()], rel=1e-4)
+    for mine, theirs in zip(two.accounts, one.accounts, strict=True):
+        for name in ("equity", "initial_margin", "maintenance_margin"):
+            assert getattr(mine, name) == pytest.approx(getattr(theirs, name) / n)
+    for mine, theirs in zip(two.positions, one.positions, strict=True):
+        for name in ("value", "notional", "carry"):
+            assert getattr(mine, name) == pytest.approx(getattr(theirs, name) / n)
+    for asset, greeks in one.greeks.items():
+        for name, found in greeks.items():
+            money = GREEK_UNITS[name].startswith("USD")
+            less = one.equity / n if (asset, name) == ("BTC", "delta") else 0.0
+            assert two.greeks[asset][name] == pytest.approx(found / n if money else found - less)
+    assert two.gross_leverage == pytest.approx(one.gross_leverage)
+
+
+def test_limits_and_weights_count_in_coins(folder: Path) -> None:
+    """The same question asked in dollars at the price of a coin that does not move, and in coins."""
+    book, market = ho.read_book(folder / "book.json"), ho.read_market(folder / "market.csv")
+    n, answers = market.price("BTC"), []
+    for unit, name in ((n, "USD"), (1.0, "BTC")):
+        rule = ho.Policy(
+            minimize=ho.TransactionCost() + 0.5 * ho.CVaR(0.9) + (1e-3 / unit) * ho.Variance(),
+            subject_to=[
+                ho.Delta("ETH").within(-5.0, 5.0),
+                ho.Vega("BTC").within(-0.03 * unit, 0.03 * unit),
+                ho.CVaR(0.99) <= 0.9 * unit,
+                ho.TransactionCost() - ho.Carry() <= 0.5 * unit,
+            ],
+            scenarios=ho.ParametricScenarios(count=1100, vol=FLAT),
+            numeraire=name,
+        )
+        answers.append(ho.propose(book, market, rule))
+    usd, btc = answers
+    assert usd.unit == "USD"
+    assert btc.unit == "BTC"
+    assert btc.certificate.objective == pytest.approx(usd.certificate.objective / n, rel=1e-4)
+    assert btc.costs["transaction"] == pytest.approx(usd.costs["transaction"] / n, rel=1e-3)
+    told = btc.limits.set_index("limit")
+    assert told.loc["cvar 0.99", ["bound", "unit"]].tolist() == [0.9, "BTC"]
+    assert told.loc["vega BTC upper", ["bound", "unit"]].tolist() == [pytest.approx(0.03), "BTC per vol point"]
+    assert told.loc["delta ETH upper", ["bound", "unit"]].tolist() == [5.0, "coin"]
+    other = usd.limits.set_index("limit")
+    for name in told.index:
+        power = int("BTC" in told.loc[name, "unit"])
+        assert told.loc[name, "after"] == pytest.approx(other.loc[name, "after"] / n**power, rel=1e-2, abs=1e-3)
+    assert btc.objective["unit"].tolist() == ["BTC", "BTC", "BTC^2"]
+    assert btc.objective["weight"].tolist() == [1.0, 0.5, 1e-3]
+    words = headline(btc)
+    assert " BTC to trade" in words.cost
+    assert "BTC (one standard error" in words.sample
+    page = btc.to_html()
+    assert "P&amp;L, BTC" in page or "P&L, BTC" in page
+    assert ho.read_proposal(json.loads(btc.to_json())) == btc
+
+
+def test_what_cannot_be_met_is_told_in_coins(folder: Path) -> None:
+    book, market = ho.read_book(folder / "book.json"), ho.read_market(folder / "market.csv")
+    rule = policy("BTC").model_copy(update={"subject_to": ((ho.CVaR(0.9) <= 1.0), (ho.TransactionCost() <= 1e-6))})
+    with pytest.raises(ho.InfeasibleError, match="BTC") as caught:
+        ho.propose(book, market, rule)
+    assert {unit for _, _, unit in caught.value.violations.values()} <= {"BTC"}
 
 
 def test_solved_and_verified(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,12 +163,54 @@ def test_solved_and_verified(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["solve", *given, "--out", str(folder / "out"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert abs(told["after"]["greeks"]["BTC"]["delta"]) <= 0.5 + 1e-6
-    assert any("in terms of BTC" in note for note in told["notes"])
+    assert any("count in BTC" in note for note in told["notes"])
     assert main(["verify", str(folder / "out" / "proposal.json"), *given]) == 0
     capsys.readouterr()
     assert main(["risk", *given, "--json"]) == 0
     risk = json.loads(capsys.readouterr().out)
-    assert risk["numeraire"]["cvar"]["0.99"] == pytest.approx(risk["risk"]["cvar"]["0.99"] / risk["numeraire"]["price"])
+    assert risk["risk"]["unit"] == "BTC"
+    assert risk["numeraire"] == {"asset": "BTC", "price": risk["risk"]["unit_price"]}
+    path.write_text(policy().to_toml(), encoding="utf-8")
+    assert main(["risk", *given, "--json"]) == 0
+    dollars = json.loads(capsys.readouterr().out)["risk"]
+    assert risk["risk"]["equity"] == pytest.approx(dollars["equity"] / risk["numeraire"]["price"])
+    path.write_text(policy("BTC").to_toml(), encoding="utf-8")
+    assert main(["risk", *given]) == 0
+    text = capsys.readouterr().out
+    assert "BTC loss" in text
+    assert "P&L, BTC" in text
+    assert "Positions (BTC" in text
+    assert main(["margin", *given]) == 0
+    assert "Margin now in USD" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda told: told["before"].update(unit="USD"), "before: numbers in USD at"),
+        (lambda told: told["after"].update(unit_price=1.0), "after: numbers in BTC at 1.0 USD are reported"),
+        (lambda told: told["after"]["cvar"].update({"0.99": 3.21}), "after: cvar 0.99"),
+        (lambda told: told["limits"][0].update(bound=-0.4), "a bound of -0.4 is reported"),
+        (lambda told: told["costs"].update(transaction=told["costs"]["transaction"] * 1.01), "costs: transaction"),
+        (lambda told: told["objective"][0].update(weight=2.0), "term 0 of the objective"),
+    ],
+)
+def test_a_number_changed_in_coins_is_found(folder: Path, change: Any, words: str, solved: dict[str, Any]) -> None:
+    told = json.loads(json.dumps(solved["told"]))
+    change(told)
+    found = judge(claim_of(told), solved["e"], solved["market"], solved["policy"].model_dump(mode="json"))
+    assert any(words in line for line in found.wrong), found.wrong
+
+
+@pytest.fixture(scope="module")
+def solved() -> dict[str, Any]:
+    market, book = (
+        read(io.StringIO(example_files()[name]))
+        for read, name in ((ho.read_market, "market.csv"), (ho.read_book, "book.json"))
+    )
+    rules = policy("BTC")
+    told = ho.propose(book, market, rules).to_dict()
+    return {"told": told, "e": expose(book, market, rules), "market": market, "policy": rules}
 
 
 @pytest.mark.parametrize("name", ["SOL", "BTCC"])

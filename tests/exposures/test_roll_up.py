@@ -46,7 +46,7 @@ def test_the_firm_is_the_sum_of_its_books(folder: Path) -> None:
     assert [a.name for a in firm.accounts] == [f"{b.name}/{a.name}" for b in (one, two) for a in b.accounts]
     equity = [float(expose(book, market, policy(), trades=False).equity.sum()) for book in (one, two, firm)]
     assert equity[2] == pytest.approx(equity[0] + equity[1])
-    table = ho.by_tag(expose(firm, market, policy(), trades=False), firm)
+    table = ho.by_tag(expose(firm, market, policy(), trades=False))
     assert list(table.index) == ["vol", "basis", "desk 2", "all"]
     assert table.loc["vol", "equity"] == pytest.approx(equity[0])
     assert table.loc["desk 2", "delta BTC"] == table.loc["basis", "delta BTC"]

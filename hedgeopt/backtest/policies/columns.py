@@ -105,7 +105,8 @@ class Columns:
 
     def _program(self, e: Exposures, slots: int) -> _Slots:
         # everything that parts which are by_candidate may be built from: no rows, instruments or expiries
-        key = (slots, e.assets, e.accounts, e.venues, len(e.base_pnl), e.probabilities is None, e.stress)
+        price = None if e.numeraire is None else e.numeraire.price
+        key = (slots, e.assets, e.accounts, e.venues, len(e.base_pnl), e.probabilities is None, e.stress, price)
         if key not in self._programs:
             self._programs[key] = _Slots(self.rules, restricted(e, np.arange(slots)))
             self.compiled += 1

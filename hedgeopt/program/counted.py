@@ -1,0 +1,56 @@
+"""A policy that counts in another asset than the dollar: in dollars for the program, and back for who reads the answer.
+
+Programs, certificates and solutions are in dollars of the numeraire's price today; proposals tell theirs in its units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hedgeopt.constraints.constraint import Side
+from hedgeopt.constraints.limit import Limit
+from hedgeopt.inputs.policy import Policy
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.numeraire import Numeraire, money_power
+from hedgeopt.program.proven import Certificate
+
+__all__ = ["certificate_as_told", "in_dollars", "side_as_told"]
+
+
+def in_dollars(policy: Policy, e: Exposures) -> Policy:
+    """The same policy with limits on terms and weights in dollars; itself where it counts in them."""
+    unit = e.numeraire
+    if unit is None or policy.numeraire in (None, "USD"):
+        return policy
+    parts = [p.model_copy(update={"weight": unit.weight(p.weight, p.term.unit)}) for p in policy.minimize]
+    limits = [_limit(one, unit) if isinstance(one, Limit) else one for one in policy.subject_to]
+    return policy.model_copy(update={"minimize": tuple(parts), "subject_to": tuple(limits), "numeraire": None})
+
+
+def _limit(limit: Limit, unit: Numeraire) -> Limit:
+    word = limit.term.unit
+    sides = {n: None if (b := getattr(limit, n)) is None else unit.dollars(b, word) for n in ("lower", "upper")}
+    return limit.model_copy(update=sides) if money_power(word) else limit
+
+
+def side_as_told(side: Side, unit: Numeraire | None) -> Side:
+    """A side of a program with its numbers in units of the numeraire."""
+    if unit is None:
+        return side
+    word = side.unit
+    return replace(
+        side,
+        unit=unit.unit(word),
+        value=unit.told(side.value, word),
+        limit=unit.told(side.limit, word),
+        size=unit.told(side.size, word),
+        dual=unit.shadow_price(side.dual, word),
+    )
+
+
+def certificate_as_told(certificate: Certificate, unit: Numeraire | None) -> Certificate:
+    """The certificate with objective and bound in units of the numeraire; the gap is relative."""
+    if unit is None:
+        return certificate
+    objective, bound = (unit.told(x, "USD") for x in (certificate.objective, certificate.lower_bound))
+    return replace(certificate, objective=objective, lower_bound=bound)

@@ -12,10 +12,12 @@ from hedgeopt.constraints.constraint import BoundConstraint, Constraint, LinkNod
 from hedgeopt.constraints.equity_covers import Withdrawal
 from hedgeopt.constraints.plain_rules import balances, withdrawn
 from hedgeopt.constraints.rows import LinearConstraint, Row
+from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, TradeVariables
 from hedgeopt.models.margin.effects import collateral_effect
 from hedgeopt.models.margin.encoding import Encoding
+from hedgeopt.models.margin.unknown import unknown_margin
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term
 
@@ -63,7 +65,8 @@ def nodes_of(e: Exposures) -> list[LinkNode]:
 class Withdrawals(Constraint):
     """No account that collateral leaves ends up with less equity than initial margin, unless it was short before.
 
-    Venues refuse such withdrawals. Where nothing leaves, nothing is asked (:mod:`hedgeopt.program.branches`). Added to
+    Venues refuse such withdrawals. Links out of an account whose margin no rule knows are refused, where it holds or may
+    trade what needs margin. Where nothing leaves, nothing is asked (:mod:`hedgeopt.program.branches`). Added to
     every program whose book has links.
     """
 
@@ -86,6 +89,15 @@ class Withdrawals(Constraint):
         """One convex inequality per account with an outgoing link."""
 
         def encoding(now: Exposures, c: int) -> Encoding:
+            unknown = unknown_margin(now, c)
+            if unknown is not None:
+                raise InputError(
+                    f"lead out of account {now.accounts[c]}, where {unknown[0]}: what may leave is not known either",
+                    file="book",
+                    field="links",
+                    value=now.accounts[c],
+                    fix="name the account's margin model, or take its links out",
+                )
             return now.margins.encoding(c, "initial", counted=1.0)
 
         nodes: dict[int, set[tuple[int, int]]] = {}

@@ -216,6 +216,8 @@ def _withdrawals(e: Exposures, x: np.ndarray, box: TradeRange) -> Iterator[Check
         a = account(e, c)
         need = asked(e, a, "initial", nothing) + not_counted(e, a, "initial", nothing)[0]
         terms = {"kind": "initial", "share": 1.0, "counted": 1.0, "buffer": 0.0, "more": max(need - a.start, 0.0)}
+        if need == float("inf"):
+            terms["more"] = 0.0  # an unknown requirement covers nothing
         nodes = frozenset((s, k) for s, k in zip(e.links.source.tolist(), e.links.asset.tolist(), strict=True) if s == c)
         yield replace(_cover(f"withdrawal {e.accounts[c]}", e, x, box, [a], **terms), nodes=nodes)
 

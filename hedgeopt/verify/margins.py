@@ -26,6 +26,7 @@ from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.okx_portfolio import OkxPortfolio
 from hedgeopt.models.margin.paradex import Paradex
 from hedgeopt.models.margin.state import State
+from hedgeopt.models.margin.unknown import unknown_margin
 from hedgeopt.models.margin.unmargined import Unmargined
 from hedgeopt.verify.account_candidates import AccountCandidates
 from hedgeopt.verify.accounts import AccountCase
@@ -40,9 +41,11 @@ _PROBES = 12
 
 
 def asked(e: Exposures, a: AccountCase, kind: MarginKind, x: np.ndarray, health: float = 1.0) -> float:
-    """USD of the plain rule; infinite where the rule refuses the account."""
+    """USD of the plain rule; infinite where the rule refuses the account, or no rule knows what it needs."""
     model, times = e.margins.rule(a.number, a.stress, health)
     rows, z = e.margins.rows[a.number], e.positions(x)
+    if unknown_margin(e, a.number) is not None:
+        return float("inf")
     try:
         need = model.requirement(e.margins.state(a.number, a.stress), z[rows], a.posted(x))
     except InputError:

@@ -4,7 +4,9 @@
 venue takes no new orders below 1.2 and liquidates at 1.05. So initial margin is 1.2 times the maintenance of the futures and
 maintenance 1.05 times, and the collateral rate counts in both. Leverage plays no part.
 
-Loans are refused: their maintenance rates were not obtained. So are options and coin-settled futures.
+Loans (negative balances) count at rates that depend on the leverage chosen for them and were not obtained: the user's, in
+``[portfolio_margin.loans]`` of a table that extends binance; without them a loan is refused. So are options and coin-settled
+futures.
 
 Source: binance.com/en/support/faq, 4868b2f1aa6c4d08af973328462bb0bd and 5e33af8e6ac04d57a1d0a3398e0a0752.
 """
@@ -15,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
+from hedgeopt.models.margin.borrowed import borrow_block, borrowed
 from hedgeopt.models.margin.collateral import haircuts
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.model import Kind, Requirement
@@ -26,15 +28,14 @@ from hedgeopt.models.margin.tiers import Tiers, encode_tiers
 
 __all__ = ["BinancePortfolio"]
 
-_LOAN = 1.0
-"""USD up to which a negative balance is rounding."""
+_BOTH: tuple[Kind, Kind] = ("initial", "maintenance")
 
 
 class BinancePortfolio(Tiered):
     """One portfolio margin account: nothing offsets but what is posted."""
 
     name = "binance_portfolio"
-    venue = "binance"
+    venue = table_name = "binance"
     entries = "margin.brackets"
     entry = "[[1000000, 20, 0.025]] (USD up to, leverage, rate)"
     source = "binance.com faq, portfolio margin uniMMR (models/data/binance.toml)"
@@ -57,23 +58,24 @@ class BinancePortfolio(Tiered):
         """USD for one position: the ratio times its maintenance."""
         return self.ratio(kind) * super().margin(state, row, kind, notional)
 
+    @property
+    def loans(self) -> dict[str, Any]:
+        """Maintenance rates of loans by asset: the user's."""
+        found: dict[str, Any] = table("binance")["portfolio_margin"].get("loans", {})
+        return found
+
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
-        """Position by position; a loan is refused."""
-        owed = np.flatnonzero(collateral * state.prices < -_LOAN)
-        if len(owed):
-            raise InputError(
-                f"{state.assets[int(owed[0])]} is borrowed in portfolio margin: maintenance rates of loans are unknown here",
-                file="book",
-                field=f"account {state.account}",
-                value=float(collateral[owed[0]]),
-                fix="repay it, or hold the loan in an account with margin 'aave' or a table of your own",
-            )
-        return super().requirement(state, quantity, collateral)
+        """Position by position, and loan by loan."""
+        need = super().requirement(state, quantity, collateral)
+        one, two = (self.ratio(kind) * borrowed(self, state, self.loans, collateral, kind) for kind in _BOTH)
+        parts = {**need.breakdown, "loans": one} if one else need.breakdown
+        return Requirement(need.initial + one, need.maintenance + two, parts)
 
     def encode(self, state: State, kind: Kind) -> Encoding:
-        """The largest line per position, times the ratio."""
+        """The largest line per position, and loans, times the ratio."""
         self.check(state)
-        return encode_tiers(state, lambda row: self.tiers(state, row, kind)).scaled(self.ratio(kind))
+        found, loans = encode_tiers(state, lambda row: self.tiers(state, row, kind)), borrow_block(state, self.loans, kind)
+        return (found if loans is None else found.with_blocks(loans)).scaled(self.ratio(kind))
 
     def haircut(self, state: State, kind: Kind) -> np.ndarray:
         """One less the collateral rate, for both requirements."""

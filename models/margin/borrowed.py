@@ -1,6 +1,7 @@
 """Loans of a unified account: negative balances, each at the share of its value that the venue asks for.
 
-``charge = sum rate_a price_a max(-n_a, 0)``. An account takes loans of the assets whose rates a table gives.
+``charge = sum rate_a price_a max(-n_a, 0)``. An account takes loans of the assets whose rates a table gives: one number for
+both requirements, or ``initial`` and ``maintenance``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ def borrow_rates(state: State, rates: Mapping[str, Any], kind: Kind, table: str 
     for a, asset in enumerate(state.assets):
         given = rates.get(asset)
         if given is not None:
+            if isinstance(given, int | float):
+                given = {"initial": given, "maintenance": given}
             own = checked_numbers(BorrowRates, given, table, f"portfolio_margin.loans.{asset}")
             if own.maintenance > own.initial:
                 problem, fix = "is above the initial rate", "exchange the two, or look them up again"
@@ -56,7 +59,7 @@ def borrowed(model: MarginModel, state: State, rates: Mapping[str, Any], collate
             f"{asset} is borrowed in account {state.account}, and no rate for loans of it is given",
             field=f"portfolio_margin.loans.{asset}",
             value=float(collateral[bad[0]]),
-            line=f"[portfolio_margin.loans.{asset}] initial = SHARE and maintenance = SHARE (of the loan), or repay it",
+            line=f"[portfolio_margin.loans] {asset} = SHARE of the loan (or initial and maintenance shares), or repay it",
         )
     return float(np.nan_to_num(shares) @ owed)
 

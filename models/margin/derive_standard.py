@@ -6,7 +6,7 @@ With S the index, F the forward, M the mark, O how far out of the money, all in 
   ``max(.075 S, .075 M) + M``, and its initial margin at least 1.05 times that; long options need none;
 * the largest loss of the expiry's options at 0 and at every strike, and ``1.2 F`` (maintenance ``1.1 F``) per call sold net;
   never less than 0;
-* perpetuals 6.5 % of notional (maintenance 5 %).
+* perpetuals a share of notional by coin (BTC and ETH 6.6 %, maintenance 5 %).
 
 The venue compares this with cash, as option values do not count. Here equity holds them, so the requirement is that plus
 the value of the options held: a long option adds its value, a short one takes off its own.
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import table
+from hedgeopt.models.data import lacking, table
 from hedgeopt.models.margin.derive import Derive
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
@@ -67,14 +67,18 @@ class _OneExpiry:
 
 
 class DeriveStandard(MarginModel):
-    """One subaccount under the standard manager; ``parameters`` as ``[standard_manager]`` of models/data/derive.toml."""
+    """One subaccount under the standard manager.
+
+    ``parameters`` as ``[standard_manager]`` of models/data/derive.toml, and the ``collateral`` of ``[portfolio_margin]``
+    there with whatever else that has; None: those.
+    """
 
     name = "derive_standard"
     source = "github.com/derivexyz/v2-core StandardManager.sol (models/data/derive.toml)"
 
-    def __init__(self, parameters: dict[str, Any] | None = None) -> None:
+    def __init__(self, parameters: dict[str, Any] | None = None, collateral: dict[str, Any] | None = None) -> None:
         self.p: dict[str, Any] = table("derive")["standard_manager"] if parameters is None else parameters
-        self._collateral = Derive()
+        self._collateral = Derive() if collateral is None else Derive(parameters=collateral)
 
     def _check(self, state: State, owed: np.ndarray | None = None) -> None:
         refuse_unknown_rows(state, self.name, _KINDS, owed=owed)
@@ -83,6 +87,16 @@ class DeriveStandard(MarginModel):
             problem = f"{state.names[int(coin[0])]} settles in its coin; Derive's margin knows dollars only"
             fix = "hold it in an account with another margin model"
             raise InputError(problem, file="book", field=f"account {state.account}", fix=fix)
+        for row in np.flatnonzero(state.linear | state.option).tolist():
+            known = self.p["option_currencies"] if state.option[row] else list(self.p["perpetual"])
+            if state.underlying[row] not in known:
+                coin, kind = state.underlying[row], state.kind[row]
+                field = "option_currencies" if state.option[row] else "perpetual"
+                line = f"[standard_manager] {field} with {coin}" if state.option[row] else (
+                    f"[standard_manager.perpetual] {coin} = {{ initial = SHARE, maintenance = SHARE }}"
+                )  # fmt: skip
+                problem = f"no standard margin of {kind}s on {coin} at Derive ({state.names[row]})"
+                raise lacking("derive", problem, field=f"standard_manager.{field}", line=line, known=", ".join(known))
 
     def alone(self, state: State, rows: np.ndarray, kind: Kind) -> np.ndarray:
         """(n,) USD that each option needs where it is sold and nothing offsets it."""
@@ -116,7 +130,10 @@ class DeriveStandard(MarginModel):
 
     def _rates(self, state: State, kind: Kind) -> np.ndarray:
         """(R,) USD per unit of perpetual, of either sign."""
-        return np.where(state.linear, self.p[f"perpetual_{kind}"] * state.notional, 0.0)
+        found = np.zeros(len(state))
+        for row in np.flatnonzero(state.linear).tolist():
+            found[row] = float(self.p["perpetual"][state.underlying[row]][kind]) * state.notional[row]
+        return found
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Expiry by expiry, the smaller of the two; perpetuals, option values and what collateral loses on top."""

@@ -15,6 +15,7 @@ from hedgeopt.models.bound import BoundTerm, TradeVariables
 from hedgeopt.models.margin.after import AccountAfter
 from hedgeopt.models.margin.bind import BoundEncoding
 from hedgeopt.models.margin.encoding import Encoding
+from hedgeopt.models.margin.unknown import unknown_margin
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import RequirementOf, Term
 
@@ -66,22 +67,17 @@ def limited_encoding(
         Where no rule knows the account's requirement, and it holds or may trade what needs margin: 0 would satisfy any
         limit.
     """
-    if not e.margins.models[account].knows_requirement:
-        traded = set(e.candidate.tolist())
-        for row in e.margins.rows[account].tolist():
-            nature, quantity, name = e.rows.instruments[row].nature, e.rows.quantity[row], e.rows.instruments[row].name
-            held = quantity != 0.0 if nature.margined else quantity < 0.0
-            if held or (row in traded and nature.short == "margin"):
-                here = f"{name} {'is held' if held else 'may be traded'}"
-                unknown = f"no rule knows the margin (margin {e.margins.names[account]})"
-                raise InputError(
-                    f"covers account {e.accounts[account]}, where {here} and {unknown}",
-                    file="policy",
-                    field=field,
-                    value=e.accounts[account],
-                    fix="name the account's margin model in the book, or exclude the account: limit the others by their "
-                    "venue or account" + ("" if held else ", or set tradable = false on it"),
-                )
+    unknown = unknown_margin(e, account)
+    if unknown is not None:
+        why, held = unknown
+        raise InputError(
+            f"covers account {e.accounts[account]}, where {why}",
+            file="policy",
+            field=field,
+            value=e.accounts[account],
+            fix="name the account's margin model in the book, or exclude the account: limit the others by their "
+            "venue or account" + ("" if held else ", or set tradable = false on it"),
+        )
     return e.margins.encoding(account, kind, stress, counted=counted, health=health)
 
 

@@ -267,6 +267,18 @@ def test_accounts_that_may_trade_what_needs_margin_are_refused_too(market: ho.Ma
         ho.propose(book(venue="deribit"), market, limited)
 
 
+def test_nothing_leaves_an_account_whose_margin_no_rule_knows(market: ho.Market) -> None:
+    """The withdrawal rule used to count 0 there: everything could be sent away from a short option."""
+    link = ho.Link(source="main", target="deribit", asset="USDC")
+    linked = two_accounts(-5.0).model_copy(update={"links": (link,)})
+    with pytest.raises(ho.InputError, match=r"links: lead out of account main, where OTC 72500 call is held and no rule"):
+        ho.propose(linked, market, POLICY)
+    back = linked.model_copy(update={"links": (ho.Link(source="deribit", target="main", asset="USDC"),)})
+    assert ho.propose(back, market, POLICY).certificate.valid
+    long = two_accounts(5.0).model_copy(update={"links": (link,)})
+    assert ho.propose(long, market, POLICY).certificate.valid
+
+
 @pytest.mark.parametrize("limit", [ho.MarginUtilisation(venue="deribit"), ho.SurviveStress(account="deribit")])
 def test_limits_that_exclude_the_account_hold_for_the_others(market: ho.Market, limit: Any) -> None:
     limited = POLICY.model_copy(update={"subject_to": (*POLICY.subject_to, limit)})

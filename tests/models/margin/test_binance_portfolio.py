@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,8 +34,31 @@ def test_collateral_rates_count_in_both(state_of: Callable[..., State]) -> None:
     assert rates[0][1] == pytest.approx(0.05)
 
 
-def test_loans_and_other_contracts_are_refused(state_of: Callable[..., State]) -> None:
-    with pytest.raises(InputError, match="BTC is borrowed"):
+def test_loans_count_at_the_rates_given(
+    state_of: Callable[..., State], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loan of 2 BTC at 10 % asks for 10,000 USD, times the ratio, beside the futures'."""
+    path = tmp_path / "binance.toml"
+    head = 'extends = "binance"\nas_of = 2026-10-01\nshelf_life_days = 90\n[portfolio_margin.loans]\n'
+    path.write_text(head + "BTC = 0.1\n")
+    monkeypatch.setenv("HEDGEOPT_TABLES", str(path))
+    state, z, held = account(state_of), np.array([-100.0, 16.0]), np.array([1e6, -2.0])
+    need = MODEL.requirement(state, z, held)
+    assert need.maintenance == pytest.approx(1.05 * (38_550.0 + 160.0 + 10_000.0))
+    assert need.initial == pytest.approx(1.2 * (38_550.0 + 160.0 + 10_000.0))
+    assert need.breakdown["loans"] == pytest.approx(12_000.0)
+    for kind in ("initial", "maintenance"):
+        assert MODEL.encode(state, kind)(z, held) == pytest.approx(need.of(kind))
+    bad = tmp_path / "bad" / "binance.toml"
+    bad.parent.mkdir()
+    bad.write_text(head + "BTC = { initial = 0.1, maintenance = 0.2 }\n")
+    monkeypatch.setenv("HEDGEOPT_TABLES", str(bad))
+    with pytest.raises(InputError, match=r"binance.toml: portfolio_margin.loans.BTC.maintenance: is above the initial rate"):
+        MODEL.requirement(state, z, held)
+
+
+def test_loans_without_a_rate_and_other_contracts_are_refused(state_of: Callable[..., State]) -> None:
+    with pytest.raises(InputError, match=r"BTC is borrowed in account main.*write binance.toml .*loans\] BTC = SHARE"):
         MODEL.requirement(account(state_of), np.zeros(2), np.array([1e6, -1.0]))
     option = {"kind": "option", "underlying": "BTC", "strike": 1.0, "days": 9.0, "vol": 0.5}
     with pytest.raises(InputError, match="has no rule"):

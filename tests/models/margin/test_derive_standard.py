@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hedgeopt.errors import InputError
+from hedgeopt.models.data import table
 from hedgeopt.models.margin.derive_standard import DeriveStandard
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.pricing.black76 import black76_price
@@ -27,10 +29,10 @@ def account(state_of: Callable[..., State], options: list[tuple[float, str, floa
     return replace(state, mark=mark, value=mark)
 
 
-def against_cash(state: State, z: list[float]) -> tuple[float, float]:
+def against_cash(state: State, z: list[float], model: DeriveStandard | None = None) -> tuple[float, float]:
     """What the venue compares with cash: the requirement less the value of the options."""
     quantity = np.array(z)
-    need = DeriveStandard().requirement(state, quantity, np.zeros(1))
+    need = (model or DeriveStandard()).requirement(state, quantity, np.zeros(1))
     value = float(state.value @ quantity)
     return need.initial - value, need.maintenance - value
 
@@ -60,7 +62,24 @@ def test_a_perpetual(state_of: Callable[..., State]) -> None:
         [{"kind": "perpetual", "underlying": "ETH", "mark": 1_505.0}], index={"ETH": S}, collateral={"USDC": 1.0}
     )
     need = DeriveStandard().requirement(state, np.array([-1.0]), np.zeros(1))
-    assert (need.initial, need.maintenance) == pytest.approx((97.825, 75.25))
+    assert (need.initial, need.maintenance) == pytest.approx((0.066 * 1_505.0, 75.25))  # the venue's page
+    cases = DeriveStandard({**DeriveStandard().p, "perpetual": {"ETH": {"initial": 0.065, "maintenance": 0.05}}})
+    need = cases.requirement(state, np.array([-1.0]), np.zeros(1))
+    assert (need.initial, need.maintenance) == pytest.approx((97.825, 75.25))  # Test17 of its published cases
+
+
+def test_every_coin_has_its_rates_and_others_are_refused(state_of: Callable[..., State]) -> None:
+    coins = {"SOL": 0.077, "XRP": 0.10, "ADA": 0.20}
+    items = [{"kind": "perpetual", "underlying": coin, "mark": 10.0} for coin in coins]
+    state = state_of(items, index=dict.fromkeys(coins, 10.0), collateral={"USDC": 1.0})
+    assert DeriveStandard().requirement(state, np.ones(3), np.zeros(1)).initial == pytest.approx(10.0 * sum(coins.values()))
+    for kind, coin, said in (
+        ("perpetual", "DOGE", r"perpetuals on DOGE.*perpetual\] DOGE ="),
+        ("option", "SOL", "options on SOL"),
+    ):
+        item = {"kind": kind, "underlying": coin, "strike": 10.0, "days": 9.0, "vol": 0.5}
+        with pytest.raises(InputError, match=said):
+            DeriveStandard().encode(state_of([item], index={coin: 10.0}, collateral={"USDC": 1.0}), "initial")
 
 
 def test_two_expiries_do_not_offset(state_of: Callable[..., State]) -> None:
@@ -75,12 +94,12 @@ def test_two_expiries_do_not_offset(state_of: Callable[..., State]) -> None:
 
 
 @pytest.mark.realdata
-def test_every_published_case_without_perpetuals_or_collateral(shared_data: Path, state_of: Callable[..., State]) -> None:
+def test_every_published_case_of_options(shared_data: Path, state_of: Callable[..., State]) -> None:
     cases = json.loads((shared_data / "margin-cases" / "derive_srm_cases.json").read_text(encoding="utf-8"))
     checked = 0
     for name, case in cases.items():
         given, found = case["Scenario"], case["Result"]
-        if not given["OptionStrikes"] or given["wETH"] or name == "Test25":  # Test25: inside the settlement window
+        if not given["OptionStrikes"]:  # Test17, above
             continue
         unit = 1e18
         coin = given["OptionUnderlying"][0]
@@ -90,10 +109,24 @@ def test_every_published_case_without_perpetuals_or_collateral(shared_data: Path
             for k, c, v, f, s in zip(given["OptionStrikes"], given["OptionIsCall"], given["OptionVols"], given["Forwards"],
                                      given["OptionExpiries"], strict=True)
         ]  # fmt: skip
-        state = state_of(items, index={coin: given[f"{coin}SpotPrice"] / unit}, collateral={"USDC": 1.0})
-        mark = black76_price(state.forward, state.strike, state.years, state.vol, state.is_call)
-        z = [q / unit for q in given["OptionAmounts"]]
-        told = tuple(-found[f"{coin}Option{kind}"] / unit for kind in ("IM", "MM"))
-        assert against_cash(replace(state, mark=mark, value=mark), z) == pytest.approx(told, abs=1e-3, rel=1e-6), name
+        assets = {"WETH": given["ETHSpotPrice"] / unit, "USDC": 1.0}
+        state = state_of(items, index={coin: given[f"{coin}SpotPrice"] / unit}, collateral=assets)
+        fixed, average = given[f"PercentFixed{coin}"], given[f"TWAP_{coin}"] / unit
+        model = DeriveStandard()
+        if fixed:  # Test25: 15 minutes before expiry its feed has averaged 75 %, as in a window of an hour
+            model = DeriveStandard({**model.p, "averaging_minutes": 60.0})
+            assert 1.0 - given["OptionExpiries"][0] / 3_600.0 == pytest.approx(fixed)
+        state = replace(state, average=np.full(len(items), average if fixed else np.nan))
+        settles = (1.0 - fixed) * state.forward + fixed * average
+        mark = black76_price(settles, state.strike, state.years * (1.0 - fixed), state.vol, state.is_call)
+        state, z = replace(state, mark=mark, value=mark), np.array([q / unit for q in given["OptionAmounts"]])
+        if given["wETH"]:  # Test19 counts a tenth of its WETH
+            own = {**table("derive")["portfolio_margin"], "collateral": {"WETH": {"maintenance": 0.9, "initial": 0.0}}}
+            model = DeriveStandard(collateral=own)
+        posted = np.array([given["wETH"] / unit, 0.0])
+        need = model.requirement(state, z, posted)
+        equity = float(state.value @ z) + float(state.prices @ posted)
+        told = (found["realIM"] / unit, found["realMM"] / unit)
+        assert (equity - need.initial, equity - need.maintenance) == pytest.approx(told, abs=1e-3, rel=1e-6), name
         checked += 1
-    assert checked >= 11
+    assert checked == 13

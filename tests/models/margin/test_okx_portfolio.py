@@ -59,7 +59,7 @@ def test_loans_of_the_same_reply(state_of: Callable[..., State]) -> None:
     need = model.requirement(state, np.zeros(0), owed)
     assert (need.initial, need.maintenance) == (pytest.approx(7_855.32188898), pytest.approx(1_571.064377796))
     assert model.encode(state, "initial")(np.zeros(0), owed) == pytest.approx(need.initial)
-    with pytest.raises(InputError, match=r"USDT is borrowed in account main.*\[portfolio_margin.loans.USDT\] initial"):
+    with pytest.raises(InputError, match=r"USDT is borrowed in account main.*\[portfolio_margin.loans\] USDT = SHARE"):
         OkxPortfolio().requirement(state, np.zeros(0), owed)
 
 

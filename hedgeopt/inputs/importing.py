@@ -39,15 +39,18 @@ class Imported:
         Price histories: a time column and one of prices per asset; none where there are none.
     notes
         What was read and done, one line each.
+    tables
+        Texts of venues' tables by venue, such as margin tiers.
     """
 
     book: Book | None
     quotes: pd.DataFrame
     histories: pd.DataFrame | None = None
     notes: tuple[str, ...] = field(default=())
+    tables: dict[str, str] = field(default_factory=dict)
 
     def files(self) -> dict[str, str]:
-        """Texts by name: ``book.json``, ``quotes.csv``, ``history.csv``, those that there are."""
+        """Texts by name: ``book.json``, ``quotes.csv``, ``history.csv``, ``VENUE.toml``, those that there are."""
         found: dict[str, str] = {}
         if self.book is not None:
             found["book.json"] = self.book.model_dump_json(indent=2, exclude_defaults=True) + "\n"
@@ -55,6 +58,7 @@ class Imported:
             found["quotes.csv"] = self.quotes.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ")
         if self.histories is not None:
             found["history.csv"] = self.histories.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
+        found |= {f"{venue}.toml": text for venue, text in self.tables.items()}
         return found
 
     def write(self, folder: str | Path) -> list[Path]:
@@ -103,7 +107,7 @@ def import_payloads(
     quotes = quotes_of(found, source) if found.quotes else pd.DataFrame()
     compare_deltas(found, quotes)
     book = book_of(found, source, margin, name)
-    return Imported(book, quotes, found.history, (*forms_read(found), *found.said()))
+    return Imported(book, quotes, found.history, (*forms_read(found), *found.said()), dict(found.tables))
 
 
 def book_of(found: Findings, source: str, margin: str | None = None, name: str = "book") -> Book | None:

@@ -16,6 +16,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.binance_portfolio import BinancePortfolio
+from hedgeopt.models.margin.bybit import Bybit
 from hedgeopt.models.margin.bybit_portfolio import BybitPortfolio
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
 from hedgeopt.models.margin.deribit_standard import DeribitStandard
@@ -36,7 +37,7 @@ from hedgeopt.verify.one_at_a_time import KnownLines, MarginKind, below_one_at_a
 
 __all__ = ["asked", "below_asked", "not_counted"]
 
-_SEPARABLE = (Binance, BinancePortfolio, Hyperliquid, DydxV4, DeribitStandard)
+_SEPARABLE = (Binance, BinancePortfolio, Bybit, Hyperliquid, DydxV4, DeribitStandard)
 _PROBES = 12
 
 

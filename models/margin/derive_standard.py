@@ -88,15 +88,14 @@ class DeriveStandard(MarginModel):
             fix = "hold it in an account with another margin model"
             raise InputError(problem, file="book", field=f"account {state.account}", fix=fix)
         for row in np.flatnonzero(state.linear | state.option).tolist():
-            known = self.p["option_currencies"] if state.option[row] else list(self.p["perpetual"])
-            if state.underlying[row] not in known:
-                coin, kind = state.underlying[row], state.kind[row]
-                field = "option_currencies" if state.option[row] else "perpetual"
-                line = f"[standard_manager] {field} with {coin}" if state.option[row] else (
-                    f"[standard_manager.perpetual] {coin} = {{ initial = SHARE, maintenance = SHARE }}"
-                )  # fmt: skip
-                problem = f"no standard margin of {kind}s on {coin} at Derive ({state.names[row]})"
-                raise lacking("derive", problem, field=f"standard_manager.{field}", line=line, known=", ".join(known))
+            is_option, currency = bool(state.option[row]), state.underlying[row]
+            known = self.p["option_currencies"] if is_option else list(self.p["perpetual"])
+            if currency not in known:
+                name = "option_currencies" if is_option else "perpetual"
+                line = f"[standard_manager.perpetual] {currency} = {{ initial = SHARE, maintenance = SHARE }}"
+                line = f"[standard_manager] option_currencies with {currency}" if is_option else line
+                problem = f"no standard margin of {state.kind[row]}s on {currency} at Derive ({state.names[row]})"
+                raise lacking("derive", problem, field=f"standard_manager.{name}", line=line, known=", ".join(known))
 
     def alone(self, state: State, rows: np.ndarray, kind: Kind) -> np.ndarray:
         """(n,) USD that each option needs where it is sold and nothing offsets it."""

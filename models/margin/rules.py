@@ -20,6 +20,7 @@ from hedgeopt.models.data import table, tables_key, venues, where
 from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.binance_portfolio import BinancePortfolio
+from hedgeopt.models.margin.bybit import Bybit
 from hedgeopt.models.margin.bybit_portfolio import BybitPortfolio
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
 from hedgeopt.models.margin.deribit_standard import DeribitStandard
@@ -67,7 +68,7 @@ MODELS: dict[str, Callable[[str | None], MarginModel]] = {
     "derive_standard": _plain(DeriveStandard),
     "hyperliquid": lambda option: Hyperliquid(read_leverage(option)),
     "binance": lambda option: Binance(read_leverage(option)),
-    "bybit": _plain(lambda: Generic(where("bybit"), table("bybit"), venue="bybit")),
+    "bybit": lambda option: Bybit(read_leverage(option)),
     "bybit_portfolio": _plain(BybitPortfolio),
     "binance_portfolio": _plain(BinancePortfolio),
     "okx_portfolio": _plain(OkxPortfolio),

@@ -61,6 +61,8 @@ BYBIT = """
 extends = "bybit"
 as_of = 2026-10-01
 shelf_life_days = 90
+[margin.brackets]
+BTC = [[2000000, 100, 0.005]]
 [portfolio_margin.BTC]
 futures = 0.008
 short_option = 0.01
@@ -83,7 +85,7 @@ minimum_short_option = 0.005
 
 @pytest.fixture
 def rule(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    if request.param in ("bybit_portfolio", "okx_portfolio"):
+    if request.param in ("bybit", "bybit_portfolio", "okx_portfolio"):
         for name, text in (("bybit", BYBIT), ("okx_portfolio", OKX)):
             (tmp_path / f"{name}.toml").write_text(text)
         monkeypatch.setenv("HEDGEOPT_TABLES", str(tmp_path))

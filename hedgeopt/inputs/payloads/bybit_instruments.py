@@ -34,11 +34,11 @@ def _read_info(items: list[Item], found: Findings, venue: str) -> None:
         mode = item.text("marginMode")
         if mode == "ISOLATED_MARGIN":
             found.notes.append("Bybit's account is on isolated margin: positions are margined one by one, not together")
-        found.margins["bybit", ""] = "otc" if mode == "PORTFOLIO_MARGIN" else "standard"
+        found.margins["bybit", ""] = "bybit_portfolio" if mode == "PORTFOLIO_MARGIN" else "standard"
         if mode == "PORTFOLIO_MARGIN":
             found.notes.append(
-                "the account is in Bybit's portfolio margin, whose parameters were not obtained: booked as margin 'otc', "
-                "which counts none; write a grid of your own (table:FILE.toml)"
+                "the account is in Bybit's portfolio margin: margin 'bybit_portfolio', most of whose numbers you give "
+                "(docs/margin.md); --margin otc counts none"
             )
 
 

@@ -125,6 +125,8 @@ class Findings:
     skipped: dict[str, list[str]] = field(default_factory=dict)
     unverified: set[str] = field(default_factory=set)
     history: Any = None
+    tables: dict[str, str] = field(default_factory=dict)
+    """Texts of venues' tables by venue."""
 
     def quote(
         self, venue: str, name: str, when: datetime | None, where: str, contracts: bool = False, **columns: Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ def account(state_of: Callable[..., State], right: str, strike: float, mark: flo
     ("right", "strike", "mark", "initial", "maintenance"),
     [
         ("put", 18_500.0, 290.0, 2_315.0, 938.0),  # the venue's example
+        ("call", 21_250.0, 300.0, 0.15 * 20_250.0 - 1_000.0 + 300.0, 607.5 + 300.0 + 40.5),
         ("call", 20_250.0, 800.0, 0.15 * 20_250.0 + 800.0, 607.5 + 800.0 + 40.5),
         ("put", 60_000.0, 39_750.0, 0.15 * 20_250.0 + 39_750.0, 0.03 * 39_750.0 + 39_750.0 + 40.5),
     ],
@@ -36,12 +38,47 @@ def test_a_short_option(
     assert model.requirement(state, np.array([2.0]), np.zeros(1)).initial == 0.0
 
 
-def test_perpetuals_need_tiers_of_ones_own(state_of: Callable[..., State]) -> None:
+def test_perpetuals_need_risk_limits_of_ones_own(state_of: Callable[..., State]) -> None:
     state = state_of([{"kind": "perpetual", "underlying": "BTC"}], index={"BTC": 20_250.0}, collateral={"USDC": 1.0})
-    with pytest.raises(
-        InputError, match=r"bybit\.toml: margin\.initial: .*: no margin tier for BTC; write bybit\.toml beside"
-    ):
+    said = r"bybit\.toml: margin\.brackets: .*: no margin tier for BTC; write bybit\.toml beside .*v5/market/risk-limit"
+    with pytest.raises(InputError, match=said):
         margin_model("bybit", "bybit").requirement(state, np.ones(1), np.zeros(1))
+
+
+LIMITS = """
+extends = "bybit"
+as_of = 2026-10-01
+shelf_life_days = 90
+[margin.brackets]
+BTC = [[2000000, 100, 0.005], [10000000, 50, 0.01], [20000000, 25, 0.02]]
+"""
+
+
+def test_perpetuals_by_risk_limits_beside_short_options(
+    state_of: Callable[..., State], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """5m USD: maintenance 5m x 1 % - 10,000; initial the whole at 20x, or at the 50x that the size allows."""
+    (tmp_path / "bybit.toml").write_text(LIMITS)
+    monkeypatch.setenv("HEDGEOPT_TABLES", str(tmp_path))
+    option = {
+        "kind": "option",
+        "underlying": "BTC",
+        "strike": 18_500.0,
+        "right": "put",
+        "days": 9.0,
+        "vol": 0.5,
+        "mark": 290.0,
+    }
+    items = [{"kind": "perpetual", "underlying": "BTC", "mark": 20_000.0}, option]
+    state, z = state_of(items, index={"BTC": 20_250.0}, collateral={"USDC": 1.0}), np.array([-250.0, -2.0])
+    for name, leverage in (("bybit:20", 20.0), ("bybit", 50.0)):
+        need = margin_model(name, "bybit").requirement(state, z, np.zeros(1))
+        assert need.maintenance == pytest.approx(5e6 * 0.01 - 10_000.0 + 2 * 938.0)
+        assert need.initial == pytest.approx(5e6 / leverage + 2 * 2_315.0)
+        for kind in ("initial", "maintenance"):
+            assert margin_model(name, "bybit").encode(state, kind).at(z)(z, np.zeros(1)) == pytest.approx(need.of(kind))
+    with pytest.raises(InputError, match="does not allow this leverage"):
+        margin_model("bybit:200", "bybit")
 
 
 @pytest.mark.parametrize(

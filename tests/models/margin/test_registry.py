@@ -19,6 +19,7 @@ import pytest
 from hedgeopt.models.margin.aave_v3 import AaveV3
 from hedgeopt.models.margin.binance import Binance
 from hedgeopt.models.margin.binance_portfolio import BinancePortfolio
+from hedgeopt.models.margin.bybit import Bybit
 from hedgeopt.models.margin.bybit_portfolio import BybitPortfolio
 from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
 from hedgeopt.models.margin.deribit_standard import DeribitStandard
@@ -106,7 +107,7 @@ CASES = {
     "binance": Case("binance", Binance, ("perpetual",), (*COINS,), DOLLARS, ("USDC", "USDT", "BTC")),
     "binance:30": Case("binance", lambda: Binance(30.0), ("perpetual",), (*COINS,), DOLLARS, ("USDC", "USDT", "BTC")),
     "binance_portfolio": Case("binance_portfolio", BinancePortfolio, ("perpetual",), (*COINS,), DOLLARS, ("USDC", "BTC")),
-    "bybit": Case("bybit", lambda: MODELS["bybit"](None), ("option",), settled=DOLLARS, collateral=("USDC", "USDT")),
+    "bybit": Case("bybit", Bybit, ("option",), settled=DOLLARS, collateral=("USDC", "USDT")),
     "bybit_portfolio": Case("bybit_portfolio", _bybit, ("perpetual",), settled=("coin", "USDT"), collateral=DOLLARS),
     "bybit_portfolio, many expiries": Case("bybit_portfolio", _bybit, ALL, collateral=DOLLARS, tight=False),
     "okx_portfolio": Case("okx_portfolio", _okx, ALL, settled=("coin", "USDT"), collateral=DOLLARS),

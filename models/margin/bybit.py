@@ -1,0 +1,102 @@
+"""Bybit's unified account, cross margin: short options one by one, perpetuals and futures by risk limits.
+
+A short option: initial ``max(.15 S - O, .1 S) + M`` and at least maintenance ``max(.03 S, .03 M) + M + .2 % S`` (index S,
+mark M, O out of the money). A perpetual: initial margin the whole notional over the chosen leverage, which its risk limit
+bounds, maintenance ``N rate_n - deduction_n``. Long options are paid for; nothing offsets.
+
+Risk limits change often and are not packaged: ``hedgeopt import`` makes a table of the venue's reply (v5/market/risk-limit).
+
+Source: bybit.com help, "Comparison of Spread Strategies in Cross Margin and Portfolio Margin", "Initial & Maintenance Margin
+Calculations (Options)"; models/data/bybit.toml.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.models.data import lacking, table, where
+from hedgeopt.models.margin.encoding import Encoding
+from hedgeopt.models.margin.generic import Generic
+from hedgeopt.models.margin.leverage import Allowed, Leverage
+from hedgeopt.models.margin.model import Kind, Requirement
+from hedgeopt.models.margin.state import State
+from hedgeopt.models.margin.tiered import Leveraged
+from hedgeopt.models.margin.tiers import Tiers
+
+__all__ = ["Bybit"]
+
+
+class Bybit(Leveraged):
+    """One unified account in cross margin, one-way mode."""
+
+    name = "bybit"
+    venue = table_name = "bybit"
+    kinds = ("perpetual", "future", "option", "spot", "pegged")
+    entries = "margin.brackets"
+    entry = "[[2000000, 100, 0.005]] (USD up to, leverage, rate; hedgeopt import of v5/market/risk-limit writes them)"
+    source = "bybit.com help, cross margin (models/data/bybit.toml)"
+
+    def __init__(self, leverage: float | Leverage | None = None) -> None:
+        rules = {key: value for key, value in table("bybit")["margin"].items() if key != "brackets"}
+        self._options = Generic(where("bybit"), {"margin": rules})
+        chosen = leverage if isinstance(leverage, Leverage) else Leverage(leverage)
+        self.leverage = chosen
+        if chosen.others is not None or chosen.by_underlying:
+            self.leverage = chosen.check(self.markets() or {"": Allowed((np.inf,), (1_000.0,))}, self.venue)
+
+    @property
+    def brackets(self) -> dict[str, Any]:
+        """[notional up to, largest leverage, maintenance rate] by underlying."""
+        found: dict[str, Any] = table("bybit")["margin"].get("brackets", {})
+        return found
+
+    def parameters(self, underlying: str) -> tuple[str, ...]:
+        """The risk limits of a coin."""
+        return (f"margin.brackets.{underlying}",) if underlying in self.brackets else ()
+
+    def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
+        """Maintenance rates by notional."""
+        brackets: Any = self.market(self.brackets, state, row)
+        return Tiers((0.0, *(bracket[0] for bracket in brackets[:-1])), tuple(bracket[2] for bracket in brackets))
+
+    def allowed(self, underlying: str) -> Allowed:
+        """Largest leverage by risk limit."""
+        brackets = self.brackets.get(underlying)
+        if brackets is None:
+            line = f"[{self.entries}] {underlying} = {self.entry}"
+            raise lacking("bybit", f"no margin tier for {underlying}", field=self.entries, line=line)
+        return Allowed(tuple(bracket[0] for bracket in brackets), tuple(bracket[1] for bracket in brackets))
+
+    def markets(self) -> dict[str, Allowed]:
+        """Every coin of the table."""
+        return {name: self.allowed(name) for name in self.brackets}
+
+    def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
+        """Perpetuals position by position, and short options."""
+        need, sold = super().requirement(state, quantity, collateral), np.maximum(-quantity, 0.0)
+        one, two = (float(self._options.per_short(state, kind) @ sold) for kind in _BOTH)
+        parts = {**need.breakdown, "short options": one} if one else need.breakdown
+        return Requirement(need.initial + one, need.maintenance + two, parts)
+
+    def encode(self, state: State, kind: Kind) -> Encoding:
+        """Both, exactly."""
+        short, base = self._options.per_short(state, kind), super().encode(state, kind)
+        anchor = base.anchor
+        if anchor is None:
+            return replace(base, short=short)
+
+        def at(quantity: np.ndarray, reach: np.ndarray | None = None) -> Encoding:
+            return replace(anchor(quantity, reach), short=short, anchor=at)
+
+        return replace(base, short=short, anchor=at)
+
+    def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
+        """Risk limits of each coin, rates of options where there are any, and haircuts."""
+        own = (("bybit", "margin.option"),) if state.option.any() else ()
+        return (*own, *super().reads(state, collateral))
+
+
+_BOTH: tuple[Kind, Kind] = ("initial", "maintenance")

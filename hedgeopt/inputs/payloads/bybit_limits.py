@@ -1,13 +1,14 @@
 """Bybit: ``v5/market/risk-limit`` as a venue's table: brackets of notional, largest leverage and maintenance rate by coin.
 
-Checked: leverage times the initial rate is 1 (100 where the reply counts in per cent), limits rise and leverage falls, and the
-venue's deductions (``mmDeduction``) are those that make maintenance continuous.
+Checked: leverage times the initial rate is 1 (100 where the reply counts in per cent), limits rise and leverage falls, and
+the venue's deductions (``mmDeduction``) are those that make maintenance continuous.
 """
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.payloads.form import Findings, Form, Total, keys
@@ -44,7 +45,7 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
             raise item.fault(f"of {name} is out of order", "riskLimitValue", limit, fix)
         mine.append((limit, leverage, rate))
         if deduction == deduction and len(mine) > 1:
-            ours = sum(a[0] * (b[2] - a[2]) for a, b in zip(mine, mine[1:], strict=False))
+            ours = sum(a[0] * (b[2] - a[2]) for a, b in pairwise(mine))
             found.totals.append(Total(f"maintenance deduction of {name} up to {limit:,.0f} USD", ours, deduction, 0.001))
     read = parser("bybit")
     chosen: dict[str, tuple[str, list[tuple[float, float, float]]]] = {}
@@ -65,7 +66,7 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
     if chosen:
         found.tables["bybit"] = _table({coin: mine for coin, (_, mine) in chosen.items()}, when or datetime.now(UTC))
         found.notes.append(
-            f"risk limits of {len(chosen)} coins at Bybit: bybit.toml, for margin 'bybit' (--tables, or tables in the policy)"
+            f"risk limits of {len(chosen)} coins at Bybit: bybit.toml, for margin 'bybit' (--tables, or in the policy)"
         )
 
 

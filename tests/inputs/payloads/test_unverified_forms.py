@@ -9,6 +9,7 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.inputs.importing import Imported, import_payloads
+from hedgeopt.models.margin.rules import margin_model
 
 from .replies import MS, save
 
@@ -209,3 +210,57 @@ def test_tardis_derivative_ticker_says_that_it_is_unverified(tmp_path: Path) -> 
     market = ho.read_market(path)
     assert any("form unverified: Tardis derivative ticker" in note for note in market.notes)
     assert market.quote("funding_8h", "deribit:BTC-PERPETUAL") == 1e-4
+
+
+def risk_limits(rate: float = 1.0) -> dict[str, Any]:
+    """Two tiers of BTCUSDT; ``rate`` 100: in per cent, as older replies of inverse contracts."""
+    rows = [
+        {"id": k, "symbol": "BTCUSDT", "riskLimitValue": limit, "maintenanceMargin": str(mm * rate), "isLowestRisk": 0,
+         "initialMargin": str(im * rate), "maxLeverage": leverage, "mmDeduction": drop}
+        for k, (limit, mm, im, leverage, drop) in enumerate(
+            (("2000000", 0.005, 0.01, "100.00", ""), ("10000000", 0.01, 0.02, "50.00", "10000"))
+        )
+    ]  # fmt: skip
+    return {"retCode": 0, "result": {"category": "linear", "list": rows, "nextPageCursor": ""}, "time": MS}
+
+
+@pytest.mark.parametrize("rate", [1.0, 100.0])
+def test_risk_limits_of_bybit_become_a_table(rate: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = imported(tmp_path, risk_limits(rate))
+    assert found.book is None
+    assert any("deduction of BTCUSDT up to 10,000,000 USD: ours 10,000 USD agrees" in note for note in found.notes)
+    monkeypatch.setenv("HEDGEOPT_TABLES", "")
+    (path,) = found.write(tmp_path / "out")
+    assert path.name == "bybit.toml"
+    ho.models.data.use_tables(path)
+    rule = margin_model("bybit:20", "bybit")
+    assert ho.models.data.table("bybit")["margin"]["brackets"]["BTC"] == [[2e6, 100.0, 0.005], [1e7, 50.0, 0.01]]
+    assert rule.allowed("BTC").at(5e6) == 50.0  # type: ignore[attr-defined]
+
+
+def test_risk_limits_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    value = risk_limits()
+    value["result"]["list"][1]["initialMargin"] = "0.2"
+    with pytest.raises(ho.InputError, match=r"initialMargin.*of BTCUSDT at maxLeverage 50 is no initial rate"):
+        imported(tmp_path, value)
+    value = risk_limits()
+    value["result"]["list"].reverse()
+    with pytest.raises(ho.InputError, match="out of order"):
+        imported(tmp_path, value)
+
+
+def test_accounts_in_bybits_portfolio_margin_have_their_rule(tmp_path: Path) -> None:
+    info = {"retCode": 0, "result": {"marginMode": "PORTFOLIO_MARGIN", "unifiedMarginStatus": 4}, "time": MS}
+    held = {
+        "symbol": "BTCUSDT",
+        "side": "Buy",
+        "size": "1",
+        "avgPrice": "50000",
+        "positionValue": "50000",
+        "markPrice": "50000",
+    }
+    positions = {"retCode": 0, "result": {"category": "linear", "list": [held]}, "time": MS}
+    found = imported(tmp_path, info, positions)
+    assert found.book is not None
+    assert found.book.accounts[0].margin == "bybit_portfolio"
+    assert any("most of whose numbers you give" in note for note in found.notes)

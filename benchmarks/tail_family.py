@@ -1,21 +1,23 @@
 """``method="tail"`` and its rivals over a family of CVaR programs: the distribution of the ratio of CPU seconds.
 
 ``python -m benchmarks.tail_family --store FILE [--tier small|medium|all] [--half open|aside|both] [--rivals a,b]
-[--python NAME=PATH]`` resumes from FILE (JSON lines; rivals' times are kept by instance, ours are measured anew) and ends
-with minimum, first decile and median. Each solve runs in a process of its own with caps on CPU seconds and memory.
+[--python NAME=PATH] [--minutes M]`` resumes from FILE (JSON lines; rivals' times are kept by instance, ours are measured
+anew) and ends with minimum, first decile and median. Each solve runs in a process of its own with caps on CPU seconds and
+memory; a rival that its cap ended makes the ratio "at least". With ``--minutes`` ours is measured everywhere first, and the
+CPU time that is left is shared out among the rivals; ``--result FILE`` writes the distribution as the documents quote it.
 """
 
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
-import resource
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,13 @@ import numpy as np
 
 from benchmarks.registry import benchmark
 from benchmarks.tail_family_cases import DAYS, SEED_KEPT_ASIDE, SEED_OPEN, TIERS, Spec, specs
+from benchmarks.tail_family_report import judged, line, summary, write
 from benchmarks.tail_family_rivals import RIVALS, applies
 
-# CPU seconds a rival gets at least and at most, and the ratio to ours its cap proves; bytes of memory; the gap up to which
-# an answer counts as exact; entries beyond which rivals that hold the canonicalised matrix are not tried.
-CAP, RATIO, MEMORY, EXACT = (20.0, 150.0), 60.0, 9 << 30, 2e-6
+# CPU seconds a rival gets at least and at most, and the ratio to ours its cap proves; bytes of memory; how much longer than
+# the best exact rival so far another one may take; entries beyond which rivals that hold the canonicalised matrix, or have
+# been many times slower wherever both were tried, are not tried.
+CAP, RATIO, MEMORY, LATER = (5.0, 150.0), 45.0, 9 << 30, 1.1
 LARGEST = {
     "cvxpy_default": 6e6,
     "clarabel": 6e6,
@@ -38,7 +42,6 @@ LARGEST = {
     "cvqp": 2e7,
 }
 OURS = 120.0
-GOALS = {"minimum": 1.0, "first decile": 8.0, "median": 30.0}
 SMOKE = ("tail", "dual_simplex")
 
 
@@ -62,118 +65,70 @@ def family(half: str) -> list[Spec]:
     return [replace(s, name=f"{h}-{s.name}") for h in chosen if halves[h] is not None for s in specs(halves[h])]
 
 
-def measured(spec: Spec, names: tuple[str, ...], known: dict[str, Any], pythons: dict[str, str]) -> dict[str, Any]:
-    """Ours, then every rival that has no stored answer."""
+def measured(
+    spec: Spec,
+    names: tuple[str, ...],
+    known: dict[str, Any],
+    pythons: dict[str, str],
+    drawn: Path | None = None,
+    most: float = CAP[1],
+) -> dict[str, Any]:
+    """Ours, then every rival that has no stored answer, for at most ``most`` seconds and as long as it could be the best."""
     record: dict[str, Any] = {"spec": asdict(spec), "digest": spec.digest, "rivals": dict(known)}
     rivals = record["rivals"]
     entries = spec.scenarios * spec.instruments
     if "tail" in names:
-        rivals["tail"] = run(spec, "tail", OURS, pythons)
-    ours = rivals.get("tail", {})
+        rivals["tail"] = run(spec, "tail", OURS, pythons, drawn)
     for name in names:
         if name in rivals or not applies(name, spec):
             continue
         if entries > LARGEST.get(name, np.inf):
             continue
-        spent = ours.get("cpu_seconds", 1.0)
-        rivals[name] = run(spec, name, float(np.clip(RATIO * spent, *CAP)), pythons)
+        spent = rivals.get("tail", {}).get("cpu_seconds", 1.0)
+        cap = float(np.clip(RATIO * spent, CAP[0], max(most, CAP[0])))
+        # What is slower than the best exact rival so far is not the best one.
+        best = judged(record).get("best_seconds", np.inf)
+        rivals[name] = run(spec, name, min(cap, max(LATER * best, 2.0)), pythons, drawn)
     return judged(record)
 
 
-def run(spec: Spec, name: str, cap: float, pythons: dict[str, str]) -> dict[str, Any]:
+def run(spec: Spec, name: str, cap: float, pythons: dict[str, str], drawn: Path | None = None) -> dict[str, Any]:
     """One solve in a process of its own: what it found, or what ended it."""
     python = pythons.get(name, pythons.get("rivals", sys.executable) if name != "tail" else sys.executable)
-    environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    # Drawing an instance costs CPU seconds, too; they are not the rival's.
-    whole = int(cap + 20 + 4e-7 * spec.scenarios * spec.instruments)
-
-    def limits() -> None:
-        resource.setrlimit(resource.RLIMIT_CPU, (whole, whole + 5))
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "answer.json"
-        command = [python, "-W", "ignore", "-m", "benchmarks.tail_family_rivals", json.dumps(asdict(spec)), name, str(out)]
-        try:
-            ended = subprocess.run(
-                command, cwd=Path(__file__).resolve().parents[1], env=environment, preexec_fn=limits, timeout=5 * whole,
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return {"outcome": "too slow by the clock", "cap_seconds": cap}
-        if out.is_file():
-            return {"outcome": "solved", **json.loads(out.read_text(encoding="utf-8"))}
-        if ended.returncode < 0:
-            return {"outcome": f"ended by signal {-ended.returncode}", "cap_seconds": cap}
-        last = ended.stderr.strip().splitlines()[-1:] or [""]
-        return {"outcome": f"failed: {last[0][:160]}"}
+    entries = spec.scenarios * spec.instruments
+    # Loading code and laying out arrays costs CPU seconds, too; they are not the rival's. Ours is solved twice and verified.
+    limit = (2.2 * cap if name == "tail" else cap) + 4.0 + 6e-8 * entries
+    asked = {"spec": asdict(spec), "name": name, "limit": limit, "memory": MEMORY, "drawn": drawn and str(drawn)}
+    answer = _server(python).ask(asked)
+    return answer if "cpu_seconds" in answer or answer["outcome"].startswith("failed") else answer | {"cap_seconds": cap}
 
 
-def judged(record: dict[str, Any]) -> dict[str, Any]:
-    """Gaps by the bound, and our ratio to the best exact rival (a capped one is at least its cap away)."""
-    ours = record["rivals"].get("tail", {})
-    if "objective" not in ours:
-        return record
-    bound = ours.get("outside_bound", -np.inf)
-    record["outside_gap"] = (ours["objective"] - bound) / max(abs(ours["objective"]), 1e-300)
-    record["proven"] = bool(ours.get("proven")) and ours["status"] == "optimal"
-    exact, least = {}, {}
-    for name, answer in record["rivals"].items():
-        if name == "tail":
-            continue
-        if "objective" in answer:
-            worse = abs(answer["objective"] - ours["objective"]) / max(abs(ours["objective"]), 1e-300)
-            if worse <= EXACT and answer["violation"] <= 1e-5:
-                exact[name] = answer["cpu_seconds"]
-        elif "cap_seconds" in answer:
-            least[name] = answer["cap_seconds"]
-    best = min(exact, key=lambda k: exact[k], default=None)
-    if best is not None:
-        record |= {"best": best, "ratio": exact[best] / ours["cpu_seconds"], "at_least": False}
-    elif least:
-        record |= {"best": "none within its cap", "ratio": max(least.values()) / ours["cpu_seconds"], "at_least": True}
-    return record
+class _Server:
+    """A process of ``benchmarks.tail_family_rivals``."""
+
+    def __init__(self, python: str) -> None:
+        environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        self.process = subprocess.Popen(
+            [python, "-W", "ignore", "-m", "benchmarks.tail_family_rivals"], cwd=Path(__file__).resolve().parents[1],
+            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a request."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError("the process that serves the rivals has ended")
+        return json.loads(answer)  # type: ignore[no-any-return]
 
 
-def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Minimum, first decile and median of the ratios; passes, gaps, refusals."""
-    out: dict[str, Any] = {"instances": len(found)}
-    groups = {"all": found, "many scenarios": [r for r in found if r["spec"]["scenarios"] >= 100_000]}
-    for half in ("open", "aside"):
-        groups[half] = [r for r in found if r["spec"]["name"].startswith(half)]
-    for name, group in groups.items():
-        ratios = [r["ratio"] for r in group if "ratio" in r]
-        if ratios:
-            low, decile, middle = np.quantile(ratios, [0.0, 0.1, 0.5])
-            out[name] = {"minimum": low, "first decile": decile, "median": middle, "compared": len(ratios)}
-    gaps = [r["outside_gap"] for r in found if "outside_gap" in r and r["spec"]["extra"] != "integers"]
-    passes = [r["rivals"]["tail"]["passes"] for r in found if "passes" in r["rivals"].get("tail", {})]
-    if gaps:
-        out |= {"largest outside gap": max(gaps), "median passes": float(np.median(passes)), "most passes": max(passes)}
-    out["not proven"] = [r["spec"]["name"] for r in found if not r.get("proven")]
-    out["no answer"] = [r["spec"]["name"] for r in found if "objective" not in r["rivals"].get("tail", {})]
-    return out
-
-
-def line(r: dict[str, Any]) -> str:
-    """An instance in one line."""
-    s, t = r["spec"], r["rivals"].get("tail", {})
-    flags = [
-        s["form"],
-        s["role"],
-        s["greeks"],
-        *(k for k in ("costs", "boxes", "tilted", "ties", "duplicates") if s[k]),
-        s["extra"],
-    ]
-    spent = t.get("cpu_seconds", np.nan)
-    sign = ">=" if r.get("at_least") else "  "
-    return (
-        f"{s['name']:9s} {s['scenarios']:>8,}x{s['instruments']:<5d}b{s['beta']:<6g}t{s['tails']} {s['market']:9s} "
-        f"{' '.join(flags):58s} {spent:7.2f}s again {t.get('again_cpu_seconds', np.nan):6.2f} {sign}"
-        f"{r.get('ratio', np.nan):7.1f} {r.get('best', '-'):13s} passes {t.get('passes', np.nan):5.1f} "
-        f"rounds {t.get('rounds', np.nan):3.0f} gap {r.get('outside_gap', np.nan):8.1e} "
-        f"{t.get('status', t.get('outcome'))} {t.get('master', '')}"
-    )
+@cache
+def _server(python: str) -> _Server:
+    server = _Server(python)
+    atexit.register(server.process.kill)
+    return server
 
 
 def main() -> None:
@@ -182,8 +137,11 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--tier", choices=list(TIERS), default="all")
     parser.add_argument("--half", choices=["open", "aside", "both"], default="both")
-    parser.add_argument("--rivals", default=",".join(RIVALS), help="names, ours is tail")
+    parser.add_argument("--rivals", default=",".join(RIVALS), help="names, ours is tail; none: what is stored")
     parser.add_argument("--only", default="", help="names of instances")
+    parser.add_argument("--minutes", type=float, help="CPU minutes for everything")
+    parser.add_argument("--drawn", type=Path, help="folder that keeps drawn instances (up to 0.4 GB each)")
+    parser.add_argument("--result", type=Path, help="file for the distribution")
     parser.add_argument(
         "--python", action="append", default=[], metavar="NAME=PATH", help="interpreter of a rival, or of 'rivals'"
     )
@@ -195,17 +153,42 @@ def main() -> None:
             item = json.loads(text)
             store[item["digest"]] = item
     chosen = set(given.only.split(",")) - {""}
-    found = []
-    for spec in family(given.half):
-        if spec.scenarios * spec.instruments > TIERS[given.tier] or (chosen and spec.name not in chosen):
-            continue
-        item = measured(spec, tuple(given.rivals.split(",")), store.get(spec.digest, {}).get("rivals", {}), pythons)
-        store[spec.digest] = item
-        found.append(item)
+    names = tuple(name for name in given.rivals.split(",") if name in RIVALS)
+    todo = [
+        s for s in family(given.half)
+        if s.scenarios * s.instruments <= TIERS[given.tier] and (not chosen or s.name in chosen)
+    ]  # fmt: skip
+    found: dict[str, dict[str, Any]] = {}
+
+    def measure(spec: Spec, wanted: tuple[str, ...], most: float) -> float:
+        known = store.get(spec.digest, {}).get("rivals", {})
+        drawn = None if given.drawn is None else given.drawn / f"{spec.digest}.pickle"
+        item = found[spec.digest] = store[spec.digest] = measured(spec, wanted, known, pythons, drawn, most)
         print(line(item), flush=True)
         given.store.parent.mkdir(parents=True, exist_ok=True)
         given.store.write_text("".join(json.dumps(x) + "\n" for x in store.values()), encoding="utf-8")
-    print(json.dumps(summary(found), indent=1))
+        fresh = [k for k in item["rivals"] if k not in known or k == "tail" in wanted]
+        return float(sum(item["rivals"][k].get("process_seconds", 0.0) for k in fresh))
+
+    if given.drawn is not None:
+        given.drawn.mkdir(parents=True, exist_ok=True)
+    if given.minutes is None:
+        for spec in todo:
+            measure(spec, names, CAP[1])
+    else:
+        left = 60.0 * given.minutes
+        for spec in todo if "tail" in names else []:
+            left -= measure(spec, ("tail",), CAP[1])
+        others = tuple(n for n in names if n != "tail")
+        # The quick ones first: what they leave is the others'.
+        cost = {s.digest: store[s.digest]["rivals"].get("tail", {}).get("cpu_seconds", OURS) for s in todo}
+        order = sorted(todo, key=lambda s: cost[s.digest])
+        for i, spec in enumerate(order):
+            share = left / (len(order) - i)
+            left -= measure(spec, others, share / 2)
+    print(json.dumps(summary(list(found.values())), indent=1))
+    if given.result is not None:
+        write(given.result, list(found.values()))
 
 
 if __name__ == "__main__":

@@ -261,7 +261,7 @@ def _days() -> Any:
 def _quotes(coin: str, day: int, count: int) -> tuple[Array, Array, Array, Array, Any, Array, str]:
     """The most open options of one recorded day, or a made-up chain where the recording is absent."""
     if not DAYS.is_file():
-        F, K, T, vol, call, half, _ = _chain("crash" if day % 2 else "none", count)
+        F, K, T, vol, call, half, _ = _chain("crash" if day % 2 else "calm", count)
         return F, K, T, vol, call, half, "synthetic stand-in"
     d = _days()
     times = d.timestamp.unique()

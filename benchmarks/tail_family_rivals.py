@@ -1,8 +1,8 @@
 """Who solves an instance of the tail family: ours, and rivals at their best; each call runs in a process of its own.
 
-``python -m benchmarks.tail_family_rivals SPEC NAME OUT`` (JSON, JSON file) needs numpy, scipy, cvxpy and highspy, and what a
-rival is made of: an environment of its own may hold HiPO (highspy-extras), cvqp, PIQP and QOCO. Only the solve is timed,
-after a solve of a tiny instance that loads code; the dual linear program's arrays are laid out before.
+``python -m benchmarks.tail_family_rivals`` serves requests on its standard input; it needs numpy, scipy, cvxpy and highspy,
+and what a rival is made of: an environment of its own may hold HiPO (highspy-extras), cvqp, PIQP and QOCO. Only the solve is
+timed, after a solve of a tiny instance that loads code; the dual linear program's arrays are laid out before.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -85,65 +87,26 @@ def program(made: Instance, cvar: Callable[[Any, Tail], Any]) -> tuple[cp.Proble
 
 
 def tail(made: Instance) -> Answer:
-    """Ours."""
+    """Ours; the gap is proven anew from the data by ``tail.verify``."""
     import hedgeopt.tail as tails
 
     problem, x = program(made, lambda e, t: cp.cvar(e, t.beta) if t.p is None else tails.cvar(e, t.beta, t.p))
+    options: dict[str, Any] = {"threads": 1, "verbose": "FAMILY_VERBOSE" in os.environ}
+    if "FAMILY_SECONDS" in os.environ:
+        options["time_limit"] = float(os.environ["FAMILY_SECONDS"])
     began = time.process_time()
-    problem.solve(method="tail", threads=1, verbose="FAMILY_VERBOSE" in os.environ)
+    problem.solve(method="tail", **options)
     spent = time.process_time() - began
     stats = problem.solver_stats.extra_stats
     told = {k: float(v) for k, v in stats.items() if isinstance(v, int | float)}
     told |= {"status": problem.status, "master": stats["master"], "failures": stats["failures"], "cpu_seconds": spent}
-    told["outside_bound"] = outside_bound(made, stats["tails"])
+    weights = np.array(x.value, dtype=float)
+    if not len(made.whole):
+        verified = tails.verify(problem)
+        told |= {"outside_gap": verified.gap, "outside_lower": verified.lower, "outside_violation": verified.violation}
     began = time.process_time()
-    problem.solve(method="tail", threads=1)
-    return np.asarray(x.value), told | {"again_cpu_seconds": time.process_time() - began}
-
-
-def outside_bound(made: Instance, records: Any) -> float:
-    """Optimum with ``q'L(x)`` in place of every CVaR: a small program without scenarios, solved by others from the data."""
-    order = list(made.tails)
-    n, x = len(made.mu), cp.Variable(len(made.mu))
-    goal, limits = made.mu @ x + made.cost @ cp.abs(x), []
-    if np.isfinite(made.size).all():
-        limits += [x <= made.size, x >= -made.size]
-    limits += [x >= 0] if made.long_only else []
-    limits += [made.G @ x <= made.upper, made.G @ x >= made.lower] if len(made.G) else []
-    limits += [cp.norm1(x) <= made.turnover] if np.isfinite(made.turnover) else []
-    limits += [cp.norm(made.F @ x) <= made.radius] if made.F is not None else []
-    goal = goal if made.Q is None else goal + 0.5 * cp.quad_form(x, cp.psd_wrap(made.Q))
-    left = list(records)
-    for t in order:
-        for twice in range(2):
-            if (t.weight == 0) if twice == 0 else (t.budget is None):
-                continue
-            found = next((r for r in left if _belongs(r, t, n)), None)
-            if found is None:
-                continue
-            q = np.asarray(found.weights)
-            caps = (np.full(len(q), 1 / len(q)) if t.p is None else t.p) / (1 - t.beta)
-            if q.min() < 0 or np.any(q > caps * (1 + 1e-12)) or abs(q.sum() - 1) > 1e-12:
-                return -np.inf
-            level = -((q @ t.P) @ x) - float(q @ t.base)
-            if twice == 0:
-                goal = goal + t.weight * level
-            else:
-                limits.append(level <= t.budget)
-    solver = cp.CLARABEL if made.Q is not None or made.F is not None else cp.HIGHS
-    options = {} if solver == cp.HIGHS else {"tol_gap_rel": 1e-10, "tol_gap_abs": 1e-12, "tol_feas": 1e-10}
-    problem = cp.Problem(cp.Minimize(goal), limits)
-    try:
-        problem.solve(solver=solver, **options)
-    except cp.SolverError:
-        return -np.inf
-    return float(problem.value)
-
-
-def _belongs(record: Any, t: Tail, n: int) -> bool:
-    """Whether a record is of this tail: its constants are (the same scenarios may stand in several tails)."""
-    constants = record.atom.args[0].constants()
-    return any(np.shape(c.value) == np.shape(t.base) and np.array_equal(c.value, t.base) for c in constants)
+    problem.solve(method="tail", **options)
+    return weights, told | {"again_cpu_seconds": time.process_time() - began}
 
 
 def _cvxpy(solver: str | None, **options: Any) -> Callable[[Instance], Answer]:
@@ -323,17 +286,67 @@ def applies(name: str, spec: Spec) -> bool:
     return True
 
 
-def main(arguments: list[str]) -> None:
-    """Run one rival on one instance and write what it found."""
-    spec, name, out = Spec(**json.loads(arguments[0])), arguments[1], Path(arguments[2])
-    tiny = replace(spec, scenarios=300, instruments=4 if spec.market == "portfolio" else 6)
-    with contextlib.suppress(Exception):  # a tiny instance may have no solution; its code is loaded
-        RIVALS[name](instance(tiny))
+def main() -> None:
+    """Serve: a request per line (spec, name, CPU seconds at most, file of the drawn instance), an answer per line.
+
+    A child of this process solves: code and instance are loaded once, and what a rival does to the process ends with it.
+    """
+    known: tuple[str, Instance] | None = None
+    for text in sys.stdin:
+        asked = json.loads(text)
+        spec = Spec(**asked["spec"])
+        if known is None or known[0] != spec.digest:
+            known = None
+            known = spec.digest, drawn(spec, asked["drawn"])
+        print(json.dumps(forked(known[1], asked)), flush=True)
+
+
+def drawn(spec: Spec, file: str | None) -> Instance:
+    """The instance, from ``file`` where it is there, else written to it."""
+    if file is not None and Path(file).is_file():
+        return pickle.loads(Path(file).read_bytes())  # type: ignore[no-any-return]
     made = instance(spec)
+    if file is not None:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_bytes(pickle.dumps(made, protocol=5))
+    return made
+
+
+def forked(made: Instance, asked: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a child with limits on CPU seconds and memory, and what ended it."""
+    inward, outward = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(inward)
+        try:
+            resource.setrlimit(resource.RLIMIT_CPU, (int(asked["limit"]), int(asked["limit"]) + 5))
+            resource.setrlimit(resource.RLIMIT_AS, (asked["memory"], asked["memory"]))
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            answer = {"outcome": "solved", **answered(made, asked["name"])}
+        except BaseException as error:
+            answer = {"outcome": f"failed: {type(error).__name__}: {error}"[:200]}
+        with os.fdopen(outward, "w") as out:
+            out.write(json.dumps(answer))
+        os._exit(0)
+    os.close(outward)
+    with os.fdopen(inward) as told:
+        answer = told.read()
+    _, status, used = os.wait4(child, 0)
+    if answer:
+        return json.loads(answer) | {"process_seconds": used.ru_utime + used.ru_stime}
+    return {"outcome": f"ended by signal {os.WTERMSIG(status)}", "process_seconds": used.ru_utime + used.ru_stime}
+
+
+def answered(made: Instance, name: str) -> dict[str, Any]:
+    """What one rival finds, after a tiny instance that loads its code."""
+    spec = made.spec
+    tiny = replace(spec, scenarios=300, instruments=4 if spec.market == "portfolio" else 6)
+    with contextlib.suppress(Exception):  # a tiny instance may have no solution; the code is loaded
+        RIVALS[name](instance(tiny))
     x, told = RIVALS[name](made)
     value, violation = evaluate(made, np.asarray(x, dtype=float))
-    out.write_text(json.dumps(told | {"objective": value, "violation": violation, "source": made.source}))
+    return told | {"objective": value, "violation": violation, "source": made.source}
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

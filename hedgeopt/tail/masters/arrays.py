@@ -82,9 +82,7 @@ class ArrayMaster:
     @property
     def dense(self) -> bool:
         """Whether a plan holds many columns: nothing costs anything to hold, or a sum is to be spread over most of them."""
-        A, b = self.layout.A_eq, self.compiled.b_eq
-        invested = (b != 0) & (np.diff(A.indptr) > _MOST * A.shape[1])
-        return bool(not self.layout.c.any() or invested.any())
+        return bool(not self.layout.c.any() or (self.layout.broad & (self.compiled.b_eq != 0)).any())
 
     def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
         """Objective and violation at the point's z with the true levels, including violations of the rows without a tail."""

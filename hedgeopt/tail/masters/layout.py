@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.entries import column_counts, some_columns
 from hedgeopt.tail.masters.base import Piece
+from hedgeopt.tail.masters.rows import RowProducts
 from hedgeopt.tail.masters.scaled import Scaled, loss_sizes
 from hedgeopt.tail.source import Vector
 
@@ -18,6 +20,8 @@ from hedgeopt.tail.source import Vector
 _FLOOR, _ROUNDING = 1e-3, 1e-12
 # A variable this much larger than the middle one, by its losses, is in other units than the rest.
 _ODD = 1e6
+# Share of the columns from which an equality is a budget.
+_BUDGET = 0.5
 
 
 class Layout:
@@ -88,17 +92,30 @@ class Layout:
         if not np.isfinite(v).all():
             return np.inf
         worst, size = 0.0, np.abs(v)
-        blocks = (self.A, self._sizes[0], self.b, False), (self.A_eq, self._sizes[1], self.compiled.b_eq, True)
-        for A, whole, b, equal in blocks:
-            excess = A @ v - b
+        (rows, rows_size), (equal_rows, equal_size) = self._products
+        blocks = (
+            (rows, rows_size, self._sizes[0], self.b, False),
+            (equal_rows, equal_size, self._sizes[1], self.compiled.b_eq, True),
+        )
+        for A, sizes, whole, b, equal in blocks:
+            excess = A.times(v) - b
             excess = np.abs(excess) if equal else excess
-            terms = np.maximum(whole @ size, np.abs(b))
+            terms = np.maximum(sizes.times(size), np.abs(b))
             over = excess > _ROUNDING * terms
             if not equal:
                 over[self.row[self.row >= 0]] = False
             for i in np.flatnonzero(over).tolist():
                 worst = max(worst, float(excess[i] / max(terms[i], self._typical(whole, i), 1e-300)))
         return worst
+
+    @cached_property
+    def broad(self) -> NDArray[np.bool_]:
+        """Equalities over most of the columns: with a right-hand side they are budgets."""
+        return np.asarray(np.diff(self.A_eq.indptr) > _BUDGET * self.A_eq.shape[1])
+
+    @cached_property
+    def _products(self) -> tuple[tuple[RowProducts, RowProducts], ...]:
+        return tuple((RowProducts(A), RowProducts(abs(A))) for A in (self.A, self.A_eq))
 
     @cached_property
     def _sizes(self) -> tuple[Any, Any]:

@@ -13,6 +13,15 @@ from hedgeopt.tail.source import Vector
 _DENSE = 100_000
 
 
+def median(x: Vector) -> float:
+    """``np.median`` of an array that has entries, which takes ten times as long."""
+    half = len(x) // 2
+    if len(x) % 2:
+        return float(np.partition(x, half)[half])
+    middle = np.partition(x, (half - 1, half))
+    return 0.5 * float(middle[half - 1] + middle[half])
+
+
 class RowProducts:
     """``A v`` and ``A' u`` for a fixed sparse A of shape (m, n)."""
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hedgeopt.tail.entries import column_top, rescaled, row_top, some_columns
 from hedgeopt.tail.masters.base import Piece, Point
+from hedgeopt.tail.masters.rows import median
 from hedgeopt.tail.masters.start import Iterate, Warm
 from hedgeopt.tail.masters.structure import Structure
 from hedgeopt.tail.source import Vector
@@ -153,11 +154,11 @@ class Scaled(Structure):
         cost = np.abs(self.c)
         reach = np.maximum(np.abs(self.lower), np.abs(self.upper))
         known = (cost > 0) & np.isfinite(reach)
-        typical = float(np.median(cost[known] * reach[known])) if known.any() else 0.0
+        typical = median(cost[known] * reach[known]) if known.any() else 0.0
         size = max(float(cost @ np.abs(v)), typical, float(self.price.sum()) * self.spread)
         if size == 0.0 and cost.any():
             # Nothing says how far any column reaches.
-            size = float(np.median(cost[cost > 0]))
+            size = median(cost[cost > 0])
         return min(size or 1.0, 1.0)
 
 
@@ -168,6 +169,8 @@ class Restricted(Structure):
         self.columns = np.flatnonzero(work)
         A, E = some_columns(parent.A, self.columns), some_columns(parent.E, self.columns)
         self.rows = np.flatnonzero((np.diff(A.indptr) > 0) | parent.is_host)
+        self.empty = np.setdiff1d(parent.several, self.rows)
+        """Rows of several columns none of which works."""
         self.arguments_kept = np.flatnonzero(np.diff(E.indptr))
         P = None if parent.scaled_P is None else parent.scaled_P[self.columns][:, self.columns]
         place = np.full(parent.A.shape[0] + 1, -1)
@@ -229,7 +232,7 @@ def _columns(layout: Layout, size: Vector) -> Vector:
     cost = np.abs(layout.c)
     both = (loss > 0) & (cost > 0)
     if both.any():
-        typical = max(float(np.median(cost[both] / loss[both])), float(layout.price.max(initial=0.0)))
+        typical = max(median(cost[both] / loss[both]), float(layout.price.max(initial=0.0)))
         loss = np.where(both, np.maximum(loss, cost / (_DEAR * typical)), loss)
     size = np.where(loss > 0, loss, np.maximum(column_top(layout.A), column_top(layout.A_eq)))
     return np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 1.0)
@@ -266,7 +269,7 @@ def _unit(b: Vector, b_eq: Vector, raw: list[Vector]) -> float:
     sides = np.abs(b[np.isfinite(b)])
     sides = sides[(sides > 0) & (sides < _FAR)]
     sides = sides[sides > _DUST * sides.max(initial=0.0)]
-    typical = float(np.median(sides)) if len(sides) else 0.0
+    typical = median(sides) if len(sides) else 0.0
     unit = largest if largest > _DUST * typical else typical
     return unit if unit > 0 and np.isfinite(unit) else 1.0
 

@@ -64,9 +64,9 @@ class WorkingMaster(ArrayMaster, ABC):
             iterations = repairs = 0
             while True:
                 part = p.restricted(work)
-                if isinstance(part, Restricted) and repairs < _REPAIRS:
+                if isinstance(part, Restricted) and repairs < _REPAIRS and len(part.empty):
                     # Rows without a working column are no part of the program: what zero breaks needs one.
-                    empty = np.setdiff1d(p.several, part.rows)
+                    empty = part.empty
                     lam = np.zeros(len(p.b))
                     lam[empty[p.b[empty] < 0]] = 1.0
                     joined = (

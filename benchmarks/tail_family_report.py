@@ -175,7 +175,8 @@ def pages(told: dict[str, Any]) -> dict[str, str]:
     lines = [
         _wrapped(
             f"Best exact rival over ours: {quantiles}, over {counted} instances{large}. {capped}.",
-            f"Passes over the scenarios: {told['median passes']:.3g} at the median, {told['most passes']:.3g} at most. Largest gap that `tail.verify`",
+            f"Passes over the scenarios: {told['median passes']:.3g} at the median,",
+            f"{told['most passes']:.3g} at most. Largest gap that `tail.verify`",
             f"proves from the data: {told['largest outside gap']:.0e}. Not proven or not `optimal`:",
             f"{_named(told['not proven'])}; no answer: {_named(told['no answer'])}; not measured yet:",
             f"{_named(told['not measured'])}; measured without rivals: {_named(told['without rivals'])}.",

@@ -124,7 +124,7 @@ def test_the_recorded_chain_of_2024(shared_data: Path):
     market = read_market(shared_data / "deribit-eth-chain-20240108" / "eth_options_20240108.csv", invert_marks=True)
     assert len(market) == 684
     assert any("implied vol of 682 options" in note for note in market.notes)
-    assert market.notes[2].startswith("2 instruments are not offered as hedges: whose marks imply no vol")
+    assert any(note.startswith("2 instruments are not offered as hedges: whose marks imply no vol") for note in market.notes)
     items = [item for key, item in market.instruments.items() if key not in market.doubtful]
     ids = [item.id for item in items]
     vol, forward, mark = (market.quoted(name, ids) for name in ("mark_iv", "underlying_price", "mark_price"))

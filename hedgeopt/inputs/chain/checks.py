@@ -23,6 +23,7 @@ from hedgeopt.inputs.chain.quote_checks import (
     check_interest,
     check_linear_marks,
     question_forwards,
+    refuse_linear_quotes,
     refuse_quotes_in_other_units,
     too_good,
 )
@@ -121,6 +122,8 @@ def _linear(
         return
     linear = [items[i] for i in at.tolist()]
     found.notes += check_linear_marks(linear, columns["mark_price"][at], index, now, source)
+    mark, bid, ask = (columns[name][at] for name in ("mark_price", "bid_price", "ask_price"))
+    refuse_linear_quotes(linear, mark, bid, ask, source)
     found.notes += check_funding(linear, columns["funding_8h"][at], source)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "check_linear_marks",
     "outside",
     "question_forwards",
+    "refuse_linear_quotes",
     "refuse_quotes_in_other_units",
     "too_good",
 ]
@@ -84,6 +85,33 @@ def refuse_quotes_in_other_units(rows: OptionRows, source: str) -> None:
                 field=column,
                 fix="give bids, asks and marks in one unit: coins for coin-settled options, else dollars",
             )
+
+
+def refuse_linear_quotes(items: Sequence[Any], mark: np.ndarray, bid: np.ndarray, ask: np.ndarray, source: str) -> None:
+    """Bids or asks of most perpetuals, futures and spot of a venue that lie a factor of five or more from their marks.
+
+    Raises
+    ------
+    InputError
+        Names the column, the instrument and the factor.
+    """
+    venue = np.array([item.venue for item in items], object)
+    for column, quote in (("ask_price", ask), ("bid_price", bid)):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = quote / mark
+        telling = np.isfinite(ratio) & (ratio > 0)
+        far = telling & (np.abs(np.log(np.where(telling, ratio, 1.0))) > np.log(5.0))
+        for place in dict.fromkeys(venue[far].tolist()):
+            bad = np.flatnonzero(far & (venue == place))
+            if 2 * len(bad) > (telling & (venue == place)).sum():
+                raise InputError(
+                    f"of {items[bad[0]].name} is {ratio[bad[0]]:.4g} × its mark, as in {len(bad)} of "
+                    f"{int((telling & (venue == place)).sum())} such instruments of {place}",
+                    file=source,
+                    field=column,
+                    value=float(quote[bad[0]]),
+                    fix="give bids, asks and marks in USD",
+                )
 
 
 def check_linear_marks(

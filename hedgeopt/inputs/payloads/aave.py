@@ -7,10 +7,12 @@ subgraph's schema. Source: github.com/aave/protocol-subgraphs, schemas/v3.schema
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hedgeopt.inputs.payloads.form import Findings, Form, keys
 from hedgeopt.inputs.payloads.item import Item
+from hedgeopt.models.data import dollar_assets
 
 __all__ = ["RESERVES", "USER_RESERVES"]
 
@@ -49,7 +51,7 @@ def _terms(reserve: Item) -> tuple[str, int, dict[str, Any]]:
     for key, name in (("baseLTVasCollateral", "ltv"), ("reserveLiquidationThreshold", "liquidation_threshold")):
         points = reserve.number(key)
         if points == points:
-            if 0 < points < 1 or not 0 <= points <= _BASIS:
+            if 0 < points < 100 or not 0 <= points <= _BASIS:
                 raise reserve.fault("is not in basis points", key, points, "8050 is 80.5 %")
             terms[name] = points / _BASIS
     bonus = reserve.number("reserveLiquidationBonus")
@@ -57,6 +59,14 @@ def _terms(reserve: Item) -> tuple[str, int, dict[str, Any]]:
         if not _BASIS <= bonus < 2 * _BASIS:
             raise reserve.fault("is no bonus in basis points", "reserveLiquidationBonus", bonus, "10500 is a bonus of 5 %")
         terms["liquidation_bonus"] = round(bonus / _BASIS - 1.0, 10)
+    pays, costs = (_ray(reserve, key, 0.0, 0.0, 10.0) for key in ("liquidityRate", "variableBorrowRate"))
+    if reserve.given("variableBorrowRate") and pays > 1.5 * costs:
+        fix = "both are ray a year: save them of one reply"
+        raise reserve.fault(f"is {pays:.3g}, and borrowers pay {costs:.3g}", "liquidityRate", pays, fix)
+    price = reserve.item("price")
+    usd = price.number("priceInUsd") if price is not None else math.nan
+    if symbol in dollar_assets() and usd == usd and not 0.5 < usd < 2.0:
+        raise reserve.fault(f"is no price of {symbol} in dollars", "price.priceInUsd", usd, "dollars per coin")
     return symbol, decimals, terms
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from hedgeopt.errors import InputError
+from hedgeopt.inputs.payloads.comparisons import check_delta, check_worth
 from hedgeopt.inputs.payloads.form import Findings, HeldLine, Posted
 from hedgeopt.venues.known import parser
 
@@ -31,6 +32,7 @@ def accounts_of(found: Findings, source: str, margin: str | None = None) -> list
         accounts of a venue.
     """
     _by_name(found)
+    check_worth(found, source)
     labels = _labels(found)
     pooled = {venue for venue in {p.venue for p in found.posted} if any(p.pool for p in found.posted if p.venue == venue)}
     positions: dict[_Key, dict[str, float]] = {}
@@ -43,6 +45,7 @@ def accounts_of(found: Findings, source: str, margin: str | None = None) -> list
         label = _label(holding, labels, source)
         key = holding.venue, label, str(settlement) if holding.venue in pooled and settlement else ""
         quantity = _quantity(holding, item, found, source)
+        check_delta(holding, item, quantity, source)
         mine = positions.setdefault(key, {})
         if holding.name in mine:
             found.notes.append(f"{holding.name} is held in several lots, which are added up")
@@ -125,9 +128,16 @@ def _named(holding: HeldLine, found: Findings) -> Any:
 
 def _quantity(holding: HeldLine, item: Any, found: Findings, source: str) -> float:
     """In our units: coins, or USD of an inverse contract."""
-    if holding.unit == "ours":
-        return holding.quantity
     spec = found.specs.get((holding.venue, holding.name))
+    if holding.unit == "ours":
+        if spec is not None and abs(holding.contract / spec.multiplier - 1.0) > 1e-6:
+            raise InputError(
+                f"of {holding.name} has contracts of {holding.contract:g}, the list of instruments says {spec.multiplier:g}",
+                file=source,
+                field=holding.where,
+                fix="save both as the venue sends them",
+            )
+        return holding.quantity
     size = math.nan if spec is None else spec.multiplier
     inverse = item is not None and getattr(item, "inverse", False) and not item.nature.option
     reference = 1.0 if inverse else holding.reference

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Holds, Posted, Reader, Spec, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Holds, Posted, Reader, Spec, keys, plain_quotes
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["BALANCES", "FUTURES_POSITIONS", "INFO", "MARKS", "OPTION_POSITIONS", "PREMIUM_INDEX", "STREAM", "TICKERS"]
@@ -18,56 +18,6 @@ __all__ = ["BALANCES", "FUTURES_POSITIONS", "INFO", "MARKS", "OPTION_POSITIONS",
 _VENUE = "binance"
 _SOURCE = "developers.binance.com, "
 _NEAR = 0.02
-
-
-def _read_marks(items: list[Item], found: Findings, venue: str) -> None:
-    for item in items:
-        found.quote(
-            _VENUE,
-            item.text("symbol"),
-            item.moment("@time", "ms"),
-            item.where,
-            mark=item.number("markPrice"),
-            iv=_vol(item, "markIV"),
-            delta=item.number("delta"),
-        )
-
-
-def _vol(item: Item, key: str) -> float:
-    """-1 stands for none."""
-    value = item.number(key)
-    return value if value > 0 else math.nan
-
-
-def _read_stream(items: list[Item], found: Findings, venue: str) -> None:
-    for item in items:
-        found.quote(
-            _VENUE,
-            item.text("s"),
-            item.moment("E", "ms"),
-            item.where,
-            mark=item.number("mp"),
-            iv=_vol(item, "vo"),
-            bid=item.number("bo"),
-            ask=item.number("ao"),
-            bid_size=item.number("bq"),
-            ask_size=item.number("aq"),
-            index=item.number("i"),
-            delta=item.number("d"),
-        )
-
-
-def _read_tickers(items: list[Item], found: Findings, venue: str) -> None:
-    for item in items:
-        found.quote(
-            _VENUE,
-            item.text("symbol"),
-            item.moment("closeTime", "ms"),
-            item.where,
-            bid=item.number("bidPrice"),
-            ask=item.number("askPrice"),
-            volume=item.number("volume"),
-        )
 
 
 def _read_info(items: list[Item], found: Findings, venue: str) -> None:
@@ -98,19 +48,6 @@ def _read_option_positions(items: list[Item], found: Findings, venue: str) -> No
         if mark == mark and value == value and abs(abs(value) - abs(quantity) * mark) > _NEAR * max(abs(value), 1e-9):
             raise item.fault(f"at markPrice {mark:g} is not markValue {value:g}", "quantity", size, "quantity is contracts")
         found.holdings.append(HeldLine(_VENUE, name, quantity, item.where, mark=mark, value=quantity * mark, option=True))
-
-
-def _read_premium(items: list[Item], found: Findings, venue: str) -> None:
-    for item in items:
-        found.quote(
-            _VENUE,
-            item.text("symbol"),
-            item.moment("time", "ms"),
-            item.where,
-            mark=item.number("markPrice"),
-            index=item.number("indexPrice"),
-            funding_8h=item.number("lastFundingRate"),
-        )
 
 
 def _read_futures(items: list[Item], found: Findings, venue: str) -> None:
@@ -165,7 +102,7 @@ MARKS = _form(
     "option marks",
     "quotes",
     "symbol markPrice bidIV askIV markIV",
-    _read_marks,
+    plain_quotes(_VENUE, "symbol", "@time", mark="markPrice", iv="markIV", delta="delta"),
     "bidIV askIV theta gamma vega highPriceLimit lowPriceLimit riskFreeInterest",
     "eapi/v1/mark",
 )
@@ -173,7 +110,9 @@ STREAM = _form(
     "option mark stream",
     "quotes",
     "s mp E i vo",
-    _read_stream,
+    plain_quotes(
+        _VENUE, "s", "E", mark="mp", iv="vo", bid="bo", ask="ao", bid_size="bq", ask_size="aq", index="i", delta="d"
+    ),
     "e P b a hl ll rf t g v",
     "<underlying>@optionMarkPrice",
 )
@@ -181,7 +120,7 @@ TICKERS = _form(
     "option tickers",
     "quotes",
     "symbol bidPrice askPrice strikePrice exercisePrice",
-    _read_tickers,
+    plain_quotes(_VENUE, "symbol", "closeTime", bid="bidPrice", ask="askPrice", volume="volume"),
     "priceChange priceChangePercent lastPrice lastQty open high low amount openTime firstTradeId tradeCount strikePrice "
     "exercisePrice",
     "eapi/v1/ticker",
@@ -212,7 +151,7 @@ PREMIUM_INDEX = _form(
     "premium index",
     "quotes",
     "symbol markPrice indexPrice lastFundingRate time",
-    _read_premium,
+    plain_quotes(_VENUE, "symbol", "time", mark="markPrice", index="indexPrice", funding_8h="lastFundingRate"),
     "estimatedSettlePrice interestRate nextFundingTime",
     "fapi/v1/premiumIndex",
 )

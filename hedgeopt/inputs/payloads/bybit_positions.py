@@ -34,6 +34,9 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
             raise item.fault(f"at avgPrice {entry:g} is {expected:g}, not positionValue {value:g}", "size", size, fix)
         profit = item.number("unrealisedPnl")
         if not inverse and profit == profit and mark == mark and entry == entry:
+            if abs(quantity * (mark - entry) - profit) > max(0.5 * abs(quantity) * max(mark, entry), 1e-9):
+                fix = "prices are dollars: save the venue's reply as it came"
+                raise item.fault(f"from avgPrice {entry:g} is not a P&L of {profit:g}", "markPrice", mark, fix)
             why = "the venue's P&L was taken at another mark"
             found.totals.append(
                 Total(f"unrealised P&L of {name}", quantity * (mark - entry), profit, 0.01, "settlement", why)

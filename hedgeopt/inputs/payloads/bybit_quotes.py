@@ -6,43 +6,29 @@ none. Times are milliseconds of the envelope. Source: Bybit API v5, market/ticke
 
 from __future__ import annotations
 
-import math
-
-from hedgeopt.inputs.payloads.form import Findings, Form, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, keys, plain_quotes
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["LINEAR_TICKERS", "OPTION_TICKERS", "ORDER_BOOK"]
 
 _SOURCE = "bybit-exchange.github.io/docs/v5, "
-
-
-def _read_options(items: list[Item], found: Findings, venue: str) -> None:
-    for item in items:
-        vols = [item.number(key) for key in ("markPriceIv", "markIv")]
-        bids = [item.number(key) for key in ("bidPrice", "bid1Price")]
-        asks = [item.number(key) for key in ("askPrice", "ask1Price")]
-        sizes = [[item.number(key) for key in keys] for keys in (("bidSize", "bid1Size"), ("askSize", "ask1Size"))]
-        found.quote(
-            "bybit",
-            item.text("symbol"),
-            item.moment("@time", "ms"),
-            item.where,
-            bid=_first(bids),
-            ask=_first(asks),
-            bid_size=_first(sizes[0]),
-            ask_size=_first(sizes[1]),
-            mark=item.number("markPrice"),
-            iv=_first(vols),
-            forward=item.number("underlyingPrice"),
-            index=item.number("indexPrice"),
-            open_interest=item.number("openInterest"),
-            volume=item.number("volume24h"),
-            delta=item.number("delta"),
-        )
-
-
-def _first(values: list[float]) -> float:
-    return next((value for value in values if not math.isnan(value)), math.nan)
+_TOP = {"bid": "bid1Price", "ask": "ask1Price", "bid_size": "bid1Size", "ask_size": "ask1Size"}
+_read_options = plain_quotes(
+    "bybit",
+    "symbol",
+    "@time",
+    bid=("bidPrice", "bid1Price"),
+    ask=("askPrice", "ask1Price"),
+    bid_size=("bidSize", "bid1Size"),
+    ask_size=("askSize", "ask1Size"),
+    mark="markPrice",
+    iv=("markPriceIv", "markIv"),
+    forward="underlyingPrice",
+    index="indexPrice",
+    open_interest="openInterest",
+    volume="volume24h",
+    delta="delta",
+)
 
 
 def _read_linear(items: list[Item], found: Findings, venue: str) -> None:
@@ -51,37 +37,20 @@ def _read_linear(items: list[Item], found: Findings, venue: str) -> None:
         if item.text("@category", "") == "spot":
             found.skip("spot: give its price with --price", name)
             continue
-        hours = item.number("fundingIntervalHour", 8.0)
-        found.quote(
-            "bybit",
-            name,
-            item.moment("@time", "ms"),
-            item.where,
-            bid=item.number("bid1Price"),
-            ask=item.number("ask1Price"),
-            bid_size=item.number("bid1Size"),
-            ask_size=item.number("ask1Size"),
-            mark=item.number("markPrice"),
-            index=item.number("indexPrice"),
-            open_interest=item.number("openInterest"),
-            volume=item.number("volume24h"),
-            funding_8h=item.number("fundingRate") * 8.0 / hours,
+        columns = item.columns(
+            **_TOP, mark="markPrice", index="indexPrice", open_interest="openInterest", volume="volume24h"
         )
+        hours = item.number("fundingIntervalHour", 8.0)
+        if not 0.0 < hours <= 24.0:
+            raise item.fault("is no funding period", "fundingIntervalHour", hours, "hours of 1 to 24")
+        funding = item.number("fundingRate") * 8.0 / hours
+        found.quote("bybit", name, item.moment("@time", "ms"), item.where, **columns, funding_8h=funding)
 
 
 def _read_book(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
-        bids, asks = item.levels("b"), item.levels("a")
-        found.quote(
-            "bybit",
-            item.text("s"),
-            item.moment("ts", "ms") or item.moment("@time", "ms"),
-            item.where,
-            bid=bids[0][0] if bids else math.nan,
-            bid_size=bids[0][1] if bids else math.nan,
-            ask=asks[0][0] if asks else math.nan,
-            ask_size=asks[0][1] if asks else math.nan,
-        )
+        when = item.moment("ts", "ms") or item.moment("@time", "ms")
+        found.quote("bybit", item.text("s"), when, item.where, **item.best("b", "a"))
 
 
 OPTION_TICKERS = Form(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from hedgeopt.errors import InputError
-from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Spec, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Reader, Spec, keys
 from hedgeopt.inputs.payloads.item import Item
 from hedgeopt.venues.unified import is_unified, native_name
 
@@ -42,68 +42,20 @@ def _name(item: Item, found: Findings, venue: str) -> str | None:
         return None
 
 
-def _read_tickers(items: list[Item], found: Findings, venue: str) -> None:
-    for item in items:
-        name = _name(item, found, venue)
-        if name is None:
-            continue
-        found.quote(
-            venue,
-            name,
-            item.moment("timestamp", "ms"),
-            item.where,
-            contracts=True,
-            bid=item.number("bid"),
-            ask=item.number("ask"),
-            bid_size=item.number("bidVolume"),
-            ask_size=item.number("askVolume"),
-            mark=item.number("markPrice"),
-            index=item.number("indexPrice"),
-        )
+def _quotes(**names: str) -> Reader:
+    """A reader of one structure: the structure's key of each column of ours."""
 
+    def read(items: list[Item], found: Findings, venue: str) -> None:
+        for item in items:
+            name = _name(item, found, venue)
+            if name is None:
+                continue
+            columns = item.columns(**names)
+            if "iv" in columns:
+                columns["iv"] /= 100.0 if venue in _PER_CENT else 1.0
+            found.quote(venue, name, item.moment("timestamp", "ms"), item.where, contracts=True, **columns)
 
-def _read_greeks(items: list[Item], found: Findings, venue: str) -> None:
-    for item in items:
-        name = _name(item, found, venue)
-        if name is None:
-            continue
-        unit = 100.0 if venue in _PER_CENT else 1.0
-        found.quote(
-            venue,
-            name,
-            item.moment("timestamp", "ms"),
-            item.where,
-            contracts=True,
-            bid=item.number("bidPrice"),
-            ask=item.number("askPrice"),
-            bid_size=item.number("bidSize"),
-            ask_size=item.number("askSize"),
-            mark=item.number("markPrice"),
-            iv=item.number("markImpliedVolatility") / unit,
-            forward=item.number("underlyingPrice"),
-            delta=item.number("delta"),
-        )
-
-
-def _read_chain(items: list[Item], found: Findings, venue: str) -> None:
-    for item in items:
-        name = _name(item, found, venue)
-        if name is None:
-            continue
-        unit = 100.0 if venue in _PER_CENT else 1.0
-        found.quote(
-            venue,
-            name,
-            item.moment("timestamp", "ms"),
-            item.where,
-            contracts=True,
-            bid=item.number("bidPrice"),
-            ask=item.number("askPrice"),
-            mark=item.number("markPrice"),
-            iv=item.number("impliedVolatility") / unit,
-            forward=item.number("underlyingPrice"),
-            open_interest=item.number("openInterest"),
-        )
+    return read
 
 
 def _read_positions(items: list[Item], found: Findings, venue: str) -> None:
@@ -141,7 +93,14 @@ def _read_positions(items: list[Item], found: Findings, venue: str) -> None:
             raise item.fault(f"of {size:g} at markPrice {mark:g} is not notional {notional:g}", "contracts", contracts, fix)
         found.holdings.append(
             HeldLine(
-                venue, name, quantity, item.where, mark=mark, value=quantity * mark if option else math.nan, option=option
+                venue,
+                name,
+                quantity,
+                item.where,
+                mark=mark,
+                value=quantity * mark if option else math.nan,
+                option=option,
+                contract=size,
             )
         )
 
@@ -159,6 +118,10 @@ def _read_balance(items: list[Item], found: Findings, venue: str) -> None:
         for asset in totals.data:
             item.raw(asset)
             amount = totals.number(asset, 0.0)
+            parts = [side.number(asset) for side in (item.item("free"), item.item("used")) if side is not None]
+            if len(parts) == 2 and abs(sum(parts) - amount) > _NEAR * max(abs(amount), abs(sum(parts))):
+                fix = "save the structure as it came"
+                raise item.fault(f"is not free and used, {sum(parts):g}", f"total.{asset}", amount, fix)
             if amount:
                 found.posted.append(Posted(venue, asset, amount, f"{item.where}.total", with_options=True))
 
@@ -185,7 +148,7 @@ TICKERS = Form(
     venue="",
     holds="quotes",
     keys=keys("symbol timestamp bid ask bidVolume askVolume"),
-    read=_read_tickers,
+    read=_quotes(bid="bid", ask="ask", bid_size="bidVolume", ask_size="askVolume", mark="markPrice", index="indexPrice"),
     ignored=keys(
         "info datetime high low vwap open close last previousClose change percentage average baseVolume quoteVolume"
     ),
@@ -196,7 +159,16 @@ GREEKS = Form(
     venue="",
     holds="quotes",
     keys=keys("symbol timestamp delta markImpliedVolatility underlyingPrice"),
-    read=_read_greeks,
+    read=_quotes(
+        bid="bidPrice",
+        ask="askPrice",
+        bid_size="bidSize",
+        ask_size="askSize",
+        mark="markPrice",
+        iv="markImpliedVolatility",
+        forward="underlyingPrice",
+        delta="delta",
+    ),
     ignored=keys("info datetime gamma theta vega rho bidImpliedVolatility askImpliedVolatility lastPrice"),
     source=_SOURCE + "Greeks structure",
 )
@@ -205,7 +177,14 @@ CHAIN = Form(
     venue="",
     holds="quotes",
     keys=keys("symbol timestamp impliedVolatility underlyingPrice"),
-    read=_read_chain,
+    read=_quotes(
+        bid="bidPrice",
+        ask="askPrice",
+        mark="markPrice",
+        iv="impliedVolatility",
+        forward="underlyingPrice",
+        open_interest="openInterest",
+    ),
     ignored=keys("info datetime currency midPrice lastPrice change percentage baseVolume quoteVolume"),
     source=_SOURCE + "Option chain structure",
 )

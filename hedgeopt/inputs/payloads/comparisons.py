@@ -1,20 +1,27 @@
-"""The venue's deltas of options against ours, and its margins, which are listed where nothing here can compare them."""
+"""The venue's deltas of options and worth of collateral against ours, and its margins, which are listed where nothing here
+can compare them. What no moment and no convention explains is refused: it is in another unit."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from hedgeopt.errors import InputError
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Total
+from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.black76 import greeks
 
-__all__ = ["compare_deltas", "margin_note"]
+__all__ = ["check_delta", "check_worth", "compare_deltas", "margin_note"]
 
 _TOLERANCE = 0.03
+_TELLING, _MOST_DELTA = 0.02, 1.1
+"""Deltas below this part of the position tell no sign; above the other no option's can lie."""
+_DUST = 1.0
 _PER_COIN = {"derive"}
 _RULES = {"aave", "binance", "bybit", "deribit", "derive", "dydx", "hyperliquid"}
 _MARGIN = re.compile(
@@ -37,6 +44,51 @@ def margin_note(form: Form, given: Collection[str], file: str) -> str | None:
     )
     some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
     return f"{file}: margin of {form.name} ({some}) is not compared: {reason}"
+
+
+def check_delta(held: HeldLine, item: Any, quantity: float, source: str) -> None:
+    """Refuse a position's delta whose sign or size its quantity excludes, whatever the market."""
+    if item is None or not abs(held.delta) > _TELLING * abs(quantity) or quantity == 0.0:
+        return
+    per_coin = held.venue in _PER_COIN
+    size = 1.0 if per_coin else quantity
+    if not item.nature.option:
+        return
+    sign = 1.0 if item.right == "call" else -1.0
+    ratio = held.delta / (size * sign)
+    if -_TELLING <= ratio <= _MOST_DELTA:
+        return
+    where = f"{held.where}.delta".lstrip(".")
+    if ratio < 0:
+        problem, fix = "has the sign of the opposite position", "the sign of the quantity times + for calls, - for puts"
+    else:
+        problem, fix = f"is {abs(held.delta / size):.4g} per coin", "deltas lie between -1 and 1 per coin"
+    raise InputError(
+        f"of {held.name} {problem} (position {quantity:g})", file=source, field=where, value=held.delta, fix=fix
+    )
+
+
+def check_worth(found: Findings, source: str) -> None:
+    """Refuse collateral whose worth in USD, as the venue states it, is not its amount at any price of its asset."""
+    prices: dict[str, float] = {asset: price for (_, asset), price in found.prices.items()}
+    for row in found.quotes:
+        if row.get("index", math.nan) > 0 and row.get("underlying"):
+            prices.setdefault(str(row["underlying"]), float(row["index"]))
+    for posted in found.posted:
+        price, room = (1.0, 1.5) if posted.asset in dollar_assets() else (prices.get(posted.asset, math.nan), 2.0)
+        if not (price > 0 and abs(posted.usd) > _DUST and posted.amount != 0.0):
+            continue
+        ratio = posted.usd / (posted.amount * price)
+        if 1.0 / room <= ratio <= room:
+            continue
+        raise InputError(
+            f"of {posted.asset} at {posted.venue} is worth {posted.usd:,.6g} USD by the venue, and "
+            f"{posted.amount * price:,.6g} at {price:,.6g}",
+            file=source,
+            field=posted.where or None,
+            value=posted.amount,
+            fix="amounts are coins: save the venue's reply as it came",
+        )
 
 
 def compare_deltas(found: Findings, quotes: pd.DataFrame) -> None:

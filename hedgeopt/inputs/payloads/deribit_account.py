@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from hedgeopt.errors import InputError
 from hedgeopt.inputs.payloads.form import Findings, Form, Posted, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
@@ -16,7 +17,7 @@ __all__ = ["PORTFOLIO", "SUMMARIES"]
 
 _MARGIN = {"sm": "standard", "pm": "portfolio"}
 _IGNORED = keys(
-    "balance available_funds available_withdrawal_funds total_pl session_upl session_rpl futures_pl "
+    "available_funds available_withdrawal_funds total_pl session_upl session_rpl futures_pl "
     "options_pl spot_reserve fee_balance locked_balance delta_total options_delta options_gamma "
     "options_vega options_theta portfolio_margining_enabled initial_margin maintenance_margin "
     "total_initial_margin_usd total_maintenance_margin_usd total_margin_balance_usd options_gamma_map "
@@ -42,6 +43,12 @@ def _read_one(item: Item, found: Findings, account: str) -> tuple[float, float, 
     total, balance = item.number("total_equity_usd"), item.number("margin_balance")
     whole = item.number("total_margin_balance_usd")
     rate = whole / balance if kind == "cross" and balance and whole == whole else math.nan
+    held = item.number("balance")
+    if held == held and min(abs(held), abs(equity - options)) * 5.0 < max(abs(held), abs(equity - options)):
+        found.notes.append(
+            f"{currency} at Deribit: equity less options_value is {equity - options:.8g}, the balance is {held:.8g}: "
+            "are both of one moment and in coins?"
+        )
     if equity - options or equity:
         amount = equity - options
         found.posted.append(Posted("deribit", currency, amount, item.where, account, pool, usd=equity * rate))
@@ -64,6 +71,13 @@ def _sum(items: list[Item], found: Findings, account: str) -> None:
     sums = [_read_one(item, found, account) for item in items]
     ours, theirs = sum(usd for usd, _, _ in sums), max((total for _, total, _ in sums), default=math.nan)
     if sums and all(cross for _, _, cross in sums) and math.isfinite(ours) and math.isfinite(theirs):
+        if abs(ours) > 10.0 * abs(theirs) and abs(ours) > 100.0:
+            raise InputError(
+                f"of all currencies is {ours:,.6g} USD, and total_equity_usd {theirs:,.6g}",
+                file=items[0].reading.file,
+                field=f"{items[0].where}.equity".lstrip("."),
+                fix="equities are coins: save the venue's reply as it came",
+            )
         why = f"the reply lists {len(sums)} currencies; equity in others is not in it"
         found.totals.append(Total("equity at Deribit", ours, theirs, 0.001, why=why))
     elif sums:

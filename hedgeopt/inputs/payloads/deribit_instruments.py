@@ -1,10 +1,12 @@
 """Deribit: ``public/get_instruments`` and ``public/get_instrument`` as sizes of contracts.
 
 Our units are Deribit's: coins for options and linear contracts, USD for inverse futures and perpetuals. So the multiplier
-is 1, and ``contract_size`` is the step in which amounts count.
+is 1. Amounts count in steps of ``min_trade_amount`` (0.1 BTC of options, whose ``contract_size`` is 1).
 """
 
 from __future__ import annotations
+
+import math
 
 from hedgeopt.inputs.payloads.deribit_names import is_combo
 from hedgeopt.inputs.payloads.form import Findings, Form, Spec, keys
@@ -16,13 +18,13 @@ __all__ = ["INSTRUMENTS"]
 def _read(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = item.text("instrument_name")
-        smallest = item.number("min_trade_amount")
+        smallest, contract = item.number("min_trade_amount"), item.number("contract_size")
         spec = Spec(
             "deribit",
             name,
             multiplier=1.0,
             tick=item.number("tick_size"),
-            lot=max(item.number("contract_size", 0.0), smallest),
+            lot=contract if math.isnan(smallest) else smallest,
             min_size=smallest,
             expiry=item.moment("expiration_timestamp", "ms"),
         )

@@ -33,6 +33,8 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
             fix = "size is USD of an inverse contract, coins of a linear one; size_currency is coins"
             raise item.fault(f"is not size_currency {coins:g} at the mark {mark:g}", "size", size, fix)
         if future and delta == delta:
+            if abs(delta - ours) > 0.5 * max(abs(ours), abs(delta)):
+                raise item.fault(f"is not the position's {ours:g} coins", "delta", delta, "deltas are coins, signed")
             found.totals.append(Total(f"delta of {name}", ours, delta, 0.01, "coins"))
         account = ""
         if is_combo(name):

@@ -11,12 +11,13 @@ import math
 from typing import Any
 
 from hedgeopt.inputs.payloads.deribit_names import is_combo
-from hedgeopt.inputs.payloads.form import Findings, Form, keys
+from hedgeopt.inputs.payloads.form import BEST, Findings, Form, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["BOOK_SUMMARY", "ORDER_BOOK", "TICKER"]
 
 _VENUE = "deribit"
+_SAME = {"mark": "mark_price", "open_interest": "open_interest", "funding_8h": "funding_8h"}
 
 
 def _combo(item: Item, found: Findings) -> bool:
@@ -44,15 +45,10 @@ def _read_summary(items: list[Item], found: Findings, venue: str) -> None:
             name,
             item.moment("creation_timestamp", "ms"),
             item.where,
-            bid=item.number("bid_price"),
-            ask=item.number("ask_price"),
-            mark=item.number("mark_price"),
             iv=item.number("mark_iv") / 100.0,
             forward=item.number("underlying_price") if option else math.nan,
-            index=item.number("estimated_delivery_price"),
-            open_interest=item.number("open_interest"),
             volume=usd if _inverse_contract(name) else coins,
-            funding_8h=item.number("funding_8h"),
+            **item.columns(bid="bid_price", ask="ask_price", index="estimated_delivery_price", **_SAME),
         )
 
 
@@ -83,17 +79,10 @@ def _read_ticker(items: list[Item], found: Findings, venue: str) -> None:
             name,
             item.moment("timestamp", "ms"),
             item.where,
-            bid=item.number("best_bid_price"),
-            ask=item.number("best_ask_price"),
-            bid_size=item.number("best_bid_amount"),
-            ask_size=item.number("best_ask_amount"),
-            mark=item.number("mark_price"),
             iv=item.number("mark_iv") / 100.0,
             forward=item.number("underlying_price") if option else math.nan,
-            index=item.number("index_price"),
-            open_interest=item.number("open_interest"),
             volume=volume,
-            funding_8h=item.number("funding_8h"),
+            **item.columns(**BEST, index="index_price", **_SAME),
             **columns,
         )
 

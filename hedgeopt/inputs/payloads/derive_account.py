@@ -34,6 +34,8 @@ def _positions(items: list[Item], found: Findings, account: str) -> float:
             raise item.fault(f"at mark_price {mark:g} is not mark_value {value:g}", "amount", amount, "amounts are coins")
         profit = item.number("unrealized_pnl", 0.0) + item.number("pending_funding", 0.0)
         if not option and delta == delta:
+            if abs(delta) > _NEAR and abs(delta - amount) > 0.5 * abs(amount) and abs(delta - 1.0) > 0.5:
+                raise item.fault(f"is neither the position's {amount:g} coins nor 1 per coin", "delta", delta, "signed")
             why = "the venue states it per coin"
             found.totals.append(Total(f"delta of {name}", amount, delta, 0.01, "coins", why))
         worth += amount * mark if option else profit

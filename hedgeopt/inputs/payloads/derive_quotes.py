@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.inputs.payloads.form import Findings, Form, Spec, keys
+from hedgeopt.inputs.payloads.form import BEST, Findings, Form, Spec, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["INSTRUMENTS", "SLIM", "SLIM_BARE", "TICKER"]
@@ -64,14 +64,10 @@ def _read_ticker(items: list[Item], found: Findings, venue: str) -> None:
             name,
             item.moment("timestamp", "ms"),
             item.where,
-            bid=item.number("best_bid_price"),
-            ask=item.number("best_ask_price"),
-            bid_size=item.number("best_bid_amount"),
-            ask_size=item.number("best_ask_amount"),
             mark=mark,
             iv=math.nan if pricing is None else pricing.number("iv"),
             forward=math.nan if pricing is None else pricing.number("forward_price"),
-            index=item.number("index_price"),
+            **item.columns(**BEST, index="index_price"),
             open_interest=math.nan if stats is None else stats.number("open_interest"),
             volume=math.nan if stats is None else stats.number("contract_volume"),
             funding_8h=math.nan if perp is None else perp.number("funding_rate") * _HOURS,
@@ -99,14 +95,9 @@ def _read_slim(items: list[Item], found: Findings, venue: str) -> None:
             name,
             item.moment("t", "ms") or outer_time,
             outer.where,
-            bid=item.number("b"),
-            ask=item.number("a"),
-            bid_size=item.number("B"),
-            ask_size=item.number("A"),
-            mark=item.number("M"),
+            **item.columns(bid="b", ask="a", bid_size="B", ask_size="A", mark="M", index="I"),
             iv=math.nan if pricing is None else pricing.number("i"),
             forward=math.nan if pricing is None else pricing.number("f"),
-            index=item.number("I"),
             open_interest=math.nan if stats is None else stats.number("oi"),
             volume=math.nan if stats is None else stats.number("c"),
             funding_8h=funding * _HOURS if pricing is None else math.nan,
@@ -177,7 +168,7 @@ SLIM = Form(
     checked="real payload",
 )
 SLIM_BARE = Form(
-    name="Derive slim ticker",
+    name="Derive slim tickers by name",
     venue="derive",
     holds="quotes",
     keys=frozenset({"A", "B", "I", "M", "a", "b", "t"}),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from hedgeopt.inputs.payloads.item import Item
 
-__all__ = ["Findings", "Form", "HeldLine", "Holds", "Posted", "Reader", "Spec", "Total", "keys"]
+__all__ = ["BEST", "Findings", "Form", "HeldLine", "Holds", "Posted", "Reader", "Spec", "Total", "keys", "plain_quotes"]
 
 Holds = Literal["quotes", "sizes", "positions", "collateral", "prices"]
 
@@ -26,8 +26,9 @@ class HeldLine:
 
     ``quantity`` is signed. ``unit`` is ``ours`` (coins, or USD of an inverse contract) or ``contracts`` (of a
     :class:`Spec`). ``notional`` (USD, unsigned, at the price ``reference``) and ``delta`` (coins, signed) are the venue's
-    figures, NaN where it gives none; ``value`` is the market value of options in their settlement asset, and ``profit`` the
-    unsettled P&L of margined contracts in theirs, where collateral leaves it out.
+    figures, NaN where it gives none; ``value`` is the market value of options in their settlement asset, ``contract`` the
+    size of a contract that the position itself states, and ``profit`` the unsettled P&L of margined contracts in their
+    settlement asset, where collateral leaves it out.
     """
 
     venue: str
@@ -43,6 +44,7 @@ class HeldLine:
     value: float = math.nan
     profit: float = 0.0
     option: bool = False
+    contract: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,20 @@ class Findings:
 
 
 Reader = Callable[[list[Item], Findings, str], None]
+
+
+BEST = {"bid": "best_bid_price", "ask": "best_ask_price", "bid_size": "best_bid_amount", "ask_size": "best_ask_amount"}
+"""The best quotes as Deribit and Derive both name them."""
+
+
+def plain_quotes(venue: str, name: str, time: str, **names: str | tuple[str, ...]) -> Reader:
+    """A reader of rows that are quotes as they are: keys of the name, of the time (ms), and of each column of ours."""
+
+    def read(items: list[Item], found: Findings, _: str) -> None:
+        for item in items:
+            found.quote(venue, item.text(name), item.moment(time, "ms"), item.where, **item.columns(**names))
+
+    return read
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from hedgeopt.files.table_file import epochs, moments, numbers
 
 __all__ = ["candles", "history_of", "is_candles"]
 
+_ROUNDING = 1e-3
 _TIMES = ("date", "datetime", "timestamp", "unix", "time")
 _FIX = "give the closes of one asset, or a column of closes per ticker"
 
@@ -63,11 +64,25 @@ def history_of(frame: pd.DataFrame, file: str, asset: str | None = None) -> pd.D
                 field="close",
                 fix="rename the column to it, such as BTC",
             )
+        _within(frame, lower, file)
         return _history(frame, lower[when], {named: frame[lower["close"]]}, file)
     tickers = {str(column): column for column in frame.columns if re.fullmatch(r"[A-Z0-9]{2,10}-USD[TC]?", str(column))}
     if tickers:
         return _history(frame, lower[when], {_asset(name): frame[column] for name, column in tickers.items()}, file)
     return None
+
+
+def _within(frame: pd.DataFrame, lower: dict[str, Any], file: str) -> None:
+    """Refuse closes outside of the day's low and high in more than a twentieth of the rows."""
+    if "low" not in lower or "high" not in lower:
+        return
+    close, low, high = (numbers(frame[lower[name]]).to_numpy() for name in ("close", "low", "high"))
+    out = (close < low * (1.0 - _ROUNDING)) | (close > high * (1.0 + _ROUNDING))
+    if out.sum() > 0.05 * len(frame):
+        row = int(np.flatnonzero(out)[0])
+        fix = "closes, lows and highs are in one unit: save the vendor's file as it came"
+        problem = f"lies outside of low and high in {int(out.sum())} of {len(frame)} rows"
+        raise InputError(problem, file=file, field=str(lower["close"]), value=float(close[row]), fix=fix)
 
 
 def _wide(frame: pd.DataFrame, lower: dict[str, Any], when: str, file: str) -> pd.DataFrame:

@@ -72,6 +72,13 @@ def _read_state(items: list[Item], found: Findings, venue: str) -> None:
                 )
             if size == 0:
                 continue
+            entry_price, profit = position.number("entryPx"), position.number("unrealizedPnl")
+            sign = 1.0 if size > 0 else -1.0
+            ours = sign * value - size * entry_price
+            if ours == ours and profit == profit and abs(ours - profit) > _NEAR * abs(value):
+                fix = "szi is coins, the others USD: save the venue's reply as it came"
+                problem = f"from entryPx {entry_price:g} to positionValue {value:g} is a P&L of {ours:g}, not {profit:g}"
+                raise position.fault(problem, "szi", size, fix)
             notional += value if value == value else math.nan
             mark = value / abs(size) if value == value else math.nan
             found.holdings.append(HeldLine("hyperliquid", name, size, position.where, mark=mark, notional=value))
@@ -84,6 +91,10 @@ def _read_state(items: list[Item], found: Findings, venue: str) -> None:
         if theirs == theirs and theirs > 0:
             raw = whole.number("totalRawUsd")
             if raw == raw:
+                if abs(equity - raw) > theirs * 1.01:
+                    fix = "the three are USD: save the venue's reply as it came"
+                    problem = f"less totalRawUsd {raw:g} is more than totalNtlPos {theirs:g}"
+                    raise whole.fault(problem, "accountValue", equity, fix)
                 found.totals.append(
                     Total("long less short at Hyperliquid", equity - raw, theirs, 0.001, why="shorts are held")
                 )
@@ -119,7 +130,11 @@ def _read_spot_meta(items: list[Item], found: Findings, venue: str) -> None:
             if name.startswith("@"):
                 found.coins["hyperliquid", name] = base
             context = contexts.get(name)
-            price = context.number("markPx") if context is not None else math.nan
+            price, middle = math.nan, math.nan
+            if context is not None:
+                price, middle = context.number("markPx"), context.number("midPx")
+                if price > 0 and middle > 0 and not 0.5 < price / middle < 2.0:
+                    raise context.fault(f"is far from midPx {middle:g}", "markPx", price, "save the venue's whole reply")
             if price > 0 and quote == "USDC":
                 found.prices["hyperliquid", base] = price
 
@@ -145,8 +160,7 @@ STATE = Form(
     read=_read_state,
     ignored=keys(
         "withdrawable crossMaintenanceMarginUsed crossMarginSummary.totalMarginUsed "
-        "marginSummary.totalMarginUsed crossMarginSummary assetPositions.position.entryPx "
-        "assetPositions.position.unrealizedPnl assetPositions.position.returnOnEquity "
+        "marginSummary.totalMarginUsed crossMarginSummary assetPositions.position.returnOnEquity "
         "assetPositions.position.liquidationPx assetPositions.position.marginUsed "
         "assetPositions.position.maxLeverage assetPositions.position.cumFunding "
         "assetPositions.position.leverage"
@@ -174,7 +188,7 @@ SPOT_META = Form(
     ignored=keys(
         "universe.index universe.isCanonical tokens.szDecimals tokens.weiDecimals tokens.tokenId tokens.isCanonical "
         "tokens.evmContract tokens.fullName tokens.deployerTradingFeeShare @contexts.dayNtlVlm @contexts.prevDayPx "
-        "@contexts.midPx @contexts.circulatingSupply @contexts.totalSupply @contexts.dayBaseVlm"
+        "@contexts.circulatingSupply @contexts.totalSupply @contexts.dayBaseVlm"
     ),
     source="hyperliquid.gitbook.io, info endpoint, spotMeta and spotMetaAndAssetCtxs",
 )

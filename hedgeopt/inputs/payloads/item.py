@@ -101,6 +101,14 @@ class Item:
             raise self.fault(f"is beyond {LARGEST:g}", key, value, "check the unit")
         return found
 
+    def columns(self, **names: str | tuple[str, ...]) -> dict[str, Any]:
+        """Numbers under our names: of each the first of the venue's keys that has one, NaN where none has."""
+        found: dict[str, float] = {}
+        for ours, theirs in names.items():
+            values = [self.number(key) for key in ((theirs,) if isinstance(theirs, str) else theirs)]
+            found[ours] = next((value for value in values if not math.isnan(value)), math.nan)
+        return found
+
     def needed(self, key: str) -> float:
         """A number that must be there."""
         found = self.number(key)
@@ -163,6 +171,12 @@ class Item:
             return [(float(level[0]), float(level[1])) for level in value]
         except (TypeError, ValueError, IndexError, KeyError):
             raise self.fault("is no list of prices and amounts", key, str(value)[:60]) from None
+
+    def best(self, bids: str, asks: str) -> dict[str, Any]:
+        """The first level of each side of an order book, as columns of quotes."""
+        none = [(math.nan, math.nan)]
+        (bid, bid_size), (ask, ask_size) = (self.levels(bids) or none)[0], (self.levels(asks) or none)[0]
+        return {"bid": bid, "bid_size": bid_size, "ask": ask, "ask_size": ask_size}
 
     def fault(self, problem: str, key: str, value: Any, fix: str | None = None) -> InputError:
         """An error that names the place."""

@@ -28,6 +28,7 @@ WITHIN = timedelta(minutes=5)
 _NUMBERS = tuple(column.name for column in QUOTE_TABLE if column.type == "number")
 _SIZES = ("bid_size", "ask_size", "open_interest", "volume")
 _DELTA = 0.03
+_COMPARED = ("bid", "ask", "mark", "iv", "forward", "index")
 
 
 def quotes_of(found: Findings, source: str) -> pd.DataFrame:
@@ -46,7 +47,7 @@ def quotes_of(found: Findings, source: str) -> pd.DataFrame:
     _fill_forwards(kept, found)
     _fill_marks(kept, found)
     _sizes(kept, found)
-    _check_deltas(kept, found)
+    _check_deltas(kept, found, source)
     for row in kept:
         if math.isnan(row.get("mark", math.nan)):
             found.skip("no mark, and none follows from vol and forward or from bid and ask", row["instrument"])
@@ -95,15 +96,20 @@ def _joined(found: Findings) -> list[dict[str, Any]]:
     latest = max(stamps, default=None) or max((moment for moment, _ in found.times), default=None)
     order = sorted(found.quotes, key=lambda row: (row["timestamp"] is not None, row["timestamp"] or latest or 0))
     timeless = 0
+    apart = _Apart()
     for row in order:
         key = row["venue"], row["instrument"]
         one = joined.setdefault(key, {"venue": key[0], "instrument": key[1], "timestamp": None, "_contracts": False})
         for name, value in row.items():
             if isinstance(value, float) and not name.startswith("_") and not math.isnan(value):
+                if name == "iv" and value in (-1.0, 0.0):
+                    continue  # no vol, as Binance and Bybit write it
+                apart.add(key, name, value, row["_file"])
                 one[name] = value
         one["_contracts"] = one["_contracts"] or row["_contracts"]
         if row["timestamp"] is not None:
             one["timestamp"] = row["timestamp"] if one["timestamp"] is None else min(one["timestamp"], row["timestamp"])
+    apart.refuse()
     for one in joined.values():
         if one["timestamp"] is None:
             one["timestamp"], timeless = latest, timeless + 1
@@ -119,6 +125,36 @@ def _joined(found: Findings) -> list[dict[str, Any]]:
             fix="keep the venue's envelope (it holds the time), or give a reply of the same moment that carries one",
         )
     return list(joined.values())
+
+
+class _Apart:
+    """Prices and vols that two files give of the same instruments, to be refused where most are many times apart."""
+
+    def __init__(self) -> None:
+        self.last: dict[tuple[Any, ...], tuple[float, str]] = {}
+        self.ratios: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
+
+    def add(self, key: tuple[str, str], name: str, value: float, file: str) -> None:
+        """One value of one file."""
+        if name not in _COMPARED or not value > 0:
+            return
+        before, other = self.last.get((key, name), (value, file))
+        self.last[key, name] = value, file
+        if other != file:
+            self.ratios.setdefault((name, file, other), []).append((value / before, key[1]))
+
+    def refuse(self) -> None:
+        """Raise where most instruments that two files both give are apart by a factor of ten or more."""
+        for (name, file, other), found in self.ratios.items():
+            far = [(ratio, instrument) for ratio, instrument in found if abs(math.log(ratio)) >= math.log(9.9)]
+            if 2 * len(far) > len(found):
+                ratio, instrument = far[0]
+                raise InputError(
+                    f"is {ratio:.4g} × that of {other} in {len(far)} of {len(found)} instruments ({instrument})",
+                    file=file,
+                    field=name,
+                    fix="one of the files is in another unit, or of another moment",
+                )
 
 
 def _named(row: dict[str, Any], found: Findings) -> bool:
@@ -252,7 +288,7 @@ def _sizes(rows: list[dict[str, Any]], found: Findings) -> None:
         )
 
 
-def _check_deltas(rows: list[dict[str, Any]], found: Findings) -> None:
+def _check_deltas(rows: list[dict[str, Any]], found: Findings, source: str) -> None:
     """The venue's deltas against ours, ``N(d1)`` of its vol and forward (an inverse option's may be net of its premium)."""
     from hedgeopt.models.pricing.black76 import greeks
 
@@ -267,6 +303,7 @@ def _check_deltas(rows: list[dict[str, Any]], found: Findings) -> None:
     inverse = np.array([r["underlying"] == r["settlement"] for r in mine])
     ours = greeks(forward, strike, years, vol, call).delta
     net = np.where(inverse & np.isfinite(mark), ours - mark, ours)
+    _refuse_deltas([row["instrument"] for row in mine], ours, theirs, source)
     gap = np.minimum(np.abs(ours - theirs), np.abs(net - theirs))
     worst = int(np.argmax(gap))
     word = "agree with" if gap[worst] <= _DELTA else "differ from"
@@ -274,3 +311,20 @@ def _check_deltas(rows: list[dict[str, Any]], found: Findings) -> None:
         f"deltas of {len(mine)} options {word} the venue's: at most {gap[worst]:.4f} apart ({mine[worst]['instrument']}: "
         f"ours {ours[worst]:.4f}, theirs {theirs[worst]:.4f}; tolerance {_DELTA})"
     )
+
+
+def _refuse_deltas(names: list[str], ours: np.ndarray, theirs: np.ndarray, source: str) -> None:
+    """Deltas of the other sign, or above 1, in most options that tell."""
+    for telling, bad, problem, fix in (
+        (np.abs(ours) > _DELTA, ours * theirs < 0, "has the other sign", "calls are positive, puts negative, per coin held"),
+        (np.abs(ours) > _DELTA, np.abs(theirs) > 1.5, "is above 1", "give it per coin: 0.5, not 50 per cent"),
+    ):
+        at = np.flatnonzero(telling & bad)
+        if len(at) and 2 * len(at) > telling.sum():
+            raise InputError(
+                f"{problem} in {len(at)} of {int(telling.sum())} options ({names[at[0]]}: ours {ours[at[0]]:.4f})",
+                file=source,
+                field="delta",
+                value=float(theirs[at[0]]),
+                fix=fix,
+            )

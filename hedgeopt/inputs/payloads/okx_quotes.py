@@ -9,9 +9,7 @@ market/books.
 
 from __future__ import annotations
 
-import math
-
-from hedgeopt.inputs.payloads.form import Findings, Form, keys
+from hedgeopt.inputs.payloads.form import Findings, Form, keys, plain_quotes
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["FUNDING", "INDEX_TICKERS", "MARK_PRICES", "OPTION_SUMMARY", "ORDER_BOOK", "TICKERS"]
@@ -20,40 +18,11 @@ _VENUE = "okx"
 _SOURCE = "okx.com/docs-v5, "
 
 
-def _read_summary(items: list[Item], found: Findings, venue: str) -> None:
-    for item in items:
-        found.quote(
-            _VENUE,
-            item.text("instId"),
-            item.moment("ts", "ms"),
-            item.where,
-            iv=item.number("markVol"),
-            forward=item.number("fwdPx"),
-            delta=item.number("deltaBS"),
-        )
-
-
 def _read_tickers(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
-        name = item.text("instId")
-        spot = item.text("instType", "") == "SPOT"
-        found.quote(
-            _VENUE,
-            name,
-            item.moment("ts", "ms"),
-            item.where,
-            contracts=not spot,
-            bid=item.number("bidPx"),
-            ask=item.number("askPx"),
-            bid_size=item.number("bidSz"),
-            ask_size=item.number("askSz"),
-            volume=item.number("vol24h"),
-        )
-
-
-def _read_marks(items: list[Item], found: Findings, venue: str) -> None:
-    for item in items:
-        found.quote(_VENUE, item.text("instId"), item.moment("ts", "ms"), item.where, mark=item.number("markPx"))
+        name, spot = item.text("instId"), item.text("instType", "") == "SPOT"
+        columns = item.columns(bid="bidPx", ask="askPx", bid_size="bidSz", ask_size="askSz", volume="vol24h")
+        found.quote(_VENUE, name, item.moment("ts", "ms"), item.where, contracts=not spot, **columns)
 
 
 def _read_index(items: list[Item], found: Findings, venue: str) -> None:
@@ -83,18 +52,9 @@ def _read_funding(items: list[Item], found: Findings, venue: str) -> None:
 def _read_book(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = item.text("@instrument", "") or item.text("@key", "")
-        bids, asks = item.levels("bids"), item.levels("asks")
-        found.quote(
-            _VENUE,
-            name,
-            item.moment("ts", "ms"),
-            item.where,
-            contracts=name.count("-") != 1,
-            bid=bids[0][0] if bids else math.nan,
-            bid_size=bids[0][1] if bids else math.nan,
-            ask=asks[0][0] if asks else math.nan,
-            ask_size=asks[0][1] if asks else math.nan,
-        )
+        spot = name.count("-") == 1
+        columns = item.best("bids", "asks")
+        found.quote(_VENUE, name, item.moment("ts", "ms"), item.where, contracts=not spot, **columns)
 
 
 OPTION_SUMMARY = Form(
@@ -102,7 +62,7 @@ OPTION_SUMMARY = Form(
     venue=_VENUE,
     holds="quotes",
     keys=frozenset({"instId", "markVol", "fwdPx", "ts"}),
-    read=_read_summary,
+    read=plain_quotes(_VENUE, "instId", "ts", iv="markVol", forward="fwdPx", delta="deltaBS"),
     ignored=keys("instType uly bidVol askVol delta gamma vega theta gammaBS vegaBS thetaBS lever realVol volLv"),
     source=_SOURCE + "public/opt-summary",
     checked="real payload",
@@ -123,7 +83,7 @@ MARK_PRICES = Form(
     holds="quotes",
     keys=frozenset({"instId", "markPx", "ts", "instType"}),
     absent=frozenset({"pos", "bidPx"}),
-    read=_read_marks,
+    read=plain_quotes(_VENUE, "instId", "ts", mark="markPx"),
     ignored=frozenset({"instType"}),
     source=_SOURCE + "public/mark-price",
     checked="real payload",

@@ -22,7 +22,7 @@ OPTIONS_CHAIN = frozenset(
 DERIVATIVE_TICKER = frozenset({"exchange", "symbol", "timestamp", "local_timestamp", "funding_rate", "mark_price"})
 IGNORED = frozenset(
     {
-        "local_timestamp", "last_price", "bid_iv", "ask_iv", "underlying_index", "gamma", "vega", "theta", "rho",
+        "local_timestamp", "last_price", "bid_iv", "ask_iv", "underlying_index", "delta", "gamma", "vega", "theta", "rho",
         "funding_timestamp", "predicted_funding_rate",
     }
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import hedgeopt as ho
 from hedgeopt.inputs.importing import import_payloads
 
 from . import replies
@@ -32,12 +33,15 @@ def test_deltas_of_options_are_compared_where_their_quotes_are_given(venue: str,
     ours = -2.0 * delta(100_000.0, "C") if venue == "deribit" else -2.5 * delta(100_000.0, "C")
     if venue == "okx":
         assert replies.options()[4] == (100_000.0, "C")
-    for stated, word in ((ours, "agrees with"), (2 * ours, "differs from"), (-ours, "differs from")):
+    for stated, word in ((ours, "agrees with"), (0.8 * ours, "differs from")):
         found = import_payloads(*paths, save(tmp_path, "held.json", position(venue, stated)))
         (line,) = [note for note in found.notes if note.startswith("delta of BTC")]
         assert word in line
         assert found.book is not None
         assert line in found.book.notes
+    for stated, words in ((-ours, "sign of the opposite position"), (100 * ours, "per coin")):
+        with pytest.raises(ho.InputError, match=words):
+            import_payloads(save(tmp_path, "held.json", position(venue, stated)))
     alone = [save(tmp_path, "held.json", position(venue, ours))]
     assert any("is not compared: give their quotes" in note for note in import_payloads(*alone).notes)
 

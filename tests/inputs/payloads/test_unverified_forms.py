@@ -135,12 +135,15 @@ def test_hyperliquid_meta_state_and_spot(tmp_path: Path) -> None:
     ("name", "text", "form", "asset"),
     [
         ("cdd.csv", "https://www.CryptoDataDownload.com\nunix,date,symbol,open,high,low,close,Volume BTC\n"
-         "1772841600,2026-03-07 00:00:00,BTC/USDT,1,1,1,101,5\n1772755200,2026-03-06 00:00:00,BTC/USDT,1,1,1,100,5\n",
+         "1772841600,2026-03-07 00:00:00,BTC/USDT,100,102,99,101,5\n"
+         "1772755200,2026-03-06 00:00:00,BTC/USDT,100,101,98,100,5\n",
          "CryptoDataDownload", None),
-        ("yf.csv", "Date,Open,High,Low,Close,Volume\n2026-03-06,1,1,1,100,5\n2026-03-07,1,1,1,101,5\n", "yfinance", "BTC"),
-        ("ohlcv.csv", "timestamp,open,high,low,close,volume\n1772755200000,1,1,1,100,5\n1772841600000,1,1,1,101,5\n",
+        ("yf.csv", "Date,Open,High,Low,Close,Volume\n2026-03-06,100,101,98,100,5\n"
+         "2026-03-07,100,102,99,101,5\n", "yfinance", "BTC"),
+        ("ohlcv.csv", "timestamp,open,high,low,close,volume\n"
+         "1772755200000,100,101,98,100,5\n1772841600000,100,102,99,101,5\n",
          "ccxt OHLCV", "BTC"),
-        ("ohlcv.json", "[[1772755200000,1,1,1,100,5],[1772841600000,1,1,1,101,5]]", "ccxt OHLCV", "BTC"),
+        ("ohlcv.json", "[[1772755200000,100,101,98,100,5],[1772841600000,100,102,99,101,5]]", "ccxt OHLCV", "BTC"),
     ],
 )  # fmt: skip
 def test_histories(name: str, text: str, form: str, asset: str | None, tmp_path: Path) -> None:
@@ -152,6 +155,11 @@ def test_histories(name: str, text: str, form: str, asset: str | None, tmp_path:
     if asset is not None:
         with pytest.raises(ho.InputError, match="not named"):
             import_payloads(tmp_path / name)
+    if name.endswith(".csv"):
+        with pytest.raises(ho.InputError, match="lies outside of low and high in 2 of 2 rows"):
+            import_payloads(
+                save(tmp_path, name, text.replace("102,99", "1.02,0.99").replace("101,98", "1.01,0.98")), asset=asset
+            )
 
 
 def test_ccxt_positions_and_balance(tmp_path: Path) -> None:

@@ -14,9 +14,11 @@ import pandas as pd
 from hedgeopt._extras import require_extra
 from hedgeopt.backtest.venue_rules import rules
 from hedgeopt.errors import InputError
+from hedgeopt.files.cells import moments, numbers, wrong_numbers
+from hedgeopt.files.parquet_file import check_parquet
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.regular import require_file
-from hedgeopt.files.table_file import check_parquet, moments, numbers, read_table, wrong_numbers
+from hedgeopt.files.table_file import read_table
 from hedgeopt.inputs.columns import MARK_FILES, RECORDED_REQUIRED
 
 __all__ = ["FundingRate", "dataset", "index_history", "mark_table", "time_scalar"]

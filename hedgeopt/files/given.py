@@ -19,7 +19,8 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.parsing import from_json, from_toml
 from hedgeopt.files.reading import read_text
 from hedgeopt.files.regular import LARGEST_FILE
-from hedgeopt.files.table_file import MOST_ROWS, read_table
+from hedgeopt.files.table_file import read_table
+from hedgeopt.files.table_parts import MOST_ROWS
 
 __all__ = ["Given", "given_text", "is_table", "named", "read_data", "read_frame"]
 

@@ -1,48 +1,37 @@
-"""Tables in files: CSV and Parquet read strictly, within bounds of size, with one-line errors.
+"""Tables in files: CSV read strictly, within bounds of size, with one-line errors; Parquet and Excel by their own readers.
 
 A CSV has one header without repeated names, as many cells in every row as in the header, and a line break at its end: a
-file cut short ends in the middle of a row. A number is written as Python or a spreadsheet in English writes it (``-1.5e3``);
-``1_000``, ``0x10``, ``1,000``, ``True`` and ``" 5 "`` stay text, and :func:`numbers` refuses them.
-
-A Parquet file tells in its footer what it unfolds to; what is too large, nested or double is refused unread.
+file cut short ends in the middle of a row.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hedgeopt._extras import installed, require_extra
+from hedgeopt._extras import installed
 from hedgeopt.errors import InputError
+from hedgeopt.files.cells import NUMBER
 from hedgeopt.files.excel import excel_table
+from hedgeopt.files.parquet_file import parquet_table
 from hedgeopt.files.plain_csv import plain_column, plain_header, plain_rows
 from hedgeopt.files.regular import require_file
+from hedgeopt.files.table_parts import MOST_ROWS, no_column_twice, tell_unread, unreadable
 from hedgeopt.files.tidy import CellText, delimiter_of, plain_numbers, without_headers, without_title
 from hedgeopt.files.unpack import packing, unpacked
 
-__all__ = ["MOST_ROWS", "check_parquet", "epochs", "moments", "numbers", "read_table", "wrong_numbers"]
+__all__ = ["read_table"]
 
-MOST_ROWS = 2_000_000
-"""Rows of the largest table that is read whole."""
 
-_MOST_COLUMNS = 10_000
-_MOST_FOOTER = 64 * 2**20
-_MOST_UNFOLDED = 2**30
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?i:inf|infinity)")
 # words for "nothing" that pandas, R and spreadsheets write
 _NOTHING = ["", "NaN", "nan", "-nan", "-NaN", "NA", "N/A", "n/a", "<NA>", "#N/A", "NULL", "null", "None", "NaT"]
 _NOTHING += ["-", "--"]
 _WITH_COMMA = r"^[+-]?[0-9][0-9.]*,[0-9.,]*$"
 _ENDINGS = (".csv", ".tsv", ".txt", ".gz", ".bz2", ".xz", ".zst", ".zip")
-_FIRST_YEAR, _LAST_YEAR = 2000, 2200
-_EPOCH_SCALES = (1, 1_000, 1_000_000, 1_000_000_000)  # nanoseconds in a count of ns, us, ms, s
-_FIRST_NS, _LAST_NS = 946_684_800 * 10**9, 7_258_118_400 * 10**9
 
 
 def read_table(
@@ -65,7 +54,7 @@ def read_table(
     path = require_file(path, what, field=field, largest=None)
     form, endings = _packing(path, field), {ending.lower() for ending in path.suffixes}
     if ".parquet" in endings:
-        frame = _parquet(path, what, columns)
+        frame = parquet_table(path, what, columns)
     elif form == "excel":
         frame = excel_table(path, columns)
     elif form or endings & set(_ENDINGS):
@@ -76,124 +65,6 @@ def read_table(
     if frame.empty:
         raise InputError("holds no rows", file=path, field=field, fix="give a table with a row beneath its header")
     return frame
-
-
-def numbers(column: pd.Series) -> pd.Series:
-    """The column as floats; NaN for nothing and for what is no number (:func:`wrong_numbers` tells them apart)."""
-    values = column.astype("object") if isinstance(column.dtype, pd.CategoricalDtype) else column
-    if values.dtype.kind in "fiu":
-        return pd.Series(values.to_numpy(dtype=float, na_value=np.nan), column.index, name=column.name)
-    return pd.Series([_number(value) for value in values], column.index, float, name=column.name)
-
-
-def wrong_numbers(column: pd.Series, read: pd.Series) -> pd.Series:
-    """Position of the first value in the column that :func:`numbers` could not read."""
-    return read.isna() & column.notna()
-
-
-def moments(column: pd.Series) -> pd.Series:
-    """The column as UTC times, of ISO 8601 texts or counts since 1970; NaT for nothing and for no time of 2000 to 2200."""
-    values = column.astype("object") if isinstance(column.dtype, pd.CategoricalDtype) else column
-    dated = values.dtype.kind == "M"
-    if values.dtype.kind in "iuf":
-        return epochs(values)
-    if values.dtype.kind == "b":
-        return pd.Series(pd.NaT, column.index, "datetime64[ns, UTC]", name=column.name)
-    try:
-        times = pd.to_datetime(values, utc=True, errors="coerce", format=None if dated else "ISO8601")
-    except (ValueError, OverflowError, TypeError):
-        return pd.Series(pd.NaT, column.index, "datetime64[ns, UTC]", name=column.name)
-    return times.where(times.dt.year.between(_FIRST_YEAR, _LAST_YEAR - 1))
-
-
-def epochs(column: pd.Series) -> pd.Series:
-    """Counts since 1970 as UTC times: the size of a count tells seconds, milli-, micro- or nanoseconds.
-
-    No count is a time of the years 2000 to 2200 in two of them. NaT for nothing, and for what is one in none.
-    """
-    count = column.astype(float) if column.dtype.kind != "f" else column
-    out = pd.Series(pd.NaT, column.index, "datetime64[ns, UTC]", name=column.name)
-    for scale in _EPOCH_SCALES:
-        mine = (count * scale >= _FIRST_NS) & (count * scale < _LAST_NS)
-        if mine.any():
-            exact = column.dtype.kind in "iu"
-            whole = column[mine].astype("int64") * scale if exact else (count[mine] * scale).round().astype("int64")
-            out[mine] = pd.to_datetime(whole, utc=True)
-    return out
-
-
-def check_parquet(
-    path: Path, columns: Collection[str] | None = None, most: int = MOST_ROWS, unfolded: int = _MOST_UNFOLDED
-) -> list[str]:
-    """The names of the columns to read, after the footer was found sane.
-
-    Raises
-    ------
-    InputError
-        For a file that is no Parquet, unfolds to too much, or has a column nested or twice.
-    """
-    require_extra("pyarrow", "reading Parquet", file=path)
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - 8))
-        tail = stream.read(8)
-    if tail[4:] != b"PAR1":
-        raise InputError("cannot be read as Parquet: its end is missing", file=path, fix="is it truncated? fetch it again")
-    if int.from_bytes(tail[:4], "little") > _MOST_FOOTER:
-        raise InputError("cannot be read as Parquet: its footer is too large", file=path)
-    try:
-        with pq.ParquetFile(path) as file:
-            footer, schema = file.metadata, file.schema_arrow
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise _unreadable(path, "Parquet", error) from None
-    if footer.num_rows > most:
-        raise InputError(f"holds {footer.num_rows:,} rows, at most {most:,} are read", file=path, fix="cut it into files")
-    if footer.num_columns > _MOST_COLUMNS:
-        raise InputError(f"holds {footer.num_columns:,} columns", file=path, fix="is it the right file?")
-    kept = [name for name in schema.names if columns is None or name in columns]
-    _once(kept, path)
-    for name in kept:
-        kind = schema.field(name).type
-        if pa.types.is_nested(kind):
-            raise InputError("holds lists or structures", file=path, field=name, value=kind, fix="store one value per row")
-    wanted = {i for i in range(footer.num_columns) if footer.schema.column(i).name in set(kept)}
-    size = sum(
-        abs(footer.row_group(group).column(i).total_uncompressed_size)
-        for group in range(footer.num_row_groups)
-        for i in wanted
-    )
-    if size > unfolded:
-        raise InputError(f"unfolds to {size >> 20:,} MiB", file=path, fix="cut it into files")
-    return kept
-
-
-def _parquet(path: Path, what: str, columns: Collection[str] | None) -> pd.DataFrame:
-    kept = check_parquet(path, columns)
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            # text stays a dictionary: a million rows may share one long text
-            texts = [n for n in kept if _is_text(file.schema_arrow.field(n).type)]
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
-            frame: pd.DataFrame = file.read(kept, use_pandas_metadata=columns is None).to_pandas()
-            _tell_unread(frame, file.schema_arrow.names, kept)
-    except MemoryError:
-        raise InputError("is too large for the memory", file=path) from None
-    except Exception as error:  # any decoder and any metadata may be broken, each in its own way
-        if isinstance(error, pa.ArrowException | OSError | ValueError | TypeError | KeyError | AttributeError | IndexError):
-            raise _unreadable(path, "Parquet", error) from None
-        raise
-    return frame
-
-
-def _is_text(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
 
 
 def _packing(path: Path, field: str | None) -> str:
@@ -224,25 +95,18 @@ def _plain_csv(
     notes = [] if notes is None else notes
     try:
         names = plain_header(data, delimiter)
-        _once(names, path)
+        no_column_twice(names, path)
         cells = plain_rows(data, names if columns is None else columns, _NOTHING, delimiter)
     except ValueError as error:
         if isinstance(error, InputError):
             raise
-        raise _unreadable(path, "csv", error) from None
+        raise unreadable(path, "csv", error) from None
     rows = len(next(iter(cells.values()), ()))
     if rows > MOST_ROWS:
         raise InputError(f"holds {rows:,} rows, at most {MOST_ROWS:,} are read", file=path)
     cells = _tidied(cells, path, delimiter, notes)
-    frame = pd.DataFrame({name: plain_column(column, _NUMBER.fullmatch) for name, column in cells.items()})
-    return _tell_unread(frame, names, cells)
-
-
-def _tell_unread(frame: pd.DataFrame, names: Collection[str], kept: Collection[str]) -> pd.DataFrame:
-    unread = [name for name in names if name and name not in kept]
-    if unread:
-        frame.attrs["unread"] = unread
-    return frame
+    frame = pd.DataFrame({name: plain_column(column, NUMBER.fullmatch) for name, column in cells.items()})
+    return tell_unread(frame, names, cells)
 
 
 def _tidied(cells: dict[str, list[CellText]], path: Path, delimiter: str, notes: list[str]) -> dict[str, list[CellText]]:
@@ -267,7 +131,7 @@ def _arrow_csv(
     parse = csv.ParseOptions(delimiter=delimiter)
     try:
         names = csv.open_csv(pa.BufferReader(data), csv.ReadOptions(block_size=_block(data)), parse).schema.names
-        _once(names, path)
+        no_column_twice(names, path)
         table = csv.read_csv(
             pa.BufferReader(data),
             csv.ReadOptions(block_size=_block(data)),
@@ -280,7 +144,7 @@ def _arrow_csv(
             ),
         )
     except (pa.ArrowException, ValueError, OSError) as error:
-        raise _unreadable(path, "csv", error) from None
+        raise unreadable(path, "csv", error) from None
     if table.num_rows > MOST_ROWS:
         raise InputError(f"holds {table.num_rows:,} rows, at most {MOST_ROWS:,} are read", file=path)
     first = table.column_names[0] if table.column_names else ""
@@ -288,10 +152,10 @@ def _arrow_csv(
     commas = any(pc.any(pc.match_substring_regex(table[name], _WITH_COMMA)).as_py() for name in table.column_names)
     if repeats or commas or delimiter == ";":  # cell by cell: slower, and seldom
         cells = _tidied(table.to_pydict(), path, delimiter, notes)
-        frame = pd.DataFrame({name: plain_column(column, _NUMBER.fullmatch) for name, column in cells.items()})
+        frame = pd.DataFrame({name: plain_column(column, NUMBER.fullmatch) for name, column in cells.items()})
     else:
         frame = pd.DataFrame({name: _column(table[name]) for name in table.column_names})
-    return _tell_unread(frame, names, table.column_names)
+    return tell_unread(frame, names, table.column_names)
 
 
 def _column(cells: Any) -> Any:
@@ -301,7 +165,7 @@ def _column(cells: Any) -> Any:
 
     if cells.null_count == len(cells):
         return np.full(len(cells), np.nan)
-    if not pc.all(pc.match_substring_regex(cells, f"^(?:{_NUMBER.pattern})$")).as_py():
+    if not pc.all(pc.match_substring_regex(cells, f"^(?:{NUMBER.pattern})$")).as_py():
         return cells.to_pandas()
     cells = pc.replace_substring_regex(cells, r"^\+", "")
     if cells.null_count == 0 and pc.all(pc.match_substring_regex(cells, "^-?[0-9]{1,18}$")).as_py():
@@ -327,29 +191,3 @@ def _text(path: Path, what: str) -> bytes:
 
 def _block(data: bytes) -> int:
     return min(max(2**20, len(data)), 2**24)
-
-
-def _once(names: Collection[str], path: Path) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise InputError("is the name of two columns", file=path, field=name or "(no name)", fix="keep one of them")
-        seen.add(name)
-
-
-def _unreadable(path: Path, form: str, error: BaseException) -> InputError:
-    reason = " ".join(str(error).split())[:120]
-    return InputError(f"cannot be read as {form}: {reason}", file=path, fix="is it truncated? fetch it again")
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, str):
-        return float(value) if _NUMBER.fullmatch(value) else np.nan
-    if value is None or value is pd.NA or isinstance(value, bool | np.bool_):
-        return np.nan
-    if isinstance(value, int | float | np.integer | np.floating | Decimal):
-        try:
-            return float(value)
-        except OverflowError:
-            return np.inf
-    return np.nan

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.cells import numbers, wrong_numbers
 from hedgeopt.files.given import Given, named, read_frame
 from hedgeopt.files.names import require_known
 from hedgeopt.files.parsing import from_json
 from hedgeopt.files.reading import validated
-from hedgeopt.files.table_file import numbers, wrong_numbers
 from hedgeopt.inputs.book import Account, Book
 
 __all__ = ["BOOK_COLUMNS", "book_from_frame", "book_to_frame"]

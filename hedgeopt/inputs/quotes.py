@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.table_file import numbers
+from hedgeopt.files.cells import numbers
 from hedgeopt.inputs.columns import CHAIN
 from hedgeopt.venues.known import parser
 

@@ -45,7 +45,7 @@ def _user_table(kind: str) -> dict[str, Any]:
 
     from hedgeopt.models.data.own import OwnTable
     from hedgeopt.models.margin.table_rules import LiquidationRule, MarginTable
-    from hedgeopt.venues.forms import NameForm
+    from hedgeopt.venues.name_form import NameForm
 
     found = OwnTable.model_json_schema()
     parts: dict[str, Any] = {"margin": MarginTable, "liquidation": LiquidationRule, "form": NameForm}

@@ -11,8 +11,8 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.cells import numbers
 from hedgeopt.files.given import is_table, read_frame
-from hedgeopt.files.table_file import numbers
 from hedgeopt.models.scenarios.events import Occurrence
 from hedgeopt.models.scenarios.response import responses
 from hedgeopt.models.scenarios.sample_settings import GivenEvent, GivenScenarios, VolMarket

@@ -11,8 +11,9 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.cells import moments, numbers
 from hedgeopt.files.record import LARGEST
-from hedgeopt.files.table_file import moments, numbers, read_table
+from hedgeopt.files.table_file import read_table
 
 __all__ = ["FEWEST", "TIMES", "Windows", "cut_windows", "parse_times", "read_prices"]
 

@@ -41,7 +41,10 @@ class Number(Record):
         return self
 
 
-AnyNumber = Annotated[Number, BeforeValidator(lambda v: {"value": v} if isinstance(v, int | float) else v)]
+AnyNumber = Annotated[
+    Number,
+    BeforeValidator(lambda v: {"value": v} if isinstance(v, int | float) else v, json_schema_input_type=float | Number),
+]
 _ByAsset = dict[str, AnyNumber]
 
 

@@ -15,8 +15,9 @@ import hedgeopt as ho
 from hedgeopt.backtest.recorded import FundingRate, mark_table
 from hedgeopt.errors import InputError
 from hedgeopt.example import example_files
+from hedgeopt.files.cells import moments, numbers, wrong_numbers
 from hedgeopt.files.reading import parse_json, parse_toml
-from hedgeopt.files.table_file import moments, numbers, read_table, wrong_numbers
+from hedgeopt.files.table_file import read_table
 from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.scenarios.cascade import read_loans
 from hedgeopt.models.scenarios.history import read_prices

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.table_file import epochs, moments, read_table
+from hedgeopt.files.cells import epochs, moments
+from hedgeopt.files.table_file import read_table
 from hedgeopt.files.tidy import plain_numbers
 
 TEXT = "name,price,size\nx,1.5,10\ny,2.25,20\n"

@@ -29,10 +29,10 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.cells import moments, numbers, wrong_numbers
 from hedgeopt.files.given import Given
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.regular import parse_moment
-from hedgeopt.files.table_file import moments, numbers, wrong_numbers
 from hedgeopt.inputs.chain.moment import one_moment
 from hedgeopt.inputs.chain.rows import market_from_rows, refuse
 from hedgeopt.inputs.chain.set_aside import SetAside

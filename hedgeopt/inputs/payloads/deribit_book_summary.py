@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.table_file import numbers, wrong_numbers
+from hedgeopt.files.cells import numbers, wrong_numbers
 from hedgeopt.inputs.columns import QUOTE_NUMBERS
 from hedgeopt.venues.deribit.names import parse_name
 

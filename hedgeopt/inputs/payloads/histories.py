@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.table_file import epochs, moments, numbers
+from hedgeopt.files.cells import epochs, moments, numbers
 
 __all__ = ["candles", "history_of", "is_candles"]
 

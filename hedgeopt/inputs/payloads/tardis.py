@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.table_file import numbers, wrong_numbers
+from hedgeopt.files.cells import numbers, wrong_numbers
 
 __all__ = ["COLUMNS", "DERIVATIVE_TICKER", "IGNORED", "OPTIONS_CHAIN", "tardis_quotes"]
 

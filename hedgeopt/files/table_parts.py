@@ -1,0 +1,38 @@
+"""What readers of tables share: how large a table may be, columns without repeated names, and those left unread."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+
+from hedgeopt.errors import InputError
+
+__all__ = ["MOST_ROWS", "no_column_twice", "tell_unread", "unreadable"]
+
+MOST_ROWS = 2_000_000
+"""Rows of the largest table that is read whole."""
+
+
+def no_column_twice(names: Collection[str], path: Path) -> None:
+    """Refuse a table with two columns of one name."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError("is the name of two columns", file=path, field=name or "(no name)", fix="keep one of them")
+        seen.add(name)
+
+
+def tell_unread(frame: pd.DataFrame, names: Collection[str], kept: Collection[str]) -> pd.DataFrame:
+    """The table with the names of columns left unread in its ``attrs``."""
+    unread = [name for name in names if name and name not in kept]
+    if unread:
+        frame.attrs["unread"] = unread
+    return frame
+
+
+def unreadable(path: Path, form: str, error: BaseException) -> InputError:
+    """The error of a file that a library gave up on."""
+    reason = " ".join(str(error).split())[:120]
+    return InputError(f"cannot be read as {form}: {reason}", file=path, fix="is it truncated? fetch it again")

@@ -30,7 +30,7 @@ _OPTIONS = (
 )  # fmt: skip
 # Rounds of cuts at the root and at other nodes; the relative violation below which a cut says nothing new; the share of
 # the room to the cutoff that a round must gain to be worth another.
-_ROOT, _ROUNDS, _DUST, _GAIN = 40, 3, 1e-7, 0.05
+_ROOT, _ROUNDS, _DUST, _GAIN = 25, 3, 1e-7, 0.05
 # Cuts kept, per variable and at least; what a rounding error in a reduced cost is, relative to its terms.
 _KEPT, _MOST, _ROUNDING = 1, 60, 4e-15
 
@@ -49,7 +49,7 @@ class CutNodes(WholeNodes):
         models: list[LossModel],
     ) -> None:
         super().__init__(relaxation, solve, options, gap)
-        self.models, self._begun = models, False
+        self.models, self._calls = models, 0
         self._lay_out()
 
     @classmethod
@@ -128,24 +128,18 @@ class CutNodes(WholeNodes):
         self.sides, self.owner, self.age = self.sides[stays], self.owner[stays], self.age[stays]
 
     def relax(self, first: Vector, last: Vector, cutoff: float, exact: bool = False) -> NodeAnswer:
-        """As for every node; the first is solved whole, and its weights are the first cuts."""
-        if exact or not self._begun:
-            self._begun = True
+        """As for every node; the first is solved whole, and its weights are the first cuts. The second has the most rounds."""
+        if exact or self._calls == 0:
             answer = super().relax(first, last, cutoff, exact)
             if answer.outcome is not None and len(answer.outcome.weights) == len(self.models):
                 for k, weights in enumerate(answer.outcome.weights):
                     self.add(k, weights)
-            if exact or answer.status != s.OPTIMAL:
-                return answer
-            inner = self._relaxed(first, last, cutoff, _ROOT)
-            # A rise that the weaker bound proves says nothing of the better one beyond the difference.
-            cost = inner.cost
-            if cost is not None and inner.lower < answer.lower:
-                cost = _less(cost, answer.lower - inner.lower)
-            return NodeAnswer(answer.status, max(answer.lower, inner.lower), answer.x, cost, answer.outcome, inner.z)
+            self._calls = max(self._calls, 1)
+            return answer
         self.count += 1
+        self._calls += 1
         self._forget()
-        return self._relaxed(first, last, cutoff, _ROUNDS)
+        return self._relaxed(first, last, cutoff, _ROOT if self._calls == 2 else _ROUNDS)
 
     def _relaxed(self, first: Vector, last: Vector, cutoff: float, rounds: int) -> NodeAnswer:
         h, best, cost = self.highs, -np.inf, np.zeros(0)
@@ -220,7 +214,7 @@ class CutNodes(WholeNodes):
         d[self.levels[cost[self.levels] > 0.0]] = 0.0
         value = float(np.where(y > 0, self.lower, self.upper)[y != 0] @ y[y != 0]) + float(self.sides @ held)
         terms = np.abs(c.c) + self._abs @ np.abs(y) + np.abs(self.cuts).T @ np.abs(held)
-        return value + self._charge(d, y, held) + c.offset, _less(d, 1e-13 * terms)
+        return value + self._charge(d, y, held) + c.offset, less(d, 1e-13 * terms)
 
     def _excludes(self, ray: Vector) -> bool:
         """Whether multipliers of an infeasible node prove it: a bound above zero with nothing to minimise."""
@@ -250,7 +244,7 @@ class CutNodes(WholeNodes):
         return float(d @ ends)
 
 
-def _less(d: Vector, by: Vector | float) -> Vector:
+def less(d: Vector, by: Vector | float) -> Vector:
     """Entries moved towards zero."""
     return np.asarray(np.sign(d) * np.maximum(np.abs(d) - by, 0.0))
 

@@ -7,6 +7,7 @@ are left are a small integer program. All this happens in few columns and, where
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +20,10 @@ from hedgeopt.tail.gates import Gates, find_gates
 from hedgeopt.tail.source import Index, Vector
 
 # Share of the groups too many that are dropped at a time: at first, and after an addition; groups added at a time.
-_SHARE, _AGAIN, _ADD = 0.15, 0.3, 10
-# Turns without improvement that end the exchange, turns in all; scenarios of the sample; losses that weigh a group.
-_FAILS, _TURNS, _SAMPLE, _WEIGHED = 8, 60, 12_000, 400
+_SHARE, _AGAIN, _ADD = 0.15, 0.5, 10
+# Turns without improvement that end the exchange, turns in all, and the share of the seconds left that it may take;
+# scenarios of the sample; losses that weigh a group.
+_FAILS, _TURNS, _PART, _SAMPLE, _WEIGHED = 4, 60, 0.4, 12_000, 400
 # Seconds for the lots of one set of groups.
 _LOTS = 5.0
 
@@ -65,8 +67,8 @@ class Incumbents:
         found = find_gates(nodes.A, nodes.lower, nodes.upper, nodes.low, nodes.high, nodes.columns, nodes.compiled.E)
         return None if found is None or not len(found.mover) else cls(nodes, found, gap)
 
-    def start(self, y: Vector) -> Vector | None:
-        """Whole numbers near a relaxation with loss arguments ``y``; None where none is found."""
+    def start(self, y: Vector) -> Iterator[Vector]:
+        """Whole numbers near a relaxation with loss arguments ``y``: quickly found ones first."""
         self.few.begin(y)
         c = self.nodes.compiled
         moved = np.abs(self.seen).mean(axis=0) * np.abs(y - c.f)
@@ -74,8 +76,24 @@ class Incumbents:
         touched = np.asarray(abs(c.E).T @ held).ravel() > 0
         chosen = np.zeros(len(self.gates.boolean), dtype=bool)
         chosen[self.gates.owner[touched & (self.gates.owner >= 0)]] = True
-        found = self._exchange(self._fewer(self._at(chosen), _SHARE))
-        return None if found is None else self.lots(found.gates, found.few.z)
+        first = self._fewer(self._at(chosen), _SHARE)
+        if first is None:
+            return
+        x = self.lots(first.gates, first.few.z)
+        if x is not None:
+            yield x
+        better = self._exchange(first)
+        x = self.lots(better.gates, better.few.z) if better is not first else None
+        if x is not None:
+            yield x
+
+    def value(self, z: Vector) -> float:
+        """The objective at a point of the program with its integers relaxed, over all scenarios."""
+        c, out = self.nodes.compiled, float(self.nodes.compiled.c @ z) + self.nodes.compiled.offset
+        for k, model in enumerate(self.nodes.models):
+            true = model.scale * model.tail(model.losses(c.E @ z + c.f, self.nodes.options.threads))[0]
+            out += c.c[self.nodes.levels[k]] * max(true - z[self.nodes.levels[k]], 0.0)
+        return out
 
     def near(self, z: Vector) -> Vector | None:
         """Whole numbers for a relaxation's point that opens no more groups than are allowed; None for others."""
@@ -99,8 +117,11 @@ class Incumbents:
     def _weights(self, z: Vector) -> Vector:
         """How much each group moves the losses at a point."""
         at = np.flatnonzero((z != 0) & (self.gates.owner >= 0))
-        apart = sp.csc_array((z[at], (at, self.gates.owner[at])), (len(z), len(self.gates.boolean)))
-        return np.asarray(np.abs(self.seen @ np.asarray((self.nodes.compiled.E @ apart).todense())).mean(axis=0)).ravel()
+        open_, place = np.unique(self.gates.owner[at], return_inverse=True)
+        apart = self.nodes.compiled.E @ sp.csc_array((z[at], (at, place)), (len(z), len(open_)))
+        weights = np.zeros(len(self.gates.boolean))
+        weights[open_] = np.abs(self.seen @ apart.toarray()).mean(axis=0)
+        return weights
 
     def _live(self, chosen: NDArray[np.bool_]) -> Index:
         owned = self.gates.owner
@@ -126,7 +147,7 @@ class Incumbents:
             if not len(over):
                 return at if chosen.sum() == at.gates.sum() else self._at(chosen)
             chosen = chosen.copy()
-            chosen[over[: max(1, int(share * len(over)))]] = False
+            chosen[over[: max(1, round(share * len(over)))]] = False
             at = self._at(chosen)
         return None
 
@@ -143,11 +164,12 @@ class Incumbents:
                 out.append(g)
         return np.array(out, dtype=np.intp)
 
-    def _exchange(self, at: Chosen | None) -> Chosen | None:
+    def _exchange(self, at: Chosen) -> Chosen:
         """Add the groups that pay most and drop as many, as long as that improves."""
-        fails, rng = 0, np.random.default_rng(0)
+        fails, rng, begun = 0, np.random.default_rng(0), self.nodes.options.remaining()
         for turn in range(_TURNS):
-            if at is None or fails >= _FAILS or self.nodes.options.late():
+            left = self.nodes.options.remaining()
+            if fails >= _FAILS or (left is not None and begun is not None and left < (1.0 - _PART) * begun):
                 break
             gain = np.full(len(at.gates), -np.inf)
             pays = -(self.gates.moves @ at.few.cost)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from cvxpy import settings as s
 
-from hedgeopt.tail.cuts import CutNodes
+from hedgeopt.tail.cuts import CutNodes, less
 from hedgeopt.tail.incumbents import Incumbents
 from hedgeopt.tail.nodes import FOUND, NodeAnswer, WholeNodes
 from hedgeopt.tail.outcome import Options, Outcome
@@ -77,13 +77,15 @@ class Search:
         if hint is not None:
             self._fix(hint)
         if self.points is not None:
-            x = self.points.start(root.outcome.point.y)
-            if x is not None:
+            for x in self.points.start(root.outcome.point.y):
                 self._fix(x)
+                if self.upper - node.lower <= self.gap * self._size():
+                    break
         if self.best is None:
             self._dive(node, root)
         current: SearchNode | None = node
-        answer: NodeAnswer | None = root
+        # Where nodes are cuts, the first still lacks most of them.
+        answer: NodeAnswer | None = None if self.nodes.learns else root
         while current is not None and not self._late():
             children = self._branch(current, answer or self._relax(current))
             answer = None
@@ -100,7 +102,11 @@ class Search:
     def _relax(self, node: SearchNode) -> NodeAnswer:
         """Solve a node's relaxation; its bound is no less than its parent's."""
         found = self.nodes.relax(node.first, node.last, self._cutoff())
-        return replace(found, lower=max(node.lower, found.lower))
+        if found.lower >= node.lower:
+            return found
+        # What an entry adds, it adds to the bound that was computed here.
+        cost = None if found.cost is None or not np.isfinite(found.lower) else less(found.cost, node.lower - found.lower)
+        return replace(found, lower=node.lower, cost=cost)
 
     def _cutoff(self) -> float:
         """Bounds from here on promise less than the gap asked for."""
@@ -210,7 +216,7 @@ class Search:
 
     def _settled(self, answer: NodeAnswer) -> bool:
         """Whether a node that opens no more groups than are allowed is done with the best lots in those groups."""
-        if self.points is None or answer.z is None:
+        if self.points is None or answer.z is None or self.points.value(answer.z) >= self.upper:
             return False
         x = self.points.near(answer.z)
         if x is not None:

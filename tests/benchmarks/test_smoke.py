@@ -21,6 +21,7 @@ NAMES = {
     "startup",
     "tail",
     "tail_family",
+    "tail_integers",
     "tail_out_of_core",
     "tail_resolve",
     "valuation",

@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hedgeopt.tail as tail
+from benchmarks.campaign.tail_integers import against_enumeration
 from hedgeopt.tail.atom import cvar_value
+from hedgeopt.tail.cuts import CutNodes
+from hedgeopt.tail.nodes import WholeNodes
 from tests.tail.test_random_problems import fixed
 
 KINDS = ("lp", "budget", "quadratic", "cone", "maximise")
@@ -201,3 +204,81 @@ def test_the_values_of_the_variables_are_a_point_to_begin_from() -> None:
     best = problem.solve(method="tail")
     problem.solve(method="tail", max_nodes=3)
     assert problem.value == pytest.approx(best, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6, 18))
+def test_lots_and_tickets_equal_enumeration(seed: int) -> None:
+    """Every point there is, one by one; the campaign ``tail_integers`` asks 600 of them."""
+    assert against_enumeration(seed) in ("same", "infeasible")
+
+
+def test_wrong_multipliers_fix_nothing_falsely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds and fixed entries follow from the data at any multipliers; a solver's own reduced costs are not believed."""
+    r, proven = np.random.default_rng(0), CutNodes._proven
+
+    def noisy(self: CutNodes, dual: np.ndarray) -> tuple[float, np.ndarray]:
+        return proven(self, dual * r.uniform(0.7, 1.3, len(dual)))
+
+    monkeypatch.setattr(CutNodes, "_proven", noisy)
+    assert {against_enumeration(seed) for seed in (0, 1, 2, 6, 7, 8, 12)} == {"same"}
+
+
+def test_solvers_multipliers_fix_nothing_where_no_bound_is_computed_from_them() -> None:
+    problem, *_ = integer_problem(3, "quadratic")
+    seen = []
+    original = WholeNodes.relax
+
+    def relax(self, *args, **options):
+        seen.append(original(self, *args, **options))
+        return seen[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WholeNodes, "relax", relax)
+        problem.solve(method="tail")
+    assert seen
+    assert all(answer.cost is None for answer in seen)
+    assert problem.solver_stats.extra_stats["fixed"] == 0
+
+
+def chain_like(scenarios: int, instruments: int, seed: int = 0) -> tuple[cp.Problem, cp.Expression, cp.Variable]:
+    """Strikes of one underlying, neighbours nearly equal; lots of a tenth and at most four trades."""
+    r = np.random.default_rng(seed)
+    move, strike = 0.05 * r.standard_t(4, size=scenarios), np.linspace(-0.2, 0.2, instruments)
+    P = np.maximum(move[:, None] - strike, 0) - np.maximum(-strike, 0) + 1e-4 * r.normal(size=(scenarios, instruments))
+    P, base = 1000 * P, -1000 * (np.maximum(move[:, None] - strike[::5] - 0.013, 0) @ r.uniform(2, 8, len(strike[::5])))
+    lots, held = cp.Variable(instruments, integer=True), cp.Variable(instruments, boolean=True)
+    x = 0.1 * lots
+    risk = tail.cvar(-(P @ x) - (base - base.mean()), 0.95)
+    limits = [cp.abs(x) <= 50 * held, cp.sum(held) <= 4]
+    return cp.Problem(cp.Minimize(risk + 0.3 * cp.norm1(x)), limits), x, held
+
+
+def test_few_trades_are_near_the_best_before_any_branching() -> None:
+    problem, x, held = chain_like(1_000, 30)
+    problem.solve(method="tail", max_nodes=2, integer_gap=1e-3)
+    first, stats = problem.value, problem.solver_stats.extra_stats
+    assert np.sum(np.abs(x.value) > 1e-9) <= 4
+    assert np.allclose(10 * x.value, np.round(10 * x.value))
+    assert np.all(np.abs(x.value) <= 50 * held.value + 1e-9)
+    assert stats["lower_bound"] <= first
+    problem, *_ = chain_like(1_000, 30)
+    problem.solve(method="tail", max_nodes=60, integer_gap=1e-3)
+    assert problem.value <= first + 1e-9 * abs(first)
+    assert first <= problem.value + 0.03 * abs(problem.value)
+
+
+def test_lots_bounded_by_rows_alone_need_no_node_solved_whole() -> None:
+    """Lots without bounds of their own: those that rows imply are enough for a node's bound."""
+    problem, *_ = chain_like(500, 15)
+    whole = []
+    original = WholeNodes.relax
+
+    def relax(self, first, last, *args, **options):
+        whole.append(not np.array_equal(first, last))
+        return original(self, first, last, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WholeNodes, "relax", relax)
+        problem.solve(method="tail", max_nodes=60)
+    assert problem.solver_stats.extra_stats["nodes"] >= 4
+    assert sum(whole) == 1

@@ -128,7 +128,7 @@ class CutNodes(WholeNodes):
         self.sides, self.owner, self.age = self.sides[stays], self.owner[stays], self.age[stays]
 
     def relax(self, first: Vector, last: Vector, cutoff: float, exact: bool = False) -> NodeAnswer:
-        """As for every node; the first is solved whole, and its weights are the first cuts. The second has the most rounds."""
+        """As for every node; the first is solved whole, its weights are the first cuts; the second has the most rounds."""
         if exact or self._calls == 0:
             answer = super().relax(first, last, cutoff, exact)
             if answer.outcome is not None and len(answer.outcome.weights) == len(self.models):

@@ -24,6 +24,7 @@ from hedgeopt.cli.options import (
     MarketVenue,
     PolicyFile,
     Prices,
+    PricingLimit,
     Scenarios,
     Seed,
     TimeLimit,
@@ -195,15 +196,15 @@ def risk(
     window: WindowSeconds = 300.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
-    time_limit: TimeLimit = None,
+    time_limit: PricingLimit = None,
     json: Json = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for risk.json and risk.html.", metavar="DIR")] = None,
 ) -> None:
     """Show the book's exposures: Greeks, CVaR, stress, leverage and margin, without trades."""
-    from hedgeopt.cli import commands
+    from hedgeopt.cli import book as books
 
     quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
-    commands.risk(book, quotes, policy, as_of, scenarios, seed, time_limit, json, out)
+    books.risk(book, quotes, policy, as_of, scenarios, seed, time_limit, json, out)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -222,15 +223,15 @@ def margin(
     invert_marks: InvertMarks = False,
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
-    time_limit: TimeLimit = None,
+    time_limit: PricingLimit = None,
     json: Json = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for margin.json and margin.html.", metavar="DIR")] = None,
 ) -> None:
     """Show every account's margin now and after each stress, its parts, and how far liquidation is."""
-    from hedgeopt.cli import commands
+    from hedgeopt.cli import book as books
 
     quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
-    commands.margin(book, quotes, policy, as_of, time_limit, json, out)
+    books.margin(book, quotes, policy, as_of, time_limit, json, out)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -255,7 +256,10 @@ def check(
 def schema(
     kind: Annotated[
         SchemaKind,
-        typer.Argument(help="Which input to describe: book, market, policy, or a user table: venue, assets, stress."),
+        typer.Argument(
+            help="Which input to describe: book, market, policy, quotes (a table of any instruments), or a user table, "
+            "of a venue, assets or stress."
+        ),
     ],
 ) -> None:
     """Print the JSON Schema of an input; for a market, that of one row of its table."""

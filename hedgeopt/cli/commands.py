@@ -1,4 +1,4 @@
-"""The commands' work: read, solve, write, print."""
+"""``hedgeopt solve``, ``demo``, ``check`` and ``schema``: read, solve, write, print."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hedgeopt.cli.console import progress, say, say_without_charts
-from hedgeopt.cli.inputs import MarketOptions, json_answer, override, print_json, print_report, read_holdings, read_rules
+from hedgeopt.cli.inputs import MarketOptions, override, print_report, read_holdings
 from hedgeopt.cli.streams import output
+from hedgeopt.cli.time_limit import within
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.files.names import require_known
-from hedgeopt.files.notebook import span_of_days
 from hedgeopt.files.writing import refuse_unwritable
 
 if TYPE_CHECKING:
     from hedgeopt.inputs.book import Book
     from hedgeopt.inputs.market import Market
     from hedgeopt.inputs.policy import Policy
-    from hedgeopt.measures.risk import RiskReport
-    from hedgeopt.models.arrays import Exposures
     from hedgeopt.program.proposal import Proposal
-    from hedgeopt.reports.book_pages import BookHead
 
-__all__ = ["check", "demo", "margin", "risk", "schema", "solve"]
+__all__ = ["check", "demo", "schema", "solve"]
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +45,7 @@ def solve(
 ) -> None:
     """Read, solve, write, print."""
     _one_policy(policy, preset)
-    with progress() as stage:
+    with progress() as stage, within(time_limit):
         from hedgeopt.inputs.policy import read_policy
         from hedgeopt.program.solve import propose
 
@@ -108,122 +106,6 @@ def _told(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {f'{value:.3g}' if isinstance(value, float) else value}" for name, value in values.items())
 
 
-def risk(
-    book: Path | Sequence[Path],
-    market: MarketOptions,
-    policy: Path | None = None,
-    as_of: str | None = None,
-    scenarios: int | None = None,
-    seed: int | None = None,
-    time_limit: float | None = None,
-    json: bool = False,
-    out: Path | None = None,
-) -> None:
-    """Exposures of the book alone."""
-    with progress() as stage:
-        from hedgeopt.exposures.expose import expose
-        from hedgeopt.measures.risk import risk_report
-        from hedgeopt.program.outside import due
-
-        stage("read")
-        if out is not None:
-            refuse_unwritable(out)
-        rules = override(read_rules(policy), scenarios, seed, time_limit=time_limit)
-        holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
-        stage("value")
-        with due(rules.time_limit_seconds):
-            exposures = expose(holdings, quotes, rules, trades=False)
-            report = risk_report(exposures)
-            data = _risk_data(holdings, quotes, rules, exposures, report)
-            if out is not None:
-                stage("draw")
-                _write(out, "risk", data, _risk_page(_head(holdings, quotes), rules, exposures, report))
-    if json:
-        print_json(data)
-    else:
-        from hedgeopt.reports.terminal import risk_report_table
-
-        print_report(risk_report_table(report, exposures.notes))
-    _say_written(out, "risk")
-
-
-def margin(
-    book: Path | Sequence[Path],
-    market: MarketOptions,
-    policy: Path | None,
-    as_of: str | None = None,
-    time_limit: float | None = None,
-    json: bool = False,
-    out: Path | None = None,
-) -> None:
-    """Margin of every account, now and in stress."""
-    with progress() as stage:
-        from hedgeopt.measures.margin_report import margin_report
-        from hedgeopt.program.outside import due
-        from hedgeopt.reports.margin import margin_tables
-
-        stage("read")
-        if out is not None:
-            refuse_unwritable(out)
-        rules = override(read_rules(policy), None, None, time_limit=time_limit)
-        holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
-        stage("value")
-        with due(rules.time_limit_seconds):
-            report = margin_report(holdings, quotes, rules)
-            if out is not None:
-                from hedgeopt.reports.book_pages import margin_page
-
-                stage("draw")
-                _write(out, "margin", report.to_dict(), margin_page(_head(holdings, quotes), report))
-    if json:
-        print_json(report.to_dict())
-    else:
-        print_report(margin_tables(report))
-    _say_written(out, "margin")
-
-
-def _risk_data(book: Book, market: Market, rules: Policy, e: Exposures, report: RiskReport) -> dict[str, Any]:
-    data: dict[str, Any] = {"book": book.name, "market": market.source, "created": market.timestamp.isoformat()}
-    data |= {"risk": report.to_dict(), "notes": list(e.notes)}
-    if rules.numeraire is not None:
-        data["numeraire"] = {"asset": report.unit, "price": report.unit_price}
-    if report.tags:
-        from hedgeopt.measures.tags import by_tag
-
-        data["tags"] = by_tag(e).to_dict(orient="index")
-    return data
-
-
-def _head(book: Book, market: Market) -> BookHead:
-    from hedgeopt.reports.book_pages import BookHead
-
-    return BookHead(book.name, market.source, market.timestamp)
-
-
-def _risk_page(head: BookHead, rules: Policy, e: Exposures, report: RiskReport) -> str:
-    import numpy as np
-
-    from hedgeopt.measures.figures import figures
-    from hedgeopt.measures.margin import account_margin
-    from hedgeopt.reports.book_pages import risk_page
-
-    accounts = [account_margin(e, c) for c in range(len(e.accounts))]
-    sample = f"{len(e.base_pnl):,} {rules.scenarios.kind} over {span_of_days(e.horizon_days)}, seed {rules.scenarios.seed}"
-    return risk_page(head, report, accounts, figures(e, np.zeros(e.n_candidates)), sample, e.notes)
-
-
-def _write(out: Path, name: str, data: Any, page: str) -> None:
-    from hedgeopt.files.writing import write_atomically
-
-    write_atomically({out / f"{name}.json": json_answer(data), out / f"{name}.html": page})
-
-
-def _say_written(out: Path | None, name: str) -> None:
-    if out is not None:
-        say(f"wrote {out / f'{name}.json'} and {out / f'{name}.html'}")
-        say_without_charts()
-
-
 def check(book: Path | Sequence[Path] | None, market: MarketOptions, policy: Path | None, as_of: str | None = None) -> None:
     """Read the files given; with all three, price the book and compile the program."""
     book = None if not book else [book] if isinstance(book, Path) else book
@@ -239,14 +121,17 @@ def check(book: Path | Sequence[Path] | None, market: MarketOptions, policy: Pat
             from hedgeopt.inputs.policy import read_policy
 
             rules = read_policy(policy)
-            lines.append(f"{policy}: {len(rules.minimize)} terms to minimise, {len(rules.subject_to)} limits")
+            lines.append(
+                f"{policy}: {many(len(rules.minimize), 'term')} to minimise, {many(len(rules.subject_to), 'limit')}"
+            )
         if book is not None:
             holdings = read_holdings(book, as_of, market.venue)
-            lines.append(f"{', '.join(map(str, book))}: {len(holdings.accounts)} accounts, {holdings.n_positions} positions")
+            held = f"{many(len(holdings.accounts), 'account')}, {many(holdings.n_positions, 'position')}"
+            lines.append(f"{', '.join(map(str, book))}: {held}")
             lines += [f"note: {note}" for note in holdings.notes]
         if market.files:
             quotes = market.read()
-            lines.append(f"{quotes.source}: {len(quotes)} instruments at {quotes.timestamp:%Y-%m-%d %H:%M:%S} UTC")
+            lines.append(f"{quotes.source}: {many(len(quotes), 'instrument')} at {quotes.timestamp:%Y-%m-%d %H:%M:%S} UTC")
             from hedgeopt.measures.arbitrage import arbitrage_notes
 
             lines += [f"note: {note}" for note in (*quotes.notes, *arbitrage_notes(quotes))]
@@ -285,4 +170,4 @@ def _fit(book: Book, market: Market, policy: Policy, stage: Callable[[str], None
     stage("build")
     Program(policy, exposures).update(exposures, trade_box(policy, exposures))
     held = len(exposures.rows) - int((exposures.rows.quantity == 0).sum())
-    return f"together: {held} positions priced, {exposures.n_candidates} candidates, ready to solve"
+    return f"together: {many(held, 'position')} priced, {many(exposures.n_candidates, 'candidate')}, ready to solve"

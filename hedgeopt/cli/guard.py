@@ -15,6 +15,7 @@ from hedgeopt.cli.console import say
 from hedgeopt.cli.interrupt import INTERRUPTED, heard, interrupted
 from hedgeopt.cli.logs import stop_logging
 from hedgeopt.cli.streams import open_all, output, own_output, unseen
+from hedgeopt.cli.usage import usage_line
 from hedgeopt.errors import HedgeoptError, InfeasibleError, InputError
 
 __all__ = ["guarded"]
@@ -48,7 +49,7 @@ def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
         except BrokenPipeError:
             return _PIPE_CLOSED
         except _UsageError as error:  # type: ignore[misc]
-            return say(_usage(error), _USAGE)
+            return say(usage_line(error), _USAGE)
         except Exception as error:
             if debug:
                 raise
@@ -136,9 +137,3 @@ def _print_violations(error: InfeasibleError) -> None:
         name: {"value": value, "limit": limit, "unit": unit} for name, (value, limit, unit) in error.violations.items()
     }
     print_json({"status": "infeasible", "message": str(error), "violations": violations})
-
-
-def _usage(error: BaseException) -> str:
-    context = getattr(error, "ctx", None)
-    where = f" (see {context.command_path} --help)" if context is not None else ""
-    return f"{error.format_message()}{where}"  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hedgeopt.cli.options import EXIT_CODES, Json
+from hedgeopt.files.counted import many
 
 __all__ = ["register_import"]
 
@@ -58,10 +59,11 @@ def import_files(
         return
     lines = [*found.notes]
     if found.book is not None:
-        lines.append(f"{out / 'book.json'}: {len(found.book.accounts)} accounts, {found.book.n_positions} positions")
+        held = f"{many(len(found.book.accounts), 'account')}, {many(found.book.n_positions, 'position')}"
+        lines.append(f"{out / 'book.json'}: {held}")
     if len(found.quotes):
         venues = ", ".join(dict.fromkeys(found.quotes["venue"]))
-        lines.append(f"{out / 'quotes.csv'}: {len(found.quotes)} instruments of {venues}")
+        lines.append(f"{out / 'quotes.csv'}: {many(len(found.quotes), 'instrument')} of {venues}")
     if found.histories is not None:
-        lines.append(f"{out / 'history.csv'}: {len(found.histories)} rows")
+        lines.append(f"{out / 'history.csv'}: {many(len(found.histories), 'row')}")
     output().write("".join(f"{line}\n" for line in lines))

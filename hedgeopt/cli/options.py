@@ -21,6 +21,7 @@ __all__ = [
     "Markets",
     "PolicyFile",
     "Prices",
+    "PricingLimit",
     "Scenarios",
     "Seed",
     "TimeLimit",
@@ -90,7 +91,15 @@ TimeLimit = Annotated[
     float | None,
     typer.Option(
         "--time-limit",
-        help="Seconds that the work may take, instead of the policy's; 30 s later it is ended from outside.",
+        help="Seconds for the search, instead of the policy's; 30 s later all of the work is ended from outside.",
+        metavar="SECONDS",
+    ),
+]
+PricingLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit",
+        help="Seconds after which the work is ended, without an answer; default: the policy's.",
         metavar="SECONDS",
     ),
 ]

@@ -20,7 +20,7 @@ from typing import Any
 __all__ = ["GRACE", "MARGIN", "supervised"]
 
 MARGIN = 30.0
-"""Seconds beyond its time limit after which a solve is ended from outside."""
+"""Seconds beyond its time limit after which a solve is ended from outside; work that only prices gets none."""
 GRACE = 8.0
 """Seconds from Ctrl-C until the work is ended from outside; it tries by itself before, see :mod:`hedgeopt.cli.interrupt`."""
 _SOLVES = ("solve", "demo", "backtest")
@@ -94,9 +94,9 @@ def _be_a_child(parent: int, writing: int) -> None:
         if os.getppid() != parent:
             os._exit(1)
 
-    def tell(thread: int, seconds: float | None) -> None:
+    def tell(number: int, seconds: float | None) -> None:
         with contextlib.suppress(OSError):
-            os.write(writing, f"{thread} {'-' if seconds is None else seconds}\n".encode())
+            os.write(writing, f"{number} {'-' if seconds is None else seconds}\n".encode())
 
     tell_to(tell)
 
@@ -106,6 +106,7 @@ def _watch(child: int, reading: int, waking: int, solves: bool) -> int:
     stop = float("inf")
     code: int | None = None
     rest, listened = b"", [waking, reading]
+    more = MARGIN if solves else 0.0
     while True:
         now = time.monotonic()
         first = min([stop, *(moment for moment, _ in due.values())])
@@ -116,16 +117,16 @@ def _watch(child: int, reading: int, waking: int, solves: bool) -> int:
                 listened = [waking]
             *lines, rest = (rest + new).split(b"\n")
             for line in lines:
-                thread, told = line.decode().split()
-                due.pop(thread, None)
-                if thread == _ENDED:  # it has printed everything
+                work, told = line.decode().split()
+                due.pop(work, None)
+                if work == _ENDED:  # it has printed everything
                     code = int(told)
                 elif told != "-":
-                    due[thread] = time.monotonic() + float(told) + MARGIN, float(told)
+                    due[work] = time.monotonic() + float(told) + more, float(told)
         for number in os.read(waking, 512) if waking in ready else b"":
             if number == signal.SIGTSTP:
                 slept = _pause(child)
-                due = {thread: (moment + slept, seconds) for thread, (moment, seconds) in due.items()}
+                due = {work: (moment + slept, seconds) for work, (moment, seconds) in due.items()}
             elif number != signal.SIGCHLD:
                 _send(child, number)
                 if number == signal.SIGINT:
@@ -142,12 +143,13 @@ def _watch(child: int, reading: int, waking: int, solves: bool) -> int:
 
 
 def _late(seconds: float, solves: bool) -> str:
-    told = f"did not end within {seconds + MARGIN:g} seconds (time_limit_seconds = {seconds:g}, and {MARGIN:g} more)"
     if not solves:
-        return f"pricing {told} and was ended; give --time-limit more, or fewer scenarios and positions"
+        told = f"reading and pricing did not end within {seconds:g} seconds"
+        return f"{told} and were ended: there is no answer; give --time-limit more, or fewer scenarios and positions"
+    told = f"did not end within {seconds + MARGIN:g} seconds (time_limit_seconds = {seconds:g}, and {MARGIN:g} more)"
     return (
-        f"solving {told} and was ended: a solver ignores its limit; there is no proposal; give another "
-        "solver (solver in the policy, or --solver), fewer candidates or fewer scenarios"
+        f"solving {told} and was ended: pricing takes longer, or a solver ignores its limit; there is no proposal; give "
+        "more time, another solver (solver in the policy, or --solver), fewer candidates or fewer scenarios"
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from hedgeopt.cli.console import progress
 from hedgeopt.cli.inputs import MarketOptions, override, print_json, read_holdings
 from hedgeopt.cli.streams import output
+from hedgeopt.files.counted import many
 from hedgeopt.verify import Verdict
 
 __all__ = ["verify"]
@@ -37,19 +38,24 @@ def verify(
     if json:
         print_json(verdict.to_dict())
     else:
-        output().write("".join(f"{line}\n" for line in _words(proposal, verdict)))
+        output().write("".join(f"{line}\n" for line in _words(proposal, verdict, len(rules.subject_to))))
     return verdict.exit_code
 
 
-def _words(proposal: Path, verdict: Verdict) -> list[str]:
+def _words(proposal: Path, verdict: Verdict, limits: int) -> list[str]:
     lines = [f"{proposal}: {'valid' if verdict.valid else 'NOT VALID'}"]
+    found = f"{len(verdict.broken)} broken" if verdict.broken else "all hold"
     lines.append(
-        f"limits: {verdict.limits} recomputed, " + (f"{len(verdict.broken)} broken" if verdict.broken else "all hold")
+        f"{many(limits, 'limit')} of the policy: {many(verdict.limits, 'side')} recomputed (a band has two), {found}"
     )
     lines += [f"  broken: {line}" for line in verdict.broken]
     lines += [f"  wrong: {line}" for line in verdict.wrong]
-    proven = "not proven" if verdict.unproven else f"proven: no trade list is below {verdict.lower_bound:,.10g}"
-    how = "as reported" if math.isinf(verdict.lower_bound) else "recomputed"  # where something has no formula here
-    lines.append(f"objective {verdict.objective:,.10g}, {how}; optimum {proven} (gap {verdict.gap:.1e})")
+    if math.isinf(verdict.lower_bound):  # something has no formula here
+        lines.append(f"objective {verdict.objective:,.10g}, as reported; optimum not proven")
+    else:
+        proven = "not proven" if verdict.unproven else f"proven: no trade list is below {verdict.lower_bound:,.10g}"
+        lines.append(f"objective {verdict.objective:,.10g}, recomputed; optimum {proven}")
+        allowed = f"allowed {verdict.tolerance:.0e}; the gap in the file is that of solve"
+        lines.append(f"gap to this check's own bound: {verdict.gap:.1e} ({allowed})")
     lines += [f"  not proven: {line}" for line in verdict.unproven]
     return lines

@@ -14,7 +14,7 @@ from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
 
-__all__ = ["Figures", "LossDistribution", "figures", "loss_distribution"]
+__all__ = ["Figures", "LossDistribution", "counted_losses", "figures", "loss_distribution"]
 
 _LEVEL = 0.99
 _EDGES = 90
@@ -81,12 +81,17 @@ class Figures:
 def figures(e: Exposures, x: np.ndarray) -> Figures:
     """Those of a book and trades x (N,)."""
     moved = [asset for asset in e.assets if asset not in dollar_assets()]
+    return Figures(tuple(_counted(spot_profile(e, x, a), e) for a in moved), counted_losses(e, x))
+
+
+def counted_losses(e: Exposures, x: np.ndarray) -> LossDistribution:
+    """Losses before and after trades x (N,), in units of the numeraire where there is one."""
     drawn = loss_distribution((scenario_losses(e), scenario_losses(e, x)), e.probabilities)
     if e.numeraire is not None:
         n = e.numeraire.price
         var, cvar = ((pair[0] / n, pair[1] / n) for pair in (drawn.value_at_risk, drawn.cvar))
         drawn = replace(drawn, edges=drawn.edges / n, value_at_risk=var, cvar=cvar)
-    return Figures(tuple(_counted(spot_profile(e, x, a), e) for a in moved), drawn)
+    return drawn
 
 
 def _counted(profile: SpotProfile, e: Exposures) -> SpotProfile:

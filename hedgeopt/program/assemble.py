@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import CertificateError
-from hedgeopt.files.notebook import span_of_days
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.measures.figures import figures
 from hedgeopt.measures.margin import account_margin
 from hedgeopt.measures.risk import risk_report
+from hedgeopt.measures.sample import sample_words
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.book_after import book_after
 from hedgeopt.program.certificate import allowance, relative_violation
@@ -56,7 +56,7 @@ def assemble(
         created=datetime.fromisoformat(e.timestamp.isoformat()),
         book=book.name,
         source=e.market.source,
-        scenarios=_sample(policy, e),
+        scenarios=sample_words(policy, e),
         policy=policy.model_dump(mode="json"),
         trades=trades,
         transfers=transfers,
@@ -168,12 +168,6 @@ def _trades(e: Exposures, x: np.ndarray) -> pd.DataFrame:
         }
     )
     return TRADES.frame(frame.sort_values("notional", ascending=False, ignore_index=True))
-
-
-def _sample(policy: Policy, e: Exposures) -> str:
-    """The sample in words: ``10,000 parametric over 1 day, seed 7``."""
-    drawn = "" if policy.scenarios.kind == "given" else f", seed {policy.scenarios.seed}"
-    return f"{len(e.base_pnl):,} {policy.scenarios.kind} over {span_of_days(e.horizon_days)}{drawn}"
 
 
 def _unit(item: Any) -> str:

@@ -7,30 +7,31 @@ The command line therefore lets another process watch (:mod:`hedgeopt.cli.superv
 from __future__ import annotations
 
 import contextlib
-import threading
+import itertools
 from collections.abc import Callable, Iterator
 
 __all__ = ["due", "tell_to"]
 
 Listener = Callable[[int, float | None], None]
 _listener: Listener | None = None
+_numbers = itertools.count(1)
 
 
 def tell_to(listener: Listener | None) -> None:
-    """Let ``listener(thread, seconds)`` hear of every solve that begins, and with None for seconds of its end."""
+    """Let ``listener(number, seconds)`` hear of all work that begins, and with None for seconds of its end."""
     global _listener
     _listener = listener
 
 
 @contextlib.contextmanager
 def due(seconds: float) -> Iterator[None]:
-    """The code inside should take no longer than ``seconds``, by its limits."""
-    listener, thread = _listener, threading.get_ident()
+    """The code inside should take no longer than ``seconds``, by its limits; such code may lie inside other such code."""
+    listener, number = _listener, next(_numbers)
     if listener is None:
         yield
         return
-    listener(thread, seconds)
+    listener(number, seconds)
     try:
         yield
     finally:
-        listener(thread, None)
+        listener(number, None)

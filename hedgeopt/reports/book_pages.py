@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from hedgeopt.files.counted import many
+from hedgeopt.reports.danger import danger
 from hedgeopt.reports.grid import ShownCell, ShownTable, numeric
-from hedgeopt.reports.headline import danger
 from hedgeopt.reports.page import page_plots
 from hedgeopt.reports.page_tables import risk_grid, stress_grid
 from hedgeopt.reports.render import render
 from hedgeopt.reports.rows import moves
 from hedgeopt.reports.tags import tag_grid
-from hedgeopt.reports.words import number
+from hedgeopt.reports.words import number, per_cent
 
 if TYPE_CHECKING:
     from hedgeopt.measures.figures import Figures
@@ -41,8 +42,9 @@ def risk_page(
     drawn: Figures,
     scenarios: str,
     notes: Sequence[str],
+    sample: str = "",
 ) -> str:
-    """HTML text: danger, measures, margin, stress, plots, tenors, loans, positions, notes."""
+    """HTML text: danger, ``sample`` with its error, measures, margin, stress, plots, tenors, loans, positions, notes."""
     level, tail = max(report.cvar.items(), key=lambda item: float(item[0]))
     title = f"Equity {number(report.equity)} {report.unit}, CVaR {100 * float(level):g} % {number(tail)} {report.unit}"
     tables = [
@@ -64,6 +66,7 @@ def risk_page(
         title=title,
         kind="Risk",
         remains=danger(accounts),
+        sample=sample,
         sections=[*((key, name) for key, name, _ in kept), *links, *((key, name) for key, name, _ in rest)],
         tables=kept,
         more=rest,
@@ -84,9 +87,10 @@ def margin_page(head: BookHead, report: MarginReport) -> str:
     return render(
         "risk.html",
         head=head,
-        title=f"Margin of {len(report.accounts)} account{'' if len(report.accounts) == 1 else 's'}",
+        title=f"Margin of {many(len(report.accounts), 'account')}",
         kind="Margin",
         remains=danger(report.accounts),
+        sample="",
         sections=[(key, name) for key, name, _ in kept],
         tables=kept,
         more=[],
@@ -106,7 +110,7 @@ def _overview(accounts: Sequence[AccountMargin]) -> ShownTable:
             [
                 f"{item.venue}/{item.account}",
                 *(numeric(number(value), value) for value in (now.equity, now.initial, now.maintenance)),
-                _share(now.utilisation),
+                per_cent(now.utilisation),
                 moves(item.liquidation_down, item.liquidation_up),
                 worst.scenario,
                 _left(worst, left),
@@ -129,24 +133,20 @@ def _states(item: AccountMargin) -> ShownTable:
     for state in (item.now, *sorted(item.stresses, key=lambda one: one.equity - one.maintenance)):
         left = state.equity - state.maintenance
         row: list[str | ShownCell] = [state.scenario, *(numeric(number(v), v) for v in (state.equity, state.maintenance))]
-        row += [_share(state.utilisation), _left(state, left)]
+        row += [per_cent(state.utilisation), _left(state, left)]
         row += [number(state.health_factor)] if lends else []
         if called:
             call = state.liquidation
             row += ["–", "–"] if call is None else [number(call.repaid), number(call.loss)]
         rows.append(row)
-    parts = ", ".join(f"{name} {number(value)}" for name, value in item.breakdown.items() if abs(value) >= 0.5) or "nothing"
-    caption = f"USD. Rule: {item.model}. Initial margin from {parts}."
+    parts = ", ".join(f"{name} {number(value)}" for name, value in item.breakdown.items() if abs(value) >= 0.5)
+    caption = f"USD. Rule: {item.model}. {f'Initial margin from {parts}' if parts else 'No initial margin'}."
     return ShownTable(f"{item.venue}/{item.account} now and after each stress", columns, rows, caption)
 
 
 def _left(state: MarginState, left: float) -> ShownCell:
     covered = state.covered
     return ShownCell(number(left) + ("" if covered else " (not covered)"), "" if covered else "bad-text", left)
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f} %"
 
 
 def _tenors(report: RiskReport) -> ShownTable:
@@ -190,7 +190,7 @@ def _positions(report: RiskReport) -> ShownTable:
         (f"value, {report.unit}", True),
         ("delta", False),
     ]
-    columns += [(f"carry, {report.unit}/day", True), (f"impermanent loss, {report.unit}", True)]
+    columns += [(f"carry received, {report.unit}/day", True), (f"impermanent loss, {report.unit}", True)]
     rows: list[list[str | ShownCell]] = []
     for one in sorted(report.positions, key=lambda one: -max(abs(one.value), one.notional)):
         deltas = [f"{asset} {number(greeks['delta'])}" for asset, greeks in one.greeks.items() if "delta" in greeks]

@@ -76,7 +76,7 @@ def _positions(report: RiskReport) -> FittedTable | None:
     largest = sorted(report.positions, key=lambda position: -max(abs(position.value), position.notional))[:_MOST]
     more = len(report.positions) - len(largest)
     rest = f", the largest {_MOST}; {more} more" if more else ""
-    title = f"Positions ({report.unit}; carry per day; IL: impermanent loss){rest}"
+    title = f"Positions ({report.unit}; carry received per day; IL: impermanent loss){rest}"
     shown = FittedTable(
         title,
         ("account", "left"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hedgeopt.reports.rows import moves
+from hedgeopt.reports.words import number, per_cent
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -16,14 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["margin_tables"]
 
 
-def margin_tables(report: MarginReport) -> RenderableType:
-    """The report for the terminal."""
+def margin_tables(report: MarginReport, title: str = "") -> RenderableType:
+    """The report for the terminal, what is dangerous first; ``title`` heads it, by default the book's name."""
     from rich.console import Group
     from rich.text import Text
 
+    from hedgeopt.reports.danger import danger
     from hedgeopt.reports.fitted import Plain
+    from hedgeopt.reports.terminal import danger_frame
 
-    parts: list[RenderableType] = [_overview(report.accounts), *(_account(item) for item in report.accounts)]
+    parts: list[RenderableType] = [danger_frame(danger(report.accounts), title or report.book)]
+    parts += [_overview(report.accounts), *(_account(item) for item in report.accounts)]
     return Group(*parts, *(Plain(Text(f"note: {note}", style="dim")) for note in report.notes))
 
 
@@ -31,56 +35,51 @@ def _overview(accounts: Sequence[AccountMargin]) -> RenderableType:
     table = _table(
         "Margin now in USD (liquidated at: move of every coin; ! maintenance not covered)",
         ("account", "left"), ("equity", "right"), ("initial", "right"), ("maint.", "right"), ("used", "right"),
-        ("liquidated", "right"), ("worst stress", "left"), ("left over", "right"),
-        drop=("used", "worst stress", "initial", "equity", "maint."), fold=("account",),
+        ("liquidated", "right"), ("worst stress", "left"), ("left over in it", "right"),
+        drop=("used", "initial", "equity", "maint.", ("worst stress", "left over in it")), fold=("account",),
     )  # fmt: skip
     for item in accounts:
         now, worst = item.now, item.worst
         table.add_row(
             f"{item.venue}/{item.account}",
-            f"{now.equity:,.0f}",
-            f"{now.initial:,.0f}",
-            f"{now.maintenance:,.0f}",
-            _share(now.utilisation),
+            *(number(usd) for usd in (now.equity, now.initial, now.maintenance)),
+            per_cent(now.utilisation),
             moves(item.liquidation_down, item.liquidation_up),
             worst.scenario,
-            f"{'' if worst.covered else '! '}{worst.equity - worst.maintenance:,.0f}",
+            f"{'' if worst.covered else '! '}{number(worst.equity - worst.maintenance)}",
             style="" if now.covered and worst.covered else ("bold red" if not now.covered else "yellow"),
         )
     return table
 
 
 def _account(item: AccountMargin) -> RenderableType:
-    parts = ", ".join(f"{name} {value:,.0f}" for name, value in item.breakdown.items() if abs(value) >= 0.5) or "nothing"
-    title = f"{item.venue}/{item.account} ({item.model}): initial margin from {parts}"
+    parts = ", ".join(f"{name} {number(value)}" for name, value in item.breakdown.items() if abs(value) >= 0.5)
+    title = f"{item.venue}/{item.account} ({item.model}): {f'initial margin from {parts}' if parts else 'no initial margin'}"
     columns = [("state", "left"), ("equity", "right"), ("maintenance", "right"), ("used", "right"), ("left over", "right")]
     lends = item.now.health_factor is not None
     states = (item.now, *sorted(item.stresses, key=lambda s: s.equity - s.maintenance))
     called = any(state.liquidation is not None for state in states)
     columns += [("health", "right")] if lends else []
     columns += [("liquidator repays", "right"), ("owner loses", "right")] if called else []
-    table = _table(title, *columns, drop=("used", "maintenance", "equity", "health", "owner loses"))
+    order = ("used", "maintenance", "equity", "health", "owner loses")
+    table = _table(title, *columns, drop=[name for name in order if any(name == column for column, _ in columns)])
     for state in states:
         row = [
             state.scenario,
-            f"{state.equity:,.0f}",
-            f"{state.maintenance:,.0f}",
-            _share(state.utilisation),
-            f"{'' if state.covered else '! '}{state.equity - state.maintenance:,.0f}",
+            number(state.equity),
+            number(state.maintenance),
+            per_cent(state.utilisation),
+            f"{'' if state.covered else '! '}{number(state.equity - state.maintenance)}",
         ]
         if lends:
             row.append("no debt" if state.health_factor is None else f"{state.health_factor:.3f}")
         if state.liquidation is not None:
-            row += [f"{state.liquidation.repaid:,.0f}", f"{state.liquidation.loss:,.0f}"]
+            row += [number(state.liquidation.repaid), number(state.liquidation.loss)]
         table.add_row(*row, style="" if state.covered else "bold red")
     return table
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f} %"
-
-
-def _table(title: str, *columns: tuple[str, str], drop: Sequence[str], fold: Sequence[str] = ()) -> Any:
+def _table(title: str, *columns: tuple[str, str], drop: Sequence[str | tuple[str, ...]], fold: Sequence[str] = ()) -> Any:
     from hedgeopt.reports.fitted import FittedTable
 
     return FittedTable(title, *columns, drop=drop, fold=fold)

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import jinja2
+    import markupsafe
 
 __all__ = ["render"]
+
+_LONG = 40
+"""Characters beyond which a name may break anywhere."""
 
 
 def render(template: str, **values: Any) -> str:
@@ -39,12 +44,26 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         loader=jinja2.FunctionLoader(text),
     )
+    environment.filters["whole"] = _whole
     style, script = text("page.css"), text("page.js")
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
     )
     environment.globals |= {"style": style, "script": script, "security_policy": policy}
     return environment
+
+
+def _whole(text: Any) -> markupsafe.Markup:
+    """Text whose names do not break over lines in print: at hyphens and slashes a browser would; very long ones may."""
+    import markupsafe
+
+    parts = re.split(r"(\s+)", str(text))
+    return markupsafe.Markup("").join(
+        markupsafe.Markup('<span class="{}">{}</span>').format("long" if len(part) > _LONG else "name", part)
+        if len(part) > _LONG or re.search(r"\w[-/]\w", part)
+        else part
+        for part in parts
+    )
 
 
 def _hash(text: str) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt.files.counted import many
 from hedgeopt.measures.risk import RiskReport
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.numeraire import counted_in
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import GREEK_UNITS
-from hedgeopt.reports.words import many, number, short_unit
+from hedgeopt.reports.words import number, per_cent, short_unit
 
 if TYPE_CHECKING:
     from hedgeopt.measures.margin import AccountMargin, MarginState
@@ -100,7 +101,7 @@ def risk_rows(before: RiskReport, after: RiskReport | None = None) -> list[RiskR
         values = number(100 * one.utilisation), number(100 * two.utilisation)
         rows.append(RiskRow("Capital", label + " of equity", "%", *values))
     rows.append(RiskRow("Capital", "equity", unit, number(before.equity), number(after.equity)))
-    rows.append(RiskRow("Capital", "carry over the horizon", unit, number(before.carry), number(after.carry)))
+    rows.append(RiskRow("Capital", "carry received over the horizon", unit, number(before.carry), number(after.carry)))
     return rows
 
 
@@ -159,7 +160,7 @@ def _limit_row(name: str, sides: list[dict[str, Any]]) -> LimitRow:
         bound = f"{'≤' if first['sense'] == '<=' else '≥'} {number(first['bound'])}"
     held_by = [side for side in sides if side["binding"]]
     return LimitRow(
-        name=name,
+        name=_told(name),
         unit=short_unit(first["unit"]),
         before=number(first["before"]),
         after=number(first["after"]),
@@ -173,9 +174,14 @@ def _limit_row(name: str, sides: list[dict[str, Any]]) -> LimitRow:
 def objective_rows(proposal: Proposal) -> list[tuple[str, str, str, str, str]]:
     """Term, weight, unit, before, after."""
     return [
-        (row["term"], f"{row['weight']:g}", row["unit"], number(row["before"]), number(row["after"]))
+        (_told(row["term"]), f"{row['weight']:g}", row["unit"], number(row["before"]), number(row["after"]))
         for row in proposal.objective.to_dict(orient="records")
     ]
+
+
+def _told(term: str) -> str:
+    """A term as tables name it: the objective and limits count carry as a cost, the book's table as money received."""
+    return "carry, as a cost" if term == "carry" else term
 
 
 def made_from(proposal: Proposal) -> list[tuple[str, str]]:
@@ -237,7 +243,7 @@ def _pair(states: tuple[AccountMargin, AccountMargin], what: Callable[[AccountMa
 
 
 def _used(item: AccountMargin) -> str:
-    return "–" if item.now.utilisation is None else f"{100 * item.now.utilisation:.0f} %"
+    return per_cent(item.now.utilisation)
 
 
 def _room(item: AccountMargin) -> str:

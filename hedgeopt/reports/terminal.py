@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hedgeopt.measures.risk import RiskReport
+from hedgeopt.reports.danger import Danger
 from hedgeopt.reports.fitted import FittedTable, Framed, Plain
 from hedgeopt.reports.headline import headline
 from hedgeopt.reports.holdings import holdings_tables
@@ -18,7 +20,7 @@ from hedgeopt.reports.words import number, quantity, share
 if TYPE_CHECKING:
     from hedgeopt.program.proposal import Proposal
 
-__all__ = ["proposal_report", "risk_report_table"]
+__all__ = ["danger_frame", "proposal_report", "risk_report_table"]
 
 _TONES = {"good": "green", "warn": "yellow", "bad": "bold red"}
 
@@ -38,7 +40,7 @@ def proposal_report(proposal: Proposal) -> RenderableType:
     if len(proposal.trades):
         parts.append(_trades(proposal))
     parts += [
-        _risk(proposal.before, proposal.after),
+        _risk(proposal.before, proposal.after, proposal.scenarios),
         _limits(proposal),
         _margins(proposal),
         *_tags(proposal.before, proposal.after),
@@ -49,12 +51,23 @@ def proposal_report(proposal: Proposal) -> RenderableType:
     return Group(*parts)
 
 
-def risk_report_table(report: RiskReport, notes: tuple[str, ...] = ()) -> RenderableType:
-    """A book's risk without trades: measures, tenors, loans, positions, tags, stress scenarios, notes."""
+def danger_frame(remains: Danger, title: str, more: Sequence[str] = ()) -> Framed:
+    """The headline of a book without trades: what is dangerous, then ``more`` sentences."""
+    text = Text("\n".join(remains.sentences), _TONES[remains.tone])
+    return Framed(Text("\n").join([text, *map(Text, more)]), title, _TONES[remains.tone])
+
+
+def risk_report_table(
+    report: RiskReport, notes: tuple[str, ...] = (), *, head: Sequence[RenderableType] = (), drawn: str = ""
+) -> RenderableType:
+    """A book's risk without trades: ``head``, measures, tenors, loans, positions, tags, stress scenarios, notes.
+
+    ``drawn`` is the sample in words.
+    """
     stress = FittedTable("Stress scenarios", ("scenario", "left"), (f"P&L, {report.unit}", "right"))
     for name, pnl in sorted(report.stress.items(), key=lambda item: item[1]):
         stress.add_row(name, number(pnl))
-    parts = [_risk(report, None), *holdings_tables(report), *_tags(report, None), stress]
+    parts = [*head, _risk(report, None, drawn), *holdings_tables(report), *_tags(report, None), stress]
     return Group(*parts, *(Plain(Text(f"note: {note}", style="dim")) for note in notes))
 
 
@@ -65,7 +78,10 @@ def _tags(before: RiskReport, after: RiskReport | None) -> list[FittedTable]:
     grid = tag_grid(before, after)
     (first, *rest), names = grid.columns, [name for name, _ in grid.columns]
     columns = [(first[0], "left"), *((name, "right" if right else "left") for name, right in rest)]
-    drop = [name for name in names if name.startswith(("gamma", "vega")) or name in ("worst stress", "accounts")]
+    worst = [name for name in names if "worst" in name or "in it" in name]
+    drop: list[str | tuple[str, ...]] = [name for name in names if name.startswith(("gamma", "vega"))]
+    drop += [tuple(worst)] if worst else []
+    drop += [name for name in names if name == "accounts"]
     table = FittedTable(grid.label, *columns, drop=(*drop, *reversed([n for n in names if n.startswith("delta")])))
     for row in grid.rows:
         table.add_row(*(cell if isinstance(cell, str) else cell.text for cell in row))
@@ -90,10 +106,11 @@ def _trades(proposal: Proposal) -> FittedTable:
     return table
 
 
-def _risk(before: RiskReport, after: RiskReport | None) -> FittedTable:
+def _risk(before: RiskReport, after: RiskReport | None, drawn: str = "") -> FittedTable:
     columns = [("measure", "left"), ("unit", "left"), ("before" if after else "value", "right")]
     columns += [("after", "right")] if after else []
-    table = FittedTable("Book before → after" if after else "Book", *columns, drop=("unit",))
+    title = ("Book before → after" if after else "Book") + (f" (VaR, CVaR: {drawn})" if drawn else "")
+    table = FittedTable(title, *columns, drop=("unit",), into={"unit": "measure"})
     group = ""
     for row in risk_rows(before, after):
         if group and row.group != group:
@@ -107,7 +124,7 @@ def _limits(proposal: Proposal) -> FittedTable:
     columns = [("limit", "left"), ("before", "right"), ("after", "right"), ("bound", "right"), ("unit", "left")]
     title = "Limits (! breached before; shadow price: objective saved per unit the limit is relaxed)"
     columns += [("state", "left"), ("shadow price", "right")]
-    table = FittedTable(title, *columns, drop=("shadow price", "unit", "before", "state"))
+    table = FittedTable(title, *columns, drop=("shadow price", "unit", "before", "state"), into={"unit": "limit"})
     for row in limit_rows(proposal):
         before = Text(f"! {row.before}" if row.breached else row.before, "red" if row.breached else "")
         state = Text("binding" if row.binding else "", "yellow")
@@ -147,7 +164,7 @@ def _transfers(proposal: Proposal) -> FittedTable:
 
 def _objective(proposal: Proposal) -> FittedTable:
     columns = [("term", "left"), ("weight", "right"), ("before", "right"), ("after", "right"), ("unit", "left")]
-    table = FittedTable("Objective", *columns, drop=("weight", "unit"))
+    table = FittedTable("Objective", *columns, drop=("weight", "unit"), into={"unit": "term"})
     for term, weight, unit, before, after in objective_rows(proposal):
         table.add_row(term, weight, before, after, unit)
     return table

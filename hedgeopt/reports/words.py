@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["many", "number", "quantity", "share", "short_unit"]
+__all__ = ["number", "per_cent", "quantity", "share", "short_unit"]
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -30,7 +30,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 def share(value: float) -> str:
     """A proven share of something, such as a gap: never negative, and never finer than rounding is."""
-    return "below 1e-12" if value < 1e-12 else f"{value:.1e}"
+    return "below 1e−12" if value < 1e-12 else f"{value:.1e}".replace("-", "−")
 
 
 def short_unit(unit: str, asset: str = "coin") -> str:
@@ -45,6 +45,8 @@ def quantity(amount: float, unit: str) -> str:
     return f"{number(amount)} {'ct' if unit == 'contract' else unit}"
 
 
-def many(count: int, noun: str) -> str:
-    """A count with its noun: ``1 trade``, ``2 trades``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def per_cent(part: float | None) -> str:
+    """A part of something in whole per cent, thousands separated; a dash for nothing."""
+    if part is None or math.isnan(part):
+        return "–"
+    return f"{number(100 * part)} %" if math.isinf(part) or abs(part) >= 1e9 else f"{100 * part:,.0f} %".replace("-", "−")

@@ -200,7 +200,7 @@ def test_the_time_limit_is_the_policys(inputs, tmp_path, monkeypatch, capsys):
 def test_pricing_that_never_returns_is_ended_from_outside(command, inputs):
     module = {"risk": "hedgeopt.exposures.expose.expose", "margin": "hedgeopt.measures.margin_report.margin_report"}[command]
     code = (
-        "import sys, time, importlib\nimport hedgeopt.cli.supervisor as supervisor\nsupervisor.MARGIN = 0.3\n"
+        "import sys, time, importlib\n"
         f"where, _, name = {module!r}.rpartition('.')\n"
         "setattr(importlib.import_module(where), name, lambda *a, **k: time.sleep(600))\n"
         "from hedgeopt.cli import main\nsys.exit(main())"
@@ -209,7 +209,71 @@ def test_pricing_that_never_returns_is_ended_from_outside(command, inputs):
         [sys.executable, "-c", code, command, *inputs, "--time-limit=0.5"], capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stdout) == (4, "")
-    assert done.stderr == f"hedgeopt: {_late(0.5, False).replace('30.5', '0.8').replace('30 more', '0.3 more')}\n"
+    assert done.stderr == f"hedgeopt: {_late(0.5, False)}\n"  # at the limit itself: there is no search to end first
+    assert "within 0.5 seconds" in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX processes")
+def test_a_solve_that_never_gets_to_its_search_is_ended_too(inputs, tmp_path):
+    code = (
+        "import sys, time\nimport hedgeopt.cli.supervisor as supervisor\nsupervisor.MARGIN = 0.3\n"
+        "import hedgeopt.cli.commands as commands\ncommands.read_holdings = lambda *a, **k: time.sleep(600)\n"
+        "from hedgeopt.cli import main\nsys.exit(main())"
+    )
+    command = [sys.executable, "-c", code, "solve", *inputs, f"--policy={tmp_path}/policy.toml", "--time-limit=0.5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith(
+        "hedgeopt: solving did not end within 0.8 seconds (time_limit_seconds = 0.5, and 0.3 more)"
+    )
+
+
+@pytest.mark.parametrize("command", ["risk", "margin"])
+def test_what_is_dangerous_comes_first_in_words_page_and_json(command, inputs, tmp_path, capsys, monkeypatch):
+    text = printed(capsys, monkeypatch, "100", command, *inputs)
+    frame, body = text.split("╰")[0], text.split("╰")[1]
+    assert text.startswith("╭─ short-gamma market maker (example)")
+    assert "Nearest liquidation: deribit/main when every coin moves −34 %." in frame
+    assert main([command, *inputs, "--json", f"--out={tmp_path}/out"]) == 0
+    told = json.loads(capsys.readouterr().out)["headline"]
+    said = " ".join(re.sub("[│╭─╮]", " ", frame).split())
+    page = (tmp_path / "out" / f"{command}.html").read_text(encoding="utf-8")
+    plain = " ".join(re.sub("<[^>]+>", "", page).split())
+    assert told["tone"] == "warn"
+    for sentence in told["sentences"]:
+        assert sentence in said
+        assert sentence in plain
+    if command == "risk":  # no sample figure without its sample and error
+        assert told["sample"] in said
+        assert told["sample"] in plain
+        assert re.fullmatch(
+            r"CVaR 99 %: [\d,]+ ± [\d,]+ USD \(± one standard error; scenarios: 10,000 parametric over 1 day, seed 0\)\.",
+            told["sample"],
+        )
+        assert "Book (VaR, CVaR: 10,000 parametric over 1 day, seed 0)" in body
+
+
+def test_one_sample_has_one_cvar(tmp_path, capsys):
+    for name, text in example_files().items():
+        (tmp_path / name).write_text(text)
+    files = [f"--{name}={tmp_path}/{file}" for name, file in (("book", "book.json"), ("market", "market.csv"))]
+    files += [f"--policy={tmp_path}/policy.toml", "--scenarios=400", "--json"]
+    assert main(["risk", *files]) == 0
+    alone = json.loads(capsys.readouterr().out)["risk"]
+    assert main(["solve", *files]) == 0
+    before = json.loads(capsys.readouterr().out)["before"]
+    assert before["cvar"] == pytest.approx(alone["cvar"], rel=1e-12)
+    assert before["value_at_risk"] == pytest.approx(alone["value_at_risk"], rel=1e-12)
+
+
+@pytest.mark.parametrize("command", ["risk", "margin"])
+def test_numbers_have_one_form(command, inputs, capsys, monkeypatch):
+    text = printed(capsys, monkeypatch, "160", command, *inputs)
+    assert not re.search(r"(?<![\w-])-\d", text)  # a true minus
+    for word in text.split():
+        if re.fullmatch(r"[−!]?\d{4,}", word):
+            pytest.fail(f"{word} has no separators")
+    assert "from nothing" not in text
 
 
 @pytest.mark.parametrize(
@@ -239,7 +303,7 @@ def test_pages_of_a_book_are_written_beside_their_json(command, inputs, tmp_path
     assert said.err == f"hedgeopt: wrote {tmp_path}/out/{command}.json and {tmp_path}/out/{command}.html\n"
     assert (tmp_path / "out" / f"{command}.json").read_text(encoding="utf-8") == wanted
     page = (tmp_path / "out" / f"{command}.html").read_text(encoding="utf-8")
-    assert "Nearest liquidation: deribit/main" in page
+    assert "Nearest liquidation: deribit/main" in re.sub("<[^>]+>", "", page)
     assert "NOT covered in" in page
     assert 'style="' not in page
     taken = tmp_path / "taken"

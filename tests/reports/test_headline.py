@@ -15,7 +15,8 @@ import hedgeopt as ho
 from hedgeopt.measures.figures import loss_distribution
 from hedgeopt.models.risk.cvar import tail_loss
 from hedgeopt.program.proposal import MarginChange
-from hedgeopt.reports.headline import danger, headline
+from hedgeopt.reports.danger import danger
+from hedgeopt.reports.headline import headline
 from hedgeopt.reports.rows import limit_rows, margin_rows, risk_rows
 from hedgeopt.reports.terminal import proposal_report
 from hedgeopt.reports.words import number

@@ -10,6 +10,7 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.measures.margin_report import margin_report
 from hedgeopt.reports.margin import margin_tables
+from hedgeopt.reports.words import number
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_tables_fit_a_hundred_columns(toy_book: ho.Book, toy_market: ho.Market) 
     assert max(map(len, text.splitlines())) <= 100
     for item in report.accounts:
         for amount in (item.now.equity, item.now.initial, item.now.maintenance, item.worst.equity - item.worst.maintenance):
-            assert f"{amount:,.0f}" in text
+            assert number(amount) in text
     assert "deribit/main" in text
     assert "2020-03-12" in text
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hedgeopt.files.counted import many
+
 if TYPE_CHECKING:
     from hedgeopt.models.margin.margins import Margins
     from hedgeopt.models.numeraire import Numeraire
@@ -256,8 +258,9 @@ class Exposures:
 
     def __repr__(self) -> str:
         """One line: the sizes of the arrays."""
-        sizes = f"{self.n_candidates:,} candidates, {len(self.rows):,} rows, {len(self.accounts)} accounts"
-        return f"Exposures({self.timestamp:%Y-%m-%d %H:%M:%S %Z}, {sizes}, {len(self.base_pnl):,} scenarios)"
+        sizes = f"{many(self.n_candidates, 'candidate')}, {many(len(self.rows), 'row')}"
+        sizes += f", {many(len(self.accounts), 'account')}"
+        return f"Exposures({self.timestamp:%Y-%m-%d %H:%M:%S %Z}, {sizes}, {many(len(self.base_pnl), 'scenario')})"
 
     def structure(self) -> tuple[Any, ...]:
         """What a compiled program depends on; equal structures can share one program."""

@@ -31,4 +31,14 @@ def test_the_examples_run(page: str, tmp_path: Path) -> None:
 
 def test_the_names_listed_are_public(page: str) -> None:
     listed = set(re.findall(r"`([\w.]+)`", page[page.index("## Public names") :]))
-    assert listed - set(ho.__all__) - set(bt.__all__) == {"hedgeopt.backtest"}
+    assert listed - set(ho.__all__) - set(bt.__all__) == {"hedgeopt.backtest", "hedgeopt.tail"}
+
+
+def test_every_public_name_is_listed(page: str, repository: Path) -> None:
+    table = page[page.index("## Public names") :]
+    listed = set(re.findall(r"`([\w.]+)`", table))
+    typed = (repository / "hedgeopt" / "__init__.pyi").read_text(encoding="utf-8")
+    public = set(re.findall(r"import \w+ as (\w+)$", typed, re.MULTILINE))
+    assert public == set(ho.__all__)
+    assert public - listed == set()
+    assert set(bt.__all__) - listed == set()

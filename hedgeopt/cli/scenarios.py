@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hedgeopt.cli.console import progress
 from hedgeopt.cli.inputs import MarketOptions, override, print_json, print_report, read_holdings, read_rules
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +97,7 @@ def sample(
         print_json([{"scenario": label, **row} for label, row in zip(table.index, table.to_dict("records"), strict=True)])
         return
     which = f"first {len(table)}" if worst_of is None else f"{len(table)} worst of {worst_of}"
-    print_report(_table(f"{drawn.name}: {which} of {len(drawn):,} scenarios", table, "scenario"))
+    print_report(_table(f"{drawn.name}: {which} of {many(len(drawn), 'scenario')}", table, "scenario"))
 
 
 def _draw(

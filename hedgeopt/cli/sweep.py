@@ -12,6 +12,7 @@ from hedgeopt.cli.console import say
 from hedgeopt.cli.inputs import print_report
 from hedgeopt.cli.streams import output, words
 from hedgeopt.errors import HedgeoptError
+from hedgeopt.files.counted import many
 from hedgeopt.files.writing import refuse_unwritable
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def sweep(
     say(f"wrote {out / 'sweep.json'}, {out / 'sweep.html'}, {out / 'trials.csv'} and {out / 'winner.toml'}")
     if result.failed:
         setting, line = result.failed[0]
-        raise HedgeoptError(f"{len(result.failed)} cells failed, the first with {setting}: {line}; run again to retry them")
+        raise HedgeoptError(
+            f"{many(len(result.failed), 'cell')} failed, the first with {setting}: {line}; run again to retry them"
+        )
 
 
 @contextmanager
@@ -86,7 +89,7 @@ class _Lines:
         tenth = 10 * (done + failed) // max(total, 1)
         if tenth > self._tenth:
             self._tenth = tenth
-            say(f"{done} of {total} cells finished{f', {failed} failed' if failed else ''}")
+            say(f"{done} of {many(total, 'cell')} finished{f', {failed} failed' if failed else ''}")
 
 
 def _print(result: SweepResult) -> None:

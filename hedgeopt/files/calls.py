@@ -21,6 +21,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 
 _WORDS = {float: "a number", int: "a whole number", str: "text", bool: "True or False", np.ndarray: "an array"}
+_MADE_BY = {
+    "Book": 'ho.read_book("book.json")',
+    "Market": 'ho.read_market("chain.csv")',
+    "Policy": 'ho.read_policy("policy.toml")',
+    "Exposures": "ho.expose(book, market, policy)",
+    "Program": "ho.Program(policy, exposures)",
+    "Proposal": 'ho.propose(book, market, policy) or ho.read_proposal("proposal.json")',
+}
+"""By class, a call that makes one: a caller with the wrong object learns the step that is missing."""
 
 
 def strict_call(function: F) -> F:
@@ -69,7 +78,7 @@ def _unfit(error: TypeError, signature: inspect.Signature, name: str, options: M
     if odd is not None:
         return InputError("unknown argument", field=f"{name}: {odd}", value=options[odd], fix=advice(odd, known))
     fix = f"its arguments: {', '.join(known)}" if known else "it takes no arguments"
-    return InputError(f"cannot be called so: {error}", field=name, fix=fix)
+    return InputError(str(error), field=name, fix=fix)
 
 
 def _kinds(annotation: Any, scope: dict[str, Any]) -> tuple[type, ...] | None:
@@ -99,7 +108,9 @@ def _check(value: Any, kinds: tuple[type, ...], field: str, finite: bool) -> Non
         return
     wanted = " or ".join(dict.fromkeys(_named(kind) for kind in kinds if kind is not type(None)))
     shown = type(value).__name__ if not isinstance(value, str | int | float | bool) and value is not None else repr(value)
-    raise InputError(f"must be {wanted}, not {shown[:80]}", field=field, fix=f"give {wanted}")
+    made = next((_MADE_BY[kind.__name__] for kind in kinds if kind.__name__ in _MADE_BY), None)
+    fix = f"give {wanted}" + ("" if made is None else f", such as {made}")
+    raise InputError(f"must be {wanted}, not {shown[:80]}", field=field, fix=fix)
 
 
 def _is(value: Any, kind: type) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AwareDatetime, Discriminator, Field, Tag, model_validator
 
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given
 from hedgeopt.files.names import advice
 from hedgeopt.files.notebook import html_card, html_table, shortened
@@ -253,7 +254,7 @@ class Book(Record):
         posted = [(a.name, a.venue, c.asset, float(c.amount)) for a in self.accounts for c in a.collateral]
         return html_card(
             repr(self),
-            [f"{len(self.links)} links between accounts"] if self.links else [],
+            [f"{many(len(self.links), 'link')} between accounts"] if self.links else [],
             html_table("Collateral", ("account", "venue", "asset", "amount"), posted),
             html_table("Positions", ("account", "venue", "instrument", "quantity"), held),
         )

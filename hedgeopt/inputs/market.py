@@ -13,6 +13,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError, StaleQuoteError
 from hedgeopt.files.calls import strict_call, strict_class
+from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given
 from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS
 from hedgeopt.models.pricing.market_arrays import MarketArrays, asset_price
@@ -205,4 +206,4 @@ class Market:
             venues = sorted({item.venue for item in self.instruments.values()})
             return f"the market holds no instrument of this venue (venues: {', '.join(venues)})"
         near = difflib.get_close_matches(name, names, n=3)
-        return f"nearest: {', '.join(near)}" if near else f"the market holds {len(names)} instruments of {venue}"
+        return f"nearest: {', '.join(near)}" if near else f"the market holds {many(len(names), 'instrument')} of {venue}"

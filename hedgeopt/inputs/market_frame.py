@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given
 from hedgeopt.files.notebook import html_card, html_table
 from hedgeopt.inputs.chain.reader import read_market
@@ -67,7 +68,7 @@ def market_card(market: Market) -> str:
     when = f"{market.timestamp:%Y-%m-%d %H:%M:%S %Z}, read from {market.source}"
     doubtful = [f"{len(market.doubtful):,} instruments are not offered as hedges"] if market.doubtful else []
     return html_card(
-        f"Market of {len(market.instruments):,} instruments",
+        f"Market of {many(len(market.instruments), 'instrument')}",
         [when, *doubtful, *market.notes[:_SHOWN]],
         html_table("Prices, USD", ("asset", "USD"), [(asset, float(usd)) for asset, usd in market.prices.items()]),
         html_table("Instruments", ("venue", "kind", "count"), [(*key, count) for key, count in counts.items()]),

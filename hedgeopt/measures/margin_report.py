@@ -7,6 +7,7 @@ from typing import Any
 
 from hedgeopt.exposures.expose import expose
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import shortened
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
@@ -27,7 +28,8 @@ class MarginReport:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"MarginReport({shortened(self.book, 60)!r}, {len(self.accounts)} accounts, {shortened(self.market, 60)})"
+        names = f"{shortened(self.book, 60)!r}, {many(len(self.accounts), 'account')}, {shortened(self.market, 60)}"
+        return f"MarginReport({names})"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import plain_number
 from hedgeopt.measures.counted import in_units
 from hedgeopt.measures.positions import PositionRisk, position_risks
@@ -101,7 +102,7 @@ class RiskReport:
         tail = f", CVaR {max(self.cvar)} {plain_number(self.cvar[max(self.cvar)])}" if self.cvar else ""
         count = len(self.positions)
         worst = f"worst stress {name} {plain_number(usd)}"
-        return f"RiskReport(equity {plain_number(self.equity)} {self.unit}{tail}, {worst}, {count:,} positions)"
+        return f"RiskReport(equity {plain_number(self.equity)} {self.unit}{tail}, {worst}, {many(count, 'position')})"
 
     @property
     def worst_stress(self) -> tuple[str, float]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from hedgeopt.constraints.constraint import BoundConstraint, Side
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundPart, BoundTerm, TradeVariables, put
@@ -70,7 +71,7 @@ class Program:
         self.problem = self._assemble()
 
     def __repr__(self) -> str:
-        return f"Program({self.policy!r}, {self.variables.buy.size:,} candidates)"
+        return f"Program({self.policy!r}, {many(self.variables.buy.size, 'candidate')})"
 
     def extend(self, *constraints: cp.Constraint) -> None:
         """Add cvxpy constraints on :attr:`trades`, :attr:`buys`, :attr:`sells` and your own variables.

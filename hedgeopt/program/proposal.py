@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 import pandas as pd
 
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given, given_text, named
 from hedgeopt.files.notebook import html_card, html_table, plain_number, shortened
 from hedgeopt.files.parsing import from_json
@@ -152,8 +153,8 @@ class Proposal:
 
     def __repr__(self) -> str:
         """One line: book, trades, cost, certificate."""
-        trades = f"{len(self.trades):,} trade{'' if len(self.trades) == 1 else 's'}"
-        sent = f", {len(self.transfers)} transfers" if len(self.transfers) else ""
+        trades = many(len(self.trades), "trade")
+        sent = f", {many(len(self.transfers), 'transfer')}" if len(self.transfers) else ""
         cost = float(self.costs.get("transaction", math.nan))
         word = "certified" if self.certificate.valid else "NOT CERTIFIED"
         return f"Proposal({shortened(self.book, 60)!r}, {trades}{sent}, {plain_number(cost)} {self.unit} to trade, {word})"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import span_of_days
 from hedgeopt.models.scenarios.describe import Description, describe
 from hedgeopt.models.scenarios.set import TABLES, ScenarioSet
@@ -122,7 +123,7 @@ def correlation_table(scenarios: ScenarioSet) -> pd.DataFrame:
 def extra_lines(told: Description) -> list[str]:
     """One sentence each for effective number, joint falls, liquidity, recovery, events and notes: they fit no table."""
     span = span_of_days(told.horizon_days)
-    lines = [f"{told.scenarios:,} scenarios, effective number {told.effective_number:,.0f}, horizon {span}"]
+    lines = [f"{many(told.scenarios, 'scenario')}, effective number {told.effective_number:,.0f}, horizon {span}"]
     lines += [f"worst 5 % together, {pair}: {100 * share:.0f} %" for pair, share in told.joint_falls.items()]
     lines += [f"{name}: mean x{mean:.3g}, worst x{worst:.3g}" for name, (mean, worst) in told.liquidity.items()]
     lines += [f"recovery at {name}: mean {mean:.3g}, worst {worst:.3g}" for name, (mean, worst) in told.recovery.items()]

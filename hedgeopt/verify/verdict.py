@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.models.pricing.families import OWN_INSTRUMENTS
 from hedgeopt.verify.accounts import account
 from hedgeopt.verify.bound import Priced, leaving, proven, same_tails
@@ -125,7 +126,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     unproven += missing
     gap = float((objective - bound) / unit)
     if claim.added:
-        unproven.insert(0, f"not verifiable: customised by {claim.added} constraints that no file holds")
+        unproven.insert(0, f"not verifiable: customised by {many(claim.added, 'constraint')} that no file holds")
     if not abs(gap) <= tolerance:
         unproven.append(f"the multipliers prove no more than {bound:,.10g}, a gap of {gap:.2e}; allowed {tolerance:.0e}")
     else:

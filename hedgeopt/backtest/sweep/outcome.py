@@ -18,6 +18,7 @@ from hedgeopt.backtest.results.deflated import Deflated, Similarity, deflate, sh
 from hedgeopt.backtest.results.plain import plain
 from hedgeopt.backtest.sweep.store import CellStore
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 
 if TYPE_CHECKING:
     from hedgeopt.backtest.sweep.plan import Cell, SweepPlan
@@ -128,7 +129,7 @@ def outcome(plan: SweepPlan, cells: Sequence[Cell], store: CellStore, failed: di
     if measure != "sharpe_per_step":
         notes.append(f"The winner has the best {measure}; its Sharpe ratio is deflated as if it had been selected by that.")
     if lines:
-        notes.append(f"{len(lines)} cells failed and their trials are out of the running.")
+        notes.append(f"{many(len(lines), 'cell')} failed: such trials are out of the running.")
     return SweepResult(
         name=plan.name,
         objective=f"{'maximize' if sign > 0 else 'minimize'} {measure}",

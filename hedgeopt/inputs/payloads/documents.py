@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.files.given import given_text, is_table, named, read_frame
 from hedgeopt.files.parsing import from_json
 from hedgeopt.files.regular import LARGEST_FILE
@@ -46,7 +47,7 @@ def read_documents(
                     fix = "give --asset BTC: candles do not name theirs"
                     raise InputError("is a list of candles of an asset that is not named", file=name, fix=fix)
                 add_history(found, candles(value, asset, name))
-                found.forms.append(f"{name}: ccxt OHLCV, {len(value):,} rows")
+                found.forms.append(f"{name}: ccxt OHLCV, {many(len(value), 'row')}")
                 found.unverified.add("ccxt OHLCV")
                 continue
             if not looks_like_payload(value):

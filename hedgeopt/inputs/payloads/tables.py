@@ -7,6 +7,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.payloads import tardis
 from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.histories import history_of
@@ -35,7 +36,7 @@ def read_table_payload(frame: pd.DataFrame, file: str, found: Findings, venue: s
     columns = {str(column): None for column in frame.columns}
     if columns.keys() >= tardis.OPTIONS_CHAIN or columns.keys() >= tardis.DERIVATIVE_TICKER:
         _add_quotes(tardis.tardis_quotes(frame, file), file, found)
-        found.forms.append(f"{file}: Tardis, {len(frame):,} rows")
+        found.forms.append(f"{file}: Tardis, {many(len(frame), 'row')}")
         if not columns.keys() >= tardis.OPTIONS_CHAIN:
             found.unverified.add("Tardis derivative ticker")
         return
@@ -43,7 +44,7 @@ def read_table_payload(frame: pd.DataFrame, file: str, found: Findings, venue: s
         history = history_of(frame, file, asset)
         if history is not None:
             add_history(found, history)
-            found.forms.append(f"{file}: price history, {len(history):,} rows")
+            found.forms.append(f"{file}: price history, {many(len(history), 'row')}")
             found.unverified.add(_history_form(columns))
             return
         shown = ", ".join(list(columns)[:8])

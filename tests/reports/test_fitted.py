@@ -60,10 +60,10 @@ def reports(toy_book: ho.Book, toy_market: ho.Market) -> list[Any]:
     coins = [{"asset": "ETH", "amount": 100.0}, {"asset": "USDC", "amount": -200_000.0}]
     loan = ho.Book(accounts=[{"name": "a-loan-with-a-name", "venue": "aave", "collateral": coins}])
     policy = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=50))
-    tags = {"desk": {"accounts": 2, "equity": 1e6, "delta BTC": 12.3, "worst stress": "2020-03-12", "stress": -1.5e6}}
+    tagged = toy_book.model_copy(update={"accounts": (toy_book.accounts[0].model_copy(update={"tags": ("desk",)}),)})
     return [
         *(margin_tables(margin_report(book, toy_market)) for book in (toy_book, loan)),
-        risk_report_table(risk_report(ho.expose(toy_book, toy_market, policy)), tags=tags),
+        risk_report_table(risk_report(ho.expose(tagged, toy_market, policy))),
         *(proposal_report(ho.read_proposal(STORED / f"{name}.json")) for name in ("example", "network", "loan")),
     ]
 

@@ -20,6 +20,7 @@ from hedgeopt.inputs.payloads.comparisons import compare_deltas
 from hedgeopt.inputs.payloads.documents import read_documents
 from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.join import quotes_of
+from hedgeopt.inputs.payloads.margin_comparisons import compare_margins
 from hedgeopt.inputs.payloads.recognise import forms_read
 
 __all__ = ["Imported", "import_payloads"]
@@ -106,6 +107,7 @@ def import_payloads(
     found, source = read_documents(sources, venue or "", asset, instrument or "")
     quotes = quotes_of(found, source) if found.quotes else pd.DataFrame()
     compare_deltas(found, quotes)
+    compare_margins(found)
     book = book_of(found, source, margin, name)
     return Imported(book, quotes, found.history, (*forms_read(found), *found.said()), dict(found.tables))
 
@@ -138,6 +140,7 @@ def imported_book(sources: Sequence[Any], venue: str | None = None) -> Book:
     """
     found, source = read_documents(sources, venue or "")
     compare_deltas(found, quotes_of(found, source) if found.quotes else pd.DataFrame())
+    compare_margins(found)
     book = book_of(found, source)
     if book is None:
         forms = "; ".join(found.forms)

@@ -2,7 +2,7 @@
 
 A short option: initial ``max(.15 S - O, .1 S) + M`` and at least maintenance ``max(.03 S, .03 M) + M + .2 % S`` (index S,
 mark M, O out of the money). A perpetual: initial margin the whole notional over the chosen leverage, which its risk limit
-bounds, maintenance ``N rate_n - deduction_n``. Long options are paid for; nothing offsets.
+bounds, maintenance ``N rate_n - deduction_n``. Long options are paid for; nothing offsets. Loans count at rates of yours.
 
 Risk limits change often and are not packaged: ``hedgeopt import`` makes a table of the venue's reply (v5/market/risk-limit).
 
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.models.data import lacking, table, where
+from hedgeopt.models.margin.borrowed import borrow_block, borrowed
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.leverage import Allowed, Leverage
@@ -53,6 +54,12 @@ class Bybit(Leveraged):
         found: dict[str, Any] = table("bybit")["margin"].get("brackets", {})
         return found
 
+    @property
+    def loans(self) -> dict[str, Any]:
+        """Rates of loans by asset, in cross margin as in portfolio margin: the user's."""
+        found: dict[str, Any] = table("bybit")["portfolio_margin"].get("loans", {})
+        return found
+
     def parameters(self, underlying: str) -> tuple[str, ...]:
         """The risk limits of a coin."""
         return (f"margin.brackets.{underlying}",) if underlying in self.brackets else ()
@@ -78,12 +85,15 @@ class Bybit(Leveraged):
         """Perpetuals position by position, and short options."""
         need, sold = super().requirement(state, quantity, collateral), np.maximum(-quantity, 0.0)
         one, two = (float(self._options.per_short(state, kind) @ sold) for kind in _BOTH)
-        parts = {**need.breakdown, "short options": one} if one else need.breakdown
-        return Requirement(need.initial + one, need.maintenance + two, parts)
+        lent, kept = (borrowed(self, state, self.loans, collateral, kind) for kind in _BOTH)
+        more = {name: value for name, value in (("short options", one), ("loans", lent)) if value}
+        return Requirement(need.initial + one + lent, need.maintenance + two + kept, {**need.breakdown, **more})
 
     def encode(self, state: State, kind: Kind) -> Encoding:
         """Both, exactly."""
         short, base = self._options.per_short(state, kind), super().encode(state, kind)
+        loans = borrow_block(state, self.loans, kind, "bybit")
+        base = base if loans is None else base.with_blocks(loans)
         anchor = base.anchor
         if anchor is None:
             return replace(base, short=short)

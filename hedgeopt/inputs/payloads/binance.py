@@ -71,6 +71,9 @@ def _read_futures(items: list[Item], found: Findings, venue: str) -> None:
                 mark=mark,
                 notional=notional if not inverse else math.nan,
                 profit=item.number("unRealizedProfit", 0.0),
+                initial=item.number("positionInitialMargin", item.number("initialMargin")) if not inverse else math.nan,
+                maintenance=item.number("maintMargin") if not inverse else math.nan,
+                leverage=item.number("leverage"),
             )
         )
         if inverse and (_VENUE, name) not in found.specs:
@@ -160,8 +163,8 @@ FUTURES_POSITIONS = _form(
     "positions",
     "symbol positionAmt entryPrice markPrice",
     _read_futures,
-    "entryPrice breakEvenPrice liquidationPrice leverage maxNotionalValue isolatedMargin isAutoAddMargin positionSide "
-    "isolatedWallet updateTime isolated adlQuantile notionalValue initialMargin maintMargin positionInitialMargin "
+    "entryPrice breakEvenPrice liquidationPrice maxNotionalValue isolatedMargin isAutoAddMargin positionSide "
+    "isolatedWallet updateTime isolated adlQuantile notionalValue "
     "openOrderInitialMargin bidNotional askNotional marginAsset",
     "fapi/v2/positionRisk, dapi/v1/positionRisk",
 )

@@ -41,6 +41,12 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
             found.totals.append(
                 Total(f"unrealised P&L of {name}", quantity * (mark - entry), profit, 0.01, "settlement", why)
             )
+        stated, leverage = item.number("positionIM"), item.number("leverage")
+        if not option and not inverse and stated == stated and leverage > 0 and value == value:
+            why = "the account is in portfolio margin, or fees to close are in it"
+            found.totals.append(
+                Total(f"initial margin of {name} at {leverage:g}x of its entry", value / leverage, stated, 0.01, why=why)
+            )
         found.holdings.append(
             HeldLine(
                 "bybit",
@@ -52,6 +58,9 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
                 value=quantity * mark if option else float("nan"),
                 profit=0.0 if not option else profit,
                 option=option,
+                initial=item.number("positionIM"),
+                maintenance=item.number("positionMM"),
+                leverage=item.number("leverage"),
             )
         )
 
@@ -64,11 +73,12 @@ POSITIONS = Form(
     read=_read,
     ignored=keys(
         "positionIdx riskId riskLimitValue tradeMode positionStatus autoAddMargin adlRankIndicator "
-        "leverage positionBalance liqPrice bustPrice positionMM positionIM positionMMByMp "
+        "positionBalance liqPrice bustPrice positionMMByMp "
         "positionIMByMp tpslMode takeProfit stopLoss trailingStop curRealisedPnl cumRealisedPnl seq "
         "isReduceOnly mmrSysUpdatedTime leverageSysUpdatedTime createdTime updatedTime gamma "
         "vega theta sessionAvgPrice breakEvenPrice"
     ),
     source="bybit-exchange.github.io/docs/v5, position/list",
+    compared=True,
     checked="real payload",
 )

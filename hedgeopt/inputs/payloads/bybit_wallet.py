@@ -30,6 +30,10 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
                 )
             if amount:
                 found.posted.append(Posted("bybit", asset, amount, coin.where, usd=value, needs_profit=True))
+        for kind in ("Initial", "Maintenance"):
+            stated = item.number(f"total{kind}Margin")
+            if stated == stated:
+                found.stated["bybit", kind.lower()] = stated
         total = item.number("totalEquity")
         if total == total:
             found.totals.append(
@@ -47,8 +51,7 @@ WALLET = Form(
         [
             *keys(
                 "accountIMRate accountMMRate accountIMRateByMp accountMMRateByMp totalMarginBalance "
-                "totalInitialMargin totalInitialMarginByMp totalMaintenanceMargin "
-                "totalMaintenanceMarginByMp totalAvailableBalance totalPerpUPL totalWalletBalance "
+                "totalInitialMarginByMp totalMaintenanceMarginByMp totalAvailableBalance totalPerpUPL totalWalletBalance "
                 "accountLTV"
             ),
             *(
@@ -62,5 +65,6 @@ WALLET = Form(
         ]
     ),
     source="bybit-exchange.github.io/docs/v5, account/wallet-balance",
+    compared=True,
     checked="real payload",
 )

@@ -23,7 +23,7 @@ _TELLING, _MOST_DELTA = 0.02, 1.1
 """Deltas below this part of the position tell no sign; above the other no option's can lie."""
 _DUST = 1.0
 _PER_COIN = {"derive"}
-_RULES = {"aave", "binance", "bybit", "deribit", "derive", "dydx", "hyperliquid"}
+_RULES = {"aave", "binance", "bybit", "deribit", "derive", "dydx", "hyperliquid", "okx"}
 _MARGIN = re.compile(
     r"(?:.*\.)?(?:.*(?:initial|maintenance|maint)_?margin(?:_usd)?|imr|mmr|positionIM|positionMM|account[IM]MRate|marginUsed)",
     re.IGNORECASE,
@@ -32,7 +32,7 @@ _MARGIN = re.compile(
 
 def margin_note(form: Form, given: Collection[str], file: str) -> str | None:
     """Why margins that an account's payload states are not compared; None where it states none."""
-    if form.holds not in ("positions", "collateral"):
+    if form.compared or form.holds not in ("positions", "collateral"):
         return None
     names = sorted(name for name in given if _MARGIN.fullmatch(name))
     if not names:

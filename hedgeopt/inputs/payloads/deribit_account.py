@@ -12,6 +12,8 @@ import math
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.payloads.form import Findings, Form, Posted, Total, keys
 from hedgeopt.inputs.payloads.item import Item
+from hedgeopt.inputs.payloads.margin_comparisons import deribit_collateral
+from hedgeopt.models.data import asset_name, table
 
 __all__ = ["PORTFOLIO", "SUMMARIES"]
 
@@ -57,6 +59,35 @@ def _read_one(item: Item, found: Findings, account: str) -> tuple[float, float, 
     return equity * rate, total, kind == "cross"
 
 
+def _margins(items: list[Item], found: Findings) -> None:
+    """Margin of an account that holds collateral alone; where it holds more a note says what gives ours."""
+    usd: dict[str, float] = {}
+    totals = {"initial": math.nan, "maintenance": math.nan}
+    busy = portfolio = cross = False
+    for item in items:
+        model, balance = item.text("margin_model", "segregated_sm"), item.number("margin_balance")
+        whole, equity = item.number("total_margin_balance_usd"), item.needed("equity")
+        cross, portfolio = model.startswith("cross"), model.endswith("pm")
+        busy = busy or any(item.number(key, 0.0) != 0.0 for key in ("delta_total", "options_value", "options_delta"))
+        if cross and equity and balance:
+            usd[asset_name(item.text("currency").upper())] = equity * whole / balance
+        for kind in totals:
+            totals[kind] = max(item.number(f"total_{kind}_margin_usd"), -math.inf)
+    if math.isnan(sum(totals.values())) or not cross or busy:
+        reason = "positions are held" if busy else "the reply has no total in USD"
+        found.notes.append(f"margin at Deribit is not compared: {reason}; hedgeopt margin --book … --market … gives ours")
+        return
+    for (kind, theirs), ours in zip(totals.items(), deribit_collateral(usd, portfolio), strict=True):
+        why = "open orders, or currencies and rates of collateral that are not in the reply"
+        found.totals.append(Total(f"{kind} margin of collateral at Deribit", ours, theirs, 0.005, why=why))
+    coins = {a: v for a, v in usd.items() if isinstance(table("deribit")["portfolio_margin"].get(a), dict) and v > 0.0}
+    if portfolio and coins:
+        found.notes.append(
+            f"under cross collateral Deribit's portfolio margin counts coins posted ({', '.join(coins)}) with their own "
+            "moves; margin 'portfolio' leaves them out: ours is less where they are not hedged, and more where they are"
+        )
+
+
 def _read_summaries(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         account = item.text("username", "")
@@ -68,6 +99,7 @@ def _read_flat(items: list[Item], found: Findings, venue: str) -> None:
 
 
 def _sum(items: list[Item], found: Findings, account: str) -> None:
+    _margins(items, found)
     sums = [_read_one(item, found, account) for item in items]
     ours, theirs = sum(usd for usd, _, _ in sums), max((total for _, total, _ in sums), default=math.nan)
     if sums and all(cross for _, _, cross in sums) and math.isfinite(ours) and math.isfinite(theirs):
@@ -103,6 +135,7 @@ SUMMARIES = Form(
         ]
     ),
     source="docs.deribit.com, private/get_account_summaries",
+    compared=True,
     checked="real payload",
 )
 PORTFOLIO = Form(
@@ -115,5 +148,6 @@ PORTFOLIO = Form(
         [*_IGNORED, "id", "email", "username", "system_name", "type", "creation_timestamp", "has_non_block_chain_equity"]
     ),
     source="docs.deribit.com, the channel user.portfolio.{currency}, private/get_account_summary",
+    compared=True,
     checked="real payload",
 )

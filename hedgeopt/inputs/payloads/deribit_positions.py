@@ -26,6 +26,9 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
         if size == 0:
             continue
         word, coins, delta = item.text("kind"), item.number("size_currency"), item.number("delta")
+        index = item.number("index_price")
+        usd = index if index == index else mark  # of options no rule here is asked, only whether a margin is stated
+        usd = 1.0 if word in _FUTURES and "_" in name else usd
         option, future = word in _OPTIONS, word in _FUTURES
         inverse = future and "_" not in name
         ours = size / mark if inverse and mark > 0 else size
@@ -56,6 +59,9 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
                 delta=delta,
                 value=size * mark if option else float("nan"),
                 option=option,
+                initial=item.number("initial_margin") * usd,
+                maintenance=item.number("maintenance_margin") * usd,
+                index=index,
             )
         )
 
@@ -68,10 +74,11 @@ POSITIONS = Form(
     read=_read,
     ignored=keys(
         "average_price average_price_usd estimated_liquidation_price floating_profit_loss "
-        "floating_profit_loss_usd index_price initial_margin maintenance_margin leverage gamma vega "
+        "floating_profit_loss_usd leverage gamma vega "
         "theta realized_profit_loss realized_funding settlement_price total_profit_loss "
         "open_orders_margin interest_value"
     ),
     source="docs.deribit.com, private/get_positions",
+    compared=True,
     checked="real payload",
 )

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Total, keys
 from hedgeopt.inputs.payloads.item import Item
+from hedgeopt.inputs.payloads.margin_comparisons import bare_state
+from hedgeopt.models.margin.derive import Derive
+from hedgeopt.models.margin.model import Kind
 
 __all__ = ["POSITIONS", "SUBACCOUNT"]
 
@@ -51,6 +56,9 @@ def _positions(items: list[Item], found: Findings, account: str) -> float:
                 profit=0.0 if option else profit,
                 value=amount * mark if option else math.nan,
                 option=option,
+                initial=abs(item.number("initial_margin")),
+                maintenance=abs(item.number("maintenance_margin")),
+                index=item.number("index_price"),
             )
         )
     return worth
@@ -69,7 +77,7 @@ def _read_subaccount(items: list[Item], found: Findings, venue: str) -> None:
             raise item.fault("is no margin type that is known", "margin_type", model, f"known: {', '.join(_MARGIN)}")
         if model == "SM":
             found.notes.append("Derive subaccount on the standard manager: give --margin where a rule for it is known")
-        usd = 0.0
+        usd, posted = 0.0, {}
         for part in item.items("collaterals"):
             amount, mark, value = part.needed("amount"), part.number("mark_price"), part.number("mark_value")
             if value == value and mark == mark and abs(amount * mark - value) > _NEAR * max(abs(value), 1e-9):
@@ -77,10 +85,13 @@ def _read_subaccount(items: list[Item], found: Findings, venue: str) -> None:
                     f"at mark_price {mark:g} is not mark_value {value:g}", "amount", amount, "amounts are coins"
                 )
             usd += amount * mark
+            posted[part.text("asset_name")] = amount, mark
             if amount:
                 asset = part.text("asset_name")
                 found.posted.append(Posted("derive", asset, amount, part.where, account, usd=value))
-        worth = _positions(list(item.items("positions")), found, account)
+        held = list(item.items("positions"))
+        worth = _positions(held, found, account)
+        _margins(item, found, bool(held), posted)
         found.margins["derive", account] = _MARGIN[model]
         for what, ours, key in (
             ("collateral at Derive", usd, "collaterals_value"),
@@ -92,9 +103,31 @@ def _read_subaccount(items: list[Item], found: Findings, venue: str) -> None:
                 found.totals.append(Total(what, ours, theirs, 0.001, why=why))
 
 
+def _margins(item: Item, found: Findings, held: bool, posted: dict[str, tuple[float, float]]) -> None:
+    """What collateral counts, and, without positions, what the subaccount asks for."""
+    state = bare_state("derive", {asset: mark for asset, (_, mark) in posted.items()})
+    amounts = np.array([amount for amount, _ in posted.values()])
+    kinds: tuple[Kind, ...] = ("initial", "maintenance")
+    for kind in kinds:
+        counted = float(state.prices @ amounts - Derive().lost(state, kind) @ np.maximum(amounts, 0.0))
+        for what, ours, key in (
+            (f"collateral that counts for {kind} margin at Derive", counted, f"collaterals_{kind}_margin"),
+            (f"{kind} margin of the Derive subaccount's positions", 0.0, f"positions_{kind}_margin"),
+        ):
+            theirs = item.number(key)
+            if theirs == theirs and not (held and ours == 0.0):
+                why = "shares of collateral that is not cash are the standard manager's here"
+                found.totals.append(Total(what, ours, theirs, 0.001, why=why))
+    if held:
+        found.notes.append(
+            "margin of the Derive subaccount as a whole is not compared: it needs the market; hedgeopt margin --book … "
+            "--market … gives ours"
+        )
+
+
 _POSITION_IGNORED = keys(
-    "average_price average_price_excl_fees creation_timestamp cumulative_funding gamma index_price "
-    "initial_margin leverage liquidation_price maintenance_margin net_settlements open_orders_margin "
+    "average_price average_price_excl_fees creation_timestamp cumulative_funding gamma "
+    "leverage liquidation_price net_settlements open_orders_margin "
     "realized_pnl realized_pnl_excl_fees theta vega total_fees unrealized_pnl_excl_fees amount_step"
 )
 POSITIONS = Form(
@@ -106,6 +139,7 @@ POSITIONS = Form(
     read=_read_positions,
     ignored=frozenset(f"positions.{key}" for key in _POSITION_IGNORED),
     source="docs.derive.xyz, private/get_positions",
+    compared=True,
     checked="real payload",
 )
 SUBACCOUNT = Form(
@@ -131,5 +165,6 @@ SUBACCOUNT = Form(
         ]
     ),
     source="docs.derive.xyz, private/get_subaccount",
+    compared=True,
     checked="real payload",
 )

@@ -26,9 +26,10 @@ class HeldLine:
 
     ``quantity`` is signed. ``unit`` is ``ours`` (coins, or USD of an inverse contract) or ``contracts`` (of a
     :class:`Spec`). ``notional`` (USD, unsigned, at the price ``reference``) and ``delta`` (coins, signed) are the venue's
-    figures, NaN where it gives none; ``value`` is the market value of options in their settlement asset, ``contract`` the
-    size of a contract that the position itself states, and ``profit`` the unsettled P&L of margined contracts in their
-    settlement asset, where collateral leaves it out.
+    figures, NaN where it gives none; so are ``initial`` and ``maintenance`` (margin, USD), the ``leverage`` chosen and the
+    ``index`` they rest on; ``value`` is the market value of options in their settlement asset, ``contract`` the size of a
+    contract that the position itself states, and ``profit`` the unsettled P&L of margined contracts in their settlement
+    asset, where collateral leaves it out.
     """
 
     venue: str
@@ -45,6 +46,10 @@ class HeldLine:
     profit: float = 0.0
     option: bool = False
     contract: float = math.nan
+    initial: float = math.nan
+    maintenance: float = math.nan
+    leverage: float = math.nan
+    index: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,8 @@ class Findings:
     history: Any = None
     tables: dict[str, str] = field(default_factory=dict)
     """Texts of venues' tables by venue."""
+    stated: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Margin of whole accounts in USD, by venue and kind, where positions' margins should add up to it."""
 
     def quote(
         self, venue: str, name: str, when: datetime | None, where: str, contracts: bool = False, **columns: Any
@@ -184,6 +191,8 @@ class Form:
         Keys that every row has; the form with most of them is the one.
     absent
         Keys that no row of it has.
+    compared
+        Whether margins that it states are compared with ours, or the reader says why not.
     read
         Reads the rows into a :class:`Findings`; the last argument is the venue for forms without one.
     ignored
@@ -203,3 +212,4 @@ class Form:
     source: str = ""
     checked: str = "form unverified"
     absent: frozenset[str] = frozenset()
+    compared: bool = False

@@ -81,13 +81,19 @@ def _read_state(items: list[Item], found: Findings, venue: str) -> None:
                 raise position.fault(problem, "szi", size, fix)
             notional += value if value == value else math.nan
             mark = value / abs(size) if value == value else math.nan
-            found.holdings.append(HeldLine("hyperliquid", name, size, position.where, mark=mark, notional=value))
+            chosen = math.nan if leverage is None else leverage.number("value")
+            used = position.number("marginUsed")
+            found.holdings.append(
+                HeldLine("hyperliquid", name, size, position.where, mark=mark, notional=value, initial=used, leverage=chosen)
+            )
         if sums is None:
             raise item.fault("is missing", "crossMarginSummary", None, "save the venue's whole reply")
         whole = item.item("marginSummary") or sums
         equity = whole.needed("accountValue")
         found.posted.append(Posted("hyperliquid", "USDC", equity, item.where, usd=equity))
-        theirs = whole.number("totalNtlPos")
+        theirs, used = whole.number("totalNtlPos"), whole.number("totalMarginUsed")
+        if used == used:
+            found.stated["hyperliquid", "initial"] = used
         if theirs == theirs and theirs > 0:
             raw = whole.number("totalRawUsd")
             if raw == raw:
@@ -159,13 +165,13 @@ STATE = Form(
     keys=frozenset({"assetPositions", "withdrawable"}),
     read=_read_state,
     ignored=keys(
-        "withdrawable crossMaintenanceMarginUsed crossMarginSummary.totalMarginUsed "
-        "marginSummary.totalMarginUsed crossMarginSummary assetPositions.position.returnOnEquity "
-        "assetPositions.position.liquidationPx assetPositions.position.marginUsed "
+        "withdrawable crossMaintenanceMarginUsed crossMarginSummary assetPositions.position.returnOnEquity "
+        "assetPositions.position.liquidationPx "
         "assetPositions.position.maxLeverage assetPositions.position.cumFunding "
         "assetPositions.position.leverage"
     ),
     source="hyperliquid.gitbook.io, info endpoint, clearinghouseState",
+    compared=True,
     checked="real payload",
 )
 SPOT_STATE = Form(

@@ -48,9 +48,66 @@ def test_deltas_of_options_are_compared_where_their_quotes_are_given(venue: str,
 
 def test_margins_are_listed_with_the_reason(tmp_path: Path) -> None:
     found = import_payloads(save(tmp_path, "held.json", position("deribit", -1.0)))
-    (line,) = [note for note in found.notes if "margin of Deribit positions" in note]
-    assert "(initial_margin) is not compared: it needs the market" in line
+    (line,) = [note for note in found.notes if "margin of 1 positions" in note]
+    assert "(BTC-27MAR26-100000-C) is not compared at deribit: options need the market" in line
     reply = replies.okx("positions")
     reply["data"][0] |= {"imr": "100", "mmr": "50"}
     (line,) = [n for n in import_payloads(save(tmp_path, "okx.json", reply)).notes if "margin of OKX positions" in n]
-    assert line.endswith("(imr, mmr) is not compared: no margin rule of this venue is packaged")
+    assert "(imr, mmr) is not compared: it needs the market" in line
+
+
+def perpetual(initial: float, maintenance: float) -> dict[str, Any]:
+    """1m USD of BTC, long, of Deribit's perpetual: 2 % + .005 % per BTC, maintenance 1 % + .005 %."""
+    row = {"instrument_name": "BTC-PERPETUAL", "size": 1_000_000.0, "direction": "buy", "average_price": 5e4,
+           "kind": "future", "mark_price": 50_000.0, "index_price": 50_000.0, "size_currency": 20.0, "delta": 20.0,
+           "initial_margin": initial, "maintenance_margin": maintenance}  # fmt: skip
+    return {"jsonrpc": "2.0", "result": [row]}
+
+
+def test_margins_of_perpetuals_are_compared_at_the_payloads_marks(tmp_path: Path) -> None:
+    """20 BTC: .021 of them initial, .011 maintenance."""
+    for times, word in ((1.0, "agrees with"), (1.5, "differs from")):
+        reply = perpetual(times * 0.021 * 20.0, times * 0.011 * 20.0)
+        found = import_payloads(save(tmp_path, "held.json", reply))
+        lines = [note for note in found.notes if "margin of BTC-PERPETUAL: ours" in note]
+        assert [line.split(" margin")[0] for line in lines] == ["initial", "maintenance"]
+        assert all(word in line for line in lines)
+
+
+def test_margins_at_the_leverage_stated(tmp_path: Path) -> None:
+    """Hyperliquid: 2,000 USD of ETH at 20x; what the account uses is their sum."""
+    position = {"coin": "ETH", "szi": "-1.0", "positionValue": "2000.0", "marginUsed": "100.0",
+                "leverage": {"type": "cross", "value": 20}}  # fmt: skip
+    sums = {"accountValue": "500.0", "totalNtlPos": "2000.0", "totalRawUsd": "2500.0", "totalMarginUsed": "100.0"}
+    reply = {"assetPositions": [{"type": "oneWay", "position": position}], "crossMarginSummary": sums, "withdrawable": "0"}
+    notes = import_payloads(save(tmp_path, "held.json", reply)).notes
+    assert any(note.startswith("initial margin of ETH: ours 100 USD agrees") for note in notes)
+    assert any(note.startswith("initial margin of all positions at hyperliquid: ours 100 USD agrees") for note in notes)
+
+
+@pytest.mark.realdata
+def test_the_venues_own_margins_are_reproduced_or_explained(shared_data: Path) -> None:
+    """Every reply that states a margin: within .5 % (Deribit's collateral), 1 % (Bybit), .1 % (Derive), or with a reason."""
+    folder, said = shared_data / "payloads", {}
+    for path in sorted(folder.glob("*/*.json")):
+        try:
+            notes = import_payloads(path, instrument="").notes
+        except ho.HedgeoptError:
+            continue
+        said[str(path.relative_to(folder))] = [
+            note for note in notes if " margin" in note and ("(tolerance" in note or "is not comp" in note)
+        ]
+    deribit = said["deribit/http_get_account_summaries_cross_margin.json"] + said["deribit/ws_portfolio.json"]
+    assert len(deribit) == 4
+    bybit = [n for n in said["bybit/http_get_positions.json"] if "of its entry" in n]
+    derive = said["derive/common_http_subaccount_usdc.json"]
+    assert len(bybit) == 2
+    assert len(derive) == 4
+    assert all("agrees with" in note for note in (*deribit, *bybit, *derive))
+    for name, reason in (
+        ("deribit/get_positions.json", "2.95% of the notional, and margin deribit_standard of"),
+        ("derive/perps_http_positions_result_eth.json", "2.86% of the notional, and margin derive_standard of"),
+        ("hyperliquid/http_clearinghouse_state_negative_total_raw_usd.json", "list no positions with theirs"),
+        ("okx/http_get_positions.json", "it needs the market of the same moment"),
+    ):
+        assert any(reason in note for note in said[name]), (name, said[name])

@@ -58,6 +58,10 @@ class InputError(HedgeoptError, ValueError):
         return type(self)(self.problem, file=file, field=self.field, value=self.value, fix=self.fix)
 
 
+class MissingNumberError(InputError):
+    """A venue's table lacks a number that a position needs; the message names the file to write."""
+
+
 class StaleQuoteError(InputError):
     """A quote or snapshot is older than the policy allows."""
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.caveats import caveats
-from hedgeopt.exposures.margins import account_margins
+from hedgeopt.exposures.margins import account_margins, without_missing
 from hedgeopt.exposures.pairs import pair_up
 from hedgeopt.exposures.plausible import refuse_implausible_sizes
 from hedgeopt.exposures.resolve import Holdings
@@ -141,6 +141,9 @@ def build_exposures(
     margins = account_margins(
         book, market, rows, assets, prices, stress, shock.unit_pnl, Revaluer(tuple(table.unique), at, market)
     )
+    if holdings.lenient:
+        margins, said = without_missing(margins, [account.name for account in book.accounts], rows.quantity, collateral)
+        notes += said
     shown = () if stress.still else stress.labels
     doubts = caveats(margins, collateral, [items[row] for row in bought], table.unique, shown, assets, market.timestamp)
     notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from hedgeopt.errors import InputError, MissingNumberError
 from hedgeopt.inputs.book import Book
 from hedgeopt.models.arrays import Rows
 from hedgeopt.models.margin.margins import Margins
 from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.margin.state import State
+from hedgeopt.models.margin.unmargined import Bilateral
 from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.pricing.market_arrays import MarketArrays
 from hedgeopt.models.scenarios.set import ScenarioSet
 
-__all__ = ["account_margins"]
+__all__ = ["account_margins", "without_missing"]
 
 
 def account_margins(
@@ -40,6 +43,25 @@ def account_margins(
         unit_pnl=unit_pnl,
         revalue=revalue,
     )
+
+
+def without_missing(
+    margins: Margins, accounts: Sequence[str], quantity: np.ndarray, collateral: np.ndarray
+) -> tuple[Margins, list[str]]:
+    """Margins where accounts whose rule lacks a number for what they hold count none, and a note for each.
+
+    ``quantity`` (M,) of all rows, ``collateral`` (C, A).
+    """
+    models, notes = list(margins.models), []
+    for c, name in enumerate(accounts):
+        try:
+            margins.requirement(c, quantity, collateral[c])
+        except MissingNumberError as error:
+            models[c] = Bilateral()
+            notes.append(f"no margin is counted in account {name}: {error}")
+        except InputError:
+            continue  # refused where its margin is asked for
+    return (replace(margins, models=tuple(models), _states={}, _encodings={}), notes) if notes else (margins, [])
 
 
 def _state(

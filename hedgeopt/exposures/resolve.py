@@ -58,6 +58,8 @@ class Holdings:
         Prices and quotes of the moment; whoever prices the holdings reads these.
     listed, doubtful, notes
         The market's own: its instruments by ``venue:name``, why some are not offered, and its oddities.
+    lenient
+        Whether what cannot be valued was set aside.
     aside
         Positions and collateral that are in no figure, as ``book`` leaves them out too.
     memory
@@ -74,6 +76,7 @@ class Holdings:
     notes: tuple[str, ...] = ()
     memory: dict[str, Any] | None = field(default=None, repr=False)
     aside: tuple[Aside, ...] = ()
+    lenient: bool = False
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -164,6 +167,7 @@ def resolve(book: Book, market: Market, strictness: Strictness = "strict") -> Ho
         notes=(*dict.fromkeys((*book.notes, *market.notes, *seen.notes)), *(one.sentence for one in seen.aside)),
         memory=market.memory,
         aside=tuple(seen.aside),
+        lenient=seen.lenient,
     )
 
 

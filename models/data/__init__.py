@@ -106,7 +106,7 @@ def where(name: str) -> str:
 
 def lacking(name: str, problem: str, *, field: str, line: str, value: object = None, known: str = "") -> InputError:
     """The error for a number that a venue's table lacks; it names the file to write and the ``line`` to put there."""
-    from hedgeopt.errors import InputError
+    from hedgeopt.errors import MissingNumberError
 
     own = _own(tables_key()).get(name)
     if own is not None:
@@ -118,7 +118,8 @@ def lacking(name: str, problem: str, *, field: str, line: str, value: object = N
             f"write {name}.toml beside the policy with {head}as_of, shelf_life_days and {line}; name it there "
             f'(tables = ["{name}.toml"]) or with --tables'
         )
-    return InputError(problem, file=file, field=field, value=value, fix=fix + (f" (known: {known})" if known else ""))
+    told = fix + (f" (known: {known})" if known else "")
+    return MissingNumberError(problem, file=file, field=field, value=value, fix=told)
 
 
 def own_tables(kind: str | None = None) -> dict[str, Path]:

@@ -143,6 +143,8 @@ def _arrow_csv(
                 strings_can_be_null=True,
             ),
         )
+    except InputError:
+        raise
     except (pa.ArrowException, ValueError, OSError) as error:
         raise unreadable(path, "csv", error) from None
     if table.num_rows > MOST_ROWS:

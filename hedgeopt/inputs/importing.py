@@ -143,6 +143,7 @@ def imported_book(sources: Sequence[Any], venue: str | None = None) -> Book:
     compare_margins(found)
     book = book_of(found, source)
     if book is None:
-        forms = "; ".join(found.forms)
+        kinds = dict.fromkeys(found.forms)
+        forms = "; ".join(list(kinds)[:3]) + ("; …" if len(kinds) > 3 else "")
         raise InputError(f"holds no positions and no collateral ({forms})", file=source, fix="give the account's payloads")
     return book

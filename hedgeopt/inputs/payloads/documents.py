@@ -34,13 +34,15 @@ def read_documents(
         For what is neither JSON nor a table, or of no known form.
     """
     found, names = Findings(instrument=instrument), []
-    for source in map(held, sources):
+    seen: dict[str, list[Any]] = {}
+    for k, source in enumerate(map(held, sources)):
         name = str(named(source).name)
         names.append(name)
         values = json_of(source)
         if values is None:
             read_table_payload(read_frame(source, "payload"), name, found, venue, asset)
             continue
+        _once(f"{name} ({k + 1})", values, seen)
         for value in values:
             if is_candles(value):
                 if asset is None:
@@ -57,13 +59,23 @@ def read_documents(
     return found, ", ".join(dict.fromkeys(names))
 
 
+def _once(name: str, values: list[Any], seen: dict[str, list[Any]]) -> None:
+    """Refuse a reply that was given before: its positions would count twice."""
+    for other, before in seen.items():
+        if before == values and any(values):
+            first, second = other.rpartition(" (")[0], name.rpartition(" (")[0]
+            same = "is given twice" if first == second else f"holds the same reply as {first}"
+            raise InputError(same, file=second, fix="give it once: what it holds would count twice")
+    seen[name] = values
+
+
 def json_of(source: Any, what: str = "payload") -> list[Any] | None:
     """JSON values of a source (several of JSON lines); None for a table, and for what cannot be read here."""
     if isinstance(source, Mapping):
         return [dict(source)]
     if isinstance(source, list):
         return [source]
-    if is_table(source) or not _is_json(source):
+    if is_table(source) or not (_is_json(source) or named(source).suffix.lower() == ".json"):
         return None
     text, file = given_text(source, what), named(source).name
     lines = [line for line in text.splitlines() if line.strip()]

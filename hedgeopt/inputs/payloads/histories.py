@@ -30,7 +30,8 @@ def is_candles(value: Any) -> bool:
         isinstance(value, list)
         and len(value) > 0
         and all(isinstance(row, list) and len(row) in (5, 6) for row in value)
-        and all(isinstance(cell, int | float) for cell in value[0][:5])
+        and all(isinstance(row[0], int | float) for row in value)
+        and all(cell is None or isinstance(cell, int | float) for row in value for cell in row)
     )
 
 

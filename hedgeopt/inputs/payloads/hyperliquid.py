@@ -33,8 +33,7 @@ def _read_meta(items: list[Item], found: Findings, venue: str) -> None:
             if not contexts:
                 continue
             context = contexts[k]
-            prices = context.raw("impactPxs") or (None, None)
-            bid, ask = (math.nan if price is None else float(price) for price in prices)
+            bid, ask = _impact(context)
             found.quote(
                 "hyperliquid",
                 name,
@@ -50,6 +49,20 @@ def _read_meta(items: list[Item], found: Findings, venue: str) -> None:
             )
         if contexts:
             found.notes.append("Hyperliquid's bids and asks are its impact prices, for trades of its impact notional")
+
+
+def _impact(context: Item) -> tuple[float, float]:
+    """Impact prices of bid and ask; NaN where there are none."""
+    prices = context.raw("impactPxs")
+    if prices is None:
+        return math.nan, math.nan
+    try:
+        bid, ask = (math.nan if price is None else float(price) for price in prices)
+    except (TypeError, ValueError):
+        raise context.fault(
+            "is no pair of prices", "impactPxs", str(prices)[:60], "save the venue's reply as it came"
+        ) from None
+    return bid, ask
 
 
 def _read_state(items: list[Item], found: Findings, venue: str) -> None:

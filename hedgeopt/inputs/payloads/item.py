@@ -173,9 +173,10 @@ class Item:
             raise self.fault("is no list of prices and amounts", key, str(value)[:60]) from None
 
     def best(self, bids: str, asks: str) -> dict[str, Any]:
-        """The first level of each side of an order book, as columns of quotes."""
-        none = [(math.nan, math.nan)]
-        (bid, bid_size), (ask, ask_size) = (self.levels(bids) or none)[0], (self.levels(asks) or none)[0]
+        """The best level of each side of an order book, in whatever order they come, as columns of quotes."""
+        none = (math.nan, math.nan)
+        sides = [[level for level in self.levels(key) if level[1] > 0] for key in (bids, asks)]
+        (bid, bid_size), (ask, ask_size) = max(sides[0], default=none), min(sides[1], default=none)
         return {"bid": bid, "bid_size": bid_size, "ask": ask, "ask_size": ask_size}
 
     def fault(self, problem: str, key: str, value: Any, fix: str | None = None) -> InputError:

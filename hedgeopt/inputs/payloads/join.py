@@ -28,6 +28,8 @@ WITHIN = timedelta(minutes=5)
 _NUMBERS = tuple(column.name for column in QUOTE_TABLE if column.type == "number")
 _SIZES = ("bid_size", "ask_size", "open_interest", "volume")
 _DELTA = 0.03
+_ROUNDED = 0.01
+"""Marks of one instrument at one moment this close are one mark."""
 _COMPARED = ("bid", "ask", "mark", "iv", "forward", "index")
 
 
@@ -104,7 +106,7 @@ def _joined(found: Findings) -> list[dict[str, Any]]:
             if isinstance(value, float) and not name.startswith("_") and not math.isnan(value):
                 if name == "iv" and value in (-1.0, 0.0):
                     continue  # no vol, as Binance and Bybit write it
-                apart.add(key, name, value, row["_file"])
+                apart.add(key, name, value, row["_file"], row["timestamp"])
                 one[name] = value
         one["_contracts"] = one["_contracts"] or row["_contracts"]
         if row["timestamp"] is not None:
@@ -132,13 +134,27 @@ class _Apart:
 
     def __init__(self) -> None:
         self.last: dict[tuple[Any, ...], tuple[float, str]] = {}
+        self.moments: dict[tuple[tuple[str, str], str], datetime | None] = {}
         self.ratios: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
 
-    def add(self, key: tuple[str, str], name: str, value: float, file: str) -> None:
+    def add(self, key: tuple[str, str], name: str, value: float, file: str, moment: datetime | None) -> None:
         """One value of one file."""
         if name not in _COMPARED or not value > 0:
             return
         before, other = self.last.get((key, name), (value, file))
+        if (
+            other == file
+            and abs(value / before - 1.0) > _ROUNDED
+            and name == "mark"
+            and self.moments.get((key, file)) == moment
+        ):
+            raise InputError(
+                f"gives {key[1]} the marks {before:g} and {value:g} at one moment",
+                file=file,
+                field="mark",
+                fix="keep one of the rows",
+            )
+        self.moments[key, file] = moment
         self.last[key, name] = value, file
         if other != file:
             self.ratios.setdefault((name, file, other), []).append((value / before, key[1]))

@@ -76,7 +76,7 @@ def test_an_option_is_told_by_its_own_vol_mark_and_delta(tmp_path: Path) -> None
 def test_a_name_that_nothing_needs_and_one_for_two_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ho.InputError, match="--instrument: names nothing"):
         ho.import_payloads(save(tmp_path, "tickers", replies.okx("tickers")), instrument=NAME)
-    two = [save(tmp_path, name, book()) for name in ("one", "two")]
+    two = [save(tmp_path, name, book(row)) for name, row in (("one", 4), ("two", 5))]
     with pytest.raises(ho.InputError, match=r"--instrument: is one name, and 2 replies have none \(one, two\)"):
         ho.import_payloads(*two, instrument=NAME)
     stored = {"BTC-USDT-SWAP": book()["data"][0]}

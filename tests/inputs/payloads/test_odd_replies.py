@@ -1,0 +1,81 @@
+"""Replies as strangers hand them in: given twice, with holes, out of order; each is read, or refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hedgeopt as ho
+
+from .replies import save
+
+EXAMPLES = Path(__file__).parent / "examples"
+
+
+def example(name: str) -> Any:
+    return json.loads((EXAMPLES / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize("text", ["<html><body>Access denied</body></html>", "error code: 1020\n"])
+def test_an_error_page_is_no_json(text: str, tmp_path: Path) -> None:
+    path = save(tmp_path, "reply.json", text)
+    with pytest.raises(ho.InputError, match=r"is not JSON.*is it the right file"):
+        ho.import_payloads(path)
+
+
+def test_a_reply_given_twice_would_count_twice(tmp_path: Path) -> None:
+    path = EXAMPLES / "bybit-positions.json"
+    with pytest.raises(ho.InputError, match="is given twice"):
+        ho.read_book(path, path)
+    copy = save(tmp_path, "copy.json", example("bybit-wallet"))
+    with pytest.raises(ho.InputError, match=r"copy.json: holds the same reply as bybit-wallet.json"):
+        ho.import_payloads(EXAMPLES / "bybit-wallet.json", copy)
+
+
+def test_two_marks_of_one_instrument_at_one_moment(tmp_path: Path) -> None:
+    reply = example("bybit-option-tickers")
+    rows = reply["result"]["list"]
+    rows.append(dict(rows[0]))
+    assert len(ho.read_market(save(tmp_path, "same.json", reply))) == 10
+    rows.append({**rows[0], "markPrice": "99999"})
+    with pytest.raises(ho.InputError, match=r"other.json: mark: gives BTC-27MAR26-80000-C the marks 20712"):
+        ho.read_market(save(tmp_path, "other.json", reply))
+
+
+def test_two_files_in_other_units(tmp_path: Path) -> None:
+    stream = example("binance-option-mark-stream")
+    for row in stream:
+        row["bo"] = str(100 * float(row["bo"]))
+    with pytest.raises(ho.InputError, match=r"bid: is .* × that of .* in 10 of 10 instruments"):
+        ho.import_payloads(save(tmp_path, "stream.json", stream), EXAMPLES / "binance-option-tickers.json")
+
+
+@pytest.mark.parametrize("prices", [["x", "y"], ["1"], "100"])
+def test_impact_prices_that_are_no_pair(prices: Any, tmp_path: Path) -> None:
+    reply = example("hyperliquid-meta-and-contexts")
+    reply[1][0]["impactPxs"] = prices
+    with pytest.raises(ho.InputError, match="impactPxs: is no pair of prices"):
+        ho.import_payloads(save(tmp_path, "meta.json", reply), EXAMPLES / "hyperliquid-clearinghouse-state.json")
+
+
+def test_levels_in_any_order_and_removed_ones(tmp_path: Path) -> None:
+    reply = example("okx-order-book")
+    (book,) = reply["data"]
+    book["bids"] = [["99000", "1", "0", "1"], ["100009.5", "500", "0", "3"], ["100012", "0", "0", "0"]]
+    found = ho.import_payloads(save(tmp_path, "book.json", reply)).quotes
+    assert (found["bid"][0], found["ask"][0]) == (100_009.5, 100_010.5)
+
+
+def test_a_candle_with_a_hole_names_its_row(tmp_path: Path) -> None:
+    rows = [[1772755200000, 1, 2, 0.5, None, 5], [1772841600000, 1, 2, 0.5, 1.1, 5]]
+    with pytest.raises(ho.InputError, match="is no price in row 2"):
+        ho.import_payloads(save(tmp_path, "candles.json", rows), asset="BTC")
+
+
+def test_a_column_twice_is_said_once(tmp_path: Path) -> None:
+    path = save(tmp_path, "yf.csv", "Price,Close,Close\nDate,,\n2026-03-06,100,3\n")
+    with pytest.raises(ho.InputError, match=r"^[^ ]*yf.csv: Close: is the name of two columns; keep one of them$"):
+        ho.import_payloads(path)

@@ -151,7 +151,9 @@ def _dense(program: Lagrangian, z: Vector, weight: Vector, A: Any, wanted: Any) 
     curve = None if program.P is None else size * sp.csr_array(program.P)[:, wanted].toarray()
     if curve is not None:
         gram += curve.T @ curve
-    top = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    top = np.sqrt(np.maximum(np.diag(gram), 0.0))
+    # What no multiplier moves stays where it is.
+    top[top < 1e-150] = 1.0
     gram /= np.outer(top, top)
     gram.flat[:: len(gram) + 1] += _LITTLE
     try:
@@ -182,7 +184,8 @@ def _sparse(program: Lagrangian, z: Vector, weight: Vector, A: Any, wanted: Any)
     if program.P is not None:
         parts.append(size * sp.csr_array(program.P)[:, wanted])
     B = sp.csr_array(sp.vstack(parts))
-    top = np.sqrt(np.maximum(np.asarray(B.power(2).sum(axis=0)).ravel(), 1e-300))
+    top = np.sqrt(np.asarray(B.power(2).sum(axis=0)).ravel())
+    top[top < 1e-150] = 1.0
     B = sp.csr_array(B @ sp.diags_array(1.0 / top))
     signs = np.concatenate((sign, np.ones(B.shape[0] - count)))
     whole = sp.block_array([[sp.diags_array(signs), B], [B.T, -_LITTLE * sp.eye_array(len(wanted))]], format="csc")

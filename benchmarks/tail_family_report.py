@@ -164,6 +164,11 @@ def pages(told: dict[str, Any]) -> dict[str, str]:
         "scenarios, costs written as `abs`, `norm1`, `pos` + `neg`, `maximum` or purchases and sales: the CPU time of the",
         "best exact rival is",
         f"{quantiles} of ours, over {counted} instances ({every['at least']} rivals were stopped: at least).",
+        *(
+            [f"Of {_named(told['no answer'])} ours had no answer in time, which no ratio counts."]
+            if told["no answer"]
+            else []
+        ),
         "[docs/tail.md](docs/tail.md#the-family), `python -m benchmarks.tail_family`. All ratios:",
         "[docs/benchmarks.md](docs/benchmarks.md).",
         indent="  ",

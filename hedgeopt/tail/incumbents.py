@@ -79,6 +79,7 @@ class Incumbents:
         first = self._fewer(self._at(chosen), _SHARE)
         if first is None:
             return
+        yield np.round(first.few.z[self.nodes.columns])
         x = self.lots(first.gates, first.few.z)
         if x is not None:
             yield x

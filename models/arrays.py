@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hedgeopt.files.counted import many
+from hedgeopt.models.numeraire import gain_in
 
 if TYPE_CHECKING:
     from hedgeopt.models.margin.margins import Margins
@@ -214,8 +215,7 @@ class Exposures:
         if self.numeraire is None:
             return self.stress_account_pnl[k], self.stress_pnl[k], 1.0
         factor = float(self.numeraire.stress_factor[k])
-        accounts = (self.equity + self.stress_account_pnl[k]) * factor - self.equity
-        return accounts, self.stress_pnl[k] * factor, factor
+        return gain_in(self.equity, self.stress_account_pnl[k], factor), self.stress_pnl[k] * factor, factor
 
     @property
     def coin_delta(self) -> np.ndarray:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Numeraire", "counted_in", "money_power"]
+__all__ = ["Numeraire", "counted_in", "gain_in", "money_power"]
+
+_ROUNDING = 8.0 * float(np.finfo(float).eps)
 
 
 def money_power(unit: str) -> int:
@@ -21,6 +23,12 @@ def money_power(unit: str) -> int:
 def counted_in(unit: str, asset: str) -> str:
     """Such as ``BTC per vol point`` for ``USD per vol point``."""
     return unit.replace("USD", asset, 1) if money_power(unit) else unit
+
+
+def gain_in(equity: float | np.ndarray, pnl: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
+    """``(E + P) f - E`` in dollars of the numeraire's price today; what is only rounding of E is nothing."""
+    gain = (equity + pnl) * factor - equity
+    return np.where(np.abs(gain) <= _ROUNDING * np.abs(equity), 0.0, gain)
 
 
 @dataclass(frozen=True, eq=False)

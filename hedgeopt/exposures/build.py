@@ -51,6 +51,7 @@ def build_exposures(
     mark_half_spread: float | None = None,
     trades: bool = True,
     paused_venues: Sequence[str] = (),
+    also: Sequence[str] = (),
 ) -> Exposures:
     """Price a book and its candidate hedges.
 
@@ -72,10 +73,12 @@ def build_exposures(
         False skips the candidates' scenario matrix (risk report without hedging).
     paused_venues
         Venues that are halted now: their candidates get a closed box.
+    also
+        Assets that count although neither book nor candidates hold them, such as a numeraire.
     """
     book, market = holdings.book, holdings.market
     table = pair_up(holdings, candidates if trades else (), transfers if trades else ())
-    assets = _assets(book, table.unique)
+    assets = _assets(book, table.unique, also)
     prices = np.array([market.price(asset) for asset in assets])
     risk = unit_risk(table.unique, market, assets, holdings.memory)
     collateral = np.zeros((len(book.accounts), len(assets)))
@@ -246,8 +249,8 @@ def _stress_unwind(
     return times * cost.sell + fee, times * cost.buy + fee
 
 
-def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:
-    """Assets by first use; dollar assets last, so that reports lead with what moves."""
+def _assets(book: Book, instruments: Sequence[Any], also: Sequence[str]) -> tuple[str, ...]:
+    """Assets by first use, then others; dollar assets last, so that reports lead with what moves."""
     found: dict[str, None] = {}
     for item in instruments:
         for asset in item.assets:
@@ -255,6 +258,7 @@ def _assets(book: Book, instruments: Sequence[Any]) -> tuple[str, ...]:
     for account in book.accounts:
         for item in account.collateral:
             found.update(dict.fromkeys((item.asset, *moved_by(item.asset))))
+    found.update(dict.fromkeys(also))
     dollars = dollar_assets()
     return tuple(sorted(found, key=lambda asset: asset in dollars))
 

@@ -58,12 +58,10 @@ def choose_candidates(holdings: Holdings, rules: Candidates) -> list[Any]:
     keep = np.logical_and.reduce(list(tests.values()))
     if not keep.any():
         harshest = min(tests, key=lambda name: int(tests[name].sum()))
-        raise InputError(
-            f"no instrument of {len(items)} may be traded",
-            file="policy",
-            field="candidates",
-            fix=f"loosen {harshest} ({int(tests[harshest].sum())} of {len(items)} pass it)",
-        )
+        fix = f"loosen {harshest} ({int(tests[harshest].sum())} of {len(items)} pass it)"
+        if not underlyings:
+            fix = 'the book holds no coin and no position to hedge: name candidates.underlyings, such as ["BTC"]'
+        raise InputError(f"no instrument of {len(items)} may be traded", file="policy", field="candidates", fix=fix)
     return [item for item, kept in zip(items, keep, strict=True) if kept]
 
 

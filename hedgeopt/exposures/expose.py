@@ -11,7 +11,7 @@ from typing import Any
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.build import build_exposures
 from hedgeopt.exposures.candidates import choose_candidates
-from hedgeopt.exposures.numeraire import in_numeraire
+from hedgeopt.exposures.numeraire import columns_of, in_numeraire
 from hedgeopt.exposures.references import check_references
 from hedgeopt.exposures.resolve import Holdings, resolve
 from hedgeopt.files.calls import strict_call
@@ -61,7 +61,8 @@ def expose(
     quoted = [*holdings.quoted, *candidates]
     needed = list(dict.fromkeys(item.id for item in [*quoted, *holdings.quoted_parts]))
     market.require_fresh(needed, book.timestamp or market.timestamp, timedelta(seconds=policy.max_quote_age_seconds))
-    assets = tokens(_assets(quoted, holdings))
+    also = columns_of(policy.numeraire, holdings.market)
+    assets = tokens([*dict.fromkeys((*_assets(quoted, holdings), *also))])
     for asset in assets:
         holdings.market.price(asset)  # an asset without a price is refused as that, not as one without scenarios
     moved = [asset for asset in assets if asset not in dollar_assets()]
@@ -74,6 +75,7 @@ def expose(
         mark_half_spread=policy.candidates.mark_half_spread,
         paused_venues=policy.candidates.paused_venues,
         trades=trades,
+        also=also,
     )
     return found if policy.numeraire is None else in_numeraire(found, policy.numeraire)
 

@@ -16,40 +16,49 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.numeraire import Numeraire
-from hedgeopt.models.pegs import is_peg
+from hedgeopt.models.numeraire import Numeraire, gain_in
+from hedgeopt.models.pegs import is_peg, moved_by
+from hedgeopt.models.pricing.market_arrays import MarketArrays
 from hedgeopt.models.pricing.spot import price_slopes
 
-__all__ = ["in_numeraire"]
+__all__ = ["columns_of", "in_numeraire"]
 
 
-def in_numeraire(exposures: Exposures, asset: str) -> Exposures:
-    """The exposures as counted in ``asset``: sample P&L and delta in dollars of its price today; USD changes nothing.
+def columns_of(asset: str | None, market: MarketArrays) -> tuple[str, ...]:
+    """Columns that move a numeraire, which exposures hold whether or not the book does; none for dollars.
 
     Raises
     ------
     InputError
-        For an asset that the book does not hold, which no scenario would move.
+        For an asset that the market does not price.
     """
-    e = exposures
-    if asset == "USD":
-        return e
-    known = [name for name in e.assets if not is_peg(name)]
-    slopes = price_slopes(asset, e.market) if asset in known or _moved(asset, e) else {}
-    if not slopes or e.scenarios is None or any(column not in e.assets for column in slopes):
+    if asset is None or asset == "USD":
+        return ()
+    columns = moved_by(asset)
+    try:
+        for name in (asset, *columns):
+            market.price(name)
+    except InputError:
+        known = ["USD", *(name for name in market.prices if not is_peg(name))]
         raise InputError(
-            "is no asset of the book", file="policy", field="numeraire", value=asset, fix=advice(asset, ["USD", *known])
-        )
+            "is priced by neither book nor market", file="policy", field="numeraire", value=asset, fix=advice(asset, known)
+        ) from None
+    return columns
+
+
+def in_numeraire(exposures: Exposures, asset: str) -> Exposures:
+    """The exposures as counted in ``asset``: sample P&L and delta in dollars of its price today; USD changes nothing."""
+    e = exposures
+    if asset == "USD" or e.scenarios is None:
+        return e
     price, equity = e.market.price(asset), e.equity
     factor = 1.0 / e.scenarios.price_factor(asset)
     total = float(equity.sum())
     delta = e.coin_delta.copy()
-    for column, slope in slopes.items():
+    for column, slope in price_slopes(asset, e.market).items():
         delta[:, e.assets.index(column)] -= equity / price * slope
     note = (
         f"P&L, tail, stress, delta, costs and limits count in {asset} at {price:,.6g} USD: equity is {total / price:,.6g} "
@@ -57,18 +66,10 @@ def in_numeraire(exposures: Exposures, asset: str) -> Exposures:
     )
     return replace(
         e,
-        base_pnl=(total + e.base_pnl) * factor - total,
+        base_pnl=gain_in(total, e.base_pnl, factor),
         pnl=e.pnl * factor[:, None],
-        account_pnl=None if e.account_pnl is None else (equity + e.account_pnl) * factor[:, None] - equity,
+        account_pnl=None if e.account_pnl is None else gain_in(equity, e.account_pnl, factor[:, None]),
         collateral_delta=delta,
         notes=(*e.notes, note),
         numeraire=Numeraire(asset, price, 1.0 / e.margins.stress.price_factor(asset)),
     )
-
-
-def _moved(asset: str, e: Exposures) -> bool:
-    """Whether scenarios move a token of which the book holds the underlying and the peg."""
-    try:
-        return bool(np.isfinite(e.market.price(asset)))
-    except InputError:
-        return False

@@ -194,6 +194,7 @@ class _Reader:
                 if account.venue == "deribit" and is_combo(item) and ":".join(key) not in self.listed:
                     where = f"account {account.name!r}"
                     raise InputError(COMBO, file="book", field=where, value=item, fix=BOOK_LEGS)
+                self._refuse_expired(account, item)
                 self.known[key] = self.market.instrument(*key)
             else:
                 self.known[key] = named_instrument(*key)
@@ -201,6 +202,16 @@ class _Reader:
         if isinstance(found, str):
             return self._set_aside(account, position, found)
         return found if found.id in self.listed else self._whole(account, position, found)
+
+    def _refuse_expired(self, account: Account, name: str) -> None:
+        """An expired name is refused as that: no other name is near to it."""
+        if f"{account.venue}:{name}" in self.listed:
+            return
+        item = named_instrument(account.venue, name)
+        expired = None if isinstance(item, str) else why_expired(item, self.market.timestamp)
+        if expired:
+            fix = 'remove it, or set strictness = "lenient" in the policy, which leaves it out with a note'
+            raise InputError(expired, file="book", field=f"account {account.name!r}", value=name, fix=fix)
 
     def _whole(self, account: Account, position: Any, item: Any) -> Any:
         """What no market may quote: an option always needs numbers, a future or perpetual only where it is one by name."""

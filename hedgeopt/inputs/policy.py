@@ -116,8 +116,9 @@ class Policy(Record):
     numeraire: Asset | None = Field(
         default=None,
         exclude_if=lambda value: value is None,
-        description="asset of the book that P&L, tails, stress, costs, limits on terms, the objective and reports count in; "
-        "fields that say USD (order sizes, transfers, margin buffers) and venues' margin stay in dollars; none: USD",
+        description="asset that the market prices, in which P&L, tails, stress, costs, limits on terms, the objective and "
+        "reports count; fields that say USD (order sizes, transfers, margin buffers) and venues' margin stay in dollars; "
+        "none: USD",
     )
     strictness: Literal["strict", "lenient"] | None = Field(
         default=None,

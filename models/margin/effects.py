@@ -42,6 +42,8 @@ def collateral_effect(e: Exposures, account: int, asset: int, chosen: np.ndarray
 
 def account_collateral(e: Exposures, account: int, x: np.ndarray) -> np.ndarray:
     """(A,) units posted after trades x."""
+    if not e.assets:  # a book that holds nothing
+        return np.zeros(0)
     everything = np.arange(e.n_candidates)
     effects = np.stack([collateral_effect(e, account, a, everything) for a in range(len(e.assets))])
     return np.asarray(e.collateral[account] + effects @ x)

@@ -213,8 +213,28 @@ def solved() -> dict[str, Any]:
     return {"told": told, "e": expose(book, market, rules), "market": market, "policy": rules}
 
 
+def test_an_asset_that_the_book_does_not_hold(folder: Path) -> None:
+    """Dollars are short of coins, in terms of coins: delta, tail and stress."""
+    market = ho.read_market(folder / "market.csv")
+    e = expose(coins("USDC", 921_500.0), market, policy("BTC"), trades=False)
+    told, n = risk_report(e, levels=(0.9,)), market.price("BTC")
+    assert told.equity == pytest.approx(921_500.0 / n)
+    assert told.greeks["BTC"]["delta"] == pytest.approx(-921_500.0 / n)
+    coin = e.scenarios.price_factor("BTC")
+    assert told.cvar["0.9"] == pytest.approx(told.equity * np.sort(1.0 - 1.0 / coin)[-10:].mean(), rel=1e-9)
+    rule = policy("BTC").model_copy(update={"candidates": ho.Candidates(underlyings=("BTC",))})
+    hedged = ho.propose(coins("USDC", 921_500.0), market, rule)
+    assert abs(hedged.after.greeks["BTC"]["delta"]) <= 0.5 + 1e-6
+
+
+def test_rounding_is_no_loss(folder: Path) -> None:
+    told = risk_report(expose(coins("BTC", 10.0), ho.read_market(folder / "market.csv"), policy("BTC"), trades=False))
+    assert set(told.cvar.values()) == {0.0}
+    assert set(told.stress.values()) == {0.0}
+
+
 @pytest.mark.parametrize("name", ["SOL", "BTCC"])
 def test_another_asset_is_refused(folder: Path, name: str) -> None:
     book, market = ho.read_book(folder / "book.json"), ho.read_market(folder / "market.csv")
-    with pytest.raises(ho.InputError, match="numeraire: is no asset of the book"):
+    with pytest.raises(ho.InputError, match="numeraire: is priced by neither book nor market"):
         expose(book, market, policy(name), trades=False)

@@ -58,9 +58,9 @@ policy = ho.Policy(
 coin's delta falls by what equity is in it: a book of nothing but that coin has none. Venues count margin in dollars: the risk
 table shows it in both, margin tables in dollars, as are order sizes and transfers.
 
-**One strategy under the firm's limits.** Accounts have `tags`; a file `{"name": "firm", "books": ["vol.json", "basis.json"]}`
-is all books as one, each account tagged with its book's name. `of` limits the part of some accounts or tags, limits without
-it count the whole firm, and `candidates.trade_in` says where hedges may be traded:
+**One strategy under the firm's limits.** Accounts have `tags`; a file
+`{"name": "firm", "books": ["vol.json", "basis.json"]}` is all books as one, each account tagged with its book's name. `of`
+limits the part of some accounts or tags, limits without it count the whole firm, and `candidates.trade_in` says where hedges may be traded:
 
 ```toml
 [[subject_to]]

@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from hedgeopt.errors import InputError
-from hedgeopt.exposures.unlisted import BOOK_LEGS, COMBO, Aside, QuotedCurve, named_instrument, why_expired
+from hedgeopt.exposures.unlisted import BOOK_LEGS, COMBO, Aside, QuotedCurve, named_instrument, untold_combo, why_expired
 from hedgeopt.inputs.book import Account, Book
-from hedgeopt.inputs.payloads.deribit_names import is_combo
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.pegs import moved_by
@@ -191,7 +190,7 @@ class _Reader:
         key = account.venue, item
         if key not in self.known:
             if not self.lenient or ":".join(key) in self.listed:
-                if account.venue == "deribit" and is_combo(item) and ":".join(key) not in self.listed:
+                if untold_combo(*key) and ":".join(key) not in self.listed:
                     where = f"account {account.name!r}"
                     raise InputError(COMBO, file="book", field=where, value=item, fix=BOOK_LEGS)
                 self._refuse_expired(account, item)

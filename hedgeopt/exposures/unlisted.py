@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.inputs.payloads.deribit_names import is_combo
+from hedgeopt.inputs.payloads.deribit_names import is_combo, legs_of
 from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.pricing.market_arrays import MarketArrays
 from hedgeopt.models.surface.surface import VolSurface
 from hedgeopt.venues.known import parser
 
-__all__ = ["BOOK_LEGS", "COMBO", "Aside", "QuotedCurve", "named_instrument", "why_expired"]
+__all__ = ["BOOK_LEGS", "COMBO", "Aside", "QuotedCurve", "named_instrument", "untold_combo", "why_expired"]
 
 COMBO = "is a combo whose name does not tell its legs"
 BOOK_LEGS = "book its legs, with their signs from public/get_combo_details"
@@ -48,9 +48,14 @@ class Aside:
         return f"set aside, not in any figure: {self.quantity:g} {self.name} of account {self.account}: {self.why}"
 
 
+def untold_combo(venue: str, name: str) -> bool:
+    """Whether it names a combo without telling its legs; others become their legs where books are read."""
+    return venue == "deribit" and is_combo(name) and legs_of(name) is None
+
+
 def named_instrument(venue: str, name: str) -> Any | str:
     """The instrument that a venue's name stands for, or why it stands for none."""
-    if venue == "deribit" and is_combo(name):
+    if untold_combo(venue, name):
         return f"{COMBO}; {BOOK_LEGS}"
     try:
         return parser(venue)(name)

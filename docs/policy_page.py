@@ -53,14 +53,14 @@ policy = ho.Policy(
 )
 ```
 
-**Money in another asset.** `numeraire = "BTC"` counts P&L, tails, stress, costs, limits on terms, weights and reports in BTC:
-`upper = 2.5` on a CVaR is 2.5 BTC, and the tail is that of P&L measured in coins, not the dollar tail at today's price. The
-coin's delta falls by what equity is in it: a book of nothing but that coin has none. Venues count margin in dollars: the risk
-table shows it in both, margin tables in dollars, as are order sizes and transfers.
+**Money in another asset.** `numeraire = "BTC"` counts P&L, tails, stress, costs, limits on terms, weights and reports
+in BTC: `upper = 2.5` on a CVaR is 2.5 BTC, and the tail is that of P&L measured in coins, not the dollar tail at
+today's price. The coin's delta falls by what equity is in it: a book of nothing but that coin has none. Venues count
+margin in dollars: the tables of margin stay so, as do order sizes and transfers; the table of risk has it in BTC.
 
-**One strategy under the firm's limits.** Accounts have `tags`; a file
-`{"name": "firm", "books": ["vol.json", "basis.json"]}` is all books as one, each account tagged with its book's name. `of`
-limits the part of some accounts or tags, limits without it count the whole firm, and `candidates.trade_in` says where hedges may be traded:
+**One strategy under the firm's limits.** Accounts have `tags`; a file `{"name": "firm", "books": ["vol.json",
+"basis.json"]}` is all books as one, each account tagged with its book's name. `of` limits the part of some accounts
+or tags, limits without it count the whole firm, and `candidates.trade_in` says where hedges may be traded:
 
 ```toml
 [[subject_to]]

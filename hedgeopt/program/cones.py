@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OwnRows", "canonical", "check_own", "svec"]
 
+_SWEEPS = 6
+"""Rows from the trades to a variable of the user's, by which sizes are carried."""
+
 
 @dataclass(frozen=True)
 class OwnRows:
@@ -119,7 +122,41 @@ def canonical(added: Sequence[cp.Constraint], trades: TradeVariables) -> OwnRows
     cones += [("powers", len(alpha) + 1, np.asarray(alpha, float)) for alpha in getattr(dims, "pnd", ())]
     others = np.setdiff1d(np.arange(A.shape[1]), mine)
     rows = OwnRows(A[:, mine], A[:, others], right, tuple(cone for cone in cones if cone[1]))
-    return _without_copies(rows)
+    return _even(_without_copies(rows))
+
+
+def _even(rows: OwnRows) -> OwnRows:
+    """The user's variables in units in which they match the scaled trades, and every row or cone in units of its entries.
+
+    ``|trade| <= t`` counts in millions where a trade of one is a box: solvers judge by absolute sizes, and the duals of such
+    rows would be rounding to them.
+    """
+    whole = sp.csr_array(sp.hstack([rows.trades, rows.own]))
+    n, line = rows.trades.shape[1], np.repeat(np.arange(whole.shape[0]), np.diff(whole.indptr))
+    entry, column = np.abs(whole.data), whole.indices
+    use = entry > 0
+    entry, column, line = entry[use], column[use], line[use]
+    for kind, part, _ in rows.parts():
+        if kind not in ("zero", "nonneg"):
+            line[(line >= part.start) & (line < part.stop)] = part.start  # a cone keeps one unit
+    size = np.concatenate([np.ones(n), np.zeros(rows.own.shape[1])])
+    for _ in range(_SWEEPS):
+        top, found = np.zeros(whole.shape[0]), np.zeros(len(size))
+        np.maximum.at(top, line, entry * size[column])
+        np.maximum.at(found, column, top[line] / entry)
+        fresh = (size == 0.0) & (found > 0.0)
+        if not fresh.any():
+            break
+        size = np.where(fresh, found, size)
+    size = np.where(size > 0.0, size, 1.0)
+    top = np.zeros(whole.shape[0])
+    np.maximum.at(top, line, entry * size[column])
+    for kind, part, _ in rows.parts():
+        if kind not in ("zero", "nonneg"):
+            top[part] = top[part.start]
+    even = sp.diags_array(1.0 / np.where(top > 0.0, top, 1.0))
+    own = sp.csc_array(even @ rows.own @ sp.diags_array(size[n:]))
+    return OwnRows(sp.csc_array(even @ rows.trades), own, even @ rows.right, rows.cones)
 
 
 def _without_copies(rows: OwnRows) -> OwnRows:

@@ -21,6 +21,7 @@ from hedgeopt._quiet import silence_highs
 from hedgeopt.tail.finite import refuse_infinite, refuse_unless_finite
 from hedgeopt.tail.integers import is_whole
 from hedgeopt.tail.masters.call import Answer, panics_as_errors
+from hedgeopt.tail.masters.clip import clipped
 from hedgeopt.tail.masters.conic_verdict import feasible, impossible, is_ray, ray_of
 from hedgeopt.tail.masters.dual_point import standard
 from hedgeopt.tail.masters.lagrangian import Bound
@@ -77,6 +78,8 @@ def solve_plain(
         with panics_as_errors(chain.solver.name()):
             raw = chain.solve_via_data(problem, data, warm_start, verbose, options)
         solved = time.perf_counter()
+        if isinstance(data, dict):
+            raw = clipped(chain.solver.name(), data, raw)
         try:
             problem.unpack_results(raw, chain, inverse)
         except SolverError:

@@ -52,15 +52,19 @@ def weighted(model: LossModel, q: Vector) -> SummedTail:
 def program(compiled: Compiled, dims: Any, tails: list[SummedTail]) -> dict[str, Any]:
     """The arrays of the program above; rows of tails come last among the inequalities."""
     n, zero, signed = len(compiled.c), len(compiled.b_eq), int(dims.nonneg)
-    rows, sides = [], []
+    rows, sides, costs = [], [], np.abs(compiled.c)
+    for host in compiled.hosts:
+        costs[host.column] = 0.0
     for host, tail in zip(compiled.hosts, tails, strict=True):
         row = tail.scale * (compiled.E.T @ tail.gradient)
         row[host.column] -= 1.0
         rows.append(row)
+        # In place of its level, what each position is worth in a tail of the objective.
+        costs += abs(compiled.c[host.column]) * tail.scale * (abs(compiled.E).T @ tail.terms)
         sides.append(-tail.scale * (float(tail.gradient @ compiled.f) + tail.constant))
     more = sp.csr_array(np.array(rows).reshape(len(rows), n))
     A = sp.csr_array(sp.vstack([compiled.A_eq, compiled.A_in[:signed], more, compiled.A_in[signed:]]))
     b = np.concatenate((compiled.b_eq, compiled.b_in[:signed], sides, compiled.b_in[signed:]))
     cones = {name: getattr(dims, name) for name in ("soc", "psd", "exp", "p3d", "pnd") if hasattr(dims, name)}
     new = SimpleNamespace(zero=zero, nonneg=signed + len(rows), **cones)
-    return {"A": A, "b": b, "c": compiled.c, "P": compiled.P, "dims": new}
+    return {"A": A, "b": b, "c": compiled.c, "P": compiled.P, "dims": new, "costs": costs}

@@ -34,6 +34,9 @@ class Verified:
     """``(upper + charge - lower) / max(|upper|, unit)``; the unit is a thousandth of a middle cost times position.
 
     No less than the violation, where that is more than rounding: a point that breaks its constraints proves nothing.
+    ``extra_stats["gap"]`` is the same but for two things: an objective near zero is measured there by losses of the solve,
+    here by the problem's data alone; and violations are charged there row by row as compiled, here constraint by constraint
+    as written (a norm by its length). What is "optimal" there, up to 1e-5, is so here: tests ask it of every answer.
     """
     violation: float
     """The largest violation of a constraint, relative to the terms ``|row| |x|`` of what it breaks."""

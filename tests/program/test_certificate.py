@@ -128,3 +128,23 @@ def test_users_own_cvxpy_constraints_enter_the_certificate(
     solution = solve_program(program, e)
     assert option @ solution.trades <= 100.0 + 1e-6
     assert solution.certificate.valid
+
+
+@pytest.mark.parametrize("kind", ["norm1", "norm", "largest", "norm_inf"])
+@pytest.mark.filterwarnings("ignore:The tail solver stopped", "ignore:Bound not proven")
+def test_norms_of_trades_in_millions_are_certified(
+    toy_book: ho.Book, toy_market: ho.Market, toy_policy: ho.Policy, kind: str
+) -> None:
+    """Absolute values of trades count in millions beside duals of a thousandth: they are proven in units of their own."""
+    import cvxpy as cp
+
+    free = ho.solve(toy_book, toy_market, toy_policy).solution
+    norms = {"norm1": cp.norm1, "norm": cp.norm, "norm_inf": cp.norm_inf}
+    norm = norms.get(kind, lambda x: cp.sum_largest(cp.abs(x), 5))
+    shares = (0.5, 0.7, 0.9) if kind == "norm1" else (0.9,)
+    for share in shares:
+        most = share * float(norm(free.trades).value)
+        found = ho.solve(toy_book, toy_market, toy_policy, customize=lambda p: p.extend(norm(p.trades) <= most))  # noqa: B023
+        assert found.proposal.certificate.valid
+        assert float(norm(found.solution.trades).value) <= most * (1 + 1e-9)
+        assert found.proposal.certificate.objective >= free.certificate.objective * (1 - 1e-6)

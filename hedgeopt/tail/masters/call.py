@@ -14,6 +14,7 @@ from cvxpy.error import SolverError
 
 from hedgeopt._quiet import silence_highs
 from hedgeopt.tail.finite import refuse_infinite, refuse_unless_finite
+from hedgeopt.tail.masters.clip import clipped
 from hedgeopt.tail.masters.options import solver_options
 from hedgeopt.tail.masters.units import Units, equilibrated
 
@@ -139,12 +140,13 @@ def _solve(problem: cp.Problem, name: str, options: dict[str, Any], units: Units
         else:
             units, given = None, data
         with panics_as_errors(chain.solver.name()):
-            raw = chain.solve_via_data(problem, data, False, False, dict(options))
+            raw = clipped(chain.solver.name(), data, chain.solve_via_data(problem, data, False, False, dict(options)))
         answer = Answer(
             "optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)), units=units, original=given
         )
         try:
-            problem.unpack_results(raw if units is None else units.back(raw), chain, inverse)
+            shown = raw if units is None else clipped(chain.solver.name(), given, units.back(raw))
+            problem.unpack_results(shown, chain, inverse)
         except SolverError as error:
             # What it was given can still prove something.
             answer.status, answer.reason = "failed", str(error)

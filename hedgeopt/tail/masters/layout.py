@@ -18,6 +18,8 @@ from hedgeopt.tail.source import Vector
 
 # Rows whose terms all vanish are measured by this share of a typical term; below the second, an excess is rounding.
 _FLOOR, _ROUNDING = 1e-3, 1e-12
+# A side below this share of that is dust.
+_DUST = 1e-15
 # A variable this much larger than the middle one, by its losses, is in other units than the rest.
 _ODD = 1e6
 # Share of the columns from which an equality is a budget.
@@ -105,7 +107,10 @@ class Layout:
             if not equal:
                 over[self.row[self.row >= 0]] = False
             for i in np.flatnonzero(over).tolist():
-                worst = max(worst, float(excess[i] / max(terms[i], self._typical(whole, i), 1e-300)))
+                # A side that is no dust is the row's own size: a point at zero breaks x = 1 by all of it.
+                typical = self._typical(whole, i, size)
+                typical = 0.0 if abs(b[i]) > _DUST * typical else typical
+                worst = max(worst, float(excess[i] / max(terms[i], typical, 1e-300)))
         return worst
 
     @cached_property
@@ -121,16 +126,17 @@ class Layout:
     def _sizes(self) -> tuple[Any, Any]:
         return abs(self.A), abs(self.A_eq)
 
-    def _typical(self, whole: Any, row: int) -> float:
+    def _typical(self, whole: Any, row: int, held: Vector) -> float:
         """``_FLOOR`` of a row's largest term, were each of its variables as large as its losses, or its bounds, say.
 
+        No larger than those ``held`` are in such units: where the unit is far off, all that is held would be rounding.
         A variable without bounds whose losses are nothing beside the others' does not count: it would hide any excess.
         """
         p, (begin, end) = self._scaled, whole.indptr[row : row + 2]
         if p is None or begin == end:
             return 0.0
         columns = whole.indices[begin:end]
-        sizes, widest = p.D * p.unit, self._widest[columns]
+        sizes, widest = p.D * min(p.unit, float(np.max(held / p.D, initial=0.0))), self._widest[columns]
         middle = float(np.median(sizes))
         usual = sizes[columns]
         usual = np.where(np.isinf(widest) & (usual > _ODD * middle), middle, np.minimum(usual, widest))

@@ -16,6 +16,8 @@ from hedgeopt.tail.source import Vector
 _ROUNDING, _FLOOR, _HALVINGS = 1e-12, 1e-3, 60
 # Share of the largest below which a value is noise.
 _NOISE = 1e-6
+# A side below this share of its row's unit is dust; one above is the row's own size, whatever its variables are.
+_DUST = 1e-15
 
 
 def excess(data: dict[str, Any], x: Vector, lower_triangle: bool, skip: list[int]) -> float:
@@ -36,7 +38,8 @@ def excess(data: dict[str, Any], x: Vector, lower_triangle: bool, skip: list[int
     apart[zero], apart[signed] = np.abs(s[zero]), np.maximum(-s[signed], 0.0)
     apart[out | (apart <= _ROUNDING * terms)] = 0.0
     linear = slice(0, signed.stop)
-    worst = float(np.max(apart[linear] / np.maximum(terms[linear], _FLOOR), initial=0.0))
+    floor = np.where(np.isfinite(b) & (np.abs(b) > _DUST), 0.0, _FLOOR)
+    worst = float(np.max(apart[linear] / np.maximum(terms, np.maximum(floor, 1e-300))[linear], initial=0.0))
     if dims.exp:
         every = exponentials(dims)
         held = ~out[every].reshape(-1, 3).any(axis=1)
@@ -91,7 +94,8 @@ def broken(data: dict[str, Any], x: Vector, z: Vector, skip: Sequence[int] = ())
     # Most positions of a plan are nothing, to interior points 1e-12: the middle one of the others is a typical size.
     large = size[size > _NOISE * size.max(initial=0.0)]
     usual = np.maximum(size, float(np.median(large)) if len(large) else 1.0)
-    terms = np.maximum(np.maximum(whole @ size, limit), _FLOOR * np.maximum(whole @ usual, limit))
+    floor = _FLOOR * (whole @ usual)
+    terms = np.maximum(np.maximum(whole @ size, limit), np.where(limit > _DUST * floor, 0.0, floor))
     over = apart[:end] > _ROUNDING * terms[:end]
     worst = float(np.max(apart[:end][over] / np.maximum(terms[:end][over], 1e-300), initial=0.0))
     for at, far in cones:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from hedgeopt.tail.masters.lagrangian import Lagrangian
-from hedgeopt.tail.masters.units import Units, equilibrated, of_bounds
+from hedgeopt.tail.masters.units import Units, balanced, of_bounds
 from hedgeopt.tail.source import Vector
 
-# Share of the largest below which one is noise, how sides count beside positions, and sweeps of an equilibration for units.
-_NOISE, _BESIDE, _ROUGHLY = 1e-6, 0.1, 12
+# Share of the largest below which one is noise, and how sides count beside positions.
+_NOISE, _BESIDE = 1e-6, 0.1
 
 
 def typical(program: Lagrangian) -> float:
@@ -19,11 +19,12 @@ def typical(program: Lagrangian) -> float:
     """
     data = {"A": program.A, "b": program.b, "c": program.c, "P": program.P, "dims": program.dims}
     # Entries beside a bound of 1e12 may be one, a bound may be a million where one would do: the lesser of both.
-    return min(_usual_cost(program, equilibrated(data, _ROUGHLY)), _usual_cost(program, of_bounds(data)))
+    costs = np.abs(program.c if program.costs is None else program.costs)
+    return min(_usual_cost(program, balanced(data, costs), costs), _usual_cost(program, of_bounds(data), costs))
 
 
-def _usual_cost(program: Lagrangian, one: Units) -> float:
-    cost, size = np.abs(program.c) * one.columns, np.abs(program.x) / one.columns
+def _usual_cost(program: Lagrangian, one: Units, costs: Vector) -> float:
+    cost, size = costs * one.columns, np.abs(program.x) / one.columns
     held = np.isfinite(program.b)
     held[program.single] = False
     side = np.abs(program.b[held] * one.rows[held])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+import scipy.sparse.linalg  # noqa: F401  sp.linalg
 
 from hedgeopt.tail.masters.cones import blocks, exponentials
 from hedgeopt.tail.source import Vector
@@ -20,6 +21,8 @@ from hedgeopt.tail.source import Vector
 _CARRIED = 5
 # Sweeps of the equilibration (Ruiz 2001), and the share of the largest position below which a position says nothing.
 _SWEEPS, _SMALL = 20, 1e-6
+# Steps of least squares in logarithms at most, and the largest of those.
+_STEPS, _LONGEST = 200, 300.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,38 @@ def equilibrated(data: dict[str, Any], sweeps: int = _SWEEPS) -> Units:
             down = np.where(down > 0, down, curve)
         rows /= np.sqrt(np.where(across > 0, across, 1.0))
         columns /= np.sqrt(np.where(down > 0, down, 1.0))
+    return _rows(data, columns)
+
+
+def balanced(data: dict[str, Any], costs: Vector) -> Units:
+    """Units in which entries, costs and sides of rows are one in the geometric mean (Curtis & Reid 1972).
+
+    Least squares in logarithms: whatever units the variables and rows come in, the same. Bounds are no part of it, as they
+    may be a million where one would do.
+    """
+    A, b = sp.coo_array(sp.csr_array(data["A"])), np.asarray(data["b"], dtype=float)
+    n, group = A.shape[1], np.arange(A.shape[0])
+    for _, at, _ in blocks(data["dims"]):
+        group[at] = at.start
+    count = np.bincount(group[A.row], minlength=len(b))
+    use = (A.data != 0) & (count[group[A.row]] > 1)
+    entry, row, column = np.abs(A.data[use]), group[A.row[use]], A.col[use]
+    sided = np.flatnonzero(np.isfinite(b) & (b != 0) & (count[group] > 1))
+    priced = np.flatnonzero(costs > 0)
+    # Unknowns: columns, rows, and the objective's weight last.
+    right = -np.log(np.concatenate((entry, np.abs(b[sided]), costs[priced])))
+    line = np.arange(len(right))
+    first = np.concatenate((n + row, n + group[sided], np.full(len(priced), n + len(b))))
+    second, who = np.concatenate((column, priced)), np.concatenate((line[: len(entry)], line[len(entry) + len(sided) :]))
+    place = np.concatenate((line, who)), np.concatenate((first, second))
+    M = sp.csr_array((np.ones(len(line) + len(who)), place), (len(right), n + len(b) + 1))
+    top = _largest(abs(sp.csr_array(data["A"])), 0)
+    if data.get("P") is not None:
+        top = np.where(top > 0, top, np.sqrt(np.abs(sp.csr_array(data["P"]).diagonal())))
+    known = np.zeros(n, dtype=bool)
+    known[second] = True
+    logs = sp.linalg.lsqr(M, right, atol=1e-6, btol=1e-6, iter_lim=_STEPS)[0][:n] if len(right) else np.zeros(n)
+    columns = np.where(known, np.exp(np.clip(logs, -_LONGEST, _LONGEST)), 1.0 / np.where(top > 0, top, 1.0))
     return _rows(data, columns)
 
 

@@ -80,6 +80,7 @@ def bound_of(
         return Bound(-np.inf, 0.0)
     x, by_column = np.nan_to_num(x, posinf=0.0, neginf=0.0), sp.csc_array(A)
     program = Lagrangian(A, by_column, b, c, P, data["dims"], bool(data.get("lower_triangle")), list(levels or ()), x)
+    program.costs = data.get("costs")
     if P is not None and not convex(P):
         return Bound(-np.inf, 0.0)
     quick = Bound(-np.inf, 0.0) if enough is None else moved.quick(program, z)

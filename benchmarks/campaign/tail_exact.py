@@ -219,7 +219,7 @@ def exact(given: Given) -> Exact:
     side_low, side_high = np.r_[np.full(len(b), -np.inf), e], np.r_[b, e]
     h = highspy.Highs()
     h.setOptionValue("output_flag", False)
-    h.setOptionValue("threads", 1)
+    h.setOptionValue("parallel", "off")
     h.setOptionValue("presolve", "off")
     h.setOptionValue("primal_feasibility_tolerance", 1e-10)
     h.setOptionValue("dual_feasibility_tolerance", 1e-10)

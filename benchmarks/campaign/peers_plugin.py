@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 import cvxpy as cp
+import hypothesis
 import pytest
 
 KEPT = "gp", "qcp", "nlp", "requires_grad", "solver_path"
@@ -33,7 +34,10 @@ def _through(self: cp.Problem, *args: Any, **kwargs: Any) -> Any:
     try:
         if not sent:
             return _solve(self, *args, **kwargs)
-        passed = {name: kwargs[name] for name in PASSED_ON if name in kwargs and name != "verbose"}
+        passed = {name: kwargs[name] for name in PASSED_ON if name in kwargs}
+        if "eps" in kwargs:
+            # A finer answer that was asked for is asked for here, too.
+            passed["tolerance"] = min(max(float(kwargs["eps"]), 1e-9), 1e-6)
         return _solve(self, method="tail", **passed)
     finally:
         _now["inside"] -= 1
@@ -64,4 +68,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Replace ``Problem.solve`` before any test module is imported."""
     import hedgeopt.tail  # noqa: F401  registers the method
 
+    hypothesis.settings.register_profile("peers", deadline=None)  # how fast an example is depends on the machine
+    hypothesis.settings.load_profile("peers")
     cp.Problem.solve = _through  # type: ignore[method-assign]

@@ -34,6 +34,7 @@ class CutLoop:
     def __init__(self, models: list[LossModel], masters: list[Callable[[], Master]], options: Options) -> None:
         self.models, self.options = models, options
         self.chosen, self.fallbacks = 0, len(masters)
+        self.ray: Vector | None = None
         self._makers, self._made = masters, {}  # type: ignore[var-annotated]
         self.started = time.perf_counter()
         self.out = Outcome(
@@ -117,7 +118,9 @@ class CutLoop:
                 break
             if point.status != "optimal":
                 if final:
-                    out.status, out.point, out.master = point.status, point, point.master
+                    out.status, out.point, out.master, out.active = point.status, point, point.master, active
+                    if "q" in point.details.get("farkas", ()):
+                        out.weights = [a.weights(q) for a, q in zip(active, point.q, strict=True)]
                 return point
             losses = self._pass(models, point.y, level.share)
             t = time.perf_counter()
@@ -228,6 +231,7 @@ class CutLoop:
         if np.isfinite(judge.upper) and self._runs_off(active, master):
             judge.store(self.out)
             self.out.status = "unbounded"
+            self.out.point = replace(self.out.point, details=self.out.point.details | {"ray": self.ray})
             return True
         master.box = box * STEP
         return bool(master.box <= LARGEST)
@@ -242,6 +246,7 @@ class CutLoop:
             y = master.moves(r)
             losses = [a.model.losses(y, self.options.threads) - a.model.offset for a in active]
             if master.falls(pieces, r, np.array([a.model.tail(L)[0] for a, L in zip(active, losses, strict=True)])):
+                self.ray = r
                 return True
             grown = 0
             for a, L in zip(active, losses, strict=True):

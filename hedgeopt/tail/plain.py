@@ -20,7 +20,7 @@ from cvxpy.reductions.solvers.constant_solver import ConstantSolver
 from hedgeopt._quiet import silence_highs
 from hedgeopt.tail.finite import refuse_infinite, refuse_unless_finite
 from hedgeopt.tail.integers import is_whole
-from hedgeopt.tail.masters.call import Answer, panics_as_errors
+from hedgeopt.tail.masters.call import Answer, even_powers, panics_as_errors
 from hedgeopt.tail.masters.clip import clipped
 from hedgeopt.tail.masters.conic_verdict import feasible, impossible, is_ray, ray_of
 from hedgeopt.tail.masters.dual_point import standard
@@ -28,8 +28,10 @@ from hedgeopt.tail.masters.lagrangian import Bound
 from hedgeopt.tail.masters.outside import broken
 from hedgeopt.tail.masters.weak import bound_of
 
-# A point that breaks its rows by more than this share of their terms is handed on.
-_NEAR = 1e-5
+# A point that breaks its rows by more than the tolerance, relative to their terms, is handed on; no finer than this.
+_NEAR = 1e-8
+# Matrices up to this order go to interior points.
+_SMALL = 40
 # An objective of zero is measured by this share of a middle cost times a middle position.
 UNIT = 1e-3
 
@@ -61,6 +63,8 @@ def solve_plain(
     follow. Values are set as by ``problem.solve()``.
     """
     begin, options = time.perf_counter(), dict(given)
+    if name is None and _semidefinite(problem):
+        name = cp.CLARABEL
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
         warnings.filterwarnings("ignore", message=r"\s*The problem is either infeasible or unbounded")
@@ -70,13 +74,21 @@ def solve_plain(
             if "NaN" in str(error):
                 refuse_infinite(problem)
             raise
+        if name is None and chain.solver.name() == cp.SCS and 0 < max(data["dims"].psd, default=0) <= _SMALL:
+            data, chain, inverse = problem.get_problem_data(cp.CLARABEL, verbose=verbose, solver_opts=options, **canon)
         if isinstance(data, dict):
             refuse_unless_finite(problem, data)
+            even_powers(data)
         if chain.solver.name() == cp.HIGHS:
             silence_highs()
         compiled = time.perf_counter()
-        with panics_as_errors(chain.solver.name()):
-            raw = chain.solve_via_data(problem, data, warm_start, verbose, options)
+        try:
+            with panics_as_errors(chain.solver.name()):
+                raw = chain.solve_via_data(problem, data, warm_start, verbose, options)
+        except SolverError as error:
+            if "panicked" in str(error):
+                return False  # others may take it; what a solver refuses, as what is not convex, stays refused
+            raise
         solved = time.perf_counter()
         if isinstance(data, dict):
             raw = clipped(chain.solver.name(), data, raw)
@@ -94,6 +106,14 @@ def solve_plain(
         return False
     _stored(problem, proof, compiled - begin, begin)
     return True
+
+
+def _semidefinite(problem: cp.Problem) -> bool:
+    """Whether there are matrices in cones, and small: interior points then are quick and, unlike SCS, exact."""
+    own = [c.args[0].shape[-1] for c in problem.constraints if isinstance(c, cp.constraints.PSD)]
+    kinds = "PSD", "NSD"
+    own += [v.shape[-1] for v in problem.variables() if any(v.attributes.get(kind) for kind in kinds)]
+    return 0 < max(own, default=0) <= _SMALL
 
 
 def _constant(problem: cp.Problem) -> Shown:
@@ -134,7 +154,11 @@ def shown(problem: cp.Problem, answer: Answer, tolerance: float, again: bool = F
     if upper - bound.value > 10.0 * tolerance * size:
         size = max(size, UNIT * bound.unit)
     gap = max(upper - bound.value, 0.0) / size
-    good = gap <= 10.0 * tolerance and away.violation <= _NEAR and bound.value - upper <= 10.0 * tolerance * size
+    good = (
+        gap <= 10.0 * tolerance
+        and away.violation <= max(tolerance, _NEAR)
+        and bound.value - upper <= 10.0 * tolerance * size
+    )
     if not good:
         return None
     problem._status = s.OPTIMAL
@@ -186,6 +210,7 @@ def _stored(problem: cp.Problem, proof: Shown, compilation: float, begin: float)
         "solver": None if stats is None else stats.extra_stats,
     }  # fmt: skip
     problem._compilation_time = compilation
-    problem._solver_stats = SolverStats(f"tail/{name}", took, None, iterations, extra)
+    setup = stats.setup_time if stats is not None else None
+    problem._solver_stats = SolverStats(f"tail/{name}", took, setup, iterations, extra)
     if problem.status == s.OPTIMAL_INACCURATE and not proof.proven:
         warnings.warn(f"Bound not proven: {name} claims a gap of {proof.gap:.1e}.", stacklevel=4)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,18 +13,13 @@ from cvxpy import settings as s
 from cvxpy.error import DCPError, ParameterError, SolverError
 
 from hedgeopt.errors import InputError
-from hedgeopt.tail.compiled import Compiled, compile_base, is_polyhedral
+from hedgeopt.tail.choice import masters_of, remember
 from hedgeopt.tail.confirm import confirm
-from hedgeopt.tail.epigraph import keep
+from hedgeopt.tail.handover import handed_over, solve_there
 from hedgeopt.tail.integers import is_whole, round_integers
 from hedgeopt.tail.loop import CutLoop
-from hedgeopt.tail.masters.base import Master
-from hedgeopt.tail.masters.conic import ConicMaster
-from hedgeopt.tail.masters.options import solver_options as solver_options_of
-from hedgeopt.tail.masters.solver import SolverMaster
 from hedgeopt.tail.model import LossModel, build_models
 from hedgeopt.tail.outcome import Options, Outcome, clock
-from hedgeopt.tail.plain import solve_plain
 from hedgeopt.tail.result import store
 from hedgeopt.tail.split import Split, has_tails, renew, split
 from hedgeopt.tail.threads import blas_threads
@@ -129,11 +123,12 @@ def solve_tail(
     if tails is None:
         renew(problem)
         tails = _tails[problem] = has_tails(problem)
-    over = not tails and _handed_over(problem, master)
-    if over and _plain(problem, master, options, solver_options, canon, warm_start):
+    over = not tails and handed_over(problem, master)
+    if over and solve_there(problem, master, options, solver_options, canon, warm_start):
         return problem.value  # type: ignore[no-any-return]
     tried = over and options.time_limit is None
     claimed = [(v, v.value) for c in problem.constraints for v in c.dual_variables] if tried else []
+    said = problem.status if tried else None
     begin = clock()
     parts = _splits.get(problem)
     if parts is None or parts.canon != canon:
@@ -179,7 +174,7 @@ def solve_tail(
             message = "Bound not proven: no limit bounds some of the variables."
         warnings.warn(message, stacklevel=3)
     value = store(problem, parts, outcome)
-    if outcome.status == s.OPTIMAL_INACCURATE:
+    if outcome.status == s.OPTIMAL_INACCURATE or (outcome.status in (s.INFEASIBLE, s.UNBOUNDED) and said == outcome.status):
         # Where no multipliers are proven, those that the solver claims.
         for dual, claim in claimed:
             if dual.value is None and claim is not None:
@@ -203,166 +198,10 @@ def _run(
     if kept is not None and [len(k[0]) for k in kept] != [m.size for m in models]:
         kept = None
     entries = sum(m.size for m in models) * width
-    loop = CutLoop(models, _masters(parts, master, given, entries, options.remaining), options)
+    loop = CutLoop(models, masters_of(parts, master, given, entries, options.remaining), options)
     start = parts.memory.get("y") if warm else None
     outcome = loop.run(start if start is not None and len(start) == width else None, kept)
     if outcome.status in (s.OPTIMAL, s.OPTIMAL_INACCURATE, s.USER_LIMIT):
         parts.memory["y"] = outcome.point.y
-        _keep(parts, outcome, width)
+        remember(parts, outcome, width)
     return outcome
-
-
-# Programs of up to this many entries are solved again by the simplex, whose basis serves the next solve; up to this
-# many it is the quicker one in the first solve, too.
-_SMALL, _TINY = 200_000, 10_000
-# Interior points factorise a dense matrix of the order of the variables: beyond so many loss arguments that takes longer
-# than all of the simplex.
-_WIDE = 400
-# Loss arguments per scenario beyond which the scenarios are rows of a sparse program as any other.
-_BROAD = 0.25
-# Solves that keep more scenarios after one that needed a second round.
-_WAIT = 8
-
-
-def _masters(
-    parts: Split, name: str | None, options: dict[str, Any], entries: int, remaining: Callable[[], float | None]
-) -> list[Callable[[], Master]]:
-    """Masters in the order they are tried; the later ones decide when the first cannot."""
-    name = None if name is None else name.upper()
-    own = name in ("INTERIOR", "SIMPLEX")
-    if name is not None and not own and name not in cp.installed_solvers():
-        known = ", ".join(["SIMPLEX", "INTERIOR", *cp.installed_solvers()])
-        raise InputError("no such master", field="master", value=name, fix=f"choose one of {known}")
-    if not is_polyhedral(parts):
-        if own:
-            problem = f"the {name} master takes linear and convex quadratic problems only"
-            raise InputError(problem, field="master", value=name, fix="leave it out, or name a solver of cones or integers")
-        chosen = name or ("HIGHS" if is_whole(parts.base) and not _quadratic(parts) else "CLARABEL")
-        return [lambda: ConicMaster(parts, chosen, options, remaining)]
-    if name is not None and not own:
-        return [lambda: SolverMaster(_base(parts), name, options, remaining)]
-    if options:
-        raise InputError("options of a cvxpy solver need master=", field="options", value=", ".join(options))
-    if _quadratic(parts):
-        if name == "SIMPLEX":
-            raise InputError("the SIMPLEX master takes linear problems only", field="master", value=name)
-        width = sum(v.size for v in parts.inner)
-        dense = name == "INTERIOR" or sum(v.size for v in parts.base.variables()) <= max(_DENSE, 3 * width)
-        return [
-            *([lambda: _interior(parts, remaining)] if dense else []),
-            lambda: SolverMaster(_base(parts), "CLARABEL", None, remaining),
-            lambda: ConicMaster(parts, "CLARABEL", None, remaining),
-        ]
-    last: list[Callable[[], Master]] = [
-        lambda: SolverMaster(_base(parts), "HIGHS", None, remaining),
-        lambda: ConicMaster(parts, "CLARABEL", None, remaining),
-    ]
-    if name == "SIMPLEX":
-        return [lambda: _simplex(parts, False, remaining), *last]
-    interior = [lambda: _interior(parts, remaining)]
-    if name == "INTERIOR":
-        return [*interior, *last]
-    simplex = [lambda: _simplex(parts, entries > _SMALL, remaining)]
-    width = sum(v.size for v in parts.inner)
-    if not name and width > _WIDE and width * width > _BROAD * entries:
-        # A scenario with arguments of its own, as in a drawdown: there is nothing to sum up, and most entries are zero.
-        return [last[0], lambda: _simplex(parts, False, remaining), last[1]]
-    once = _TINY < entries <= _SMALL and width <= _WIDE and "y" not in parts.memory
-    # Where both give way, the simplex goes on from the basis it has.
-    patient = [lambda: _simplex(parts, False, remaining)] if entries > _SMALL else []
-    return [*interior, *simplex, *patient, *last] if once else [*simplex, *interior, *patient, *last]
-
-
-# Quadratic programs of more variables (and of more than three per loss argument) go to a sparse solver: interior points
-# factorise a dense matrix.
-_DENSE = 400
-
-
-def _handed_over(problem: cp.Problem, master: str | None) -> bool:
-    """Whether a problem without tails goes to the solver that cvxpy would take.
-
-    Linear and small quadratic programs with parameters stay: they are solved again and again, from the last basis.
-    """
-    if master is not None:
-        return master.upper() not in ("SIMPLEX", "INTERIOR")
-    if is_whole(problem):
-        return False  # the search over whole numbers proves its bound
-    if not problem.parameters() or not problem.variables():
-        return True
-    objective = problem.objective.args[0]
-    linear = bool(objective.is_pwl())
-    small = linear or sum(v.size for v in problem.variables()) <= _DENSE
-    return not (small and problem.is_qp())
-
-
-def _plain(
-    problem: cp.Problem,
-    master: str | None,
-    options: Options,
-    given: dict[str, Any],
-    canon: dict[str, Any],
-    warm_start: bool,
-) -> bool:
-    name = None if master is None else master.upper()
-    if name is not None and name not in cp.installed_solvers():
-        return False  # refused with the names of all masters
-    if name is None and given:
-        raise InputError("options of a cvxpy solver need master=", field="options", value=", ".join(given))
-    asked = dict(given)
-    if name is not None:
-        asked = solver_options_of(name, given, options.tolerance, is_whole(problem), options.remaining())
-    elif options.time_limit is not None:
-        return False  # the masters keep to a limit
-    done = solve_plain(problem, name, options.tolerance, asked, canon, warm_start, options.verbose, name is None)
-    if not done and name is None:
-        # First-order methods stop far from the optimum: once more, by interior points.
-        asked = solver_options_of("CLARABEL", {}, 1e-2 * options.tolerance, False, options.remaining())
-        done = solve_plain(problem, "CLARABEL", options.tolerance, asked, canon, warm_start, options.verbose)
-    return done
-
-
-def _base(parts: Split) -> Compiled:
-    """The base problem without variables that only stand for ``|x|`` and its like."""
-    return keep(parts.memory, compile_base(parts))
-
-
-def _interior(parts: Split, remaining: Callable[[], float | None]) -> Master:
-    from hedgeopt.tail.masters.interior import InteriorMaster
-
-    return InteriorMaster(_base(parts), parts.memory, remaining)
-
-
-def _simplex(parts: Split, limited: bool, remaining: Callable[[], float | None]) -> Master:
-    from hedgeopt.tail.masters.simplex import SimplexMaster
-
-    return SimplexMaster(_base(parts), parts.memory, limited, remaining)
-
-
-def _keep(parts: Split, outcome: Outcome, width: int) -> None:
-    """Remember the partition of a simplex solve, and its basis for the boundary scenarios that stay."""
-    from hedgeopt.tail.masters.simplex import SimplexMaster
-
-    parts.memory.pop("kept", None)
-    basis = parts.memory.get("basis")
-    if basis is None or outcome.status != s.OPTIMAL or not isinstance(outcome.master, SimplexMaster):
-        parts.memory.pop("basis", None)
-        return
-    kept = []
-    # While the market moves little, few scenarios around the level are enough for a solve of one round.
-    calm = outcome.rounds == 1
-    in_a_row = parts.memory.get("in_a_row", 0) + 1 if calm else -_WAIT
-    parts.memory |= {"calm": calm, "in_a_row": in_a_row}
-    most = (1 if in_a_row > 1 else 2) * width + 50
-    for k, (a, losses, level) in enumerate(zip(outcome.active, outcome.losses, outcome.var, strict=True)):
-        if len(a.boundary) != len(basis.at_level[k]):
-            # The last round added scenarios the basis has not seen.
-            parts.memory.pop("basis", None)
-            return
-        state, boundary, stays = a.trimmed(losses, level, basis.at_level[k], most)
-        kept.append((state, boundary, name := object()))
-        basis.keep(k, stays, name)
-    parts.memory["kept"] = kept
-
-
-def _quadratic(parts: Split) -> bool:
-    return not parts.base.objective.args[0].is_pwl()

@@ -53,12 +53,23 @@ def store(problem: cp.Problem, parts: Split, outcome: Outcome) -> float:
     }
     if outcome.status in (s.INFEASIBLE, s.UNBOUNDED):
         value = sense * (np.inf if outcome.status == s.INFEASIBLE else -np.inf)
+        shown = getattr(outcome.master, "certificate", None)
+        duals, ray = ({}, {}) if shown is None else shown(outcome.point)
         for variable in problem.variables():
             variable.save_value(None)
         for constraint in problem.constraints:
-            for dual in constraint.dual_variables:
-                dual.save_value(None)
-        solution = cp.reductions.solution.Solution(outcome.status, value, {}, {}, {})
+            if constraint.id in duals:
+                constraint.save_dual_value(duals[constraint.id])
+            else:
+                for dual in constraint.dual_variables:
+                    dual.save_value(None)
+        if ray:
+            extra["ray"] = {v: ray[v.id] for v in problem.variables() if v.id in ray}
+        extra["tails"] = [
+            TailRecord(tail.atom, weights, float(m), np.nan, np.nan)
+            for tail, weights, m in zip(parts.tails, outcome.weights, outcome.point.multipliers, strict=False)
+        ]
+        solution = cp.reductions.solution.Solution(outcome.status, value, {}, duals, {})
     else:
         scale = np.array([a.model.scale for a in outcome.active])
         solution = outcome.master.solution(outcome.point, outcome.values * scale)

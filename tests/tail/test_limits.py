@@ -36,12 +36,12 @@ def clock(monkeypatch: pytest.MonkeyPatch):
 
 def wrapped(monkeypatch: pytest.MonkeyPatch, wrap) -> None:
     """Every list of masters passes through ``wrap(parts, makers, remaining)`` before the loop sees it."""
-    original = register._masters
+    original = register.masters_of
 
     def masters(parts, name, options, small, remaining):
         return wrap(parts, original(parts, name, options, small, remaining), remaining)
 
-    monkeypatch.setattr(register, "_masters", masters)
+    monkeypatch.setattr(register, "masters_of", masters)
 
 
 class Around:

@@ -11,6 +11,7 @@ from cvxpy.reductions.solution import Solution
 
 from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.masters.base import Piece, Point, Refusal, no_point
+from hedgeopt.tail.masters.bound import Repaired
 from hedgeopt.tail.masters.layout import Layout
 from hedgeopt.tail.masters.scaled import Scaled
 from hedgeopt.tail.masters.verdict import falls, ray, shown_infeasible
@@ -43,9 +44,12 @@ class ArrayMaster:
     def judged(self, p: Scaled, refusal: Refusal) -> Point:
         """A refusal as a point; "unbounded" and "infeasible" only where the data prove it, whatever the solver says."""
         K, width = len(p.pieces), self.compiled.E.shape[0]
-        status, reason, details = refusal.status, refusal.reason, {}
+        status, reason = refusal.status, refusal.reason
+        details: dict[str, Any] = {}
         if status in ("unbounded", "infeasible"):
             none = shown_infeasible(p, self.remaining())
+            if isinstance(none, Repaired):
+                details = {"farkas": self._farkas(p, none)}
             r = None
             if none is False and status == "unbounded":
                 # Inside a box no loss can run away; what does may be a variable without any.
@@ -53,12 +57,37 @@ class ArrayMaster:
             if none:
                 status = "infeasible"
             elif r is not None:
-                status, details = "unbounded", {"still": not np.any(self.layout.E @ r)}
+                status, details = "unbounded", {"still": not np.any(self.layout.E @ r), "ray": r}
             else:
                 status, reason = "failed", f"{reason}, which the data do not prove"
         point = no_point(status, width, K, reason, refusal.technical)
         point.details.update(details)
+        if "farkas" in details:
+            point = replace(point, q=details["farkas"]["q"], multipliers=details["farkas"]["multipliers"])
         return point
+
+    def _farkas(self, p: Scaled, proof: Repaired) -> dict[str, Any]:
+        """Multipliers that no point can meet all rows, in the compiled problem's units and the largest of them one."""
+        nu = np.zeros(len(self.compiled.b_eq)) if proof.nu is None else proof.nu
+        eq, rows = nu * p.eq_scale, (proof.lam * p.row_scale)[: len(self.compiled.b_in)]
+        top = max(float(np.abs(eq).max(initial=0.0)), float(rows.max(initial=0.0))) or 1.0
+        q = [qk / mk if mk > 0 else np.zeros_like(qk) for qk, mk in zip(proof.q, proof.m, strict=True)]
+        return {"dual_eq": eq / top, "dual_in": rows / top, "q": q, "multipliers": proof.m / top}
+
+    def certificate(self, point: Point) -> tuple[dict[int, Any], dict[int, Any]]:
+        """Multipliers by constraint of an infeasible problem, and directions by variable of an unbounded one, as known."""
+        c, shown = self.compiled, point.details.get("farkas")
+        none = np.zeros(len(c.c)), np.zeros(c.E.shape[0]), np.zeros(len(c.b_eq)), np.zeros(len(c.b_in))
+        if shown is not None:
+            return c.solution("optimal", none[0], none[1], shown["dual_eq"], shown["dual_in"], 0.0).dual_vars, {}
+        r = point.details.get("ray")
+        if r is None:
+            return {}, {}
+        z = np.zeros(len(c.c))
+        z[self.layout.columns] = r
+        # The way back is affine: a direction is a difference of points.
+        there, here = (c.solution("optimal", at, c.E @ at, none[2], none[3], 0.0).primal_vars for at in (z, none[0]))
+        return {}, {key: np.asarray(value) - np.asarray(here[key]) for key, value in there.items()}
 
     def beyond(self, y: Vector, share: float) -> bool:
         """Whether loss arguments are at ``share`` of the box or farther out (in units of the losses they cause)."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import cvxpy as cp
+import numpy as np
 from cvxpy import settings as s
 from cvxpy.error import SolverError
 
@@ -28,6 +29,8 @@ _STATUS = {
     s.UNBOUNDED_INACCURATE: "unbounded",
 }
 _VERDICT = {status: verdict for status, verdict in _STATUS.items() if status != s.USER_LIMIT}
+# What is rounding in a sum of exponents, of digits that somebody wrote down.
+_ROUNDED = 1e-5
 # HiGHS' word for a solution within its feasibility tolerance.
 _FEASIBLE = 2
 # Relative violation up to which a solver that was cut off has a point, and residuals are charged at the point.
@@ -112,6 +115,25 @@ def panics_as_errors(name: str) -> Iterator[None]:
         raise SolverError(f"{name} panicked: {error}") from None
 
 
+def even_powers(data: dict[str, Any]) -> None:
+    """Exponents of the power cones in ``data`` that sum to one."""
+    dims = data.get("dims")
+    for powers in getattr(dims, "pnd", None) or []:
+        powers[:] = even(powers)
+
+
+def even(powers: Any) -> list[float]:
+    """Exponents that sum to one to the last place: Clarabel panics where rounding left more."""
+    out = [float(power) for power in powers]
+    for _ in range(4):
+        # The largest takes what is over; what that rounds is smaller each time.
+        over = float(np.sum(out)) - 1.0
+        if over == 0.0 or abs(over) > _ROUNDED:
+            break
+        out[int(np.argmax(out))] -= over
+    return out
+
+
 def _has_point(problem: cp.Problem) -> bool:
     info = problem.solver_stats.extra_stats if problem.solver_stats is not None else None
     found = getattr(info, "primal_solution_status", _FEASIBLE)
@@ -134,6 +156,7 @@ def _solve(problem: cp.Problem, name: str, options: dict[str, Any], units: Units
                 refuse_infinite(problem)
             raise
         refuse_unless_finite(problem, data)
+        even_powers(data)
         if fit and chain.solver.name() == cp.CLARABEL:
             units = units or equilibrated(data)
             given, data = data, units.scaled(data)

@@ -68,19 +68,37 @@ def into_dual_cone(z: Vector, dims: Any, lower_triangle: bool = False, seconds: 
     return z
 
 
-def inward(z: Vector, dims: Any, margin: float) -> None:
-    """Moves a dual point into the interior of second-order, exponential and power cones by a share of its size, in place."""
+def inward(z: Vector, dims: Any, margin: float, lower_triangle: bool = False) -> None:
+    """Moves a dual point into the interior of its cones by a share of its size, in place."""
     if dims.exp:
         every = z[exponentials(dims)].reshape(-1, 3)
         every[:, 1] += margin * np.abs(every[:, 0])
-    for kind, rows, _ in blocks(dims, exponential=False):
+    for kind, rows, power in blocks(dims, exponential=False):
         part = z[rows]
         if kind == "soc":
             size = float(np.linalg.norm(part[1:]))
             if size > (1.0 - margin) * part[0] > 0.0:
                 part[1:] *= (1.0 - margin) * part[0] / size
-        elif kind in ("power", "powers"):
+        elif kind == "psd":
+            i, j = entry_places(int(power), lower_triangle)
+            part[i == j] += margin * float(np.abs(part).max(initial=0.0))
+        else:
             part[-1] *= 1.0 - margin
+
+
+def entry_places(order: int, lower_triangle: bool) -> tuple[Any, Any]:
+    """Places in the matrix of the entries of a semidefinite cone (off-diagonals are held times root two)."""
+    # Columns of the upper triangle are the rows of the lower one.
+    i, j = np.tril_indices(order)
+    return (i, j) if not lower_triangle else np.triu_indices(order)
+
+
+def matrices(parts: Vector, order: int, lower_triangle: bool) -> Vector:
+    """(k, order, order) symmetric matrices of (rows, k) columns of entries."""
+    i, j = entry_places(order, lower_triangle)
+    out = np.zeros((parts.shape[1], order, order))
+    out[:, i, j] = out[:, j, i] = (parts * np.where(i == j, 1.0, np.sqrt(0.5))[:, None]).T
+    return out
 
 
 def _lift_matrix(part: Vector, order: int, lower_triangle: bool) -> None:

@@ -209,10 +209,18 @@ class ConicMaster:
             else:
                 where = answer.data["param_prob"].var_id_to_col if "param_prob" in answer.data else {}
                 held = [r[where[v.id] : where[v.id] + v.size] for v in self.split.inner if v.id in where]
-                details = {"still": not any(np.abs(part).max(initial=0.0) > 1e-9 for part in held)}
+                own = {v.id: r[where[v.id] : where[v.id] + v.size] for v in self.split.base.variables() if v.id in where}
+                ray = {v.id: own[v.id].reshape(v.shape, order="F") for v in self.split.base.variables() if v.id in own}
+                details = {"still": not any(np.abs(part).max(initial=0.0) > 1e-9 for part in held), "ray": ray}
+        if status == "infeasible" and reduced.solution is not None:
+            details = {"farkas": dict(reduced.solution.dual_vars or {})}
         point = no_point(status, sum(v.size for v in self.split.inner), len(pieces), reason, answer.technical)
         point.details.update(details)
         return point
+
+    def certificate(self, point: Point) -> tuple[dict[int, Any], dict[int, Any]]:
+        """As :meth:`ArrayMaster.certificate`: the solver's multipliers, and the ray that was checked."""
+        return point.details.get("farkas", {}), point.details.get("ray", {})
 
     def beyond(self, y: Vector, share: float) -> bool:
         """Whether loss arguments are at ``share`` of the box or farther out."""

@@ -13,12 +13,12 @@ import clarabel  # type: ignore[import-untyped]
 import numpy as np
 import scipy.sparse as sp
 
-from hedgeopt.tail.masters.call import Answer, panics_as_errors
+from hedgeopt.tail.masters.call import Answer, even, panics_as_errors
 from hedgeopt.tail.masters.cones import blocks
 from hedgeopt.tail.masters.curvature import symmetric
 from hedgeopt.tail.masters.dual_point import standard
 from hedgeopt.tail.masters.options import LONGEST
-from hedgeopt.tail.masters.outside import broken
+from hedgeopt.tail.masters.outside import broken, noise_rows
 from hedgeopt.tail.masters.units import equilibrated
 from hedgeopt.tail.masters.weak import DUST, bound_of, large_multipliers
 from hedgeopt.tail.source import Vector
@@ -30,6 +30,8 @@ _CERTAIN, _NEAR, _FALLS, _STEEP = 1e-10, 1e-7, 1e-6, 1e-3
 _TURNS = 3
 # How far inside the cones a ray is looked for first, and what is rounding in a cone.
 _MARGIN, _EXACT = 1e-5, 1e-14
+# Bounds closer than this are the same.
+_TINY = 1e-15
 
 
 def impossible(answer: Answer, levels: list[int], seconds: float | None) -> bool:
@@ -38,6 +40,8 @@ def impossible(answer: Answer, levels: list[int], seconds: float | None) -> bool
     if found is None:
         return False
     data, _, z = found
+    if _crossed(data):
+        return True
     nothing = {key: value for key, value in data.items() if key != "P"} | {"c": np.zeros(len(data["c"]))}
     if answer.status == "infeasible" and _proves(nothing, z, levels):
         return True
@@ -46,7 +50,27 @@ def impossible(answer: Answer, levels: list[int], seconds: float | None) -> bool
     return _proves(nothing, closest(data, seconds), levels)
 
 
+def _crossed(data: dict[str, Any]) -> bool:
+    """Whether rows of one variable leave it nothing: a lower bound above an upper one."""
+    A, b, zero = sp.csr_array(data["A"]), np.asarray(data["b"], dtype=float), int(data["dims"].zero)
+    rows = np.flatnonzero(np.diff(A.indptr)[: zero + int(data["dims"].nonneg)] == 1)
+    at = A.indptr[rows]
+    rows, at = rows[A.data[at] != 0.0], at[A.data[at] != 0.0]
+    value, column = b[rows] / A.data[at], A.indices[at]
+    low, high = np.full(A.shape[1], -np.inf), np.full(A.shape[1], np.inf)
+    up, down = (A.data[at] > 0) | (rows < zero), (A.data[at] < 0) | (rows < zero)
+    np.minimum.at(high, column[up], value[up])
+    np.maximum.at(low, column[down], value[down])
+    with np.errstate(invalid="ignore"):
+        return bool(np.any(low - high > _CERTAIN * (np.abs(low) + np.abs(high)) + _TINY))
+
+
 def _proves(data: dict[str, Any], z: Vector, levels: list[int]) -> bool:
+    dims = data["dims"]
+    if len(z) == len(data["b"]):
+        # Rounding of the data contradicts nothing.
+        noise = noise_rows(data["A"], np.asarray(data["b"], dtype=float), int(dims.zero) + int(dims.nonneg))
+        z = np.where(noise, 0.0, z)
     size = float(np.abs(np.nan_to_num(z)).max(initial=0.0))
     if not size > 0:
         return False
@@ -198,7 +222,7 @@ def _cones(dims: Any) -> list[Any]:
         clarabel.SecondOrderConeT(at.stop - at.start) if kind == "soc"
         else clarabel.PSDTriangleConeT(int(power)) if kind == "psd"
         else clarabel.ExponentialConeT() if kind == "exp" else clarabel.PowerConeT(power) if kind == "power"
-        else clarabel.GenPowerConeT(power.tolist(), 1)
+        else clarabel.GenPowerConeT(even(power), 1)
         for kind, at, power in blocks(dims)
     ]  # fmt: skip
 

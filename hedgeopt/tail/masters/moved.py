@@ -11,7 +11,7 @@ import scipy.linalg as la
 import scipy.sparse as sp
 import scipy.sparse.linalg  # noqa: F401  sp.linalg
 
-from hedgeopt.tail.masters.cones import blocks, exponentials, inward
+from hedgeopt.tail.masters.cones import blocks, entry_places, exponentials, inward, matrices
 from hedgeopt.tail.masters.lagrangian import ROUNDING, Bound, Lagrangian
 from hedgeopt.tail.source import Vector
 
@@ -113,15 +113,18 @@ def _nearest(program: Lagrangian, z: Vector, even: bool) -> tuple[Vector, Lagran
         # What is zero stays so, as every multiplier of its rows moves.
         open_ |= (np.abs(d) <= _BASIC * terms) & (terms > 0)
     wanted, weight = np.flatnonzero(open_ | free), _weights(program, z, even)
-    if not (weight > 0).any():
+    matrix = any(kind == "psd" for kind, _, _ in blocks(program.dims, exponential=False))
+    if not matrix and not (weight > 0).any():
         return None
     A = program.A[:, wanted]
     full = A.nnz > _FULL * A.shape[0] * A.shape[1]
-    factorised = _dense if len(wanted) <= (_QUICK if full else _FEW) else _sparse
+    factorised = _dense if matrix or len(wanted) <= (_QUICK if full else _FEW) else _sparse
+    if matrix and len(wanted) > _QUICK:
+        return None
     for margin in _INSIDE if any(True for _ in blocks(program.dims)) else _INSIDE[:1]:
         out, now = z.copy(), program
         if margin:
-            inward(out, program.dims, margin)
+            inward(out, program.dims, margin, program.lower_triangle)
         steps = factorised(program, out, weight, A, wanted)
         if steps is None:
             continue
@@ -215,16 +218,23 @@ def _determinant(part: Vector) -> float:
 
 
 def _metric(program: Lagrangian, z: Vector, weight: Vector, A: Any) -> Any:
-    """``W A`` of the metric in which steps are short: squares of the weights, of second-order cones their barrier's.
+    """``W A`` of the metric in which steps are short: squares of the weights, in cones their barrier's.
 
-    The inverse Hessian of ``-log(z_0^2 - |z_1|^2)`` is ``z z' - det / 2 J``: steps along it stay in the cone.
+    The inverse Hessian of ``-log(z_0^2 - |z_1|^2)`` is ``z z' - det / 2 J``, that of ``-log det Z`` is ``U -> Z U Z``:
+    steps along them stay in the cone.
     """
     out = weight[:, None] ** 2 * A
-    for kind, rows, _ in blocks(program.dims, exponential=False):
+    for kind, rows, power in blocks(program.dims, exponential=False):
         if kind == "soc" and (det := _determinant(z[rows])) > 0.0:
             flat = 0.5 * det * A[rows]
             flat[0] *= -1.0
             out[rows] = np.outer(z[rows], z[rows] @ A[rows]) + flat
+        elif kind == "psd":
+            order = int(power)
+            i, j = entry_places(order, program.lower_triangle)
+            Z = matrices(z[rows][:, None], order, program.lower_triangle)
+            moved = Z @ matrices(A[rows], order, program.lower_triangle) @ Z
+            out[rows] = (moved[:, i, j] * np.where(i == j, 1.0, np.sqrt(2.0))).T
     return out
 
 
@@ -249,7 +259,7 @@ def _projected(program: Lagrangian, z: Vector) -> tuple[Vector, Vector] | None:
     for margin in _MARGINS:
         # By turns into the interior of the cones and back to d = 0, until both hold.
         for _ in range(_TURNS):
-            inward(out, program.dims, margin)
+            inward(out, program.dims, margin, program.lower_triangle)
             for _ in range(2):
                 step = inverse @ now.gradient(out)[wanted]
                 out[use] -= step[:n]

@@ -14,10 +14,12 @@ from hedgeopt.tail.source import Vector
 
 # What is rounding in a sum, the share of a row's unit by which rows whose terms all vanish are measured, and halvings.
 _ROUNDING, _FLOOR, _HALVINGS = 1e-12, 1e-3, 60
-# Share of the largest below which a value is noise.
-_NOISE = 1e-6
+# Share of the largest below which a value is noise, and what the last place of a number may hold of it.
+_NOISE, _LAST = 1e-6, 1e-14
 # A side below this share of its row's unit is dust; one above is the row's own size, whatever its variables are.
 _DUST = 1e-15
+# A violation that is worth a look at whether its row is one.
+_MATTERS = 1e-9
 
 
 def excess(data: dict[str, Any], x: Vector, lower_triangle: bool, skip: list[int]) -> float:
@@ -52,6 +54,23 @@ def excess(data: dict[str, Any], x: Vector, lower_triangle: bool, skip: list[int
         size = max(float(terms[at].max(initial=0.0)), _FLOOR)
         worst = max(worst, _distance(kind, s[at], power, lower_triangle) / size)
     return worst
+
+
+def noise_rows(A: Any, b: Vector, linear: int) -> Any:
+    """Of the first ``linear`` rows those that are rounding of the data, as the imaginary part of what is real.
+
+    Each entry is below the last place of the largest in its column, the side below that of the largest side.
+    """
+    A = sp.csr_array(A)
+    top = np.zeros(A.shape[1])
+    np.maximum.at(top, A.indices, np.abs(A.data))
+    share = np.abs(A.data) / np.maximum(top[A.indices], 1e-300)
+    worst, filled = np.zeros(A.shape[0]), np.flatnonzero(np.diff(A.indptr))
+    if len(filled):
+        worst[filled] = np.maximum.reduceat(share, A.indptr[filled])
+    side = np.where(np.isfinite(b), np.abs(b), np.inf)
+    small = side <= _LAST * float(side[np.isfinite(side)].max(initial=0.0))
+    return (worst > 0) & (worst < _LAST) & small & (np.arange(len(b)) < linear)
 
 
 @dataclass(frozen=True)
@@ -97,7 +116,10 @@ def broken(data: dict[str, Any], x: Vector, z: Vector, skip: Sequence[int] = ())
     floor = _FLOOR * (whole @ usual)
     terms = np.maximum(np.maximum(whole @ size, limit), np.where(limit > _DUST * floor, 0.0, floor))
     over = apart[:end] > _ROUNDING * terms[:end]
-    worst = float(np.max(apart[:end][over] / np.maximum(terms[:end][over], 1e-300), initial=0.0))
+    share = np.where(over, apart[:end] / np.maximum(terms[:end], 1e-300), 0.0)
+    if np.any(share > _MATTERS):
+        share[noise_rows(A, b, end)[:end]] = 0.0
+    worst = float(share.max(initial=0.0))
     for at, far in cones:
         charge += far * float(np.linalg.norm(z[at]))
         worst = max(worst, far / max(float(terms[at].max()), 1e-300))

@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linprog
 
-from hedgeopt.tail.masters.bound import repaired_dual
+from hedgeopt.tail.masters.bound import Repaired, repaired_dual
 from hedgeopt.tail.masters.options import LONGEST
 from hedgeopt.tail.source import Vector
 
@@ -162,11 +162,12 @@ def reduced(piece: Any, y: Vector) -> float:
     return value + float(weight @ losses[order])
 
 
-def shown_infeasible(p: Any, seconds: float | None = None) -> bool | None:
-    """True: multipliers prove it. False: a point meets every row to rounding. None: neither could be shown."""
-    apart = p.lower - p.upper
-    if np.any(apart > _DUST + _ROUNDING * (np.abs(p.lower) + np.abs(p.upper))):
-        return True
+def shown_infeasible(p: Any, seconds: float | None = None) -> Repaired | bool | None:
+    """Multipliers that prove it. False: a point meets every row to rounding. None: neither could be shown."""
+    with np.errstate(invalid="ignore"):
+        apart = p.lower - p.upper - (_DUST + _ROUNDING * (np.abs(p.lower) + np.abs(p.upper)))
+    if np.any(apart > 0.0):
+        return _crossed(p, int(np.argmax(np.where(np.isnan(apart), -np.inf, apart))))
     lp = _linear(p)
     n, K, wide, equal = p.n, len(p.pieces), len(lp.wide), lp.A_eq.shape[0]
     # Slack on every row that is no bound and no definition of an excess: always feasible, never unbounded.
@@ -190,8 +191,18 @@ def shown_infeasible(p: Any, seconds: float | None = None) -> bool | None:
     proof = repaired_dual(without_objective(p), np.zeros(n), nu, lam, q)
     least = _ROUNDING * proof.terms + _DUST * float(np.abs(nu).sum() + np.abs(lam).sum())
     if proof.loose == 0.0 and proof.value > least:
-        return True
+        return proof
     return False if found.fun <= 1e-9 else None
+
+
+def _crossed(p: Any, j: int) -> Repaired:
+    """The two bounds of a variable that leave it nothing."""
+    lam, K = np.zeros(len(p.b)), len(p.pieces)
+    for row in (int(p.lower_row[j]), int(p.upper_row[j])):
+        if row >= 0:
+            lam[row] = 1.0 / abs(float(p.single_entry[row]))
+    q = [np.zeros(len(caps)) for caps in p.caps]
+    return Repaired(float(p.lower[j] - p.upper[j]), 0.0, lam, q, np.zeros(K), np.zeros(p.n), nu=np.zeros(len(p.b_eq)))
 
 
 def without_objective(p: Any) -> Any:

@@ -78,6 +78,8 @@ def bound_of(
     P = None if data.get("P") is None else symmetric(data["P"])
     if len(z) != len(b) or len(x) != len(c):
         return Bound(-np.inf, 0.0)
+    if enough is not None and P is None and not c.any():
+        z = np.zeros(len(b))  # of nothing to minimise zero is the bound, whatever multipliers came back
     x, by_column = np.nan_to_num(x, posinf=0.0, neginf=0.0), sp.csc_array(A)
     program = Lagrangian(A, by_column, b, c, P, data["dims"], bool(data.get("lower_triangle")), list(levels or ()), x)
     program.costs = data.get("costs")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hedgeopt.constraints.constraint import BoundConstraint, Constraint, LinkNode, Side, shadow_price
+from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, TradeVariables, put
 from hedgeopt.models.separable import Separable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["BoundRows", "LinearConstraint", "Row", "band"]
 
 
+@strict_class
 @dataclass(frozen=True)
 class Row:
     """``start + slope @ x <= limit`` (``sign`` 1) or ``>= limit`` (``sign`` -1) for trades x (N,).
@@ -60,6 +62,7 @@ class Row:
     paired: bool = False
 
 
+@strict_call
 def band(
     name: str, unit: str, slope: np.ndarray, lower: float, upper: float, *, start: float = 0.0, size: float = 0.0
 ) -> list[Row]:

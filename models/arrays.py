@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hedgeopt.files.calls import strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.models.numeraire import gain_in
 
@@ -94,6 +95,7 @@ class Links:
         return len(self.candidate)
 
 
+@strict_class
 @dataclass(frozen=True, eq=False)
 class Exposures:
     """A book and its market as arrays; everything downstream reads only these.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hedgeopt.files.calls import strict_class
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 
@@ -26,6 +27,7 @@ def put(parameter: cp.Parameter, value: np.ndarray | float) -> None:
     parameter.save_value(np.asarray(value, float))
 
 
+@strict_class
 @dataclass(frozen=True)
 class TradeVariables:
     """The program's variables, scaled: ``buy`` and ``sell`` (N,) in [0, 1]; ``net = buy - sell``."""

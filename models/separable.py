@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hedgeopt.files.calls import strict_class
+
 __all__ = ["Separable"]
 
 
+@strict_class
 @dataclass(frozen=True)
 class Separable:
     """``f(x) = constant + slope @ x + sum_k weight_k @ max(x - kink_k, 0)``, convex because every weight is >= 0.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_class
 from hedgeopt.files.notebook import shortened
 from hedgeopt.files.own_kinds import OwnKinds
 from hedgeopt.files.record import Record
@@ -166,6 +167,7 @@ class Weighted(Record):
     term: Any
 
 
+@strict_class
 @dataclass(frozen=True)
 class Objective(Word):
     """A weighted sum of terms, to be minimised: ``TransactionCost() + 0.5 * CVaR(0.99)``."""

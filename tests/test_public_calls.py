@@ -138,5 +138,80 @@ def test_whatever_is_compared(value: Any) -> None:
         one_line(lambda word=word: word + value)
 
 
+def _required(call: Any) -> tuple[int, list[str]]:
+    """Number of required positional parameters, and names of required keywords."""
+    free = [p for p in inspect.signature(call).parameters.values() if p.default is p.empty]
+    placed = [p for p in free if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(placed), [p.name for p in free if p.kind is p.KEYWORD_ONLY]
+
+
+def _callable(module: Any) -> list[Any]:
+    """Public functions and classes that users call: no errors, records (above), bases and protocols to subclass."""
+    found = [thing for name in sorted(module.__all__) if name != "Strategy" and callable(thing := getattr(module, name))]
+    subclassed = (ho.Family, ho.BoundTerm, ho.BoundConstraint, bt.DoNothing)
+    return [
+        thing
+        for thing in found
+        if not inspect.isclass(thing) or not (issubclass(thing, BaseModel | Exception) or issubclass(thing, subclassed))
+    ]
+
+
+@pytest.mark.parametrize("call", [*_callable(ho), *_callable(bt)], ids=lambda call: call.__name__)
+def test_every_public_name_refuses_by_one_line(call: Any) -> None:
+    placed, named = _required(call)
+    for odd in (*ODD, [1], "/no/such/place", np.ones(3)):
+        one_line(lambda odd=odd: call(*[odd] * placed, **dict.fromkeys(named, odd)))
+    one_line(lambda: call(*range(30)))
+    one_line(lambda: call(no_such_argument=1))
+
+
+def test_inputs_cannot_be_changed() -> None:
+    for thing, name in ((POLICY, "name"), (BOOK, "accounts"), (ho.Delta("BTC"), "underlying"), (BOOK, "no_such")):
+        with pytest.raises(ho.InputError, match="make another: model_copy"):
+            setattr(thing, name, 3)
+        with pytest.raises(ho.InputError, match="make another"):
+            delattr(thing, name)
+
+
+def test_tables_are_no_lists() -> None:
+    for make in (
+        lambda: ho.SurviveStress(scenarios=pd.DataFrame()),
+        lambda: ho.Account(name="a", venue="deribit", positions=pd.DataFrame()),
+        lambda: ho.Account(name="a", venue="deribit", positions={}),
+        lambda: ho.CVaR(None),
+    ):
+        with pytest.raises(ho.InputError):
+            make()
+
+
+def test_figures_and_files_of_a_proposal() -> None:
+    proposal = POLICY.propose(BOOK, MARKET)
+    for drawn in (proposal.plot.losses, proposal.plot.greeks, proposal.plot.trades, proposal.plot.stresses):
+        with pytest.raises(ho.InputError):
+            drawn("x")
+    for odd in (None, 3, [], b"x"):
+        with pytest.raises(ho.InputError):
+            proposal.write(odd)
+
+
+def test_prices_and_percent_are_no_returns() -> None:
+    for table in ({"BTC": [90_000.0, 91_000.0]}, {"BTC": [1.5, 2.5, 3.0]}, {"BTC": [0.1, 0.2, 11.0]}):
+        with pytest.raises(ho.InputError, match="prices or percent"):
+            ho.given_returns(pd.DataFrame(table))
+    assert ho.given_returns(pd.DataFrame({"BTC": [-0.9, 0.4, 3.0]})).spot["BTC"][2] == 4.0
+
+
+def test_a_currency_that_only_bad_rows_have_is_no_asset() -> None:
+    frame = MARKET.to_frame()
+    for odd in ("-1", "inf", "x"):
+        one = frame.copy()
+        one["currency"] = one["currency"].astype(object)
+        one.loc[one.index[one["option_type"].notna()][3], "currency"] = odd
+        read = ho.Market.from_frame(one)
+        assert set(read.prices) <= set(MARKET.prices)
+        assert len(read.instruments) == len(MARKET.instruments) - 1
+        assert any("unknown currency" in note for note in read.notes)
+
+
 def test_backtests_have_public_names() -> None:
     assert all(getattr(bt, name) is not None for name in bt.__all__)

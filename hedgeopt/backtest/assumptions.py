@@ -10,11 +10,13 @@ from typing import Any, Literal
 import pandas as pd
 
 from hedgeopt.backtest.sanity import Sanity
+from hedgeopt.files.calls import strict_class
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 __all__ = ["Halt", "Settings"]
 
 
+@strict_class
 @dataclass(frozen=True)
 class Halt:
     """A venue that is paused from ``start`` until ``end``: nothing trades, leaves or is liquidated there."""
@@ -24,6 +26,7 @@ class Halt:
     end: datetime
 
 
+@strict_class
 @dataclass(frozen=True)
 class Settings:
     """Assumptions of a run.

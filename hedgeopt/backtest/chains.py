@@ -14,6 +14,7 @@ import pandas as pd
 from hedgeopt.backtest.one_clock import Curve, forwards, spot
 from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_class
 from hedgeopt.files.names import advice
 from hedgeopt.inputs.chain.checks import check_quotes
 from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS, QUOTE_NUMBERS, RECORDED, RECORDED_REQUIRED
@@ -28,6 +29,7 @@ _NUMBERS = tuple(name for name in RECORDED if name in QUOTE_NUMBERS)
 _NEAR, _SECOND = pd.Timedelta(minutes=5), pd.Timedelta(seconds=1)
 
 
+@strict_class
 @dataclass(frozen=True)
 class ChainReplay:
     """Snapshots from recorded files of one venue.

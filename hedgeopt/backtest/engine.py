@@ -31,6 +31,7 @@ from hedgeopt.backtest.valuation import Valuation, moved_assets, value, value_in
 from hedgeopt.backtest.venue_rules import rules_caveats
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.exposures.resolve import resolve
+from hedgeopt.files.calls import strict_call
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
@@ -41,6 +42,7 @@ from hedgeopt.models.scenarios.draw import draw
 __all__ = ["simulate"]
 
 
+@strict_call
 def simulate(
     markets: Iterable[Market],
     book: BookSource,

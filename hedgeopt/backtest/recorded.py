@@ -14,6 +14,7 @@ import pandas as pd
 from hedgeopt._extras import require_extra
 from hedgeopt.backtest.venue_rules import rules
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.cells import moments, numbers, wrong_numbers
 from hedgeopt.files.parquet_file import check_parquet
 from hedgeopt.files.record import LARGEST
@@ -121,6 +122,7 @@ class FundingRate:
         return float(self.series.iloc[at]) if at >= 0 else float("nan")
 
 
+@strict_call
 def index_history(path: Path) -> pd.DataFrame:
     """Median index price by moment (UTC index) and currency (columns) of a chain file: what expiries settle on."""
     parts: list[pd.DataFrame] = []

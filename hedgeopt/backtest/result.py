@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from hedgeopt.files.calls import strict_class
+
 __all__ = ["ATTRIBUTION_COLUMNS", "LEDGER_COLUMNS", "STEP_COLUMNS", "TRADE_COLUMNS", "BacktestResult"]
 
 STEP_COLUMNS = {
@@ -59,6 +61,7 @@ LEDGER_COLUMNS = {
 }
 
 
+@strict_class
 @dataclass(frozen=True)
 class BacktestResult:
     """One policy on one book over one period.

@@ -16,12 +16,14 @@ from hedgeopt.backtest.venue_rules import rules_caveats
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.references import Known, refuse_unknown
 from hedgeopt.exposures.resolve import resolve
+from hedgeopt.files.calls import strict_call
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 
 __all__ = ["run", "run_config"]
 
 
+@strict_call
 def run(
     config: BacktestConfig | dict[str, Any],
     *,
@@ -59,6 +61,7 @@ def run(
     return replace(result, caveats=tuple(dict.fromkeys((*result.caveats, *said))))
 
 
+@strict_call
 def run_config(path: str | Path, progress: Callable[[str], None] | None = None) -> list[BacktestResult]:
     """Every book of the file with every policy, in order."""
     config = read_config(path)

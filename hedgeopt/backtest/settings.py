@@ -15,6 +15,7 @@ from hedgeopt.backtest.policies.kinds import AnyPolicy
 from hedgeopt.backtest.recorded import index_history
 from hedgeopt.backtest.sanity import Sanity
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.reading import parse_toml, validation_line
 from hedgeopt.files.record import Record
 from hedgeopt.models.data import use_tables
@@ -161,6 +162,7 @@ class BacktestConfig(Record):
         )
 
 
+@strict_call
 def read_config(path: str | Path) -> BacktestConfig:
     """Read a backtest from TOML; relative paths in it start from its folder.
 

@@ -18,6 +18,7 @@ from importlib.resources import files
 
 import numpy as np
 
+from hedgeopt.files.calls import strict_call
 from hedgeopt.models.pricing.black76 import black76_price as price
 
 __all__ = ["MOMENT", "example_files"]
@@ -67,6 +68,7 @@ _COINS = (
 )
 
 
+@strict_call
 def example_files() -> dict[str, str]:
     """The example's files by name: ``market.csv``, ``book.json``, ``policy.toml``; the same text on every call."""
     rng = np.random.default_rng(_SEED)

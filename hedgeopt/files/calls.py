@@ -7,10 +7,11 @@ import inspect
 import math
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any, TypeVar, Union, get_args, get_origin
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import IO, Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import numpy as np
+import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
@@ -52,6 +53,7 @@ def strict_class(cls: C) -> C:
 def _checked(function: Any, name: str, scope: dict[str, Any], finite: bool = True) -> Any:
     signature = inspect.signature(function)
     kinds = functools.cache(lambda argument: _kinds(signature.parameters[argument].annotation, scope))
+    inner = functools.cache(lambda argument: _members(signature.parameters[argument].annotation, scope))
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
@@ -67,6 +69,9 @@ def _checked(function: Any, name: str, scope: dict[str, Any], finite: bool = Tru
                 continue
             for one in value if several else (value,):
                 _check(one, allowed, f"{name}: {argument}", finite)
+                if isinstance(one, list | tuple | np.ndarray) and (members := inner(argument)) is not None:
+                    for k, member in enumerate(one):
+                        _check(member, members, f"{name}: {argument}[{k}]", finite)
         return function(*args, **options)
 
     return call
@@ -81,17 +86,56 @@ def _unfit(error: TypeError, signature: inspect.Signature, name: str, options: M
     return InputError(str(error), field=name, fix=fix)
 
 
+class _Known(Mapping[str, Any]):
+    """Names of a module, and the public ones that it imports for type checkers alone."""
+
+    def __init__(self, scope: dict[str, Any]) -> None:
+        self._scope = scope
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._scope:
+            return self._scope[name]
+        for public in ("hedgeopt", "hedgeopt.backtest"):
+            module = sys.modules.get(public)
+            if module is not None and name in module.__all__:
+                return getattr(module, name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._scope)
+
+    def __len__(self) -> int:
+        return len(self._scope)
+
+
+def _members(annotation: Any, scope: dict[str, Any]) -> tuple[type, ...] | None:
+    """The classes that a list's or tuple's members may have, where the annotation is one of them and names classes."""
+    if isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, {}, _Known(scope))
+        except (NameError, TypeError, AttributeError):
+            return None
+    whole = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    lists = [one for one in whole if get_origin(one) in (list, Sequence, tuple, Iterable)]
+    if len(lists) != 1:
+        return None
+    parts = [one for one in get_args(lists[0]) if one is not Ellipsis]
+    return _kinds(parts[0], scope) if len(parts) == 1 else None
+
+
 def _kinds(annotation: Any, scope: dict[str, Any]) -> tuple[type, ...] | None:
     """The classes that an annotation allows; None where it says more than classes, or a name that is not there."""
     if annotation is inspect.Parameter.empty:
         return None
     if isinstance(annotation, str):
         try:
-            annotation = eval(annotation, scope)
+            annotation = eval(annotation, {}, _Known(scope))
         except (NameError, TypeError, AttributeError):  # a name for type checkers alone
             return None
     found: list[type] = []
     for one in get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,):
+        if get_origin(one) is Annotated:
+            one = get_args(one)[0]
         if one is Any:
             return None
         kind: Any = type(None) if one is None else get_origin(one) or one
@@ -121,6 +165,8 @@ def _is(value: Any, kind: type) -> bool:
         return isinstance(value, bool | np.bool_)
     if kind is Sequence or issubclass(kind, tuple):
         return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+    if kind is Iterable:
+        return isinstance(value, Iterable) and not isinstance(value, str | bytes | np.ndarray | Mapping | pd.DataFrame)
     return callable(value) if kind.__name__ == "Callable" else isinstance(value, kind)
 
 

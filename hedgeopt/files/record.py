@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -42,11 +43,21 @@ def _strict(schema: Any) -> Any:
         return core_schema.no_info_before_validator_function(partial(_number, largest), {**schema, "strict": True})
     if kind == "bool":
         return {**schema, "strict": True}
+    if kind in ("tuple", "list"):
+        inner = {key: value if key in _NO_SCHEMAS else _strict(value) for key, value in schema.items()}
+        return core_schema.no_info_before_validator_function(_listed, inner)
     if kind == "datetime":
         return core_schema.no_info_before_validator_function(
             _moment, core_schema.no_info_after_validator_function(_ours, schema)
         )
     return {key: value if key in _NO_SCHEMAS else _strict(value) for key, value in schema.items()}
+
+
+def _listed(value: Any) -> Any:
+    """A table's columns and a dict's keys are no list that anybody meant."""
+    if isinstance(value, Mapping) or hasattr(value, "columns"):
+        raise ValueError(f"must be a list, not a {type(value).__name__}")
+    return value
 
 
 def _number(largest: float, value: Any) -> Any:
@@ -118,6 +129,25 @@ class Record(BaseModel, metaclass=_Called):
 
     def __str__(self) -> str:
         return repr(self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Inputs do not change: another one is made."""
+        try:
+            super().__setattr__(name, value)
+        except ValidationError as error:
+            raise self._frozen(name) from error
+
+    def __delattr__(self, name: str) -> None:
+        try:
+            super().__delattr__(name)
+        except ValidationError as error:
+            raise self._frozen(name) from error
+
+    def _frozen(self, name: str) -> InputError:
+        what = "cannot be changed" if name in type(self).model_fields else "is no field"
+        return InputError(
+            what, field=f"{type(self).__name__}: {name}", fix=f'make another: model_copy(update={{"{name}": ...}})'
+        )
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:

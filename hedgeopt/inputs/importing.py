@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.given import Given
 from hedgeopt.files.reading import validated
 from hedgeopt.files.writing import write_atomically
@@ -74,6 +75,7 @@ class Imported:
         return list(texts)
 
 
+@strict_call
 def import_payloads(
     *sources: Given | Any,
     venue: str | None = None,

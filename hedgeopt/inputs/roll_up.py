@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.inputs.book import Book
 
 __all__ = ["roll_up"]
 
 
+@strict_call
 def roll_up(books: Sequence[Book], name: str = "firm") -> Book:
     """One book of all accounts, named ``book/account`` and tagged with their book's name; links stay within their book.
 

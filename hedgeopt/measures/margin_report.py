@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hedgeopt.exposures.expose import expose
-from hedgeopt.files.calls import strict_call
+from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import shortened
 from hedgeopt.inputs.book import Book
@@ -18,6 +18,7 @@ from hedgeopt.models.costs.transaction import TransactionCost
 __all__ = ["MarginReport", "margin_report"]
 
 
+@strict_class
 @dataclass(frozen=True)
 class MarginReport:
     """Every account of a book."""

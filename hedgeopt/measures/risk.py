@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.files.calls import strict_call
+from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import plain_number
 from hedgeopt.measures.counted import in_units
@@ -45,6 +45,7 @@ class AccountRisk:
         return 0.0 if self.initial_margin == 0 else float("inf")
 
 
+@strict_class
 @dataclass(frozen=True)
 class RiskReport:
     """The book in numbers; where the policy counts in another asset than the dollar, "USD" below is a unit of that.

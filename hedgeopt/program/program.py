@@ -12,6 +12,7 @@ import numpy as np
 
 from hedgeopt.constraints.constraint import BoundConstraint, Side
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
@@ -27,6 +28,7 @@ from hedgeopt.program.own_terms import check_form
 __all__ = ["Program"]
 
 
+@strict_class
 class Program:
     """A policy compiled for exposures of one structure; in dollars, whatever the policy counts in.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 import pandas as pd
 
-from hedgeopt.files.calls import strict_call
+from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given, given_text, named
 from hedgeopt.files.notebook import html_card, html_table, plain_number, shortened
@@ -58,6 +58,7 @@ class MarginChange(NamedTuple):
     after: AccountMargin
 
 
+@strict_class
 @dataclass(frozen=True, eq=False)
 class Proposal:
     """The answer to a policy: plain data, nothing that only lives in one process.
@@ -231,6 +232,7 @@ class Proposal:
 
         return proposal_page(self)
 
+    @strict_call
     def write(self, folder: str | Path) -> tuple[Path, Path]:
         """Write ``proposal.json`` and ``proposal.html`` into ``folder``: both or none."""
         folder = Path(folder)

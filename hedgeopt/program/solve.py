@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.exposures.expose import expose
-from hedgeopt.files.calls import strict_call
+from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
@@ -25,6 +25,7 @@ from hedgeopt.program.solution import Progress, Solution, Stages
 __all__ = ["Solved", "propose", "solve"]
 
 
+@strict_class
 @dataclass(frozen=True, eq=False)
 class Solved:
     """A proposal with the exposures, program and solution behind it, while this process lives.

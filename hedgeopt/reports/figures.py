@@ -8,6 +8,7 @@ import numpy as np
 
 from hedgeopt._extras import require_extra
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.names import advice
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.family import GREEK_UNITS
@@ -40,6 +41,7 @@ class Plots:
         names = [name for name in vars(type(self)) if not name.startswith("_")]
         return f"Plots of {self._proposal!r}: {', '.join(names)}"
 
+    @strict_call
     def pnl(self, *assets: str) -> Figure:
         """P&L against the move of each underlying (or those named), before and after trading."""
         drawn = {one.asset: one for one in self._figures().profiles}
@@ -56,6 +58,7 @@ class Plots:
             at.legend(frameon=False)
         return figure
 
+    @strict_call
     def losses(self) -> Figure:
         """The distribution of scenario losses before and after, with CVaR marked."""
         one = self._figures().losses
@@ -69,6 +72,7 @@ class Plots:
         at.legend(frameon=False)
         return figure
 
+    @strict_call
     def greeks(self) -> Figure:
         """Net Greeks by underlying, before and after; one panel per Greek."""
         before, after = self._proposal.before.greeks, self._proposal.after.greeks
@@ -84,6 +88,7 @@ class Plots:
         axes[0].legend(frameon=False, fontsize=8)
         return figure
 
+    @strict_call
     def trades(self) -> Figure:
         """Notional of each trade in USD, buys to the right and sells to the left; the largest 25."""
         table = self._proposal.trades.head(_BARS)
@@ -99,6 +104,7 @@ class Plots:
         )
         return figure
 
+    @strict_call
     def stresses(self) -> Figure:
         """P&L of each stress scenario, before and after, worst first; the worst 25."""
         before, after = self._proposal.before.stress, self._proposal.after.stress
@@ -113,6 +119,7 @@ class Plots:
         at.legend(frameon=False)
         return figure
 
+    @strict_call
     def limits(self) -> Figure:
         """How much of each limit is used before and after, per cent of its bound; limits at 0 are left out."""
         table = self._proposal.limits

@@ -11,6 +11,7 @@ from cvxpy.reductions.dcp2cone import canonicalizers
 from numpy.typing import NDArray
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 
 Probabilities: TypeAlias = NDArray[np.float64] | cp.Parameter | None
 
@@ -101,6 +102,7 @@ class CVaRAtom(Atom):
         return [sp.csc_array(q.reshape(-1, 1))]
 
 
+@strict_call
 def cvar(losses: cp.Expression, beta: float, probabilities: Probabilities = None) -> CVaRAtom:
     r"""Conditional value at risk of scenario losses, with scenario probabilities.
 

@@ -28,6 +28,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt.files.calls import strict_call
+
 if TYPE_CHECKING:
     from hedgeopt.errors import InputError
     from hedgeopt.models.data.user_files import UserFile
@@ -56,6 +58,7 @@ OWN_TABLES = "HEDGEOPT_TABLES"
 """Environment variable with folders and files of user tables, separated as in ``PATH``."""
 
 
+@strict_call
 def use_tables(*paths: str | Path) -> None:
     """Let user tables count from now on, in this process and in those that it starts; naming a table again changes nothing.
 
@@ -64,6 +67,11 @@ def use_tables(*paths: str | Path) -> None:
     InputError
         For a path that does not exist, a file that is no table, or a name that two different files have.
     """
+    for path in paths:
+        if not str(path).strip():
+            raise InputError(
+                "is empty", field="path of a table", value=str(path), fix="give a TOML file or a folder of them"
+            )
     before = tables_key()
     added = [str(Path(path).resolve()) for path in paths]
     os.environ[OWN_TABLES] = os.pathsep.join(dict.fromkeys([*filter(None, before.split(os.pathsep)), *added]))

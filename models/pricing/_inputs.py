@@ -67,7 +67,7 @@ def flat(array: FloatArray) -> FloatArray:
 def _numbers(name: str, values: ArrayLike, fix: str | None) -> FloatArray:
     try:
         return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError("not an array of numbers", field=name, value=values, fix=fix or "pass numbers") from error
 
 

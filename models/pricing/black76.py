@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hedgeopt.files.calls import strict_call
 from hedgeopt.models.pricing._black76_scenarios import ScenarioBlock, scenario_blocks, scenario_values
 from hedgeopt.models.pricing._inputs import FloatArray, broadcast, flat, non_negative, positive, signs
 
@@ -49,6 +50,7 @@ class Black76Greeks:
     """dV/dK: -N(d2) for a call, N(-d2) for a put."""
 
 
+@strict_call
 def black76_price(forward: ArrayLike, strike: ArrayLike, years: ArrayLike, vol: ArrayLike, is_call: ArrayLike) -> FloatArray:
     """Undiscounted Black-76 value in the unit of the forward, at the common shape of the arguments.
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.files.own_kinds import OwnKinds
 from hedgeopt.models.pricing.amm_concentrated import AMM_CONCENTRATED
 from hedgeopt.models.pricing.amm_constant_product import AMM_CONSTANT_PRODUCT
@@ -68,6 +69,7 @@ AnyInstrument: Any = OWN_INSTRUMENTS.union(
 INSTRUMENT: TypeAdapter[Any] = TypeAdapter(AnyInstrument)
 
 
+@strict_call
 def register_family(family: Family) -> None:
     """Price the instruments of a family of yours in this process; a second one of its kind replaces the first.
 

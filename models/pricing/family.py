@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_class
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["GREEKS", "GREEK_UNITS", "Family", "MarketView", "UnitRisk", "greek"]
@@ -50,6 +51,7 @@ class MarketView(Protocol):
         ...
 
 
+@strict_class
 @dataclass(frozen=True)
 class UnitRisk:
     """Value and Greeks of n instruments, for one unit of quantity each, by A assets.

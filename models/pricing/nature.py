@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_class
+
 __all__ = ["Accrual", "LoanPart", "Nature", "Paid", "Payoff", "Quote", "Settlement", "Short"]
 
 Paid = Literal["margined", "premium", "owned", "owed", "moved"]
@@ -40,6 +43,7 @@ _MARGIN_CLASSES = {"perpetual": "margined", "future": "margined", "option": "pre
 """How instruments of these margin classes are paid for."""
 
 
+@strict_class
 @dataclass(frozen=True)
 class Nature:
     """Everything about a family but its pricing.
@@ -92,7 +96,9 @@ class Nature:
         for name, words in _WORDS.items():
             if getattr(self, name) not in get_args(words):
                 known = ", ".join(get_args(words))
-                raise TypeError(f"nature of {self.kind!r}: {name} {getattr(self, name)!r} is unknown; known: {known}")
+                raise InputError(
+                    "is unknown", field=f"nature of {self.kind!r}: {name}", value=getattr(self, name), fix=known
+                )
         paid = _MARGIN_CLASSES.get(self.margin_class, self.paid)
         option = self.payoff == "option"
         faults = {
@@ -113,7 +119,7 @@ class Nature:
         }
         for fault, found in faults.items():
             if found:
-                raise TypeError(f"nature of {self.kind!r}: {fault}")
+                raise InputError(fault, field=f"nature of {self.kind!r}")
 
     @property
     def option(self) -> bool:

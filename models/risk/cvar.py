@@ -129,8 +129,8 @@ class CVaR(Term):
     beta: float = Field(default=0.99, ge=0.0, lt=1.0, description="confidence level, 0.99 for the worst 1 %")
     of: Of = ()
 
-    def __init__(self, beta: float | None = None, **data: object) -> None:
-        super().__init__(**({} if beta is None else {"beta": beta}), **data)
+    def __init__(self, beta: float = 0.99, **data: object) -> None:
+        super().__init__(**{**data, "beta": beta})
 
     @property
     def name(self) -> str:

@@ -128,6 +128,9 @@ def smile_points(chain: pd.DataFrame, tenors: tuple[float, ...] = (7.0, 30.0, 90
     ``skew_shift``; tenors are interpolated in total variance, the skew in days. Snapshots without expiries on both sides of
     a tenor are left out.
     """
+    for column in ("timestamp", "strike", "expiry", "mark_iv", "underlying_price"):
+        if column not in chain.columns:
+            raise InputError(f"column {column!r} is missing", field="smile_points: chain", fix="give the rows of a chain")
     rows = []
     for moment, snapshot in chain.groupby("timestamp", sort=True):
         fits = []
@@ -167,7 +170,12 @@ def estimate_surface_response(points: pd.DataFrame, tenors: tuple[float, ...] = 
     """
     from hedgeopt.models.scenarios.set import vol_term_weight
 
+    for column in ("forward", "skew", *(f"atm_{t:g}" for t in tenors)):
+        if column not in points.columns:
+            raise InputError(f"column {column!r} is missing", field="points", fix="give what smile_points returns")
     days = np.diff(pd.DatetimeIndex(points.index).as_unit("ns").asi8) / 86_400e9
+    if not len(days):
+        raise InputError(f"only 0 moves between snapshots, {FEWEST} are needed")
     step = float(np.median(days))
     whole = np.abs(days - step) <= 0.5 * step
     if whole.sum() < FEWEST:

@@ -22,6 +22,7 @@ __all__ = ["as_settings", "given", "given_returns", "given_set"]
 
 _MOST = 5_000_000
 _PROBABILITY = "probability"
+_LARGEST_RETURN = 10.0
 
 
 def as_settings(scenarios: Any) -> Any:
@@ -80,7 +81,22 @@ def _column(frame: pd.DataFrame, name: str) -> np.ndarray:
         word = "a number of 0 or more" if name == _PROBABILITY else f"a finite simple return above {least:g}"
         where = f"scenarios.{name}, row {at + 1}"
         raise InputError(f"is not {word}", file="policy", field=where, value=frame[name].iloc[at])
+    if name != _PROBABILITY and len(found):
+        _refuse_other_units(found, name)
     return found
+
+
+def _refuse_other_units(returns: np.ndarray, name: str) -> None:
+    """Prices and percent are no simple returns: no asset of a book rises tenfold, nor doubles in half of all scenarios."""
+    at = int(returns.argmax())
+    if returns[at] > _LARGEST_RETURN or float(np.median(returns)) > 1.0:
+        raise InputError(
+            "is no simple return: prices or percent?",
+            file="policy",
+            field=f"scenarios.{name}, row {at + 1}",
+            value=float(returns[at]),
+            fix="give price after / price before - 1 (0.05 for 5 %); give larger moves as a ScenarioSet",
+        )
 
 
 def given_set(scenarios: ScenarioSet) -> GivenScenarios:

@@ -115,6 +115,10 @@ class ScenarioSet:
 
     def __post_init__(self) -> None:
         shape = (self.spot_factor.shape[0], len(self.assets))
+        if self.horizon_days < 0:
+            raise InputError(
+                "must be 0 or more", field=f"scenarios {self.name!r} horizon_days", value=self.horizon_days, fix="give days"
+            )
         for name in TABLES:
             values = getattr(self, name)
             if values is None:

@@ -30,6 +30,7 @@ from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.exposures.candidates import choose_candidates
 from hedgeopt.exposures.expose import expose
 from hedgeopt.exposures.resolve import resolve
+from hedgeopt.files.calls import strict_class
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
@@ -45,6 +46,7 @@ __all__ = ["MultiPeriod"]
 _HOLDS = 1e-6
 
 
+@strict_class
 class MultiPeriod:
     """See the module. ``rules`` must minimise a trading cost; its scenarios' horizon is the length of a period."""
 

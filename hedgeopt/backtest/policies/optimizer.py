@@ -15,6 +15,7 @@ from hedgeopt.backtest.policies.protocol import Decision, Observation, Order, Tr
 from hedgeopt.backtest.valuation import Promise
 from hedgeopt.errors import InfeasibleError
 from hedgeopt.exposures.expose import expose
+from hedgeopt.files.calls import strict_class
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.transaction import TransactionCost
@@ -32,6 +33,7 @@ _KEPT = 4
 _HOLDS = 1e-9
 
 
+@strict_class
 class Optimizer:
     """Myopic: at every step the certified optimum of the policy on what is known.
 

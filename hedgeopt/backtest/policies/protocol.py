@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.backtest.valuation import Promise, Valuation
+from hedgeopt.files.calls import strict_class
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 
 __all__ = ["Decision", "Observation", "Order", "Strategy", "TransferOrder"]
 
 
+@strict_class
 @dataclass(frozen=True)
 class Order:
     """Buy (positive) or sell ``quantity`` units of an instrument in an account."""
@@ -35,6 +37,7 @@ class TransferOrder:
     amount: float
 
 
+@strict_class
 @dataclass(frozen=True)
 class Observation:
     """The state at a decision: nothing in it was recorded later than ``market.timestamp``.
@@ -85,6 +88,7 @@ class Observation:
         return bool((buy if quantity > 0 else sell)[0])
 
 
+@strict_class
 @dataclass(frozen=True)
 class Decision:
     """Orders, and what there is to say about them.

@@ -9,6 +9,7 @@ import numpy as np
 
 from hedgeopt.backtest.policies.protocol import Decision, Observation, Strategy
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_class
 
 __all__ = ["SIGNALS", "RegimeSwitching", "Signal", "drawdown_signal", "implied_vol_signal", "realised_vol", "vol_ratio"]
 
@@ -16,6 +17,7 @@ Signal = Callable[[Observation], float]
 """Any function of what is known; NaN means that it cannot say yet."""
 
 
+@strict_class
 class RegimeSwitching:
     """``calm`` below ``enter``, ``stressed`` from the moment the signal exceeds it until it falls below ``leave``.
 

@@ -13,6 +13,7 @@ from hedgeopt.backtest.valuation import moved_assets
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.build import build_exposures
 from hedgeopt.exposures.resolve import resolve
+from hedgeopt.files.calls import strict_class
 from hedgeopt.models.scenarios.draw import draw
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
@@ -29,6 +30,7 @@ class DoNothing:
         return ()
 
 
+@strict_class
 class DeltaBand:
     """Trade a perpetual when delta leaves ``[-band, band]``: back to zero, or with ``to_edge`` to the edge it left.
 
@@ -61,6 +63,7 @@ class DeltaBand:
         return orders
 
 
+@strict_class
 class DeltaVegaMinVariance:
     """Least scenario variance with a perpetual and the option nearest the money at ``days``, per asset.
 

@@ -12,6 +12,7 @@ from hedgeopt.backtest.results.bootstrap import Method, block_length, bootstrap_
 from hedgeopt.backtest.results.deflated import holm
 from hedgeopt.backtest.results.measures import drawdown_path
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 
 __all__ = ["COLUMNS", "STATISTICS", "compare"]
 
@@ -37,6 +38,7 @@ STATISTICS = {
 """What is compared, of per-step P&L ``(..., T)`` in USD; more is better for the first, worse for the others."""
 
 
+@strict_call
 def compare(
     pnl: Mapping[str, pd.Series],
     *,

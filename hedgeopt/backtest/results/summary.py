@@ -13,6 +13,7 @@ import pandas as pd
 from hedgeopt.backtest.results.measures import Drawdown, checked, drawdown, measures
 from hedgeopt.backtest.results.plain import plain
 from hedgeopt.backtest.results.promise import TailReport, tail_report
+from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.models.risk.cvar import tail_loss
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Summary", "summarize", "summary_table"]
 
 
+@strict_class
 @dataclass(frozen=True)
 class Summary:
     """One policy on one book.
@@ -91,6 +93,7 @@ class Summary:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
 
 
+@strict_call
 def summarize(result: BacktestResult, horizon: pd.Timedelta | None = None, *, seed: int = 0) -> Summary:
     """Every figure of one run.
 
@@ -126,6 +129,7 @@ def _realised(tail: TailReport) -> float | None:
     return float(tail_loss(tail.pairs["loss"].to_numpy(float), float(levels[0]))) if len(levels) == 1 else None
 
 
+@strict_call
 def summary_table(summaries: list[Summary]) -> pd.DataFrame:
     """One row per policy: the figures, the attribution (``from_*``) and whether the promised tail was kept."""
     rows = []

@@ -19,6 +19,7 @@ from hedgeopt.backtest.results.summary import Summary, summarize, summary_table
 from hedgeopt.backtest.results.tables import attribution_rows, comparison_rows, figure_rows, tail_rows, trading_rows
 from hedgeopt.backtest.results.template import PageTable
 from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call
 from hedgeopt.reports.render import render
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def compared(results: Sequence[BacktestResult]) -> pd.DataFrame:
     return compare({one.policy: one.steps["pnl"] for one in results})
 
 
+@strict_call
 def tear_sheet(
     results: Sequence[BacktestResult],
     summaries: Sequence[Summary] | None = None,

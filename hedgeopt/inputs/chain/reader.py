@@ -119,7 +119,10 @@ def read_market(
     twice = sorted(set(given) & set(index))
     if twice:
         raise InputError("is in the file already", file=source, field=f"price of {twice[0]}", value=given[twice[0]])
-    return market_from_rows(rows, {**known, **index, **given}, source, tuple(notes), left, invert=invert_marks)
+    stated = {*known, *given}
+    return market_from_rows(
+        rows, {**known, **index, **given}, source, tuple(notes), left, stated=stated, invert=invert_marks
+    )
 
 
 def _together(paths: list[Path], pieces: list[pd.DataFrame], window: pd.Timedelta) -> None:

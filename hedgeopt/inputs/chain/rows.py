@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -33,11 +33,13 @@ def market_from_rows(
     notes: tuple[str, ...],
     left: dict[str, str] | None = None,
     *,
+    stated: Collection[str] = (),
     invert: bool,
 ) -> Market:
     """Check typed rows with their venues, and name their instruments; ``invert`` fills in vols.
 
-    ``left`` holds the reasons of rows that were set aside already, by ``venue:name``.
+    ``prices`` of assets are kept where a row that counts is about the asset or ``stated`` names it. ``left`` holds the
+    reasons of rows that were set aside already, by ``venue:name``.
     """
     said, gone = [*notes], {} if left is None else left
     rows = _once(rows, source, said)
@@ -63,8 +65,11 @@ def market_from_rows(
         aside.where(bad, column, "must be positive for an option", FIX[column])
     kept = np.ones(len(rows), bool)
     kept[list(aside.why)] = False
+    unread = set(rows["currency"].dropna())
     rows = aside.kept(said, gone)
     said += _least_orders(rows, [item for item, keep in zip(items, kept, strict=True) if keep])
+    unread -= set(rows["currency"].dropna())  # a name that only set aside rows have is no asset
+    prices = {asset: price for asset, price in prices.items() if asset in stated or asset not in unread}
     instruments = {item.id: item for item, keep in zip(items, kept, strict=True) if keep}
     quotes = rows[[*QUOTE_FIELDS, *(name for name in MORE_FIELDS if name in rows)]].set_axis(list(instruments), axis=0)
     checked = check_quotes(quotes, instruments, prices, stamp.to_pydatetime(), source, invert=invert)

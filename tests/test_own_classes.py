@@ -287,6 +287,6 @@ def test_a_family_that_is_none_is_refused() -> None:
     class NoHooks(ho.Family):
         kind, instrument = "perpetual", ho.Perpetual
 
-    for given, words in ((3, "is no family"), (ho.Family(), "has no instrument"), (NoHooks(), "has no unit_risk")):
+    for given, words in ((3, "must be a Family"), (ho.Family(), "has no instrument"), (NoHooks(), "has no unit_risk")):
         with pytest.raises(ho.InputError, match=words):
             ho.register_family(given)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from hedgeopt.models.algebra import Word
 from hedgeopt.models.data import use_tables
 from hedgeopt.models.pricing.families import hedge_kinds, quoted_kinds
 from hedgeopt.models.pricing.instrument import Asset
-from hedgeopt.models.scenarios.given import as_settings
+from hedgeopt.models.scenarios.given import Sample, as_settings
 from hedgeopt.models.scenarios.sample_settings import AnyScenarios, ParametricScenarios
 from hedgeopt.models.scenarios.stress_table import StressSettings
 from hedgeopt.models.term import Objective, Term, Weighted, weighted_name
@@ -185,16 +185,16 @@ class Policy(Record):
         program: Program | None = None,
         customize: Callable[[Program], None] | None = None,
         progress: Callable[[str], None] | None = None,
-        scenarios: Any = None,
+        scenarios: Sample | None = None,
     ) -> Proposal:
         """Solve for the trade list; see :func:`hedgeopt.program.solve.propose` for the arguments."""
         from hedgeopt.program.solve import propose
 
-        options = {"program": program, "customize": customize, "progress": progress, "scenarios": scenarios}
+        options: dict[str, Any] = {"program": program, "customize": customize, "progress": progress, "scenarios": scenarios}
         return propose(book, market, self, **options)
 
     @strict_call
-    def with_scenarios(self, scenarios: Any) -> Policy:
+    def with_scenarios(self, scenarios: Sample) -> Policy:
         """The same policy over other scenarios: settings, a ScenarioSet, or a table of returns."""
         return Policy(**{name: getattr(self, name) for name in type(self).model_fields} | {"scenarios": scenarios})
 

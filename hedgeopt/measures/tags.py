@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.files.calls import strict_call
-from hedgeopt.inputs.book import Book
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.effects import equity_after
@@ -84,9 +83,8 @@ def _one(e: Exposures, tag: str, x: np.ndarray) -> TagRisk:
     )
 
 
-def by_tag(exposures: Exposures) -> pd.DataFrame:
 @strict_call
-def by_tag(exposures: Exposures, book: Book) -> pd.DataFrame:
+def by_tag(exposures: Exposures) -> pd.DataFrame:
     """A row per tag, and ``all`` for the whole book; accounts of several tags count in each.
 
     Columns: ``accounts``, ``equity`` (USD), ``delta``, ``gamma`` and ``vega ASSET`` (delta counts collateral), ``cvar 0.99``

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.measures.risk import scenario_losses
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.scenarios.given import Sample
 from hedgeopt.program.assemble import assemble
 from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
@@ -70,10 +70,10 @@ def propose(
     program: Program | None = None,
     customize: Callable[[Program], None] | None = None,
     progress: Progress | None = None,
-    scenarios: Any = None,
+    scenarios: Sample | None = None,
 ) -> Proposal:
     """The trade list that a policy asks for, certified, with the book before and after: :func:`solve`'s ``proposal``."""
-    options = {"program": program, "customize": customize, "progress": progress, "scenarios": scenarios}
+    options: dict[str, Any] = {"program": program, "customize": customize, "progress": progress, "scenarios": scenarios}
     return solve(book, market, policy, **options).proposal
 
 
@@ -86,7 +86,7 @@ def solve(
     program: Program | None = None,
     customize: Callable[[Program], None] | None = None,
     progress: Progress | None = None,
-    scenarios: Any = None,
+    scenarios: Sample | None = None,
 ) -> Solved:
     """Solve for the trade list that a policy asks for, certify it, and keep exposures, program and solution.
 

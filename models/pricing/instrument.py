@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
+from hedgeopt.errors import InputError
 from hedgeopt.files.record import Record
 from hedgeopt.models.data import asset_name, dollar_assets
 from hedgeopt.models.pricing.nature import Nature
@@ -57,10 +58,12 @@ class Instrument(Record):
             return
         nature = getattr(cls, "nature", None)
         if not isinstance(nature, Nature) or nature.kind != kind.default:
-            raise TypeError(f"{cls.__name__} needs a nature of kind {kind.default!r} (models/pricing/nature.py)")
+            raise InputError(
+                f"needs a nature of kind {kind.default!r}", field=cls.__name__, fix="nature: ClassVar[Nature] = Nature(...)"
+            )
         missing = [name for name in nature.needs if name not in cls.model_fields and not hasattr(cls, name)]
         if missing:
-            raise TypeError(f"{cls.__name__} lacks {', '.join(missing)}, which its nature promises")
+            raise InputError(f"lacks {', '.join(missing)}", field=cls.__name__, fix="define what its nature promises")
 
     @property
     def id(self) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,33 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
 from hedgeopt.files.cells import numbers
 from hedgeopt.files.given import is_table, read_frame
+from hedgeopt.files.record import Record
 from hedgeopt.models.scenarios.events import Occurrence
 from hedgeopt.models.scenarios.response import responses
-from hedgeopt.models.scenarios.sample_settings import GivenEvent, GivenScenarios, VolMarket
+from hedgeopt.models.scenarios.sample_settings import (
+    GivenEvent,
+    GivenScenarios,
+    HistoricalScenarios,
+    ParametricScenarios,
+    RegimeScenarios,
+    VolMarket,
+)
 from hedgeopt.models.scenarios.set import TABLES, ScenarioSet
 
-__all__ = ["as_settings", "given", "given_returns", "given_set"]
+__all__ = ["Sample", "as_settings", "given", "given_returns", "given_set"]
+
+
+class _Table(Protocol):
+    """A table of another library, such as polars or Arrow."""
+
+    def to_pandas(self) -> pd.DataFrame: ...
+
+
+Sample = (
+    ParametricScenarios | HistoricalScenarios | RegimeScenarios | GivenScenarios | ScenarioSet | pd.DataFrame | _Table
+    | Mapping[str, Any]
+)  # fmt: skip
+"""Scenarios as callers hold them: settings (or their dict), a set, or a table of returns, one column per asset."""
 
 _MOST = 5_000_000
 _PROBABILITY = "probability"
@@ -26,10 +47,25 @@ _LARGEST_RETURN = 10.0
 
 
 def as_settings(scenarios: Any) -> Any:
-    """Settings of a :class:`ScenarioSet` or of a table of returns (:func:`given_returns`); anything else as it is."""
+    """Settings of a :class:`ScenarioSet` or of a table of returns (:func:`given_returns`); settings as they are.
+
+    Raises
+    ------
+    InputError
+        For what is none of these.
+    """
     if isinstance(scenarios, ScenarioSet):
         return given_set(scenarios)
-    return given_returns(scenarios) if is_table(scenarios) else scenarios
+    if is_table(scenarios):
+        return given_returns(scenarios)
+    if isinstance(scenarios, Record | Mapping):
+        return scenarios
+    raise InputError(
+        f"must be scenarios, not {type(scenarios).__name__}",
+        file="policy",
+        field="scenarios",
+        fix="give settings such as ParametricScenarios(), a ScenarioSet, or a DataFrame of returns with a column per asset",
+    )
 
 
 @strict_call

@@ -95,7 +95,8 @@ class _Known(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name in self._scope:
             return self._scope[name]
-        for public in ("hedgeopt", "hedgeopt.backtest"):
+        package = __name__.partition(".")[0]
+        for public in (package, f"{package}.backtest"):
             module = sys.modules.get(public)
             if module is not None and name in module.__all__:
                 return getattr(module, name)

@@ -11,7 +11,6 @@ from cvxpy.reductions.dcp2cone import canonicalizers
 from numpy.typing import NDArray
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.calls import strict_call
 
 Probabilities: TypeAlias = NDArray[np.float64] | cp.Parameter | None
 
@@ -102,7 +101,6 @@ class CVaRAtom(Atom):
         return [sp.csc_array(q.reshape(-1, 1))]
 
 
-@strict_call
 def cvar(losses: cp.Expression, beta: float, probabilities: Probabilities = None) -> CVaRAtom:
     r"""Conditional value at risk of scenario losses, with scenario probabilities.
 
@@ -126,7 +124,15 @@ def cvar(losses: cp.Expression, beta: float, probabilities: Probabilities = None
     InputError
         Wrong shape, beta outside [0, 1), negative probabilities or ones that do not sum to one.
     """
-    losses = CVaRAtom.cast_to_const(losses)
+    try:
+        losses = CVaRAtom.cast_to_const(losses)
+        if isinstance(losses, cp.Constant):
+            np.asarray(losses.value, dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        fix = "give a cvxpy expression of shape (S,)"
+        raise InputError("is no expression", field="losses", value=type(losses).__name__, fix=fix) from None
+    if isinstance(beta, bool) or not isinstance(beta, int | float | np.integer | np.floating):
+        raise InputError("must be a number", field="beta", value=type(beta).__name__, fix="such as 0.99")
     if probabilities is not None and not isinstance(probabilities, cp.Parameter):
         probabilities = np.asarray(probabilities, dtype=float)
     return CVaRAtom(losses, beta, probabilities)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -84,3 +86,20 @@ def test_the_wheel_of_a_windows_checkout_is_whole(plain_wheel: Path, repository:
             if path.suffix in (".py", ".toml", ".html", ".css", ".pyi") and not path.is_symlink():
                 assert f"{package}/{path.relative_to(repository / folder).as_posix()}" in names
     assert not {"hedgeopt/models", "hedgeopt/constraints"} & names
+
+
+def test_the_folder_of_a_windows_checkout_runs(windows_checkout: Path) -> None:
+    """From that folder its own ``hedgeopt`` comes first, with text files for rooms; ``python -m hedgeopt`` works too."""
+    code = "import hedgeopt.models.data as d, hedgeopt.constraints.limit as c; print(d.__file__, c.__file__)"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=windows_checkout, capture_output=True, text=True, check=True
+    ).stdout
+    assert all(str(windows_checkout) in place for place in told.split())
+    told = subprocess.run(
+        [sys.executable, "-m", "hedgeopt", "schema", "policy"],
+        cwd=windows_checkout,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "subject_to" in told

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hedgeopt.cli.options import EXIT_CODES, Json
+from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
 
 __all__ = ["register_import"]
@@ -43,6 +44,16 @@ def import_files(
         str | None,
         typer.Option("--instrument", help="Instrument of the one reply that does not name its own.", show_default=False),
     ] = None,
+    account: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--account",
+            help="Name of the account that a file (or every file of a folder) is of. Repeatable.",
+            metavar="FILE=NAME",
+            show_default=False,
+        ),
+    ] = None,
+    window: Annotated[float, typer.Option("--window", help="Most seconds between replies.", metavar="SECONDS")] = 300.0,
     json: Json = False,
 ) -> None:
     """Turn replies of venues into a book and a table of quotes, and say what was done."""
@@ -52,7 +63,23 @@ def import_files(
     from hedgeopt.inputs.importing import import_payloads
 
     refuse_unwritable(out)
-    found = import_payloads(*files, venue=venue, margin=margin, name=name, asset=asset, instrument=instrument)
+    accounts: dict[str, str] = {}
+    for word in account or []:
+        file, _, label = word.rpartition("=")
+        if not file or file in accounts:
+            problem = "is given twice" if file else "is not FILE=NAME"
+            raise InputError(problem, field="--account", value=word, fix="write --account positions.json=desk1")
+        accounts[file] = label
+    found = import_payloads(
+        *files,
+        venue=venue,
+        margin=margin,
+        name=name,
+        asset=asset,
+        instrument=instrument,
+        accounts=accounts,
+        window_seconds=window,
+    )
     paths = found.write(out)
     if json:
         print_json({"files": [str(path) for path in paths], "notes": list(found.notes)})

@@ -77,7 +77,7 @@ def read_holdings(paths: Path | Sequence[Path], as_of: str | None, venue: str | 
     """The book, with its moment of decision replaced when ``as_of`` is given."""
     from hedgeopt.inputs.book_file import read_book
 
-    book = read_book(*([paths] if isinstance(paths, Path) else paths), venue=venue)
+    book = read_book(*([paths] if isinstance(paths, Path) else paths), venue=venue, any_moment=as_of is not None)
     if as_of is None:
         return book
     return book.model_copy(update={"timestamp": parse_moment(as_of, "--as-of")})

@@ -12,6 +12,7 @@ import pandas as pd
 from hedgeopt._extras import require_extra
 from hedgeopt.errors import InputError
 from hedgeopt.files.regular import LARGEST_FILE
+from hedgeopt.files.table_parts import meant_headers
 
 __all__ = ["excel_table"]
 
@@ -45,6 +46,8 @@ def excel_table(path: Path, columns: Collection[str] | None) -> pd.DataFrame:
     (rows,) = filled.values()
     start = next((k for k, row in enumerate(rows) if sum(cell is not None for cell in row) >= 2), 0)
     names = [str(cell).strip() if cell is not None else "" for cell in rows[start]]
+    meant = meant_headers(names, columns or ())
+    names = [meant.get(name, name) for name in names]
     twice = next((name for k, name in enumerate(names) if name and name in names[:k]), None)
     if twice is not None:
         raise InputError("is the name of two columns", file=path, field=twice, fix="keep one of them")
@@ -52,6 +55,7 @@ def excel_table(path: Path, columns: Collection[str] | None) -> pd.DataFrame:
     frame = table if columns is None else table[[name for name in table.columns if name in columns]]
     frame = frame.dropna(how="all").reset_index(drop=True)
     notes = [f"{path.name}: read from its only sheet"]
+    notes += [f"{path.name}: header {name!r} is read as {column}" for name, column in meant.items()]
     if start:
         notes.append(f"{path.name}: {start} row{'s' if start > 1 else ''} above the header left out")
     frame.attrs["notes"] = notes

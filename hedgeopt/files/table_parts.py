@@ -9,7 +9,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 
-__all__ = ["MOST_ROWS", "no_column_twice", "tell_unread", "unreadable"]
+__all__ = ["MOST_ROWS", "meant_headers", "no_column_twice", "tell_unread", "unreadable"]
 
 MOST_ROWS = 2_000_000
 """Rows of the largest table that is read whole."""
@@ -22,6 +22,22 @@ def no_column_twice(names: Collection[str], path: Path) -> None:
         if name in seen:
             raise InputError("is the name of two columns", file=path, field=name or "(no name)", fix="keep one of them")
         seen.add(name)
+
+
+def meant_headers(names: Collection[str], columns: Collection[str]) -> dict[str, str]:
+    """Names of a header that are a known column but for case and spaces around them, and that column.
+
+    A name that could be two known columns, or whose column is there too, stays as it is.
+    """
+    by_fold: dict[str, list[str]] = {}
+    for column in columns:
+        by_fold.setdefault(column.casefold(), []).append(column)
+    found: dict[str, str] = {}
+    for name in names:
+        near = by_fold.get(name.strip().strip('"').strip().casefold(), [])
+        if name not in columns and len(near) == 1 and near[0] not in names and near[0] not in found.values():
+            found[name] = near[0]
+    return found
 
 
 def tell_unread(frame: pd.DataFrame, names: Collection[str], kept: Collection[str]) -> pd.DataFrame:

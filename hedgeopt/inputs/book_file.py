@@ -21,7 +21,7 @@ __all__ = ["read_book"]
 
 
 @strict_call
-def read_book(*sources: Given, venue: str | None = None) -> Book:
+def read_book(*sources: Given, venue: str | None = None, any_moment: bool = False) -> Book:
     """Read and validate a book; see ``hedgeopt schema book`` for the format.
 
     Parameters
@@ -29,9 +29,11 @@ def read_book(*sources: Given, venue: str | None = None) -> Book:
     sources
         A JSON file (path or open file) or a dict of that form; or a table with a row per position and collateral, as
         :meth:`Book.to_frame` gives it; or one or several payloads of venues (positions, balances, lists of instruments).
-        Combos of Deribit whose names tell their legs become these.
+        Combos of Deribit whose names tell their legs become these. Several books of ours are rolled up (:func:`roll_up`).
     venue
         Venue of payloads that do not name theirs.
+    any_moment
+        Whether payloads may be further apart than five minutes: the caller states the moment.
 
     Raises
     ------
@@ -41,13 +43,21 @@ def read_book(*sources: Given, venue: str | None = None) -> Book:
     if not sources:
         raise InputError("no book given", field="book", fix="give a path, an open file, or a dict")
     if len(sources) > 1:
-        return imported_book(sources, venue)
+        sources = tuple(map(held, sources))
+        ours = [named(source).name for source in sources if _is_ours(source)]
+        if len(ours) == len(sources):
+            return roll_up([read_book(source) for source in sources])
+        if ours:
+            problem = "is a book of ours, and not all of the others are"
+            fix = "turn the venues' replies into a book first (hedgeopt import), then give the books together"
+            raise InputError(problem, file=ours[0], field="book", fix=fix)
+        return imported_book(sources, venue, any_moment)
     source: Any = held(sources[0])
     if is_table(source) or _is_rows(source):
         return unfolded(book_from_frame(source))
     values = json_of(source, "book")
     if values is not None and (len(values) > 1 or is_payload(values[0])):
-        return imported_book([source], venue)
+        return imported_book([source], venue, any_moment)
     if values is None and _is_table_file(source):
         return unfolded(book_from_frame(read_frame(source, "book"), file=named(source)))
     data = read_data(source, "book") if values is None else values[0]
@@ -65,6 +75,18 @@ def _firm(data: dict[str, Any], file: Path) -> Book:
         raise InputError("is no list of books", file=file, field=odd[0] if odd else "books", fix=fix)
     folder = file.parent if file.is_file() else Path()
     return roll_up([read_book(folder / one) for one in listed], str(data.get("name", "firm")))
+
+
+def _is_ours(source: Any) -> bool:
+    """Whether it is a book file of ours, or a table of one."""
+    if is_table(source) or _is_rows(source):
+        return True
+    if not isinstance(source, str | Path | dict):
+        return False
+    values = json_of(source, "book")
+    if values is None:
+        return _is_table_file(source)
+    return len(values) == 1 and isinstance(values[0], dict) and ("accounts" in values[0] or "books" in values[0])
 
 
 def _is_rows(source: object) -> bool:

@@ -15,6 +15,7 @@ from hedgeopt.files.given import Given, named, read_frame
 from hedgeopt.files.names import require_known
 from hedgeopt.files.parsing import from_json
 from hedgeopt.files.reading import validated
+from hedgeopt.files.table_parts import meant_headers
 from hedgeopt.inputs.book import Account, Book
 
 __all__ = ["BOOK_COLUMNS", "book_from_frame", "book_to_frame"]
@@ -67,6 +68,7 @@ def book_from_frame(
     """See :meth:`Book.from_frame`; ``file`` is what messages call the table."""
     file = file or named(frame)
     table, kept = read_frame(frame, "book"), getattr(frame, "attrs", None) or {}
+    table = table.rename(columns=meant_headers(list(table.columns), BOOK_COLUMNS))
     require_known(table.columns, BOOK_COLUMNS, "column", file=file)
     for column in ("account", "venue", "quantity"):
         if column not in table.columns:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from hedgeopt.inputs.payloads.margin_comparisons import compare_margins
 from hedgeopt.inputs.payloads.recognise import forms_read
 
 __all__ = ["Imported", "import_payloads"]
+
+_LONGEST = 1e10
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ def import_payloads(
     name: str = "book",
     asset: str | None = None,
     instrument: str | None = None,
+    accounts: Mapping[str, str] | None = None,
+    window_seconds: float = 300.0,
 ) -> Imported:
     """Read venues' payloads of any mixture of forms into one book and one table of quotes.
 
@@ -98,6 +103,11 @@ def import_payloads(
         Asset of a price history that does not name its own, such as ccxt's candles.
     instrument
         Instrument of the one reply that does not name its own, such as an order book of OKX without its channel.
+    accounts
+        Names of accounts by file, or by folder: what replies of different names hold adds up, and what those of one say
+        twice counts once. Replies without a name are of the same account of their venue.
+    window_seconds
+        Replies lie at most this far apart.
 
     Raises
     ------
@@ -106,7 +116,10 @@ def import_payloads(
     """
     if not sources:
         raise InputError("nothing to import", fix="give files of a venue")
-    found, source = read_documents(sources, venue or "", asset, instrument or "")
+    if not 0.0 <= window_seconds <= _LONGEST:
+        raise InputError("is no time", field="window_seconds", value=window_seconds, fix="give seconds, 0 or more")
+    within = timedelta(seconds=window_seconds)
+    found, source = read_documents(sources, venue or "", asset, instrument or "", accounts, within)
     quotes = quotes_of(found, source) if found.quotes else pd.DataFrame()
     compare_deltas(found, quotes)
     compare_margins(found)
@@ -126,21 +139,24 @@ def book_of(found: Findings, source: str, margin: str | None = None, name: str =
         return None
     accounts = accounts_of(found, source, margin)
     stamps = [row["timestamp"] for row in found.quotes if row["timestamp"] is not None] or [t for t, _ in found.times]
+    mine = [one.moment for one in found.replies if one.holds in ("positions", "collateral") and one.moment is not None]
+    stamps = mine or stamps
     data: dict[str, Any] = {"name": name, "accounts": accounts, "notes": [*forms_read(found), *found.said()]}
     if stamps:
         data["timestamp"] = max(stamps).isoformat()
     return validated(Book, json.loads(json.dumps(data)), source)
 
 
-def imported_book(sources: Sequence[Any], venue: str | None = None) -> Book:
-    """The book in payloads, for ``read_book``.
+def imported_book(sources: Sequence[Any], venue: str | None = None, any_moment: bool = False) -> Book:
+    """The book in payloads, for ``read_book``; ``any_moment``: replies may be of different moments.
 
     Raises
     ------
     InputError
         Where they hold neither position nor collateral.
     """
-    found, source = read_documents(sources, venue or "")
+    within = timedelta(seconds=_LONGEST) if any_moment else timedelta(minutes=5)
+    found, source = read_documents(sources, venue or "", within=within)
     compare_deltas(found, quotes_of(found, source) if found.quotes else pd.DataFrame())
     compare_margins(found)
     book = book_of(found, source)

@@ -36,12 +36,38 @@ def given(form: str, row: dict[str, Any], folder: Path) -> Any:
 @pytest.mark.parametrize("form", SOURCES)
 @pytest.mark.parametrize(
     ("slip", "column"),
-    [("open_intrest", "open_interest"), ("Lot", "lot"), ("fundng_8h", "funding_8h"), ("volumes", "volume"),
+    [("open_intrest", "open_interest"), ("fundng_8h", "funding_8h"), ("volumes", "volume"),
      ("MIN SIZE", "min_size"), ("bid_sise", "bid_size")],
 )  # fmt: skip
 def test_a_near_miss_of_a_column_is_refused(form: str, slip: str, column: str, tmp_path: Path) -> None:
     with pytest.raises(ho.InputError, match=f"{slip}.*did you mean '{column}'"):
         ho.read_market(given(form, {**TABLE, slip: 0.5}, tmp_path))
+
+
+@pytest.mark.parametrize("slip", ["Timestamp", " timestamp", "TIMESTAMP ", "Lot", " Mark"])
+@pytest.mark.parametrize("form", ["frame", "csv", "xlsx", "rows"])
+def test_case_and_spaces_of_headers_are_read_with_a_note(form: str, slip: str, tmp_path: Path) -> None:
+    row = {name: value for name, value in TABLE.items() if name != slip.strip().lower()}
+    row[slip] = TABLE.get(slip.strip().lower(), 0.5)
+    if form == "xlsx":
+        pytest.importorskip("openpyxl")
+        pd.DataFrame([row]).to_excel(tmp_path / "quotes.xlsx", index=False)
+    source = tmp_path / "quotes.xlsx" if form == "xlsx" else given(form, row, tmp_path)
+    market = ho.read_market(source)
+    assert market.quote("mark_price", "deribit:BTC-PERPETUAL") == 100_000.0
+    if form != "xlsx" or slip[0] == "T" or slip == "Lot":
+        assert any(slip.strip() in note and f"as {slip.strip().lower()}" in note for note in market.notes)
+
+
+def test_a_header_that_is_there_in_both_spellings_stays_apart(tmp_path: Path) -> None:
+    market = ho.read_market(given("csv", {**TABLE, "Mark": 5.0}, tmp_path))
+    assert market.quote("mark_price", "deribit:BTC-PERPETUAL") == 100_000.0
+
+
+@pytest.mark.parametrize("form", ["frame", "csv"])
+def test_headers_of_a_books_table(form: str, tmp_path: Path) -> None:
+    row = {"Account": "a", " venue": "deribit", "Instrument": "BTC-PERPETUAL", "QUANTITY ": 10.0}
+    assert ho.read_book(given(form, row, tmp_path)).accounts[0].positions[0].quantity == 10.0
 
 
 @pytest.mark.parametrize("form", SOURCES)

@@ -39,7 +39,7 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
                 raise item.fault(f"from avgPrice {entry:g} is not a P&L of {profit:g}", "markPrice", mark, fix)
             why = "the venue's P&L was taken at another mark"
             found.totals.append(
-                Total(f"unrealised P&L of {name}", quantity * (mark - entry), profit, 0.01, "settlement", why)
+                Total(f"unrealised P&L of {name}", quantity * (mark - entry), profit, 0.01, "settlement", why, room=0.5)
             )
         stated, leverage = item.number("positionIM"), item.number("leverage")
         if not option and not inverse and stated == stated and leverage > 0 and value == value:
@@ -61,6 +61,7 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
                 initial=item.number("positionIM"),
                 maintenance=item.number("positionMM"),
                 leverage=item.number("leverage"),
+                lot=item.text("positionIdx", "").removeprefix("0"),
             )
         )
 
@@ -72,7 +73,7 @@ POSITIONS = Form(
     keys=frozenset({"symbol", "side", "size", "avgPrice", "positionValue"}),
     read=_read,
     ignored=keys(
-        "positionIdx riskId riskLimitValue tradeMode positionStatus autoAddMargin adlRankIndicator "
+        "riskId riskLimitValue tradeMode positionStatus autoAddMargin adlRankIndicator "
         "positionBalance liqPrice bustPrice positionMMByMp "
         "positionIMByMp tpslMode takeProfit stopLoss trailingStop curRealisedPnl cumRealisedPnl seq "
         "isReduceOnly mmrSysUpdatedTime leverageSysUpdatedTime createdTime updatedTime gamma "

@@ -37,7 +37,14 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
         total = item.number("totalEquity")
         if total == total:
             found.totals.append(
-                Total("equity at Bybit", usd, total, 0.001, why="usdValue of the coins and totalEquity are of two moments")
+                Total(
+                    "equity at Bybit",
+                    usd,
+                    total,
+                    0.001,
+                    why="usdValue of the coins and totalEquity are of two moments",
+                    room=0.02,
+                )
             )
 
 

@@ -109,7 +109,7 @@ def compare_deltas(found: Findings, quotes: pd.DataFrame) -> None:
             continue
         units = 1.0 if held.venue in _PER_COIN else units
         why = "the venue's is of another moment or another convention"
-        found.totals.append(Total(f"delta of {held.name}", ours * units, held.delta, _TOLERANCE, "coins", why))
+        found.totals.append(Total(f"delta of {held.name}", ours * units, held.delta, _TOLERANCE, "coins", why, room=0.5))
     if without:
         some = ", ".join(without[:3]) + (", …" if len(without) > 3 else "")
         found.notes.append(

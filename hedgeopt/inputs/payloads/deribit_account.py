@@ -79,7 +79,7 @@ def _margins(items: list[Item], found: Findings) -> None:
         return
     for (kind, theirs), ours in zip(totals.items(), deribit_collateral(usd, portfolio), strict=True):
         why = "open orders, or currencies and rates of collateral that are not in the reply"
-        found.totals.append(Total(f"{kind} margin of collateral at Deribit", ours, theirs, 0.005, why=why))
+        found.totals.append(Total(f"{kind} margin of collateral at Deribit", ours, theirs, 0.005, why=why, side=1))
     coins = {a: v for a, v in usd.items() if isinstance(table("deribit")["portfolio_margin"].get(a), dict) and v > 0.0}
     if portfolio and coins:
         found.notes.append(
@@ -111,7 +111,7 @@ def _sum(items: list[Item], found: Findings, account: str) -> None:
                 fix="equities are coins: save the venue's reply as it came",
             )
         why = f"the reply lists {len(sums)} currencies; equity in others is not in it"
-        found.totals.append(Total("equity at Deribit", ours, theirs, 0.001, why=why))
+        found.totals.append(Total("equity at Deribit", ours, theirs, 0.001, why=why, side=1))
     elif sums:
         found.notes.append(
             "equity at Deribit is not compared: the reply has no total in USD of currencies that margin together"

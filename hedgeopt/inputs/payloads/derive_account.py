@@ -41,7 +41,7 @@ def _positions(items: list[Item], found: Findings, account: str) -> float:
         if not option and delta == delta:
             if abs(delta) > _NEAR and abs(delta - amount) > 0.5 * abs(amount) and abs(delta - 1.0) > 0.5:
                 raise item.fault(f"is neither the position's {amount:g} coins nor 1 per coin", "delta", delta, "signed")
-            why = "the venue states it per coin"
+            why = "the venue states it per coin" if abs(delta - 1.0) <= 0.5 else ""
             found.totals.append(Total(f"delta of {name}", amount, delta, 0.01, "coins", why))
         worth += amount * mark if option else profit
         found.holdings.append(
@@ -100,7 +100,7 @@ def _read_subaccount(items: list[Item], found: Findings, venue: str) -> None:
             theirs = item.number(key)
             if theirs == theirs:
                 why = "P&L of perpetuals was settled in between"
-                found.totals.append(Total(what, ours, theirs, 0.001, why=why))
+                found.totals.append(Total(what, ours, theirs, 0.001, why=why, room=0.05))
 
 
 def _margins(item: Item, found: Findings, held: bool, posted: dict[str, tuple[float, float]]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from hedgeopt.errors import InputError
@@ -16,6 +18,7 @@ from hedgeopt.files.unpack import beginning
 from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.histories import candles, is_candles
 from hedgeopt.inputs.payloads.recognise import looks_like_payload, read_payload
+from hedgeopt.inputs.payloads.replies import check_replies
 from hedgeopt.inputs.payloads.tables import add_history, read_table_payload
 
 __all__ = ["held", "json_of", "read_documents"]
@@ -24,25 +27,38 @@ _START = 4096
 
 
 def read_documents(
-    sources: Sequence[Any], venue: str = "", asset: str | None = None, instrument: str = ""
+    sources: Sequence[Any],
+    venue: str = "",
+    asset: str | None = None,
+    instrument: str = "",
+    accounts: Mapping[str, str] | None = None,
+    within: timedelta = timedelta(minutes=5),
 ) -> tuple[Findings, str]:
     """Everything in the sources, and their names; ``instrument`` is that of a reply that names none.
+
+    ``accounts`` names the account of a file, or of all files in a folder; replies lie at most ``within`` apart.
 
     Raises
     ------
     InputError
         For what is neither JSON nor a table, or of no known form.
     """
-    found, names = Findings(instrument=instrument), []
-    seen: dict[str, list[Any]] = {}
-    for k, source in enumerate(map(held, sources)):
+    found, names = Findings(instrument=instrument, within=within), []
+    seen: list[tuple[str, str, list[Any]]] = []
+    sources = list(map(held, sources))
+    _known(sources, accounts or {})
+    for source in sources:
         name = str(named(source).name)
+        found.path, found.account = str(named(source)), _account(named(source), accounts or {})
         names.append(name)
         values = json_of(source)
         if values is None:
             read_table_payload(read_frame(source, "payload"), name, found, venue, asset)
             continue
-        _once(f"{name} ({k + 1})", values, seen)
+        if any(values) and (before := _before(values, found.account, seen)) is not None:
+            found.notes.append(f"{name} holds the same reply as {before}: given twice, counted once")
+            continue
+        seen.append((name, found.account, values))
         for value in values:
             if is_candles(value):
                 if asset is None:
@@ -56,17 +72,32 @@ def read_documents(
                 fix = "import reads what venues send; a book or a policy of ours is ready as it is"
                 raise InputError("is no payload of a venue", file=name, fix=fix)
             read_payload(value, name, found, venue)
+    check_replies(found)
     return found, ", ".join(dict.fromkeys(names))
 
 
-def _once(name: str, values: list[Any], seen: dict[str, list[Any]]) -> None:
-    """Refuse a reply that was given before: its positions would count twice."""
-    for other, before in seen.items():
-        if before == values and any(values):
-            first, second = other.rpartition(" (")[0], name.rpartition(" (")[0]
-            same = "is given twice" if first == second else f"holds the same reply as {first}"
-            raise InputError(same, file=second, fix="give it once: what it holds would count twice")
-    seen[name] = values
+def _before(values: list[Any], account: str, seen: list[tuple[str, str, list[Any]]]) -> str | None:
+    """The file before that holds the same reply of the same account; None where there is none."""
+    return next((name for name, other, earlier in seen if other == account and earlier == values), None)
+
+
+def _account(path: Path, accounts: Mapping[str, str]) -> str:
+    """The user's name for a file's account; "" where there is none."""
+    for key, name in accounts.items():
+        if path == Path(key) or Path(key) in path.parents or path.name == key:
+            return name
+    return ""
+
+
+def _known(sources: Sequence[Any], accounts: Mapping[str, str]) -> None:
+    """Refuse names of accounts for files that are not given."""
+    for key, name in accounts.items():
+        if not any(_account(named(source), {key: name}) for source in sources):
+            fix = "write FILE=NAME with a file that is given, or a folder of some"
+            raise InputError("names the account of a file that is not given", field="--account", value=key, fix=fix)
+        if not name or not name.replace("-", "").replace("_", "").isalnum():
+            fix = "letters, digits, - and _"
+            raise InputError("is no name of an account", field="--account", value=name, fix=fix)
 
 
 def json_of(source: Any, what: str = "payload") -> list[Any] | None:

@@ -5,12 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from hedgeopt.inputs.payloads.item import Item
 
-__all__ = ["BEST", "Findings", "Form", "HeldLine", "Holds", "Posted", "Reader", "Spec", "Total", "keys", "plain_quotes"]
+__all__ = [
+    "BEST",
+    "Findings",
+    "Form",
+    "HeldLine",
+    "Holds",
+    "Posted",
+    "Reader",
+    "Reply",
+    "Spec",
+    "Total",
+    "keys",
+    "plain_quotes",
+]
 
 Holds = Literal["quotes", "sizes", "positions", "collateral", "prices"]
 
@@ -50,6 +63,10 @@ class HeldLine:
     maintenance: float = math.nan
     leverage: float = math.nan
     index: float = math.nan
+    lot: str = ""
+    """Tells apart several positions of one instrument that the venue keeps (hedge mode)."""
+    reply: int = 0
+    """Number of its :class:`Reply`."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,8 @@ class Posted:
     usd: float = math.nan
     with_options: bool = False
     needs_profit: bool = False
+    reply: int = 0
+    """Number of its :class:`Reply`."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +105,11 @@ class Spec:
 
 @dataclass(frozen=True)
 class Total:
-    """A figure of the venue's, to be reproduced: ``ours`` against ``theirs`` within ``tolerance`` (relative)."""
+    """A figure of the venue's, to be reproduced: ``ours`` against ``theirs`` within ``tolerance`` (relative).
+
+    ``why`` explains a difference of the sign ``side`` (of theirs less ours; 0 for both) that is at most ``room`` of the
+    larger: it is printed for no other. ``must`` is the fix where a difference is refused, at ``where`` in ``file``.
+    """
 
     what: str
     ours: float
@@ -94,6 +117,11 @@ class Total:
     tolerance: float
     unit: str = "USD"
     why: str = ""
+    side: int = 0
+    room: float = math.inf
+    must: str = ""
+    file: str = ""
+    where: str = ""
 
     @property
     def met(self) -> bool:
@@ -103,11 +131,35 @@ class Total:
     def line(self) -> str:
         """For a note."""
         word = "agrees with" if self.met else "differs from"
-        reason = "" if self.met or not self.why else f": {self.why}"
+        apart, size = self.theirs - self.ours, max(abs(self.ours), abs(self.theirs))
+        explains = self.why and apart * self.side >= 0.0 and abs(apart) <= self.room * size
+        reason = "" if self.met else f": {self.why}" if explains else ": not explained, check before use"
         return (
             f"{self.what}: ours {self.ours:,.8g} {self.unit} {word} the venue's {self.theirs:,.8g} "
             f"(tolerance {self.tolerance:.1%}){reason}"
         )
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One reply of a venue: the ``file`` (and its ``path``) and place it came from, the name of its form, what that holds,
+    the ``moment`` at which the venue answered, and the time ``since`` which it must be (the last change that it tells)."""
+
+    file: str
+    path: str
+    where: str
+    form: str
+    holds: Holds
+    moment: datetime | None = None
+    since: datetime | None = None
+
+    def told(self, other: Reply) -> str:
+        """Its name where it stands beside ``other``."""
+        if self.file != other.file:
+            return self.file
+        if self.path != other.path:
+            return self.path
+        return f"{self.file} {self.where}".strip()
 
 
 @dataclass
@@ -134,8 +186,17 @@ class Findings:
     history: Any = None
     tables: dict[str, str] = field(default_factory=dict)
     """Texts of venues' tables by venue."""
-    stated: dict[tuple[str, str], float] = field(default_factory=dict)
-    """Margin of whole accounts in USD, by venue and kind, where positions' margins should add up to it."""
+    stated: dict[tuple[str, ...], float] = field(default_factory=dict)
+    """Margin of whole accounts in USD, by venue and kind (and the account, where it is named), where positions' margins
+    should add up to it."""
+    path: str = ""
+    account: str = ""
+    """The user's name for the account of the file being read."""
+    replies: list[Reply] = field(default_factory=list)
+    within: timedelta = timedelta(minutes=5)
+    """Replies lie at most this far apart."""
+    pages: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
+    """Lists that say they go on: by form and category, the files and keys that say so; an empty key ends the list."""
 
     def quote(
         self, venue: str, name: str, when: datetime | None, where: str, contracts: bool = False, **columns: Any

@@ -9,6 +9,7 @@ Source: hyperliquid.gitbook.io, API, info endpoint.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Spec, Total, keys
 from hedgeopt.inputs.payloads.item import Item
@@ -16,6 +17,7 @@ from hedgeopt.inputs.payloads.item import Item
 __all__ = ["META", "SPOT_META", "SPOT_STATE", "STATE"]
 
 _NEAR = 0.02
+_WHOLE = "positions are missing, or of another moment: save the venue's whole reply (assetPositions too)"
 
 
 def _read_meta(items: list[Item], found: Findings, venue: str) -> None:
@@ -70,7 +72,7 @@ def _read_state(items: list[Item], found: Findings, venue: str) -> None:
         when, sums = item.moment("time", "ms"), item.item("crossMarginSummary") or item.item("marginSummary")
         if when is not None:
             found.times.append((when, item.where))
-        notional = 0.0
+        notional = signed = 0.0
         for entry in item.items("assetPositions"):
             position = entry.item("position")
             if position is None:
@@ -79,7 +81,8 @@ def _read_state(items: list[Item], found: Findings, venue: str) -> None:
             name, size = position.text("coin"), position.needed("szi")
             value = position.number("positionValue")
             leverage = position.item("leverage")
-            if leverage is not None and leverage.text("type", "cross") == "isolated":
+            alone = leverage is not None and leverage.text("type", "cross") == "isolated"
+            if alone:
                 found.notes.append(
                     f"{name} at Hyperliquid is margined by itself ({kind}); it is read as part of the account"
                 )
@@ -92,7 +95,9 @@ def _read_state(items: list[Item], found: Findings, venue: str) -> None:
                 fix = "szi is coins, the others USD: save the venue's reply as it came"
                 problem = f"from entryPx {entry_price:g} to positionValue {value:g} is a P&L of {ours:g}, not {profit:g}"
                 raise position.fault(problem, "szi", size, fix)
-            notional += value if value == value else math.nan
+            if not alone or item.given("marginSummary"):  # the cross summary leaves isolated positions out
+                notional += value
+                signed += sign * value
             mark = value / abs(size) if value == value else math.nan
             chosen = math.nan if leverage is None else leverage.number("value")
             used = position.number("marginUsed")
@@ -107,18 +112,18 @@ def _read_state(items: list[Item], found: Findings, venue: str) -> None:
         theirs, used = whole.number("totalNtlPos"), whole.number("totalMarginUsed")
         if used == used:
             found.stated["hyperliquid", "initial"] = used
-        if theirs == theirs and theirs > 0:
+        if theirs == theirs and (theirs > 0 or notional > 0):
             raw = whole.number("totalRawUsd")
             if raw == raw:
                 if abs(equity - raw) > theirs * 1.01:
                     fix = "the three are USD: save the venue's reply as it came"
                     problem = f"less totalRawUsd {raw:g} is more than totalNtlPos {theirs:g}"
                     raise whole.fault(problem, "accountValue", equity, fix)
-                found.totals.append(
-                    Total("long less short at Hyperliquid", equity - raw, theirs, 0.001, why="shorts are held")
-                )
-            why = "the reply lists no positions, or not all of them"
-            found.totals.append(Total("notional at Hyperliquid", notional, theirs, 0.01, why=why))
+                room = 0.01 * max(theirs, notional) / max(abs(signed), abs(equity - raw), 1e-9)
+                net = Total("long less short at Hyperliquid", signed, equity - raw, room, must=_WHOLE)
+                found.totals.append(replace(net, file=item.reading.file, where=whole.where))
+            total = Total("notional at Hyperliquid", notional, theirs, 0.01, must=_WHOLE)
+            found.totals.append(replace(total, file=item.reading.file, where=f"{whole.where}.totalNtlPos"))
 
 
 def _read_spot(items: list[Item], found: Findings, venue: str) -> None:

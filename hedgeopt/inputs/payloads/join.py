@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,7 @@ from hedgeopt.inputs.payloads.nameless import name_the_nameless
 from hedgeopt.inputs.quotes import QUOTE_COLUMNS, QUOTE_TABLE
 from hedgeopt.venues.known import parser
 
-__all__ = ["WITHIN", "quotes_of"]
-
-WITHIN = timedelta(minutes=5)
-"""Replies joined to one market lie at most this far apart."""
+__all__ = ["quotes_of"]
 
 _NUMBERS = tuple(column.name for column in QUOTE_TABLE if column.type == "number")
 _SIZES = ("bid_size", "ask_size", "open_interest", "volume")
@@ -72,7 +69,7 @@ def _one_moment(found: Findings, source: str) -> None:
         return
     early, late = min(newest, key=lambda k: newest[k]), max(newest, key=lambda k: newest[k])
     apart = newest[late] - newest[early]
-    if apart > WITHIN:
+    if apart > found.within:
         raise InputError(
             f"is {apart.total_seconds() / 60.0:,.1f} minutes older than {late} ({newest[late].isoformat()})",
             file=early,
@@ -84,7 +81,7 @@ def _one_moment(found: Findings, source: str) -> None:
     stale: list[dict[str, Any]] = []
     last = max(newest.values())
     for row in found.quotes:
-        old = row["timestamp"] is not None and last - row["timestamp"] > WITHIN
+        old = row["timestamp"] is not None and last - row["timestamp"] > found.within
         (stale if old else fresh).append(row)
     for row in stale:
         found.skip("quoted more than five minutes before the latest", row["instrument"])

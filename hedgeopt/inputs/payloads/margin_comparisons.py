@@ -61,11 +61,14 @@ def compare_margins(found: Findings) -> None:
         why = _compare(held, found)
         if why is not None:
             skipped.setdefault(f"{held.venue}: {why}", []).append(held.name)
-    for (venue, kind), theirs in found.stated.items():
-        mine = [getattr(held, kind) for held in found.holdings if held.venue == venue]
+    for (venue, kind, *account), theirs in found.stated.items():
+        lines = [one for one in found.holdings if one.venue == venue and (not account or one.account.startswith(account[0]))]
+        mine = [getattr(held, kind) for held in lines]
         if not any(math.isnan(one) for one in mine) and (mine or theirs == 0.0):
             why = "orders and loans ask for margin too"
-            found.totals.append(Total(f"{kind} margin of all positions at {venue}", sum(mine), theirs, 0.01, why=why))
+            found.totals.append(
+                Total(f"{kind} margin of all positions at {venue}", sum(mine), theirs, 0.01, why=why, side=1)
+            )
         elif theirs:
             found.notes.append(
                 f"{kind} margin at {venue} ({theirs:,.8g} USD) is not compared: the payloads list no positions with theirs"

@@ -14,7 +14,9 @@ __all__ = ["BALANCE"]
 
 def _read(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
-        usd = 0.0
+        usd, when = 0.0, item.moment("uTime", "ms")
+        if when is not None:
+            found.times.append((when, item.where))
         for detail in item.items("details"):
             asset, amount = detail.text("ccy"), detail.needed("eq")
             value = detail.number("eqUsd", 0.0)
@@ -23,7 +25,7 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
                 found.posted.append(Posted("okx", asset, amount, detail.where, usd=value, with_options=True))
         total = item.number("totalEq")
         if total == total:
-            found.totals.append(Total("equity at OKX", usd, total, 0.001, why="the reply leaves out currencies"))
+            found.totals.append(Total("equity at OKX", usd, total, 0.001, why="the reply leaves out currencies", side=1))
 
 
 BALANCE = Form(
@@ -36,7 +38,7 @@ BALANCE = Form(
         [
             *keys(
                 "adjEq borrowFroz imr isoEq mgnRatio mmr notionalUsd notionalUsdForBorrow "
-                "notionalUsdForFutures notionalUsdForOption notionalUsdForSwap ordFroz uTime upl "
+                "notionalUsdForFutures notionalUsdForOption notionalUsdForSwap ordFroz upl "
                 "availEq delta deltaLever deltaNeutralStatus"
             ),
             *(

@@ -30,7 +30,6 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
         quantity = -abs(size) if side == "short" else size
         mark, value = item.number("markPx"), item.number("optVal")
         option = kind == "OPTION"
-        item.text("mgnMode", "")
         found.holdings.append(
             HeldLine(
                 "okx",
@@ -44,6 +43,7 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
                 delta=item.number("deltaBS"),
                 value=value if option else math.nan,
                 option=option,
+                lot=f"{side} {item.text('mgnMode', '')}",
             )
         )
 

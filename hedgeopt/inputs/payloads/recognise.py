@@ -31,6 +31,7 @@ from hedgeopt.inputs.payloads import (
 from hedgeopt.inputs.payloads.comparisons import margin_note
 from hedgeopt.inputs.payloads.form import Findings, Form
 from hedgeopt.inputs.payloads.item import Item, Reading
+from hedgeopt.inputs.payloads.replies import taken_from
 from hedgeopt.inputs.payloads.wrappers import ENVELOPE, ReplyRows, unwrapped
 
 __all__ = ["FORMS", "form_of", "forms_read", "is_payload", "looks_like_payload", "read_payload"]
@@ -130,6 +131,8 @@ def read_payload(data: Any, file: str, found: Findings, venue: str = "") -> None
     found.file = file
     for reply in unwrapped(_paired(data), file):
         if not reply.rows:
+            for category, key in reply.pages:
+                found.pages.setdefault(("", category), []).append((file, key))
             found.notes.append(f"{file}: a reply{' at ' + reply.where if reply.where else ''} is an empty list")
             continue
         _read(reply, file, found, venue)
@@ -147,7 +150,10 @@ def _read(reply: ReplyRows, file: str, found: Findings, venue: str) -> None:
         reading = Reading(file, form.ignored)
         single = len(reply.rows) == 1 and len(rows) == 1
         items = [Item(row, reading, reply.where if single else f"{reply.where}[{k}]") for k, row in rows]
-        form.read(items, found, venue)
+        with taken_from(form, found, reply.where, [row for _, row in rows]):
+            form.read(items, found, venue)
+        for category, key in reply.pages:
+            found.pages.setdefault((form.name, category), []).append((file, key))
         found.forms.append(f"{file}: {form.name}, {len(rows):,} row{'s' if len(rows) > 1 else ''}")
         if form.checked != "real payload":
             found.unverified.add(form.name)

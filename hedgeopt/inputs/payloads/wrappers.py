@@ -22,6 +22,12 @@ ENVELOPE = keys(
 )
 """Keys of envelopes, all of them read or of no weight."""
 
+CURSORS = keys(
+    "nextPageCursor cursor nextCursor next_cursor nextPage next_page nextPageToken next_page_token hasMore has_more "
+    "hasNext has_next hasNextPage continuation continuation_token"
+)
+"""Keys by which venues say that a list goes on."""
+
 _DEEPEST = 6
 
 
@@ -32,6 +38,8 @@ class ReplyRows:
     rows: list[dict[str, Any]]
     where: str
     notes: list[str] = field(default_factory=list)
+    pages: list[tuple[str, str]] = field(default_factory=list)
+    """Category of each list that comes in pages, and the key that says that more follow ("" on the last one)."""
 
 
 def unwrapped(data: Any, file: str, where: str = "") -> Iterator[ReplyRows]:
@@ -55,15 +63,33 @@ def _inside(data: Any, file: str, where: str, more: dict[str, Any], depth: int) 
         raise InputError("is no payload: it holds no objects", file=file, field=where or None, value=data)
     refuse_errors(data, file, where)
     notes = ["the reply is of the venue's test network"] if data.get("testnet") is True else []
-    if data.get("nextPageCursor"):
-        notes.append("the reply has further pages (nextPageCursor): give them too")
+    pages = _pages(data)
     inner, name = _envelope(data, file, where, more)
     if name is not None and isinstance(inner, list | dict):
         for rows in _inside(inner, file, f"{where}.{name}".lstrip("."), more, depth + 1):
             rows.notes[:0] = notes
+            rows.pages[:0] = pages
             yield rows
         return
-    yield ReplyRows([{**data, **more}], where, notes)
+    yield ReplyRows([{**data, **more}], where, notes, pages)
+
+
+def _pages(data: dict[str, Any]) -> list[tuple[str, str]]:
+    """What an envelope says of further pages."""
+    found = []
+    for one in (data, data.get("result") if "retCode" in data else None):
+        if not isinstance(one, dict):
+            continue
+        category = str(one.get("category", ""))
+        for key in sorted(CURSORS & set(one)):
+            if not isinstance(one[key], dict | list):
+                found.append((category, key if one[key] not in (None, "", False, 0, "0", "false") else ""))
+        info, more = one.get("pagination"), one.get("pageInfo")
+        if isinstance(info, dict) and isinstance(info.get("num_pages"), int):
+            found += [(category, "pagination.num_pages")] * (info["num_pages"] > 1)
+        if isinstance(more, dict) and "hasNextPage" in more:
+            found.append((category, "pageInfo.hasNextPage" if more["hasNextPage"] else ""))
+    return found
 
 
 def _list(data: list[Any], file: str, where: str, more: dict[str, Any], depth: int) -> Iterator[ReplyRows]:
@@ -107,6 +133,7 @@ def _envelope(data: dict[str, Any], file: str, where: str, more: dict[str, Any])
             more["@instrument"] = data["arg"].get("instId", "")
         return data["data"], "data"
     if "result" in data and not {"instrument_name", "symbol"} & set(data):  # JSON-RPC
+        more["@answered"] = data.get("usOut")
         return data["result"], "result"
     if set(data) == {"data"} and isinstance(data["data"], dict | list):  # subgraphs
         return data["data"], "data"

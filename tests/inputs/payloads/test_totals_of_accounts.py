@@ -107,7 +107,6 @@ def test_the_venues_own_margins_are_reproduced_or_explained(shared_data: Path) -
     for name, reason in (
         ("deribit/get_positions.json", "2.95% of the notional, and margin deribit_standard of"),
         ("derive/perps_http_positions_result_eth.json", "2.86% of the notional, and margin derive_standard of"),
-        ("hyperliquid/http_clearinghouse_state_negative_total_raw_usd.json", "list no positions with theirs"),
         ("okx/http_get_positions.json", "it needs the market of the same moment"),
     ):
         assert any(reason in note for note in said[name]), (name, said[name])

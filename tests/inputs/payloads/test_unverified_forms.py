@@ -125,7 +125,7 @@ def test_hyperliquid_meta_state_and_spot(tmp_path: Path) -> None:
     assert (coins.margin, coins.collateral[0].asset, coins.collateral[0].amount) == ("none", "HYPE", 12.5)
     assert any("@107" in note and "left out" in note for note in found.notes)
     assert sum("agrees with" in note for note in found.notes) == 2  # long less short, and notional
-    quotes = imported(tmp_path, meta, {**state, "assetPositions": []}).quotes.set_index("instrument")
+    quotes = imported(tmp_path, meta, state).quotes.set_index("instrument")
     assert list(quotes.index) == ["BTC"]
     assert quotes.loc["BTC", "funding_8h"] == pytest.approx(1e-4)  # of an hour, times 8
     assert (quotes.loc["BTC", "lot"], quotes.loc["BTC", "bid"]) == (1e-5, 100_000.0)

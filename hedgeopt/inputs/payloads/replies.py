@@ -1,0 +1,257 @@
+"""Whose and of when each reply is: one account's holdings come from one reply, all replies are of one moment, no page is
+missing, and nothing that a venue's own totals contradict goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from hedgeopt.errors import InputError
+from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Reply
+
+__all__ = ["check_replies", "of_one_moment", "one_reply_each", "taken_from"]
+
+_FIRST, _LAST = 1_230_768_000_000, 7_258_118_400_000
+"""The years 2009 to 2200 in milliseconds: what lies outside is no time (examples in documentations)."""
+_CHANGES = ("uTime", "updatedTime", "updateTime")
+"""Keys of rows with the time of a position's or balance's last change: their reply is no older."""
+_SAME = 1e-9
+_NAME = "of two accounts name each: hedgeopt import … --account FILE=NAME"
+
+_Key = tuple[str, str]
+_Values = dict[tuple[str, ...], float]
+
+
+@contextmanager
+def taken_from(form: Form, found: Findings, where: str, rows: list[dict[str, Any]]) -> Iterator[None]:
+    """Everything that a form reads inside gets the number of its reply, and the account that the user names."""
+    held, posted, objects, times = len(found.holdings), len(found.posted), len(found.objects), len(found.times)
+    quotes, margins, stated = len(found.quotes), dict(found.margins), dict(found.stated)
+    yield
+    number = len(found.replies)
+    moments = [when for when, _ in found.times[times:]] or [
+        row["timestamp"] for row in found.quotes[quotes:] if row["timestamp"] is not None
+    ]
+    told = [_time(row.get("@time"), 1) for row in rows] + [_time(row.get("@answered"), 1000) for row in rows]
+    moment = max(moments, default=None) or max((when for when in told if when is not None), default=None)
+    changes = [when for row in rows for key in _CHANGES if (when := _time(row.get(key), 1)) is not None]
+    reply = Reply(found.file, found.path, where, form.name, form.holds, moment, max(changes, default=None))
+    found.replies.append(reply)
+    name = found.account
+    found.holdings[held:] = [replace(one, reply=number, account=_named(name, one.account)) for one in found.holdings[held:]]
+    for old in [*found.posted[posted:]] if name else []:
+        pool = (old.venue, f"{old.account}{old.pool}")
+        if pool in found.margins:
+            found.margins[old.venue, f"{_named(name, old.account)}{old.pool}"] = found.margins[pool]
+    found.posted[posted:] = [replace(one, reply=number, account=_named(name, one.account)) for one in found.posted[posted:]]
+    for thing in found.objects[objects:]:
+        thing["_reply"] = number
+        if name:
+            thing["account"] = _named(name, thing.get("account", ""))
+    if name:
+        read: list[HeldLine | Posted] = [*found.holdings[held:], *found.posted[posted:]]
+        mine = {(one.venue, one.account) for one in read}
+        for key in [key for key in found.margins if key not in margins and not key[1].startswith(name)]:
+            if any(key[0] == venue for venue, _ in mine):
+                rule = found.margins.pop(key)
+                found.margins.setdefault((key[0], _named(name, key[1])), rule)
+        for one in [key for key, value in found.stated.items() if len(key) == 2 and stated.get(key) != value]:
+            found.stated[(*one, name)] = found.stated.pop(one)
+            if one in stated:
+                found.stated[one] = stated[one]
+
+
+def _named(name: str, account: str) -> str:
+    """The user's name for a file's account, with the one stated where there is one."""
+    return "-".join(part for part in (name, account) if part)
+
+
+def _time(value: Any, per_millisecond: int) -> datetime | None:
+    """A count since 1970 as a time; None for anything else."""
+    try:
+        count = float(value) / per_millisecond
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if not _FIRST <= count < _LAST:
+        return None
+    found: datetime = pd.Timestamp(int(count), unit="ms", tz="UTC").to_pydatetime(warn=False)
+    return found
+
+
+def check_replies(found: Findings) -> None:
+    """Everything that holds between the replies of one import.
+
+    Raises
+    ------
+    InputError
+        For pages that are missing, replies of different moments or that contradict each other, and totals that must be met.
+    """
+    _all_pages(found)
+    one_reply_each(found)
+    of_one_moment(found)
+    for total in found.totals:
+        if total.must and not total.met:
+            problem = f"of the venue is {total.theirs:,.8g}: {total.what} is {total.ours:,.8g} by what the reply lists"
+            raise InputError(problem, file=total.file, field=total.where or None, value=total.theirs, fix=total.must)
+
+
+def _all_pages(found: Findings) -> None:
+    for (form, category), said in found.pages.items():
+        ends = [*said, *(one for one in found.pages.get(("", category), []) if form)]
+        if all(key for _, key in ends):
+            file, key = said[-1]
+            raise InputError(
+                f"says that the list goes on ({len(said)} page{'s' if len(said) > 1 else ''} given)",
+                file=file,
+                field=key,
+                fix="give all pages, up to the one that names no next (it may be empty)",
+            )
+        if len(said) > 1:
+            found.notes.append(f"{form}: {len(said)} pages, the last of which says that no more follow")
+
+
+def one_reply_each(found: Findings) -> None:
+    """What several replies say of one account is taken from one of them.
+
+    Equal holdings count once, with a note.
+
+    Raises
+    ------
+    InputError
+        For replies that differ about the same account.
+    """
+    accounts = _accounts(found)
+
+    def label(venue: str, account: str) -> str:
+        mine = accounts.get(venue, [])
+        return account or (mine[0] if len(mine) == 1 else "")
+
+    held: dict[tuple[_Key, int], _Values] = {}
+    for one in found.holdings:
+        values = held.setdefault(((one.venue, label(one.venue, one.account)), one.reply), {})
+        key = one.name, one.lot
+        values[key] = values.get(key, 0.0) + one.quantity
+    posted: dict[tuple[_Key, int], _Values] = {}
+    for coin in found.posted:
+        account = coin.account if coin.account.endswith("spot") else label(coin.venue, coin.account)
+        values = posted.setdefault(((coin.venue, account), coin.reply), {})
+        values[(coin.asset,)] = values.get((coin.asset,), 0.0) + coin.amount
+    things: dict[tuple[_Key, int], _Values] = {}
+    for thing in found.objects:
+        values = things.setdefault(((thing["venue"], thing.get("account", "")), thing["_reply"]), {})
+        text = (json.dumps(thing["instrument"], sort_keys=True, default=str),)
+        values[text] = values.get(text, 0.0) + thing["quantity"]
+    held_drop, coins_drop, things_drop = (
+        _counted_once(listed, found, whole) for listed, whole in ((held, True), (posted, False), (things, False))
+    )
+    found.holdings = [one for one in found.holdings if (one.reply, (one.name, one.lot)) not in held_drop]
+    found.posted = [one for one in found.posted if (one.reply, (one.asset,)) not in coins_drop]
+    found.objects = [
+        one
+        for one in found.objects
+        if (one["_reply"], (json.dumps(one["instrument"], sort_keys=True, default=str),)) not in things_drop
+    ]
+
+
+def _accounts(found: Findings) -> dict[str, list[str]]:
+    """Names of accounts by venue; spot accounts are their own."""
+    accounts: dict[str, list[str]] = {}
+    everything: list[HeldLine | Posted] = [*found.holdings, *found.posted]
+    for one in everything:
+        mine = accounts.setdefault(one.venue, [])
+        if one.account and not one.account.endswith("spot") and one.account not in mine:
+            mine.append(one.account)
+    return accounts
+
+
+def _counted_once(listed: dict[tuple[_Key, int], _Values], found: Findings, whole: bool) -> set[tuple[int, tuple[str, ...]]]:
+    """What is to be left out: it is in an earlier reply too. ``whole``: replies that share something must be equal."""
+    drop: set[tuple[int, tuple[str, ...]]] = set()
+    kept: dict[_Key, list[tuple[int, _Values]]] = {}
+    for (account, number), values in listed.items():
+        for before, others in kept.get(account, []):
+            common = values.keys() & others.keys()
+            if not common:
+                continue
+            first, second = found.replies[before], found.replies[number]
+            apart = [key for key in values if key in common and not _equal(values[key], others[key])]
+            only = [key for key in (*others, *values) if key not in common]
+            if apart or (only and (whole or first.form == second.form)):
+                raise _contradiction(account, (first, second), (others, values), (apart or only)[0])
+            some = ", ".join(key[0][:40] for key in list(values)[:3]) + (", …" if len(values) > 3 else "")
+            found.notes.append(
+                f"{some} at {' '.join(part for part in account if part)}: given twice, by {first.told(second)} and "
+                f"{second.told(first)}, and counted once"
+            )
+            drop |= {(number, key) for key in common}
+        kept.setdefault(account, []).append((number, values))
+    return drop
+
+
+def _equal(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=_SAME, abs_tol=0.0)
+
+
+def _contradiction(
+    account: _Key, replies: tuple[Reply, Reply], values: tuple[_Values, _Values], key: tuple[str, ...]
+) -> InputError:
+    first, second = replies
+    said = [
+        f"{one.told(other)} ({_when(one)}) {f'says {mine[key]:,.10g}' if key in mine else 'does not list it'}"
+        for one, other, mine in ((first, second, values[0]), (second, first, values[1]))
+    ]
+    venue, name = account
+    whose = f"account {name} at {venue}" if name else f"the one account at {venue} that replies without a name are of"
+    return InputError(
+        f"{key[0][:60]} of {whose} is in two replies that differ: {said[0]}, {said[1]}",
+        file=second.file,
+        field=second.where or None,
+        fix=f"give one of the two; {_NAME}",
+    )
+
+
+def _when(reply: Reply) -> str:
+    if reply.moment is not None:
+        return reply.moment.isoformat()
+    return f"not before {reply.since.isoformat()}" if reply.since is not None else "no time"
+
+
+def of_one_moment(found: Findings) -> None:
+    """Refuse replies about an account further from each other, or from the quotes, than ``found.within``.
+
+    Raises
+    ------
+    InputError
+        With both files and times.
+    """
+    dated = [one for one in found.replies if one.holds != "sizes" and (one.moment is not None or one.since is not None)]
+    mine = [one for one in dated if one.holds in ("positions", "collateral")]
+    for one in mine:
+        for other in dated:
+            if one.moment is not None and other.moment is not None:
+                apart = abs(one.moment - other.moment)
+            elif one.since is not None and other.moment is not None:
+                apart = one.since - other.moment
+            else:
+                continue
+            if other is one or apart <= found.within:
+                continue
+            minutes = apart.total_seconds() / 60.0
+            far = f"{minutes:,.1f} minutes" if minutes < 2_880 else f"{minutes / 1_440:,.1f} days"
+            raise InputError(
+                f"is of another moment than {other.told(one)} ({_when(other)}): {far} apart, and at most "
+                f"{found.within.total_seconds() / 60.0:g} minutes are allowed",
+                file=one.told(other),
+                field="time",
+                value=_when(one),
+                fix="give replies of one moment; if they do belong together, say so: hedgeopt import … --window SECONDS, or "
+                "--as-of TIME beside --book",
+            )

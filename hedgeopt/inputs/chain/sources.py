@@ -19,6 +19,7 @@ from hedgeopt.inputs.payloads.documents import held, json_of
 from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.join import quotes_of
 from hedgeopt.inputs.payloads.recognise import form_of, forms_read, is_payload, read_payload
+from hedgeopt.inputs.payloads.replies import all_pages
 from hedgeopt.inputs.payloads.tables import read_table_payload
 from hedgeopt.inputs.quotes import QUOTE_COLUMNS, columns_ignored, columns_left, is_quote_table, quotes_as_chain
 
@@ -69,6 +70,7 @@ def chains_of(
         if not found.quotes:
             held_there = "; ".join(found.forms) or "nothing"
             raise InputError(f"holds no quotes ({held_there})", file=joined, fix="give the venue's tickers or summaries")
+        all_pages(found)
         quotes = quotes_of(found, joined)
         if quotes.empty:
             raise InputError("holds no quote that can be used: " + "; ".join(found.said()[:3]), file=joined)

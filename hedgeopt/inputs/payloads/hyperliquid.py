@@ -113,6 +113,8 @@ def _read_state(items: list[Item], found: Findings, venue: str) -> None:
         if used == used:
             found.stated["hyperliquid", "initial"] = used
         if theirs == theirs and (theirs > 0 or notional > 0):
+            total = Total("notional at Hyperliquid", notional, theirs, 0.01, must=_WHOLE)
+            found.totals.append(replace(total, file=item.reading.file, where=f"{whole.where}.totalNtlPos"))
             raw = whole.number("totalRawUsd")
             if raw == raw:
                 if abs(equity - raw) > theirs * 1.01:
@@ -122,8 +124,6 @@ def _read_state(items: list[Item], found: Findings, venue: str) -> None:
                 room = 0.01 * max(theirs, notional) / max(abs(signed), abs(equity - raw), 1e-9)
                 net = Total("long less short at Hyperliquid", signed, equity - raw, room, must=_WHOLE)
                 found.totals.append(replace(net, file=item.reading.file, where=whole.where))
-            total = Total("notional at Hyperliquid", notional, theirs, 0.01, must=_WHOLE)
-            found.totals.append(replace(total, file=item.reading.file, where=f"{whole.where}.totalNtlPos"))
 
 
 def _read_spot(items: list[Item], found: Findings, venue: str) -> None:

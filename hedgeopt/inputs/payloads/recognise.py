@@ -31,7 +31,7 @@ from hedgeopt.inputs.payloads import (
 from hedgeopt.inputs.payloads.comparisons import margin_note
 from hedgeopt.inputs.payloads.form import Findings, Form
 from hedgeopt.inputs.payloads.item import Item, Reading
-from hedgeopt.inputs.payloads.replies import taken_from
+from hedgeopt.inputs.payloads.replies import statements, taken_from
 from hedgeopt.inputs.payloads.wrappers import ENVELOPE, ReplyRows, unwrapped
 
 __all__ = ["FORMS", "form_of", "forms_read", "is_payload", "looks_like_payload", "read_payload"]
@@ -149,9 +149,11 @@ def _read(reply: ReplyRows, file: str, found: Findings, venue: str) -> None:
     for form, rows in chosen.values():
         reading = Reading(file, form.ignored)
         single = len(reply.rows) == 1 and len(rows) == 1
-        items = [Item(row, reading, reply.where if single else f"{reply.where}[{k}]") for k, row in rows]
-        with taken_from(form, found, reply.where, [row for _, row in rows]):
-            form.read(items, found, venue)
+        parts = statements(form, rows)
+        for part in parts:
+            items = [Item(row, reading, reply.where if single else f"{reply.where}[{k}]") for k, row in part]
+            with taken_from(form, found, items[0].where if len(parts) > 1 else reply.where, [row for _, row in part]):
+                form.read(items, found, venue)
         for category, key in reply.pages:
             found.pages.setdefault((form.name, category), []).append((file, key))
         found.forms.append(f"{file}: {form.name}, {len(rows):,} row{'s' if len(rows) > 1 else ''}")

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -17,17 +17,37 @@ import pandas as pd
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Reply
 
-__all__ = ["check_replies", "of_one_moment", "one_reply_each", "taken_from"]
+__all__ = ["all_pages", "check_replies", "of_one_moment", "one_reply_each", "statements", "taken_from"]
 
 _FIRST, _LAST = 1_230_768_000_000, 7_258_118_400_000
 """The years 2009 to 2200 in milliseconds: what lies outside is no time (examples in documentations)."""
 _CHANGES = ("uTime", "updatedTime", "updateTime")
 """Keys of rows with the time of a position's or balance's last change: their reply is no older."""
 _SAME = 1e-9
+_FRESH = timedelta(minutes=5)
 _NAME = "of two accounts name each: hedgeopt import … --account FILE=NAME"
 
 _Key = tuple[str, str]
 _Values = dict[tuple[str, ...], float]
+
+
+def statements(form: Form, rows: list[tuple[int, dict[str, Any]]]) -> list[list[tuple[int, dict[str, Any]]]]:
+    """Rows of one list, apart where each states a whole account (or currency) anew: two of one account are two replies."""
+    found: list[list[tuple[int, dict[str, Any]]]] = []
+    seen: dict[str, int] = {}
+    for k, row in rows:
+        if form.holds not in ("positions", "collateral"):
+            place = 0
+        elif any(isinstance(row.get(key), list) for key in form.keys):
+            place = len(found)
+        elif "currency" in form.keys:
+            place = seen[str(row["currency"])] = seen.get(str(row["currency"]), -1) + 1
+        else:
+            place = 0
+        if place == len(found):
+            found.append([])
+        found[place].append((k, row))
+    return found
 
 
 @contextmanager
@@ -94,7 +114,7 @@ def check_replies(found: Findings) -> None:
     InputError
         For pages that are missing, replies of different moments or that contradict each other, and totals that must be met.
     """
-    _all_pages(found)
+    all_pages(found)
     one_reply_each(found)
     of_one_moment(found)
     for total in found.totals:
@@ -103,7 +123,14 @@ def check_replies(found: Findings) -> None:
             raise InputError(problem, file=total.file, field=total.where or None, value=total.theirs, fix=total.must)
 
 
-def _all_pages(found: Findings) -> None:
+def all_pages(found: Findings) -> None:
+    """Refuse a list of which pages are missing.
+
+    Raises
+    ------
+    InputError
+        Where every page given says that the list goes on.
+    """
     for (form, category), said in found.pages.items():
         ends = [*said, *(one for one in found.pages.get(("", category), []) if form)]
         if all(key for _, key in ends):
@@ -209,7 +236,7 @@ def _contradiction(
         for one, other, mine in ((first, second, values[0]), (second, first, values[1]))
     ]
     venue, name = account
-    whose = f"account {name} at {venue}" if name else f"the one account at {venue} that replies without a name are of"
+    whose = f"account {name} at {venue}" if name else f"the unnamed account at {venue}"
     return InputError(
         f"{key[0][:60]} of {whose} is in two replies that differ: {said[0]}, {said[1]}",
         file=second.file,
@@ -220,8 +247,8 @@ def _contradiction(
 
 def _when(reply: Reply) -> str:
     if reply.moment is not None:
-        return reply.moment.isoformat()
-    return f"not before {reply.since.isoformat()}" if reply.since is not None else "no time"
+        return reply.moment.isoformat(timespec="seconds")
+    return f"not before {reply.since.isoformat(timespec='seconds')}" if reply.since is not None else "no time"
 
 
 def of_one_moment(found: Findings) -> None:
@@ -242,7 +269,12 @@ def of_one_moment(found: Findings) -> None:
                 apart = one.since - other.moment
             else:
                 continue
-            if other is one or apart <= found.within:
+            if other is one or apart <= min(_FRESH, found.within):
+                continue
+            if apart <= found.within:
+                found.notes.append(
+                    f"{one.told(other)} ({_when(one)}) and {other.told(one)} ({_when(other)}) count as one moment"
+                )
                 continue
             minutes = apart.total_seconds() / 60.0
             far = f"{minutes:,.1f} minutes" if minutes < 2_880 else f"{minutes / 1_440:,.1f} days"

@@ -113,7 +113,7 @@ def test_summary_and_portfolio_of_one_currency(tmp_path: Path) -> None:
     assert found.book is not None
     assert [one.amount for one in found.book.accounts[0].collateral] == [2.0]
     portfolio["params"]["data"] |= {"equity": 5.0, "balance": 5.1}
-    with pytest.raises(ho.InputError, match=r"BTC of the one account at deribit .* says 2, other.json .* says 5.118"):
+    with pytest.raises(ho.InputError, match=r"BTC of the unnamed account at deribit .* says 2, other.json .* says 5.118"):
         ho.import_payloads(summary, save(tmp_path, "other.json", portfolio))
 
 
@@ -224,6 +224,7 @@ def test_replies_of_different_moments_make_no_book(name: str, place: tuple[Any, 
     assert "2026-03-06T10:00:00" in str(caught.value)
     far = ["import", str(held), str(market), "--window", "100000", "--out", str(tmp_path / "out")]
     assert main(far) == 0
+    assert "count as one moment" in (tmp_path / "out" / "book.json").read_text()
     stamp = json.loads((tmp_path / "out" / "book.json").read_text()).get("timestamp")
     assert stamp is not None
     assert name == "okx-positions" or stamp.startswith("2026-03-07")
@@ -267,3 +268,33 @@ def test_several_books_of_ours_are_rolled_up(tmp_path: Path) -> None:
         ho.InputError, match=r"vol.json: book: is a book of ours, and not all of the others are.*hedgeopt import"
     ):
         ho.read_book(paths[0], EXAMPLES / "okx-balance.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("okx-balance", ("data", 0)),
+        ("bybit-wallet", ("result", "list", 0)),
+        ("hyperliquid-clearinghouse-state", ()),
+        ("hyperliquid-spot-state", ()),
+        ("derive-positions", ("result",)),
+        ("derive-subaccount", ("result",)),
+        ("deribit-account-summaries", ("result",)),
+        ("deribit-portfolio", ("params", "data")),
+    ],
+)
+def test_two_statements_in_one_list_are_two_replies(name: str, place: tuple[Any, ...], tmp_path: Path) -> None:
+    row = example(name)
+    for part in place:
+        row = row[part]
+    once = ho.read_book(EXAMPLES / f"{name}.json")
+    twice = ho.read_book(save(tmp_path, "list.json", [row, {**row, "label": "again"}]))
+    assert [one.model_dump() for one in twice.accounts] == [one.model_dump() for one in once.accounts]
+    assert any("counted once" in note for note in twice.notes)
+
+
+def test_a_market_of_some_pages_is_refused(tmp_path: Path) -> None:
+    reply = example("bybit-instruments")
+    reply["result"]["nextPageCursor"] = "more"
+    with pytest.raises(ho.InputError, match="says that the list goes on"):
+        ho.read_market(EXAMPLES / "bybit-option-tickers.json", save(tmp_path, "instruments.json", reply))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.errors import InputError
+from hedgeopt.errors import InputError, MissingNumberError
 from hedgeopt.exposures.caveats import caveats
 from hedgeopt.exposures.margins import account_margins, without_missing
 from hedgeopt.exposures.pairs import pair_up
@@ -138,9 +138,13 @@ def build_exposures(
         for a, asset in enumerate(assets):
             stress_prices[:, a] *= stress.price_factor(asset)
     paused = np.array([items[row].venue in paused_venues for row in bought], bool)
-    unwind_sell, unwind_buy = (
-        (None, None) if stress.still else _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
-    )
+    unwind_sell = unwind_buy = None
+    if not stress.still:
+        try:
+            unwind_sell, unwind_buy = _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
+        except MissingNumberError:  # no report of risk shows what leaving costs
+            if trades or not holdings.lenient:
+                raise
     margins = account_margins(
         book, market, rows, assets, prices, stress, shock.unit_pnl, Revaluer(tuple(table.unique), at, market)
     )

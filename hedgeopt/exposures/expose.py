@@ -38,12 +38,14 @@ def expose(
     trades: bool = True,
     candidates: Sequence[Any] | None = None,
     stressed: bool = True,
+    sampled: bool = True,
     check_names: bool = True,
 ) -> Exposures:
     """Check freshness, choose candidates, draw scenarios and price everything.
 
     ``check_names`` refuses words of the policy that refer to nothing (:mod:`hedgeopt.exposures.references`); a replay does
-    so once. Without ``stressed`` one scenario in which nothing moves stands in place of the policy's stress scenarios.
+    so once. Without ``stressed`` one scenario in which nothing moves stands in place of the policy's stress scenarios,
+    and without ``sampled`` in place of its sample, whose vols are then not asked for.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def expose(
     found = build_exposures(
         holdings,
         candidates,
-        draw(policy.scenarios, moved, market),
+        draw(policy.scenarios, moved, market) if sampled else unmoved(tuple(moved)),
         stress_scenarios(assets, policy.stress) if stressed else unmoved(tuple(moved)),
         transfers=_transfers(holdings, policy) if policy.candidates.transfers else (),
         mark_half_spread=policy.candidates.mark_half_spread,

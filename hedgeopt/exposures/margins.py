@@ -14,7 +14,7 @@ from hedgeopt.models.arrays import Rows
 from hedgeopt.models.margin.margins import Margins
 from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.margin.state import State
-from hedgeopt.models.margin.unmargined import Bilateral
+from hedgeopt.models.margin.unmargined import Lacking
 from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.pricing.market_arrays import MarketArrays
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -48,7 +48,7 @@ def account_margins(
 def without_missing(
     margins: Margins, accounts: Sequence[str], quantity: np.ndarray, collateral: np.ndarray
 ) -> tuple[Margins, list[str]]:
-    """Margins where accounts whose rule lacks a number for what they hold count none, and a note for each.
+    """Margins where accounts whose rule lacks a number for what they hold have none (:class:`Lacking`), and notes.
 
     ``quantity`` (M,) of all rows, ``collateral`` (C, A).
     """
@@ -57,8 +57,8 @@ def without_missing(
         try:
             margins.requirement(c, quantity, collateral[c])
         except MissingNumberError as error:
-            models[c] = Bilateral()
-            notes.append(f"no margin is counted in account {name}: {error}")
+            models[c] = Lacking(margins.models[c].name, error)
+            notes.append(f"margin and liquidation of account {name} are unknown: {error}")
         except InputError:
             continue  # refused where its margin is asked for
     return (replace(margins, models=tuple(models), _states={}, _encodings={}), notes) if notes else (margins, [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isnan, nan
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from hedgeopt.models.margin.collateral import lost_value
 from hedgeopt.models.margin.effects import account_collateral, equity_after
 from hedgeopt.models.margin.margins import moved
 from hedgeopt.models.margin.model import Liquidation
+from hedgeopt.models.margin.unknown import requirement_unknown
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -27,7 +29,8 @@ class MarginState:
     """One account in one state of the market, USD.
 
     ``scenario`` is "now" or a stress; ``haircut`` the collateral value that does not count for initial margin;
-    ``liquidation`` what the first liquidation call on a lending account would do there.
+    ``liquidation`` what the first liquidation call on a lending account would do there. ``initial`` and ``maintenance`` are
+    NaN (null in JSON) where they are unknown: the account's rule lacks a number, or is a contract that no rule knows.
     """
 
     scenario: str
@@ -40,19 +43,29 @@ class MarginState:
 
     @property
     def covered(self) -> bool:
-        """Whether equity covers maintenance: no liquidation."""
+        """Whether equity covers maintenance: no liquidation. False where maintenance is unknown."""
         return self.equity >= self.maintenance
 
     @property
+    def unknown(self) -> bool:
+        """Whether nothing is known of what is required."""
+        return isnan(self.maintenance)
+
+    @property
+    def left(self) -> float:
+        """Equity less maintenance; NaN where that is unknown."""
+        return self.equity - self.maintenance
+
+    @property
     def utilisation(self) -> float | None:
-        """Maintenance over equity; None when equity is not positive."""
-        return self.maintenance / self.equity if self.equity > 0 else None
+        """Maintenance over equity; None when equity is not positive or maintenance unknown."""
+        return self.maintenance / self.equity if self.equity > 0 and not self.unknown else None
 
     @property
     def initial_utilisation(self) -> float | None:
         """Initial margin over equity after haircuts; None when that is not positive."""
         counted = self.equity - self.haircut
-        return self.initial / counted if counted > 0 else None
+        return self.initial / counted if counted > 0 and not self.unknown else None
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,7 @@ class AccountMargin:
     liquidation_down, liquidation_up
         Uniform move of every coin (vols and pegs unchanged) at which equity no longer covers maintenance, such as -0.23;
         None
-        when no move down to -98 % or up to +500 % does it. 0 when it is not covered now.
+        when no move down to -98 % or up to +500 % does it. 0 when it is not covered now, NaN when maintenance is unknown.
     """
 
     account: str
@@ -81,16 +94,26 @@ class AccountMargin:
     liquidation_up: float | None
 
     @property
+    def unknown(self) -> bool:
+        """Whether nothing is known of what is required: then of liquidation neither."""
+        return self.now.unknown
+
+    @property
+    def ranked(self) -> tuple[MarginState, ...]:
+        """Stresses, the least equity left over maintenance first; the least equity where maintenance is unknown."""
+        return tuple(sorted(self.stresses, key=lambda state: state.equity if self.unknown else state.left))
+
+    @property
     def worst(self) -> MarginState:
         """The stress with the least equity left over maintenance (now, without stresses)."""
-        return min(self.stresses or (self.now,), key=lambda state: state.equity - state.maintenance)
+        return (*self.ranked, self.now)[0]
 
 
 def account_margin(e: Exposures, account: int, trades: np.ndarray | None = None) -> AccountMargin:
     """One account by its plain rule, after trades and transfers x (N,) when given."""
     x = np.zeros(e.n_candidates) if trades is None else trades
     now = _state(e, account, x, None)
-    down, up = _distance(e, account, x)
+    down, up = (nan, nan) if now.unknown else _distance(e, account, x)
     need = e.margins.requirement(account, e.positions(x), account_collateral(e, account, x))
     return AccountMargin(
         account=e.accounts[account],
@@ -111,12 +134,13 @@ def _state(e: Exposures, account: int, x: np.ndarray, stress: int | None) -> Mar
     model, _ = e.margins.rule(account, stress)
     held = z[e.margins.rows[account]]
     health = model.health_factor(state, held, posted)
+    unknown = requirement_unknown(e, account, z)
     return MarginState(
         scenario="now" if stress is None else e.stress[stress],
         equity=equity_after(e, account, x, stress),
         haircut=lost_value(state, model.haircut(state, "initial"), posted),
-        initial=float(need.initial),
-        maintenance=float(need.maintenance),
+        initial=nan if unknown else float(need.initial),
+        maintenance=nan if unknown else float(need.maintenance),
         health_factor=health if health is None or np.isfinite(health) else None,
         liquidation=model.liquidation(state, held, posted),
     )

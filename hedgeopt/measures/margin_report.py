@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hedgeopt.errors import MissingNumberError
 from hedgeopt.exposures.expose import expose
 from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import shortened
+from hedgeopt.files.plain import finite
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.measures.margin import AccountMargin, account_margin
 from hedgeopt.models.costs.transaction import TransactionCost
+from hedgeopt.models.margin.unmargined import Lacking
 
 __all__ = ["MarginReport", "margin_report"]
 
@@ -33,8 +36,8 @@ class MarginReport:
         return f"MarginReport({names})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; what is unknown is None."""
+        return dict(finite(asdict(self)))
 
 
 @strict_call
@@ -45,9 +48,15 @@ def margin_report(book: Book, market: Market, policy: Policy | None = None) -> M
     ------
     InputError
         For a position that its account's margin model has no rule for, or collateral that the venue does not know.
+    MissingNumberError
+        For a position whose rule lacks a number: names the account, the number, and the file to write.
     """
     rules = policy or Policy(minimize=TransactionCost())
-    few = rules.scenarios.model_copy(update={"count": min(rules.scenarios.count, 100)})  # no tail is measured here
-    e = expose(book, market, rules.model_copy(update={"scenarios": few}), trades=False)
+    e = expose(book, market, rules, trades=False, sampled=False)  # no tail is measured here
+    for name, model in zip(e.accounts, e.margins.models, strict=True):
+        if isinstance(model, Lacking):
+            why = model.missing
+            told = f"the margin of account {name} is unknown: {why.problem}"
+            raise MissingNumberError(told, file=why.file, field=why.field, value=why.value, fix=why.fix)
     accounts = tuple(account_margin(e, c) for c in range(len(e.accounts)))
     return MarginReport(book.name, market.source, accounts, e.notes)

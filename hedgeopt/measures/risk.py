@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from hedgeopt.measures.tags import TagRisk, tag_risks
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.effects import account_collateral, equity_after
+from hedgeopt.models.margin.unknown import requirement_unknown
 from hedgeopt.models.pegs import is_directional, is_peg
 from hedgeopt.models.pricing.family import GREEKS, greek
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
@@ -28,7 +30,10 @@ __all__ = ["AccountRisk", "RiskReport", "risk_report", "scenario_losses"]
 
 @dataclass(frozen=True)
 class AccountRisk:
-    """One account: equity and margin in the report's unit; ``net_transaction_delta`` in coins (Deribit: DeltaTotal)."""
+    """One account: equity and margin in the report's unit; ``net_transaction_delta`` in coins (Deribit: DeltaTotal).
+
+    Margin is NaN (null in JSON) where it is unknown.
+    """
 
     name: str
     venue: str
@@ -39,7 +44,9 @@ class AccountRisk:
 
     @property
     def utilisation(self) -> float:
-        """Initial margin over equity; infinite when equity is not positive and margin is required."""
+        """Initial margin over equity; infinite when margin is required of no equity, NaN when it is unknown."""
+        if isnan(self.initial_margin):
+            return nan
         if self.equity > 0:
             return self.initial_margin / self.equity
         return 0.0 if self.initial_margin == 0 else float("inf")
@@ -198,7 +205,7 @@ def _paid_in(item: Any, asset: str) -> bool:
 
 def _account(e: Exposures, account: int, x: np.ndarray, z: np.ndarray) -> AccountRisk:
     mine = e.rows.account == account
-    need = e.margins.requirement(account, z, account_collateral(e, account, x))
+    need, unknown = e.margins.requirement(account, z, account_collateral(e, account, x)), requirement_unknown(e, account, z)
     ntd: dict[str, float] = {}
     for a, asset in enumerate(e.assets):
         if asset in dollar_assets() or not is_directional(asset):
@@ -212,7 +219,7 @@ def _account(e: Exposures, account: int, x: np.ndarray, z: np.ndarray) -> Accoun
         name=e.accounts[account],
         venue=e.venues[account],
         equity=equity_after(e, account, x),
-        initial_margin=need.initial,
-        maintenance_margin=need.maintenance,
+        initial_margin=nan if unknown else need.initial,
+        maintenance_margin=nan if unknown else need.maintenance,
         net_transaction_delta=ntd,
     )

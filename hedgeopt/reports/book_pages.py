@@ -105,7 +105,6 @@ def _overview(accounts: Sequence[AccountMargin]) -> ShownTable:
     rows: list[list[str | ShownCell]] = []
     for item in accounts:
         now, worst = item.now, item.worst
-        left = worst.equity - worst.maintenance
         rows.append(
             [
                 f"{item.venue}/{item.account}",
@@ -113,7 +112,7 @@ def _overview(accounts: Sequence[AccountMargin]) -> ShownTable:
                 per_cent(now.utilisation),
                 moves(item.liquidation_down, item.liquidation_up),
                 worst.scenario,
-                _left(worst, left),
+                _left(worst),
             ]
         )
     caption = (
@@ -130,22 +129,24 @@ def _states(item: AccountMargin) -> ShownTable:
     columns += [("health", True)] if lends else []
     columns += [("liquidator repays", True), ("owner loses", True)] if called else []
     rows: list[list[str | ShownCell]] = []
-    for state in (item.now, *sorted(item.stresses, key=lambda one: one.equity - one.maintenance)):
-        left = state.equity - state.maintenance
+    for state in (item.now, *item.ranked):
         row: list[str | ShownCell] = [state.scenario, *(numeric(number(v), v) for v in (state.equity, state.maintenance))]
-        row += [per_cent(state.utilisation), _left(state, left)]
+        row += [per_cent(state.utilisation), _left(state)]
         row += [number(state.health_factor)] if lends else []
         if called:
             call = state.liquidation
             row += ["–", "–"] if call is None else [number(call.repaid), number(call.loss)]
         rows.append(row)
     parts = ", ".join(f"{name} {number(value)}" for name, value in item.breakdown.items() if abs(value) >= 0.5)
-    caption = f"USD. Rule: {item.model}. {f'Initial margin from {parts}' if parts else 'No initial margin'}."
+    told = "Margin unknown" if item.unknown else f"Initial margin from {parts}" if parts else "No initial margin"
+    caption = f"USD. Rule: {item.model}. {told}."
     return ShownTable(f"{item.venue}/{item.account} now and after each stress", columns, rows, caption)
 
 
-def _left(state: MarginState, left: float) -> ShownCell:
-    covered = state.covered
+def _left(state: MarginState) -> ShownCell:
+    if state.unknown:
+        return ShownCell("unknown", "warn-text")
+    covered, left = state.covered, state.left
     return ShownCell(number(left) + ("" if covered else " (not covered)"), "" if covered else "bad-text", left)
 
 

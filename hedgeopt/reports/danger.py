@@ -45,23 +45,29 @@ def danger(
 ) -> Danger:
     """What margin leaves dangerous in ``accounts``; with ``before``, compared with the same accounts before trading.
 
+    An account whose requirement is unknown is named as that, and in no other sentence.
     ``traded`` names the accounts with trades, ``margin_limited`` says whether the policy limits margin in any way.
     """
-    sentences, near = [_liquidation(accounts, before)], _nearest(accounts)
+    unknown = [item for item in accounts if item.unknown]
+    hidden = {_name(item) for item in (*unknown, *(item for item in before if item.unknown))}
+    accounts, before = ([item for item in mine if _name(item) not in hidden] for mine in (accounts, before))
+    sentences, near = [_unknown(item) for item in unknown], _nearest(accounts)
+    if accounts or not unknown:
+        sentences.append(_liquidation(accounts, before, "another" if unknown else "an"))
+    others = " of the other accounts" if unknown else ""
     open_in, was_open = _open_in(accounts), _open_in(before)
     stresses = len(accounts[0].stresses) if accounts else 0
     if open_in:
         several = len(accounts) > 1
         told = [f"{name} ({', '.join(where)})" if several else name for name, where in open_in.items()]
         then = f" (before: {len(was_open)})" if before and len(was_open) != len(open_in) else ""
-        sentences.append(
-            f"Maintenance is NOT covered in {len(told)} of {many(stresses, 'stress', 'stresses')}{then}: {_some(told)}."
-        )
+        of = many(stresses, "stress", "stresses")
+        sentences.append(f"Maintenance{others} is NOT covered in {len(told)} of {of}{then}: {_some(told)}.")
     elif stresses:
         sentences.append(
-            "Maintenance is covered in the one stress."
+            f"Maintenance{others} is covered in the one stress."
             if stresses == 1
-            else f"Maintenance is covered in all {stresses} stresses."
+            else f"Maintenance{others} is covered in all {stresses} stresses."
         )
     worse, less = _worse(accounts, before)
     if worse:
@@ -70,7 +76,7 @@ def danger(
         sentences.append(f"Less room by the trades: {_some(less)}.")
     sentences += _refused(accounts, before, traded)
     distance = float("inf") if near is None else abs(near[0])
-    tone = "bad" if distance <= _BAD else "warn" if open_in or distance <= _WARN else "good"
+    tone = "bad" if distance <= _BAD else "warn" if open_in or unknown or distance <= _WARN else "good"
     if not margin_limited and (tone != "good" or worse or less):
         sentences.append("The policy has no limit on margin: margin_utilisation or survive_stress would keep it.")
     return Danger(tuple(sentences), tone)
@@ -81,10 +87,16 @@ def _some(told: Sequence[str]) -> str:
     return f"{', '.join(told[:_NAMED])}{rest}"
 
 
-def _liquidation(accounts: Sequence[AccountMargin], before: Sequence[AccountMargin]) -> str:
+def _unknown(item: AccountMargin) -> str:
+    if " lacks " in item.model:
+        return f"Liquidation unknown for {_name(item)}: the rule of {item.model}."
+    return f"Liquidation unknown for {_name(item)}: its margin ({item.model}) is a contract that no rule here knows."
+
+
+def _liquidation(accounts: Sequence[AccountMargin], before: Sequence[AccountMargin], which: str = "an") -> str:
     near, was = _nearest(accounts), _nearest(before)
     if near is None:
-        return "No move of every coin from −98 % to +500 % liquidates an account."
+        return f"No move of every coin from −98 % to +500 % liquidates {which} account."
     if near[0] == 0.0:
         names = [_name(item) for item in accounts if item.liquidation_down == 0.0]
         then = "" if was is None or was[0] == 0.0 else f" (before: {moves(was[0], None)})"

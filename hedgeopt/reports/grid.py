@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,4 +44,4 @@ class ShownTable:
 
 def numeric(text: str, value: Any, tone: str = "") -> ShownCell:
     """A number's cell, sorted by the number itself."""
-    return ShownCell(text, tone, float(value))
+    return ShownCell(text, tone, None if math.isnan(value) else float(value))

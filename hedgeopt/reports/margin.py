@@ -46,18 +46,25 @@ def _overview(accounts: Sequence[AccountMargin]) -> RenderableType:
             per_cent(now.utilisation),
             moves(item.liquidation_down, item.liquidation_up),
             worst.scenario,
-            f"{'' if worst.covered else '! '}{number(worst.equity - worst.maintenance)}",
-            style="" if now.covered and worst.covered else ("bold red" if not now.covered else "yellow"),
+            f"{'' if worst.covered or item.unknown else '! '}{number(worst.left)}",
+            style=_tone(item),
         )
     return table
 
 
+def _tone(item: AccountMargin) -> str:
+    if item.unknown:
+        return "yellow"
+    return "" if item.now.covered and item.worst.covered else ("bold red" if not item.now.covered else "yellow")
+
+
 def _account(item: AccountMargin) -> RenderableType:
     parts = ", ".join(f"{name} {number(value)}" for name, value in item.breakdown.items() if abs(value) >= 0.5)
-    title = f"{item.venue}/{item.account} ({item.model}): {f'initial margin from {parts}' if parts else 'no initial margin'}"
+    told = "margin unknown" if item.unknown else f"initial margin from {parts}" if parts else "no initial margin"
+    title = f"{item.venue}/{item.account} ({item.model}): {told}"
     columns = [("state", "left"), ("equity", "right"), ("maintenance", "right"), ("used", "right"), ("left over", "right")]
     lends = item.now.health_factor is not None
-    states = (item.now, *sorted(item.stresses, key=lambda s: s.equity - s.maintenance))
+    states = (item.now, *item.ranked)
     called = any(state.liquidation is not None for state in states)
     columns += [("health", "right")] if lends else []
     columns += [("liquidator repays", "right"), ("owner loses", "right")] if called else []
@@ -69,13 +76,13 @@ def _account(item: AccountMargin) -> RenderableType:
             number(state.equity),
             number(state.maintenance),
             per_cent(state.utilisation),
-            f"{'' if state.covered else '! '}{number(state.equity - state.maintenance)}",
+            f"{'' if state.covered or item.unknown else '! '}{number(state.left)}",
         ]
         if lends:
             row.append("no debt" if state.health_factor is None else f"{state.health_factor:.3f}")
         if state.liquidation is not None:
             row += [number(state.liquidation.repaid), number(state.liquidation.loss)]
-        table.add_row(*row, style="" if state.covered else "bold red")
+        table.add_row(*row, style="" if state.covered or item.unknown else "bold red")
     return table
 
 

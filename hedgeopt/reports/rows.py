@@ -230,7 +230,7 @@ def margin_rows(proposal: Proposal) -> list[MarginRow]:
                 worst=_pair(states, _worst),
                 liquidated=_pair(states, _liquidated),
                 stresses=tuple(
-                    (now.scenario, _left(was), _left(now), now.covered)
+                    (now.scenario, _left(was), _left(now), now.covered or now.unknown)
                     for was, now in zip(before.stresses, after.stresses, strict=True)
                 ),
             )
@@ -251,7 +251,9 @@ def _room(item: AccountMargin) -> str:
 
 
 def _left(state: MarginState) -> str:
-    left = state.equity - state.maintenance
+    if state.unknown:
+        return "unknown"
+    left = state.left
     return number(0.0 if abs(left) < 1e-9 * max(abs(state.equity), state.maintenance) else left)  # rounding is no room
 
 
@@ -264,7 +266,12 @@ def _liquidated(item: AccountMargin) -> str:
 
 
 def moves(down: float | None, up: float | None) -> str:
-    """Moves at which an account is liquidated, such as ``−34 % +46 %``; ``now`` when it is not covered as it is."""
+    """Moves at which an account is liquidated, such as ``−34 % +46 %``; ``now`` when it is not covered as it is.
+
+    ``unknown`` for NaN.
+    """
+    if any(move is not None and math.isnan(move) for move in (down, up)):
+        return "unknown"
     if down == 0.0 or up == 0.0:
         return "now"
     found = [f"{100 * move:+.{0 if abs(move) >= 0.1 else 1}f} %" for move in (down, up) if move is not None]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from hedgeopt.models.arrays import Exposures
+import numpy as np
 
-__all__ = ["unknown_margin"]
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.margin.unmargined import Lacking
+
+__all__ = ["requirement_unknown", "unknown_margin"]
 
 
 def unknown_margin(e: Exposures, account: int) -> tuple[str, bool] | None:
@@ -19,3 +22,15 @@ def unknown_margin(e: Exposures, account: int) -> tuple[str, bool] | None:
             unknown = f"no rule knows the margin (margin {e.margins.names[account]})"
             return f"{name} {'is held' if held else 'may be traded'} and {unknown}", held
     return None
+
+
+def requirement_unknown(e: Exposures, account: int, held: np.ndarray) -> bool:
+    """Whether positions (M,) need margin there that no rule knows, or whose rule lacks a number: never 0 in a report."""
+    model = e.margins.models[account]
+    if model.knows_requirement:
+        return False
+    rows = e.margins.rows[account].tolist()
+    needs = ((e.rows.instruments[row].nature, held[row]) for row in rows)
+    return isinstance(model, Lacking) or any(
+        bool(z != 0.0 if nature.margined else z < 0.0 and nature.short == "margin") for nature, z in needs
+    )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from hedgeopt.errors import InputError
+from hedgeopt.errors import InputError, MissingNumberError
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_debts, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.pricing.families import natures
 
-__all__ = ["Bilateral", "Unmargined"]
+__all__ = ["Bilateral", "Lacking", "Unmargined"]
 
 
 class Unmargined(MarginModel):
@@ -72,3 +72,14 @@ class Bilateral(Unmargined):
         refuse_unknown_rows(state, self.name, (*paid, *_CONTRACTS), quantity)
         if quantity is not None:
             refuse_debts(state, self.name, quantity)
+
+
+class Lacking(Bilateral):
+    """A venue's rule that lacks a number for what an account holds, where a report of risk goes on: none is counted.
+
+    ``missing`` is why; ``name`` says it in words, such as ``bybit_portfolio lacks portfolio_margin.BTC.vols of bybit.toml``.
+    """
+
+    def __init__(self, rule: str, missing: MissingNumberError) -> None:
+        self.missing = missing
+        self.name = f"{rule} lacks {missing.field or 'a number'}" + (f" of {missing.file}" if missing.file else "")

@@ -19,8 +19,10 @@ def test_risk_counts_no_margin_where_a_number_is_missing_and_says_so(make_market
     book = ho.Book(accounts=[held])
     policy = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20, vol={"BTC": 0.8}))
     e = expose(book, market, policy, trades=False)
-    assert any("no margin is counted in account b: bybit.toml: margin.brackets: BTCUSDT" in note for note in e.notes)
-    assert e.margins.names == ("otc",)
+    assert any(
+        "margin and liquidation of account b are unknown: bybit.toml: margin.brackets: BTCUSDT" in note for note in e.notes
+    )
+    assert e.margins.names[0].startswith("bybit lacks margin.brackets")
     strict = expose(book, market, policy.model_copy(update={"strictness": "strict"}), trades=False)
     with pytest.raises(ho.InputError, match="no margin tier for BTC"):
         strict.margins.encoding(0, "initial")

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from hedgeopt.errors import InputError
+from hedgeopt.exposures.slips import refuse_slips
 from hedgeopt.exposures.unlisted import BOOK_LEGS, COMBO, Aside, QuotedCurve, named_instrument, untold_combo, why_expired
 from hedgeopt.inputs.book import Account, Book
 from hedgeopt.models.data import dollar_assets
@@ -223,7 +224,15 @@ class _Reader:
         try:
             if item.underlying not in self.curves:
                 self.curves[item.underlying] = QuotedCurve(item.underlying, list(self.listed.values()), self.arrays)
-            self.added[item.id], said = self.curves[item.underlying].quotes(item, self.market.timestamp)
+            curve = self.curves[item.underlying]
+        except InputError as error:
+            if not self.lenient:
+                raise
+            return self._set_aside(account, position, error.problem)
+        if item.nature.option:
+            refuse_slips(item, curve, self.market.timestamp, f"account {account.name!r}: {item.name}")
+        try:
+            self.added[item.id], said = curve.quotes(item, self.market.timestamp)
         except InputError as error:
             if not self.lenient:
                 raise

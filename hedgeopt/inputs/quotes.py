@@ -18,6 +18,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.cells import numbers
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.columns import CHAIN
 from hedgeopt.venues.known import parser
 
@@ -27,6 +28,7 @@ __all__ = [
     "QuoteColumn",
     "columns_ignored",
     "columns_left",
+    "contracts_told",
     "is_quote_table",
     "quote_schema",
     "quotes_as_chain",
@@ -139,6 +141,21 @@ def quote_schema() -> dict[str, Any]:
         "required": [column.name for column in QUOTE_TABLE if column.required],
         "additionalProperties": False,
     }
+
+
+def contracts_told(frame: pd.DataFrame) -> list[str]:
+    """A note where a contract is not one coin (or USD): quantities of books, trades and reports count none of its size."""
+    if "multiplier" not in frame.columns:
+        return []
+    size = numbers(frame["multiplier"])
+    other = np.flatnonzero(((size > 0) & (size != 1.0)).to_numpy())
+    if not len(other):
+        return []
+    first = int(other[0])
+    return [
+        "quantities of books, trades and reports are coins (USD of inverse contracts), not contracts of the venue: one of "
+        f"{frame['instrument'].iloc[first]} is {float(size.iloc[first]):g} ({many(len(other), 'row')} of such a size)"
+    ]
 
 
 def quotes_as_chain(frame: pd.DataFrame, file: object, venue: str | None) -> pd.DataFrame:

@@ -171,9 +171,9 @@ def _trades(e: Exposures, x: np.ndarray) -> pd.DataFrame:
 
 
 def _unit(item: Any) -> str:
-    """Unit of one quantity, in a word: the family's text covers inverse and linear contracts alike."""
+    """Unit of one quantity, in a word: coins, or USD of an inverse contract; never contracts, whose size venues choose."""
     if item.nature.option:
-        return "contract"
+        return str(item.underlying)
     if item.nature.payoff != "linear":
         return str(item.nature.unit)
     return "USD" if item.nature.inverse and item.inverse else str(item.assets[0])

@@ -49,7 +49,8 @@ def listed_trades(claim: Claim, e: Exposures, market: Market, policy: dict[str, 
             raise InputError("must be above 0", file=claim.file, field=f"{at}.quantity", value=amount)
         x[place] = amount if row["side"] == "buy" else -amount
         unit = _unit(e.rows.instruments[e.candidate[place]])
-        if row.get("unit") != unit:
+        older = hasattr(e.rows.instruments[e.candidate[place]], "strike") and row.get("unit") == "contract"  # of 1 coin
+        if row.get("unit") != unit and not older:
             wrong.append(f"{row['instrument']}: the unit {row.get('unit')} is listed, one is of {unit}")
         for name, found in _facts(e, market, policy, place, float(x[place])):
             told = claim.number(row, name, at)
@@ -82,9 +83,9 @@ def _facts(e: Exposures, market: Market, policy: dict[str, Any], i: int, amount:
 
 
 def _unit(item: Any) -> str:
-    """Unit of a quantity: contracts of options, dollars of inverse derivatives, coins of other linear instruments."""
+    """Unit of a quantity: coins of options and linear instruments, dollars of inverse derivatives."""
     if hasattr(item, "strike"):
-        return "contract"
+        return str(item.underlying)
     if item.nature.payoff != "linear":
         return str(item.nature.unit)
     return "USD" if getattr(item, "inverse", False) else str(item.assets[0])

@@ -57,7 +57,7 @@ class Option(Expiring):
         settles="payoff",
         margin_class="option",
         fee="option",
-        unit="contract of 1 coin",
+        unit="coin",
         multiplier=1.0,
         hedge=True,
         inverse=True,

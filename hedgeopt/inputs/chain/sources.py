@@ -21,7 +21,14 @@ from hedgeopt.inputs.payloads.join import quotes_of
 from hedgeopt.inputs.payloads.recognise import form_of, forms_read, is_payload, read_payload
 from hedgeopt.inputs.payloads.replies import all_pages
 from hedgeopt.inputs.payloads.tables import read_table_payload
-from hedgeopt.inputs.quotes import QUOTE_COLUMNS, columns_ignored, columns_left, is_quote_table, quotes_as_chain
+from hedgeopt.inputs.quotes import (
+    QUOTE_COLUMNS,
+    columns_ignored,
+    columns_left,
+    contracts_told,
+    is_quote_table,
+    quotes_as_chain,
+)
 
 __all__ = ["chains_of"]
 
@@ -64,6 +71,8 @@ def chains_of(
             whole = frame
         else:
             notes += _left(unread, frame, name)
+        if whole is not None and "multiplier" in frame.columns:
+            notes += contracts_told(frame)
         tables.append((name, whole))
     if names:
         joined = ", ".join(dict.fromkeys(names))
@@ -79,6 +88,7 @@ def chains_of(
             if asset not in set(quotes["underlying"]):
                 prices.setdefault(asset, price)
         tables.insert(0, (Path(joined), quotes_as_chain(quotes, joined, venue)))
+        notes += contracts_told(quotes)
     return tables
 
 

@@ -41,8 +41,7 @@ def trades_grid(proposal: Proposal) -> ShownTable:
     columns = [("side", False), ("quantity", True), ("instrument", False), ("account", False)]
     columns += [(title, True) for title in _TRADE_NUMBERS.values()]
     caption = (
-        "Price is the quote that each trade would hit. Quantities are coins (USD of inverse contracts), never contracts of the "
-        "venue. "
+        "Price is the quote that each trade would hit. Quantities are coins (USD of inverse contracts), not contracts. "
         "Delta and vega: change of the book's."
     )
     csv = proposal_csv(proposal)["trades.csv"]

@@ -149,7 +149,7 @@ def _read(reply: ReplyRows, file: str, found: Findings, venue: str) -> None:
     for form, rows in chosen.values():
         reading = Reading(file, form.ignored)
         single = len(reply.rows) == 1 and len(rows) == 1
-        parts = statements(form, rows)
+        parts = statements(form, _different(form, rows, file, found))
         for part in parts:
             items = [Item(row, reading, reply.where if single else f"{reply.where}[{k}]") for k, row in part]
             with taken_from(form, found, items[0].where if len(parts) > 1 else reply.where, [row for _, row in part]):
@@ -167,6 +167,22 @@ def _read(reply: ReplyRows, file: str, found: Findings, venue: str) -> None:
         if strange:
             some = ", ".join(strange[:6]) + (", …" if len(strange) > 6 else "")
             found.notes.append(f"{file}: {form.name} has keys that are not known, and not used: {some}")
+
+
+def _different(
+    form: Form, rows: list[tuple[int, dict[str, Any]]], file: str, found: Findings
+) -> list[tuple[int, dict[str, Any]]]:
+    """Rows without those of an account that repeat another, key by key."""
+    if form.holds not in ("positions", "collateral") or len(rows) < 2:
+        return rows
+    seen: dict[str, int] = {}
+    for k, row in rows:
+        seen.setdefault(repr(row), k)
+    kept = set(seen.values())
+    if len(kept) < len(rows):
+        some = ", ".join(str(k + 1) for k, _ in rows if k not in kept)[:40]
+        found.notes.append(f"{file}: {form.name} repeat a row as it is, given twice and counted once: row {some}")
+    return [(k, row) for k, row in rows if k in kept]
 
 
 def _named(reply: ReplyRows, row: dict[str, Any], k: int, file: str, found: Findings, venue: str) -> None:

@@ -298,3 +298,25 @@ def test_a_market_of_some_pages_is_refused(tmp_path: Path) -> None:
     reply["result"]["nextPageCursor"] = "more"
     with pytest.raises(ho.InputError, match="says that the list goes on"):
         ho.read_market(EXAMPLES / "bybit-option-tickers.json", save(tmp_path, "instruments.json", reply))
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("deribit-positions", ("result",)),
+        ("okx-positions", ("data",)),
+        ("bybit-positions", ("result", "list")),
+        ("binance-option-positions", ()),
+        ("binance-futures-balances", ()),
+    ],
+)
+def test_a_list_put_together_twice_counts_once(name: str, place: tuple[Any, ...], tmp_path: Path) -> None:
+    reply = example(name)
+    rows = reply
+    for part in place:
+        rows = rows[part]
+    rows += [dict(row) for row in rows]
+    once = ho.read_book(EXAMPLES / f"{name}.json")
+    twice = ho.read_book(save(tmp_path, "list.json", reply))
+    assert [one.model_dump() for one in twice.accounts] == [one.model_dump() for one in once.accounts]
+    assert any("given twice and counted once" in note for note in twice.notes)

@@ -24,6 +24,8 @@ _FIRST, _LAST = 1_230_768_000_000, 7_258_118_400_000
 _CHANGES = ("uTime", "updatedTime", "updateTime")
 """Keys of rows with the time of a position's or balance's last change: their reply is no older."""
 _SAME = 1e-9
+_ONE_LINE = {"bybit", "derive", "hyperliquid"}
+"""Venues whose lists have one line per instrument (and side, in hedge mode)."""
 _FRESH = timedelta(minutes=5)
 _NAME = "of two accounts name each: hedgeopt import … --account FILE=NAME"
 
@@ -165,6 +167,15 @@ def one_reply_each(found: Findings) -> None:
     for one in found.holdings:
         values = held.setdefault(((one.venue, label(one.venue, one.account)), one.reply), {})
         key = one.name, one.lot
+        if key in values and one.venue in _ONE_LINE:
+            reply = found.replies[one.reply]
+            raise InputError(
+                f"lists {one.name} as {values[key]:,.10g} and as {one.quantity:,.10g}, and {one.venue} has one line for it",
+                file=reply.file,
+                field=one.where or None,
+                value=one.quantity,
+                fix=f"the list is put together of two moments or accounts: give one of the two; {_NAME}",
+            )
         values[key] = values.get(key, 0.0) + one.quantity
     posted: dict[tuple[_Key, int], _Values] = {}
     for coin in found.posted:

@@ -320,3 +320,16 @@ def test_a_list_put_together_twice_counts_once(name: str, place: tuple[Any, ...]
     twice = ho.read_book(save(tmp_path, "list.json", reply))
     assert [one.model_dump() for one in twice.accounts] == [one.model_dump() for one in once.accounts]
     assert any("given twice and counted once" in note for note in twice.notes)
+
+
+def test_a_list_put_together_of_two_moments_is_refused(tmp_path: Path) -> None:
+    """Bybit has one line per instrument, and two in hedge mode, which ``positionIdx`` tells apart."""
+    reply, later = example("bybit-positions"), changed("bybit-positions", 1.5)
+    rows, more = reply["result"]["list"], later["result"]["list"]
+    rows.append(more[1])
+    with pytest.raises(ho.InputError, match=r"lists BTC-27MAR26-100000-C as -2 and as -3, and bybit has one line"):
+        ho.read_book(save(tmp_path, "list.json", reply))
+    for row, side in ((rows[1], "1"), (rows[2], "2")):
+        row["positionIdx"] = side
+    held = {one.name: one.quantity for one in ho.read_book(save(tmp_path, "hedge.json", reply)).accounts[0].positions}
+    assert held["BTC-27MAR26-100000-C"] == -5.0

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.constraints.limit import Limit
+from hedgeopt.errors import InputError
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.numeraire import Numeraire, money_power
@@ -16,19 +17,33 @@ from hedgeopt.program.proven import Certificate
 
 __all__ = ["certificate_as_told", "in_dollars", "side_as_told"]
 
+_BEYOND = 100.0
+"""Multiple of the book's equity that no limit of money means."""
+
 
 def in_dollars(policy: Policy, e: Exposures) -> Policy:
-    """The same policy with limits on terms and weights in dollars; itself where it counts in them."""
+    """The same policy with limits on terms and weights in dollars; itself where it counts in them.
+
+    Raises
+    ------
+    InputError
+        For a limit of money beyond 100 times the book's equity: dollars were meant.
+    """
     unit = e.numeraire
     if unit is None or policy.numeraire in (None, "USD"):
         return policy
     parts = [p.model_copy(update={"weight": unit.weight(p.weight, p.term.unit)}) for p in policy.minimize]
-    limits = [_limit(one, unit) if isinstance(one, Limit) else one for one in policy.subject_to]
+    limits = [_limit(one, unit, float(e.equity.sum())) if isinstance(one, Limit) else one for one in policy.subject_to]
     return policy.model_copy(update={"minimize": tuple(parts), "subject_to": tuple(limits), "numeraire": None})
 
 
-def _limit(limit: Limit, unit: Numeraire) -> Limit:
+def _limit(limit: Limit, unit: Numeraire, equity: float) -> Limit:
     word = limit.term.unit
+    for bound in (limit.lower, limit.upper):
+        if word == "USD" and bound is not None and equity > 0 and abs(bound) * unit.price > _BEYOND * equity:
+            told = f"{bound:,.6g} {unit.asset} is {abs(bound) * unit.price / equity:,.0f} × the book's equity"
+            fix = f"did you mean USD? Money counts in the numeraire: give {bound / unit.price:.4g}, or leave numeraire out"
+            raise InputError(told, file="policy", field=f"limit on {limit.term.kind}", value=bound, fix=fix)
     sides = {n: None if (b := getattr(limit, n)) is None else unit.dollars(b, word) for n in ("lower", "upper")}
     return limit.model_copy(update=sides) if money_power(word) else limit
 

@@ -153,7 +153,7 @@ def _room(then: AccountMargin, item: AccountMargin) -> Iterator[tuple[bool, str]
     for old, new in ((then.now, item.now), *pairs):
         if _left(old) - _left(new) > (_SAFE if new.covered else _OPEN) * size:
             where = "" if new is item.now else f" in {new.scenario}"
-            yield not new.covered, f"left over{where} {number(_left(old))} → {number(_left(new))}"
+            yield not new.covered, f"left over{where} {number(_left(old))} → {number(_left(new))} USD"
 
 
 def _nearer(then: AccountMargin, item: AccountMargin) -> Iterator[tuple[bool, str]]:
@@ -179,8 +179,8 @@ def _refused(accounts: Sequence[AccountMargin], before: Sequence[AccountMargin],
         old = "" if then is None else f" (before: {number(then.now.initial)})"
         these = ", which these trades may be" if item.account in traded else ""
         yield (
-            f"Initial margin of {_name(item)} is {number(item.now.initial)} USD{old}, more than the {number(counted)} of "
-            f"equity that counts: the venue refuses orders that add risk{these}."
+            f"Initial margin of {_name(item)} is {number(item.now.initial)} USD{old}, more than the {number(counted)} USD "
+            f"of equity that counts: the venue refuses orders that add risk{these}."
         )
 
 

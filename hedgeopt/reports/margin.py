@@ -61,7 +61,7 @@ def _tone(item: AccountMargin) -> str:
 def _account(item: AccountMargin) -> RenderableType:
     parts = ", ".join(f"{name} {number(value)}" for name, value in item.breakdown.items() if abs(value) >= 0.5)
     told = "margin unknown" if item.unknown else f"initial margin from {parts}" if parts else "no initial margin"
-    title = f"{item.venue}/{item.account} ({item.model}): {told}"
+    title = f"{item.venue}/{item.account} ({item.model}), USD: {told}"
     columns = [("state", "left"), ("equity", "right"), ("maintenance", "right"), ("used", "right"), ("left over", "right")]
     lends = item.now.health_factor is not None
     states = (item.now, *item.ranked)

@@ -16,6 +16,7 @@ from hedgeopt.example import example_files
 from hedgeopt.exposures.expose import expose
 from hedgeopt.measures.risk import risk_report
 from hedgeopt.models.pricing.family import GREEK_UNITS
+from hedgeopt.program.counted import in_dollars
 from hedgeopt.reports.headline import headline
 from hedgeopt.verify import claim_of, judge
 
@@ -238,3 +239,16 @@ def test_another_asset_is_refused(folder: Path, name: str) -> None:
     book, market = ho.read_book(folder / "book.json"), ho.read_market(folder / "market.csv")
     with pytest.raises(ho.InputError, match="numeraire: is priced by neither book nor market"):
         expose(book, market, policy(name), trades=False)
+
+
+def test_a_limit_of_dollars_under_another_numeraire_is_refused(folder: Path) -> None:
+    """300,000 written for dollars is no limit at all in BTC: more than 100 times what the book is worth."""
+    book, market = ho.read_book(folder / "book.json"), ho.read_market(folder / "market.csv")
+    rule = policy("BTC").model_copy(update={"subject_to": (ho.CVaR(0.99) <= 300_000.0,)})
+    with pytest.raises(ho.InputError, match=r"300,000 BTC is [\d,]+ × the book's equity .*did you mean USD\?"):
+        ho.propose(book, market, rule)
+    told = expose(book, market, policy("BTC"), trades=False)
+    most = 99.0 * float(told.equity.sum()) / market.price("BTC")
+    assert in_dollars(rule.model_copy(update={"subject_to": (ho.CVaR(0.99) <= most,)}), told).subject_to[0].upper == (
+        pytest.approx(most * market.price("BTC"))
+    )

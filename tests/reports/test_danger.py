@@ -40,7 +40,10 @@ def told(after: AccountMargin, before: AccountMargin, **more: Any) -> str:
 
 def test_an_account_below_maintenance_that_gets_worse_is_said_with_both_numbers() -> None:
     said = told(account(176.0, crash=-300.0), account(159.0, crash=-200.0))
-    assert "WORSE by the trades: margin used 159 % → 176 %, left over −59 → −76, left over in crash −220 → −320." in said
+    assert (
+        "WORSE by the trades: margin used 159 % → 176 %, left over −59 → −76 USD, left over in crash −220 → −320 USD."
+        in said
+    )
 
 
 def test_an_account_that_gets_better_is_not_said_to_get_worse() -> None:
@@ -60,7 +63,7 @@ def test_falling_below_maintenance_by_the_trades_is_said() -> None:
 def test_room_that_shrinks_is_said_where_it_is_still_covered_and_only_when_it_is_much() -> None:
     said = told(account(40.0, crash=40.0, up=0.20), account(30.0, crash=50.0, up=0.40))
     assert "WORSE" not in said
-    assert "Less room by the trades: margin used 30 % → 40 %, left over 70 → 60, left over in crash 30 → 20" in said
+    assert "Less room by the trades: margin used 30 % → 40 %, left over 70 → 60 USD, left over in crash 30 → 20 USD" in said
     assert "liquidated at +40 % → +20 %" in said
     assert "by the trades" not in told(account(31.0, crash=49.0, up=0.39), account(30.0, crash=50.0, up=0.40))
     assert "by the trades" not in told(account(30.0, up=2.0), account(30.0, up=4.0))  # far away before and after
@@ -98,7 +101,10 @@ def test_several_accounts_are_named_once_each() -> None:
     after = [account(176.0, name="a"), account(120.0, name="b")]
     before = [account(159.0, name="a"), account(101.0, name="b")]
     said = " ".join(danger(after, before).sentences)
-    assert "deribit/a margin used 159 % → 176 %, left over −59 → −76, deribit/b margin used 101 % → 120 %, left over" in said
+    assert (
+        "deribit/a margin used 159 % → 176 %, left over −59 → −76 USD, deribit/b margin used 101 % → 120 %, left over"
+        in said
+    )
     assert "LIQUIDATION NOW: equity of deribit/a, deribit/b" in said
 
 

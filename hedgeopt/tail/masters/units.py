@@ -21,8 +21,6 @@ from hedgeopt.tail.source import Vector
 _CARRIED = 5
 # Sweeps of the equilibration (Ruiz 2001), and the share of the largest position below which a position says nothing.
 _SWEEPS, _SMALL = 20, 1e-6
-# Entries this far apart are balanced before they are equilibrated.
-_SPREAD = 1e8
 # Steps of least squares in logarithms at most, and the largest of those.
 _STEPS, _LONGEST = 200, 300.0
 
@@ -80,11 +78,6 @@ def equilibrated(data: dict[str, Any], sweeps: int = _SWEEPS) -> Units:
     A = abs(sp.csr_array(data["A"]))
     P = None if data.get("P") is None else abs(sp.csr_array(data["P"]))
     columns, rows = np.ones(A.shape[1]), np.ones(A.shape[0])
-    held = A.data[A.data > 0]
-    if len(held) and held.max() > _SPREAD * held.min():
-        # So many decades are more than sweeps of square roots take away.
-        begin = balanced(data, np.abs(np.asarray(data["c"], dtype=float)))
-        columns, rows = begin.columns.copy(), begin.rows.copy()
     for _ in range(sweeps):
         now: Any = sp.diags_array(rows) @ A @ sp.diags_array(columns)
         across, down = _largest(now, 1), _largest(now, 0)

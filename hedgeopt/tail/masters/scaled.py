@@ -31,6 +31,8 @@ _FAR, _DUST, _CROSSED = 1e15, 1e-13, (1e-15, 1e-12)
 _DEAR = 1e4
 # Share of a unit of loss that a unit of a column without losses is worth at least, if it costs anything.
 _CHEAP = 1e-9
+# Decades between the sizes that rows and losses give a column without losses, beyond which losses count.
+_APART = 6.0
 # Rows from a column with losses to one without, by which sizes are carried.
 _CARRIED = 5
 # Share of the unit that the range of a variable has at least.
@@ -255,16 +257,20 @@ def _columns(layout: Layout, size: Vector) -> Vector:
         typical = max(median(cost[both] / loss[both]), typical)
         loss = np.where(both, np.maximum(loss, cost / (_DEAR * typical)), loss)
     top = np.maximum(column_top(layout.A), column_top(layout.A_eq))
+    size = np.where(loss > 0, loss, top)
+    plain = np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 1.0)
     if loss.all() or not loss.any():
         # Without losses at all, rows say how large columns are.
-        size = np.where(loss > 0, loss, top)
-        return np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 1.0)
+        return plain
     reach = _carried(layout, np.where(loss > 0, 1.0 / np.where(loss > 0, loss, 1.0), 0.0))
     # What no row ties to a loss counts by its cost: one unit of it is worth one unit of loss. Nothing is worth far less.
     typical = typical or float(np.median(cost[cost > 0]) if (cost > 0).any() else 1.0)
     worth = np.where((loss == 0) & (cost > 0), typical / np.where(cost > 0, cost, 1.0), 0.0)
     reach = _carried(layout, np.where(reach == 0, worth, np.maximum(reach, _CHEAP * worth)))
-    return np.where(reach > 0, reach, 1.0 / np.where(top > 0, top, 1.0))
+    carried = np.where(reach > 0, reach, 1.0 / np.where(top > 0, top, 1.0))
+    # Where both measures agree within some decades, rows' own entries condition the program better.
+    apart = np.abs(np.log10(carried / plain))
+    return carried if bool((apart > _APART).any()) else plain
 
 
 def _carried(layout: Layout, reach: Vector) -> Vector:

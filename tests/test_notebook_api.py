@@ -149,7 +149,7 @@ def test_probabilities_weigh_scenarios(book: ho.Book, market: ho.Market) -> None
         (RETURNS.assign(probability=0.1), "sum to 1"),
         (RETURNS.iloc[:0], "holds no rows"),
         (RETURNS[[]].assign(probability=1 / 200), "holds no asset"),
-        (np.zeros((3, 2)), "must be a table of fields"),
+        (np.zeros((3, 2)), "must be scenarios, not ndarray"),
         (pd.concat({"a": RETURNS}, axis=1), "layered columns"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -86,6 +86,8 @@ class BacktestResult:
     caveats
         Numbers of venues that the run rested on and that nobody has verified, or that were past their shelf life.
     """
+
+    MAY_BE_INFINITE: ClassVar[bool] = True
 
     steps: pd.DataFrame
     trades: pd.DataFrame

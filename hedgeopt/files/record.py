@@ -55,7 +55,7 @@ def _strict(schema: Any) -> Any:
 
 def _listed(value: Any) -> Any:
     """A table's columns and a dict's keys are no list that anybody meant."""
-    if isinstance(value, Mapping) or hasattr(value, "columns"):
+    if hasattr(value, "columns") or (isinstance(value, Mapping) and not value):
         raise ValueError(f"must be a list, not a {type(value).__name__}")
     return value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from hedgeopt.errors import MissingNumberError
 from hedgeopt.exposures.expose import expose
@@ -25,6 +25,8 @@ __all__ = ["MarginReport", "margin_report"]
 @dataclass(frozen=True)
 class MarginReport:
     """Every account of a book."""
+
+    MAY_BE_INFINITE: ClassVar[bool] = True
 
     book: str
     market: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import isnan, nan
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -86,6 +86,8 @@ class RiskReport:
     unit, unit_price
         What amounts count in, and its price today, USD.
     """
+
+    MAY_BE_INFINITE: ClassVar[bool] = True
 
     equity: float
     greeks: dict[str, dict[str, float]]

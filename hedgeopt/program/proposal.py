@@ -118,6 +118,8 @@ class Proposal:
         :mod:`hedgeopt.program.book_after`.
     """
 
+    MAY_BE_INFINITE: ClassVar[bool] = True
+
     IN_FILE: ClassVar[dict[str, str]] = {"market": "source", "solver": "statistics"}
 
     created: datetime

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 _LONG = 40
+# Characters of the longest words of one row that fit A4 at the size of print.
+_SHEET = 92
 """Characters beyond which a name may break anywhere."""
 
 
@@ -45,6 +47,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FunctionLoader(text),
     )
     environment.filters["whole"] = _whole
+    environment.filters["crowded"] = _crowded
     style, script = text("page.css"), text("page.js")
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
@@ -64,6 +67,21 @@ def _whole(text: Any) -> markupsafe.Markup:
         else part
         for part in parts
     )
+
+
+def _crowded(rows: Any, columns: Any) -> bool:
+    """Whether a table is too wide for a sheet of A4 unless names break."""
+    longest = [_word(name) for name, _ in columns]
+    for row in rows:
+        for k, cell in enumerate(row):
+            text = getattr(cell, "text", None)
+            longest[k] = max(longest[k], _word(cell if text is None else text))
+    return sum(longest) > _SHEET
+
+
+def _word(text: Any) -> int:
+    """Characters of the longest word."""
+    return max((len(word) for word in str(text).split()), default=0)
 
 
 def _hash(text: str) -> str:

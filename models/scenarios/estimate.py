@@ -127,10 +127,20 @@ def smile_points(chain: pd.DataFrame, tenors: tuple[float, ...] = (7.0, 30.0, 90
     least squares as ``a + b k + c k^2`` over ``|k| <= 1`` with ``k = ln(strike / forward) / sqrt(years)``, the unit of
     ``skew_shift``; tenors are interpolated in total variance, the skew in days. Snapshots without expiries on both sides of
     a tenor are left out.
+
+    Raises
+    ------
+    InputError
+        For a column that is missing, and too few snapshots.
     """
-    for column in ("timestamp", "strike", "expiry", "mark_iv", "underlying_price"):
-        if column not in chain.columns:
-            raise InputError(f"column {column!r} is missing", field="smile_points: chain", fix="give the rows of a chain")
+    try:
+        return _smile_points(chain, tenors)
+    except KeyError as error:
+        fix = "give the rows of a chain"
+        raise InputError(f"column {error} is missing", field="smile_points: chain", fix=fix) from None
+
+
+def _smile_points(chain: pd.DataFrame, tenors: tuple[float, ...]) -> pd.DataFrame:
     rows = []
     for moment, snapshot in chain.groupby("timestamp", sort=True):
         fits = []

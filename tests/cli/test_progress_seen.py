@@ -56,8 +56,8 @@ def test_in_a_log(given: list[str]) -> None:
     told = [line for line in lines if re.fullmatch(r"hedgeopt: [a-z ]+ \(\d+ s\)", line)]
     assert told == lines
     stages = {line.split(" (")[0].removeprefix("hedgeopt: ") for line in told}
-    assert "pricing book and candidates in every scenario" in stages
-    assert len(stages) >= 2
+    assert "loading" in stages
+    assert len(stages) >= 3  # which ones outlast a fifth of a second is the machine's
 
 
 def test_on_a_terminal(given: list[str]) -> None:
@@ -85,5 +85,5 @@ def test_on_a_terminal(given: list[str]) -> None:
     assert running.returncode == 0
     assert json.loads(out)["certificate"]["feasible"]
     words = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", bytes(seen)).decode()
-    for stage in ("reading the files", "pricing book and candidates in every scenario", "building the program"):
-        assert stage in words
+    stages = ("loading", "reading the files", "pricing book and candidates in every scenario", "solving", "summing up")
+    assert sum(stage in words for stage in stages) >= 3

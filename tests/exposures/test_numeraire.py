@@ -143,7 +143,7 @@ def test_limits_and_weights_count_in_coins(folder: Path) -> None:
     assert btc.objective["weight"].tolist() == [1.0, 0.5, 1e-3]
     words = headline(btc)
     assert " BTC to trade" in words.cost
-    assert "BTC (one standard error" in words.sample
+    assert " BTC after trading" in words.sample
     page = btc.to_html()
     assert "P&amp;L, BTC" in page or "P&L, BTC" in page
     assert ho.read_proposal(json.loads(btc.to_json())) == btc

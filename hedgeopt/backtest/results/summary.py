@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,8 @@ class Summary:
     caveats
         See :class:`~hedgeopt.backtest.result.BacktestResult`.
     """
+
+    MAY_BE_INFINITE: ClassVar[bool] = True
 
     policy: str
     book: str

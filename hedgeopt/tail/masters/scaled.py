@@ -17,7 +17,7 @@ from hedgeopt.tail.masters.base import Piece, Point
 from hedgeopt.tail.masters.rows import median
 from hedgeopt.tail.masters.start import Iterate, Warm
 from hedgeopt.tail.masters.structure import Structure
-from hedgeopt.tail.source import Index, Vector
+from hedgeopt.tail.source import Vector
 
 if TYPE_CHECKING:
     from hedgeopt.tail.masters.layout import Layout
@@ -29,12 +29,6 @@ _RESCALE = 10.0
 _FAR, _DUST, _CROSSED = 1e15, 1e-13, (1e-15, 1e-12)
 # Cost per unit of loss, over the typical one, beyond which a column is measured by its cost.
 _DEAR = 1e4
-# Share of a unit of loss that a unit of a column without losses is worth at least, if it costs anything.
-_CHEAP = 1e-9
-# Decades between the sizes that rows and losses give a column without losses, beyond which losses count.
-_APART = 6.0
-# Rows from a column with losses to one without, by which sizes are carried.
-_CARRIED = 5
 # Share of the unit that the range of a variable has at least.
 _LEAST = 1e-5
 
@@ -81,7 +75,7 @@ class Scaled(Structure):
             self._known, self.sides = layout.b, layout.b * self.row_scale
             self.sided = self.bounds(self.sides)
         b_eq = c.b_eq * self.eq_scale
-        self.unit = _unit(self.sides, b_eq, raw, self.several)
+        self.unit = _unit(self.sides, b_eq, raw)
         self.b, self.b_eq = self.sides / self.unit, b_eq / self.unit
         self.lower, self.upper = _meeting(self.sided[0] / self.unit, self.sided[1] / self.unit)
         self.lower_row, self.upper_row = self.sided[2:]
@@ -90,9 +84,7 @@ class Scaled(Structure):
         prices = layout.price * np.array([p.scale for p in pieces]) if pieces else np.zeros(0)
         # An objective without linear part is measured by its curvature.
         curve = 0.0 if self.scaled_P is None else 1e-6 * self.unit * float(np.abs(self.scaled_P.data).max(initial=0.0))
-        self.usual_losses = self._losses()
-        dear = float(np.max(prices * np.minimum(self.usual_losses, 1.0), initial=0.0))
-        self.weight = max(float(np.abs(gradient).max(initial=0.0)), dear, curve, 1e-12)
+        self.weight = max(float(np.abs(gradient).max(initial=0.0)), float(prices.max(initial=0.0)), curve, 1e-12)
         self.c = gradient / self.weight
         self.price = prices / self.weight
         self.P = None if self.scaled_P is None else self.scaled_P * (self.unit / self.weight)
@@ -163,24 +155,11 @@ class Scaled(Structure):
         reach = np.maximum(np.abs(self.lower), np.abs(self.upper))
         known = (cost > 0) & np.isfinite(reach)
         typical = median(cost[known] * reach[known]) if known.any() else 0.0
-        size = max(float(cost @ np.abs(v)), typical, float(self.price @ self.usual_losses))
+        size = max(float(cost @ np.abs(v)), typical, float(self.price.sum()) * self.spread)
         if size == 0.0 and cost.any():
             # Nothing says how far any column reaches.
             size = median(cost[cost > 0])
         return min(size or 1.0, 1.0)
-
-    def _losses(self) -> Vector:
-        """(K,) size of each tail's losses: of its constants, and of positions of one in its own scenarios.
-
-        A limit on losses in other units than the objective's says nothing about the objective.
-        """
-        known = np.where(self.sizes > 0, self.sizes, np.inf)
-        found = []
-        for piece, offset in zip(self.pieces, self.offset, strict=True):
-            rows = np.sqrt(np.mean(piece.rows**2, axis=0)) if len(piece.rows) else np.abs(piece.gradient)
-            share = float(np.max(rows / known, initial=0.0))
-            found.append(min(share, 1.0) + float(np.abs(offset).max(initial=0.0)))
-        return np.array(found)
 
 
 class Restricted(Structure):
@@ -252,43 +231,11 @@ def _columns(layout: Layout, size: Vector) -> Vector:
     loss = column_top(layout.E, size)
     cost = np.abs(layout.c)
     both = (loss > 0) & (cost > 0)
-    typical = float(layout.price.max(initial=0.0))
     if both.any():
-        typical = max(median(cost[both] / loss[both]), typical)
+        typical = max(median(cost[both] / loss[both]), float(layout.price.max(initial=0.0)))
         loss = np.where(both, np.maximum(loss, cost / (_DEAR * typical)), loss)
-    top = np.maximum(column_top(layout.A), column_top(layout.A_eq))
-    size = np.where(loss > 0, loss, top)
-    plain = np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 1.0)
-    if loss.all() or not loss.any():
-        # Without losses at all, rows say how large columns are.
-        return plain
-    reach = _carried(layout, np.where(loss > 0, 1.0 / np.where(loss > 0, loss, 1.0), 0.0))
-    # What no row ties to a loss counts by its cost: one unit of it is worth one unit of loss. Nothing is worth far less.
-    typical = typical or float(np.median(cost[cost > 0]) if (cost > 0).any() else 1.0)
-    worth = np.where((loss == 0) & (cost > 0), typical / np.where(cost > 0, cost, 1.0), 0.0)
-    reach = _carried(layout, np.where(reach == 0, worth, np.maximum(reach, _CHEAP * worth)))
-    carried = np.where(reach > 0, reach, 1.0 / np.where(top > 0, top, 1.0))
-    # Where both measures agree within some decades, rows' own entries condition the program better.
-    apart = np.abs(np.log10(carried / plain))
-    return carried if bool((apart > _APART).any()) else plain
-
-
-def _carried(layout: Layout, reach: Vector) -> Vector:
-    """Scales of columns without (zero) from those that stand in rows with them: the sizes at which they cancel."""
-    for _ in range(_CARRIED if reach.any() and not reach.all() else 0):
-        found = np.zeros(len(reach))
-        for A in (layout.A, layout.A_eq):
-            entry, row = np.abs(A.data), np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
-            use = entry > 0
-            entry, row, column = entry[use], row[use], A.indices[use]
-            top = np.zeros(A.shape[0])
-            np.maximum.at(top, row, entry * reach[column])
-            np.maximum.at(found, column, top[row] / entry)
-        fresh = (reach == 0) & (found > 0) & (found < _FAR)
-        if not fresh.any():
-            break
-        reach = np.where(fresh, found, reach)
-    return reach
+    size = np.where(loss > 0, loss, np.maximum(column_top(layout.A), column_top(layout.A_eq)))
+    return np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 1.0)
 
 
 def _reach(layout: Layout, pieces: list[Piece]) -> Vector:
@@ -312,16 +259,14 @@ def _reach(layout: Layout, pieces: list[Piece]) -> Vector:
     return np.where(widest > 0, widest / (_LEAST * unit), fixed)
 
 
-def _unit(b: Vector, b_eq: Vector, raw: list[Vector], several: Index) -> float:
-    """A typical loss: the constants' spread, else the equalities' size, else the middle of the sides' magnitudes.
+def _unit(b: Vector, b_eq: Vector, raw: list[Vector]) -> float:
+    """A typical loss: the constants' spread, else the equalities' size, else the middle of the bounds' magnitudes.
 
-    Without losses the sides of rows of several variables count: a hedge of 40 dollars is none of the box of 1e12 around it.
     Sizes that are rounding beside the rest do not count.
     """
     sizes = [_deviation(x) for x in raw if len(x)] + [float(np.abs(b_eq).max(initial=0.0))]
     largest = max(sizes, default=0.0)
-    wide = np.abs(b[several]) if not any(x.any() for x in raw) else b[:0]
-    sides = wide if np.any((wide > 0) & (wide < _FAR)) else np.abs(b)
+    sides = np.abs(b[np.isfinite(b)])
     sides = sides[(sides > 0) & (sides < _FAR)]
     sides = sides[sides > _DUST * sides.max(initial=0.0)]
     typical = median(sides) if len(sides) else 0.0

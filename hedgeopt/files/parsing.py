@@ -127,6 +127,9 @@ def from_toml(text: str, file: object) -> dict[str, Any]:
 
 
 def _not_json(error: json.JSONDecodeError, file: object) -> InputError:
+    if error.msg.startswith("Illegal trailing comma"):  # Python 3.13 points at the comma, older ones behind it
+        behind = error.doc[error.pos + 1 :]
+        error = json.JSONDecodeError(error.msg, error.doc, error.pos + 1 + len(behind) - len(behind.lstrip()))
     text, at = error.doc, error.pos
     problem = f"is not JSON: {error.msg.removesuffix(' at')}"
     if at >= len(text.rstrip()):

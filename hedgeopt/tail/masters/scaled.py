@@ -17,7 +17,7 @@ from hedgeopt.tail.masters.base import Piece, Point
 from hedgeopt.tail.masters.rows import median
 from hedgeopt.tail.masters.start import Iterate, Warm
 from hedgeopt.tail.masters.structure import Structure
-from hedgeopt.tail.source import Vector
+from hedgeopt.tail.source import Index, Vector
 
 if TYPE_CHECKING:
     from hedgeopt.tail.masters.layout import Layout
@@ -75,7 +75,7 @@ class Scaled(Structure):
             self._known, self.sides = layout.b, layout.b * self.row_scale
             self.sided = self.bounds(self.sides)
         b_eq = c.b_eq * self.eq_scale
-        self.unit = _unit(self.sides, b_eq, raw)
+        self.unit = _unit(self.sides, b_eq, raw, self.several)
         self.b, self.b_eq = self.sides / self.unit, b_eq / self.unit
         self.lower, self.upper = _meeting(self.sided[0] / self.unit, self.sided[1] / self.unit)
         self.lower_row, self.upper_row = self.sided[2:]
@@ -259,14 +259,16 @@ def _reach(layout: Layout, pieces: list[Piece]) -> Vector:
     return np.where(widest > 0, widest / (_LEAST * unit), fixed)
 
 
-def _unit(b: Vector, b_eq: Vector, raw: list[Vector]) -> float:
-    """A typical loss: the constants' spread, else the equalities' size, else the middle of the bounds' magnitudes.
+def _unit(b: Vector, b_eq: Vector, raw: list[Vector], several: Index) -> float:
+    """A typical loss: the constants' spread, else the equalities' size, else the middle of the sides' magnitudes.
 
+    Without losses the sides of rows of several variables count: a hedge of 40 dollars is none of the box of 1e12 around it.
     Sizes that are rounding beside the rest do not count.
     """
     sizes = [_deviation(x) for x in raw if len(x)] + [float(np.abs(b_eq).max(initial=0.0))]
     largest = max(sizes, default=0.0)
-    sides = np.abs(b[np.isfinite(b)])
+    wide = np.abs(b[several]) if not any(x.any() for x in raw) else b[:0]
+    sides = wide if np.any((wide > 0) & (wide < _FAR)) else np.abs(b)
     sides = sides[(sides > 0) & (sides < _FAR)]
     sides = sides[sides > _DUST * sides.max(initial=0.0)]
     typical = median(sides) if len(sides) else 0.0

@@ -155,9 +155,11 @@ def test_copy_as_csv(clipboard: bool, html: str, example: ho.Proposal, show: Cal
             page.ask("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
         page.tab.locator("#trades").get_by_role("button", name="Copy as CSV").click()
         if clipboard:
-            assert page.tab.locator("#trades [role=status]").inner_text() == "copied"
+            # the clipboard answers when it has written, not when the button returns: wait for what the page says
+            page.tab.locator("#trades [role=status]", has_text=re.compile("^copied$")).wait_for()
             assert page.ask("navigator.clipboard.readText()") == wanted
         else:
+            page.tab.locator("#trades textarea").wait_for()
             assert page.ask("getSelection().toString() || document.activeElement.value") == wanted
             assert page.tab.locator("#trades textarea").is_visible()
         assert page.violations() == []
@@ -175,7 +177,7 @@ def test_without_scripts_the_page_is_whole(html: str, example: ho.Proposal, show
 def test_the_policy_stops_what_is_not_ours(bad: str, html: str, show: Callable[..., Any]) -> None:
     """Were text from a file ever written as it is, it could neither run nor load anything; and the tests would see it."""
     with show(html.replace("</main>", f"{bad}</main>")) as page:
-        page.tab.wait_for_timeout(50)
+        page.tab.wait_for_function("window.violations.length > 0")
         assert page.violations()
         assert page.tab.title() != "bad"
 

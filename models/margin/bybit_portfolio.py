@@ -11,8 +11,8 @@ Per risk unit, which holds everything on one underlying whatever it settles in, 
 6. perpetuals and futures: a factor times the notional, without offset.
 
 Maintenance is the sum, initial margin a factor times it; loans add their own shares. What hedges what is not convex: the
-encoding bounds 3, 4 and 5 by functions that are exact where two expiries or settlements hedge one another, and nowhere
-below (:mod:`hedgeopt.models.margin.spreads`). The rest is exact.
+encoding bounds 3, 4 and 5 by functions that are nowhere below them and exact at its anchor, however many expiries and
+settlements there are (:mod:`hedgeopt.models.margin.spreads`). The rest is exact.
 
 The venue's help names every part; the numbers of most are in its margin parameters, which were not obtained: they are the
 user's, in a table that extends bybit. Coins posted are collateral alone (spot hedging off, the venue's default).
@@ -35,7 +35,7 @@ from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.shocks import dollars_of_premium, option_delta, usd_pnl
-from hedgeopt.models.margin.spreads import centre, hedged, matched, unhedged_side
+from hedgeopt.models.margin.spreads import cheapest, hedged, matched, matched_charges, unhedged_side
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.table_numbers import ByDays, Numbers, Share, checked_numbers, needed
 
@@ -62,10 +62,14 @@ class _Coin(Numbers):
 
 @dataclass(frozen=True, eq=False)
 class _Spread:
-    """Amounts by time (E, n) per unit, charged ``rate`` per amount and time between those that are matched."""
+    """Amounts by time (E, n) per unit, charged ``rate`` per amount and time between those that are matched.
+
+    ``members`` (E, n) bool says which rows are of which of the ``times`` (E,), in rising order.
+    """
 
     name: str
     amounts: np.ndarray
+    members: np.ndarray
     times: np.ndarray
     rate: float
 
@@ -74,12 +78,16 @@ class _Spread:
         return self.rate * matched((self.amounts @ z).tolist(), self.times.tolist())
 
     def block(self, rows: np.ndarray, z: np.ndarray) -> Block:
-        """Nowhere below :meth:`charge`; measured from the time that makes it least at ``z`` (n,)."""
-        far = self.rate * np.abs(self.times - centre((self.amounts @ z).tolist(), self.times.tolist()))
-        groups = []
-        for row, weight in zip(self.amounts, far.tolist(), strict=True):
-            mine = np.flatnonzero(row)
-            groups.append(Group.of(rows[mine], [weight * row[mine][None, :], -weight * row[mine][None, :]]))
+        """Nowhere below :meth:`charge`, and exact at ``z`` (n,)."""
+        waiting, later = matched_charges(cheapest(self.amounts @ z, self.times), self.times)
+        sums, groups = np.cumsum(self.amounts, axis=0)[:-1], []
+        member = np.cumsum(self.members, axis=0)[:-1] > 0
+        for amounts, mine, (long, short) in (
+            *zip(sums, member, waiting.T.tolist(), strict=True),
+            *zip(self.amounts[1:], self.members[1:], later.T.tolist(), strict=True),
+        ):
+            line = self.rate * amounts[mine][None, :]
+            groups.append(Group.of(rows[mine], [long * line, -short * line]))
         return Block(self.name, tuple(groups))
 
 
@@ -186,8 +194,8 @@ class BybitPortfolio(MarginModel):
             when = np.unique(times[unit])
             rate = told(name, "RATE", unit if len(when) > 1 else nothing)
             if rate:
-                amounts = np.array([np.where(unit & (times == t), amount, 0.0) for t in when])
-                spreads.append(_Spread(name.replace("_", " "), amounts, when, float(rate)))
+                members = np.array([unit & (times == t) for t in when])
+                spreads.append(_Spread(name.replace("_", " "), amount * members, members, when, float(rate)))
         dollars = self._dollars(state, rows, delta)
         return _Unit(
             underlying,

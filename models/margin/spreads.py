@@ -1,7 +1,7 @@
 """Charges on what hedges what: opposite amounts of several currencies, or of several expiries.
 
-Such a charge grows with ``min(long, short)``, which is not convex. Every function here has a convex bound that is nowhere
-below it, exact where the side that remains (or the expiry whose amount remains) is the one that was named.
+Such a charge grows with ``min(long, short)``, which is not convex. Every function here has convex bounds that are nowhere
+below it, one of which is exact at any amounts: the side that remains is named, or what waits to be matched at each time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 
-__all__ = ["centre", "hedged", "hedged_lines", "matched", "unhedged_side"]
+__all__ = ["cheapest", "hedged", "hedged_lines", "matched", "matched_charges", "unhedged_side"]
 
 
 def hedged(amounts: np.ndarray) -> float:
@@ -51,14 +51,29 @@ def matched(amounts: Sequence[float], times: Sequence[float]) -> float:
     return total
 
 
-def centre(amounts: Sequence[float], times: Sequence[float]) -> float:
-    """The time c that makes ``sum |amount| |time - c|`` least: nowhere below :func:`matched`, whatever c is.
+def cheapest(amounts: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """(E - 1,) which bound of :func:`matched` is least between one time and the next, at amounts (E,): 0, 1 or -1.
 
-    A pair at t and u costs ``|t - u| <= |t - c| + |u - c|``, and what remains unmatched adds to the bound alone: exact for
-    two times of opposite amounts.
+    What waits at t, ``A(t)``, is the sum of the amounts up to t; it costs its size times the time until the next, but for
+    what nothing later matches: ``A(t)`` less the shorts after t where longs remain in the end, at least 0. So
+    ``matched = sum of min(|A|, |A| - A + shorts after)`` times the widths (with signs exchanged where shorts remain), and
+    each of the three functions is convex and, whatever remains, nowhere below:
+
+    * 0: ``|A|``; 1: ``2 max(-A, 0) + shorts after``; -1: ``2 max(A, 0) + longs after``.
     """
-    order = np.argsort(times, kind="stable")
-    weight = np.abs(np.asarray(amounts, float))[order]
-    if not weight.sum():
-        return float(np.asarray(times, float)[order][0]) if len(order) else 0.0
-    return float(np.asarray(times, float)[order][int(np.searchsorted(np.cumsum(weight), weight.sum() / 2.0))])
+    waiting = np.cumsum(amounts)[:-1]
+    shorts, longs = (np.cumsum(np.maximum(sign * amounts, 0.0)[::-1])[::-1][1:] for sign in (-1.0, 1.0))
+    costs = [np.abs(waiting), 2.0 * np.maximum(-waiting, 0.0) + shorts, 2.0 * np.maximum(waiting, 0.0) + longs]
+    return np.array([0, 1, -1])[np.argmin(costs, axis=0)]
+
+
+def matched_charges(choice: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the bounds that :func:`cheapest` chose charge: per unit of waiting sums, and per unit of the amounts themselves.
+
+    ``(2, E - 1)`` per unit long and short of each sum up to a time but the last, ``(2, E - 1)`` per unit long and short of
+    each amount but the first.
+    """
+    width = np.diff(times)
+    waiting = width * np.array([np.where(choice == 0, 1.0, np.where(choice == side, 0.0, 2.0)) for side in (1, -1)])
+    later = np.array([np.cumsum(np.where(choice == side, width, 0.0)) for side in (-1, 1)])
+    return waiting, later

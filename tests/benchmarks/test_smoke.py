@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.margin_looseness import PLACES
 from benchmarks.registry import load
 
 NAMES = {
@@ -111,7 +112,13 @@ def test_end_to_end(tmp_path) -> None:
 
 
 def test_margin(tmp_path) -> None:
-    assert smoke("margin", tmp_path)
+    compared, *loose = smoke("margin", tmp_path)
+    assert compared["ratio"] > 0.0
+    assert len(loose) == len({record["rule"] for record in loose}) > 10
+    for record in loose:
+        for place in PLACES:
+            assert record[place]["minimum"] > -1e-9, record  # else a program takes for fine what the venue does not
+        assert record["at the anchor"]["median"] < 5.0, record
 
 
 def test_backtest(tmp_path) -> None:

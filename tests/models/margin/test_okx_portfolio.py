@@ -13,7 +13,7 @@ import pytest
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import use_tables
 from hedgeopt.models.margin.okx_portfolio import OkxPortfolio
-from hedgeopt.models.margin.spreads import centre, hedged, hedged_lines, matched, unhedged_side
+from hedgeopt.models.margin.spreads import cheapest, hedged, hedged_lines, matched, matched_charges, unhedged_side
 from hedgeopt.models.margin.state import State
 
 PACKAGED = OkxPortfolio()._data
@@ -192,18 +192,38 @@ def test_a_table_of_ones_own_adds_what_is_missing(
         OkxPortfolio().requirement(option_account(state_of), np.array([-1.0]), np.zeros(0))
 
 
+def bound(choice: np.ndarray, amounts: np.ndarray, times: np.ndarray) -> float:
+    """What one choice of bounds charges for amounts (E,)."""
+    parts = zip(matched_charges(choice, times), (np.cumsum(amounts)[:-1], amounts[1:]), strict=True)
+    return sum(float(rates[0] @ np.maximum(sums, 0.0) + rates[1] @ np.maximum(-sums, 0.0)) for rates, sums in parts)
+
+
 def test_spreads_and_their_bounds() -> None:
-    """Hedged amounts and matched expiries by hand; bounds nowhere below, exact on their side and for two expiries."""
+    """Hedged amounts and matched expiries by hand; bounds nowhere below, and exact where they were chosen."""
     assert hedged(np.array([5.0, -3.0, -4.0])) == 5.0
     assert matched([10.0, -4.0, -9.0], [0.0, 1.0, 3.0]) == pytest.approx(4.0 * 1.0 + 6.0 * 3.0)
     rng = np.random.default_rng(3)
     for _ in range(500):
-        n = int(rng.integers(1, 6))
-        a, t = rng.standard_normal(n) * (rng.random(n) < 0.7), np.sort(rng.random(n))
-        for c in (centre(a.tolist(), t.tolist()), rng.random()):
-            assert np.abs(a) @ np.abs(t - c) >= matched(a.tolist(), t.tolist()) - 1e-12
+        n = int(rng.integers(1, 7))
+        a, t = rng.standard_normal(n) * (rng.random(n) < 0.7), np.cumsum(rng.exponential(size=n))
+        charged = matched(a.tolist(), t.tolist())
+        assert bound(cheapest(a, t), a, t) == pytest.approx(charged, abs=1e-12)
+        assert bound(rng.integers(-1, 2, n - 1), a, t) >= charged - 1e-12
         assert (hedged_lines(np.eye(n), unhedged_side(a)) @ a).max() == pytest.approx(hedged(a), abs=1e-12)
         assert (hedged_lines(np.eye(n), -unhedged_side(a)) @ a).max() >= hedged(a) - 1e-12
-        if n == 2 and a[0] * a[1] < 0:
-            exact = np.abs(a) @ np.abs(t - centre(a.tolist(), t.tolist()))
-            assert exact == pytest.approx(matched(a.tolist(), t.tolist()))
+
+
+def test_an_amount_that_nothing_matches_is_charged_nothing() -> None:
+    """Six expiries of one sign: the bound of the anchor charges 0, as the venue does."""
+    a, t = np.arange(1.0, 7.0), np.arange(6.0)
+    assert bound(cheapest(a, t), a, t) == matched(a.tolist(), t.tolist()) == 0.0
+
+
+def test_steps_of_the_minimum_charge_apply_to_their_own_part(state_of: Callable[..., State]) -> None:
+    """The venue's announcement of 2021-12-24: 30,000 USD of raw minimum charge become 50,000 by the steps of then."""
+    older = [[0, 1], [10_000, 2], [70_000, 4], [170_000, 6], [300_000, 8], [470_000, 10], [700_000, 12]]
+    model = OkxPortfolio({**PACKAGED, "minimum_tiers": older, "large": {**PACKAGED["large"], "minimum_future": 0.3}})
+    state = settled(state_of([{"kind": "perpetual", "underlying": "BTC"}], index={"BTC": 100_000.0}, venue="okx"), "USDT")
+    need = model.requirement(state, np.array([1.0]), np.zeros(0))
+    assert need.maintenance == pytest.approx(50_000.0)
+    assert need.breakdown == {"BTC minimum charge": pytest.approx(65_000.0)}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError, MissingNumberError
-from hedgeopt.exposures.caveats import caveats
+from hedgeopt.exposures.caveats import caveats, unmet_scenarios
 from hedgeopt.exposures.margins import account_margins, without_missing
 from hedgeopt.exposures.pairs import pair_up
 from hedgeopt.exposures.plausible import refuse_implausible_sizes
@@ -89,7 +89,7 @@ def build_exposures(
             for column, slope in price_slopes(item.asset, market).items():
                 collateral_delta[c, assets.index(column)] += item.amount * slope
 
-    notes = [*holdings.notes, *_peg_notes(assets, scenarios)]
+    notes = [*holdings.notes, *_peg_notes(assets, scenarios), *unmet_scenarios(holdings, stress)]
     carry = known_carry(table.unique, risk, notes)
     at = table.instrument
     items = tuple(table.unique[i] for i in at)

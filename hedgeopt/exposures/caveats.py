@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from hedgeopt.exposures.resolve import Holdings
 from hedgeopt.models.caveats import stress_caveats, table_caveats
 from hedgeopt.models.costs.quotes import fee_parameters
 from hedgeopt.models.data import averaging_minutes, dollar_assets, pegged_assets
 from hedgeopt.models.margin.margins import Margins
 from hedgeopt.models.pegs import is_peg
+from hedgeopt.models.pricing.instrument import has
+from hedgeopt.models.scenarios.set import ScenarioSet
 
-__all__ = ["caveats"]
+__all__ = ["caveats", "unmet_scenarios"]
 
 
 def caveats(
@@ -55,3 +58,16 @@ def _windows(items: Sequence[Any], now: datetime) -> Iterator[tuple[str, str]]:
     for venue, expiry in {(item.venue, item.expiry) for item in items if item.nature.expires}:
         if (expiry - now).total_seconds() < 60.0 * averaging_minutes(venue):
             yield venue, "settlement.averaging_minutes"
+
+
+def unmet_scenarios(holdings: Holdings, stress: ScenarioSet) -> list[str]:
+    """Notes on products that give a P&L for scenarios that are not among these: their grid counts instead."""
+    if stress.still or not stress.labels:
+        return []
+    unmet = {item.name: sorted(set(item.scenarios) - set(stress.labels)) for item in holdings.whole if has(item, "spots")}
+    return [
+        f"{name} gives a P&L for {', '.join(map(repr, labels[:3]))}{', …' if len(labels) > 3 else ''}, which is no stress "
+        f"scenario of this run: they are {', '.join(stress.labels[:4])}{', …' if len(stress.labels) > 4 else ''}"
+        for name, labels in unmet.items()
+        if labels
+    ]

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from hedgeopt.errors import InputError
-from hedgeopt.exposures.slips import refuse_slips
+from hedgeopt.exposures.slips import grid_notes, refuse_slips
 from hedgeopt.exposures.unlisted import BOOK_LEGS, COMBO, Aside, QuotedCurve, named_instrument, untold_combo, why_expired
 from hedgeopt.inputs.book import Account, Book
 from hedgeopt.models.data import dollar_assets
@@ -218,13 +218,13 @@ class _Reader:
         expired = why_expired(item, self.market.timestamp)
         if expired and self.lenient:
             return self._set_aside(account, position, expired)
+        if has(item, "spots"):
+            return self._grid(account, position, item)
         makes = item.nature.option or (isinstance(position.instrument, str) and item.nature.margined)
         if not makes or expired or item.id in self.added or item.id in self.arrays.row:
             return item
         try:
-            if item.underlying not in self.curves:
-                self.curves[item.underlying] = QuotedCurve(item.underlying, list(self.listed.values()), self.arrays)
-            curve = self.curves[item.underlying]
+            curve = self._curve(item.underlying)
         except InputError as error:
             if not self.lenient:
                 raise
@@ -238,6 +238,22 @@ class _Reader:
                 raise
             return self._set_aside(account, position, error.problem)
         self.notes.append(said)
+        return item
+
+    def _curve(self, underlying: str) -> QuotedCurve:
+        if underlying not in self.curves:
+            self.curves[underlying] = QuotedCurve(underlying, list(self.listed.values()), self.arrays)
+        return self.curves[underlying]
+
+    def _grid(self, account: Account, position: Any, item: Any) -> Any:
+        """A product valued by its own grid, where that can be meant."""
+        try:
+            curve, unit = self._curve(item.underlying), self.arrays.price(item.settlement)
+        except InputError as error:
+            if not self.lenient:
+                raise
+            return self._set_aside(account, position, error.problem)
+        self.notes += grid_notes(item, curve, unit, f"account {account.name!r}: {item.name}", self.lenient)
         return item
 
     def unmargined(self, account: Account, kept: list[Any], items: list[Any]) -> bool:

@@ -33,7 +33,7 @@ def read_book(*sources: Given, venue: str | None = None, any_moment: bool = Fals
     venue
         Venue of payloads that do not name theirs.
     any_moment
-        Whether payloads may be further apart than five minutes: the caller states the moment.
+        Whether payloads, and books of a firm, may be further apart than five minutes: the caller states the moment.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def read_book(*sources: Given, venue: str | None = None, any_moment: bool = Fals
         sources = tuple(map(held, sources))
         ours = [named(source).name for source in sources if _is_ours(source)]
         if len(ours) == len(sources):
-            return roll_up([read_book(source) for source in sources])
+            return roll_up([read_book(source, any_moment=any_moment) for source in sources], any_moment=any_moment)
         if ours:
             problem = "is a book of ours, and not all of the others are"
             fix = "turn the venues' replies into a book first (hedgeopt import), then give the books together"
@@ -62,11 +62,11 @@ def read_book(*sources: Given, venue: str | None = None, any_moment: bool = Fals
         return unfolded(book_from_frame(read_frame(source, "book"), file=named(source)))
     data = read_data(source, "book") if values is None else values[0]
     if isinstance(data, dict) and "books" in data:
-        return _firm(data, named(source))
+        return _firm(data, named(source), any_moment)
     return unfolded(validated(Book, data, named(source)))
 
 
-def _firm(data: dict[str, Any], file: Path) -> Book:
+def _firm(data: dict[str, Any], file: Path, any_moment: bool) -> Book:
     """A file that names the books of a firm."""
     listed = data["books"]
     odd = sorted(set(data) - {"name", "books"})
@@ -74,7 +74,8 @@ def _firm(data: dict[str, Any], file: Path) -> Book:
         fix = 'write {"name": "firm", "books": ["vol.json", "basis.json"]}, paths from its folder'
         raise InputError("is no list of books", file=file, field=odd[0] if odd else "books", fix=fix)
     folder = file.parent if file.is_file() else Path()
-    return roll_up([read_book(folder / one) for one in listed], str(data.get("name", "firm")))
+    books = [read_book(folder / one, any_moment=any_moment) for one in listed]
+    return roll_up(books, str(data.get("name", "firm")), any_moment)
 
 
 def _is_ours(source: Any) -> bool:

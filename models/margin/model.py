@@ -140,8 +140,11 @@ _DUST = 1.0
 
 
 def refuse_debts(state: State, model: str, quantity: np.ndarray) -> None:
-    """Raise for the first negative quantity (R,) of what is owned: somebody must lend it, and no rule here says at what."""
-    short = np.flatnonzero(quantity * np.where(state.owned, state.value, 0.0) < -_DUST)
+    """Raise for the first negative quantity (R,) of what is owned: somebody must lend it, and no rule here says at what.
+
+    A product held whose value is negative, such as a note that was sold, is no debt of this kind: equity counts it in full.
+    """
+    short = np.flatnonzero(state.owned & (quantity < 0.0) & (np.abs(quantity * state.value) > _DUST))
     if len(short):
         at = int(short[0])
         raise InputError(

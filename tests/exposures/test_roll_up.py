@@ -83,3 +83,28 @@ def test_the_command_reports_by_tag(folder: Path, capsys: pytest.CaptureFixture[
     told = capsys.readouterr().out
     assert "Tags (equity" in told
     assert all(any(line.split()[:1] == [tag.split()[0]] for line in told.splitlines()) for tag in ("vol", "basis", "desk 2"))
+
+
+def _dated(folder: Path, **moments: str | None) -> list[Path]:
+    paths = []
+    for name, moment in moments.items():
+        path = folder / f"{name}.json"
+        data = json.loads(path.read_text(encoding="utf-8")) | {"timestamp": moment}
+        path.write_text(json.dumps(data), encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def test_books_of_different_moments_are_refused_or_told_by_age(folder: Path) -> None:
+    """The firm is of one moment: an old book's equity, beside a new one's, is nobody's."""
+    pair = _dated(folder, vol="2026-03-06T10:00:00Z", basis="2026-03-06T09:04:00Z")
+    words = r"book 'basis': timestamp: is 56.0 minutes older than 'vol' .*; give books of one moment.*--as-of TIME"
+    for given in ((folder / "firm.json",), pair):
+        with pytest.raises(ho.InputError, match=words):
+            ho.read_book(*given)
+        firm = ho.read_book(*given, any_moment=True)
+        assert "basis: is of 2026-03-06 09:04 UTC, 56 minutes before vol" in firm.notes
+    assert ho.read_book(*_dated(folder, vol="2026-03-06T10:00:00Z", basis="2026-03-06T11:56:00+02:00")).notes == ()
+    told = ho.read_book(*_dated(folder, vol="2026-03-06T10:00:00Z", basis=None))
+    assert told.notes == ("basis: states no moment, taken to be the firm's",)
+    assert ho.read_book(*_dated(folder, vol=None, basis=None)).timestamp is None

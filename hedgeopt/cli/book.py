@@ -53,13 +53,14 @@ def risk(
         with due(rules.time_limit_seconds):
             holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
             stage("value")
-            exposures = expose(holdings, quotes, rules, trades=False)
+            exposures = expose(holdings, quotes, rules, trades=False, sampled="if known")
             report, accounts = risk_report(exposures), [account_margin(exposures, c) for c in range(len(exposures.accounts))]
             remains, drawn = danger(accounts), sample_words(rules, exposures)
             nothing = np.zeros(exposures.n_candidates)
-            sample = sample_sentence(
-                counted_losses(exposures, nothing), drawn, rules.scenarios.model_dump(mode="json"), report.unit
-            )
+            sample = exposures.notes[0]  # why there is no tail
+            if report.cvar:
+                settings = rules.scenarios.model_dump(mode="json")
+                sample = sample_sentence(counted_losses(exposures, nothing), drawn, settings, report.unit)
             data = _risk_data(holdings, quotes, rules, exposures, report)
             data = {"headline": {**remains.to_dict(), "sample": sample}, **data}
             if out is not None:
@@ -67,7 +68,7 @@ def risk(
                 from hedgeopt.reports.book_pages import risk_page
 
                 stage("draw")
-                plotted, head = figures(exposures, nothing), _head(holdings, quotes)
+                plotted, head = figures(exposures, nothing) if report.cvar else None, _head(holdings, quotes)
                 _write(out, "risk", data, risk_page(head, report, accounts, plotted, drawn, exposures.notes, sample))
     if json:
         print_json(data)

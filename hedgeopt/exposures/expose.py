@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.build import build_exposures
@@ -23,7 +23,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import tokens
 from hedgeopt.models.scenarios.draw import draw
-from hedgeopt.models.scenarios.set import unmoved
+from hedgeopt.models.scenarios.set import ScenarioSet, unmoved
 from hedgeopt.models.scenarios.stress import stress_scenarios
 
 __all__ = ["expose"]
@@ -38,14 +38,15 @@ def expose(
     trades: bool = True,
     candidates: Sequence[Any] | None = None,
     stressed: bool = True,
-    sampled: bool = True,
+    sampled: bool | Literal["if known"] = True,
     check_names: bool = True,
 ) -> Exposures:
     """Check freshness, choose candidates, draw scenarios and price everything.
 
     ``check_names`` refuses words of the policy that refer to nothing (:mod:`hedgeopt.exposures.references`); a replay does
     so once. Without ``stressed`` one scenario in which nothing moves stands in place of the policy's stress scenarios,
-    and without ``sampled`` in place of its sample, whose vols are then not asked for.
+    and without ``sampled`` in place of its sample, whose vols are then not asked for; ``"if known"``: where a vol of the
+    sample is not known, with a note, and measures of the tail are left out.
 
     Raises
     ------
@@ -68,10 +69,11 @@ def expose(
     for asset in assets:
         holdings.market.price(asset)  # an asset without a price is refused as that, not as one without scenarios
     moved = [asset for asset in assets if asset not in dollar_assets()]
+    sample, unknown = _sample(policy, moved, market, sampled)
     found = build_exposures(
         holdings,
         candidates,
-        draw(policy.scenarios, moved, market) if sampled else unmoved(tuple(moved)),
+        sample,
         stress_scenarios(assets, policy.stress) if stressed else unmoved(tuple(moved)),
         transfers=_transfers(holdings, policy) if policy.candidates.transfers else (),
         mark_half_spread=policy.candidates.mark_half_spread,
@@ -79,7 +81,22 @@ def expose(
         trades=trades,
         also=also,
     )
+    if unknown:
+        found = replace(found, notes=(*unknown, *found.notes), horizon_days=policy.scenarios.horizon_days)
     return found if policy.numeraire is None else in_numeraire(found, policy.numeraire)
+
+
+def _sample(policy: Policy, moved: list[str], market: Market, sampled: bool | str) -> tuple[ScenarioSet, list[str]]:
+    """The policy's sample, or one scenario in which nothing moves and a note on why."""
+    if not sampled:
+        return unmoved(tuple(moved)), []
+    try:
+        return draw(policy.scenarios, moved, market), []
+    except InputError as error:
+        if sampled is True or not (error.field or "").startswith("scenarios.vol."):
+            raise
+        what = f"{error.field} of a policy"
+        return unmoved(tuple(moved)), [f"VaR and CVaR are not measured: {error.problem}; {error.fix} as {what}"]
 
 
 def _within(holdings: Holdings, policy: Policy) -> Holdings:

@@ -33,14 +33,16 @@ def roll_up(books: Sequence[Book], name: str = "firm", any_moment: bool = False)
     if not books:
         raise InputError("holds no book", file=name, field="books", fix="name at least one")
     names = [book.name for book in books]
-    for one in names:
-        if names.count(one) > 1:
-            raise InputError("two books have this name", file=name, field="books", value=one, fix="give each its own name")
+    for own in names:
+        if names.count(own) > 1:
+            raise InputError("two books have this name", file=name, field="books", value=own, fix="give each its own name")
     dated = [book for book in books if book.timestamp is not None]
     moments = [book.timestamp for book in dated if book.timestamp is not None]
     last = max(moments, default=None)
     said = (
-        [] if not dated else [f"{one.name}: states no moment, taken to be the firm's" for one in books if one not in dated]
+        []
+        if not dated
+        else [f"{book.name}: states no moment, taken to be the firm's" for book in books if book not in dated]
     )
     for one, moment in zip(dated, moments, strict=True):
         if last is None or last - moment <= _WITHIN:

@@ -144,11 +144,14 @@ def risk_report(
 ) -> RiskReport:
     """Add up the book, after trades x (N,) and their ``cost`` in USD when given; ``key_days`` set the tenor buckets.
 
-    In units of the exposures' numeraire.
+    In units of the exposures' numeraire. Without a sample (``expose(..., sampled=False)``) there is no tail:
+    ``value_at_risk`` and ``cvar`` are empty, and ``expected_pnl`` is NaN.
     """
     x = np.zeros(exposures.n_candidates) if trades is None else trades
     z = exposures.positions(x)
     losses = scenario_losses(exposures, x) if exposures.n_candidates else scenario_losses(exposures)
+    sampled = exposures.scenarios is None or not exposures.scenarios.still
+    levels = levels if sampled else ()
     equity = float(exposures.equity.sum()) - cost
     gross = float(row_exposure(exposures, "delta") @ np.abs(z))
     stress = _stress(exposures, x)
@@ -160,7 +163,7 @@ def risk_report(
         greeks={exposures.assets[a]: _asset_greeks(exposures, a, x) for a in reported},
         value_at_risk={f"{level:g}": value_at_risk(losses, level, exposures.probabilities) for level in levels},
         cvar={f"{level:g}": tail_loss(losses, level, exposures.probabilities) for level in levels},
-        expected_pnl=-float(np.average(losses, weights=exposures.probabilities)),
+        expected_pnl=-float(np.average(losses, weights=exposures.probabilities)) if sampled else nan,
         stress=dict(zip(exposures.stress, stress.tolist(), strict=True)),
         gross_leverage=gross / equity if equity > 0 else None,
         carry=float(exposures.rows.carry @ z) * exposures.horizon_days,

@@ -69,7 +69,7 @@ def _one(e: Exposures, tag: str, x: np.ndarray) -> TagRisk:
         accounts, per_trade = scoped_stress(e, k, scope)
         stress.append(float(accounts.sum() + per_trade @ x) / price)
     cvar = None
-    if e.account_pnl is not None and e.scenarios is not None:
+    if e.account_pnl is not None and e.scenarios is not None and not e.scenarios.still:
         base, pnl = scoped_pnl(e, scope) if x.any() else (e.account_pnl[:, inside].sum(axis=1), np.zeros((1, len(x))))
         cvar = tail_loss(-(base + pnl @ x), _LEVEL, e.probabilities) / price
     return TagRisk(

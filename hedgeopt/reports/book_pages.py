@@ -39,14 +39,16 @@ def risk_page(
     head: BookHead,
     report: RiskReport,
     accounts: Sequence[AccountMargin],
-    drawn: Figures,
+    drawn: Figures | None,
     scenarios: str,
     notes: Sequence[str],
     sample: str = "",
 ) -> str:
     """HTML text: danger, ``sample`` with its error, measures, margin, stress, plots, tenors, loans, positions, notes."""
-    level, tail = max(report.cvar.items(), key=lambda item: float(item[0]))
-    title = f"Equity {number(report.equity)} {report.unit}, CVaR {100 * float(level):g} % {number(tail)} {report.unit}"
+    title = f"Equity {number(report.equity)} {report.unit}"
+    if report.cvar:
+        level, tail = max(report.cvar.items(), key=lambda item: float(item[0]))
+        title += f", CVaR {100 * float(level):g} % {number(tail)} {report.unit}"
     tables = [
         ("book", "Book", risk_grid(report, None)),
         ("margin", "Margin by account", _overview(accounts)),

@@ -1,4 +1,4 @@
-"""Where nothing is lent, purchases are paid from collateral."""
+"""Where an asset is not lent, purchases in it are paid from collateral."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from hedgeopt.constraints.constraint import BoundConstraint, Constraint, PlainSide, Side
-from hedgeopt.constraints.plain_rules import paid
+from hedgeopt.constraints.plain_rules import paid, purse_title
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, TradeVariables, put
 from hedgeopt.models.data import dollar_assets
@@ -24,7 +24,7 @@ __all__ = ["PaidFor", "purses"]
 
 @dataclass(frozen=True)
 class Purse:
-    """Means of payment of an account that borrows nothing: one asset, or all dollar assets together.
+    """Means of payment of an account: one asset that it may not owe, or, where nothing is lent, all dollar assets together.
 
     ``bought`` are the candidates that are paid from it; ``links`` of the exposures touch it, with ``signs`` -1 out and the
     share that arrives in.
@@ -43,13 +43,14 @@ def purses(e: Exposures) -> list[Purse]:
     dollars, found = dollar_assets(), []
     sent = set(e.links.candidate.tolist())
     for c, model in enumerate(e.margins.models):
-        if model.lends:
-            continue
         bought: dict[str, list[int]] = {}
         for i, row in enumerate(e.candidate.tolist()):
             item = e.rows.instruments[row]
-            if e.rows.account[row] == c and i not in sent and item.nature.paid in ("premium", "owned"):
-                bought.setdefault("dollars" if item.settlement in dollars else item.settlement, []).append(i)
+            if e.rows.account[row] != c or i in sent or item.nature.paid not in ("premium", "owned"):
+                continue
+            if not model.lent(item.settlement):
+                together = not model.lends and item.settlement in dollars
+                bought.setdefault("dollars" if together else item.settlement, []).append(i)
         for name, members in bought.items():
             assets = tuple(
                 a for a, asset in enumerate(e.assets) if asset == name or (name == "dollars" and asset in dollars)
@@ -57,19 +58,20 @@ def purses(e: Exposures) -> list[Purse]:
             out, inward = e.links.source == c, e.links.target == c
             touch = np.flatnonzero((out | inward) & np.isin(e.links.asset, assets))
             signs = np.where(inward[touch], e.links.arrives[touch], 0.0) - out[touch]
-            found.append(Purse(c, f"{name} to pay with in {e.accounts[c]}", assets, np.array(members), touch, signs))
+            found.append(Purse(c, purse_title(name, e.accounts[c], model), assets, np.array(members), touch, signs))
     return found
 
 
 class PaidFor(Constraint):
-    """An account that borrows nothing pays from its collateral: value bought, costs and transfers out are no more.
+    """What an account may not owe is paid from its collateral: value bought, costs and transfers out are no more.
 
     ``sum value x + cost_buy max(x, 0) + cost_sell max(-x, 0) - transfers in + out <= max(posted, 0)``, USD, per account and
-    settlement asset; dollar assets count together. What is sold pays too. Added to every program in which such an account
-    may buy something.
+    settlement asset; where nothing is lent, dollar assets count together. What is sold pays too. Added to every program in
+    which an account may buy something in an asset that its margin model does not lend
+    (:meth:`~hedgeopt.models.margin.model.MarginModel.lent`): unified accounts lend what a table gives a rate for.
     """
 
-    source: ClassVar[str] = "nothing is lent"
+    source: ClassVar[str] = "assets without a loan are paid from what is posted"
 
     kind: Literal["paid_for"] = "paid_for"
 
@@ -79,7 +81,7 @@ class PaidFor(Constraint):
         return "purchases are paid for"
 
     def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
-        """Debt of every account that borrows nothing after its trades, costs and transfers."""
+        """What every account owes, of assets that it is not lent, after its trades, costs and transfers."""
         return list(paid(e, x))
 
     def bind(

@@ -15,9 +15,9 @@ from hedgeopt.constraints.constraint import LinkNode, PlainSide, Side
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.after import AccountAfter
-from hedgeopt.models.margin.model import Kind
+from hedgeopt.models.margin.model import Kind, MarginModel
 
-__all__ = ["balances", "covered", "paid", "survived", "transferred", "withdrawn"]
+__all__ = ["balances", "covered", "paid", "purse_title", "survived", "transferred", "withdrawn"]
 
 
 def covered(
@@ -66,16 +66,23 @@ def balances(e: Exposures, x: np.ndarray) -> Iterator[PlainSide]:
         yield PlainSide(Side(name, e.assets[a], outflow, max(posted, 0.0), 1), float(after.flow[a]))
 
 
+def purse_title(name: str, account: str, model: MarginModel) -> str:
+    """Name of the limit that purchases in an asset, or in dollars, are paid for."""
+    return f"{name} to pay with in {account}" + (" (no rate for loans of it)" if model.lends else "")
+
+
 def paid(e: Exposures, x: np.ndarray) -> Iterator[PlainSide]:
-    """An account that is lent nothing owes nothing after its trades, costs and transfers; dollars pay for one another."""
+    """An account owes nothing of what it is not lent after its trades, costs and transfers.
+
+    Where nothing is lent at all, dollars pay for one another.
+    """
     dollars = dollar_assets()
     for c, model in enumerate(e.margins.models):
-        if model.lends:
-            continue
+        cash = {} if model.lends else dict.fromkeys(dollars, "dollars")
         posted: dict[str, float] = {}
         spent: dict[str, list[float]] = {}
         for asset, amount, price in zip(e.assets, e.collateral[c].tolist(), e.prices.tolist(), strict=True):
-            name = "dollars" if asset in dollars else asset
+            name = cash.get(asset, asset)
             posted[name] = posted.get(name, 0.0) + amount * price
         links = {int(i): k for k, i in enumerate(e.links.candidate)}
         bought: set[str] = set()
@@ -89,14 +96,14 @@ def paid(e: Exposures, x: np.ndarray) -> Iterator[PlainSide]:
             elif int(e.rows.account[row]) == c and item.nature.paid in ("premium", "owned"):
                 cost = float(e.cost_buy[i]) * amount if amount > 0 else float(e.cost_sell[i]) * -amount
                 name, paid = item.settlement, float(e.rows.value[row]) * amount + cost
-                bought.add("dollars" if name in dollars else name)
+                bought |= set() if model.lent(name) else {cash.get(name, name)}
             else:
                 continue
-            spent.setdefault("dollars" if name in dollars else name, []).append(paid)
+            spent.setdefault(cash.get(name, name), []).append(paid)
         for name in sorted(bought):
             limit = max(posted.get(name, 0.0), 0.0)
             size = limit + float(np.abs(spent[name]).sum())
-            side = Side(f"{name} to pay with in {e.accounts[c]}", "USD", float(np.sum(spent[name])), limit, 1)
+            side = Side(purse_title(name, e.accounts[c], model), "USD", float(np.sum(spent[name])), limit, 1)
             yield PlainSide(side, size)
 
 

@@ -91,13 +91,14 @@ def execute(
 
 
 def _cash(portfolio: Portfolio, market: Market, account: str) -> dict[str, float]:
-    """USD of cash by asset, all dollar assets as one, of an account that is lent nothing; nothing of others."""
+    """USD of cash by asset that an account is not lent; all dollar assets as one where it is lent nothing."""
     where = portfolio.accounts[account]
-    if margin_model(where.margin, where.venue).lends:
-        return {}
+    model = margin_model(where.margin, where.venue)
     found: dict[str, float] = {}
     for asset in portfolio.ledger.currencies(account):
-        name = "dollars" if asset in dollar_assets() else asset
+        if model.lent(asset):
+            continue
+        name = "dollars" if asset in dollar_assets() and not model.lends else asset
         found[name] = found.get(name, 0.0) + portfolio.ledger.balance(account, asset) * market.price(asset)
     return found
 

@@ -49,13 +49,13 @@ def _limit(limit: Limit, unit: Numeraire, equity: float) -> Limit:
 
 
 def side_as_told(side: Side, unit: Numeraire | None) -> Side:
-    """A side of a program with its numbers in units of the numeraire."""
+    """A side of a program with its numbers in units of the numeraire; sizes stay in the instrument's own units."""
     if unit is None:
         return side
-    word = side.unit
+    word = "units" if side.sizing else side.unit  # "USD" is also what an inverse contract is counted in
     return replace(
         side,
-        unit=unit.unit(word),
+        unit=side.unit if side.sizing else unit.unit(word),
         value=unit.told(side.value, word),
         limit=unit.told(side.limit, word),
         size=unit.told(side.size, word),

@@ -184,14 +184,21 @@ def _balances(e: Exposures, x: np.ndarray) -> Iterator[CheckedLimit]:
 
 
 def _paid_for(e: Exposures, x: np.ndarray) -> Iterator[CheckedLimit]:
-    """Where nothing is lent, purchases and transfers out are paid from collateral; dollar assets count as one."""
-    n, links, cash = e.n_candidates, e.links, [_DOLLARS if asset in dollar_assets() else asset for asset in e.assets]
+    """Purchases in what is not lent, and transfers out of it, are paid from collateral.
+
+    Where nothing is lent at all, dollar assets count as one.
+    """
+    n, links = e.n_candidates, e.links
     sent = np.isin(np.arange(n), links.candidate)
-    for c in [c for c, model in enumerate(e.margins.models) if model.name == "none"]:
+    for c, model in enumerate(e.margins.models):
+        one = dollar_assets() if model.name == "none" else frozenset()
+        cash = [_DOLLARS if asset in one else asset for asset in e.assets]
         items = [e.rows.instruments[row] for row in e.candidate.tolist()]
         mine = (e.rows.account[e.candidate] == c) & ~sent
-        kind = [_DOLLARS if getattr(i, "settlement", "") in dollar_assets() else getattr(i, "settlement", "") for i in items]
+        paid_in = [getattr(i, "settlement", "") for i in items]
+        kind = [_DOLLARS if asset in one else asset for asset in paid_in]
         owned = np.array([item.nature.paid in ("premium", "owned") for item in items], bool)
+        owned &= np.array([not model.lent(asset) for asset in paid_in], bool)
         for name in dict.fromkeys(np.array(kind, dtype=object)[mine & owned].tolist()):
             own = mine & owned & (np.array(kind, dtype=object) == name)
             gain = np.where(own, -e.rows.value[e.candidate], 0.0)
@@ -206,7 +213,7 @@ def _paid_for(e: Exposures, x: np.ndarray) -> Iterator[CheckedLimit]:
             below = Convex(cost.slope - gain, cost.constant - max(posted, 0.0), cost.corners)
             value = float(np.sum(np.where(x > 0, buy * x, -sell * x) - gain * x))
             size = max(posted, 0.0) + float((np.abs(gain) + buy + sell) @ np.abs(x))
-            title = f"{name} to pay with in {e.accounts[c]}"
+            title = f"{name} to pay with in {e.accounts[c]}" + ("" if one else " (no rate for loans of it)")
             yield CheckedLimit(title, "USD", value, max(posted, 0.0), 1, size, partial(_same, below))
 
 

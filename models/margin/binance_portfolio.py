@@ -64,6 +64,10 @@ class BinancePortfolio(Tiered):
         found: dict[str, Any] = table("binance")["portfolio_margin"].get("loans", {})
         return found
 
+    def lent(self, asset: str) -> bool:
+        """Only assets whose rate is given."""
+        return asset in self.loans
+
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Position by position, and loan by loan."""
         need = super().requirement(state, quantity, collateral)

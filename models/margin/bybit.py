@@ -60,6 +60,10 @@ class Bybit(Leveraged):
         found: dict[str, Any] = table("bybit")["portfolio_margin"].get("loans", {})
         return found
 
+    def lent(self, asset: str) -> bool:
+        """Only assets whose rate is given."""
+        return asset in self.loans
+
     def parameters(self, underlying: str) -> tuple[str, ...]:
         """The risk limits of a coin."""
         return (f"margin.brackets.{underlying}",) if underlying in self.brackets else ()

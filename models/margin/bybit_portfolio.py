@@ -160,6 +160,16 @@ class BybitPortfolio(MarginModel):
         found: dict[str, Any] = table("bybit")[_SECTION] if self._given is None else self._given
         return found
 
+    @property
+    def loans(self) -> dict[str, Any]:
+        """Rates of loans by asset: the user's."""
+        found: dict[str, Any] = self._data.get("loans", {})
+        return found
+
+    def lent(self, asset: str) -> bool:
+        """Only assets whose rate is given."""
+        return asset in self.loans
+
     def units(self, state: State) -> list[_Unit]:
         """Every risk unit; :class:`InputError` names a number that a position needs and the table lacks."""
         refuse_unknown_rows(state, self.name, _KINDS)
@@ -238,8 +248,7 @@ class BybitPortfolio(MarginModel):
             maintenance += sum(mine.values())
             initial += unit.initial_factor * sum(mine.values())
             parts |= {f"{unit.underlying} {name}": unit.initial_factor * value for name, value in mine.items()}
-        loans = self._data.get("loans", {})
-        one, two = (borrowed(self, state, loans, collateral, kind) for kind in _BOTH)
+        one, two = (borrowed(self, state, self.loans, collateral, kind) for kind in _BOTH)
         return Requirement(initial + one, maintenance + two, parts | ({"loans": one} if one else {}))
 
     def encode(self, state: State, kind: Kind) -> Encoding:
@@ -250,7 +259,7 @@ class BybitPortfolio(MarginModel):
             factor = unit.initial_factor if kind == "initial" else 1.0
             slopes[unit.rows, 0], short[unit.rows] = factor * unit.futures, factor * unit.short
             blocks += [block.scaled(factor) for block in unit.blocks()]
-        loans = borrow_block(state, self._data.get("loans", {}), kind, "bybit")
+        loans = borrow_block(state, self.loans, kind, "bybit")
         zero = Encoding.zero(len(state), len(state.assets))
         return replace(zero, slopes=slopes, short=short, blocks=(*blocks, *([loans] if loans is not None else [])))
 

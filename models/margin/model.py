@@ -127,6 +127,10 @@ class MarginModel(ABC):
         """The liquidation call that would take most from a lending account now; None where there is none."""
         return None
 
+    def lent(self, asset: str) -> bool:
+        """Whether an account may owe an asset: purchases may take its balance below nothing."""
+        return self.lends
+
     def may_be_short(self, nature: Nature) -> bool:
         """Whether an account may hold less than nothing of such an instrument.
 

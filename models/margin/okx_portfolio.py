@@ -63,6 +63,10 @@ class OkxPortfolio(MarginModel):
         own = {k: v for k, v in self._data.items() if k in OkxShared.model_fields}
         return checked_numbers(OkxShared, own, TABLE, "portfolio_margin")
 
+    def lent(self, asset: str) -> bool:
+        """Only assets whose rate is given."""
+        return asset in self.shared.loans
+
     def group(self, underlying: str) -> tuple[CoinGroup, str]:
         """Numbers of a coin's group, with those that the coin has of its own, and the section to add to."""
         base = self._data["groups"].get(underlying, "other")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from scipy.optimize import linprog
 
 import hedgeopt as ho
 from hedgeopt.constraints.table import CONSTRAINTS
+from hedgeopt.example import example_files
 from hedgeopt.exposures.expose import expose
+from hedgeopt.measures.risk import risk_report
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import certify
 from hedgeopt.program.certified import solve_program
 from hedgeopt.program.program import Program
+from hedgeopt.verify import claim_of, judge
 
 _spec = importlib.util.spec_from_file_location("constraints_conftest", Path(__file__).with_name("conftest.py"))
 _support = importlib.util.module_from_spec(_spec)
@@ -177,3 +181,32 @@ def test_the_docs_say_of_every_limit_what_it_is_per(repository: Path) -> None:
     assert {"candidates.max_order_notional", "over_accounts", "delta_caps", "link.capacity"} <= set(rows)
     scopes = {"account", "venue", "instrument", "book", "link", "as the term says"}
     assert all(any(word in text for word in scopes) for text in rows.values())
+
+
+def test_sizes_are_no_money_in_another_numeraire(tmp_path: Path) -> None:
+    """An inverse contract is counted in USD: a size of 25m of it stays 25m where money counts in BTC, and verify agrees."""
+    for name, text in example_files().items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    quotes = ho.read_market(tmp_path / "market.csv")
+    posted = (ho.Collateral(asset="BTC", amount=1_000.0),)
+    held = (ho.Position(instrument="BTC-PERPETUAL", quantity=20e6),)
+    book = ho.Book(accounts=[ho.Account(name=n, venue="deribit", collateral=posted, positions=held) for n in ("one", "two")])
+    rules = ho.Policy(
+        minimize=ho.TransactionCost() + 10.0 * ho.CVaR(0.9),
+        candidates=ho.Candidates(names=("BTC-PERPETUAL",), max_order_notional=5e6),
+        scenarios=ho.ParametricScenarios(count=50, vol={"BTC": 0.6}),
+        numeraire="BTC",
+    )
+    solved = ho.solve(book, quotes, rules)
+    told = json.loads(solved.proposal.to_json())
+    (row,) = [row for row in told["limits"] if "BTC-PERPETUAL" in row["limit"]]
+    assert row["unit"].startswith("USD")
+    assert [row["bound"], row["after"]] == pytest.approx([5e6, 5e6], rel=0.02)
+    verdict = judge(claim_of(told), solved.exposures, quotes, rules.model_dump(mode="json"))
+    assert verdict.valid, verdict.broken
+    start = risk_report(solved.exposures).greeks["BTC"]["delta"]
+    most = 5e6 / quotes.prices["BTC"]
+    with pytest.raises(ho.InfeasibleError) as caught:
+        rules.model_copy(update={"subject_to": (ho.Delta("BTC") <= start - 1.5 * most,)}).propose(book, quotes)
+    units = {name: unit for name, (_, _, unit) in caught.value.violations.items()}
+    assert not any(unit.startswith("BTC") for unit in units.values())

@@ -29,7 +29,8 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
                     "the former is taken (equity counts no debt, or counts options)"
                 )
             if amount:
-                found.posted.append(Posted("bybit", asset, amount, coin.where, usd=value, needs_profit=True))
+                posted = Posted("bybit", asset, amount, coin.where, usd=value, whole=equity, needs_profit=True)
+                found.posted.append(posted)
         for kind in ("Initial", "Maintenance"):
             stated = item.number(f"total{kind}Margin")
             if stated == stated:

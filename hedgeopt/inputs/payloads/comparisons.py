@@ -69,24 +69,28 @@ def check_delta(held: HeldLine, item: Any, quantity: float, source: str) -> None
 
 
 def check_worth(found: Findings, source: str) -> None:
-    """Refuse collateral whose worth in USD, as the venue states it, is not its amount at any price of its asset."""
+    """Refuse collateral whose worth in USD, as the venue states it, is not its amount at any price of its asset.
+
+    The worth is that of everything that the account has of the asset, which may hold options that the amount leaves out.
+    """
     prices: dict[str, float] = {asset: price for (_, asset), price in found.prices.items()}
     for row in found.quotes:
         if row.get("index", math.nan) > 0 and row.get("underlying"):
             prices.setdefault(str(row["underlying"]), float(row["index"]))
     for posted in found.posted:
         price, room = (1.0, 1.5) if posted.asset in dollar_assets() else (prices.get(posted.asset, math.nan), 2.0)
-        if not (price > 0 and abs(posted.usd) > _DUST and posted.amount != 0.0):
+        whole = posted.amount if math.isnan(posted.whole) else posted.whole
+        if not (price > 0 and abs(posted.usd) > _DUST and whole != 0.0):
             continue
-        ratio = posted.usd / (posted.amount * price)
+        ratio = posted.usd / (whole * price)
         if 1.0 / room <= ratio <= room:
             continue
         raise InputError(
             f"of {posted.asset} at {posted.venue} is worth {posted.usd:,.6g} USD by the venue, and "
-            f"{posted.amount * price:,.6g} at {price:,.6g}",
+            f"{whole * price:,.6g} at {price:,.6g}",
             file=source,
             field=posted.where or None,
-            value=posted.amount,
+            value=whole,
             fix="amounts are coins: save the venue's reply as it came",
         )
 

@@ -53,7 +53,7 @@ def _read_one(item: Item, found: Findings, account: str) -> tuple[float, float, 
         )
     if equity - options or equity:
         amount = equity - options
-        found.posted.append(Posted("deribit", currency, amount, item.where, account, pool, usd=equity * rate))
+        found.posted.append(Posted("deribit", currency, amount, item.where, account, pool, usd=equity * rate, whole=equity))
     if kind == "cross" and equity == 0.0:
         rate = 0.0 if math.isnan(rate) else rate
     return equity * rate, total, kind == "cross"

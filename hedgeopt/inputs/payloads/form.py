@@ -74,7 +74,8 @@ class Posted:
     """An asset in an account: ``amount`` without option values. ``pool`` separates accounts that margin one currency each.
 
     ``with_options`` says that ``amount`` still holds the value of the account's options, which is taken out when positions
-    are known.
+    are known. ``usd`` is the venue's worth of ``whole``, everything that the account has of the asset, options with it
+    (NaN: of ``amount``).
     """
 
     venue: str
@@ -84,6 +85,7 @@ class Posted:
     account: str = ""
     pool: str = ""
     usd: float = math.nan
+    whole: float = math.nan
     with_options: bool = False
     needs_profit: bool = False
     reply: int = 0

@@ -130,29 +130,22 @@ class _Apart:
     """Prices and vols that two files give of the same instruments, to be refused where most are many times apart."""
 
     def __init__(self) -> None:
-        self.last: dict[tuple[Any, ...], tuple[float, str]] = {}
-        self.moments: dict[tuple[tuple[str, str], str], datetime | None] = {}
+        self.last: dict[tuple[Any, ...], tuple[float, str, datetime | None]] = {}
         self.ratios: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
 
     def add(self, key: tuple[str, str], name: str, value: float, file: str, moment: datetime | None) -> None:
         """One value of one file."""
         if name not in _COMPARED or not value > 0:
             return
-        before, other = self.last.get((key, name), (value, file))
-        if (
-            other == file
-            and abs(value / before - 1.0) > _ROUNDED
-            and name == "mark"
-            and self.moments.get((key, file)) == moment
-        ):
+        before, other, when = self.last.get((key, name), (value, file, moment))
+        if other == file and abs(value / before - 1.0) > _ROUNDED and name == "mark" and when == moment:
             raise InputError(
                 f"gives {key[1]} the marks {before:g} and {value:g} at one moment",
                 file=file,
                 field="mark",
                 fix="keep one of the rows",
             )
-        self.moments[key, file] = moment
-        self.last[key, name] = value, file
+        self.last[key, name] = value, file, moment
         if other != file:
             self.ratios.setdefault((name, file, other), []).append((value / before, key[1]))
 

@@ -46,6 +46,41 @@ def test_two_marks_of_one_instrument_at_one_moment(tmp_path: Path) -> None:
         ho.read_market(save(tmp_path, "other.json", reply))
 
 
+def test_marks_of_two_moments_in_one_file_are_no_contradiction(tmp_path: Path) -> None:
+    """Two tickers of one instrument a minute apart, marks 2 % apart: the later one counts, in either order."""
+    for turn in (1, -1):
+        first, *_ = example("deribit-ticker")
+        later = json.loads(json.dumps(first))
+        later["params"]["data"]["timestamp"] += 60_000
+        later["params"]["data"]["mark_price"] *= 1.02
+        found = ho.read_market(save(tmp_path, f"minutes{turn}.json", [first, later][::turn]))
+        assert found.quotes["mark_price"].tolist() == [pytest.approx(0.2062946295 * 1.02)]
+
+
+def test_collateral_beside_many_options_is_in_its_own_unit(tmp_path: Path) -> None:
+    """The venue's dollars hold the options, the collateral does not: 9,000 beside options of 7,000 are worth 16,000."""
+    wallet = example("bybit-wallet")
+    for cash, whole in ((9_000.0, 16_000.0), (16_000.0, 9_000.0)):  # options held, options sold
+        (one,) = wallet["result"]["list"]
+        one["totalEquity"] = str(whole)
+        one["coin"] = [{"coin": "USDT", "walletBalance": str(cash), "equity": str(whole), "usdValue": str(whole)}]
+        book = ho.import_payloads(save(tmp_path, "wallet.json", wallet)).book
+        assert book is not None
+        assert book.accounts[0].collateral[0].amount == cash
+    summary = example("deribit-account-summaries")
+    for options in (40_000.0, -70_000.0):
+        row = {"currency": "USDC", "balance": 1e5 - options, "equity": 1e5, "margin_balance": 1e5, "options_value": options,
+               "margin_model": "cross_pm", "available_funds": 1.0, "total_equity_usd": 1e5,
+               "total_margin_balance_usd": 1e5}  # fmt: skip
+        summary["result"]["summaries"] = [row]
+        book = ho.import_payloads(save(tmp_path, "summary.json", summary)).book
+        assert book is not None
+        assert book.accounts[0].collateral[0].amount == 1e5 - options
+    row["total_margin_balance_usd"] = 1e7
+    with pytest.raises(ho.InputError, match=r"of USDC at deribit is worth|total_equity_usd"):
+        ho.import_payloads(save(tmp_path, "cents.json", summary))
+
+
 def test_two_files_in_other_units(tmp_path: Path) -> None:
     stream = example("binance-option-mark-stream")
     for row in stream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -74,7 +74,8 @@ class Limit(Constraint):
         of = self.term.requirement_of
         if of is None or self.upper is None:
             return None
-        return MarginUtilisation(venue=of.venue, account=of.account, requirement=of.requirement, limit=self.upper)
+        where: dict[str, Any] = {"venue": of.venue, "account": of.account, "of": of.of}
+        return MarginUtilisation(**where, requirement=of.requirement, limit=self.upper)
 
     def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
         """That of the margin utilisation it stands for, or the term's parts summed once more."""

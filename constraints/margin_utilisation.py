@@ -16,6 +16,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, TradeVariables
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.term import limited_encoding, matching_accounts
+from hedgeopt.models.scope import Of, called
 from hedgeopt.models.term import Term
 
 __all__ = ["DeltaCaps", "MarginUtilisation"]
@@ -36,6 +37,7 @@ class MarginUtilisation(Constraint):
     kind: Literal["margin_utilisation"] = "margin_utilisation"
     venue: str | None = Field(default=None, description="accounts of this venue; none: all")
     account: str | None = Field(default=None, description="one account; none: all")
+    of: Of = ()
     requirement: Literal["initial", "maintenance"] = Field(default="initial", description="which margin")
     limit: float = Field(default=1.0, gt=0, allow_inf_nan=False, description="largest share of equity tied up")
     buffer: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="USD of equity kept free on top")
@@ -45,11 +47,11 @@ class MarginUtilisation(Constraint):
     def name(self) -> str:
         """Such as ``initial margin deribit``."""
         where = " ".join(part for part in (self.venue, self.account) if part) or "all accounts"
-        return f"{self.requirement} margin {where}"
+        return called(f"{self.requirement} margin {where}", self.of)
 
     def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
         """The requirement by the venue's rule against the equity that counts, by account (or for all together)."""
-        accounts = matching_accounts(e, self.venue, self.account, "margin_utilisation")
+        accounts = matching_accounts(e, self.venue, self.account, "margin_utilisation", self.of)
         groups = [(f"{self.requirement} margin {e.accounts[c]}", [c]) for c in accounts]
         if self.portfolio:
             groups = [(self.name, accounts)]
@@ -57,7 +59,7 @@ class MarginUtilisation(Constraint):
 
     def forms(self, e: Exposures) -> list[SideForm]:
         """One cover per account (or one for all), and the delta caps of portfolio margin."""
-        found = matching_accounts(e, self.venue, self.account, "margin_utilisation")
+        found = matching_accounts(e, self.venue, self.account, "margin_utilisation", self.of)
 
         def encoding(now: Exposures, c: int) -> Encoding:
             now.margins.check_collateral(c, now.collateral[c])
@@ -97,14 +99,15 @@ class DeltaCaps(Constraint):
     kind: Literal["delta_caps"] = "delta_caps"
     venue: str | None = Field(default=None, description="accounts of this venue; none: all")
     account: str | None = Field(default=None, description="one account; none: all")
+    of: Of = ()
 
     @property
     def name(self) -> str:
         """``delta caps`` and where."""
-        return " ".join(part for part in ("delta caps", self.venue, self.account) if part)
+        return called(" ".join(part for part in ("delta caps", self.venue, self.account) if part), self.of)
 
     def bind(
         self, trades: TradeVariables, e: Exposures, term: Callable[[Term], BoundTerm], *, slack: bool = False
     ) -> BoundConstraint:
         """Two linear inequalities per account and coin."""
-        return BoundSides(trades, e, delta_caps(e, matching_accounts(e, self.venue, self.account, "margin")), slack)
+        return BoundSides(trades, e, delta_caps(e, matching_accounts(e, self.venue, self.account, "margin", self.of)), slack)

@@ -18,6 +18,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, TradeVariables
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.term import limited_encoding, matching_accounts
+from hedgeopt.models.scope import Of, called
 from hedgeopt.models.term import Term
 
 __all__ = ["SurviveStress"]
@@ -37,6 +38,7 @@ class SurviveStress(Constraint):
     scenarios: tuple[str, ...] = Field(default=(), description="names of stress scenarios; empty: all")
     venue: str | None = Field(default=None, description="accounts of this venue; none: all")
     account: str | None = Field(default=None, description="one account; none: all")
+    of: Of = ()
     utilisation: float = Field(default=1.0, gt=0, le=1, description="largest maintenance over equity after the stress")
     health_factor: float = Field(
         default=1.0, ge=1, allow_inf_nan=False, description="least health factor of lending accounts"
@@ -47,7 +49,7 @@ class SurviveStress(Constraint):
     def name(self) -> str:
         """``survive`` and the scenarios."""
         where = " ".join(part for part in (self.venue, self.account) if part) or "all accounts"
-        return f"survive {', '.join(self.scenarios) or 'every stress'} {where}"
+        return called(f"survive {', '.join(self.scenarios) or 'every stress'} {where}", self.of)
 
     @property
     def reads_stress(self) -> bool:
@@ -57,7 +59,7 @@ class SurviveStress(Constraint):
     def plain_sides(self, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
         """Maintenance by the venue's rule against equity, by account and scenario."""
         found = []
-        for c in matching_accounts(e, self.venue, self.account, "survive_stress"):
+        for c in matching_accounts(e, self.venue, self.account, "survive_stress", self.of):
             for stress in self.scenarios or e.stress:
                 name, k = f"survive {stress} {e.accounts[c]}", e.stress.index(stress)
                 found.append(survived(e, x, name, c, k, self.utilisation, self.health_factor, self.buffer))
@@ -76,7 +78,7 @@ class SurviveStress(Constraint):
             )
         chosen = [e.stress.index(name) for name in self.scenarios or e.stress]
         forms: list[SideForm] = []
-        for c in matching_accounts(e, self.venue, self.account, "survive_stress"):
+        for c in matching_accounts(e, self.venue, self.account, "survive_stress", self.of):
             for k in chosen:
                 forms.append(
                     Cover(

@@ -17,7 +17,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
 
-__all__ = ["Of", "Scope", "called", "of_accounts", "scope_of"]
+__all__ = ["Of", "Scope", "called", "of_accounts", "scope_of", "scoped_equity"]
 
 Of = Annotated[
     tuple[Annotated[str, StringConstraints(min_length=1)], ...],
@@ -79,6 +79,26 @@ def of_accounts(e: Exposures, accounts: np.ndarray) -> Scope:
     candidates[e.links.candidate] = 0.0
     into, out = accounts[e.links.target].astype(float), accounts[e.links.source].astype(float)
     return Scope(accounts, rows, candidates, into - out)
+
+
+def scoped_equity(e: Exposures, scope: Scope | None) -> float:
+    """USD of equity before trading, of the whole book or of the accounts that count.
+
+    Raises
+    ------
+    InputError
+        Where it is not positive: a share of it means nothing.
+    """
+    equity = float(e.equity.sum() if scope is None else e.equity[scope.accounts].sum())
+    if equity <= 0:
+        raise InputError(
+            "leverage has no meaning: equity is not positive",
+            file="book",
+            field="collateral",
+            value=f"{equity:,.0f} USD",
+            fix="post collateral, or limit exposures in USD instead",
+        )
+    return equity
 
 
 def called(name: str, of: tuple[str, ...]) -> str:

@@ -33,11 +33,12 @@ OWN_TERMS = OwnKinds("term")
 
 @dataclass(frozen=True)
 class RequirementOf:
-    """Whose margin a term is: the ``requirement`` of a venue's accounts, or of the one named."""
+    """Whose margin a term is: the ``requirement`` of a venue's accounts, of the one named, or of those that ``of`` names."""
 
     venue: str | None
     account: str | None
     requirement: Literal["initial", "maintenance"]
+    of: tuple[str, ...] = ()
 
 
 class Term(Word, Record):

@@ -20,7 +20,7 @@ def limits_of(policy: Policy, e: Exposures) -> list[Constraint]:
     network: list[Constraint] = [CollateralBalance(), Withdrawals()] if len(e.links) else []
     network += [PaidFor()] if purses(e) else []
     margins = [of for term in dict.fromkeys(part.term for part in policy.minimize) if (of := term.requirement_of)]
-    caps: list[Constraint] = [DeltaCaps(venue=of.venue, account=of.account) for of in margins]
+    caps: list[Constraint] = [DeltaCaps(venue=of.venue, account=of.account, of=of.of) for of in margins]
     sizes = [rule for rule in policy.subject_to if isinstance(rule, BoxConstraint)]
     over = OverAccounts(rules=tuple(sizes), order_notional=policy.candidates.max_order_notional)
     shared: list[Constraint] = [over] if shared_instruments(e, position=True) else []

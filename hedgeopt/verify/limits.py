@@ -19,6 +19,7 @@ from hedgeopt.verify.margins import asked, below_asked, not_counted
 from hedgeopt.verify.measures import known_term, measure
 from hedgeopt.verify.one_at_a_time import KnownLines
 from hedgeopt.verify.sizes import SIZES, TradeRange, shared_sizes
+from hedgeopt.verify.straight import counted_accounts, with_accounts
 
 __all__ = ["CheckedLimit", "checked_limits", "known_limit"]
 
@@ -85,7 +86,7 @@ def _sides_of(
     kind = rule["kind"]
     if kind == "limit" and rule["term"]["kind"] == "margin":
         term = rule["term"]
-        same = {"venue": term["venue"], "account": term["account"], "requirement": term["requirement"]}
+        same = {name: term.get(name) for name in ("venue", "account", "requirement", "of")}
         kind, rule = "margin_utilisation", {**same, "limit": rule["upper"], "buffer": 0.0, "portfolio": False}
     if kind == "limit":
         yield from _limit(rule, e, x, tails)
@@ -110,10 +111,11 @@ def _limit(rule: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[Cl
 
 
 def _matching(e: Exposures, rule: dict[str, Any]) -> list[int]:
+    inside = counted_accounts(rule, e)
     found = [
         c
         for c, (venue, name) in enumerate(zip(e.venues, e.accounts, strict=True))
-        if rule["venue"] in (None, venue) and rule["account"] in (None, name)
+        if rule["venue"] in (None, venue) and rule["account"] in (None, name) and inside[c]
     ]
     if not found:
         raise InputError("names an account that the book does not hold", file="policy", field=rule.get("kind", "margin"))
@@ -153,7 +155,8 @@ def _utilisation(rule: dict[str, Any], e: Exposures, x: np.ndarray, box: TradeRa
     found, kind = _matching(e, rule), rule["requirement"]
     place = " ".join(part for part in (rule["venue"], rule["account"]) if part) or "all accounts"
     for group in [found] if rule["portfolio"] else [[c] for c in found]:
-        name = f"{kind} margin {place if rule['portfolio'] else e.accounts[group[0]]}"
+        named = with_accounts(f"{kind} margin {place}", rule)
+        name = named if rule["portfolio"] else f"{kind} margin {e.accounts[group[0]]}"
         accounts = [account(e, c) for c in group]
         share = float(rule["limit"])
         yield _cover(name, e, x, box, accounts, kind=kind, share=share, counted=share, buffer=rule["buffer"])

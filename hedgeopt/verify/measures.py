@@ -38,7 +38,7 @@ def measure(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[C
     if kind == "cvar":
         return _cvar(term, e, x, tails)
     if kind == "variance":
-        return _variance(e, x)
+        return _variance(term, e, x)
     if kind == "sum":
         return _sum(term, e, x, tails)
     rule = STRAIGHT.get(kind)
@@ -141,14 +141,14 @@ def _allowed(q: np.ndarray, cap: np.ndarray, losses: np.ndarray) -> np.ndarray:
     return q
 
 
-def _variance(e: Exposures, x: np.ndarray) -> Measure:
-    p = scenario_weights(e)
-    pnl = e.base_pnl + e.pnl @ x
+def _variance(term: dict[str, Any], e: Exposures, x: np.ndarray) -> Measure:
+    p, (base, per_trade) = scenario_weights(e), _pnl_of(term, e)
+    pnl = base + per_trade @ x
     deviation = pnl - float(np.sum(p * pnl))
     value = float(np.sum(p * deviation * deviation))
-    gradient = 2.0 * np.einsum("s,sn->n", p * deviation, e.pnl)  # the mean's own part vanishes: deviations sum to zero
+    gradient = 2.0 * np.einsum("s,sn->n", p * deviation, per_trade)  # the mean's own part vanishes: deviations sum to zero
     size = float(np.sum(p * pnl * pnl))
-    return Measure("variance", "USD^2", value, size, Convex(gradient, value - float(gradient @ x)))
+    return Measure(with_accounts("variance", term), "USD^2", value, size, Convex(gradient, value - float(gradient @ x)))
 
 
 def known_term(term: dict[str, Any]) -> bool:

@@ -135,8 +135,8 @@ def _stress(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex]:
     return with_accounts(f"stress {term['scenario']} with unwind", term), "USD", (loss + leaving).plus(left)
 
 
-def _equity(e: Exposures) -> float:
-    total = float(np.sum(e.equity))
+def _equity(e: Exposures, inside: np.ndarray | float = 1.0) -> float:
+    total = float(np.sum(e.equity * inside))
     if total <= 0.0:
         raise InputError(
             "is not positive: shares of it mean nothing", file="book", field="equity", value=f"{total:,.0f} USD"
@@ -163,12 +163,13 @@ def _gross_leverage(term: dict[str, Any], e: Exposures) -> tuple[str, str, Conve
             for a, asset in enumerate(e.assets):
                 if not is_peg(asset) and underlying in (None, asset):
                     unit[row] += abs(float(e.rows.greeks[GREEKS.index("delta"), row, a])) * float(e.prices[a])
-    return _leverage_name(term), "times equity", _held_exposure(unit / _equity(e), e)
+    inside = counted_accounts(term, e)
+    return _leverage_name(term), "times equity", _held_exposure(unit * inside[e.rows.account] / _equity(e, inside), e)
 
 
 def _leverage_name(term: dict[str, Any]) -> str:
     words = "gross leverage" if term["basis"] == "delta" else "gross notional leverage"
-    return words + (f" {term['underlying']}" if term.get("underlying") else "")
+    return with_accounts(words + (f" {term['underlying']}" if term.get("underlying") else ""), term)
 
 
 def _sent(e: Exposures) -> set[str]:
@@ -180,19 +181,29 @@ def _coins(e: Exposures, underlying: str | None) -> list[int]:
 
 
 def _true_leverage(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex]:
-    columns, total = _coins(e, term["underlying"]), _equity(e)
+    columns, inside = _coins(e, term["underlying"]), counted_accounts(term, e)
+    total, crossing = _equity(e, inside), entering(e, inside)
+    if any(sign and a in columns for sign, a in zip(crossing.tolist(), e.links.asset.tolist(), strict=True)):
+        raise InputError("counts accounts that coins may be sent into or out of", file="policy", field="true_leverage.of")
     unit = sum(np.abs(e.rows.greeks[GREEKS.index("delta"), :, a]) * e.prices[a] for a in columns) + np.zeros(len(e.rows))
-    supplied = sum(float(np.maximum(e.collateral[:, a], 0.0).sum() * e.prices[a]) for a in columns)
-    name = "true leverage" + (f" {term['underlying']}" if term["underlying"] else "")
-    return name, "times equity", _held_exposure(unit / total, e).plus(supplied / total)
+    supplied = sum(float(np.sum(np.maximum(e.collateral[:, a], 0.0) * inside) * e.prices[a]) for a in columns)
+    name = with_accounts("true leverage" + (f" {term['underlying']}" if term["underlying"] else ""), term)
+    return name, "times equity", _held_exposure(unit * inside[e.rows.account] / total, e).plus(supplied / total)
 
 
 def _net_leverage(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex]:
-    total, sum_of = _equity(e), Convex.number(e.n_candidates, 0.0)
+    inside, sum_of = counted_accounts(term, e), Convex.number(e.n_candidates, 0.0)
+    total = _equity(e, inside)
     for a in _coins(e, term["underlying"]):
-        _, _, delta = _greek({"kind": "delta", "underlying": e.assets[a], "include_collateral": False}, e)
-        sum_of = sum_of + delta.plus(float(e.collateral[:, a].sum())).times(float(e.prices[a]) / total)
-    return "net leverage" + (f" {term['underlying']}" if term["underlying"] else ""), "times equity", sum_of
+        asked = {"kind": "delta", "underlying": e.assets[a], "include_collateral": False, "of": term.get("of")}
+        _, _, delta = _greek(asked, e)
+        slope = delta.slope.copy()
+        if term.get("of"):
+            slope[e.links.candidate] = entering(e, inside) * (e.links.asset == a)
+        held = delta.constant + float(np.sum(e.collateral[:, a] * inside))
+        sum_of = sum_of + Convex(slope, held).times(float(e.prices[a]) / total)
+    name = with_accounts("net leverage" + (f" {term['underlying']}" if term["underlying"] else ""), term)
+    return name, "times equity", sum_of
 
 
 def _concentration(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex]:

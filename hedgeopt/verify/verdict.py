@@ -20,6 +20,7 @@ from hedgeopt.verify.limits import checked_limits, known_limit
 from hedgeopt.verify.margins import asked, below_asked
 from hedgeopt.verify.measures import Measure, known_term, measure
 from hedgeopt.verify.sizes import TradeRange, trade_range
+from hedgeopt.verify.straight import counted_accounts, with_accounts
 from hedgeopt.verify.told import told_otherwise
 from hedgeopt.verify.told_limits import prices_of, told_limits
 from hedgeopt.verify.told_numbers import told_costs, told_numbers, told_terms, unit_of_gap
@@ -217,9 +218,9 @@ def _outside(e: Exposures, x: np.ndarray, box: TradeRange) -> list[str]:
 def _term(term: dict[str, Any], e: Exposures, x: np.ndarray, box: TradeRange, tails: Sequence[ClaimedTail]) -> Measure:
     if term["kind"] != "margin":
         return measure(term, e, x, tails)
-    kind, found = term["requirement"], []
+    kind, inside, found = term["requirement"], counted_accounts(term, e), []
     for c, (venue, name) in enumerate(zip(e.venues, e.accounts, strict=True)):
-        if venue == term["venue"] and term["account"] in (None, name):
+        if venue == term["venue"] and term["account"] in (None, name) and inside[c]:
             a = account(e, c)
             found.append((asked(e, a, kind, x) / a.start, a))
     if not found:
@@ -228,5 +229,5 @@ def _term(term: dict[str, Any], e: Exposures, x: np.ndarray, box: TradeRange, ta
     below = below_asked(e, worst, kind, x, box)
     lower = Convex.number(e.n_candidates, 0.0) if below is None else below.times(1.0 / worst.start)
     words = "margin" if kind == "initial" else "maintenance margin"
-    name = f"{words} {term['venue']}" + (f" {term['account']}" if term["account"] else "")
+    name = with_accounts(f"{words} {term['venue']}" + (f" {term['account']}" if term["account"] else ""), term)
     return Measure(name, "share of equity", value, max(value, 1.0), lower)

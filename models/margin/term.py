@@ -16,6 +16,7 @@ from hedgeopt.models.margin.after import AccountAfter
 from hedgeopt.models.margin.bind import BoundEncoding
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.unknown import unknown_margin
+from hedgeopt.models.scope import Of, called, scope_of
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import RequirementOf, Term
 
@@ -27,13 +28,31 @@ def account_requirement(e: Exposures, account: int, quantity: np.ndarray, kind: 
     return e.margins.requirement(account, quantity, e.collateral[account]).of(kind)
 
 
-def matching_accounts(e: Exposures, venue: str | None, account: str | None, field: str) -> list[int]:
-    """Accounts of a venue (none: all), or the one named; raises InputError when there is none."""
-    found = [
+def matching_accounts(
+    e: Exposures, venue: str | None, account: str | None, field: str, of: tuple[str, ...] = ()
+) -> list[int]:
+    """Accounts of a venue (none: all), or the one named, among those that ``of`` names (empty: all).
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    scope = scope_of(e, of)
+    everywhere = [
         i
         for i, (where, name) in enumerate(zip(e.venues, e.accounts, strict=True))
         if venue in (None, where) and account in (None, name)
     ]
+    found = [i for i in everywhere if scope is None or scope.accounts[i]]
+    if everywhere and not found:
+        raise InputError(
+            "names no account of the venue",
+            file="policy",
+            field=f"{field}.of",
+            value=", ".join(of),
+            fix=f"accounts there: {', '.join(e.accounts[i] for i in everywhere)}",
+        )
     if not found:
         # an account is looked for at its venue, when that exists
         here = [name for where, name in zip(e.venues, e.accounts, strict=True) if venue in (None, where)]
@@ -87,7 +106,7 @@ class _BoundMargin(BoundTerm):
     def __init__(self, trades: TradeVariables, e: Exposures, spec: Margin) -> None:
         import cvxpy as cp
 
-        self._accounts = matching_accounts(e, spec.venue, spec.account, "margin")
+        self._accounts = matching_accounts(e, spec.venue, spec.account, "margin", spec.of)
         self._kind = spec.requirement
         self._bound = [BoundEncoding(trades, e, c, self._getter(c)) for c in self._accounts]
         # one variable in USD per account, times a parameter: a parameter times the whole requirement would not be DPP
@@ -152,7 +171,8 @@ class _BoundMargin(BoundTerm):
 class Margin(Term):
     """Margin required at a venue over equity there: 0.6 means that 60 % of equity is tied up.
 
-    With several accounts at the venue the worst one counts, unless ``account`` names one. Rules: the account's margin model
+    With several accounts at the venue (or those of them that ``of`` names) the worst one counts, unless ``account`` names
+    one. Rules: the account's margin model
     (:mod:`hedgeopt.models.margin.rules`). As a number and in the objective, equity is that before trading and transfers: the
     ratio to equity after them is not convex. Limited (``Margin("deribit") <= 0.6``) it is the ``margin_utilisation``
     constraint, whose equity counts trades, transfers, costs and haircuts. Either way accounts on portfolio margin keep their
@@ -165,6 +185,7 @@ class Margin(Term):
     kind: Literal["margin"] = "margin"
     venue: str = Field(min_length=1, description="accounts of this venue")
     account: str | None = Field(default=None, description="one account of the venue; none: the worst of them")
+    of: Of = ()
     requirement: Literal["initial", "maintenance"] = Field(default="initial", description="which margin")
 
     def __init__(self, venue: str | None = None, **data: object) -> None:
@@ -174,16 +195,16 @@ class Margin(Term):
     def name(self) -> str:
         """Such as ``margin deribit``."""
         what = "margin" if self.requirement == "initial" else "maintenance margin"
-        return f"{what} {self.venue}" + (f" {self.account}" if self.account else "")
+        return called(f"{what} {self.venue}" + (f" {self.account}" if self.account else ""), self.of)
 
     @property
     def requirement_of(self) -> RequirementOf:
         """The venue's accounts, or the one named."""
-        return RequirementOf(self.venue, self.account, self.requirement)
+        return RequirementOf(self.venue, self.account, self.requirement, self.of)
 
     def plain(self, e: Exposures, x: np.ndarray) -> float:
         """The largest requirement by the venue's rule over equity before trading."""
-        found = matching_accounts(e, self.venue, self.account, "margin")
+        found = matching_accounts(e, self.venue, self.account, "margin", self.of)
         return max(AccountAfter.of(e, c, x).need(self.requirement) / float(e.equity[c]) for c in found)
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundMargin:

@@ -14,6 +14,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, TradeVariables
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import greek
+from hedgeopt.models.scope import Of, called, scope_of, scoped_equity
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term
 
@@ -42,11 +43,13 @@ def row_exposure(e: Exposures, basis: str, underlying: str | None = None) -> np.
 
 
 class _BoundGrossLeverage(BoundTerm):
-    def __init__(self, trades: TradeVariables, e: Exposures, basis: str, underlying: str | None) -> None:
+    def __init__(
+        self, trades: TradeVariables, e: Exposures, basis: str, underlying: str | None, of: tuple[str, ...]
+    ) -> None:
         import cvxpy as cp
 
         n = e.n_candidates
-        self._basis, self._underlying = basis, underlying
+        self._basis, self._underlying, self._of = basis, underlying, of
         row_exposure(e, basis, underlying)  # refuses an unknown one at once
         self._rest = cp.Parameter(nonneg=True)
         self._exposure = cp.Parameter(n, nonneg=True)
@@ -61,16 +64,10 @@ class _BoundGrossLeverage(BoundTerm):
 
     def _parts(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
         """Exposure per unit over equity and quantity held of the candidates, and leverage of all other rows."""
-        equity = float(e.equity.sum())
-        if equity <= 0:
-            raise InputError(
-                "leverage has no meaning: equity is not positive",
-                file="book",
-                field="collateral",
-                value=f"{equity:,.0f} USD",
-                fix="post collateral, or limit exposures in USD instead",
-            )
-        unit = row_exposure(e, self._basis, self._underlying) / equity
+        scope = scope_of(e, self._of)
+        unit = row_exposure(e, self._basis, self._underlying) / scoped_equity(e, scope)
+        if scope is not None:
+            unit = unit * scope.rows
         gross = unit * np.abs(e.rows.quantity)
         rest = float(gross.sum() - gross[e.candidate].sum())
         return unit[e.candidate], e.rows.quantity[e.candidate], max(rest, 0.0)
@@ -100,7 +97,7 @@ class GrossLeverage(Term):
     """Sum over positions of absolute exposure in USD, over total equity: ``sum_i |z_i| e_i / equity``.
 
     ``basis`` "delta" counts ``|delta| * price`` of each position (options at their delta), "notional" the full underlying.
-    Collateral is not counted; equity is that before trading.
+    Collateral is not counted; equity is that before trading. ``of`` accounts: their positions over their equity.
     """
 
     unit: ClassVar[str] = "times equity"
@@ -109,13 +106,14 @@ class GrossLeverage(Term):
     kind: Literal["gross_leverage"] = "gross_leverage"
     basis: Literal["delta", "notional"] = Field(default="delta", description="exposure of one unit")
     underlying: str | None = Field(default=None, description="one asset; none: all of them")
+    of: Of = ()
 
     @property
     def name(self) -> str:
         """``gross leverage``, with the basis unless it is delta, and of what."""
         what = "gross leverage" if self.basis == "delta" else "gross notional leverage"
-        return what + (f" {self.underlying}" if self.underlying else "")
+        return called(what + (f" {self.underlying}" if self.underlying else ""), self.of)
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundGrossLeverage:
         """Weighted absolute values."""
-        return _BoundGrossLeverage(trades, e, self.basis, self.underlying)
+        return _BoundGrossLeverage(trades, e, self.basis, self.underlying, self.of)

@@ -14,23 +14,11 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, LinearTerm, TradeVariables, put
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.family import greek
+from hedgeopt.models.scope import Of, Scope, called, scope_of, scoped_equity
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term
 
 __all__ = ["NetLeverage", "TrueLeverage"]
-
-
-def _equity(e: Exposures) -> float:
-    equity = float(e.equity.sum())
-    if equity <= 0:
-        raise InputError(
-            "leverage has no meaning: equity is not positive",
-            file="book",
-            field="collateral",
-            value=f"{equity:,.0f} USD",
-            fix="post collateral, or limit exposures in USD instead",
-        )
-    return equity
 
 
 def _columns(e: Exposures, underlying: str | None) -> list[int]:
@@ -48,7 +36,10 @@ def _columns(e: Exposures, underlying: str | None) -> list[int]:
 
 
 class _BoundTrueLeverage(BoundTerm):
-    """``sum_i |z_i| e_i / equity`` over rows plus supplied collateral; collateral is data (transfers only move it)."""
+    """``sum_i |z_i| e_i / equity`` over rows plus supplied collateral; collateral is data (transfers only move it).
+
+    Into or out of the accounts that count they would change it: refused by :meth:`_refuse_transfers`.
+    """
 
     def __init__(self, trades: TradeVariables, e: Exposures, spec: TrueLeverage) -> None:
         import cvxpy as cp
@@ -67,12 +58,28 @@ class _BoundTrueLeverage(BoundTerm):
         return self._known[1]
 
     def _find(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
-        equity, columns = _equity(e), _columns(e, self._spec.underlying)
+        scope, columns = scope_of(e, self._spec.of), _columns(e, self._spec.underlying)
+        equity, supplied = scoped_equity(e, scope), np.maximum(e.collateral[:, columns], 0.0) @ e.prices[columns]
         unit = np.abs(e.rows.greeks[greek("delta")][:, columns]) @ e.prices[columns] / equity
+        if scope is not None:
+            self._refuse_transfers(e, scope, columns)
+            unit, supplied = unit * scope.rows, supplied * scope.accounts
         gross = unit * np.abs(e.rows.quantity)
-        posted = float((np.maximum(e.collateral[:, columns], 0.0) @ e.prices[columns]).sum()) / equity
+        posted = float(supplied.sum()) / equity
         rest = float(gross.sum() - gross[e.candidate].sum())
         return unit[e.candidate], e.rows.quantity[e.candidate], max(rest, 0.0) + posted
+
+    def _refuse_transfers(self, e: Exposures, scope: Scope, columns: list[int]) -> None:
+        for t in np.flatnonzero((scope.sent != 0) & np.isin(e.links.asset, columns)).tolist():
+            link = e.rows.instruments[e.candidate[e.links.candidate[t]]]
+            raise InputError(
+                f"true leverage counts what is supplied, and {link.name} may carry it into or out of the accounts",
+                file="policy",
+                field="true_leverage.of",
+                value=", ".join(self._spec.of),
+                fix="name the accounts at both ends or none, limit gross_leverage or net_leverage instead, or set "
+                "candidates.transfers = false",
+            )
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         unit, held, rest = self._parts(e)
@@ -98,8 +105,8 @@ class TrueLeverage(Term):
     of positions.
 
     A wallet of unlent coins has 1, a loop supplied four times over has 4, and a perpetual adds its notional. Dollar
-    assets do not
-    count. Equity is that before trading.
+    assets do not count. Equity is that before trading. ``of`` accounts: what they control over their equity; transfers of
+    coins into or out of them are refused.
     """
 
     unit: ClassVar[str] = "times equity"
@@ -110,11 +117,12 @@ class TrueLeverage(Term):
 
     kind: Literal["true_leverage"] = "true_leverage"
     underlying: str | None = Field(default=None, description="one asset; none: all of them")
+    of: Of = ()
 
     @property
     def name(self) -> str:
         """``true leverage`` and of what."""
-        return "true leverage" + (f" {self.underlying}" if self.underlying else "")
+        return called("true leverage" + (f" {self.underlying}" if self.underlying else ""), self.of)
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundTrueLeverage:
         """Weighted absolute values."""
@@ -128,22 +136,35 @@ class _BoundNetLeverage(LinearTerm):
         _columns(e, spec.underlying)
 
     def coefficients(self, e: Exposures) -> np.ndarray:
-        columns = _columns(e, self._spec.underlying)
-        return np.asarray(e.trade_greeks[greek("delta")][:, columns] @ e.prices[columns] / _equity(e))
+        columns, scope = _columns(e, self._spec.underlying), scope_of(e, self._spec.of)
+        usd = np.asarray(e.trade_greeks[greek("delta")][:, columns] @ e.prices[columns])
+        if scope is not None:
+            usd = scope.with_transfers(e, usd, np.where(np.isin(e.links.asset, columns), e.prices[e.links.asset], 0.0))
+        return usd / scoped_equity(e, scope)
+
+    def _held(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
+        """(M,) and (C,) USD of delta per unit of positions and of posted coins, and equity."""
+        columns, scope = _columns(e, self._spec.underlying), scope_of(e, self._spec.of)
+        usd = e.rows.greeks[greek("delta")][:, columns] @ e.prices[columns]
+        posted = e.collateral[:, columns] * e.prices[columns]
+        if scope is not None:
+            usd, posted = usd * scope.rows, posted * scope.accounts[:, None]
+        return np.asarray(usd), np.asarray(posted), scoped_equity(e, scope)
 
     def constant(self, e: Exposures) -> float:
-        columns = _columns(e, self._spec.underlying)
-        held = e.rows.greeks[greek("delta")][:, columns].T @ e.rows.quantity + e.collateral[:, columns].sum(axis=0)
-        return float(held @ e.prices[columns] / _equity(e))
+        usd, posted, equity = self._held(e)
+        return float((usd @ e.rows.quantity + posted.sum()) / equity)
 
     def constant_size(self, e: Exposures) -> float:
-        columns = _columns(e, self._spec.underlying)
-        held = np.abs(e.rows.greeks[greek("delta")][:, columns].T) @ np.abs(e.rows.quantity)
-        return float((held + np.abs(e.collateral[:, columns]).sum(axis=0)) @ e.prices[columns] / _equity(e))
+        usd, posted, equity = self._held(e)
+        return float((np.abs(usd) @ np.abs(e.rows.quantity) + np.abs(posted).sum()) / equity)
 
 
 class NetLeverage(Term):
-    """Net delta in USD over equity, posted coins and debt included: ``sum_a delta_a price_a / equity``; signed."""
+    """Net delta in USD over equity, posted coins and debt included: ``sum_a delta_a price_a / equity``; signed.
+
+    ``of`` accounts: theirs over their equity before trading and transfers, which both change their delta.
+    """
 
     unit: ClassVar[str] = "times equity"
     affine: ClassVar[bool] = True
@@ -152,11 +173,12 @@ class NetLeverage(Term):
 
     kind: Literal["net_leverage"] = "net_leverage"
     underlying: str | None = Field(default=None, description="one asset; none: all of them")
+    of: Of = ()
 
     @property
     def name(self) -> str:
         """``net leverage`` and of what."""
-        return "net leverage" + (f" {self.underlying}" if self.underlying else "")
+        return called("net leverage" + (f" {self.underlying}" if self.underlying else ""), self.of)
 
     def bind(self, trades: TradeVariables, e: Exposures) -> _BoundNetLeverage:
         """Linear."""

@@ -41,6 +41,11 @@ TERMS: tuple[Any, ...] = (
     lambda of: ho.CVaR(0.9, of=of),
     lambda of: ho.StressLoss("2020-03-12", of=of),
     lambda of: ho.StressLoss("2020-03-12", of=of, include_unwind=True),
+    lambda of: ho.Variance(of=of),
+    lambda of: ho.GrossLeverage(of=of),
+    lambda of: ho.GrossLeverage(basis="notional", underlying="BTC", of=of),
+    lambda of: ho.NetLeverage(of=of),
+    lambda of: ho.NetLeverage(underlying="BTC", of=of),
 )
 
 
@@ -134,3 +139,48 @@ def test_a_word_that_is_none_is_refused() -> None:
         ho.propose(BOOK, MARKET, policy(ho.Delta("BTC", of=("bassis",)) <= 1.0))
     assert "of" not in ho.Delta("BTC").model_dump()
     assert risk_report(exposures(ho.Book(accounts=[part("a", 1.0)]), trades=False)).tags == ()
+
+
+def test_true_leverage_of_accounts_is_that_of_their_book_where_no_coins_come_or_go() -> None:
+    still = BOOK.model_copy(update={"links": ()})
+    e, own = exposures(still), exposures(ho.Book(accounts=[BOOK.accounts[0], BOOK.accounts[2]]))
+    term, alone = ho.TrueLeverage(of=("vol",)), ho.TrueLeverage()
+    assert value(term, e, np.zeros(e.n_candidates)) == pytest.approx(value(alone, own, np.zeros(own.n_candidates)), rel=1e-9)
+    x = np.where(np.random.default_rng(2).random(e.n_candidates) < 0.2, 0.5, 0.0)
+    assert measure(term.model_dump(mode="json"), e, x, ()).value == pytest.approx(value(term, e, x), rel=1e-9)
+    both = ho.TrueLeverage(of=("a", "b", "c"))  # every transfer stays inside
+    assert value(both, exposures(BOOK), np.zeros(exposures(BOOK).n_candidates)) > 0.0
+    for wrong in (("vol",), ("b",)):
+        with pytest.raises(ho.InputError, match=r"true_leverage.of: .*may carry it into or out of the accounts"):
+            value(ho.TrueLeverage(of=wrong), exposures(BOOK), np.zeros(exposures(BOOK).n_candidates))
+
+
+def test_margin_of_accounts_counts_and_limits_them_alone() -> None:
+    """The worst of the accounts named; the others may tie up what they like."""
+    e = exposures(BOOK)
+    nothing = np.zeros(e.n_candidates)
+    each = [value(ho.Margin("deribit", account=name), e, nothing) for name in "abc"]
+    assert value(ho.Margin("deribit", of=("desk 2",)), e, nothing) == pytest.approx(max(each[1:]))
+    few = {"candidates": {"kinds": ("perpetual",), "transfers": False}}
+    survive = ho.SurviveStress(of=("desk 2",), scenarios=(e.stress[0],), utilisation=0.9)
+    for limit in (ho.MarginUtilisation(limit=0.99 * each[0], of=("a",)), ho.Margin("deribit", of=("a",)) <= 0.99 * each[0]):
+        rules = policy(limit, survive, **few)
+        proposal = ho.propose(BOOK, MARKET, rules)
+        named = [name for name in proposal.limits["limit"] if "cap" not in name]
+        assert named == ["initial margin a", *(f"survive {e.stress[0]} {name}" for name in "bc")]
+        told = claim_of(json.loads(proposal.to_json()))
+        assert not judge(told, expose(BOOK, MARKET, rules), MARKET, rules.model_dump(mode="json")).wrong
+    with pytest.raises(ho.InputError, match=r"margin.of: names no account of the venue \(got 'basis'\); accounts there: a"):
+        value(ho.Margin("deribit", account="a", of=("basis",)), e, nothing)
+
+
+def test_a_variance_of_accounts_is_limited_and_verified() -> None:
+    e = exposures(BOOK)
+    now = value(ho.Variance(of=("vol",)), e, np.zeros(e.n_candidates))
+    rules = policy(
+        ho.Variance(of=("vol",)) <= 0.5 * now, ho.GrossLeverage(of=("basis",)) <= 50.0, candidates={"transfers": False}
+    )
+    proposal = ho.propose(BOOK, MARKET, rules)
+    assert proposal.limits.set_index("limit").loc["variance of vol", "after"] <= 0.9 * now * (1 + 1e-6)
+    told = claim_of(json.loads(proposal.to_json()))
+    assert judge(told, expose(BOOK, MARKET, rules), MARKET, rules.model_dump(mode="json")).valid

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from hedgeopt.constraints.constraint import BoundConstraint, Constraint, PlainSide, Side, shadow_price
 from hedgeopt.constraints.margin_utilisation import MarginUtilisation
 from hedgeopt.constraints.rows import BoundRows, Row, band
+from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, Square, TradeVariables, put
 from hedgeopt.models.separable import Separable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import cvxpy as cp
 
 __all__ = ["Limit", "paired"]
+
+_MOST_BYTES = 4e9
 
 
 class Limit(Constraint):
@@ -108,10 +111,23 @@ class Limit(Constraint):
         margin = self.margin_utilisation()
         if margin is not None:
             return margin.bind(trades, e, term, slack=slack)
+        self._refuse_size(e)
         bound = term(self.term)
         if bound.affine(e) is not None:
             return BoundRows(partial(self._rows, bound), trades, e, slack=slack)
         return BoundUpper(self, bound, slack=slack)
+
+    def _refuse_size(self, e: Exposures) -> None:
+        """A limit on a square is a cone with one parameter per row and candidate, which cvxpy takes apart whole."""
+        n = e.n_candidates
+        needed = 8.0 * 2.3 * n * n * min(len(e.base_pnl), n + 1) if self.term.curved else 0.0
+        if needed > _MOST_BYTES:
+            raise InputError(
+                f"a limit on {self.term.name} over {n:,} candidates takes some {needed / 1e9:,.0f} GB of memory",
+                file="policy",
+                field="subject_to",
+                fix="narrow [candidates], take fewer scenarios than candidates, minimise it instead, or limit cvar",
+            )
 
     def _rows(self, bound: BoundTerm, e: Exposures) -> list[Row]:
         """The lower side, then the upper one."""

@@ -24,8 +24,9 @@ class _BoundVariance(BoundTerm):
         import cvxpy as cp
 
         n, self._of = e.n_candidates, of
-        self._factor = cp.Parameter((n + 1, n))
-        self._offset = cp.Parameter(n + 1)
+        self._rows = min(len(e.base_pnl), n + 1)
+        self._factor = cp.Parameter((self._rows, n))
+        self._offset = cp.Parameter(self._rows)
         # in units of the book's own size when compiled: first-order solvers take dollars squared for an unbounded problem
         self._size = max(float(np.std(self._pnl(e)[0])), 1.0)
         self.expression = self._size**2 * cp.sum_squares(self._factor @ trades.net + self._offset)
@@ -37,7 +38,7 @@ class _BoundVariance(BoundTerm):
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         n = e.n_candidates
         r = _root(e, *self._pnl(e), scale)
-        square = np.zeros((n + 1, n + 1))
+        square = np.zeros((self._rows, n + 1))
         square[: len(r)] = r
         square /= self._size
         put(self._factor, square[:, :n])

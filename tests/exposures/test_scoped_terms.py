@@ -175,12 +175,21 @@ def test_margin_of_accounts_counts_and_limits_them_alone() -> None:
 
 
 def test_a_variance_of_accounts_is_limited_and_verified() -> None:
-    e = exposures(BOOK)
+    book = ho.Book(accounts=[part("a", 1.0, "vol", skip=62), part("b", -0.5, "basis", skip=66)])
+    e = exposures(book)
     now = value(ho.Variance(of=("vol",)), e, np.zeros(e.n_candidates))
-    rules = policy(
-        ho.Variance(of=("vol",)) <= 0.5 * now, ho.GrossLeverage(of=("basis",)) <= 50.0, candidates={"transfers": False}
-    )
-    proposal = ho.propose(BOOK, MARKET, rules)
+    limits = ho.Variance(of=("vol",)) <= 0.9 * now, ho.GrossLeverage(of=("basis",)) <= 50.0
+    rules = policy(*limits, candidates={"kinds": ("perpetual",)})
+    proposal = ho.propose(book, MARKET, rules)
     assert proposal.limits.set_index("limit").loc["variance of vol", "after"] <= 0.9 * now * (1 + 1e-6)
     told = claim_of(json.loads(proposal.to_json()))
-    assert judge(told, expose(BOOK, MARKET, rules), MARKET, rules.model_dump(mode="json")).valid
+    assert judge(told, expose(book, MARKET, rules), MARKET, rules.model_dump(mode="json")).valid
+
+
+def test_a_limit_on_variance_that_fits_no_memory_is_refused() -> None:
+    sample = ho.ParametricScenarios(count=900, vol={"BTC": 0.6, "ETH": 0.7})
+    rules = ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.Variance() <= 1e12], scenarios=sample)
+    with pytest.raises(
+        ho.InputError, match=r"subject_to: a limit on variance over 80\d candidates takes some 10 GB of memory"
+    ):
+        ho.propose(BOOK, MARKET, rules)

@@ -43,6 +43,9 @@ class Settings:
         When venues are paused.
     index
         Recorded index prices to settle on, beside those of the snapshots.
+    unknown_margin
+        ``refuse``: a run ends where the margin of an account that holds anything is unknown (a bilateral contract, or a rule
+        that lacks a number); ``not counted``: it goes on without, and every step says so among its events.
     sanity
         When a snapshot is passed over, and which quotes cannot be traded: :mod:`hedgeopt.backtest.sanity`.
     """
@@ -54,3 +57,4 @@ class Settings:
     halts: Sequence[Halt] = ()
     index: pd.DataFrame | None = None
     sanity: Sanity = field(default_factory=Sanity)
+    unknown_margin: Literal["refuse", "not counted"] = "refuse"

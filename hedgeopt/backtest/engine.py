@@ -16,7 +16,7 @@ from hedgeopt.backtest.desk import Desk
 from hedgeopt.backtest.execution import execute, send
 from hedgeopt.backtest.ledger import Ledger
 from hedgeopt.backtest.liquidation import breached, liquidate_account
-from hedgeopt.backtest.opening import refuse_uncovered, refuse_unknown_names
+from hedgeopt.backtest.opening import refuse_uncovered, refuse_unknown_names, unknown_margins
 from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.protocol import Decision, Observation, Strategy
 from hedgeopt.backtest.portfolio import Fill, Portfolio
@@ -138,6 +138,7 @@ class _Run:
         mark_futures(self.portfolio, market)
         self.market = market
         valuation = self._worth()
+        self.events += unknown_margins(valuation, self.settings.unknown_margin == "not counted")
         if first:
             self.events += refuse_uncovered(valuation)
         fills: list[Fill] = []

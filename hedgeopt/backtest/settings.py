@@ -130,6 +130,9 @@ class BacktestConfig(Record):
     costs: CostConfig = CostConfig()
     halts: tuple[HaltConfig, ...] = ()
     sanity: SanityConfig = SanityConfig()
+    unknown_margin: Literal["refuse", "not counted"] = Field(
+        default="refuse", description="accounts whose margin no rule or number tells: end the run, or count none and say so"
+    )
 
     def __init__(self, **data: Any) -> None:
         """``book`` and ``policy`` are short for lists of one."""
@@ -159,6 +162,7 @@ class BacktestConfig(Record):
             halts=tuple(Halt(h.venue, h.start, h.end) for h in self.halts),
             index=self.replay.index_prices() if index is None else index,
             sanity=Sanity(self.sanity.largest_move, self.sanity.max_quote_age_seconds),
+            unknown_margin=self.unknown_margin,
         )
 
 

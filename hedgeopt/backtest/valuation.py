@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
 
+from hedgeopt.errors import MissingNumberError
 from hedgeopt.exposures.build import build_exposures
 from hedgeopt.exposures.resolve import Holdings, resolve
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.margin.unknown import requirement_unknown
 from hedgeopt.models.pegs import tokens
 from hedgeopt.models.pricing.family import GREEKS, greek
 from hedgeopt.models.pricing.spot import price_slopes
@@ -33,11 +36,15 @@ class Promise:
 
 @dataclass(frozen=True)
 class Valuation:
-    """A book at one moment: ``initial`` and ``maintenance`` (C,) USD of margin per account."""
+    """A book at one moment: ``initial`` and ``maintenance`` (C,) USD of margin per account, NaN where it is unknown.
+
+    ``lacking`` says of accounts (by number) which number their rule lacks.
+    """
 
     exposures: Exposures
     initial: np.ndarray
     maintenance: np.ndarray
+    lacking: Mapping[int, MissingNumberError] = field(default_factory=dict)
 
     @property
     def equity(self) -> float:
@@ -94,8 +101,17 @@ def value_in(holdings: Holdings, scenarios: ScenarioSet | None = None) -> Valuat
 
 
 def _with_margin(e: Exposures) -> Valuation:
-    needs = [e.margins.requirement(c, e.rows.quantity, e.collateral[c]) for c in range(len(e.accounts))]
-    return Valuation(e, np.array([need.initial for need in needs]), np.array([need.maintenance for need in needs]))
+    initial, maintenance = np.full((2, len(e.accounts)), np.nan)
+    unknown: dict[int, MissingNumberError] = {}
+    for c in range(len(e.accounts)):
+        try:
+            need = e.margins.requirement(c, e.rows.quantity, e.collateral[c])
+        except MissingNumberError as error:
+            unknown[c] = error
+            continue
+        if not requirement_unknown(e, c, e.rows.quantity):
+            initial[c], maintenance[c] = need.initial, need.maintenance
+    return Valuation(e, initial, maintenance, unknown)
 
 
 def _again(e: Exposures, book: Book) -> Exposures | None:

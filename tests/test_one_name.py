@@ -24,7 +24,7 @@ DECLARED = {  # the same idea by the field's language, each with a reason
 }
 HOOKS = (Term, Constraint, BoxConstraint, BoundPart, Exception)
 """Bases of what users write themselves, whose hooks the program calls."""
-COMMANDS = ("hedgeopt/cli/app.py", "hedgeopt/cli/scenarios_app.py")
+COMMANDS = ("hedgeopt/cli/app.py", "hedgeopt/cli/replays_app.py", "hedgeopt/cli/scenarios_app.py")
 """Their functions are the commands, named as they are typed; :data:`WORK` does what they say under the same names."""
 WORK = ("commands.py", "backtest.py", "sweep.py", "verify.py", "doctor.py", "scenarios.py")
 GENERAL = ("config", "data", "helpers", "run", "settings", "state", "summary", "table", "templates", "types", "utils")

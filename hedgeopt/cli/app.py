@@ -30,6 +30,7 @@ from hedgeopt.cli.options import (
     TimeLimit,
     WindowSeconds,
 )
+from hedgeopt.cli.replays_app import register_replays
 from hedgeopt.cli.scenarios_app import scenarios_app
 
 __all__ = ["app"]
@@ -54,13 +55,6 @@ class SchemaKind(StrEnum):
     venue = "venue"
     assets = "assets"
     stress = "stress"
-
-
-class EngineKind(StrEnum):
-    """Where a sweep's cells run."""
-
-    local = "local"
-    dask = "dask"
 
 
 def _version(wanted: bool) -> None:
@@ -279,47 +273,7 @@ def demo(
     commands.demo(out, json)
 
 
-@app.command(epilog=EXIT_CODES)
-def backtest(
-    config: Annotated[
-        Path,
-        typer.Argument(help="What to replay, which books, which policies, TOML.", metavar="CONFIG.toml", show_default=False),
-    ],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for tables and pages, one folder per book.", metavar="DIR")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Replay recorded markets: every book of the file under every policy, with a ledger, margin and liquidation."""
-    from hedgeopt.cli.backtest import backtest as command
-
-    command(config, out, json)
-
-
-@app.command(epilog=EXIT_CODES)
-def sweep(
-    config: Annotated[
-        Path, typer.Argument(help="What to vary, over which backtest, TOML.", metavar="CONFIG.toml", show_default=False)
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", help="Folder for finished cells and the result; give it again to resume.", metavar="DIR")
-    ],
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", help="Processes, default one per core; with dask, most cells submitted at once.", min=1),
-    ] = None,
-    engine: Annotated[
-        EngineKind, typer.Option("--engine", help="Where cells run: local (processes of this machine) or dask (a cluster).")
-    ] = EngineKind.local,
-    scheduler: Annotated[
-        str | None, typer.Option("--scheduler", help="Address of the Dask scheduler, tcp://HOST:8786.", metavar="ADDRESS")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Run a backtest over a grid or random draws of its fields, resumably, and deflate the winner for the search."""
-    from hedgeopt.cli import sweep as sweeps
-
-    sweeps.sweep(config, out, workers, engine.value, scheduler, json)
+register_replays(app)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,50 +35,7 @@ def risk(
     out: Path | None = None,
 ) -> None:
     """Exposures of the book alone."""
-    with progress() as stage, within(time_limit):
-        import numpy as np
-
-        from hedgeopt.exposures.expose import expose
-        from hedgeopt.measures.figures import counted_losses
-        from hedgeopt.measures.margin import account_margin
-        from hedgeopt.measures.risk import risk_report
-        from hedgeopt.measures.sample import sample_words
-        from hedgeopt.program.outside import due
-        from hedgeopt.reports.danger import danger
-        from hedgeopt.reports.sample import sample_sentence
-
-        stage("read")
-        if out is not None:
-            refuse_unwritable(out)
-        rules = override(read_rules(policy), scenarios, seed, time_limit=time_limit)
-        with due(rules.time_limit_seconds):
-            holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
-            stage("value")
-            exposures = expose(holdings, quotes, rules, trades=False, sampled="if known")
-            report, accounts = risk_report(exposures), [account_margin(exposures, c) for c in range(len(exposures.accounts))]
-            remains, drawn = danger(accounts), sample_words(rules, exposures)
-            nothing = np.zeros(exposures.n_candidates)
-            sample = exposures.notes[0]  # why there is no tail
-            if report.cvar:
-                settings = rules.scenarios.model_dump(mode="json")
-                sample = sample_sentence(counted_losses(exposures, nothing), drawn, settings, report.unit)
-            data = _risk_data(holdings, quotes, rules, exposures, report)
-            data = {"headline": {**remains.to_dict(), "sample": sample}, **data}
-            if out is not None:
-                from hedgeopt.measures.figures import figures
-                from hedgeopt.reports.book_pages import risk_page
-
-                stage("draw")
-                plotted, head = figures(exposures, nothing) if report.cvar else None, _head(holdings, quotes)
-                _write(out, "risk", data, risk_page(head, report, accounts, plotted, drawn, exposures.notes, sample))
-    if json:
-        print_json(data)
-    else:
-        from hedgeopt.reports.terminal import danger_frame, risk_report_table
-
-        head_frame = danger_frame(remains, _title(holdings, quotes), [sample])
-        print_report(risk_report_table(report, exposures.notes, head=[head_frame], drawn=drawn))
-    _say_written(out, "risk")
+    _show("risk", _risk, book, market, policy, as_of, scenarios, seed, time_limit, json, out)
 
 
 def margin(
@@ -90,31 +48,106 @@ def margin(
     out: Path | None = None,
 ) -> None:
     """Margin of every account, now and in stress."""
+    _show("margin", _margin, book, market, policy, as_of, None, None, time_limit, json, out)
+
+
+@dataclass(frozen=True)
+class _View:
+    """What one of the two commands found, and its printed and its drawn form, which are made when asked for."""
+
+    data: dict[str, Any]
+    table: Callable[[], Any]
+    page: Callable[[], str]
+
+
+def _show(
+    name: str,
+    measure: Callable[[Book, Market, Policy], _View],
+    book: Path | Sequence[Path],
+    market: MarketOptions,
+    policy: Path | None,
+    as_of: str | None,
+    scenarios: int | None,
+    seed: int | None,
+    time_limit: float | None,
+    json: bool,
+    out: Path | None,
+) -> None:
+    """Read, measure, and then print and write what was found, all of it within the time limit."""
     with progress() as stage, within(time_limit):
-        from hedgeopt.measures.margin_report import margin_report
+        from hedgeopt.files.writing import write_atomically
         from hedgeopt.program.outside import due
-        from hedgeopt.reports.danger import danger
-        from hedgeopt.reports.margin import margin_tables
 
         stage("read")
         if out is not None:
             refuse_unwritable(out)
-        rules = override(read_rules(policy), None, None, time_limit=time_limit)
+        rules = override(read_rules(policy), scenarios, seed, time_limit=time_limit)
         with due(rules.time_limit_seconds):
             holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
             stage("value")
-            report = margin_report(holdings, quotes, rules)
-            data = {"headline": danger(report.accounts).to_dict(), **report.to_dict()}
+            view = measure(holdings, quotes, rules)
             if out is not None:
-                from hedgeopt.reports.book_pages import margin_page
-
                 stage("draw")
-                _write(out, "margin", data, margin_page(_head(holdings, quotes), report))
+                write_atomically({out / f"{name}.json": json_answer(view.data), out / f"{name}.html": view.page()})
     if json:
-        print_json(data)
+        print_json(view.data)
     else:
-        print_report(margin_tables(report, _title(holdings, quotes)))
-    _say_written(out, "margin")
+        print_report(view.table())
+    if out is not None:
+        say(f"wrote {out / f'{name}.json'} and {out / f'{name}.html'}")
+        say_without_charts()
+
+
+def _risk(holdings: Book, quotes: Market, rules: Policy) -> _View:
+    import numpy as np
+
+    from hedgeopt.exposures.expose import expose
+    from hedgeopt.measures.figures import counted_losses
+    from hedgeopt.measures.margin import account_margin
+    from hedgeopt.measures.risk import risk_report
+    from hedgeopt.measures.sample import sample_words
+    from hedgeopt.reports.danger import danger
+    from hedgeopt.reports.sample import sample_sentence
+
+    e = expose(holdings, quotes, rules, trades=False, sampled="if known")
+    report, accounts = risk_report(e), [account_margin(e, c) for c in range(len(e.accounts))]
+    remains, drawn, nothing = danger(accounts), sample_words(rules, e), np.zeros(e.n_candidates)
+    sample = e.notes[0]  # why there is no tail
+    if report.cvar:
+        settings = rules.scenarios.model_dump(mode="json")
+        sample = sample_sentence(counted_losses(e, nothing), drawn, settings, report.unit)
+    data = {"headline": {**remains.to_dict(), "sample": sample}, **_risk_data(holdings, quotes, rules, e, report)}
+
+    def table() -> Any:
+        from hedgeopt.reports.terminal import danger_frame, risk_report_table
+
+        head = [danger_frame(remains, _title(holdings, quotes), [sample])]
+        return risk_report_table(report, e.notes, head=head, drawn=drawn)
+
+    def page() -> str:
+        from hedgeopt.measures.figures import figures
+        from hedgeopt.reports.book_pages import risk_page
+
+        plotted = figures(e, nothing) if report.cvar else None
+        return risk_page(_head(holdings, quotes), report, accounts, plotted, drawn, e.notes, sample)
+
+    return _View(data, table, page)
+
+
+def _margin(holdings: Book, quotes: Market, rules: Policy) -> _View:
+    from hedgeopt.measures.margin_report import margin_report
+    from hedgeopt.reports.danger import danger
+    from hedgeopt.reports.margin import margin_tables
+
+    report = margin_report(holdings, quotes, rules)
+    data = {"headline": danger(report.accounts).to_dict(), **report.to_dict()}
+
+    def page() -> str:
+        from hedgeopt.reports.book_pages import margin_page
+
+        return margin_page(_head(holdings, quotes), report)
+
+    return _View(data, lambda: margin_tables(report, _title(holdings, quotes)), page)
 
 
 def _risk_data(book: Book, market: Market, rules: Policy, e: Exposures, report: RiskReport) -> dict[str, Any]:
@@ -137,15 +170,3 @@ def _head(book: Book, market: Market) -> BookHead:
 
 def _title(book: Book, market: Market) -> str:
     return f"{book.name} · {market.timestamp:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _write(out: Path, name: str, data: Any, page: str) -> None:
-    from hedgeopt.files.writing import write_atomically
-
-    write_atomically({out / f"{name}.json": json_answer(data), out / f"{name}.html": page})
-
-
-def _say_written(out: Path | None, name: str) -> None:
-    if out is not None:
-        say(f"wrote {out / f'{name}.json'} and {out / f'{name}.html'}")
-        say_without_charts()

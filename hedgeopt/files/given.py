@@ -35,14 +35,14 @@ def is_table(given: object) -> bool:
     return isinstance(given, pd.DataFrame) or callable(getattr(given, "to_pandas", None))
 
 
-def named(given: object) -> Path:
-    """How messages call it: its path, the open file's name, or its kind."""
+def named(given: object, what: str = "") -> Path:
+    """How messages call it: its path, the open file's name, or its kind, such as ``DataFrame given as market``."""
     if isinstance(given, str | os.PathLike):
         return Path(os.fspath(given))
     name = getattr(given, "name", None)
-    if _is_open(given):
-        return Path(name if isinstance(name, str) and name and not name.startswith("<") else "open file")
-    return Path("DataFrame" if is_table(given) else type(given).__name__)
+    if _is_open(given) and isinstance(name, str) and name and not name.startswith("<"):
+        return Path(name)
+    return Path(f"{type(given).__name__} given{f' as {what}' if what else ''}")
 
 
 def read_frame(given: Any, what: str, *, columns: Collection[str] | None = None) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def read_frame(given: Any, what: str, *, columns: Collection[str] | None = None)
         Names the argument, and for a table the column: of repeated or layered columns, of cells that hold lists, without
         rows.
     """
-    name = named(given)
+    name = named(given, what)
     if isinstance(given, str | os.PathLike):
         return read_table(_path(given, what), what, columns=columns)
     if _is_open(given):
@@ -85,7 +85,7 @@ def read_data(given: Any, what: str, *, toml: bool = False) -> Any:
     """
     if isinstance(given, Mapping):
         return dict(given)
-    name, text = named(given), given_text(given, what)
+    name, text = named(given, what), given_text(given, what)
     is_json = name.suffix == ".json"
     if _is_open(given) and name.suffix != ".toml":
         is_json |= text.lstrip()[:1] in ("{", "[")
@@ -98,7 +98,7 @@ def given_text(given: Any, what: str) -> str:
         return read_text(_path(given, what), what)
     if not _is_open(given):
         raise InputError(f"is no {what}", field=what, value=_kind(given), fix="give a path, an open file, or a dict")
-    name = named(given)
+    name = named(given, what)
     with tempfile.TemporaryDirectory() as folder:
         path = _copied(given, Path(folder), what, name)
         try:

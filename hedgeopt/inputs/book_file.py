@@ -44,7 +44,7 @@ def read_book(*sources: Given, venue: str | None = None, any_moment: bool = Fals
         raise InputError("no book given", field="book", fix="give a path, an open file, or a dict")
     if len(sources) > 1:
         sources = tuple(map(held, sources))
-        ours = [named(source).name for source in sources if _is_ours(source)]
+        ours = [named(source, "book").name for source in sources if _is_ours(source)]
         if len(ours) == len(sources):
             return roll_up([read_book(source, any_moment=any_moment) for source in sources], any_moment=any_moment)
         if ours:
@@ -59,11 +59,11 @@ def read_book(*sources: Given, venue: str | None = None, any_moment: bool = Fals
     if values is not None and (len(values) > 1 or is_payload(values[0])):
         return imported_book([source], venue, any_moment)
     if values is None and _is_table_file(source):
-        return unfolded(book_from_frame(read_frame(source, "book"), file=named(source)))
+        return unfolded(book_from_frame(read_frame(source, "book"), file=named(source, "book")))
     data = read_data(source, "book") if values is None else values[0]
     if isinstance(data, dict) and "books" in data:
-        return _firm(data, named(source), any_moment)
-    return unfolded(validated(Book, data, named(source)))
+        return _firm(data, named(source, "book"), any_moment)
+    return unfolded(validated(Book, data, named(source, "book")))
 
 
 def _firm(data: dict[str, Any], file: Path, any_moment: bool) -> Book:

@@ -66,7 +66,7 @@ def book_from_frame(
     frame: Given, *, name: str | None = None, timestamp: Any = None, links: Sequence[Any] | None = None, file: Any = None
 ) -> Book:
     """See :meth:`Book.from_frame`; ``file`` is what messages call the table."""
-    file = file or named(frame)
+    file = file or named(frame, "book")
     table, kept = read_frame(frame, "book"), getattr(frame, "attrs", None) or {}
     table = table.rename(columns=meant_headers(list(table.columns), BOOK_COLUMNS))
     require_known(table.columns, BOOK_COLUMNS, "column", file=file)

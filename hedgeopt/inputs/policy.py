@@ -239,7 +239,7 @@ class Policy(Record):
 @strict_call
 def read_policy(source: Given) -> Policy:
     """Read a policy from TOML, JSON (by the file's ending, or its text), or a dict; see ``hedgeopt schema policy``."""
-    file, data = named(source), read_data(source, "policy", toml=True)
+    file, data = named(source, "policy"), read_data(source, "policy", toml=True)
     if not isinstance(data, dict):
         raise InputError("is not a table of settings", file=file, fix="see hedgeopt schema policy")
     if "minimize" not in data:

@@ -253,4 +253,4 @@ def read_proposal(source: Given) -> Proposal:
         See :meth:`Proposal.from_json`.
     """
     text = json.dumps(source) if isinstance(source, dict) else given_text(source, "proposal")
-    return Proposal.from_json(text, named(source))
+    return Proposal.from_json(text, named(source, "proposal"))

@@ -187,3 +187,22 @@ def test_a_policy_reads_alike_in_every_form(tmp_path: Path) -> None:
         ho.read_policy(pd.DataFrame({"minimize": [1]}))  # type: ignore[arg-type]
     with pytest.raises(ho.InputError, match="is not the name of a field"):
         ho.read_policy({"minimize": [], 3: 4})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (lambda frame: frame, "DataFrame given as market"),
+        (lambda frame: frame.to_dict(orient="list"), "dict given as market"),
+        (lambda frame: frame.to_dict(orient="records"), "list given as market"),
+        (lambda frame: io.StringIO(frame.to_csv(index=False)), "StringIO given as market"),
+        (lambda frame: io.BytesIO(frame.to_csv(index=False).encode()), "BytesIO given as market"),
+    ],
+)
+def test_a_market_without_a_file_is_named_by_what_was_given(given, name):
+    frame = pd.read_csv(io.StringIO(FILES["market.csv"]))
+    assert ho.read_market(given(frame)).source == name
+    frame["index_price"] = -1.0
+    with pytest.raises(ho.InputError) as caught:
+        ho.read_market(given(frame))
+    assert str(caught.value).startswith(f"{name}: "), caught.value

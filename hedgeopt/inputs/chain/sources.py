@@ -51,7 +51,7 @@ def chains_of(
     """
     found, names, tables = Findings(instrument=instrument), [], []
     for source in map(held, sources):
-        name = named(source)
+        name = named(source, "market")
         values = _payloads(source)
         if values is not None:
             for value in values:

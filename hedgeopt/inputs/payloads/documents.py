@@ -48,8 +48,8 @@ def read_documents(
     sources = list(map(held, sources))
     _known(sources, accounts or {})
     for source in sources:
-        name = str(named(source).name)
-        found.path, found.account = str(named(source)), _account(named(source), accounts or {})
+        name = str(named(source, "payload").name)
+        found.path, found.account = str(named(source, "payload")), _account(named(source), accounts or {})
         names.append(name)
         values = json_of(source)
         if values is None:
@@ -108,7 +108,7 @@ def json_of(source: Any, what: str = "payload") -> list[Any] | None:
         return [source]
     if is_table(source) or not (_is_json(source) or named(source).suffix.lower() == ".json"):
         return None
-    text, file = given_text(source, what), named(source).name
+    text, file = given_text(source, what), named(source, what).name
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and all(line.lstrip()[:1] in ("{", "[") and line.rstrip()[-1:] in ("}", "]") for line in lines):
         try:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 
+from hedgeopt.files.counted import many
 from hedgeopt.models.data import About, about, where
 from hedgeopt.models.scenarios.stress_table import packaged_events
 
@@ -61,7 +62,14 @@ def stress_caveats(stress: tuple[str, ...], assets: tuple[str, ...], on: date) -
     numbers = [number for event in used for _, asset, number in event.numbers() if asset in mine]
     bare = sum(not number.source for number in numbers)
     file = "models/data/stress.toml"
-    said = [f"{bare} of {len(numbers)} numbers of the stress scenarios rest on judgement: {file} says which"] if bare else []
+    said = (
+        [
+            f"{bare} of {many(len(numbers), 'number')} of the stress scenarios "
+            f"{'rests' if bare == 1 else 'rest'} on judgement: {file} says which"
+        ]
+        if bare
+        else []
+    )
     table = about("stress")
     if table.expired(on):
         said.append(f"{file} is of {table.as_of:%Y-%m-%d}, past its shelf life of {table.shelf_life_days} days")

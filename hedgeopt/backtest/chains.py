@@ -15,6 +15,7 @@ from hedgeopt.backtest.one_clock import Curve, forwards, spot
 from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_class
+from hedgeopt.files.counted import many
 from hedgeopt.files.names import advice
 from hedgeopt.inputs.chain.checks import check_quotes
 from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS, QUOTE_NUMBERS, RECORDED, RECORDED_REQUIRED
@@ -169,9 +170,9 @@ class ChainReplay:
         usable &= np.isfinite(numbers["mark_price"])
         usable &= np.array([not item.nature.expires or item.expiry > stamp for item in items], bool)
         if crossed.any():
-            notes.append(f"{int(crossed.sum())} crossed quotes taken as no quote")
+            notes.append(f"{many(int(crossed.sum()), 'crossed quote')} taken as no quote")
         if (~usable).any():
-            notes.append(f"{int((~usable).sum())} rows without vol, forward, mark or life left out")
+            notes.append(f"{many(int((~usable).sum()), 'row')} without vol, forward, mark or life left out")
         kept = np.flatnonzero(usable)
         instruments = {items[i].id: items[i] for i in kept}
         quotes = pd.DataFrame(

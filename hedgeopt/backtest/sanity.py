@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.chain.quote_checks import too_good
 from hedgeopt.inputs.market import Market
 
@@ -111,7 +112,10 @@ def without_false_quotes(market: Market, settings: Sanity) -> tuple[Market, list
         new = bad & ~refused
         if new.any():
             names = [items[i].name for i in np.flatnonzero(new)[:3]]
-            said = f"{int(new.sum())} quotes cannot be traded: {why} ({', '.join(names)}{', …' if new.sum() > 3 else ''})"
+            said = (
+                f"{many(int(new.sum()), 'quote')} cannot be traded: {why} "
+                f"({', '.join(names)}{', …' if new.sum() > 3 else ''})"
+            )
             events.append({"kind": "quotes_refused", "count": int(new.sum()), "message": said})
         refused |= bad
     if not refused.any():

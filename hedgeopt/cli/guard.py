@@ -43,7 +43,9 @@ def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
         except HedgeoptError as error:
             if debug:
                 raise
-            return say(str(error), error.exit_code) if not heard() else say("interrupted", INTERRUPTED)
+            if heard():
+                return say("interrupted", INTERRUPTED)
+            return _say_all([str(error), *getattr(error, "__notes__", ())], error.exit_code)
         except (KeyboardInterrupt, typer.Abort):
             return say("interrupted", INTERRUPTED)
         except BrokenPipeError:
@@ -64,6 +66,12 @@ def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
                 return say(f"standard output: cannot be written: {error.strerror}; {fix}", InputError.exit_code)
             fault = f"unexpected {type(error).__name__}: {error}"
             return say(f"{fault}; run again with --debug (or HEDGEOPT_DEBUG=1) for the traceback", _UNEXPECTED)
+
+
+def _say_all(lines: Sequence[str], code: int) -> int:
+    for line in lines:
+        say(line)
+    return code
 
 
 def _run(arguments: Sequence[str], debug: bool) -> int:
@@ -136,4 +144,11 @@ def _print_violations(error: InfeasibleError) -> None:
     violations = {
         name: {"value": value, "limit": limit, "unit": unit} for name, (value, limit, unit) in error.violations.items()
     }
-    print_json({"status": "infeasible", "message": str(error), "violations": violations})
+    print_json(
+        {
+            "status": "infeasible",
+            "message": str(error),
+            "details": [*getattr(error, "__notes__", ())],
+            "violations": violations,
+        }
+    )

@@ -144,9 +144,9 @@ def _watch(child: int, reading: int, waking: int, solves: bool) -> int:
 
 def _late(seconds: float, solves: bool) -> str:
     if not solves:
-        told = f"reading and pricing did not end within {seconds:g} seconds"
+        told = f"reading and pricing did not end within {seconds:g} s"
         return f"{told} and were ended: there is no answer; give --time-limit more, or fewer scenarios and positions"
-    told = f"did not end within {seconds + MARGIN:g} seconds (time_limit_seconds = {seconds:g}, and {MARGIN:g} more)"
+    told = f"did not end within {seconds + MARGIN:g} s (time_limit_seconds = {seconds:g}, and {MARGIN:g} more)"
     return (
         f"solving {told} and was ended: pricing takes longer, or a solver ignores its limit; there is no proposal; give "
         "more time, another solver (solver in the policy, or --solver), fewer candidates or fewer scenarios"

@@ -21,6 +21,7 @@ from hedgeopt.exposures.revalue import Place, Revaluer, revalue
 from hedgeopt.exposures.transfers import capacity, links_of, sending_cost
 from hedgeopt.exposures.units import known_carry, paid_in_column, unit_risk
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.book import Book
 from hedgeopt.models.arrays import Exposures, Rows
 from hedgeopt.models.costs.quotes import unit_cost
@@ -123,7 +124,7 @@ def build_exposures(
     sending = sending_cost(sent, rows.notional[table.candidate[moves]])
     if cost.assumed.any():
         notes.append(
-            f"half-spread of {1e4 * (mark_half_spread or 0):g} bp assumed for {int(cost.assumed.sum())} instruments "
+            f"half-spread of {1e4 * (mark_half_spread or 0):g} bp assumed for {many(int(cost.assumed.sum()), 'instrument')} "
             "that carry a mark and no quotes"
         )
     equity = collateral @ prices

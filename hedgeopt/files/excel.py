@@ -11,6 +11,7 @@ import pandas as pd
 
 from hedgeopt._extras import require_extra
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.files.regular import LARGEST_FILE
 from hedgeopt.files.table_parts import meant_headers
 
@@ -42,7 +43,9 @@ def excel_table(path: Path, columns: Collection[str] | None) -> pd.DataFrame:
         raise InputError(f"cannot be read as Excel: {reason}", file=path, fix="save it again, or as CSV") from None
     if len(filled) != 1:
         fix = "keep the sheet with the table, or save it as CSV"
-        raise InputError(f"holds {len(filled)} sheets with cells ({', '.join(filled) or 'none'})", file=path, fix=fix)
+        raise InputError(
+            f"holds {many(len(filled), 'sheet')} with cells ({', '.join(filled) or 'none'})", file=path, fix=fix
+        )
     (rows,) = filled.values()
     start = next((k for k, row in enumerate(rows) if sum(cell is not None for cell in row) >= 2), 0)
     names = [str(cell).strip() if cell is not None else "" for cell in rows[start]]

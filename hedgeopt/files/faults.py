@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.files.names import advice
 
 __all__ = ["validation_line"]
@@ -63,7 +64,7 @@ def validation_line(error: ValidationError, file: object | None, within: str | N
     here = [part for part in first["loc"] if not (isinstance(part, str) and _BRANCH.search(part))]
     problem, value, fix = _said(first, faults, here, root)
     count = len({tuple(fault["loc"][: len(here)]) for fault in faults})
-    more = f" (and {count - 1} more fault{'s' if count > 2 else ''})" if count > 1 else ""
+    more = f" (and {many(count - 1, 'more fault')})" if count > 1 else ""
     field = ": ".join(part for part in (within, ".".join(str(part)[:_SHOWN] for part in here)) if part)
     return InputError(problem + more, file=file, field=field or None, value=value, fix=fix)
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.files.parsing import from_json, from_toml
 from hedgeopt.files.reading import read_text
 from hedgeopt.files.regular import LARGEST_FILE
@@ -179,7 +180,7 @@ def _plain_frame(frame: pd.DataFrame, what: str, name: str, columns: Collection[
         frame = frame.reset_index(level=others, drop=True) if 0 < len(others) < frame.index.nlevels else frame
         frame = frame.reset_index()
     if len(frame) > MOST_ROWS:
-        raise InputError(f"holds {len(frame):,} rows, at most {MOST_ROWS:,} are read", file=name)
+        raise InputError(f"holds {many(len(frame), 'row')}, at most {MOST_ROWS:,} are read", file=name)
     meant = meant_headers([column for column in frame.columns if isinstance(column, str)], columns or ())
     if meant:
         told = [f"{name}: column {old!r} is read as {new}" for old, new in meant.items()]

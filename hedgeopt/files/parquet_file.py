@@ -10,6 +10,7 @@ import pandas as pd
 
 from hedgeopt._extras import require_extra
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.files.table_parts import MOST_ROWS, no_column_twice, tell_unread, unreadable
 
 __all__ = ["check_parquet", "parquet_table"]
@@ -46,9 +47,11 @@ def check_parquet(
     except (pa.ArrowException, OSError, ValueError) as error:
         raise unreadable(path, "Parquet", error) from None
     if footer.num_rows > most:
-        raise InputError(f"holds {footer.num_rows:,} rows, at most {most:,} are read", file=path, fix="cut it into files")
+        raise InputError(
+            (f"holds {many(footer.num_rows, 'row')}, at most {most:,} are read"), file=path, fix="cut it into files"
+        )
     if footer.num_columns > _MOST_COLUMNS:
-        raise InputError(f"holds {footer.num_columns:,} columns", file=path, fix="is it the right file?")
+        raise InputError(f"holds {many(footer.num_columns, 'column')}", file=path, fix="is it the right file?")
     kept = [name for name in schema.names if columns is None or name in columns]
     no_column_twice(kept, path)
     for name in kept:

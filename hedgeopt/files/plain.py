@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 
 __all__ = ["ColumnKinds", "finite", "from_plain", "restored", "to_plain"]
 
@@ -195,7 +196,7 @@ def from_plain(kind: Any, value: Any, file: object, field: str, *, lossy: bool =
         return np.array([inner(float, item, k) for k, item in enumerate(value)], float)
     if origin is tuple and not (len(inside) == 2 and inside[1] is Ellipsis):
         if len(value) != len(inside):
-            raise bad(f"needs {len(inside)} entries")
+            raise bad(f"needs {many(len(inside), 'entry', 'entries')}")
         return tuple(inner(part, item, k) for k, (part, item) in enumerate(zip(inside, value, strict=True)))
     if origin not in (tuple, list):
         raise TypeError(f"{field}: {kind} is no plain type")

@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterator
 import numpy as np
 import pandas as pd
 
+from hedgeopt.files.counted import many
+
 __all__ = ["plain_column", "plain_header", "plain_rows"]
 
 Cells = list[str | None]
@@ -35,7 +37,7 @@ def plain_rows(data: bytes, kept: Collection[str], nothing: Collection[str], del
     columns = [(at, found[name]) for at, name in places]
     for number, cells in lines:
         if len(cells) != len(names):
-            raise ValueError(f"CSV parse error: Row #{number}: Expected {len(names)} columns, got {len(cells)}")
+            raise ValueError(f"CSV parse error: Row #{number}: Expected {many(len(names), 'column')}, got {len(cells)}")
         for at, column in columns:
             cell = cells[at]
             column.append(None if cell in empty else cell)

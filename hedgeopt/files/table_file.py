@@ -16,6 +16,7 @@ import pandas as pd
 from hedgeopt._extras import installed
 from hedgeopt.errors import InputError
 from hedgeopt.files.cells import NUMBER
+from hedgeopt.files.counted import many
 from hedgeopt.files.excel import excel_table
 from hedgeopt.files.parquet_file import parquet_table
 from hedgeopt.files.plain_csv import plain_column, plain_header, plain_rows
@@ -108,7 +109,7 @@ def _plain_csv(
         raise unreadable(path, "csv", error) from None
     rows = len(next(iter(cells.values()), ()))
     if rows > MOST_ROWS:
-        raise InputError(f"holds {rows:,} rows, at most {MOST_ROWS:,} are read", file=path)
+        raise InputError(f"holds {many(rows, 'row')}, at most {MOST_ROWS:,} are read", file=path)
     cells = _tidied(cells, path, delimiter, notes)
     frame = pd.DataFrame({name: plain_column(column, NUMBER.fullmatch) for name, column in cells.items()})
     return tell_unread(frame, names, cells)
@@ -153,7 +154,7 @@ def _arrow_csv(
     except (pa.ArrowException, ValueError, OSError) as error:
         raise unreadable(path, "csv", error) from None
     if table.num_rows > MOST_ROWS:
-        raise InputError(f"holds {table.num_rows:,} rows, at most {MOST_ROWS:,} are read", file=path)
+        raise InputError(f"holds {many(table.num_rows, 'row')}, at most {MOST_ROWS:,} are read", file=path)
     first = table.column_names[0] if table.column_names else ""
     repeats = bool(table.num_rows) and pc.any(pc.equal(table[first], first)).as_py()
     commas = any(pc.any(pc.match_substring_regex(table[name], _WITH_COMMA)).as_py() for name in table.column_names)

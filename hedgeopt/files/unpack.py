@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from hedgeopt._extras import require_extra
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.files.regular import LARGEST_FILE
 
 __all__ = ["beginning", "packing", "unpacked"]
@@ -132,7 +133,7 @@ def _only_file(path: Path, what: str) -> IO[bytes] | Any:
     if len(inside) != 1:
         names = ", ".join(item.filename for item in inside[:3]) + (", …" if len(inside) > 3 else "")
         fix = f"unpack it, and give the {what} file itself"
-        raise InputError(f"is a zip of {len(inside)} files ({names or 'none'})", file=path, fix=fix)
+        raise InputError(f"is a zip of {many(len(inside), 'file')} ({names or 'none'})", file=path, fix=fix)
     if inside[0].flag_bits & 1:
         raise InputError("is a zip with a password", file=path, fix="unpack it first")
     return archive.open(inside[0])

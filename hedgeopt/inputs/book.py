@@ -244,7 +244,7 @@ class Book(Record):
     def __repr__(self) -> str:
         """One line: name, accounts and positions."""
         when = f", {self.timestamp:%Y-%m-%d %H:%M:%S %Z}" if self.timestamp else ""
-        accounts = f"{len(self.accounts)} account{'' if len(self.accounts) == 1 else 's'}"
+        accounts = f"{many(len(self.accounts), 'account')}"
         positions = f"{self.n_positions:,} position{'' if self.n_positions == 1 else 's'}"
         return f"Book({shortened(self.name, 60)!r}, {accounts}, {positions}{when})"
 

@@ -57,7 +57,7 @@ def market_line(market: Market) -> str:
     where = f" of {', '.join(venues[:_SHOWN])}{' …' if len(venues) > _SHOWN else ''}" if venues else ""
     when = f"{market.timestamp:%Y-%m-%d %H:%M:%S %Z}"
     count = len(market.instruments)
-    return f"Market({when}, {count:,} instrument{'' if count == 1 else 's'}{where}, {' · '.join([*prices, *more])})"
+    return f"Market({when}, {many(count, 'instrument')}{where}, {' · '.join([*prices, *more])})"
 
 
 def market_card(market: Market) -> str:
@@ -66,7 +66,11 @@ def market_card(market: Market) -> str:
     for item in market.instruments.values():
         counts[item.venue, item.kind] = counts.get((item.venue, item.kind), 0) + 1
     when = f"{market.timestamp:%Y-%m-%d %H:%M:%S %Z}, read from {market.source}"
-    doubtful = [f"{len(market.doubtful):,} instruments are not offered as hedges"] if market.doubtful else []
+    doubtful = (
+        [f"{many(len(market.doubtful), 'instrument is', 'instruments are')} not offered as hedges"]
+        if market.doubtful
+        else []
+    )
     return html_card(
         f"Market of {many(len(market.instruments), 'instrument')}",
         [when, *doubtful, *market.notes[:_SHOWN]],

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_serializer, f
 from hedgeopt.constraints.table import AnyConstraint
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given, named, read_data
 from hedgeopt.files.names import advice
 from hedgeopt.files.notebook import html_card, html_table, shortened, span_of_days
@@ -200,7 +201,7 @@ class Policy(Record):
 
     def __repr__(self) -> str:
         """One line: what is minimised, how many limits, which scenarios."""
-        limits = f"{len(self.subject_to)} limit{'' if len(self.subject_to) == 1 else 's'}"
+        limits = f"{many(len(self.subject_to), 'limit')}"
         return f"Policy({shortened(self.name, 60)!r}, minimize {shortened(self._minimized, 200)}, {limits}, {self._sample})"
 
     @property
@@ -211,7 +212,7 @@ class Policy(Record):
     def _sample(self) -> str:
         drawn = self.scenarios
         count = len(next(iter(drawn.spot.values()))) if drawn.kind == "given" else drawn.count
-        return f"{count:,} {drawn.kind} scenarios over {span_of_days(drawn.horizon_days)}"
+        return f"{many(count, f'{drawn.kind} scenario')} over {span_of_days(drawn.horizon_days)}"
 
     def _repr_html_(self) -> str:
         """Objective, limits and scenarios, for notebooks."""

@@ -21,7 +21,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.separable import Separable
 from hedgeopt.program.box import Box
 from hedgeopt.program.certificate import allowance
-from hedgeopt.program.counted import side_as_told
+from hedgeopt.program.loosen import conflict_lines, enough, held_back_by, missed
 from hedgeopt.program.program import Program
 from hedgeopt.program.search import Deadline, feasible_by_cuts
 
@@ -62,17 +62,17 @@ def infeasible(program: Program, e: Exposures, box: Box, deadline: Deadline, *, 
         return InfeasibleError("no trade list meets every limit together with the added constraints")
     if elastic is None:
         return InfeasibleError("no trade list meets every limit")
-    sides = elastic.sides(e, elastic.x())
+    x = elastic.x()
     # what is left of a limit must show against what is summed: less is how exactly the closest point was found
-    broken = {
-        side.name: ((told := side_as_told(side, e.numeraire)).value, told.limit, told.unit)
-        for side in sides
-        if side.violation > allowance(side, _CONFLICT) + _CLOSEST * side.size
-    }
+    broken = [s for s in elastic.sides(e, x) if s.violation > allowance(s, _CONFLICT) + _CLOSEST * s.size]
     if not broken:
         return InfeasibleError("no trade list meets every limit: they miss each other by very little")
-    words = "; ".join(f"{name} {value:,.6g} against {limit:,.6g} {unit}" for name, (value, limit, unit) in broken.items())
-    return InfeasibleError(f"no trade list meets every limit; at the closest point: {words}", broken)
+    misses, held = missed(elastic, e, x, broken), held_back_by(elastic, e, box, x, broken)
+    line, details = conflict_lines(misses, held, enough(program, e, box, x, misses, deadline.left()))
+    error = InfeasibleError(line, {one.told.name: (one.told.value, one.told.limit, one.told.unit) for one in misses})
+    for detail in details:
+        error.add_note(detail)
+    return error
 
 
 def _closest(program: Program, e: Exposures, box: Box, deadline: Deadline) -> Program | None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 from hedgeopt.files.calls import strict_class
+from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import html_card, html_table, plain_number, shortened
 
 __all__ = ["Certificate"]
@@ -52,7 +53,7 @@ class Certificate:
         word = "valid" if self.valid else "feasible, not proven optimal" if self.feasible else "NOT FEASIBLE"
         return (
             f"Certificate({word}, objective {plain_number(self.objective)}, gap {self.gap:.1e} of {self.tolerance:g}, "
-            f"closest limit {shortened(self.worst_limit, 60)}, {len(self.notes)} notes)"
+            f"closest limit {shortened(self.worst_limit, 60)}, {many(len(self.notes), 'note')})"
         )
 
     def _repr_html_(self) -> str:

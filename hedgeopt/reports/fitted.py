@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from hedgeopt.files.counted import many
 from hedgeopt.reports.near import near
 
 __all__ = ["FittedTable", "Framed", "Plain"]
@@ -52,7 +53,7 @@ class FittedTable:
     def add_row(self, *cells: str | Text, style: str = "") -> None:
         """One cell per column; cells left out at the end are empty."""
         if len(cells) > len(self.columns):
-            raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
+            raise ValueError(f"{many(len(cells), 'cell')} for {many(len(self.columns), 'column')}")
         row = [cell if isinstance(cell, Text) else Text(cell) for cell in cells]
         self._rows.append((row + [Text()] * (len(self.columns) - len(row)), style))
 

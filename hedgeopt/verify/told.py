@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify.accounts import account
 from hedgeopt.verify.claim import Claim
@@ -36,7 +37,7 @@ def told_otherwise(claim: Claim, e: Exposures, x: np.ndarray) -> list[str]:
     for word, table, at in (("before", claim.before, np.zeros_like(x)), ("after", claim.after, x)):
         margins = [row.get(word) for row in claim.margins]
         if len(margins) != len(e.accounts):
-            found.append(f"margins of {len(margins)} accounts are reported, the book has {len(e.accounts)}")
+            found.append(f"margins of {many(len(margins), 'account')} are reported, the book has {len(e.accounts)}")
             continue
         for where, told, value, size in (*_risk(claim, table, e, at), *_margins(claim, margins, e, at)):
             if not _same(told, value, size):
@@ -65,7 +66,7 @@ def _table(claim: Claim, row: Any, name: str, where: str) -> dict[str, Any]:
 def _rows(claim: Claim, row: Any, name: str, where: str, count: int) -> list[dict[str, Any]]:
     found = row.get(name) if isinstance(row, dict) else None
     if not isinstance(found, list) or len(found) != count or not all(isinstance(r, dict) for r in found):
-        raise InputError(f"is no list of {count} rows", file=claim.file, field=f"{where}.{name}")
+        raise InputError(f"is no list of {many(count, 'row')}", file=claim.file, field=f"{where}.{name}")
     return found
 
 

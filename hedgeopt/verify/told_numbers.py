@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hedgeopt.files.counted import many
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify.claim import Claim
 from hedgeopt.verify.measures import Measure
@@ -61,7 +62,9 @@ def told_costs(claim: Claim, wrong: list[str], e: Exposures, x: np.ndarray) -> N
 def told_terms(claim: Claim, wrong: list[str], terms: Sequence[tuple[float, Measure]]) -> None:
     """Name, weight and value of every term of the objective; differences are added to ``wrong``."""
     if len(claim.objective) != len(terms):
-        wrong.append(f"{len(claim.objective)} terms of the objective are reported, the policy has {len(terms)}")
+        wrong.append(
+            f"of the objective {many(len(claim.objective), 'term is', 'terms are')} reported, the policy has {len(terms)}"
+        )
         return
     for k, (row, (weight, term)) in enumerate(zip(claim.objective, terms, strict=True)):
         where = f"objective.{k}"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.counted import many
 from hedgeopt.models.scenarios.history import FEWEST
 
 __all__ = ["SurfaceResponse", "VolResponse", "estimate_surface_response", "estimate_vol_response", "smile_points"]
@@ -69,11 +70,11 @@ def estimate_vol_response(prices: pd.Series, vols: pd.Series, *, step_days: floa
         raise InputError("price and vol must be positive")
     days = np.diff(pd.DatetimeIndex(both.index).as_unit("ns").asi8) / 86_400e9
     if len(days) < FEWEST:
-        raise InputError(f"only {len(days)} common moves of price and vol, {FEWEST} are needed")
+        raise InputError(f"only {many(len(days), 'common move')} of price and vol, {FEWEST} are needed")
     step = float(np.median(days)) if step_days is None else step_days
     whole = np.abs(days - step) <= 0.25 * step
     if whole.sum() < FEWEST:
-        raise InputError(f"only {int(whole.sum())} common moves of {step:g} days, {FEWEST} are needed")
+        raise InputError(f"only {many(int(whole.sum()), 'common move')} of {step:g} days, {FEWEST} are needed")
     r, v = (np.diff(np.log(both[name].to_numpy(float)))[whole] for name in ("price", "vol"))
     design = np.column_stack([np.ones_like(r), np.minimum(r, 0.0), np.maximum(r, 0.0)])
     slopes, residual, errors = _least_squares(design, v)
@@ -166,7 +167,7 @@ def _smile_points(chain: pd.DataFrame, tenors: tuple[float, ...]) -> pd.DataFram
         point["forward"] = float(forward[np.argmin(np.abs(years_ - 30.0 / 365.0))])
         rows.append({"timestamp": moment, **point})
     if len(rows) < FEWEST + 1:
-        raise InputError(f"chain gives {len(rows)} usable snapshots, {FEWEST + 1} are needed")
+        raise InputError(f"chain gives {many(len(rows), 'usable snapshot')}, {FEWEST + 1} are needed")
     return pd.DataFrame(rows).set_index("timestamp")
 
 
@@ -189,7 +190,7 @@ def estimate_surface_response(points: pd.DataFrame, tenors: tuple[float, ...] = 
     step = float(np.median(days))
     whole = np.abs(days - step) <= 0.5 * step
     if whole.sum() < FEWEST:
-        raise InputError(f"only {int(whole.sum())} moves between snapshots, {FEWEST} are needed")
+        raise InputError(f"only {many(int(whole.sum()), 'move')} between snapshots, {FEWEST} are needed")
     r = np.diff(np.log(points["forward"].to_numpy(float)))[whole]
     skew = np.diff(points["skew"].to_numpy(float))[whole]
     moves = {t: np.diff(np.log(points[f"atm_{t:g}"].to_numpy(float)))[whole] for t in tenors}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.models.scenarios.history import FEWEST, Windows, cut_windows, read_prices
 from hedgeopt.models.scenarios.joint import joint_moves
 from hedgeopt.models.scenarios.response import responses
@@ -39,14 +40,15 @@ def historical(settings: HistoricalScenarios, assets: Sequence[str], market: Vol
         keep = np.isfinite(vol).all(axis=1)
         if keep.sum() < FEWEST:
             raise InputError(
-                f"price history leaves {int(keep.sum())} windows after the first {FEWEST} steps", file=settings.prices
+                f"price history leaves {many(int(keep.sum()), 'window')} after the first {FEWEST} steps",
+                file=settings.prices,
             )
         moves = moves / np.where(keep[:, None], vol, 1.0)
     extra = joint_moves(settings, assets, prices, windows)
     keep &= extra.known
     if keep.sum() < FEWEST:
         raise InputError(
-            f"vol and funding histories leave {int(keep.sum())} windows, {FEWEST} are needed", file=settings.prices
+            f"vol and funding histories leave {many(int(keep.sum()), 'window')}, {FEWEST} are needed", file=settings.prices
         )
     moves = moves[keep] - moves[keep].mean(axis=0)
     if current is not None:
@@ -67,7 +69,7 @@ def historical(settings: HistoricalScenarios, assets: Sequence[str], market: Vol
         fields[name] = table
     return ScenarioSet(
         name=(
-            f"historical{' filtered' if settings.filtered else ''}, {settings.count} draws of {len(moves)} moves, "
+            f"historical{' filtered' if settings.filtered else ''}, {settings.count:,} draws of {many(len(moves), 'move')}, "
             f"seed {settings.seed}"
         ),
         assets=tuple(assets),
@@ -86,7 +88,7 @@ def ewma_vol(prices: pd.DataFrame, windows: Windows, halflife_days: float) -> tu
     """
     steps = np.diff(np.log(prices.to_numpy(float)), axis=0)
     if len(steps) <= FEWEST:
-        raise InputError(f"price history of {len(prices)} rows is too short to filter", fix="give more history")
+        raise InputError(f"price history of {many(len(prices), 'row')} is too short to filter", fix="give more history")
     decay = 0.5 ** (windows.years * 365.0 / windows.lag / halflife_days)
     variance = np.full((len(prices), steps.shape[1]), np.nan)
     level = (steps[:FEWEST] ** 2).mean(axis=0)

@@ -12,6 +12,7 @@ import pandas as pd
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
 from hedgeopt.files.cells import moments, numbers
+from hedgeopt.files.counted import many
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.table_file import read_table
 
@@ -137,7 +138,7 @@ def cut_windows(prices: pd.DataFrame, horizon_days: float, *, gaps: str = "refus
     """
     index = pd.DatetimeIndex(prices.index)
     if len(index) < 2:
-        raise InputError(f"price history has {len(index)} rows, too short", file=file)
+        raise InputError(f"price history has {many(len(index), 'row')}, too short", file=file)
     seconds = np.diff(index.as_unit("ns").asi8) / 1e9
     step = float(np.median(seconds))
     if step <= 0 or (seconds <= 0).any():
@@ -155,7 +156,7 @@ def cut_windows(prices: pd.DataFrame, horizon_days: float, *, gaps: str = "refus
     if broken.any() and gaps != "skip":
         at = int(np.flatnonzero(broken)[0])
         raise InputError(
-            f"price history has {int(broken.sum())} gaps or uneven steps, "
+            f"price history has {many(int(broken.sum()), 'gap or uneven step', 'gaps or uneven steps')}, "
             f"the first from {index[at].isoformat()} to {index[at + 1].isoformat()}",
             file=file,
             fix='fill them, or set gaps = "skip" to leave out windows across gaps',
@@ -164,7 +165,8 @@ def cut_windows(prices: pd.DataFrame, horizon_days: float, *, gaps: str = "refus
     start = np.flatnonzero(crossed[lag:] == crossed[: len(crossed) - lag]) if lag < len(index) else np.array([], int)
     if len(start) < FEWEST:
         raise InputError(
-            f"price history of {len(index)} rows gives {len(start)} moves over the horizon, {FEWEST} are needed",
+            f"price history of {many(len(index), 'row')} gives {many(len(start), 'move')} "
+            f"over the horizon, {FEWEST} are needed",
             file=file,
             fix="give a longer history or a shorter horizon",
         )

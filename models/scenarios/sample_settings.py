@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
+from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import span_of_days
 from hedgeopt.files.record import Record
 from hedgeopt.models.scenarios.cascade import Cascade
@@ -245,7 +246,7 @@ class GivenScenarios(ScenarioSettings):
         sizes |= {name: len(getattr(self, name)) for name in ("probabilities", "labels") if getattr(self, name)}
         for name, size in sizes.items():
             if size != count or not count:
-                raise ValueError(f"{name} has {size} numbers for {count} scenarios")
+                raise ValueError(f"{name} has {many(size, 'number')} for {many(count, 'scenario')}")
         for name, table in self.moves.items():
             if set(table) != set(self.spot):
                 raise ValueError(f"moves.{name} must name the assets of spot: {', '.join(self.spot)}")

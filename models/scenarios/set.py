@@ -11,6 +11,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_class
+from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import shortened, span_of_days
 from hedgeopt.models.data import dollar_assets, pegged_assets
 from hedgeopt.models.pegs import claim, is_peg, peg_factor
@@ -136,12 +137,14 @@ class ScenarioSet:
             if p.shape != shape[:1] or (p < 0).any() or not np.isclose(p.sum(), 1.0, rtol=0, atol=1e-9):
                 raise InputError("must be non-negative and sum to 1", field=f"scenarios {self.name!r} probabilities")
         if self.labels and len(self.labels) != shape[0]:
-            raise InputError(f"{len(self.labels)} labels for {shape[0]} scenarios", field=f"scenarios {self.name!r}")
+            raise InputError(
+                f"{many(len(self.labels), 'label')} for {many(shape[0], 'scenario')}", field=f"scenarios {self.name!r}"
+            )
         for what, columns in (("liquidity", self.liquidity), ("recovery", self.recovery)):
             for name, values in columns.items():
                 if values.shape != shape[:1] or not np.isfinite(values).all() or (values < 0).any():
                     raise InputError(
-                        f"must hold one number of 0 or more for each of {shape[0]} scenarios",
+                        f"must hold one number of 0 or more for each of {many(shape[0], 'scenario')}",
                         field=f"scenarios {self.name!r} {what} {name}",
                     )
 

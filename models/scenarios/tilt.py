@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.scenarios.views import Condition, conditions
 
@@ -185,12 +186,13 @@ def tilted(scenarios: ScenarioSet, views: Sequence[Any], min_effective: float = 
             fix="soften the views, draw more scenarios, or lower min_effective",
         )
     note = (
-        f"{len(views)} views tilt the scenarios: effective number {effective:,.0f} of {len(scenarios):,}, "
+        f"{many(len(views), 'view tilts', 'views tilt')} the scenarios: "
+        f"effective number {effective:,.0f} of {len(scenarios):,}, "
         f"relative entropy {tilt.relative_entropy:.4g}"
     )
     return replace(
         scenarios,
-        name=f"{scenarios.name}, tilted by {len(views)} views",
+        name=f"{scenarios.name}, tilted by {many(len(views), 'view')}",
         probabilities=tilt.probabilities / tilt.probabilities.sum(),
         notes=(*scenarios.notes, note),
     )

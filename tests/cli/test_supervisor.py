@@ -73,7 +73,7 @@ def test_a_solver_that_never_returns_is_ended(library: str, tmp_path: Path) -> N
     assert running.returncode == 4
     assert out == ""
     assert len(errors.splitlines()) == 1
-    assert errors.startswith("hedgeopt: solving did not end within 1 seconds")
+    assert errors.startswith("hedgeopt: solving did not end within 1 s")
     assert not (tmp_path / "out").exists()
     assert gone(worker)
 

@@ -55,7 +55,7 @@ def test_the_last_row_not_after_the_moment_counts(tmp_path: Path) -> None:
     assert "1 more than 300 s older than the latest" in market.notes[0]
     assert "1 after" in market.notes[0]
     assert "1 replaced by a later one" in market.notes[0]
-    assert market.notes[1].endswith("are left out: BTC-26JUN26-70000-C")
+    assert market.notes[1].endswith("is left out: BTC-26JUN26-70000-C")
     wide = read_market(path, at=START + pd.Timedelta(seconds=45), window_seconds=600)
     assert len(wide) == 3
     narrow = read_market(path, at=START + pd.Timedelta(seconds=45), window_seconds=0.5)
@@ -81,7 +81,7 @@ def test_repeats_within_a_second_are_one_moment_and_others_need_a_choice(tmp_pat
     with pytest.raises(InputError, match="appears more than once"):
         read_market(write(tmp_path, [(0, 80_000, 0.5), (0, 80_000, 0.6)]), at=START)
     again = read_market(write(tmp_path, [(0, 80_000, 0.5), (0, 80_000, 0.5)]), at=START)
-    assert any("repeat another to the digit" in note for note in again.notes)
+    assert any("row that repeats another to the digit is" in note for note in again.notes)
 
 
 @pytest.mark.parametrize("window", [0.0, -1.0, float("nan"), float("inf")])
@@ -99,7 +99,7 @@ def test_the_command_takes_a_window(tmp_path: Path, capsys: pytest.CaptureFixtur
     )
     inputs = [f"--book={book}", f"--market={path}", "--at=2026-03-02T10:00:10Z"]
     main(["check", *inputs])
-    assert "1 instruments have no row within 300 s" in capsys.readouterr().out
+    assert "1 instrument has no row within 300 s" in capsys.readouterr().out
     main(["check", *inputs, "--window=600"])
     assert "2 instruments at" in capsys.readouterr().out
 

@@ -31,6 +31,7 @@ from hedgeopt.exposures.candidates import choose_candidates
 from hedgeopt.exposures.expose import expose
 from hedgeopt.exposures.resolve import resolve
 from hedgeopt.files.calls import strict_class
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
@@ -64,7 +65,7 @@ class MultiPeriod:
         self.horizon_days = rules.scenarios.horizon_days
         self._holding = rules.model_copy(update={"minimize": tuple(rest)})
         self._cost_weight = sum(weights)
-        self.name = name or f"{rules.name}, {periods} periods"
+        self.name = name or f"{rules.name}, {many(periods, 'period')}"
         self._plan: _Plan | None = None
         self._named = False
         self._beta = next((part.term.beta for part in rest if isinstance(part.term, CVaR)), 0.99)
@@ -158,7 +159,7 @@ class _Plan:
         except cp.SolverError as error:
             raise CertificateError(f"the solver failed: {error}") from None
         if self.problem.status in (cp.INFEASIBLE, cp.INFEASIBLE_INACCURATE):
-            raise InfeasibleError(f"no plan over {len(self.programs)} periods meets every limit")
+            raise InfeasibleError(f"no plan over {many(len(self.programs), 'period')} meets every limit")
         buy, sell = self._step[0]
         if self.problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) or buy.value is None:
             raise CertificateError(f"the solver ended with status {self.problem.status}")

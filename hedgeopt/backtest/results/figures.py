@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.backtest.results.measures import drawdown_path
+from hedgeopt.files.counted import many
 from hedgeopt.reports.drawing import AFTER, GRID, INK, new_figure, svg_text, thousands
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def ranking_plot(values: Sequence[float], threshold: float | None, label: str) -
         thousands(axes.yaxis)
     axes.set_xlabel("rank")
     axes.set_ylabel(label)
-    return _page_svg(figure, "ranking", f"Line chart: {label} of {len(values)} trials from best to worst")
+    return _page_svg(figure, "ranking", f"Line chart: {label} of {many(len(values), 'trial')} from best to worst")
 
 
 def _stacked() -> Any:

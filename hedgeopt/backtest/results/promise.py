@@ -11,6 +11,7 @@ from hedgeopt.backtest.results.coverage import LikelihoodRatio, christoffersen, 
 from hedgeopt.backtest.results.deflated import holm
 from hedgeopt.backtest.results.shortfall import ShortfallTest, acerbi_szekely
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 
 __all__ = ["TailReport", "promises", "tail_report"]
 
@@ -122,7 +123,7 @@ def _why_not(pairs: pd.DataFrame, gaps: int) -> str:
     if len(pairs) == 0:
         return "steps are longer than the horizon of the promise" if gaps else "the policy promised no tail"
     if len(pairs) < 20:
-        return f"{len(pairs)} decisions are too few to judge a tail by"
+        return f"{many(len(pairs), 'decision is', 'decisions are')} too few to judge a tail by"
     if (pairs["beta"] != pairs["beta"].iloc[0]).any():
         return "the promises have more than one confidence level"
     return ""

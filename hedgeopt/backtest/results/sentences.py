@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from hedgeopt.files.counted import many
 from hedgeopt.reports.words import number
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ def first_words(summaries: Sequence[Summary], comparison: pd.DataFrame) -> Words
     if len(summaries) == 1:
         title = f"{best.policy}: {number(best.measures['total_pnl'])} USD, drawdown {number(best.drawdown.depth)} USD."
     else:
-        title = f"{len(summaries)} policies; {best.policy} earned most, {number(best.measures['total_pnl'])} USD."
+        title = (
+            f"{many(len(summaries), 'policy', 'policies')}; {best.policy} earned "
+            f"most, {number(best.measures['total_pnl'])} USD."
+        )
     dead = [one.policy for one in summaries if one.measures["least_equity"] <= 0]
     sold = [one.policy for one in summaries if one.measures["liquidations"] > 0]
     if dead:
@@ -69,9 +73,9 @@ def _noise(comparison: pd.DataFrame, policies: int) -> str:
     risk = comparison[comparison["statistic"] != "total_pnl"]
     shown = int((risk["verdict"] != "noise").sum())
     return (
-        f"{real} of {len(pnl)} differences of P&L and {shown} of {len(risk)} of risk are more than noise."
+        f"{real} of {many(len(pnl), 'difference')} of P&L and {shown} of {len(risk)} of risk are more than noise."
         if real
-        else f"No difference of P&L is more than noise; {shown} of {len(risk)} differences of risk are."
+        else f"No difference of P&L is more than noise; {shown} of {many(len(risk), 'difference')} of risk are."
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hedgeopt.backtest.results.figures import ranking_plot
 from hedgeopt.backtest.results.tables import comparison_rows
 from hedgeopt.backtest.results.template import PageTable
+from hedgeopt.files.counted import many
 from hedgeopt.reports.render import render
 from hedgeopt.reports.words import number
 
@@ -39,7 +40,7 @@ def sweep_page(result: SweepResult) -> str:
         "sweep.html",
         result=result,
         words={
-            "title": f"{result.name}: the best of {len(result.trials)} trials.",
+            "title": f"{result.name}: the best of {many(len(result.trials), 'trial')}.",
             "winner": setting_words(result),
             "deflated": deflated_words(result),
             "tone": "good" if result.deflated.probability >= _CREDIBLE else "warn",
@@ -90,4 +91,4 @@ def noise_words(result: SweepResult) -> str:
         return "No other trial was run on the same steps."
     pnl = result.rivals[result.rivals["statistic"] == "total_pnl"]
     noise = int((pnl["verdict"] == "noise").sum())
-    return f"Against {noise} of the next {len(pnl)} trials the difference of P&L is noise."
+    return f"Against {noise} of the next {many(len(pnl), 'trial')} the difference of P&L is noise."

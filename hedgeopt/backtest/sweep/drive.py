@@ -15,6 +15,7 @@ from hedgeopt.backtest.sweep.outcome import SweepResult, outcome
 from hedgeopt.backtest.sweep.plan import Cell, SweepPlan
 from hedgeopt.backtest.sweep.store import CellStore
 from hedgeopt.errors import HedgeoptError, InputError
+from hedgeopt.files.counted import many
 
 __all__ = ["SweepProgress", "run_cells", "run_sweep"]
 
@@ -142,7 +143,7 @@ def _records(todo: deque[Cell], engine: Engine, runner: str) -> Iterator[dict[st
                     suspects.add(cell.key)
                     todo.appendleft(cell)
                     continue
-                record = {"key": cell.key, "error": f"its process died {_ATTEMPTS} times (out of memory?)"}
+                record = {"key": cell.key, "error": f"its process died {many(_ATTEMPTS, 'time')} (out of memory?)"}
             except CancelledError:
                 raise HedgeoptError("the cluster was lost; finished cells are kept: run the sweep again to go on") from None
             except Exception as error:  # the cluster's own: a worker died as often as its scheduler tolerates

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from hedgeopt.backtest.sweep.content import cell_files, cell_key
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.files.reading import parse_toml, validated
 from hedgeopt.files.record import Record
 
@@ -190,7 +191,7 @@ def put_at(config: dict[str, Any], path: str, value: Any) -> None:
         where = ".".join(path.split(".")[: done + 1])
         if isinstance(here, list):
             if not part.isdigit() or int(part) >= len(here):
-                raise InputError(f"is not in the backtest: that list has {len(here)} entries", field=where)
+                raise InputError(f"is not in the backtest: that list has {many(len(here), 'entry', 'entries')}", field=where)
             slot: Any = int(part)
         elif isinstance(here, dict):
             slot = part

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.chain.marks_to_vols import fill_vols
 from hedgeopt.inputs.chain.parity import forwards_from_marks
 from hedgeopt.inputs.chain.quote_checks import (
@@ -156,7 +157,8 @@ def _parity(rows: OptionRows, items: list[Any], found: Checked) -> OptionRows:
     if changed == 0:
         return rows
     found.notes.append(
-        f"forwards of {changed} expiries taken from put-call parity of the marks, up to {1e4 * largest:.1f} bp away"
+        f"forwards of {many(changed, 'expiry', 'expiries')} taken from put-call "
+        f"parity of the marks, up to {1e4 * largest:.1f} bp away"
     )
     return rows.having(forward=forwards.to_numpy(float))
 
@@ -175,7 +177,7 @@ def _vols(rows: OptionRows, items: list[Any], found: Checked, *, invert: bool) -
     read = loose & ~filled.lent
     if read.any():
         found.notes.append(
-            f"vols of {int(read.sum())} options are read from their marks, which lie up to "
+            f"vols of {many(int(read.sum()), 'option')} are read from their marks, which lie up to "
             f"{float(np.max(np.abs(rows.marked - priced)[read])):.2%} of the forward from what the given vols imply"
         )
     if wrong.any():
@@ -185,7 +187,7 @@ def _vols(rows: OptionRows, items: list[Any], found: Checked, *, invert: bool) -
             "whose mark is not what vol and forward imply: valued by the mark",
         )
     if invert and missing.any():
-        found.notes.append(f"implied vol of {int((missing & filled.own).sum())} options is taken from their marks")
+        found.notes.append(f"implied vol of {many(int((missing & filled.own).sum()), 'option')} is taken from their marks")
     lent = filled.lent & missing
     if lent.any():
         below = lent & (rows.marked < rows.intrinsic) & (rows.intrinsic > NOTHING)

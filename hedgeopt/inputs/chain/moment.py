@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 
 __all__ = ["one_moment"]
 
@@ -67,11 +68,14 @@ def _count(
         (replaced, "replaced by a later one, or expired since"),
     )
     said = ", ".join(f"{count:,} {why}" for count, why in parts if count)
-    notes.append(f"{path.name}: {len(rows):,} of {len(frame):,} rows are used; left out: {said}")
+    notes.append(
+        f"{path.name}: {len(rows):,} of {many(len(frame), 'row')} {'is' if len(rows) == 1 else 'are'} used; left out: {said}"
+    )
     lost = known[~known["instrument_name"].isin(recent["instrument_name"])]
     lost = lost[lost["expiry"].isna() | (lost["expiry"] > latest)].drop_duplicates("instrument_name", keep="last")
     if len(lost):
         names = ", ".join(lost["instrument_name"].astype(str).iloc[:3]) + (", …" if len(lost) > 3 else "")
         notes.append(
-            f"{len(lost):,} instruments have no row within {seconds:,.0f} s of the latest and are left out: {names}"
+            f"{many(len(lost), 'instrument has', 'instruments have')} no row within {seconds:,.0f} s "
+            f"of the latest and {'is' if len(lost) == 1 else 'are'} left out: {names}"
         )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.chain.repricing import OptionRows
 from hedgeopt.models.data import table, venues
 
@@ -218,4 +219,4 @@ def check_interest(items: Sequence[Any], rate: np.ndarray, source: str) -> list[
             value=value,
             fix="write a decimal a year: 0.05 is 5 %; divide per cent by 100",
         )
-    return [f"interest_rate of {len(high)} options is up to {value:.0%} a year ({name}): is it a decimal?"]
+    return [f"interest_rate of {many(len(high), 'option')} is up to {value:.0%} a year ({name}): is it a decimal?"]

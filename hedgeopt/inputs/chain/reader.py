@@ -30,6 +30,7 @@ import pandas as pd
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
 from hedgeopt.files.cells import moments, numbers, wrong_numbers
+from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.regular import parse_moment
@@ -257,7 +258,7 @@ def _index_prices(rows: pd.DataFrame, source: str, notes: list[str], given: Mapp
         if float(far.max()) > _INDEX_APART:
             row = far.idxmax()
             raise InputError(
-                f"of {currency} is {ratio[row]:.4g} × the median of its {len(index)} rows, in the row of "
+                f"of {currency} is {ratio[row]:.4g} × the median of its {many(len(index), 'row')}, in the row of "
                 f"{rows['instrument_name'][row]}",
                 file=source,
                 field="index_price",

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.files.faults import validation_line
 from hedgeopt.files.names import advice
 from hedgeopt.inputs.chain.checks import check_quotes
@@ -105,7 +106,10 @@ def _once(rows: pd.DataFrame, source: str, notes: list[str]) -> pd.DataFrame:
     same = rows.duplicated()
     refuse(source, rows, twice & ~same, "instrument_name", "appears more than once with different values", "keep one row")
     names = ", ".join(rows.loc[same, "instrument_name"].astype(str).iloc[:3])
-    notes.append(f"{int(same.sum())} rows that repeat another to the digit are left out ({names})")
+    notes.append(
+        f"{many(int(same.sum()), 'row that repeats another to the digit is', 'rows that repeat another to the digit are')} "
+        f"left out ({names})"
+    )
     return rows[~same].copy()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 
 __all__ = ["FIXES", "SetAside", "refuse"]
 
@@ -62,7 +63,7 @@ class SetAside:
             left[f"{venue}:{name}"] = f"{column} {problem}{shown}"
             said.append(f"{name}: {column} {problem}{shown}")
         more = ", …" if len(said) > 3 else ""
-        count = f"{len(said)} of {len(self.rows):,} rows {'is' if len(said) == 1 else 'are'}"
+        count = f"{len(said)} of {many(len(self.rows), 'row')} {'is' if len(said) == 1 else 'are'}"
         notes.append(f"{count} set aside: {'; '.join(said[:3])}{more}")
         keep = np.ones(len(self.rows), bool)
         keep[list(self.why)] = False
@@ -77,7 +78,7 @@ def refuse(source: object, rows: pd.DataFrame, bad: object, column: str, problem
     at = int(np.flatnonzero(mask)[0])
     name = rows["instrument_name"].iloc[at] if "instrument_name" in rows.columns else "?"
     count = int(mask.sum())
-    more = f" (and {count - 1} more rows)" if count > 1 else ""
+    more = f" (and {many(count - 1, 'more row')})" if count > 1 else ""
     value = rows[column].iloc[at]
     raise InputError(
         f"{problem} in the row of {name}{more}",

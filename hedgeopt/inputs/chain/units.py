@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.chain.repricing import NOTHING, SANE_VOLS, OptionRows, disagree
 
 __all__ = ["refuse_wrong_units"]
@@ -218,7 +219,7 @@ def _refuse_other_forwards(rows: OptionRows, source: str) -> None:
         near = [name for name, price in coins.items() if name != coin and abs(np.log(level / price)) < 0.2]
         whose = f" (it looks like {near[0]}'s)" if near else ""
         raise InputError(
-            f"is {ratio:.4g} × the index of {coin} in {len(mine)} options settled in {mine.settlement[0]}"
+            f"is {ratio:.4g} × the index of {coin} in {many(len(mine), 'option')} settled in {mine.settlement[0]}"
             f"{_expiry(mine)}{whose}",
             file=source,
             field="underlying_price",

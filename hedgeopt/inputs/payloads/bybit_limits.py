@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.payloads.form import Findings, Form, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 from hedgeopt.venues.known import parser
@@ -66,7 +67,8 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
     if chosen:
         found.tables["bybit"] = _table({coin: mine for coin, (_, mine) in chosen.items()}, when or datetime.now(UTC))
         found.notes.append(
-            f"risk limits of {len(chosen)} coins at Bybit: bybit.toml, for margin 'bybit' (--tables, or in the policy)"
+            f"risk limits of {many(len(chosen), 'coin')} at Bybit: bybit.toml, "
+            "for margin 'bybit' (--tables, or in the policy)"
         )
 
 

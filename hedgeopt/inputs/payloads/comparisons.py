@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Total
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.black76 import greeks
@@ -117,7 +118,7 @@ def compare_deltas(found: Findings, quotes: pd.DataFrame) -> None:
     if without:
         some = ", ".join(without[:3]) + (", …" if len(without) > 3 else "")
         found.notes.append(
-            f"the venue's delta of {len(without)} option{'s' if len(without) > 1 else ''} ({some}) is not compared: "
+            f"the venue's delta of {many(len(without), 'option')} ({some}) is not compared: "
             "give their quotes (and the list of instruments) too"
         )
 

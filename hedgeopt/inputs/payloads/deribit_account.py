@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.payloads.form import Findings, Form, Posted, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 from hedgeopt.inputs.payloads.margin_comparisons import deribit_collateral
@@ -110,7 +111,7 @@ def _sum(items: list[Item], found: Findings, account: str) -> None:
                 field=f"{items[0].where}.equity".lstrip("."),
                 fix="equities are coins: save the venue's reply as it came",
             )
-        why = f"the reply lists {len(sums)} currencies; equity in others is not in it"
+        why = f"the reply lists {many(len(sums), 'currency', 'currencies')}; equity in others is not in it"
         found.totals.append(Total("equity at Deribit", ours, theirs, 0.001, why=why, side=1))
     elif sums:
         found.notes.append(

@@ -16,6 +16,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.cells import epochs, moments, numbers
+from hedgeopt.files.counted import many
 
 __all__ = ["candles", "history_of", "is_candles"]
 
@@ -82,7 +83,7 @@ def _within(frame: pd.DataFrame, lower: dict[str, Any], file: str) -> None:
     if out.sum() > 0.05 * len(frame):
         row = int(np.flatnonzero(out)[0])
         fix = "closes, lows and highs are in one unit: save the vendor's file as it came"
-        problem = f"lies outside of low and high in {int(out.sum())} of {len(frame)} rows"
+        problem = f"lies outside of low and high in {int(out.sum())} of {many(len(frame), 'row')}"
         raise InputError(problem, file=file, field=str(lower["close"]), value=float(close[row]), fix=fix)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Spec, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
@@ -24,7 +25,9 @@ def _read_meta(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         coins, contexts = list(item.items("universe")), list(item.items("@contexts"))
         if contexts and len(contexts) != len(coins):
-            raise item.fault(f"lists {len(coins)} coins, and contexts of {len(contexts)}", "universe", None, "save both")
+            raise item.fault(
+                f"lists {many(len(coins), 'coin')}, and contexts of {len(contexts)}", "universe", None, "save both"
+            )
         for k, coin in enumerate(coins):
             name = coin.text("name")
             if coin.raw("isDelisted") is True:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.nameless import name_the_nameless
 from hedgeopt.inputs.quotes import QUOTE_COLUMNS, QUOTE_TABLE
@@ -113,7 +114,10 @@ def _joined(found: Findings) -> list[dict[str, Any]]:
         if one["timestamp"] is None:
             one["timestamp"], timeless = latest, timeless + 1
     if timeless and latest is not None:
-        found.notes.append(f"{timeless} quotes carry no time of their own: the latest of the replies is taken")
+        found.notes.append(
+            f"{many(timeless, 'quote carries no time of its own', 'quotes carry no time of their own')}: "
+            "the latest of the replies is taken"
+        )
     elif timeless:
         first = next(iter(joined.values()))
         raise InputError(
@@ -156,7 +160,7 @@ class _Apart:
             if 2 * len(far) > len(found):
                 ratio, instrument = far[0]
                 raise InputError(
-                    f"is {ratio:.4g} × that of {other} in {len(far)} of {len(found)} instruments ({instrument})",
+                    f"is {ratio:.4g} × that of {other} in {len(far)} of {many(len(found), 'instrument')} ({instrument})",
                     file=file,
                     field=name,
                     fix="one of the files is in another unit, or of another moment",
@@ -232,9 +236,9 @@ def _fill_forwards(rows: list[dict[str, Any]], found: Findings) -> None:
                 else:
                     found.skip("options without a forward: no call and put of one strike, and no future", row["instrument"])
     if from_parity:
-        found.notes.append(f"forwards of {from_parity} expiries follow from put-call parity of the marks")
+        found.notes.append(f"forwards of {many(from_parity, 'expiry', 'expiries')} follow from put-call parity of the marks")
     if from_future:
-        found.notes.append(f"forwards of {from_future} expiries are the marks of the venue's futures")
+        found.notes.append(f"forwards of {many(from_future, 'expiry', 'expiries')} are the marks of the venue's futures")
     rows[:] = [row for row in rows if row["kind"] != "option" or _get(row, "forward") > 0]
 
 
@@ -271,9 +275,11 @@ def _fill_marks(rows: list[dict[str, Any]], found: Findings) -> None:
             row["mark"] = 0.5 * (row["bid"] + row["ask"])
             middle += 1
     if priced:
-        found.notes.append(f"marks of {priced} options follow from the venue's vol and forward: it gave no mark prices")
+        found.notes.append(
+            f"marks of {many(priced, 'option')} follow from the venue's vol and forward: it gave no mark prices"
+        )
     if middle:
-        found.notes.append(f"marks of {middle} instruments are the middle of bid and ask: the venue gave none")
+        found.notes.append(f"marks of {many(middle, 'instrument')} are the middle of bid and ask: the venue gave none")
 
 
 def _sizes(rows: list[dict[str, Any]], found: Findings) -> None:
@@ -289,7 +295,8 @@ def _sizes(rows: list[dict[str, Any]], found: Findings) -> None:
                     row.pop(name, None)
     if lost:
         found.notes.append(
-            f"sizes of {len(lost)} instruments are contracts of unknown size and are left out: give the venue's list of "
+            f"sizes of {many(len(lost), 'instrument')} are contracts of unknown "
+            "size and are left out: give the venue's list of "
             f"instruments too ({', '.join(lost[:3])}{', …' if len(lost) > 3 else ''})"
         )
 
@@ -314,7 +321,8 @@ def _check_deltas(rows: list[dict[str, Any]], found: Findings, source: str) -> N
     worst = int(np.argmax(gap))
     word = "agree with" if gap[worst] <= _DELTA else "differ from"
     found.notes.append(
-        f"deltas of {len(mine)} options {word} the venue's: at most {gap[worst]:.4f} apart ({mine[worst]['instrument']}: "
+        f"deltas of {many(len(mine), 'option')} {word} the venue's: at most "
+        f"{gap[worst]:.4f} apart ({mine[worst]['instrument']}: "
         f"ours {ours[worst]:.4f}, theirs {theirs[worst]:.4f}; tolerance {_DELTA})"
     )
 
@@ -328,7 +336,7 @@ def _refuse_deltas(names: list[str], ours: np.ndarray, theirs: np.ndarray, sourc
         at = np.flatnonzero(telling & bad)
         if len(at) and 2 * len(at) > telling.sum():
             raise InputError(
-                f"{problem} in {len(at)} of {int(telling.sum())} options ({names[at[0]]}: ours {ours[at[0]]:.4f})",
+                f"{problem} in {len(at)} of {many(int(telling.sum()), 'option')} ({names[at[0]]}: ours {ours[at[0]]:.4f})",
                 file=source,
                 field="delta",
                 value=float(theirs[at[0]]),

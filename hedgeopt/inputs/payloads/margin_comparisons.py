@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.payloads.form import Findings, HeldLine, Total
 from hedgeopt.models.data import about, table
 from hedgeopt.models.margin.rules import margin_model
@@ -75,7 +76,7 @@ def compare_margins(found: Findings) -> None:
             )
     for why, names in skipped.items():
         some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-        found.notes.append(f"margin of {len(names)} positions ({some}) is not compared at {why}")
+        found.notes.append(f"margin of {many(len(names), 'position')} ({some}) is not compared at {why}")
 
 
 def _compare(held: HeldLine, found: Findings) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.models.pricing.black76 import black76_price, greeks
 from hedgeopt.venues.known import parser
@@ -40,7 +41,7 @@ def name_the_nameless(found: Findings) -> None:
     if found.instrument and len(rows) > 1:
         places = ", ".join(sorted({row["_file"] for row in rows}))
         raise InputError(
-            f"is one name, and {len(rows)} replies have none ({places})",
+            f"is one name, and {many(len(rows), 'reply has', 'replies have')} none ({places})",
             field="--instrument",
             value=found.instrument,
             fix="import them one by one",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.payloads import (
     aave,
     binance,
@@ -156,7 +157,7 @@ def _read(reply: ReplyRows, file: str, found: Findings, venue: str) -> None:
                 form.read(items, found, venue)
         for category, key in reply.pages:
             found.pages.setdefault((form.name, category), []).append((file, key))
-        found.forms.append(f"{file}: {form.name}, {len(rows):,} row{'s' if len(rows) > 1 else ''}")
+        found.forms.append(f"{file}: {form.name}, {many(len(rows), 'row')}")
         if form.checked != "real payload":
             found.unverified.add(form.name)
         found.notes += [f"{file}: {note}" for note in reply.notes]

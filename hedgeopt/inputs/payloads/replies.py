@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Reply
 
 __all__ = ["all_pages", "check_replies", "of_one_moment", "one_reply_each", "statements", "taken_from"]
@@ -138,13 +139,13 @@ def all_pages(found: Findings) -> None:
         if all(key for _, key in ends):
             file, key = said[-1]
             raise InputError(
-                f"says that the list goes on ({len(said)} page{'s' if len(said) > 1 else ''} given)",
+                f"says that the list goes on ({many(len(said), 'page')} given)",
                 file=file,
                 field=key,
                 fix="give all pages, up to the one that names no next (it may be empty)",
             )
         if len(said) > 1:
-            found.notes.append(f"{form}: {len(said)} pages, the last of which says that no more follow")
+            found.notes.append(f"{form}: {many(len(said), 'page')}, the last of which says that no more follow")
 
 
 def one_reply_each(found: Findings) -> None:

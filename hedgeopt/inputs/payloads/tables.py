@@ -76,7 +76,7 @@ def _add_quotes(quotes: pd.DataFrame, file: str, found: Findings) -> None:
     """The last row of each instrument; a day of rows is read by ``read_market`` with ``at``."""
     last = quotes.sort_values("timestamp", kind="stable").drop_duplicates(["venue", "instrument"], keep="last")
     if len(last) < len(quotes):
-        found.notes.append(f"{file}: the last of {len(quotes):,} rows per instrument is taken ({len(last):,})")
+        found.notes.append(f"{file}: the last of {many(len(quotes), 'row')} per instrument is taken ({len(last):,})")
     found.file = file
     numbers = [name for name in last.columns if last[name].dtype.kind == "f"]
     for k, row in enumerate(last.to_dict("records")):

@@ -70,7 +70,7 @@ def test_nameless_replies_take_the_name_that_is_given(shared_data: Path) -> None
             ho.import_payloads(folder / file)
     slim = ho.import_payloads(folder / "derive/options_ws_ticker_slim_eth_call.json", instrument="ETH-20260612-1600-C")
     assert list(slim.quotes["instrument"]) == ["ETH-20260612-1600-C"]
-    assert any("deltas of 1 options agree" in note for note in slim.notes)
+    assert any("deltas of 1 option agree" in note for note in slim.notes)
     book = ho.import_payloads(folder / "okx/http_get_order_book.json", instrument="BTC-USDT")
     assert book.quotes["bid"].tolist() == [41006.7]
     assert book.quotes["bid_size"].tolist() == [0.487921]  # coins, as of spot

@@ -48,7 +48,7 @@ def test_deltas_of_options_are_compared_where_their_quotes_are_given(venue: str,
 
 def test_margins_are_listed_with_the_reason(tmp_path: Path) -> None:
     found = import_payloads(save(tmp_path, "held.json", position("deribit", -1.0)))
-    (line,) = [note for note in found.notes if "margin of 1 positions" in note]
+    (line,) = [note for note in found.notes if "margin of 1 position " in note]
     assert "(BTC-27MAR26-100000-C) is not compared at deribit: options need the market" in line
     reply = replies.okx("positions")
     reply["data"][0] |= {"imr": "100", "mmr": "50"}

@@ -40,12 +40,12 @@ def sample(frame, tmp_path, market, **data):
     [
         (lambda f: pd.concat([f.iloc[:5], f.iloc[4:]]), r"BTC has the same time twice \(got '2024-01-05"),
         (lambda f: f.iloc[[1, 0, *range(2, 400)]], r"BTC has times out of order \(got '2024-01-01"),
-        (lambda f: f.drop(index=range(100, 110)), "1 gaps or uneven steps, the first from 2024-04-09.* to 2024-04-20"),
+        (lambda f: f.drop(index=range(100, 110)), "1 gap or uneven step, the first from 2024-04-09.* to 2024-04-20"),
         (lambda f: f.assign(ETH=f["ETH"].where(f.index != 7, 0.0)), r"price of ETH at 2024-01-08.* not a positive number"),
         (lambda f: f.assign(ETH=f["ETH"].where(f.index != 7, -1.0)), "price of ETH at 2024-01-08.* not a positive"),
         (lambda f: f.assign(ETH=f["ETH"].where(f.index != 7)), "price of ETH at 2024-01-08.* not a positive"),
         (lambda f: f.iloc[:20], "20 rows gives 19 moves over the horizon, 30 are needed"),
-        (lambda f: f.iloc[:1], "has 1 rows, too short"),
+        (lambda f: f.iloc[:1], "has 1 row, too short"),
         (lambda f: f.drop(columns="ETH"), "holds no prices of ETH"),
         (lambda f: f.drop(columns="date"), "no time column"),
         (lambda f: f.assign(date=["soon", *f["date"][1:]]), r"a time cannot be read \(got 'soon'\)"),
@@ -155,7 +155,7 @@ def test_hourly_history_from_an_hour_to_a_month(shared_data, market, horizon, wi
     path = shared_data / "prices-hourly" / "btc_eth_hourly_20220213_20250212.parquet"
     settings = HistoricalScenarios(prices=str(path), count=windows, horizon_days=horizon, scale_to_market=False)
     s = draw(settings, ["BTC", "ETH"], market)
-    assert f"of {windows} moves" in s.name
+    assert f"of {windows:,} moves" in s.name
     assert np.corrcoef(np.log(s.spot_factor).T)[0, 1] > 0.75
 
 

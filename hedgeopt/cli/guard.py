@@ -6,7 +6,7 @@ import errno
 import functools
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
@@ -51,7 +51,7 @@ def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
         except BrokenPipeError:
             return _PIPE_CLOSED
         except _UsageError as error:  # type: ignore[misc]
-            return say(usage_line(error), _USAGE)
+            return say(_line(usage_line, error), _USAGE)
         except Exception as error:
             if debug:
                 raise
@@ -60,12 +60,21 @@ def guarded(arguments: Sequence[str], whole_process: bool = False) -> int:
             if type(error).__module__.startswith("pydantic"):  # something made from the inputs, further in
                 from hedgeopt.files.reading import validation_line
 
-                return say(str(validation_line(error, None)), InputError.exit_code)  # type: ignore[arg-type]
+                return say(_line(lambda found: validation_line(found, None), error), InputError.exit_code)
             if isinstance(error, OSError) and error.filename is None and error.errno in _NO_ROOM:
                 fix = "make room there, or write to files with --out"
                 return say(f"standard output: cannot be written: {error.strerror}; {fix}", InputError.exit_code)
             fault = f"unexpected {type(error).__name__}: {error}"
             return say(f"{fault}; run again with --debug (or HEDGEOPT_DEBUG=1) for the traceback", _UNEXPECTED)
+
+
+def _line(make: Callable[[Any], object], error: Exception) -> str:
+    """The line that ``make`` writes about an error; where it fails at that, the error as it is."""
+    try:
+        return str(make(error))
+    except Exception as fault:
+        found = f"{type(error).__name__}: {error}"
+        return f"{found} (told as it came: {type(fault).__name__} in our own message: {fault}; please report it)"
 
 
 def _say_all(lines: Sequence[str], code: int) -> int:

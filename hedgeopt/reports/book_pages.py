@@ -102,19 +102,20 @@ def margin_page(head: BookHead, report: MarginReport) -> str:
 
 
 def _overview(accounts: Sequence[AccountMargin]) -> ShownTable:
-    columns = [("account", False), ("equity", True), ("initial", True), ("maintenance", True), ("used", True)]
-    columns += [("liquidated at", True), ("worst stress", False), ("left over there", True)]
+    # the first columns are those that a phone shows without scrolling
+    columns = [("account", False), ("used", True), ("liquidated at", True), ("worst stress", False)]
+    columns += [("left over there", True), ("equity", True), ("initial", True), ("maintenance", True)]
     rows: list[list[str | ShownCell]] = []
     for item in accounts:
         now, worst = item.now, item.worst
         rows.append(
             [
                 f"{item.venue}/{item.account}",
-                *(numeric(number(value), value) for value in (now.equity, now.initial, now.maintenance)),
                 per_cent(now.utilisation),
                 moves(item.liquidation_down, item.liquidation_up),
                 worst.scenario,
                 _left(worst),
+                *(numeric(number(value), value) for value in (now.equity, now.initial, now.maintenance)),
             ]
         )
     caption = (
@@ -127,17 +128,18 @@ def _overview(accounts: Sequence[AccountMargin]) -> ShownTable:
 def _states(item: AccountMargin) -> ShownTable:
     lends = item.now.health_factor is not None
     called = any(state.liquidation is not None for state in (item.now, *item.stresses))
-    columns = [("state", False), ("equity", True), ("maintenance", True), ("used", True), ("left over", True)]
+    columns = [("state", False), ("used", True), ("left over", True)]
     columns += [("health", True)] if lends else []
     columns += [("liquidator repays", True), ("owner loses", True)] if called else []
+    columns += [("equity", True), ("maintenance", True)]
     rows: list[list[str | ShownCell]] = []
     for state in (item.now, *item.ranked):
-        row: list[str | ShownCell] = [state.scenario, *(numeric(number(v), v) for v in (state.equity, state.maintenance))]
-        row += [per_cent(state.utilisation), _left(state)]
+        row: list[str | ShownCell] = [state.scenario, per_cent(state.utilisation), _left(state)]
         row += [number(state.health_factor)] if lends else []
         if called:
             call = state.liquidation
             row += ["–", "–"] if call is None else [number(call.repaid), number(call.loss)]
+        row += [numeric(number(v), v) for v in (state.equity, state.maintenance)]
         rows.append(row)
     parts = ", ".join(f"{name} {number(value)}" for name, value in item.breakdown.items() if abs(value) >= 0.5)
     told = "Margin unknown" if item.unknown else f"Initial margin from {parts}" if parts else "No initial margin"

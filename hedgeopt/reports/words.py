@@ -46,7 +46,13 @@ def quantity(amount: float, unit: str) -> str:
 
 
 def per_cent(part: float | None) -> str:
-    """A part of something in whole per cent, thousands separated; a dash for nothing."""
+    """A part of something in whole per cent, thousands separated; a dash for nothing.
+
+    100 % is all of it: what is nearly so has two decimals more, since just above and just below it are not the same.
+    """
     if part is None or math.isnan(part):
         return "–"
+    if part != 1.0 and 0.995 <= part < 1.005:
+        near = f"{100 * part:.2f} %"
+        return near if near != "100.00 %" else "above 100 %" if part > 1.0 else "below 100 %"
     return f"{number(100 * part)} %" if math.isinf(part) or abs(part) >= 1e9 else f"{100 * part:,.0f} %".replace("-", "−")

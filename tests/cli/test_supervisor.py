@@ -41,7 +41,8 @@ def inputs(folder: Path) -> list[str]:
     policy = folder / "policy.toml"
     policy.write_text("time_limit_seconds = 0.5\n" + policy.read_text(encoding="utf-8"), encoding="utf-8")
     files = (("--book", "book.json"), ("--market", "market.csv"), ("--policy", "policy.toml"), ("--out", "out"))
-    return ["solve", *(word for option, name in files for word in (option, str(folder / name)))]
+    few = ["--scenarios", "50"]  # the limit counts from the reading of the policy on: pricing must end well before it
+    return ["solve", *(word for option, name in files for word in (option, str(folder / name))), *few]
 
 
 def begin(library: str, margin: float, folder: Path) -> tuple[subprocess.Popen[str], int]:
@@ -54,7 +55,7 @@ def begin(library: str, margin: float, folder: Path) -> tuple[subprocess.Popen[s
 
 
 def gone(process: int) -> bool:
-    for _ in range(200):
+    for _ in range(6_000):
         try:
             os.kill(process, 0)
             with open(f"/proc/{process}/stat", encoding="utf-8") as stat:
@@ -68,12 +69,12 @@ def gone(process: int) -> bool:
 
 @pytest.mark.parametrize("library", ["PyDLL", "CDLL"])
 def test_a_solver_that_never_returns_is_ended(library: str, tmp_path: Path) -> None:
-    running, worker = begin(library, 0.5, tmp_path)
-    out, errors = running.communicate(timeout=60)
+    running, worker = begin(library, 3.0, tmp_path)
+    out, errors = running.communicate(timeout=300)
     assert running.returncode == 4
     assert out == ""
     assert len(errors.splitlines()) == 1
-    assert errors.startswith("hedgeopt: solving did not end within 1 s")
+    assert errors.startswith("hedgeopt: solving did not end within 3.5 s")
     assert not (tmp_path / "out").exists()
     assert gone(worker)
 
@@ -82,7 +83,7 @@ def test_a_solver_that_never_returns_is_ended(library: str, tmp_path: Path) -> N
 def test_ctrl_c_ends_it_too(library: str, tmp_path: Path) -> None:
     running, worker = begin(library, 600.0, tmp_path)
     running.send_signal(signal.SIGINT)
-    out, errors = running.communicate(timeout=60)
+    out, errors = running.communicate(timeout=300)
     assert (running.returncode, out, errors) == (130, "", "hedgeopt: interrupted\n")
     assert gone(worker)
 
@@ -93,7 +94,7 @@ def test_the_work_ends_with_the_command(number: int, tmp_path: Path) -> None:
         pytest.skip("only Linux tells a process of its parent's end")
     running, worker = begin("PyDLL", 600.0, tmp_path)
     running.send_signal(number)
-    running.communicate(timeout=60)
+    running.communicate(timeout=300)
     assert running.returncode == -number
     assert gone(worker)
 

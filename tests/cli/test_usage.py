@@ -46,3 +46,18 @@ def test_help_lists_every_input_that_has_a_schema(capsys: pytest.CaptureFixture[
     about = text[text.index("Which input") :]
     for kind in SchemaKind:
         assert kind.value in about, kind
+
+
+def test_a_fault_of_our_own_message_is_one_line_with_both(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(error: object) -> str:
+        raise RuntimeError("no words")
+
+    monkeypatch.setattr("hedgeopt.cli.guard.usage_line", broken)
+    assert main(["solve", "--scenarios", "0"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert "--scenarios" in said.err
+    assert "RuntimeError" in said.err
+    assert "no words" in said.err

@@ -10,7 +10,7 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.measures.margin_report import margin_report
 from hedgeopt.reports.margin import margin_tables
-from hedgeopt.reports.words import number
+from hedgeopt.reports.words import number, per_cent
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +121,13 @@ def test_a_lending_account_under_water_shows_what_a_liquidator_would_take(toy_ma
     assert "liquidator repays" in text
     assert f"{called[0].loss:,.0f}" in text
     json.dumps(report.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [(1.0, "100 %"), (1.0002, "100.02 %"), (0.9996, "99.96 %"), (1.000001, "above 100 %"), (0.999999, "below 100 %"),
+     (0.994, "99 %"), (1.006, "101 %"), (None, "–")],
+)  # fmt: skip
+def test_nearly_all_is_not_all(part, text):
+    """Maintenance at 100.02 % of equity is not covered: 100 % would read as if it were."""
+    assert per_cent(part) == text

@@ -95,7 +95,7 @@ def test_a_sweep_killed_outright_resumes_where_it_was(tmp_path, reference, runs)
     script.write_text(KILLED)
     process = subprocess.Popen([sys.executable, script, tmp_path / "out", Path(__file__).parent])
     cells = tmp_path / "out" / "cells"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while len(list(cells.glob("*.json"))) < 3 and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
@@ -103,7 +103,7 @@ def test_a_sweep_killed_outright_resumes_where_it_was(tmp_path, reference, runs)
     finished = {path.stem: path.read_bytes() for path in cells.glob("*.json")}
     assert 3 <= len(finished) < 12
     workers = {int(line[0]) for line in runs()}
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(alive(pid) for pid in workers)  # nobody is left behind

@@ -73,7 +73,7 @@ def _line(make: Callable[[Any], object], error: Exception) -> str:
     try:
         return str(make(error))
     except Exception as fault:
-        found = f"{type(error).__name__}: {error}"
+        found = getattr(error, "format_message", lambda: f"{type(error).__name__}: {error}")()
         return f"{found} (told as it came: {type(fault).__name__} in our own message: {fault}; please report it)"
 
 

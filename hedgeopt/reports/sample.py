@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt.files.counted import many
 from hedgeopt.reports.words import number
 
 if TYPE_CHECKING:
@@ -57,5 +58,7 @@ def _unknown(losses: LossDistribution, count: int, settings: Mapping[str, Any]) 
     if kind == "given":
         return "sample error unknown: the scenarios are as given"
     if tail < _FEWEST:
-        return f"sample error unknown: only {number(tail, 2)} of them beyond the {100 * losses.level:g} % quantile"
+        whole = int(tail + 1e-9)
+        beyond = f"only {many(whole, 'scenario lies', 'scenarios lie')}" if whole else "fewer than one scenario lies"
+        return f"sample error unknown: {beyond} beyond the {100 * losses.level:g} % quantile"
     return ""

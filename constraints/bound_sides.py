@@ -122,6 +122,10 @@ class _BoundCover(_Part):
         need = sum((one.expression for one in self.bound), start=cp.Constant(0.0))
         if n:
             need = need + self._buy @ trades.buy[at] + self._sell @ trades.sell[at] - self._gain @ trades.net[at]
+        self._fills = trades.fills if n else None
+        if self._fills is not None:
+            self._depth = cp.Parameter(self._fills.n_weights, nonneg=True)
+            need = need + self._fills.of(self._depth)
         self._eased_by = None if amount is None else cp.Parameter(nonneg=True)
         self.constraints = [(need if self._eased_by is None else need - self._eased_by * amount) <= self._limit]
 
@@ -136,6 +140,8 @@ class _BoundCover(_Part):
             put(self._gain, share * self.form.effect(e)[at] * scale[at])
             put(self._buy, share * buy[at] * scale[at])
             put(self._sell, share * sell[at] * scale[at])
+        if self._fills is not None and e.depth is not None:
+            put(self._depth, share * self._fills.weights(e.depth, self.form.pays(e)))
         put(self._limit, self.form.limit(e) - tighten.get(self.form.name, 0.0))
         if self._eased_by is not None:
             put(self._eased_by, max(1.0, abs(self.form.start(e)), float(sum(abs(e.equity[c]) for c in self.form.accounts))))
@@ -151,6 +157,7 @@ class _BoundCover(_Part):
     def _value(self, e: Exposures, x: np.ndarray) -> float:
         buy, sell = self.form.costs(e)
         cost = float(buy @ np.maximum(x, 0.0) + sell @ np.maximum(-x, 0.0))
+        cost += 0.0 if e.depth is None else float(e.depth.extra(x)[self.form.pays(e)].sum())
         need = sum(one.evaluate(e, x) for one in self.bound)
         return need + self.form.share * (cost - float(self.form.effect(e) @ x))
 
@@ -169,6 +176,8 @@ class _BoundCover(_Part):
         share = self.form.share
         both = share * (buy + sell)
         total = Separable(share * (-sell - self.form.effect(e)), 0.0, both[None, :], np.zeros((1, n)), both)
+        if e.depth is not None:
+            total += e.depth.minorant(x, share * self.form.pays(e))
         for one in self.bound:
             total += one.minorant(e, x)
         return (total + Separable(np.zeros(n), -self.form.limit(e))).scaled(dual)

@@ -50,6 +50,10 @@ class Cover:
         pairs = [account_cost(e, c) for c in self.accounts]
         return np.asarray(sum(buy for buy, _ in pairs)), np.asarray(sum(sell for _, sell in pairs))
 
+    def pays(self, e: Exposures) -> np.ndarray:
+        """(N,) bool: candidates whose costs come out of the equity."""
+        return np.isin(e.rows.account[e.candidate], self.accounts)
+
     def start_size(self, e: Exposures) -> float:
         """Sum of the magnitudes in equity before trading, USD."""
         total = sum(account_size(e, c) for c in self.accounts)

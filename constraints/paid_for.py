@@ -101,7 +101,11 @@ class _BoundPaidFor(BoundConstraint):
         self._posted = cp.Parameter(len(self._purses), nonneg=True)
         # never eased: no price makes money appear, and standing still always meets it
         spent = self._buy @ trades.buy + self._sell @ trades.sell
-        self.constraints: list[cp.Constraint] = [spent[k] <= self._posted[k] for k in range(len(self._purses))]
+        self._fills, lines = trades.fills, [spent[k] for k in range(len(self._purses))]
+        if self._fills is not None:
+            self._depth = [cp.Parameter(self._fills.n_weights, nonneg=True) for _ in self._purses]
+            lines = [line + self._fills.of(depth) for line, depth in zip(lines, self._depth, strict=True)]
+        self.constraints: list[cp.Constraint] = [line <= self._posted[k] for k, line in enumerate(lines)]
 
     @staticmethod
     def _paid(e: Exposures, purse: Purse) -> tuple[np.ndarray, np.ndarray]:
@@ -129,6 +133,13 @@ class _BoundPaidFor(BoundConstraint):
         put(self._sell, np.stack([sell for _, sell in paid]) * scale / units[:, None])
         posted = np.array([self._limit(e, purse) - tighten.get(purse.name, 0.0) for purse in self._purses])
         put(self._posted, np.maximum(posted, 0.0) / units)
+        if self._fills is not None and e.depth is not None:
+            for depth, purse, unit in zip(self._depth, self._purses, units, strict=True):
+                put(depth, self._fills.weights(e.depth, self._pays(e, purse)) / unit)
+
+    @staticmethod
+    def _pays(e: Exposures, purse: Purse) -> np.ndarray:
+        return np.isin(np.arange(e.n_candidates), purse.bought)
 
     def sides(self, e: Exposures, x: np.ndarray) -> list[Side]:
         """USD spent against USD posted."""
@@ -136,6 +147,8 @@ class _BoundPaidFor(BoundConstraint):
         for purse, row in zip(self._purses, self.constraints, strict=True):
             buy, sell = self._paid(e, purse)
             parts = np.where(x > 0, buy * x, -sell * x)
+            if e.depth is not None:
+                parts = parts + np.where(self._pays(e, purse), e.depth.extra(x), 0.0)
             limit, dual = self._limit(e, purse), row.dual_value
             price = 0.0 if dual is None else max(float(np.sum(dual)), 0.0) / self._unit(e, purse)
             size = float(np.abs(parts).sum()) + limit
@@ -161,4 +174,6 @@ class _BoundPaidFor(BoundConstraint):
                 slope[moved] = price * buy[moved]  # transfers only go forward
                 kinks = np.zeros((1, e.n_candidates))
                 total += Separable(slope, -price * side.limit, bend[None, :], kinks)
+                if e.depth is not None:
+                    total += e.depth.minorant(x, price * self._pays(e, purse))
         return total

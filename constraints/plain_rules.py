@@ -86,6 +86,7 @@ def paid(e: Exposures, x: np.ndarray) -> Iterator[PlainSide]:
             posted[name] = posted.get(name, 0.0) + amount * price
         links = {int(i): k for k, i in enumerate(e.links.candidate)}
         bought: set[str] = set()
+        costs = e.trade_cost(x)
         for i in range(len(x)):
             row, amount = int(e.candidate[i]), float(x[i])
             item = e.rows.instruments[row]
@@ -94,8 +95,7 @@ def paid(e: Exposures, x: np.ndarray) -> Iterator[PlainSide]:
                 share = float(e.links.arrives[k]) * (int(e.links.target[k]) == c) - (int(e.links.source[k]) == c)
                 name, paid = e.assets[int(e.links.asset[k])], -share * amount * float(e.prices[e.links.asset[k]])
             elif int(e.rows.account[row]) == c and item.nature.paid in ("premium", "owned"):
-                cost = float(e.cost_buy[i]) * amount if amount > 0 else float(e.cost_sell[i]) * -amount
-                name, paid = item.settlement, float(e.rows.value[row]) * amount + cost
+                name, paid = item.settlement, float(e.rows.value[row]) * amount + float(costs[i])
                 bought |= set() if model.lent(name) else {cash.get(name, name)}
             else:
                 continue

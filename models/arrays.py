@@ -14,6 +14,7 @@ from hedgeopt.files.counted import many
 from hedgeopt.models.numeraire import gain_in
 
 if TYPE_CHECKING:
+    from hedgeopt.models.costs.depth import Depth
     from hedgeopt.models.margin.margins import Margins
     from hedgeopt.models.numeraire import Numeraire
     from hedgeopt.models.pricing.market_arrays import MarketArrays
@@ -163,6 +164,8 @@ class Exposures:
         USD P&L of each account's present holdings in each scenario, as the policy counts it; adds up to ``base_pnl``.
     tags
         Tags of each account.
+    depth
+        Ladders of candidates: what trades cost beyond ``cost_buy`` and ``cost_sell``, which are those of the best level then.
     numeraire
         The asset that the policy counts in; None: USD. ``base_pnl``, ``pnl`` and ``collateral_delta`` are in terms of it
         then, in dollars of its price today; stress arrays are in dollars, and :meth:`stress_gain` in terms of it.
@@ -207,6 +210,17 @@ class Exposures:
     numeraire: Numeraire | None = None
     account_pnl: np.ndarray | None = None
     tags: tuple[tuple[str, ...], ...] = ()
+    depth: Depth | None = None
+
+    def trade_cost(self, x: np.ndarray) -> np.ndarray:
+        """(N,) USD that trades x (N,) cost: half-spread and fee of the best quotes, and what walking a ladder adds."""
+        linear = self.cost_buy * np.maximum(x, 0.0) + self.cost_sell * np.maximum(-x, 0.0)
+        return linear if self.depth is None else linear + self.depth.extra(x)
+
+    def trade_fee(self, x: np.ndarray) -> np.ndarray:
+        """(N,) the part of :meth:`trade_cost` that is exchange fee."""
+        linear = self.fee * np.abs(x)
+        return linear if self.depth is None else linear + self.depth.fees(x, self.fee)
 
     def stress_gain(self, k: int) -> tuple[np.ndarray, np.ndarray, float]:
         """P&L of each account (C,) and per unit traded (N,) in stress k as the policy counts it, and the scenario's factor.
@@ -281,4 +295,5 @@ class Exposures:
             tuple(np.flatnonzero(self.held).tolist()),
             self.tags,
             None if self.numeraire is None else (self.numeraire.asset, self.numeraire.price),
+            None if self.depth is None else self.depth.key,
         )

@@ -19,6 +19,8 @@ from hedgeopt.models.separable import Separable
 if TYPE_CHECKING:
     import cvxpy as cp
 
+    from hedgeopt.models.costs.fills import Fills
+
 __all__ = ["Affine", "BoundPart", "BoundTerm", "LinearTerm", "Square", "TradeVariables", "put"]
 
 
@@ -30,10 +32,14 @@ def put(parameter: cp.Parameter, value: np.ndarray | float) -> None:
 @strict_class
 @dataclass(frozen=True)
 class TradeVariables:
-    """The program's variables, scaled: ``buy`` and ``sell`` (N,) in [0, 1]; ``net = buy - sell``."""
+    """The program's variables, scaled: ``buy`` and ``sell`` (N,) in [0, 1]; ``net = buy - sell``.
+
+    ``fills`` are the units taken from each level where candidates have ladders, else None.
+    """
 
     buy: cp.Variable
     sell: cp.Variable
+    fills: Fills | None = None
 
     @property
     def net(self) -> cp.Expression:

@@ -13,6 +13,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError, MissingNumberError
 from hedgeopt.exposures.caveats import caveats, unmet_scenarios
+from hedgeopt.exposures.depth import at_the_best, candidate_depth, depth_notes
 from hedgeopt.exposures.margins import account_margins, without_missing
 from hedgeopt.exposures.pairs import pair_up
 from hedgeopt.exposures.plausible import refuse_implausible_sizes
@@ -121,6 +122,8 @@ def build_exposures(
     cost = unit_cost([items[i] for i in bought], market, rows.notional[bought], mark_half_spread=mark_half_spread)
     sent = [items[i] for i in table.candidate[moves]]
     links = links_of(book, sent, np.flatnonzero(moves), assets, scenarios.horizon_days)
+    depth = candidate_depth([items[i] for i in bought], market, rows.notional[bought], cost, len(sent))
+    notes += depth_notes([items[i] for i in bought], depth)
     sending = sending_cost(sent, rows.notional[table.candidate[moves]])
     if cost.assumed.any():
         notes.append(
@@ -155,6 +158,12 @@ def build_exposures(
     shown = () if stress.still else stress.labels
     doubts = caveats(margins, collateral, [items[row] for row in bought], table.unique, shown, assets, market.timestamp)
     notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
+    lower = np.append(np.where(cost.sellable & ~paused, _most_sold(book, rows, bought), 0.0), np.zeros(len(sent)))
+    upper = np.append(np.where(cost.buyable & ~paused, np.inf, 0.0), capacity(links, sent, collateral))
+    if depth is not None:
+        least, most = depth.limits()
+        lower, upper = np.maximum(lower, least), np.minimum(upper, most)
+    buy, sell = at_the_best(depth, np.append(cost.buy, sending), np.append(cost.sell, np.zeros(len(sent))))
     return Exposures(
         timestamp=market.timestamp,
         horizon_days=scenarios.horizon_days,
@@ -168,10 +177,10 @@ def build_exposures(
         collateral=collateral,
         rows=rows,
         candidate=table.candidate,
-        lower=np.append(np.where(cost.sellable & ~paused, _most_sold(book, rows, bought), 0.0), np.zeros(len(sent))),
-        upper=np.append(np.where(cost.buyable & ~paused, np.inf, 0.0), capacity(links, sent, collateral)),
-        cost_buy=np.append(cost.buy, sending),
-        cost_sell=np.append(cost.sell, np.zeros(len(sent))),
+        lower=lower,
+        upper=upper,
+        cost_buy=buy,
+        cost_sell=sell,
         fee=np.append(cost.fee, sending),
         trade_greeks=_trade_greeks(table.candidate, rows, where.paid_in[at[table.candidate]]),
         open_interest=market.columns["open_interest"][place[table.candidate]],
@@ -194,6 +203,7 @@ def build_exposures(
         scenarios=scenarios,
         account_pnl=sample.account_pnl,
         tags=tuple(account.tags for account in book.accounts),
+        depth=depth,
     )
 
 

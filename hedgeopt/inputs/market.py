@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given
 from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS
 from hedgeopt.models.pricing.market_arrays import MarketArrays, asset_price
+
+if TYPE_CHECKING:
+    from hedgeopt.models.costs.ladder import Ladder
 
 __all__ = ["Market"]
 
@@ -45,6 +48,9 @@ class Market:
         other. Positions in it are valued all the same, by the mark.
     left_out
         By ``venue:name``, why a row of the source is no instrument of this market.
+    depth
+        Ladders by ``venue:name``: what is bought and sold costs what walking them does, and no more than they hold is
+        traded. See :meth:`with_depth`.
     """
 
     timestamp: datetime
@@ -55,6 +61,7 @@ class Market:
     notes: tuple[str, ...] = ()
     doubtful: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    depth: Mapping[str, Ladder] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.timestamp.tzinfo is None:
@@ -86,6 +93,13 @@ class Market:
         from hedgeopt.inputs.market_frame import market_to_frame
 
         return market_to_frame(self)
+
+    @strict_call
+    def with_depth(self, *files: Given, window_seconds: float = 60.0, venue: str | None = None) -> Market:
+        """The same moment with order books and pools, from files; see :func:`~hedgeopt.inputs.depth.apply.with_depth`."""
+        from hedgeopt.inputs.depth.apply import with_depth
+
+        return with_depth(self, *files, window_seconds=window_seconds, venue=venue)
 
     def __repr__(self) -> str:
         """One line: when, how many instruments of which venues, and prices."""
@@ -122,7 +136,7 @@ class Market:
                 values.setflags(write=False)
                 columns[name] = values
         row = {key: at for at, key in enumerate(self.quotes.index.tolist())}
-        return MarketArrays(self.timestamp, dict(self.prices), row, columns, self.source)
+        return MarketArrays(self.timestamp, dict(self.prices), row, columns, self.source, dict(self.depth))
 
     def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
         """Column ``field`` for the given ``venue:name`` ids as floats; NaN where the market has nothing of the kind."""

@@ -47,8 +47,7 @@ def assemble(
     trades, transfers = _trades(e, x), _transfers(e, x)
     if not np.array_equal(listed(e, trades, transfers), x):
         raise CertificateError("the list of trades and transfers is not the one that was certified; report this")
-    cost = float(e.cost_buy @ np.maximum(x, 0) + e.cost_sell @ np.maximum(-x, 0))
-    fee = float(e.fee @ np.abs(x))
+    cost, fee = float(e.trade_cost(x).sum()), float(e.trade_fee(x).sum())
     after = risk_report(e, x, cost=cost)
     unit = after.unit_price
     names = [e.rows.instruments[row].name for row in e.candidate]
@@ -160,8 +159,8 @@ def _trades(e: Exposures, x: np.ndarray) -> pd.DataFrame:
             "price": np.where(np.isnan(quote), e.rows.mark[rows], quote),
             "notional": np.abs(traded) * e.rows.notional[rows],
             "premium": traded * e.rows.premium[rows] * e.rows.settlement_price[rows],
-            "cost": np.where(buys, e.cost_buy[kept], e.cost_sell[kept]) * np.abs(traded),
-            "fee": e.fee[kept] * np.abs(traded),
+            "cost": e.trade_cost(x)[kept],
+            "fee": e.trade_fee(x)[kept],
             "delta": [unit_delta[0, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],
             "gamma": [unit_delta[1, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],
             "vega": [unit_delta[2, i, e.asset(item.assets[0])] * traded[i] for i, item in enumerate(items)],

@@ -42,10 +42,11 @@ def book_after(book: Book, e: Exposures, x: np.ndarray) -> dict[str, Any]:
         prices[asset] = price
         flows.setdefault((account, asset), []).append(amount)
 
+    costs = e.trade_cost(x)
     for i in np.flatnonzero(x).tolist():
         row, amount = int(e.candidate[i]), float(x[i])
         item, name = e.rows.instruments[row], e.accounts[e.rows.account[row]]
-        cost = float(e.cost_buy[i]) * amount if amount > 0 else float(e.cost_sell[i]) * -amount
+        cost = float(costs[i])
         if i in link_of:
             k = link_of[i]
             target, price = e.accounts[e.links.target[k]], float(e.prices[e.links.asset[k]])

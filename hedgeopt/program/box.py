@@ -13,6 +13,7 @@ from hedgeopt.models.arrays import Exposures
 __all__ = ["Box", "narrowed", "trade_box"]
 
 _VENUE = "largest notional at the chosen leverage"
+_MARKET = "quoted depth, or what is held"  # the last, which is where -1 points
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def trade_box(policy: Policy, e: Exposures) -> Box:
         tighter_low, tighter_high = low > lower, high < upper
         lower, upper = np.where(tighter_low, low, lower), np.where(tighter_high, high, upper)
         lower_from[tighter_low], upper_from[tighter_high] = k, k
-    return Box(lower, upper, lower_from, upper_from, tuple(name for name, _, _ in boxes))
+    return Box(lower, upper, lower_from, upper_from, (*(name for name, _, _ in boxes), _MARKET))
 
 
 def _venue_box(e: Exposures) -> tuple[np.ndarray, np.ndarray]:

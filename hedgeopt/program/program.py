@@ -16,7 +16,8 @@ from hedgeopt.files.calls import strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.bound import BoundPart, BoundTerm, TradeVariables, put
+from hedgeopt.models.bound import BoundPart, BoundTerm, put
+from hedgeopt.models.costs.fills import with_fills
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term
 from hedgeopt.program.box import Box, narrowed
@@ -45,7 +46,8 @@ class Program:
         self._unit = 1.0
         policy = in_dollars(policy, exposures)
         self.policy, self.structure, self.elastic = policy, exposures.structure(), elastic
-        self.variables = TradeVariables(cp.Variable(n, name="buy", nonneg=True), cp.Variable(n, name="sell", nonneg=True))
+        buy, sell = (cp.Variable(n, name=name, nonneg=True) for name in ("buy", "sell"))
+        self.variables = with_fills(buy, sell, exposures.depth)
         self._scale = cp.Parameter(n, nonneg=True, name="scale")
         self._buy_cap = cp.Parameter(n, nonneg=True, name="buy_cap")
         self._sell_cap = cp.Parameter(n, nonneg=True, name="sell_cap")
@@ -134,6 +136,8 @@ class Program:
         put(self._buy_cap, np.maximum(box.upper, 0.0) / self.scale)
         put(self._sell_cap, np.maximum(-box.lower, 0.0) / self.scale)
         self._put_floors(np.maximum(box.lower, 0.0) / self.scale, np.maximum(-box.upper, 0.0) / self.scale)
+        if self.variables.fills is not None and exposures.depth is not None:
+            self.variables.fills.update(exposures.depth, self.scale, box.lower, box.upper)
         for bound in self._bound.values():
             bound.update(exposures, self.scale)
         if tighten and not self._shown:
@@ -296,4 +300,5 @@ class Program:
         named: list[Any] = [c for limit in self.limits for c in limit.constraints]
         # rows that define the auxiliary variables of terms and limits (a worst scenario, for one)
         own = [c for part in self.parts for c in part.auxiliary]
+        own += [] if self.variables.fills is None else self.variables.fills.constraints
         return cp.Problem(self._objective, [*named, *own, *self._box_constraints, *self._added])

@@ -18,7 +18,10 @@ __all__ = ["UnitCost", "fee_parameters", "fees", "not_traded", "unit_cost", "uni
 
 @dataclass(frozen=True)
 class UnitCost:
-    """USD per unit bought or sold (n,), fee included; ``buyable`` and ``sellable`` tell where there is a quote."""
+    """USD per unit bought or sold (n,), fee included; ``buyable`` and ``sellable`` tell where there is a quote.
+
+    ``from_buy`` and ``from_sell`` are the prices in the quote unit that a purchase and a sale are measured from.
+    """
 
     buy: np.ndarray
     sell: np.ndarray
@@ -26,6 +29,8 @@ class UnitCost:
     buyable: np.ndarray
     sellable: np.ndarray
     assumed: np.ndarray
+    from_buy: np.ndarray
+    from_sell: np.ndarray
 
 
 def unit_cost(
@@ -49,7 +54,7 @@ def unit_cost(
     """
     if not len(instruments):
         nothing, none = np.zeros(0), np.zeros(0, bool)
-        return UnitCost(nothing, nothing, nothing, none, none, none)
+        return UnitCost(nothing, nothing, nothing, none, none, none, nothing, nothing)
     ids = [item.id for item in instruments]
     bid, ask, mark = (market.quoted(field, ids) for field in ("bid_price", "ask_price", "mark_price"))
     if mark_half_spread is not None:
@@ -61,10 +66,12 @@ def unit_cost(
     mid = np.where(np.isnan(bid) | np.isnan(ask), mark, 0.5 * (bid + ask))
     to_usd = _quote_value(instruments, market, mark)
     fee = fees(instruments, market, notional, mark * to_usd)
-    buy = np.maximum(ask - np.minimum(mid, mark), 0.0) * to_usd + fee
-    sell = np.maximum(np.maximum(mid, mark) - bid, 0.0) * to_usd + fee
+    low, high = np.minimum(mid, mark), np.maximum(mid, mark)
+    buy = np.maximum(ask - low, 0.0) * to_usd + fee
+    sell = np.maximum(high - bid, 0.0) * to_usd + fee
     buyable, sellable = ~np.isnan(ask), ~np.isnan(bid)
-    return UnitCost(np.where(buyable, buy, 0.0), np.where(sellable, sell, 0.0), fee, buyable, sellable, assumed)
+    buy, sell = np.where(buyable, buy, 0.0), np.where(sellable, sell, 0.0)
+    return UnitCost(buy, sell, fee, buyable, sellable, assumed, low, high)
 
 
 def _quote_value(instruments: Sequence[Any], market: MarketView, mark: np.ndarray) -> np.ndarray:

@@ -61,13 +61,14 @@ class AccountAfter:
             prices = e.stress_prices[stress]
             found = e.margins.stress.recovery.get(e.venues[account])
             recovered = 1.0 if found is None else float(found[stress])  # what a failed venue pays out
+        costs = e.trade_cost(x)
         link_of = {int(i): k for k, i in enumerate(e.links.candidate)}
         for i in np.flatnonzero(x).tolist():
             row, amount = int(e.candidate[i]), float(x[i])
             quantity[row] += amount
             mine = int(e.rows.account[row]) == account
             if mine:
-                parts.append(-(float(e.cost_buy[i]) * amount if amount > 0 else float(e.cost_sell[i]) * -amount))
+                parts.append(-float(costs[i]))
             if i in link_of:
                 k = link_of[i]
                 a, change = int(e.links.asset[k]), 0.0

@@ -84,6 +84,5 @@ def account_size(e: Exposures, account: int) -> float:
 def equity_after(e: Exposures, account: int, x: np.ndarray, stress: int | None = None) -> float:
     """USD equity of an account after trades x and their costs, now or in a stress."""
     start = float(e.equity[account]) + (0.0 if stress is None else float(e.stress_account_pnl[stress, account]))
-    buy, sell = account_cost(e, account)
-    cost = float(buy @ np.maximum(x, 0.0) + sell @ np.maximum(-x, 0.0))
+    cost = float(e.trade_cost(x)[e.rows.account[e.candidate] == account].sum())
     return start + float(equity_effect(e, account, stress) @ x) - cost

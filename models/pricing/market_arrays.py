@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import asset_name, dollar_assets, pegged_assets, wraps
 from hedgeopt.models.pegs import is_peg
+
+if TYPE_CHECKING:
+    from hedgeopt.models.costs.ladder import Ladder
 
 __all__ = ["MarketArrays", "asset_price"]
 
@@ -54,6 +58,8 @@ class MarketArrays:
         By field of the quotes, (Q + 1,) values: one per instrument and a NaN at the end.
     source
         Where the market was read from, for messages.
+    depth
+        Ladders by ``venue:name``, where they are given.
     """
 
     timestamp: datetime
@@ -61,6 +67,7 @@ class MarketArrays:
     row: Mapping[str, int]
     columns: Mapping[str, np.ndarray]
     source: str = "market"
+    depth: Mapping[str, Ladder] = field(default_factory=dict)
 
     def with_rows(self, added: Mapping[str, Mapping[str, float]]) -> MarketArrays:
         """The same market with the columns given for more instruments, by ``venue:name``; others of theirs are NaN."""
@@ -73,7 +80,7 @@ class MarketArrays:
             columns[name] = np.concatenate([values[:-1], more, values[-1:]])
             columns[name].setflags(write=False)
         rows = {**self.row, **{key: size + k for k, key in enumerate(added)}}
-        return MarketArrays(self.timestamp, self.prices, rows, columns, self.source)
+        return MarketArrays(self.timestamp, self.prices, rows, columns, self.source, self.depth)
 
     def price(self, asset: str) -> float:
         """USD price of an asset; see :func:`asset_price`."""

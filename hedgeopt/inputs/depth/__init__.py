@@ -1,0 +1,1 @@
+"""Order books and pools from files, for a market of the same moment."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.verify.convex import Convex, two_sided
+from hedgeopt.verify.convex import Convex
+from hedgeopt.verify.ladders import cost_below, walked
 
 __all__ = ["AccountCase", "account"]
 
@@ -28,6 +29,10 @@ class AccountCase:
         USD that the account pays per unit.
     collateral, flows
         Units posted (A,) and what one unit of each candidate adds to them (A, N).
+    mine : (N,)
+        Candidates that the account pays for.
+    e
+        The exposures, for their ladders.
     """
 
     number: int
@@ -38,6 +43,8 @@ class AccountCase:
     sell: np.ndarray
     collateral: np.ndarray
     flows: np.ndarray
+    mine: np.ndarray
+    e: Exposures
 
     def posted(self, x: np.ndarray) -> np.ndarray:
         """(A,) units after trades; amounts below the rounding of the sums are 0."""
@@ -47,16 +54,20 @@ class AccountCase:
 
     def equity(self, x: np.ndarray) -> float:
         """USD after trades and costs."""
-        cost = float(np.sum(np.where(x > 0, self.buy * x, -self.sell * x)))
+        cost = float(np.sum(self.costs(x)))
         return self.start + float(np.sum(self.gain * x)) - cost
 
     def size(self, x: np.ndarray) -> float:
         """USD added up in equity, without signs."""
-        return abs(self.start) + float(np.sum((np.abs(self.gain) + self.buy + self.sell) * np.abs(x)))
+        return abs(self.start) + float(np.sum((np.abs(self.gain) + self.buy + self.sell) * np.abs(x) + self.costs(x)))
 
-    def shortfall(self) -> Convex:
-        """Minus the change of equity: cost less gain, convex."""
-        cost = two_sided(self.buy, self.sell, np.zeros(len(self.buy)))
+    def costs(self, x: np.ndarray) -> np.ndarray:
+        """(N,) USD that the account pays for each trade."""
+        return np.where(self.mine, walked(self.e, x)[0], 0.0)
+
+    def shortfall(self, x: np.ndarray) -> Convex:
+        """Minus the change of equity, cost less gain: a convex function nowhere above it, equal to it at x."""
+        cost = cost_below(self.e, x, self.mine)
         return Convex(cost.slope - self.gain, cost.constant, cost.corners)
 
 
@@ -90,4 +101,6 @@ def account(e: Exposures, number: int, stress: int | None = None) -> AccountCase
         np.where(mine, e.cost_sell, 0.0),
         np.array(e.collateral[number], float),
         flows,
+        mine,
+        e,
     )

@@ -14,7 +14,8 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.verify.accounts import AccountCase, account
 from hedgeopt.verify.claim import ClaimedTail
-from hedgeopt.verify.convex import Convex, absolute, two_sided
+from hedgeopt.verify.convex import Convex, absolute
+from hedgeopt.verify.ladders import cost_below, walked
 from hedgeopt.verify.margins import asked, below_asked, not_counted
 from hedgeopt.verify.measures import known_term, measure
 from hedgeopt.verify.one_at_a_time import KnownLines
@@ -135,7 +136,7 @@ def _cover(
         value += need + terms["counted"] * lost - share * (a.equity(x) - a.start)
         limit += share * a.start
         size += share * a.size(x)
-        losses = losses + lost_below.times(terms["counted"]) + a.shortfall().times(share)
+        losses = losses + lost_below.times(terms["counted"]) + a.shortfall(x).times(share)
 
     known: list[KnownLines] = [{} for _ in accounts]
 
@@ -210,12 +211,11 @@ def _paid_for(e: Exposures, x: np.ndarray) -> Iterator[CheckedLimit]:
             ):
                 if cash[asset] == name:
                     gain[i] += float(e.prices[asset]) * (float(arrives) * (target == c) - (source == c))
-            buy, sell = np.where(own, e.cost_buy, 0.0), np.where(own, e.cost_sell, 0.0)
             posted = sum(float(e.collateral[c, a] * e.prices[a]) for a, same in enumerate(cash) if same == name)
-            cost = two_sided(buy, sell, np.zeros(n))
+            cost, paid = cost_below(e, x, own), np.where(own, walked(e, x)[0], 0.0)
             below = Convex(cost.slope - gain, cost.constant - max(posted, 0.0), cost.corners)
-            value = float(np.sum(np.where(x > 0, buy * x, -sell * x) - gain * x))
-            size = max(posted, 0.0) + float((np.abs(gain) + buy + sell) @ np.abs(x))
+            value = float(np.sum(paid - gain * x))
+            size = max(posted, 0.0) + float(np.abs(gain) @ np.abs(x) + 2.0 * paid.sum())
             title = f"{name} to pay with in {e.accounts[c]}" + ("" if one else " (no rate for loans of it)")
             yield CheckedLimit(title, "USD", value, max(posted, 0.0), 1, size, partial(_same, below))
 

@@ -13,6 +13,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.pricing.family import GREEKS
 from hedgeopt.verify.claim import ClaimedTail
 from hedgeopt.verify.convex import Convex
+from hedgeopt.verify.ladders import cost_below, walked
 from hedgeopt.verify.straight import STRAIGHT, column, counted_accounts, entering, with_accounts
 
 __all__ = ["Measure", "expected_shortfall", "known_term", "measure", "scenario_weights"]
@@ -41,6 +42,9 @@ def measure(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[C
         return _variance(term, e, x)
     if kind == "sum":
         return _sum(term, e, x, tails)
+    if kind == "transaction_cost":
+        paid = float(walked(e, x)[0].sum())
+        return Measure("transaction cost", "USD", paid, paid, cost_below(e, x))
     rule = STRAIGHT.get(kind)
     if rule is None:
         raise InputError("is a term that the verifier does not know", file="policy", field="term", value=kind)
@@ -155,4 +159,4 @@ def known_term(term: dict[str, Any]) -> bool:
     """Whether the verifier has a formula for a term; a user's class has none here."""
     if term.get("kind") == "sum":
         return all(known_term(part["term"]) for part in term["parts"])
-    return term.get("kind") in (*STRAIGHT, "cvar", "variance", "margin")
+    return term.get("kind") in (*STRAIGHT, "transaction_cost", "cvar", "variance", "margin")

@@ -26,10 +26,6 @@ __all__ = ["STRAIGHT", "column", "counted_accounts", "entering", "with_accounts"
 Straight = Callable[[dict[str, Any], Exposures], tuple[str, str, Convex]]
 
 
-def _cost(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex]:
-    return "transaction cost", "USD", two_sided(e.cost_buy, e.cost_sell, np.zeros(e.n_candidates))
-
-
 def _carry(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex]:
     income = np.array(e.rows.carry, float)
     if term["include_theta"]:
@@ -232,7 +228,6 @@ def _concentration(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex
 
 
 STRAIGHT: dict[str, Straight] = {
-    "transaction_cost": _cost,
     "carry": _carry,
     "stress_loss": _stress,
     "vega_bucket": _bucket,

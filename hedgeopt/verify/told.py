@@ -18,6 +18,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify.accounts import account
 from hedgeopt.verify.claim import Claim
 from hedgeopt.verify.counted import stress_parts
+from hedgeopt.verify.ladders import walked
 from hedgeopt.verify.margins import asked, not_counted
 from hedgeopt.verify.measures import Measure, expected_shortfall, measure, scenario_weights
 
@@ -71,7 +72,7 @@ def _rows(claim: Claim, row: Any, name: str, where: str, count: int) -> list[dic
 
 
 def _risk(claim: Claim, told: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[Fact]:
-    cost = float(np.sum(np.where(x > 0, e.cost_buy * x, -e.cost_sell * x)))
+    cost = float(np.sum(walked(e, x)[0]))
     start = float(np.sum(e.equity))
     equity = start - cost
     yield "equity", told.get("equity"), equity, abs(start) + cost

@@ -10,6 +10,7 @@ import numpy as np
 from hedgeopt.files.counted import many
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify.claim import Claim
+from hedgeopt.verify.ladders import walked
 from hedgeopt.verify.measures import Measure
 from hedgeopt.verify.trades import differs
 
@@ -48,8 +49,7 @@ def told_numbers(claim: Claim, wrong: list[str], objective: float, size: float, 
 
 def told_costs(claim: Claim, wrong: list[str], e: Exposures, x: np.ndarray) -> None:
     """Trading costs in USD, in total and trade by trade; differences are added to ``wrong``."""
-    paid = float(np.sum(np.where(x > 0, e.cost_buy * x, -e.cost_sell * x)))
-    fees = float(np.sum(e.fee * np.abs(x)))
+    paid, fees = (float(part.sum()) for part in walked(e, x))
     for name, found in (("transaction", paid), ("fees", fees), ("half_spread", paid - fees)):
         told = claim.number(claim.costs, name, "costs")
         if differs(told, found, paid):

@@ -11,6 +11,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify.claim import Claim
+from hedgeopt.verify.ladders import walked
 
 __all__ = ["differs", "listed_trades"]
 
@@ -74,10 +75,13 @@ def _facts(e: Exposures, market: Market, policy: dict[str, Any], i: int, amount:
     middle = mark if np.isnan(bid) or np.isnan(ask) else 0.5 * (bid + ask)
     half = max(ask - min(middle, mark), 0.0) if amount > 0 else max(max(middle, mark) - bid, 0.0)
     unit = _usd_per_price(item, market, mark)
+    cost, fee = abs(amount) * (half * unit + float(e.fee[i])), abs(amount) * float(e.fee[i])
+    if item.id in market.depth:
+        cost, fee = (float(part[i]) for part in walked(e, np.where(np.arange(e.n_candidates) == i, amount, 0.0)))
     yield "price", price
     yield "notional", abs(amount) * float(e.rows.notional[row])
-    yield "fee", abs(amount) * float(e.fee[i])
-    yield "cost", abs(amount) * (half * unit + float(e.fee[i]))
+    yield "fee", fee
+    yield "cost", cost
     paid = mark if hasattr(item, "strike") and not np.isnan(mark) else float(e.rows.premium[row])  # options at their mark
     yield "premium", amount * paid * market.price(item.settlement)
 

@@ -17,6 +17,8 @@ from hedgeopt.cli.options import (
     At,
     BookFile,
     BookOptional,
+    Depth,
+    DepthWindow,
     InvertMarks,
     Json,
     MarketOptional,
@@ -118,6 +120,8 @@ def solve(
     invert_marks: InvertMarks = False,
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
+    depth: Depth = None,
+    depth_window: DepthWindow = 60.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
     solver: Annotated[
@@ -132,7 +136,7 @@ def solve(
     """Find the certified cheapest trades that bring the book inside its limits."""
     from hedgeopt.cli import commands
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, depth or (), depth_window)
     commands.solve(book, quotes, policy, as_of, scenarios, seed, solver, time_limit, json, out, preset)
 
 
@@ -148,6 +152,8 @@ def verify(
     invert_marks: InvertMarks = False,
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
+    depth: Depth = None,
+    depth_window: DepthWindow = 60.0,
     scenarios: Scenarios = None,
     seed: Seed = None,
     json: Json = False,
@@ -155,7 +161,7 @@ def verify(
     """Check a stored proposal against its inputs, independently of the solver; give it the options it was solved with."""
     from hedgeopt.cli import verify as verifier
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, depth or (), depth_window)
     raise typer.Exit(verifier.verify(proposal, book, quotes, policy, as_of, scenarios, seed, json))
 
 
@@ -239,11 +245,13 @@ def check(
     invert_marks: InvertMarks = False,
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
+    depth: Depth = None,
+    depth_window: DepthWindow = 60.0,
 ) -> None:
     """Validate input files; given all three, also that they fit together (nothing is solved)."""
     from hedgeopt.cli import commands
 
-    commands.check(book, MarketOptions(market or (), at, price or (), invert_marks, window, venue), policy, as_of)
+    commands.check(book, MarketOptions(market or (), at, price or (), invert_marks, window, venue, depth or (), depth_window), policy, as_of)
 
 
 @app.command(epilog=EXIT_CODES)

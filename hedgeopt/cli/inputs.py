@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class MarketOptions:
-    """``--market``, ``--at``, ``--price``, ``--invert-marks``, ``--window`` and ``--venue``."""
+    """``--market``, ``--at``, ``--price``, ``--invert-marks``, ``--window`` and ``--venue``; ``--depth`` and ``--depth-window``."""
 
     files: Sequence[Path]
     at: str | None = None
@@ -41,13 +41,15 @@ class MarketOptions:
     invert_marks: bool = False
     window: float = 300.0
     venue: str | None = None
+    depth: Sequence[str] = ()
+    depth_window: float = 60.0
 
     def read(self) -> Market:
         """The market they describe."""
         from hedgeopt.inputs.chain.reader import read_market
 
         prices = _prices(self.prices)
-        return read_market(
+        found = read_market(
             *self.files,
             at=self.at,
             prices=prices or None,
@@ -55,6 +57,7 @@ class MarketOptions:
             window_seconds=self.window,
             venue=self.venue,
         )
+        return found.with_depth(*self.depth, window_seconds=self.depth_window, venue=self.venue) if self.depth else found
 
 
 def _prices(words: Sequence[str]) -> dict[str, float]:

@@ -14,6 +14,8 @@ __all__ = [
     "At",
     "BookFile",
     "BookOptional",
+    "Depth",
+    "DepthWindow",
     "InvertMarks",
     "Json",
     "MarketOptional",
@@ -65,6 +67,19 @@ WindowSeconds = Annotated[
     typer.Option(
         "--window", help="With --at: rows this many seconds older than the latest are left out.", metavar="SECONDS"
     ),
+]
+Depth = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--depth",
+        help="Order books or pools of the market's moment: a venue's replies, a table of levels; NAME=FILE for a reply that "
+        "names no instrument. Give again for more.",
+        metavar="BOOK.json",
+    ),
+]
+DepthWindow = Annotated[
+    float,
+    typer.Option("--depth-window", help="How far a ladder may lie from its instrument's quote.", metavar="SECONDS", min=0.0),
 ]
 AsOf = Annotated[
     str | None,

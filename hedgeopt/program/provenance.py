@@ -20,6 +20,7 @@ import pandas as pd
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
+from hedgeopt.models.costs.ladder import Ladder
 from hedgeopt.models.data import own_tables
 from hedgeopt.models.scenarios.set import TABLES, ScenarioSet
 from hedgeopt.program.proposal_schema import canonical_json
@@ -99,6 +100,8 @@ def _market_parts(market: Market) -> Iterator[bytes]:
     yield market.timestamp.astimezone(UTC).isoformat().encode()
     yield canonical_json({name: float(price) for name, price in market.prices.items()})
     yield canonical_json(dict(market.doubtful))
+    for key in sorted(market.depth):
+        yield from _ladder_parts(market.depth[key])
     instruments = market.instruments
     for key in sorted(instruments):
         yield key.encode()
@@ -110,6 +113,14 @@ def _market_parts(market: Market) -> Iterator[bytes]:
         if not quotes[name].isna().all():
             yield str(name).encode()
             yield _column(quotes[name].iloc[order])
+
+
+def _ladder_parts(ladder: Ladder) -> Iterator[bytes]:
+    head = [ladder.instrument, ladder.timestamp.astimezone(UTC).isoformat(), ladder.kind, ladder.gas]
+    yield canonical_json(head)
+    for side in (ladder.bids, ladder.asks):
+        for values in (side.price, side.size, side.reserve):
+            yield np.ascontiguousarray(values, "<f8").tobytes()
 
 
 def _column(values: pd.Series) -> bytes:

@@ -14,7 +14,7 @@ __all__ = [
     "At",
     "BookFile",
     "BookOptional",
-    "Depth",
+    "DepthFiles",
     "DepthWindow",
     "InvertMarks",
     "Json",
@@ -68,7 +68,7 @@ WindowSeconds = Annotated[
         "--window", help="With --at: rows this many seconds older than the latest are left out.", metavar="SECONDS"
     ),
 ]
-Depth = Annotated[
+DepthFiles = Annotated[
     list[str] | None,
     typer.Option(
         "--depth",

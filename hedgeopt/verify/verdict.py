@@ -181,6 +181,8 @@ def _same_inputs(claim: Claim, market: Market, policy: dict[str, Any]) -> None:
     if claim.created != market.timestamp.isoformat():
         raise InputError("is not the moment of this market", file=claim.file, field="created", value=claim.created,
                          fix=f"the market is of {market.timestamp.isoformat()}: give the same files and --at")  # fmt: skip
+    if not market.depth and any(note.startswith("ladders of ") for note in claim.notes):
+        raise InputError("was made with ladders", file=claim.file, field="notes", fix="give the same files with --depth")
     told, given = ({k: v for k, v in rules.items() if k != "solver"} for rules in (claim.policy, policy))
     found = _difference(told, given, "policy")
     if found:

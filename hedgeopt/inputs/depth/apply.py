@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,10 @@ from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given
 from hedgeopt.files.names import advice
 from hedgeopt.inputs.depth.forms import read_ladders
-from hedgeopt.inputs.market import Market
 from hedgeopt.models.costs.ladder import Ladder
+
+if TYPE_CHECKING:
+    from hedgeopt.inputs.market import Market
 
 __all__ = ["with_depth"]
 

@@ -11,7 +11,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.given import named, read_frame
 from hedgeopt.files.regular import parse_moment
 from hedgeopt.inputs.depth.pools import is_pool, read_pool
-from hedgeopt.inputs.depth.table import Sheet, sheets
+from hedgeopt.inputs.depth.sheets import Sheet, sheets
 from hedgeopt.inputs.payloads.documents import json_of
 from hedgeopt.inputs.payloads.wrappers import unwrapped
 from hedgeopt.models.costs.ladder import Ladder, book_levels

@@ -165,7 +165,7 @@ class Exposures:
     tags
         Tags of each account.
     depth
-        Ladders of candidates: what trades cost beyond ``cost_buy`` and ``cost_sell``, which are those of the best level then.
+        Ladders of candidates: costs beyond ``cost_buy`` and ``cost_sell``, which are those of the best level then.
     numeraire
         The asset that the policy counts in; None: USD. ``base_pnl``, ``pnl`` and ``collateral_delta`` are in terms of it
         then, in dollars of its price today; stress arrays are in dollars, and :meth:`stress_gain` in terms of it.

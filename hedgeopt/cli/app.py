@@ -251,7 +251,12 @@ def check(
     """Validate input files; given all three, also that they fit together (nothing is solved)."""
     from hedgeopt.cli import commands
 
-    commands.check(book, MarketOptions(market or (), at, price or (), invert_marks, window, venue, depth or (), depth_window), policy, as_of)
+    commands.check(
+        book,
+        MarketOptions(market or (), at, price or (), invert_marks, window, venue, depth or (), depth_window),
+        policy,
+        as_of,
+    )
 
 
 @app.command(epilog=EXIT_CODES)

@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class MarketOptions:
-    """``--market``, ``--at``, ``--price``, ``--invert-marks``, ``--window`` and ``--venue``; ``--depth`` and ``--depth-window``."""
+    """``--market``, ``--at``, ``--price``, ``--invert-marks``, ``--window``, ``--venue``, ``--depth`` and its window."""
 
     files: Sequence[Path]
     at: str | None = None

@@ -1,7 +1,8 @@
-"""What trades cost, level by level, from the raw order books and pools of the market; nothing of ``models/costs/depth`` is used."""
+"""Costs of trades, level by level, from the raw books and pools of the market; nothing of ``models/costs/depth`` is used."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ __all__ = ["cost_below", "walked"]
 
 @dataclass(frozen=True)
 class _Step:
-    """A level of one account's part: units, USD per unit at its start with the fee, the fee, and ``USD d^2 / (Y + turn d)``."""
+    """A level: units, USD per unit at its start with the fee, the fee, and ``steep d^2 / (reserve + turn d)`` besides."""
 
     size: float
     rate: float
@@ -90,7 +91,7 @@ def _steps(e: Exposures, i: int, sign: int) -> list[_Step]:
     middle = mark if np.isnan(bid) or np.isnan(ask) else (bid + ask) / 2.0
     start = min(middle, mark) if sign > 0 else max(middle, mark)
     side = ladder.asks if sign > 0 else ladder.bids
-    found = []
+    found: list[_Step] = []
     for price, size, reserve in zip(side.price.tolist(), side.size.tolist(), side.reserve.tolist(), strict=True):
         worse = max(sign * (price - start), 0.0)
         per_price = _usd(e, item, price, start)
@@ -105,7 +106,7 @@ def _steps(e: Exposures, i: int, sign: int) -> list[_Step]:
 
 
 def _usd(e: Exposures, item: Any, price: float, start: float) -> float:
-    """USD per unit of quantity and of quoted price; of an inverse future exactly ``S (1/start - 1/price) / (price - start)``."""
+    """USD per unit of quantity and of price; of an inverse future ``S (1/start - 1/price) / (price - start)``, exactly."""
     market = e.market
     if hasattr(item, "strike"):
         return market.price(item.underlying if item.inverse else item.settlement)
@@ -115,7 +116,7 @@ def _usd(e: Exposures, item: Any, price: float, start: float) -> float:
 
 
 def _bends(e: Exposures, i: int, x: float) -> tuple[float, list[tuple[float, float]]]:
-    """Slope far to the left, and (where, by how much) it rises: lines through points of the cost, which lie nowhere above."""
+    """Slope far to the left, and where it rises by how much: lines through points of the cost, nowhere above it."""
     lines: list[tuple[float, float, float]] = []  # point, cost, slope
     for sign in (-1, 1):
         before, at, mine = 0.0, 0.0, []
@@ -127,7 +128,7 @@ def _bends(e: Exposures, i: int, x: float) -> tuple[float, list[tuple[float, flo
             before, at = before + (step.cost(step.size) if np.isfinite(step.size) else 0.0), at + step.size
         lines += mine if sign > 0 else mine[::-1]
     turns = []
-    for (p, value, slope), (q, worth, rise) in zip(lines, lines[1:], strict=False):
+    for (p, value, slope), (q, worth, rise) in itertools.pairwise(lines):
         more = rise - slope
         if more > 0.0:
             meet = (value - slope * p - worth + rise * q) / more

@@ -4,9 +4,9 @@ Of candidate i, with levels k of the side traded, ``d_k`` units taken from each 
 
     cost_i(x) = sum_k rate_k d_k + bend_k d_k^2 / (1 + turn_k d_k)
 
-``rate`` is the first price of a level over the reference (``min(mid, mark)`` for purchases, ``max`` for sales) in USD, with the
-fee; ``bend`` and ``turn`` are 0 in an order book. Rates rise from level to level, so the cost is convex and the best levels
-are taken first. Beyond the last level nothing is traded.
+``rate`` is the first price of a level over the reference (``min(mid, mark)`` for purchases, ``max`` for sales) in USD, and
+the fee; ``bend`` and ``turn`` are 0 in an order book. Rates rise from level to level, so the cost is convex and the best
+levels are taken first. Beyond the last level nothing is traded.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.models.costs.quotes import unit_fee
 from hedgeopt.models.costs.ladder import Ladder, Levels
+from hedgeopt.models.costs.quotes import unit_fee
 from hedgeopt.models.pricing.families import family_of
 from hedgeopt.models.pricing.family import MarketView
 from hedgeopt.models.separable import Separable
@@ -172,15 +172,16 @@ def depth_of(
             continue
         ladder = whole.shared(int(among[i]))
         gas[i] = ladder.gas
-        for side, (levels, sign) in enumerate(((ladder.asks, 1.0), (ladder.bids, -1.0))):
-            found = _side(item, levels, sign, market, float(notional[i]), float(reference[side][i]), ladder.kind == "pool")
+        for side, (levels, way) in enumerate(((ladder.asks, 1.0), (ladder.bids, -1.0))):
+            found = _side(item, levels, way, market, float(notional[i]), float(reference[side][i]), ladder.kind == "pool")
             start = np.concatenate([[0.0], np.cumsum(levels.size)[:-1]]) if len(levels) else np.zeros(0)
-            parts.append((np.full(len(levels), i), np.full(len(levels), sign), start, levels.size, *found))
+            parts.append((np.full(len(levels), i), np.full(len(levels), way), start, levels.size, *found))
             first[side, i] = found[0][0] if len(levels) else 0.0
     if not parts:
         return None
     joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return Depth(n, joined[0].astype(np.int64), *joined[1:], first, gas)
+    who, sign, start, size, rate, fee, bend, turn = joined
+    return Depth(n, who.astype(np.int64), sign, start, size, rate, fee, bend, turn, first, gas)
 
 
 def _side(

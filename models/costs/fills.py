@@ -1,7 +1,8 @@
 """Ladders inside a program: units taken from each level, of which purchases and sales add up.
 
-Per level k of candidate i, ``t_k`` in [0, 1] is the share of it that is taken: ``buy_i = sum_k cap_k t_k / scale_i``, and its
-cost ``(rate_k - rate_1) cap_k t_k + bend_k cap_k^2 e_k`` with ``e_k >= t_k^2 / (1 + turn_k cap_k t_k)``, a second-order cone:
+Of level k of candidate i the share ``t_k`` in [0, 1] is taken: ``buy_i = sum_k cap_k t_k / scale_i``, and it costs
+``(rate_k - rate_1) cap_k t_k + bend_k cap_k^2 e_k`` with
+``e_k >= t_k^2 / (1 + turn_k cap_k t_k)``, a second-order cone:
 ``|(2 t, e - 1 - r t)| <= e + 1 + r t`` with ``r = turn_k cap_k``. In the trade's own scale this is met to 1e-8; raw reserves
 and powers are not (cvxpy's ``inv_pos`` and ``geo_mean`` fail at such sizes).
 """
@@ -62,7 +63,7 @@ class Fills:
         self.extra = self._rate @ self._taken + (self._bend @ self._over if self._bend is not None else 0.0)
 
     def update(self, depth: Depth, scale: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
-        """Set the parameters for trades within ``lower`` and ``upper`` (N,), which are ``scale`` (N,) times the program's."""
+        """Set the parameters for trades within ``lower`` and ``upper`` (N,), ``scale`` (N,) times the program's."""
         most = np.where(depth.sign > 0, upper[depth.candidate], -lower[depth.candidate])
         cap = np.clip(most - depth.start, 0.0, depth.size)
         reached = cap > 0.0
@@ -74,7 +75,7 @@ class Fills:
             put(self._bend, (depth.bend * cap * cap)[self._curved])
 
     def of(self, weight: cp.Parameter) -> cp.Expression:
-        """USD of :attr:`extra` of chosen candidates: ``weight`` has one factor per level and curved level, see :meth:`weights`."""
+        """USD of :attr:`extra` of chosen candidates; ``weight`` is as :meth:`weights` gives it."""
         n_levels = self._taken.size
         found = weight[:n_levels] @ self._taken
         return found if self._bend is None else found + weight[n_levels:] @ self._over

@@ -8,7 +8,7 @@ positions: coins, or USD of an inverse contract.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -96,15 +96,19 @@ class Ladder:
                 k = int(wrong[0])
                 fix = "leave empty levels out" if values[k] == 0 else "give the venue's numbers as they came"
                 raise self._fault("must be above 0", f"{word}.{k}.{name}", float(values[k]), fix)
-        back = np.flatnonzero(sign * np.diff(levels.price) < -_SAME * levels.price[:-1]) if len(levels) else []
+        back = np.flatnonzero(sign * np.diff(levels.price) < -_SAME * levels.price[:-1])
         if len(back):
             k = int(back[0]) + 1
             order = "ascending" if sign > 0 else "descending"
-            raise self._fault("is out of order", f"{word}.{k}.price", float(levels.price[k]), f"sort {word} by price, {order}")
+            raise self._fault(
+                "is out of order", f"{word}.{k}.price", float(levels.price[k]), f"sort {word} by price, {order}"
+            )
         beyond = np.flatnonzero((levels.size >= levels.reserve) & (sign > 0))
         if len(beyond):
             k = int(beyond[0])
-            raise self._fault("is no less than the pool holds", f"{word}.{k}.size", float(levels.size[k]), "give the range's own size")
+            raise self._fault(
+                "is no less than the pool holds", f"{word}.{k}.size", float(levels.size[k]), "give the range's own size"
+            )
 
     def _fault(self, problem: str, field: str, value: object, fix: str) -> InputError:
         return InputError(problem, file=self.source, field=f"{self.instrument} {field}", value=value, fix=fix)
@@ -116,8 +120,8 @@ class Ladder:
         """
         if among == 1:
             return self
-        parts = [Levels(side.price, side.size / among, side.reserve / among) for side in (self.bids, self.asks)]
-        return Ladder(self.instrument, self.timestamp, *parts, self.source, self.kind, self.gas)
+        bids, asks = (Levels(side.price, side.size / among, side.reserve / among) for side in (self.bids, self.asks))
+        return replace(self, bids=bids, asks=asks)
 
 
 def book_levels(levels: Iterable[Sequence[float]] | np.ndarray) -> Levels:

@@ -1,7 +1,7 @@
 """Automated market makers as ladders: constant-product pools, and ranges of concentrated liquidity, with fees.
 
 A pool of ``X`` quote and ``Y`` base units at the fee share ``f`` (``g = 1 - f``) sells ``d`` base units for
-``(X Y / (Y - d) - X) / g = p d Y / (Y - d)``, ``p = X / (Y g)``, and pays ``X g d / (Y + g d) = p' d Y' / (Y' + d)`` for them,
+``(X Y / (Y - d) - X) / g = p d Y / (Y - d)``, ``p = X / (Y g)``, and pays ``X g d / (Y + g d) = p' d Y' / (Y' + d)``,
 ``p' = g X / Y``, ``Y' = Y / g``: the fee is taken from what is paid in. A range of liquidity L between the prices a and b is
 such a pool of virtual reserves ``Y = L / sqrt(p)``, ``X = L sqrt(p)``, of which ``L (1 / sqrt(p) - 1 / sqrt(b))`` are there
 to be bought. Prices rise from range to range, so that ranges are filled in order.
@@ -11,6 +11,7 @@ Sources: Adams et al., Uniswap v2 core (2020) and v3 core (2021), section 6; Ang
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -23,13 +24,13 @@ from hedgeopt.models.costs.ladder import Ladder, Levels
 __all__ = ["DEEPEST", "concentrated", "constant_product", "ranges_of_ticks"]
 
 DEEPEST = 0.5
-"""Share of a constant-product pool's base reserve that may be bought (four times the price), and of its quote reserve taken."""
+"""Share of a constant-product pool's reserves that may be taken: at half of them the price is four times, or a quarter."""
 
 
 def constant_product(
     instrument: str, timestamp: datetime, base: float, quote: float, fee: float, *, gas: float = 0.0, source: str = "pool"
 ) -> Ladder:
-    """The pool of ``base`` and ``quote`` units at ``fee`` (0.003 for 30 basis points); beyond half of it nothing is traded."""
+    """The pool of ``base`` and ``quote`` units at ``fee``, such as 0.003; beyond half of it nothing is traded."""
     for name, value in (("base_reserve", base), ("quote_reserve", quote)):
         _positive(value, source, f"{instrument} {name}", "an empty pool trades nothing: leave it out")
     kept = _kept(fee, source, instrument)
@@ -87,7 +88,7 @@ def ranges_of_ticks(
     held = 0
     found = []
     unit = 10.0 ** (0.5 * (decimals[0] + decimals[1]))
-    for k, ((tick, net), (after, _)) in enumerate(zip(order, order[1:], strict=False)):
+    for k, ((tick, net), (after, _)) in enumerate(itertools.pairwise(order)):
         held += net
         if held < 0:
             raise InputError("adds up to negative liquidity", file=source, field=f"{instrument} ticks.{k}", value=tick,
@@ -96,8 +97,8 @@ def ranges_of_ticks(
         low, high = ends if base == 0 else (1.0 / ends[1], 1.0 / ends[0])
         found.append((low, high, held / unit))
     if order and held + order[-1][1] != 0:
-        raise InputError("leaves liquidity beyond the last tick", file=source, field=f"{instrument} ticks",
-                         value=held + order[-1][1], fix="give every initialised tick: liquidityNet adds up to 0")  # fmt: skip
+        raise InputError("leaves some beyond the last tick", file=source, field=f"{instrument} ticks",
+                         value=held + order[-1][1], fix="give every tick: liquidityNet adds up to 0")  # fmt: skip
     return np.array(found if base == 0 else found[::-1], float).reshape(-1, 3)
 
 

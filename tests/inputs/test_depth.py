@@ -16,6 +16,7 @@ from hedgeopt.inputs.depth.forms import read_ladders
 WHEN = "2026-03-02T08:00:00Z"
 MS = 1_772_438_400_000
 BTC = "BTC-PERPETUAL"
+POOL: dict[str, Any] = {"kind": "pool", "instrument": "A", "venue": "u", "timestamp": WHEN, "fee": 0.003}
 
 
 def deribit(name: str = BTC, **more: Any) -> dict[str, Any]:
@@ -25,9 +26,8 @@ def deribit(name: str = BTC, **more: Any) -> dict[str, Any]:
 
 
 def levels(*rows: tuple[str, float, float], name: str = BTC, unit: str = "USD", when: str = WHEN) -> pd.DataFrame:
-    found = [{"venue": "deribit", "instrument": name, "timestamp": when, "side": side, "price": price, "size": size, "unit": unit}
-             for side, price, size in rows]  # fmt: skip
-    return pd.DataFrame(found)
+    same = {"venue": "deribit", "instrument": name, "timestamp": when, "unit": unit}
+    return pd.DataFrame([{**same, "side": side, "price": price, "size": size} for side, price, size in rows])
 
 
 def test_the_best_levels_take_the_place_of_the_quotes(toy_market: ho.Market) -> None:
@@ -35,7 +35,8 @@ def test_the_best_levels_take_the_place_of_the_quotes(toy_market: ho.Market) -> 
     row = deep.quotes.loc[f"deribit:{BTC}"]
     assert (row["bid_price"], row["ask_price"], row["bid_size"], row["ask_size"]) == (80_000.0, 80_010.0, 50_000.0, 20_000.0)
     assert deep.depth[f"deribit:{BTC}"].asks.total == 90_000.0
-    assert not toy_market.depth and "bid_size" not in toy_market.quotes.columns
+    assert not toy_market.depth
+    assert "bid_size" not in toy_market.quotes.columns
 
 
 def test_a_reply_a_table_and_their_files_say_the_same(toy_market: ho.Market, tmp_path: Path) -> None:
@@ -45,7 +46,8 @@ def test_a_reply_a_table_and_their_files_say_the_same(toy_market: ho.Market, tmp
     asked = [toy_market.with_depth(given) for given in (deribit(), table, tmp_path / "book.json", tmp_path / "book.csv")]
     for one in asked[1:]:
         ours, theirs = (m.depth[f"deribit:{BTC}"] for m in (asked[0], one))
-        assert ours.bids.price.tolist() == theirs.bids.price.tolist() and ours.asks.size.tolist() == theirs.asks.size.tolist()
+        assert ours.bids.price.tolist() == theirs.bids.price.tolist()
+        assert ours.asks.size.tolist() == theirs.asks.size.tolist()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_a_reply_a_table_and_their_files_say_the_same(toy_market: ho.Market, tmp
         (deribit(asks=[[80_020.0, 1.0], [80_010.0, 1.0]]), "sort asks by price, ascending"),
         (deribit(bids=[[80_000.0, -5.0]]), "bids.0.size"),
         (deribit(bids="none"), "is no list of prices and sizes"),
-        (deribit(bids=[[0.31, 5.0]], asks=[[0.32, 5.0]]), "far from the mark"),
+        (deribit(bids=[[0.31, 5.0]], asks=[[0.32, 5.0]]), "far from mark"),
         (levels(("bid", 80_000, 1), unit="contracts"), "counts contracts.*give sizes in USD"),
         (levels(("bid", 80_000, 1), unit="coins"), "counts coins.*give sizes in USD"),
         (levels(("bid", 80_000, 1), ("offer", 80_010, 1)), "row 3: side: is no side"),
@@ -67,11 +69,11 @@ def test_a_reply_a_table_and_their_files_say_the_same(toy_market: ho.Market, tmp
         ({"hello": 1}, "is no order book and no pool"),
         ({"kind": "pool", "instrument": "ETH_USDC", "venue": "uniswap", "timestamp": WHEN, "fee": 0.003}, "no reserves"),
         (
-            {"kind": "pool", "instrument": "A", "venue": "u", "timestamp": WHEN, "fee": 0.003, "base_reserve": 0, "quote_reserve": 1},
+            POOL | {"base_reserve": 0, "quote_reserve": 1},
             "base_reserve: must be above 0",
         ),
         (
-            {"kind": "pool", "instrument": "A", "venue": "u", "timestamp": WHEN, "fee": 0, "base_reserve": 1, "quote_reserve": 1, "x": 1},
+            POOL | {"base_reserve": 1, "quote_reserve": 1, "x": 1},
             "x: is no field of a pool",
         ),
     ],
@@ -89,7 +91,10 @@ def test_a_ladder_given_twice_is_refused(toy_market: ho.Market) -> None:
 
 def test_forms_of_other_venues_are_read(tmp_path: Path) -> None:
     bybit = {"retCode": 0, "result": {"s": "BTCUSDT", "b": [["27450.5", "1.5"]], "a": [["27451", "1.2"]], "ts": MS}}
-    okx = {"code": "0", "data": [{"asks": [["41006.8", "0.6", "0", "1"]], "bids": [["41006.7", "0.4", "0", "1"]], "ts": str(MS)}]}
+    okx = {
+        "code": "0",
+        "data": [{"asks": [["41006.8", "0.6", "0", "1"]], "bids": [["41006.7", "0.4", "0", "1"]], "ts": str(MS)}],
+    }
     hyper = {"coin": "ETH", "time": MS, "levels": [[{"px": "3000", "sz": "2", "n": 1}], [{"px": "3001", "sz": "5", "n": 2}]]}
     found = [next(read_ladders(given, None, "BTC-USDT")) for given in (bybit, okx, hyper)]
     assert [ladder.instrument for ladder, _ in found] == ["bybit:BTCUSDT", "okx:BTC-USDT", "hyperliquid:ETH"]
@@ -104,7 +109,10 @@ def test_recorded_books_are_ladders(shared_data: Path) -> None:
     whole = {ladder.instrument: (ladder, unit) for ladder, unit in found}
     book, unit = whole["bitmex:XBTUSD"]
     assert (len(book.bids), len(book.asks), unit) == (5_542, 3_804, "contracts")
-    assert whole["kraken_futures:PI_ETHUSD"][1] == "USD" and whole["deribit:BTC-31DEC21-34000-P"][1] == "coins"
+    assert whole["kraken_futures:PI_ETHUSD"][1] == "USD"
+    assert whole["deribit:BTC-31DEC21-34000-P"][1] == "coins"
     for name in ("deribit/http_get_order_book.json", "bybit/http_get_orderbook.json"):
         ladder, unit = next(read_ladders(shared_data / "payloads" / name, None))
-        assert unit == "ours" and len(ladder.bids) and ladder.bids.price[0] < ladder.asks.price[0]
+        assert unit == "ours"
+        assert len(ladder.bids)
+        assert ladder.bids.price[0] < ladder.asks.price[0]

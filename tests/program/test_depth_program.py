@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,14 +39,17 @@ def quoted() -> ho.Market:
 
 def pool(seed: int = 1, ranges: int = 30) -> dict[str, Any]:
     rng, edges = np.random.default_rng(seed), 3_000.0 * 1.002 ** np.arange(-ranges // 2, ranges // 2 + 1)
-    held = [{"lower": a, "upper": b, "liquidity": float(rng.uniform(2e5, 2e6))} for a, b in zip(edges, edges[1:], strict=False)]
+    held = [{"lower": a, "upper": b, "liquidity": float(rng.uniform(2e5, 2e6))} for a, b in itertools.pairwise(edges)]
     return {"kind": "pool", "venue": "uniswap", "instrument": "ETH_USDC", "timestamp": NOW.isoformat(), "fee": FEE,
             "price": 3_000.1, "ranges": held}  # fmt: skip
 
 
 def books(seed: int = 1) -> pd.DataFrame:
     rng, rows = np.random.default_rng(seed), []
-    for name, first, step, unit, times in (("ETH_USDC", 0.5, 0.7, "coins", 1.0), ("ETH-PERPETUAL", 0.25, 0.5, "USD", 3_000.0)):
+    for name, first, step, unit, times in (
+        ("ETH_USDC", 0.5, 0.7, "coins", 1.0),
+        ("ETH-PERPETUAL", 0.25, 0.5, "USD", 3_000.0),
+    ):
         for side, sign in (("bid", -1), ("ask", 1)):
             rows += [
                 {"venue": "deribit", "instrument": name, "timestamp": NOW.isoformat(), "side": side, "unit": unit,
@@ -122,14 +126,17 @@ def test_selling_walks_the_bids() -> None:
 
 def test_beyond_the_last_level_nothing_is_traded() -> None:
     deep = quoted().with_depth(pool(), books())
-    most = sum(deep.depth[item.id].asks.total * (1 / 3_000.0 if item is PERPETUAL else 1.0) for item in (POOL, SPOT, PERPETUAL))
+    most = sum(
+        deep.depth[item.id].asks.total * (1 / 3_000.0 if item is PERPETUAL else 1.0) for item in (POOL, SPOT, PERPETUAL)
+    )
     with pytest.raises(ho.InfeasibleError):
         ho.propose(BOOK, deep, policy(ho.Delta("ETH") >= 1.001 * min(most, 6_000.0)))
 
 
 def test_what_is_paid_for_counts_the_walk() -> None:
-    """A wallet of 300,000 dollars at a book of 100-dollar steps buys what its dollars walk, not what the best quote promises."""
-    rows = [{"venue": "uniswap", "instrument": "ETH_USDC", "timestamp": NOW.isoformat(), "side": side, "price": price, "size": 40.0}
+    """300,000 dollars at a book of 100-dollar steps buy what they walk, not what the best quote promises."""
+    same = {"venue": "uniswap", "instrument": "ETH_USDC", "timestamp": NOW.isoformat(), "size": 40.0}
+    rows = [{**same, "side": side, "price": price}
             for side, price in (("bid", 2_999.0), ("ask", 3_001.0), ("ask", 3_101.0), ("ask", 3_201.0))]  # fmt: skip
     wallet = ho.Book(
         accounts=[{"name": "dex", "venue": "uniswap", "margin": "none", "collateral": [{"asset": "USDC", "amount": 3e5}]}]
@@ -137,7 +144,8 @@ def test_what_is_paid_for_counts_the_walk() -> None:
     deep, most = quoted().with_depth(pd.DataFrame(rows)), 40 + 40 + (3e5 - 40 * 3_001 - 40 * 3_101) / 3_201
     rules = policy(ho.Delta("ETH") >= 0.999 * most)
     found = ho.propose(wallet, deep, rules)
-    assert found.certificate.valid and found.trades["quantity"].sum() == pytest.approx(0.999 * most, rel=1e-6)
+    assert found.certificate.valid
+    assert found.trades["quantity"].sum() == pytest.approx(0.999 * most, rel=1e-6)
     assert judge(claim_of(found.to_dict()), expose(wallet, deep, rules), deep, rules.model_dump(mode="json")).valid
     with pytest.raises(ho.InfeasibleError):
         ho.propose(wallet, deep, policy(ho.Delta("ETH") >= 1.001 * most))
@@ -155,7 +163,10 @@ def test_the_verifier_finds_a_cost_that_is_not_the_walk() -> None:
 
 
 def test_ladders_are_part_of_the_market_s_digest() -> None:
-    deep, deeper = quoted().with_depth(books(1)), quoted().with_depth(books(1).assign(size=lambda t: t["size"] * (1 + 1e-12)))
+    deep, deeper = (
+        quoted().with_depth(books(1)),
+        quoted().with_depth(books(1).assign(size=lambda t: t["size"] * (1 + 1e-12))),
+    )
     assert len({market_digest(m) for m in (quoted(), deep, deeper)}) == 3
     assert market_digest(deep) == market_digest(quoted().with_depth(books(1)))
 
@@ -178,6 +189,7 @@ def replace_accounts(book: ho.Book) -> ho.Book:
 def test_without_ladders_nothing_changes(toy_market: ho.Market) -> None:
     book = ho.Book(accounts=[{"name": "main", "venue": "deribit", "collateral": [{"asset": "BTC", "amount": 10.0}]}])
     e = expose(book, toy_market, ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20)))
-    assert e.depth is None and replace(e, depth=None).structure() == e.structure()
+    assert e.depth is None
+    assert replace(e, depth=None).structure() == e.structure()
     x = np.linspace(-1.0, 1.0, e.n_candidates)
     assert e.trade_cost(x).sum() == pytest.approx(e.cost_buy @ np.maximum(x, 0) + e.cost_sell @ np.maximum(-x, 0))

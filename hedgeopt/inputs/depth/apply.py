@@ -102,8 +102,8 @@ def _check(market: Market, ladder: Ladder, unit: str, window_seconds: float) -> 
         best = float(levels.price[0])
         deep = item.nature.option and best < mark  # a bid far below the mark is a low bid
         if best > most * mark or (best * most < mark and not deep):
-            raise InputError(f"is far from the mark of {mark:g}", file=ladder.source, field=f"{key} {word}.0.price", value=best,
-                             fix="give prices in the market's unit: coins for inverse options, else dollars")  # fmt: skip
+            raise InputError(f"is far from mark {mark:g}", file=ladder.source, field=f"{key} {word}.0.price", value=best,
+                             fix="prices of inverse options are in coins, others in dollars")  # fmt: skip
 
 
 def _check_unit(item: Any, ladder: Ladder, unit: str) -> None:

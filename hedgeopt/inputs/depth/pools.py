@@ -1,6 +1,6 @@
 """Pools in JSON: reserves, ranges of liquidity, or the initialised ticks of a contract.
 
-Always ``kind = "pool"``, ``instrument``, ``venue``, ``timestamp``, ``fee`` (a share), and if swaps cost gas ``gas_usd``; then
+Always ``kind = "pool"``, ``instrument``, ``venue``, ``timestamp``, ``fee`` (a share), ``gas_usd`` where swaps cost it; then
 
 - ``base_reserve`` and ``quote_reserve``: a constant-product pool;
 - ``price`` and ``ranges``, a list of ``{lower, upper, liquidity}`` in quote per base;
@@ -55,7 +55,10 @@ def read_pool(data: dict[str, Any], file: str) -> Ladder:
         return constant_product(name, moment, sizes[0], sizes[1], fee, gas=gas, source=file)
     if "ranges" in form:
         rows = _rows(data, "ranges", file)
-        table = [[_number(row, key, file, f"ranges.{k}.") for key in ("lower", "upper", "liquidity")] for k, row in enumerate(rows)]
+        table = [
+            [_number(row, key, file, f"ranges.{k}.") for key in ("lower", "upper", "liquidity")]
+            for k, row in enumerate(rows)
+        ]
         ranges = [(low, high, liquidity) for low, high, liquidity in table]
         return concentrated(name, moment, _number(data, "price", file), ranges, fee, gas=gas, source=file)
     return _of_contract(data, name, fee, gas, file)
@@ -68,7 +71,10 @@ def _of_contract(data: dict[str, Any], name: str, fee: float, gas: float, file: 
     places = data["decimals"]
     if not (isinstance(places, list) and len(places) == 2 and all(type(p) is int and 0 <= p <= 36 for p in places)):
         raise InputError("are no two counts", file=file, field="decimals", value=places, fix="such as [6, 18]")
-    ticks = [(int(_number(row, "tick", file, f"ticks.{k}.")), int(row["liquidityNet"])) for k, row in enumerate(_rows(data, "ticks", file))]
+    ticks = [
+        (int(_number(row, "tick", file, f"ticks.{k}.")), int(row["liquidityNet"]))
+        for k, row in enumerate(_rows(data, "ticks", file))
+    ]
     ranges = ranges_of_ticks(ticks, (places[0], places[1]), 0 if base == 0 else 1, file, name)
     raw = (int(data["sqrtPriceX96"]) / 2**96) ** 2 * 10.0 ** (places[0] - places[1])
     price = raw if base == 0 else 1.0 / raw if raw else 0.0

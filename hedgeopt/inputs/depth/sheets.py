@@ -42,7 +42,9 @@ class Sheet:
 
 def sheets(frame: pd.DataFrame, file: str) -> Iterator[Sheet]:
     """Every instrument and moment of a table."""
-    column = {ours: next((name for name in names if name in frame.columns), None) for ours, names in COLUMNS_OF_LEVELS.items()}
+    column = {
+        ours: next((name for name in names if name in frame.columns), None) for ours, names in COLUMNS_OF_LEVELS.items()
+    }
     for name in ("instrument", "timestamp", "side", "price", "size"):
         if column[name] is None:
             known = ", ".join(COLUMNS_OF_LEVELS)

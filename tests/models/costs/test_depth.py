@@ -1,4 +1,4 @@
-"""Costs of walking ladders: convex, monotone, consistent between sides, equal to a walk by hand, with minorants below them."""
+"""Costs of walking ladders: convex, monotone, consistent between sides, equal to a walk by hand, above their minorants."""
 
 from __future__ import annotations
 
@@ -41,7 +41,12 @@ class _Market:
 
 def _depth(item: object, ladder: Ladder, index: float, notional: float, reference: float, among: int = 1) -> Depth:
     found = depth_of(
-        [item], {ladder.instrument: ladder}, _Market(index), np.array([notional]), (np.array([reference]),) * 2, np.array([among])
+        [item],
+        {ladder.instrument: ladder},
+        _Market(index),
+        np.array([notional]),
+        (np.array([reference]),) * 2,
+        np.array([among]),
     )
     assert found is not None
     return found
@@ -62,7 +67,8 @@ def test_a_linear_perpetual_pays_what_the_walk_pays() -> None:
     assert _total(depth, 3.0) == pytest.approx((101 + 2 * 103) - 3 * 100 + 3 * fee)
     assert _total(depth, -4.0) == pytest.approx(4 * 100 - (2 * 99 + 2 * 98) + 4 * fee)
     low, high = depth.limits()
-    assert low[0] == -5.0 and high[0] == 5.0
+    assert low[0] == -5.0
+    assert high[0] == 5.0
 
 
 def test_an_inverse_perpetual_pays_exactly_in_coins() -> None:
@@ -96,7 +102,9 @@ def ladders(draw: st.DrawFn) -> tuple[object, Ladder, float, float, float]:
     """An instrument, a ladder around a reference, index, notional and reference."""
     size = st.floats(1e-3, 1e4)
     steps = st.lists(st.tuples(st.floats(1e-6, 0.02), size), min_size=0, max_size=12)
-    item, mid, notional = draw(st.sampled_from([(LINEAR, 3_000.0, 3_000.0), (INVERSE, 60_000.0, 1.0), (CALL, 0.02, 60_000.0)]))
+    item, mid, notional = draw(
+        st.sampled_from([(LINEAR, 3_000.0, 3_000.0), (INVERSE, 60_000.0, 1.0), (CALL, 0.02, 60_000.0)])
+    )
     up, down = draw(steps), draw(steps)
     asks = mid * np.cumprod([1 + step for step, _ in up]) if up else np.zeros(0)
     bids = mid * np.cumprod([1 - step for step, _ in down]) if down else np.zeros(0)
@@ -141,7 +149,11 @@ def test_buying_and_selling_again_never_earns(case: tuple[object, Ladder, float,
 
 
 POOL = concentrated(
-    "deribit:ETH_USDC", NOW, 3_000.0, [(2_700, 2_900, 3e4), (2_900, 3_050, 6e4), (3_050, 3_300, 2e4), (3_300, 4_000, 9e3)], 0.003
+    "deribit:ETH_USDC",
+    NOW,
+    3_000.0,
+    [(2_700, 2_900, 3e4), (2_900, 3_050, 6e4), (3_050, 3_300, 2e4), (3_300, 4_000, 9e3)],
+    0.003,
 )
 
 

@@ -37,12 +37,15 @@ def test_a_ladder_that_is_none_is_refused_in_one_line(
 ) -> None:
     with pytest.raises(InputError, match=said) as caught:
         _ladder(bids, asks)
-    assert "book.json" in str(caught.value) and "BTC-PERPETUAL" in str(caught.value) and "\n" not in str(caught.value)
+    assert "book.json" in str(caught.value)
+    assert "BTC-PERPETUAL" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_orders_at_one_price_are_one_level() -> None:
     levels = book_levels([(100.0, 1.0), (100.0, 2.0), (101.0, 4.0)])
-    assert levels.price.tolist() == [100.0, 101.0] and levels.size.tolist() == [3.0, 4.0]
+    assert levels.price.tolist() == [100.0, 101.0]
+    assert levels.size.tolist() == [3.0, 4.0]
 
 
 def _buy(levels: Levels, d: float) -> float:
@@ -79,9 +82,8 @@ def test_one_range_over_nearly_all_prices_is_a_constant_product_pool() -> None:
     base, quote = 1_000.0, 3_000_000.0
     whole = constant_product("uniswap:ETH_USDC", NOW, base, quote, 0.003)
     liquidity = (base * quote) ** 0.5
-    split = concentrated(
-        "uniswap:ETH_USDC", NOW, 3_000.0, [(1e-6, 2_500.0, liquidity), (2_500.0, 3_400.0, liquidity), (3_400.0, 1e12, liquidity)], 0.003
-    )  # fmt: skip
+    ranges = [(1e-6, 2_500.0, liquidity), (2_500.0, 3_400.0, liquidity), (3_400.0, 1e12, liquidity)]
+    split = concentrated("uniswap:ETH_USDC", NOW, 3_000.0, ranges, 0.003)
     for d in (0.01, 10.0, 90.0, 300.0):
         assert _buy(split.asks, d) == pytest.approx(_buy(whole.asks, d), rel=1e-12)
         assert _sell(split.bids, d) == pytest.approx(_sell(whole.bids, d), rel=1e-12)
@@ -101,7 +103,8 @@ def test_ticks_of_a_contract_are_ranges_in_human_units() -> None:
     ticks = [(200_000, 10**18), (201_000, 5 * 10**17), (202_000, -(10**18)), (203_000, -5 * 10**17)]
     ranges = ranges_of_ticks(ticks, (6, 18), 1, "pool.json", "uniswap:ETH_USDC")
     usd = [1.0 / (1.0001**tick * 1e-12) for tick, _ in ticks]
-    assert ranges[:, 0] == pytest.approx(sorted(usd)[:3]) and ranges[:, 1] == pytest.approx(sorted(usd)[1:])
+    assert ranges[:, 0] == pytest.approx(sorted(usd)[:3])
+    assert ranges[:, 1] == pytest.approx(sorted(usd)[1:])
     assert ranges[:, 2] == pytest.approx([0.5e6, 1.5e6, 1e6])  # 1e18 raw is 1e6 in sqrt(USDC * ETH)
 
 

@@ -12,6 +12,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.faults import validation_line
 from hedgeopt.files.names import advice
 from hedgeopt.files.record import as_record
+from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.families import FAMILIES
 from hedgeopt.venues.dates import date_pattern, fault_of, hours_of
 from hedgeopt.venues.name_form import PART, FormReader, NameForm, base_field
@@ -109,6 +110,13 @@ class _Checked:
                 self._refuse("settlement", f"has {{{part}}}, which is neither {{base}} nor {{quote}}", text, fix)
             if part not in self.rule.parts:
                 self._refuse("settlement", f"has {{{part}}}, which the form lacks", text, f"put {{{part}}} into the form")
+        own = {self.rule.fields.get("underlying")} if "base" not in self.rule.parts else set()
+        if not PART.findall(text) and self.instrument.nature.derivative and text not in {*dollar_assets(), *own}:
+            fix = (
+                "write {base} for contracts that settle in their coin, {quote} for a dollar of the name's own, or a dollar "
+                f"asset ({', '.join(sorted(dollar_assets()))}); a table of assets adds one (hedgeopt schema assets)"
+            )
+            self._refuse("settlement", "is no dollar asset", text, fix)
 
     def _check_rights(self) -> None:
         rights = self.rule.rights

@@ -16,7 +16,8 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.data import dollar_assets, own_tables, table, tables_key, venues, where
 from hedgeopt.models.margin.generic import Generic
-from hedgeopt.models.margin.rules import venue_rule
+from hedgeopt.models.margin.rules import margin_model, venue_rule
+from hedgeopt.models.margin.tiered import Leveraged
 from hedgeopt.models.pricing.families import FAMILIES, natures, quoted_kinds
 from hedgeopt.venues.binance.names import parse_binance
 from hedgeopt.venues.bybit.names import parse_bybit
@@ -146,5 +147,8 @@ def _check(venue: str, tables: str, kinds: tuple[str, ...]) -> None:
                 fix = f"an order is at least one lot, {sizes['lot']:g}"
                 told = {"field": f"{field}.minimum_size", "value": sizes["minimum_size"], "fix": fix}
                 raise InputError("is less than a lot", file=where(venue), **told)
-    if venue in own_tables("venue") and "margin" in table(venue) and venue_rule(venue) == "table":
-        Generic(where(venue), table(venue), venue=venue)
+    if venue in own_tables("venue") and "margin" in table(venue):
+        if venue_rule(venue) == "table":
+            Generic(where(venue), table(venue), venue=venue)
+        elif isinstance(rule := margin_model(venue_rule(venue), venue), Leveraged):
+            rule.markets()

@@ -19,6 +19,7 @@ import numpy as np
 
 from hedgeopt.models.data import table
 from hedgeopt.models.margin.borrowed import borrow_block, borrowed
+from hedgeopt.models.margin.brackets import brackets_of
 from hedgeopt.models.margin.collateral import haircuts
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.model import Kind, Requirement
@@ -46,7 +47,7 @@ class BinancePortfolio(Tiered):
 
     def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
         """Maintenance rates by notional; both requirements are multiples of them."""
-        found: Any = self.market(table("binance")["margin"]["brackets"], state, row)
+        found: Any = self.market(dict(brackets_of("binance")), state, row)
         return Tiers((0.0, *(bracket[0] for bracket in found[:-1])), tuple(bracket[2] for bracket in found))
 
     @staticmethod

@@ -17,26 +17,24 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.models.data import lacking, table, where
+from hedgeopt.models.data import table, where
 from hedgeopt.models.margin.borrowed import borrow_block, borrowed
+from hedgeopt.models.margin.brackets import Bracketed
 from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.leverage import Allowed, Leverage
 from hedgeopt.models.margin.model import Kind, Requirement
 from hedgeopt.models.margin.state import State
-from hedgeopt.models.margin.tiered import Leveraged
-from hedgeopt.models.margin.tiers import Tiers
 
 __all__ = ["Bybit"]
 
 
-class Bybit(Leveraged):
+class Bybit(Bracketed):
     """One unified account in cross margin, one-way mode."""
 
     name = "bybit"
     venue = table_name = "bybit"
     kinds = ("perpetual", "future", "option", "spot", "pegged")
-    entries = "margin.brackets"
     entry = "[[2000000, 100, 0.005]] (USD up to, leverage, rate; hedgeopt import of v5/market/risk-limit writes them)"
     source = "bybit.com help, cross margin (models/data/bybit.toml)"
 
@@ -49,12 +47,6 @@ class Bybit(Leveraged):
             self.leverage = chosen.check(self.markets() or {"": Allowed((np.inf,), (1_000.0,))}, self.venue)
 
     @property
-    def brackets(self) -> dict[str, Any]:
-        """[notional up to, largest leverage, maintenance rate] by underlying."""
-        found: dict[str, Any] = table("bybit")["margin"].get("brackets", {})
-        return found
-
-    @property
     def loans(self) -> dict[str, Any]:
         """Rates of loans by asset, in cross margin as in portfolio margin: the user's."""
         found: dict[str, Any] = table("bybit")["portfolio_margin"].get("loans", {})
@@ -63,27 +55,6 @@ class Bybit(Leveraged):
     def lent(self, asset: str) -> bool:
         """Only assets whose rate is given."""
         return asset in self.loans
-
-    def parameters(self, underlying: str) -> tuple[str, ...]:
-        """The risk limits of a coin."""
-        return (f"margin.brackets.{underlying}",) if underlying in self.brackets else ()
-
-    def tiers(self, state: State, row: int, kind: Kind) -> Tiers:
-        """Maintenance rates by notional."""
-        brackets: Any = self.market(self.brackets, state, row)
-        return Tiers((0.0, *(bracket[0] for bracket in brackets[:-1])), tuple(bracket[2] for bracket in brackets))
-
-    def allowed(self, underlying: str) -> Allowed:
-        """Largest leverage by risk limit."""
-        brackets = self.brackets.get(underlying)
-        if brackets is None:
-            line = f"[{self.entries}] {underlying} = {self.entry}"
-            raise lacking("bybit", f"no margin tier for {underlying}", field=self.entries, line=line)
-        return Allowed(tuple(bracket[0] for bracket in brackets), tuple(bracket[1] for bracket in brackets))
-
-    def markets(self) -> dict[str, Allowed]:
-        """Every coin of the table."""
-        return {name: self.allowed(name) for name in self.brackets}
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """Perpetuals position by position, and short options."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import table
+from hedgeopt.models.data import table, where
 from hedgeopt.models.margin.model import Kind
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.tiered import Tiered
@@ -49,6 +49,10 @@ class DydxV4(Tiered):
         rules = table("dydx")["margin"]
         name: Any = self.market(rules["markets"], state, row)
         tier = rules["tiers"][name]
+        for field in ("initial", "maintenance_share"):
+            if not isinstance(tier[field], int | float) or not 0 < tier[field] <= 1:
+                told = {"field": f"margin.tiers.{name}.{field}", "value": tier[field]}
+                raise InputError("is no share from 0 to 1", file=where("dydx"), fix="maintenance is one of initial", **told)
         if kind == "maintenance":
             return Tiers((0.0,), (tier["initial"] * tier["maintenance_share"],))
         low, high = tier["open_interest_low"], tier["open_interest_high"]

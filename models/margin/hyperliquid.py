@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.models.data import lacking, table
+from hedgeopt.errors import InputError
+from hedgeopt.models.data import lacking, table, where
 from hedgeopt.models.margin.leverage import Allowed
 from hedgeopt.models.margin.model import Kind
 from hedgeopt.models.margin.state import State
@@ -46,7 +47,11 @@ class Hyperliquid(Leveraged):
         """Maintenance rates by notional."""
         rules = table("hyperliquid")["margin"]
         steps: Any = self.market(rules["tiers"], state, row)
-        return leverage_tiers(steps, rules["maintenance_share"])
+        share = rules["maintenance_share"]
+        if not isinstance(share, int | float) or not 0 < share <= 1:
+            told = {"field": "margin.maintenance_share", "value": share}
+            raise InputError("is no share of the initial rate", file=where("hyperliquid"), fix="from 0 to 1", **told)
+        return leverage_tiers(steps, share)
 
     def allowed(self, underlying: str) -> Allowed:
         """Largest leverage by tier; the last one has no bound."""
@@ -54,6 +59,10 @@ class Hyperliquid(Leveraged):
         if steps is None:
             line = f"[{self.entries}] {underlying} = {self.entry}"
             raise lacking("hyperliquid", f"no margin tier for {underlying}", field=self.entries, line=line)
+        if [step[1] for step in steps] != sorted((step[1] for step in steps), reverse=True):
+            fix = "the largest leverage falls with the notional from which it applies"
+            told = {"field": f"{self.entries}.{underlying}", "value": steps}
+            raise InputError("tiers are out of order", file=where("hyperliquid"), fix=fix, **told)
         return Allowed((*(step[0] for step in steps[1:]), float("inf")), tuple(step[1] for step in steps))
 
     def markets(self) -> dict[str, Allowed]:

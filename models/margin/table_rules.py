@@ -128,6 +128,15 @@ class _GridRules(Record):
     short_option_rate: _Share
     instrument: dict[str, _GridInstrument] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _in_order(self) -> _GridRules:
+        if self.maintenance_factor > self.initial_factor:
+            raise ValueError(
+                f"maintenance_factor {self.maintenance_factor:g} is above initial_factor {self.initial_factor:g}; exchange "
+                "the two, or raise initial_factor"
+            )
+        return self
+
 
 class LiquidationRule(Record):
     """Liquidation rule below maintenance margin, and ``penalty_KEY`` of any fee key; read by backtests alone."""

@@ -3,19 +3,17 @@
 Per currency, in coins (domain: ``private/simulate`` of the API reference, whose example is reproduced to 1e-9):
 
 1. standard table: index moves ``range * k / 4``, k = -4..4, with vol up, unchanged and down;
-2. vol up ``max(vol (1 + up (30/dte)^p), floor)``, down ``max(vol (1 - down (30/dte)^p), 0)``, p = .30 below 30 days, .13
-above;
+2. vol up ``max(vol (1 + up (30/dte)^p), floor)``, down ``max(vol (1 - down (30/dte)^p), 0)``, p = .30 below 30 days and
+   .13 above;
 3. extended table: eight far moves, vol up, P&L times ``factor range/|m| (1 + m)/(1 + sgn(m) range)``, then moved towards
-zero
-   by ``(|m|/range - 1) dampener / (S (1 + sgn(m) range))``;
+   zero by ``(|m|/range - 1) dampener / (S (1 + sgn(m) range))``;
 4. coin P&L of a future ``q (1 - 1/(1 + m))``, of an inverse option ``C'/F' - C/F``, of a linear one ``(C' - C) / (S (1 +
 m))``;
 5. roll shock ``sum over expiries of |delta_e| max(min_move, e^{risk T} - 1)``, perpetuals at the minimum;
 6. delta shock ``min(max(|d| S - threshold, 0) |d| increment, cap |d| S)`` on the delta that long options cannot offset.
 
 Risk matrix = worst loss + roll + delta shock; initial = risk matrix (plus what open orders and maker protection tie up,
-which
-a book does not show), maintenance = 0.8 of it.
+which a book does not show), maintenance = 0.8 of it.
 
 The delta shock is convex up to the kink ``threshold + cap S / increment`` (147.7m USD of BTC at 63,858, 66.9m of ETH at
 1,874), where its cap takes over. Since ``|d|`` never exceeds the account's whole ``|delta|``, the shock of ``|delta|`` is
@@ -27,7 +25,7 @@ account that is beyond it already counts the flat charge, which is exact there, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,53 +33,14 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import lacking, table
 from hedgeopt.models.margin.collateral import haircuts, haircuts_read
+from hedgeopt.models.margin.deribit_grid import Grid, scenario_grid
 from hedgeopt.models.margin.encoding import Block, Cap, Encoding, Group, Ramp
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
-from hedgeopt.models.margin.shocks import option_delta, option_values, tenor_power
 from hedgeopt.models.margin.state import State
 
-__all__ = ["DeribitPortfolio", "Grid", "extended_pnl", "shocked_vols"]
+__all__ = ["DeribitPortfolio"]
 
 _KINDS = ("perpetual", "future", "option", "spot", "pegged")
-
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """One currency's scenarios: coin P&L (K, n) per unit of the rows ``rows`` (n,).
-
-    ``damping`` (K,) coins by which losses of the extended table are reduced (0 in the standard one), ``extended`` (K,) bool.
-    """
-
-    underlying: str
-    rows: np.ndarray
-    moves: np.ndarray
-    pnl: np.ndarray
-    damping: np.ndarray
-    extended: np.ndarray
-    delta: np.ndarray
-    index: float
-
-
-def shocked_vols(
-    p: dict[str, Any], shared: dict[str, Any], vol: np.ndarray, days: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Vols up and down (n,): step 2. Vectors (.5/.25): 7 days x1.77371 and x.61315, 60 days x1.45692 and x.77154."""
-    power = tenor_power(days, shared["short_power"], shared["long_power"], shared["dte_floor"], inclusive=False)
-    up = np.maximum(vol * (1.0 + p["vol_up"] * power), p.get("min_vol_up", 0.0))
-    return up, np.maximum(vol * (1.0 - p["vol_down"] * power), 0.0)
-
-
-def extended_pnl(move: np.ndarray, pnl: np.ndarray, index: float, p: dict[str, Any]) -> np.ndarray:
-    """Step 3 on total P&L in coins: scaled, then moved towards zero."""
-    scale, damping = _extended(move, index, p)
-    scaled = pnl * scale
-    return np.asarray(np.sign(scaled) * np.maximum(np.abs(scaled) - damping, 0.0))
-
-
-def _extended(move: np.ndarray, index: float, p: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    edge = 1.0 + np.sign(move) * p["range"]
-    scale = p["extended_factor"] * p["range"] / np.abs(move) * (1.0 + move) / edge
-    return scale, (np.abs(move) / p["range"] - 1.0) * p["dampener"] / (index * edge)
 
 
 class DeribitPortfolio(MarginModel):
@@ -116,46 +75,9 @@ class DeribitPortfolio(MarginModel):
     def grids(self, state: State) -> list[Grid]:
         """The scenarios of every currency."""
         refuse_unknown_rows(state, self.name, _KINDS)
-        return [self._grid(state, underlying) for underlying in state.underlyings]
-
-    def _grid(self, state: State, underlying: str) -> Grid:
-        p, rows = self.parameters(underlying), state.of(underlying)
-        index = float(state.index[rows[0]])
-        n = self.shared["steps"]
-        standard = np.repeat(p["range"] * np.arange(-n, n + 1) / n, 3)
-        far = np.array(self.shared.get("extended_moves", []))
-        moves = np.concatenate([standard, far])
-        which = np.concatenate([np.tile([1, 0, -1], 2 * n + 1), np.ones(len(far), int)])
-        pnl, delta = self._coin_pnl(state, rows, moves, which, p), np.zeros(len(rows))
-        damping, extended = np.zeros(len(moves)), np.arange(len(moves)) >= len(standard)
-        if len(far):
-            scale, damping[extended] = _extended(far, index, p)
-            pnl[extended] *= scale[:, None]
-        option = state.option[rows]
-        delta[~option] = state.coins[rows[~option]]
-        if option.any():
-            delta[option] = option_delta(state, rows[option])
-        return Grid(underlying, rows, moves, pnl, damping, extended, delta, index)
-
-    def _coin_pnl(
-        self, state: State, rows: np.ndarray, moves: np.ndarray, which: np.ndarray, p: dict[str, Any]
-    ) -> np.ndarray:
-        """(K, n) coins per unit: step 4; ``which`` (K,) 1 vol up, 0 same, -1 down."""
-        pnl = np.zeros((len(moves), len(rows)))
-        option = state.option[rows]
-        factor = 1.0 + moves
-        pnl[:, ~option] = (1.0 - 1.0 / factor)[:, None] * state.coins[rows[~option]]
-        if option.any():
-            chosen = rows[option]
-            up, down = shocked_vols(p, self.shared, state.vol[chosen], state.days[chosen])
-            vol = np.where((which == 1)[:, None], up, np.where((which == -1)[:, None], down, state.vol[chosen]))
-            now = option_values(state, chosen, np.ones(1), state.vol[chosen][None, :])
-            then = option_values(state, chosen, factor, vol)
-            forward = state.forward[chosen]
-            inverse = then / (factor[:, None] * forward) - now / forward
-            linear = (then - now) / (state.index[chosen] * factor[:, None])
-            pnl[:, option] = np.where(state.inverse[chosen], inverse, linear)
-        return pnl
+        return [
+            scenario_grid(state, underlying, self.parameters(underlying), self.shared) for underlying in state.underlyings
+        ]
 
     def roll_rates(self, state: State, rows: np.ndarray, p: dict[str, Any]) -> np.ndarray:
         """(n,) charge per coin of delta by expiry: step 5."""

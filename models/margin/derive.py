@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,9 @@ import numpy as np
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import lacking, table
 from hedgeopt.models.margin.collateral import refuse_unknown_collateral
+from hedgeopt.models.margin.derive_encoding import encode_derive, of_expiry
 from hedgeopt.models.margin.derive_expiry import Expiry, expiry_values, skew_multiplier
-from hedgeopt.models.margin.encoding import Block, Encoding, Group
+from hedgeopt.models.margin.encoding import Encoding
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
 from hedgeopt.models.margin.state import State
 
@@ -126,13 +127,10 @@ class Derive(MarginModel):
         sure = confidence >= self.p["confidence_threshold"]
         return 0.0 if sure else (1.0 - confidence) * float(self.p["confidence_margin"])
 
-    def _doubts(self, held: np.ndarray) -> tuple[float, dict[float, float]]:
+    def doubts(self, held: np.ndarray) -> tuple[float, dict[float, float]]:
         """Share of |perpetuals|, and of |options| by expiry; a perpetual's feed only counts where one is held."""
         least = min(self.confidence.spot, self.confidence.perpetual) if held.any() else self.confidence.spot
         return self.doubt(least), {t: self.doubt(min(c, least)) for t, c in self.confidence.expiry.items()}
-
-    def _of_expiry(self, shares: dict[float, float], otherwise: float, years: float) -> float:
-        return next((share for t, share in shares.items() if np.isclose(t, years, rtol=1e-9)), otherwise)
 
     def _check(self, state: State, quantity: np.ndarray | None = None) -> None:
         refuse_unknown_rows(state, self.name, _KINDS, owed=quantity)
@@ -189,7 +187,7 @@ class Derive(MarginModel):
             spot = float(state.index[rows[0]] * state.settlement_price[rows[0]]) if len(rows) else 0.0
             backing = sum(float(state.prices[a] * collateral[a]) for a in self.cancelling(state, underlying))
             pnl = (float(state.notional[perpetual] @ quantity[perpetual]) + backing) * (self.spot - 1.0) * self.damping
-            doubt, by_expiry = self._doubts(quantity[perpetual])
+            doubt, by_expiry = self.doubts(quantity[perpetual])
             basis, naked = 0.0, 0.0
             for expiry in self.expiries(state, underlying):
                 z = quantity[expiry.rows]
@@ -203,7 +201,7 @@ class Derive(MarginModel):
                 for row, q in zip(expiry.rows, z, strict=True):
                     net[float(state.strike[row])] = net.get(float(state.strike[row]), 0.0) + q
                 naked += sum(max(-n, 0.0) for n in net.values())
-                unsure += self._of_expiry(by_expiry, doubt, expiry.years) * float(np.abs(z).sum()) * spot
+                unsure += of_expiry(by_expiry, doubt, expiry.years) * float(np.abs(z).sum()) * spot
             span = min(float(pnl.min()), basis)
             gross = float((np.abs(quantity[perpetual]) * state.coins[perpetual]).sum()) * spot
             unsure += doubt * gross
@@ -222,79 +220,7 @@ class Derive(MarginModel):
     def encode(self, state: State, kind: Kind) -> Encoding:
         """One block of scenarios per underlying, whose groups are the expiries; contingencies as tiers and blocks."""
         self._check(state)
-        fixed = self._fixed(state, kind)
-        blocks = tuple(self._scenarios(state, kind, underlying) for underlying in self.currencies(state))
-        return replace(fixed, blocks=tuple(block for block in blocks if block is not None) + fixed.blocks)
-
-    def _fixed(self, state: State, kind: Kind) -> Encoding:
-        """The parts that need no encoding: contingencies of perpetuals, net short options, collateral and unsure feeds."""
-        p, initial = self.p, kind == "initial"
-        slopes = np.zeros((len(state), 1))
-        rate = p["perpetual_maintenance"] + (p["perpetual_initial"] if initial else 0.0)
-        spot = state.index * state.settlement_price
-        linear = state.linear
-        slopes[linear, 0] = rate * (spot * state.coins)[linear]
-        per_short = p["option_maintenance"] + (p["option_initial"] if initial else 0.0)
-        blocks: list[Block] = []
-        for underlying in state.underlyings:
-            rows = state.of(underlying)
-            if initial:  # a perpetual's feed counts for everything as soon as one is held: here always, where one may be
-                doubt, by_expiry = self._doubts(linear[rows])
-                slopes[rows[linear[rows]], 0] += doubt * (spot * state.coins)[rows[linear[rows]]]
-            naked = []
-            for expiry in self.expiries(state, underlying):
-                if initial:
-                    slopes[expiry.rows, 0] += self._of_expiry(by_expiry, doubt, expiry.years) * spot[expiry.rows]
-                strikes = state.strike[expiry.rows]
-                for strike in np.unique(strikes):
-                    at = expiry.rows[strikes == strike]
-                    row = -per_short * spot[at][None, :]
-                    naked.append(Group.of(at, [row, 0.0 * row]))
-            if naked:
-                blocks.append(Block(f"{underlying} short options", tuple(naked)))
-        lost = self.lost(state, kind)
-        groups = [
-            Group.of(np.array([len(state) + a]), [np.array([[lost[a]]]), np.zeros((1, 1))]) for a in np.flatnonzero(lost > 0)
-        ]
-        if groups:
-            blocks.append(Block("collateral", tuple(groups)))
-        n = len(state)
-        zero = np.zeros(n)
-        return Encoding(slopes, np.zeros((n, 1)), zero, zero.copy(), len(state.assets), tuple(blocks))
-
-    def _scenarios(self, state: State, kind: Kind, underlying: str) -> Block | None:
-        """The worst scenario of one underlying, exact at no positions; its anchor gives it for others."""
-        rows = state.of(underlying)
-        perpetual, cancelling = rows[state.linear[rows]], self.cancelling(state, underlying)
-        columns = np.concatenate([perpetual, len(state) + np.array(cancelling, int)]).astype(int)
-        expiries = self.expiries(state, underlying)
-        if not len(columns) and not expiries:
-            return None
-        value = np.concatenate([state.notional[perpetual], state.prices[cancelling]])
-        moves = -((self.spot - 1.0) * self.damping)[:, None] * value
-        first = [Group.linear(columns, np.vstack([moves, np.zeros((1, len(columns)))]))] if len(columns) else []
-
-        def at(quantity: np.ndarray) -> Block:
-            groups = [*first, *(self._lines(expiry, quantity[expiry.rows]) for expiry in expiries)]
-            return Block(f"{underlying} worst scenario", tuple(groups)).scaled(self.factor(state, kind))
-
-        return replace(at(np.zeros(len(state))), anchor=at)
-
-    def _lines(self, expiry: Expiry, z: np.ndarray) -> Group:
-        """Loss of one expiry in each scenario, and in the basis contingency as the last one: (K + 1, 3, n) lines."""
-        damping, skew = self.damping[:, None], self.skew[:, None]
-        gain = -damping * (expiry.gain_discount * expiry.shocked - expiry.now)
-        loss = -damping * (expiry.loss_discount * expiry.shocked - expiry.now)
-        signed = np.where((expiry.shocked @ z < 0)[:, None], loss, gain)  # exact on z's side of zero, not below on the other
-        if expiry.gain_discount <= expiry.loss_discount:
-            first, second, third = gain, loss, np.where(skew, -signed, gain)
-        else:  # positive values are discounted less: the value itself is convex, and the loss has only the signed line
-            first, second, third = signed, signed, signed
-            first, second = np.where(skew, -gain, first), np.where(skew, -loss, second)
-        weight = self.p["basis_add"] + self.p["basis_mult"] * expiry.years
-        basis = [-weight * (expiry.up - expiry.now), -weight * (expiry.down - expiry.now), 0.0 * expiry.now]
-        lines = [np.vstack([line, last]) for line, last in zip((first, second, third), basis, strict=True)]
-        return Group.of(expiry.rows, lines)
+        return encode_derive(self, state, kind)
 
     def reads(self, state: State, collateral: np.ndarray) -> tuple[tuple[str, str], ...]:
         """The portfolio manager's parameters (those of options where there are any), and those of the collateral posted."""

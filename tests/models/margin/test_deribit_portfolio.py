@@ -8,7 +8,8 @@ from scipy.stats import norm
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
-from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio, extended_pnl, shocked_vols
+from hedgeopt.models.margin.deribit_grid import extended_pnl, shocked_vols
+from hedgeopt.models.margin.deribit_portfolio import DeribitPortfolio
 
 BTC = table("deribit")["portfolio_margin"]["BTC"]
 ETH = table("deribit")["portfolio_margin"]["ETH"]

@@ -13,7 +13,7 @@ from hedgeopt._extras import require_extra
 from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
 from hedgeopt.files.regular import LARGEST_FILE
-from hedgeopt.files.table_parts import meant_headers
+from hedgeopt.files.table_parts import headers_told, meant_headers
 
 __all__ = ["excel_table"]
 
@@ -58,7 +58,7 @@ def excel_table(path: Path, columns: Collection[str] | None) -> pd.DataFrame:
     frame = table if columns is None else table[[name for name in table.columns if name in columns]]
     frame = frame.dropna(how="all").reset_index(drop=True)
     notes = [f"{path.name}: read from its only sheet"]
-    notes += [f"{path.name}: header {name!r} is read as {column}" for name, column in meant.items()]
+    notes += headers_told(meant, path.name)
     if start:
         notes.append(f"{path.name}: {start} row{'s' if start > 1 else ''} above the header left out")
     frame.attrs["notes"] = notes

@@ -21,7 +21,7 @@ from hedgeopt.files.parsing import from_json, from_toml
 from hedgeopt.files.reading import read_text
 from hedgeopt.files.regular import LARGEST_FILE
 from hedgeopt.files.table_file import read_table
-from hedgeopt.files.table_parts import MOST_ROWS, meant_headers
+from hedgeopt.files.table_parts import MOST_ROWS, headers_told, meant_headers
 
 __all__ = ["Given", "given_text", "is_table", "named", "read_data", "read_frame"]
 
@@ -183,9 +183,8 @@ def _plain_frame(frame: pd.DataFrame, what: str, name: str, columns: Collection[
         raise InputError(f"holds {many(len(frame), 'row')}, at most {MOST_ROWS:,} are read", file=name)
     meant = meant_headers([column for column in frame.columns if isinstance(column, str)], columns or ())
     if meant:
-        told = [f"{name}: column {old!r} is read as {new}" for old, new in meant.items()]
         frame = frame.rename(columns=meant)
-        frame.attrs = {**frame.attrs, "notes": [*frame.attrs.get("notes", []), *told]}
+        frame.attrs = {**frame.attrs, "notes": [*frame.attrs.get("notes", []), *headers_told(meant, name)]}
     kept = [column for column in frame.columns if isinstance(column, str) and (columns is None or column in columns)]
     twice = sorted({column for column in kept if kept.count(column) > 1})
     if twice:

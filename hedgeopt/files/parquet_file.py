@@ -11,7 +11,7 @@ import pandas as pd
 from hedgeopt._extras import require_extra
 from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
-from hedgeopt.files.table_parts import MOST_ROWS, no_column_twice, tell_unread, unreadable
+from hedgeopt.files.table_parts import MOST_ROWS, headers_told, meant_headers, no_column_twice, tell_unread, unreadable
 
 __all__ = ["check_parquet", "parquet_table"]
 
@@ -23,7 +23,7 @@ _MOST_UNFOLDED = 2**30
 def check_parquet(
     path: Path, columns: Collection[str] | None = None, most: int = MOST_ROWS, unfolded: int = _MOST_UNFOLDED
 ) -> list[str]:
-    """The names of the columns to read, after the footer was found sane.
+    """The names of the columns to read, those meant but for case and spaces included, after the footer was found sane.
 
     Raises
     ------
@@ -52,7 +52,8 @@ def check_parquet(
         )
     if footer.num_columns > _MOST_COLUMNS:
         raise InputError(f"holds {many(footer.num_columns, 'column')}", file=path, fix="is it the right file?")
-    kept = [name for name in schema.names if columns is None or name in columns]
+    meant = meant_headers(schema.names, columns or ())
+    kept = [name for name in schema.names if columns is None or name in columns or name in meant]
     no_column_twice(kept, path)
     for name in kept:
         kind = schema.field(name).type
@@ -88,6 +89,10 @@ def parquet_table(path: Path, what: str, columns: Collection[str] | None) -> pd.
         if isinstance(error, pa.ArrowException | OSError | ValueError | TypeError | KeyError | AttributeError | IndexError):
             raise unreadable(path, "Parquet", error) from None
         raise
+    meant = meant_headers(kept, columns or ())
+    if meant:
+        frame = frame.rename(columns=meant)
+        frame.attrs["notes"] = headers_told(meant, path.name)
     return frame
 
 

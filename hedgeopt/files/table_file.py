@@ -21,7 +21,7 @@ from hedgeopt.files.excel import excel_table
 from hedgeopt.files.parquet_file import parquet_table
 from hedgeopt.files.plain_csv import plain_column, plain_header, plain_rows
 from hedgeopt.files.regular import require_file
-from hedgeopt.files.table_parts import MOST_ROWS, meant_headers, no_column_twice, tell_unread, unreadable
+from hedgeopt.files.table_parts import MOST_ROWS, headers_told, meant_headers, no_column_twice, tell_unread, unreadable
 from hedgeopt.files.tidy import CellText, delimiter_of, plain_numbers, without_headers, without_title
 from hedgeopt.files.unpack import packing, unpacked
 
@@ -86,11 +86,9 @@ def _csv(path: Path, what: str, columns: Collection[str] | None) -> pd.DataFrame
     meant = meant_headers(names := header.rstrip("\r").split(delimiter), columns or ())
     if meant:
         data = delimiter.join(meant.get(name, name) for name in names).encode() + data[len(data.split(b"\n", 1)[0]) :]
-        some = ", ".join(f"{name!r} as {column}" for name, column in list(meant.items())[:6])
-        notes.append(f"headers are read but for case and spaces: {some}{', …' if len(meant) > 6 else ''}")
     read = _arrow_csv if installed("pyarrow") else _plain_csv
     frame = read(path, data, columns, delimiter, notes)
-    frame.attrs["notes"] = [f"{path.name}: {note}" for note in notes]
+    frame.attrs["notes"] = [*headers_told(meant, path.name), *(f"{path.name}: {note}" for note in notes)]
     return frame
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from hedgeopt.errors import InputError
 
-__all__ = ["MOST_ROWS", "meant_headers", "no_column_twice", "tell_unread", "unreadable"]
+__all__ = ["MOST_ROWS", "headers_told", "meant_headers", "no_column_twice", "tell_unread", "unreadable"]
 
 MOST_ROWS = 2_000_000
 """Rows of the largest table that is read whole."""
@@ -38,6 +38,13 @@ def meant_headers(names: Collection[str], columns: Collection[str]) -> dict[str,
         if name not in columns and len(near) == 1 and near[0] not in names and near[0] not in found.values():
             found[name] = near[0]
     return found
+
+
+def headers_told(meant: Mapping[str, str], name: str) -> list[str]:
+    """The note on headers read as another column, if any; ``name`` is that of the table."""
+    some = ", ".join(f"{given!r} as {column}" for given, column in list(meant.items())[:6])
+    more = ", …" if len(meant) > 6 else ""
+    return [f"{name}: headers are read but for case and spaces: {some}{more}"] if meant else []
 
 
 def tell_unread(frame: pd.DataFrame, names: Collection[str], kept: Collection[str]) -> pd.DataFrame:

@@ -92,7 +92,11 @@ def _is_ours(source: Any) -> bool:
 
 def _is_rows(source: object) -> bool:
     """Whether it is a list of rows of a book's table."""
-    return isinstance(source, list) and bool(source) and all(isinstance(row, dict) and "account" in row for row in source)
+    return (
+        isinstance(source, list)
+        and bool(source)
+        and all(isinstance(row, dict) and any(str(name).strip().casefold() == "account" for name in row) for row in source)
+    )
 
 
 def _is_table_file(source: object) -> bool:

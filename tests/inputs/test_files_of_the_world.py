@@ -141,6 +141,31 @@ def test_excel(name: str, table: pd.DataFrame, tmp_path: Path) -> None:
     same(tmp_path / name, table, rel=1e-12)
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet", "json", "jsonl", "xlsx", "frame", "rows"])
+def test_headers_of_other_case(form: str, table: pd.DataFrame, tmp_path: Path) -> None:
+    """Every form that holds a table reads its headers whatever their case and the spaces around them, with a note."""
+    other = table.rename(columns={name: f" {name.upper()} " for name in table.columns})
+    path, texts = tmp_path / f"q.{form}", other.map(lambda cell: str(cell) if isinstance(cell, pd.Timestamp) else cell)
+    given: object = path
+    if form == "parquet":
+        other.to_parquet(path)
+    elif form == "xlsx":
+        pytest.importorskip("openpyxl")
+        texts.to_excel(path, index=False)
+    elif form == "csv":
+        texts.to_csv(path, index=False)
+    elif form in ("json", "jsonl"):
+        texts.to_json(path, orient="records", lines=form == "jsonl")
+    else:
+        given = other if form == "frame" else texts.to_dict("records")
+    found, plain = ho.read_market(given), ho.read_market(table)
+    assert found.prices == plain.prices
+    assert found.instruments == plain.instruments
+    pd.testing.assert_frame_equal(found.quotes, plain.quotes)
+    name = path.name if given is path else ""
+    assert any(note.startswith(name) and "TIMESTAMP" in note for note in found.notes)
+
+
 def test_a_header_in_the_middle_and_identical_rows(table: pd.DataFrame, tmp_path: Path) -> None:
     header, *rows = text_of(table).splitlines()
     (tmp_path / "q.csv").write_text("\n".join([header, *rows[:3], header, *rows[3:], rows[0], rows[1]]) + "\n")

@@ -13,6 +13,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.given import named, read_frame
+from hedgeopt.files.table_parts import meant_headers
 from hedgeopt.inputs.columns import CHAIN, MARK_FILES
 from hedgeopt.inputs.payloads import deribit_book_summary, deribit_quotes, tardis
 from hedgeopt.inputs.payloads.documents import held, json_of
@@ -58,8 +59,10 @@ def chains_of(
                 read_payload(value, name.name, found, venue or "")
             names.append(name.name)
             continue
-        frame = read_frame(_rows(source), "market", columns=_KNOWN)
-        notes += frame.attrs.pop("notes", [])
+        given = _rows(source)
+        frame = read_frame(given, "market", columns=_KNOWN)
+        said = frame.attrs.pop("notes", [])
+        notes += said if given is source else [note.replace("list: ", f"{name.name}: ", 1) for note in said]
         unread = frame.attrs.pop("unread", [])
         whole = _table(frame, name, venue)
         if whole is None:
@@ -143,7 +146,10 @@ def _rows(source: Any) -> Any:
 def _is_rows(value: Any) -> bool:
     """Whether it is a row, or rows, of a table of ours."""
     rows = value if isinstance(value, list) else [value]
-    return bool(rows) and all(
-        isinstance(row, dict) and (is_quote_table(row) or row.keys() >= _CHAIN or bool(row.keys() & set(MARK_FILES)))
-        for row in rows
-    )
+    return bool(rows) and all(isinstance(row, dict) and _is_row(row) for row in rows)
+
+
+def _is_row(row: dict[str, Any]) -> bool:
+    meant = meant_headers(list(row), _KNOWN)
+    columns = {meant.get(name, name) for name in row} if meant else row.keys()
+    return is_quote_table(columns) or columns >= _CHAIN or bool(columns & set(MARK_FILES))

@@ -27,7 +27,7 @@ from hedgeopt.venues.known import parser
 __all__ = ["BOOK_LEGS", "COMBO", "Aside", "QuotedCurve", "named_instrument", "untold_combo", "why_expired"]
 
 COMBO = "is a combo whose name does not tell its legs"
-BOOK_LEGS = "book its legs, with their signs from public/get_combo_details"
+BOOK_LEGS = "book its legs, with their signs from public/get_combo_details, or import that reply with the positions"
 
 _NEAR = 0.5 / (365.0 * 24.0)
 """Years within which two expiries are one: half an hour."""

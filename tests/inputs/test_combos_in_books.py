@@ -113,3 +113,57 @@ def test_other_names_and_venues_stay() -> None:
         found = ho.read_book(one)
         assert [p.name for p in found.accounts[0].positions] == [p["instrument"] for p in one["accounts"][0]["positions"]]
         assert found.notes == ()
+
+
+def _positions(name: str, size: float = 3.0) -> dict[str, Any]:
+    row = {"instrument_name": name, "kind": "option_combo", "size": size, "direction": "buy", "average_price": 0.01,
+           "mark_price": 0.01, "index_price": 92_150.0, "delta": 0.5}  # fmt: skip
+    return {"jsonrpc": "2.0", "id": 1, "result": [row]}
+
+
+def _combo(name: str, *legs: tuple[str, float], **more: Any) -> dict[str, Any]:
+    told = [{"instrument_name": leg, "amount": amount} for leg, amount in legs]
+    times = {"state_timestamp": 1772791200000, "creation_timestamp": 1772700000000}
+    return {
+        "jsonrpc": "2.0",
+        "id": 3,
+        "result": {"id": name, "instrument_id": 9, "state": "active", **times, "legs": told} | more,
+    }
+
+
+RR = "BTC-RR-27MAR26-80000_100000"
+LEGS = ("BTC-27MAR26-80000-P", -1), ("BTC-27MAR26-100000-C", 1)
+
+
+@pytest.mark.parametrize("first", ["positions", "combos"])
+def test_legs_of_any_shape_come_from_the_venues_reply(first: str) -> None:
+    """get_combos and get_combo_details give the legs that a name does not tell, in whatever order the files are."""
+    replies = [_positions(RR), _combo(RR, *LEGS)]
+    found = ho.import_payloads(*(replies if first == "positions" else reversed(replies)))
+    held = {p.instrument: p.quantity for p in found.book.accounts[0].positions}
+    assert held == {leg: 3.0 * amount for leg, amount in LEGS}
+    assert any(f"{RR} is booked as its legs: -1 BTC-27MAR26-80000-P, +1 BTC-27MAR26-100000-C" in n for n in found.notes)
+
+
+def test_without_the_reply_the_combo_is_refused_or_set_aside_by_strictness() -> None:
+    found = ho.read_book(_positions(RR))
+    assert any(f"the name {RR} does not tell the legs" in note and "public/get_combos" in note for note in found.notes)
+    market = ho.read_market(io.StringIO(example_files()["market.csv"]))
+    assert any(f"set aside, not in any figure: 3 {RR}" in note for note in resolve(found, market, "lenient").notes)
+    with pytest.raises(ho.InputError, match=r"is a combo whose name does not tell its legs"):
+        resolve(found, market, "strict")
+
+
+@pytest.mark.parametrize(
+    ("name", "legs", "words"),
+    [
+        (RR, LEGS[:1], "is no combo of two or more instruments"),
+        (RR, (LEGS[0], (RR, 1)), "is no combo of two or more instruments"),
+        (RR, (LEGS[0], (LEGS[1][0], 100_000)), "legs.amount: .*is no such amount"),
+        (RR, (LEGS[0], (LEGS[1][0], 0.5)), "legs.amount: .*is no such amount"),
+        ("BTC-CS-27MAR26-80000_100000", (("BTC-27MAR26-80000-C", -1), ("BTC-27MAR26-100000-C", 1)), "which legs are bought"),
+    ],
+)
+def test_legs_that_cannot_be_meant_are_refused(name: str, legs: Any, words: str) -> None:
+    with pytest.raises(ho.InputError, match=words):
+        ho.import_payloads(_positions(name), _combo(name, *legs))

@@ -74,6 +74,7 @@ def _read_futures(items: list[Item], found: Findings, venue: str) -> None:
                 initial=item.number("positionInitialMargin", item.number("initialMargin")) if not inverse else math.nan,
                 maintenance=item.number("maintMargin") if not inverse else math.nan,
                 leverage=item.number("leverage"),
+                lot=item.text("positionSide", "BOTH").removeprefix("BOTH"),
             )
         )
         if inverse and (_VENUE, name) not in found.specs:

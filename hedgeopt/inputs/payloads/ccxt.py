@@ -69,6 +69,7 @@ def _read_positions(items: list[Item], found: Findings, venue: str) -> None:
         side = item.text("side", "")
         if side not in _SIDES:
             raise item.fault("is neither long nor short", "side", side, "contracts have no sign of their own")
+        lot = f"{side if item.raw('hedged') is True else ''} {item.text('marginMode', '')}".strip()
         mark, notional = item.number("markPrice"), abs(item.number("notional"))
         inverse, option = ":" in item.text("symbol") and "/USD:" in item.text("symbol"), name.endswith(("-C", "-P"))
         if math.isnan(size):
@@ -83,6 +84,7 @@ def _read_positions(items: list[Item], found: Findings, venue: str) -> None:
                     notional=math.nan if inverse or option else notional,
                     reference=mark,
                     option=option,
+                    lot=lot,
                 )
             )
             continue
@@ -101,6 +103,7 @@ def _read_positions(items: list[Item], found: Findings, venue: str) -> None:
                 value=quantity * mark if option else math.nan,
                 option=option,
                 contract=size,
+                lot=lot,
             )
         )
 

@@ -20,8 +20,8 @@ BOX                         + call - put at the first strike, - call + put at th
                             second                                                  17000_20000
 ==========================  ======================================================  =========================================
 
-Other shapes (RR, RRITM, IBUT, CBUT111, PBUT111, CLAD, PLAD, STDC, DSTDC, JR) are combos too, but nothing that we know of
-says which legs are sold: they are not unfolded.
+Other shapes (RR, RRITM, IBUT, CBUT111, PBUT111, CLAD, PLAD, STDC, DSTDC, JR) are combos too, but no documentation says which
+legs are sold: they are unfolded by the reply to ``public/get_combos`` alone (:mod:`.deribit_combos`).
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
 """Deribit: ``private/get_positions`` as positions.
 
 ``size`` is signed, in USD for inverse futures and perpetuals, else in coins. Checked against ``size_currency`` and
-``delta``. A position in a combo is booked as its legs.
+``delta``. A position in a combo is booked as its legs (:mod:`.deribit_combos`).
 """
 
 from __future__ import annotations
 
-from hedgeopt.inputs.payloads.deribit_names import is_combo, legs_of
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
@@ -39,22 +38,12 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
             if abs(delta - ours) > 0.5 * max(abs(ours), abs(delta)):
                 raise item.fault(f"is not the position's {ours:g} coins", "delta", delta, "deltas are coins, signed")
             found.totals.append(Total(f"delta of {name}", ours, delta, 0.01, "coins"))
-        account = ""
-        if is_combo(name):
-            legs = legs_of(name)
-            if legs is None:
-                raise item.fault("is a combo whose legs are not known", "instrument_name", name, "give its legs")
-            found.notes.append(f"the position in {name} is booked as its legs")
-            for leg, amount in legs:
-                found.holdings.append(HeldLine("deribit", leg, amount * size, item.where, account=account))
-            continue
         found.holdings.append(
             HeldLine(
                 "deribit",
                 name,
                 size,
                 item.where,
-                account=account,
                 mark=mark,
                 delta=delta,
                 value=size * mark if option else float("nan"),

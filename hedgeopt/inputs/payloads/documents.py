@@ -15,6 +15,7 @@ from hedgeopt.files.given import given_text, is_table, named, read_frame
 from hedgeopt.files.parsing import from_json
 from hedgeopt.files.regular import LARGEST_FILE
 from hedgeopt.files.unpack import beginning
+from hedgeopt.inputs.payloads.deribit_combos import combos_as_legs
 from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.histories import candles, is_candles
 from hedgeopt.inputs.payloads.recognise import looks_like_payload, read_payload
@@ -73,6 +74,7 @@ def read_documents(
                 raise InputError("is no payload of a venue", file=name, fix=fix)
             read_payload(value, name, found, venue)
     check_replies(found)
+    combos_as_legs(found)
     return found, ", ".join(dict.fromkeys(names))
 
 

@@ -177,6 +177,8 @@ class Findings:
     posted: list[Posted] = field(default_factory=list)
     prices: dict[tuple[str, str], float] = field(default_factory=dict)
     coins: dict[tuple[str, str], str] = field(default_factory=dict)
+    combos: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
+    """Legs of Deribit's combos, by name."""
     objects: list[dict[str, Any]] = field(default_factory=list)
     margins: dict[tuple[str, str], str] = field(default_factory=dict)
     totals: list[Total] = field(default_factory=list)

@@ -25,8 +25,6 @@ _FIRST, _LAST = 1_230_768_000_000, 7_258_118_400_000
 _CHANGES = ("uTime", "updatedTime", "updateTime")
 """Keys of rows with the time of a position's or balance's last change: their reply is no older."""
 _SAME = 1e-9
-_ONE_LINE = {"bybit", "derive", "hyperliquid"}
-"""Venues whose lists have one line per instrument (and side, in hedge mode)."""
 _FRESH = timedelta(minutes=5)
 _NAME = "of two accounts name each: hedgeopt import … --account FILE=NAME"
 
@@ -168,21 +166,18 @@ def one_reply_each(found: Findings) -> None:
     for one in found.holdings:
         values = held.setdefault(((one.venue, label(one.venue, one.account)), one.reply), {})
         key = one.name, one.lot
-        if key in values and one.venue in _ONE_LINE:
-            reply = found.replies[one.reply]
-            raise InputError(
-                f"lists {one.name} as {values[key]:,.10g} and as {one.quantity:,.10g}, and {one.venue} has one line for it",
-                file=reply.file,
-                field=one.where or None,
-                value=one.quantity,
-                fix=f"the list is put together of two moments or accounts: give one of the two; {_NAME}",
-            )
-        values[key] = values.get(key, 0.0) + one.quantity
+        if key in values:
+            raise _two_lines(found.replies[one.reply], one.venue, one.name, values[key], one.quantity, one.where)
+        values[key] = one.quantity
     posted: dict[tuple[_Key, int], _Values] = {}
     for coin in found.posted:
         account = coin.account if coin.account.endswith("spot") else label(coin.venue, coin.account)
         values = posted.setdefault(((coin.venue, account), coin.reply), {})
-        values[(coin.asset,)] = values.get((coin.asset,), 0.0) + coin.amount
+        if (coin.asset,) in values:
+            raise _two_lines(
+                found.replies[coin.reply], coin.venue, coin.asset, values[(coin.asset,)], coin.amount, coin.where
+            )
+        values[(coin.asset,)] = coin.amount
     things: dict[tuple[_Key, int], _Values] = {}
     for thing in found.objects:
         values = things.setdefault(((thing["venue"], thing.get("account", "")), thing["_reply"]), {})
@@ -198,6 +193,17 @@ def one_reply_each(found: Findings) -> None:
         for one in found.objects
         if (one["_reply"], (json.dumps(one["instrument"], sort_keys=True, default=str),)) not in things_drop
     ]
+
+
+def _two_lines(reply: Reply, venue: str, name: str, one: float, other: float, where: str) -> InputError:
+    """No venue lists an instrument (on one side, in hedge mode) or a coin twice: neither in a list nor over its pages."""
+    return InputError(
+        f"lists {name} as {one:,.10g} and as {other:,.10g}, and {venue} has one line for it",
+        file=reply.file,
+        field=where or None,
+        value=other,
+        fix=f"the list is put together of two moments or accounts: give one of the two; {_NAME}",
+    )
 
 
 def _accounts(found: Findings) -> dict[str, list[str]]:

@@ -322,14 +322,78 @@ def test_a_list_put_together_twice_counts_once(name: str, place: tuple[Any, ...]
     assert any("given twice and counted once" in note for note in twice.notes)
 
 
-def test_a_list_put_together_of_two_moments_is_refused(tmp_path: Path) -> None:
-    """Bybit has one line per instrument, and two in hedge mode, which ``positionIdx`` tells apart."""
-    reply, later = example("bybit-positions"), changed("bybit-positions", 1.5)
-    rows, more = reply["result"]["list"], later["result"]["list"]
-    rows.append(more[1])
-    with pytest.raises(ho.InputError, match=r"lists BTC-27MAR26-100000-C as -2 and as -3, and bybit has one line"):
-        ho.read_book(save(tmp_path, "list.json", reply))
-    for row, side in ((rows[1], "1"), (rows[2], "2")):
-        row["positionIdx"] = side
-    held = {one.name: one.quantity for one in ho.read_book(save(tmp_path, "hedge.json", reply)).accounts[0].positions}
-    assert held["BTC-27MAR26-100000-C"] == -5.0
+LISTS: dict[str, tuple[tuple[Any, ...], int, dict[str, float]]] = {
+    "deribit-positions": (("result",), 0, {"size": 1.5, "delta": 1.5}),
+    "okx-positions": (("data",), 0, {"pos": 1.5, "optVal": 1.5, "notionalUsd": 1.5, "deltaBS": 1.5}),
+    "bybit-positions": (("result", "list"), 1, {"size": 1.5, "positionValue": 1.5}),
+    "binance-option-positions": ((), 0, {"quantity": 1.5, "markValue": 1.5}),
+    "binance-futures-positions": ((), 0, {"positionAmt": 1.5, "notional": 1.5}),
+    "ccxt-positions": ((), 0, {"contracts": 1.5, "notional": 1.5}),
+    "okx-balance": (("data", 0, "details"), 0, {"eq": 1.5, "cashBal": 1.5}),
+    "bybit-wallet": (("result", "list", 0, "coin"), 0, {"walletBalance": 1.5, "equity": 1.5}),
+    "binance-futures-balances": ((), 0, {"balance": 1.5}),
+}
+"""Lists of an account by form: their place, a row, and the numbers of it that another moment changes."""
+
+
+def _list_of(name: str) -> tuple[Any, list[dict[str, Any]], dict[str, Any]]:
+    """The reply, its list, and one of its rows a moment later."""
+    place, at, moved = LISTS[name]
+    reply = rows = example(name)
+    for part in place:
+        rows = rows[part]
+    later = dict(rows[at])
+    for key, factor in moved.items():
+        if key in later:
+            later[key] = type(later[key])(round(factor * float(later[key]), 9))
+    return reply, rows, later
+
+
+def _venue(name: str) -> dict[str, str]:
+    return {"venue": "bybit"} if name.startswith("ccxt") else {}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_put_together_of_two_moments_is_refused(name: str, tmp_path: Path) -> None:
+    """No venue lists an instrument (or a coin) twice, in a list or on its pages: two sizes are two moments."""
+    reply, rows, later = _list_of(name)
+    rows.append(later)
+    with pytest.raises(
+        ho.InputError, match=r"lists \S+ as \S+ and as \S+, and \w+ has one line for it.*two moments or accounts"
+    ):
+        ho.read_book(save(tmp_path, "list.json", reply), **_venue(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "sides"),
+    [
+        ("okx-positions", ({"posSide": "long", "pos": "30"}, {"posSide": "short", "pos": "30"})),
+        ("okx-positions", ({"mgnMode": "cross"}, {"mgnMode": "isolated"})),
+        ("bybit-positions", ({"positionIdx": "1"}, {"positionIdx": "2"})),
+        ("binance-futures-positions", ({"positionSide": "SHORT"}, {"positionSide": "LONG", "positionAmt": "0.5"})),
+        ("ccxt-positions", ({"hedged": True}, {"hedged": True, "side": "long"})),
+        ("ccxt-positions", ({"marginMode": "cross"}, {"marginMode": "isolated"})),
+    ],
+)
+def test_both_sides_of_hedge_mode_are_two_lots(name: str, sides: Any, tmp_path: Path) -> None:
+    """The key by which each venue tells two positions of one instrument apart, by its documentation."""
+    reply, rows, _ = _list_of(name)
+    at = 1 if name == "okx-positions" else LISTS[name][1]
+    one, other = dict(rows[at]) | sides[0], dict(rows[at]) | sides[1]
+    rows[:] = [one, other]
+    found = ho.read_book(save(tmp_path, "hedge.json", reply), **_venue(name))
+    held = found.accounts[0].positions
+    assert any("is held in several lots, which are added up" in note for note in found.notes)
+    alone = 0.0
+    for row in (one, other):
+        rows[:] = [row]
+        alone += ho.read_book(save(tmp_path, "one.json", reply), **_venue(name)).accounts[0].positions[0].quantity
+    assert sum(position.quantity for position in held) == pytest.approx(alone)
+
+
+def test_a_net_position_that_turned_is_no_hedge(tmp_path: Path) -> None:
+    """Without hedge mode, long in one snapshot and short in the next are not two sides that cancel."""
+    reply, rows, later = _list_of("ccxt-positions")
+    rows.append(later | {"side": "long"})
+    with pytest.raises(ho.InputError, match="has one line for it"):
+        ho.read_book(save(tmp_path, "list.json", reply), venue="bybit")

@@ -72,6 +72,9 @@ UNITS: dict[str, dict[str, str]] = {
         "step": "tick_size contract_size|min_trade_amount",
         "ms": "expiration_timestamp",
     },
+    "deribit-combos": {
+        "position": "amount",
+    },
     "deribit-positions": {
         "position": "size",
         "delta": "delta",
@@ -349,6 +352,7 @@ WITH: dict[str, tuple[str, ...]] = {
     "bybit-instruments": ("bybit-option-tickers",),
     "bybit-wallet": ("bybit-option-tickers",),
     "deribit-instruments": ("deribit-ticker",),
+    "deribit-combos": ("deribit-positions",),
     "derive-instruments": ("derive-slim-ticker",),
     "binance-option-marks": ("binance-premium-index", "binance-option-tickers"),
     "binance-option-tickers": ("binance-option-mark-stream",),

@@ -19,6 +19,7 @@ from hedgeopt.cli.options import (
     BookOptional,
     DepthFiles,
     DepthWindow,
+    InstrumentName,
     InvertMarks,
     Json,
     MarketOptional,
@@ -120,6 +121,7 @@ def solve(
     invert_marks: InvertMarks = False,
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
     depth: DepthFiles = None,
     depth_window: DepthWindow = 60.0,
     scenarios: Scenarios = None,
@@ -136,7 +138,7 @@ def solve(
     """Find the certified cheapest trades that bring the book inside its limits."""
     from hedgeopt.cli import commands
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, depth or (), depth_window)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window)
     commands.solve(book, quotes, policy, as_of, scenarios, seed, solver, time_limit, json, out, preset)
 
 
@@ -152,6 +154,7 @@ def verify(
     invert_marks: InvertMarks = False,
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
     depth: DepthFiles = None,
     depth_window: DepthWindow = 60.0,
     scenarios: Scenarios = None,
@@ -161,7 +164,7 @@ def verify(
     """Check a stored proposal against its inputs, independently of the solver; give it the options it was solved with."""
     from hedgeopt.cli import verify as verifier
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, depth or (), depth_window)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window)
     raise typer.Exit(verifier.verify(proposal, book, quotes, policy, as_of, scenarios, seed, json))
 
 
@@ -194,6 +197,7 @@ def risk(
     invert_marks: InvertMarks = False,
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
     scenarios: Scenarios = None,
     seed: Seed = None,
     time_limit: PricingLimit = None,
@@ -203,7 +207,7 @@ def risk(
     """Show the book's exposures: Greeks, CVaR, stress, leverage and margin, without trades."""
     from hedgeopt.cli import book as books
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument)
     books.risk(book, quotes, policy, as_of, scenarios, seed, time_limit, json, out)
 
 
@@ -223,6 +227,7 @@ def margin(
     invert_marks: InvertMarks = False,
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
     time_limit: PricingLimit = None,
     json: Json = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for margin.json and margin.html.", metavar="DIR")] = None,
@@ -230,7 +235,7 @@ def margin(
     """Show every account's margin now and after each stress, its parts, and how far liquidation is."""
     from hedgeopt.cli import book as books
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument)
     books.margin(book, quotes, policy, as_of, time_limit, json, out)
 
 
@@ -245,6 +250,7 @@ def check(
     invert_marks: InvertMarks = False,
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
     depth: DepthFiles = None,
     depth_window: DepthWindow = 60.0,
 ) -> None:
@@ -253,7 +259,7 @@ def check(
 
     commands.check(
         book,
-        MarketOptions(market or (), at, price or (), invert_marks, window, venue, depth or (), depth_window),
+        MarketOptions(market or (), at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window),
         policy,
         as_of,
     )

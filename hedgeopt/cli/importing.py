@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hedgeopt.cli.options import EXIT_CODES, Json
+from hedgeopt.cli.options import EXIT_CODES, InstrumentName, Json
 from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
 
@@ -40,10 +40,7 @@ def import_files(
         str | None,
         typer.Option("--asset", help="Asset of a price history that does not name its own.", show_default=False),
     ] = None,
-    instrument: Annotated[
-        str | None,
-        typer.Option("--instrument", help="Instrument of the one reply that does not name its own.", show_default=False),
-    ] = None,
+    instrument: InstrumentName = None,
     account: Annotated[
         list[str] | None,
         typer.Option(

@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class MarketOptions:
-    """``--market``, ``--at``, ``--price``, ``--invert-marks``, ``--window``, ``--venue``, ``--depth`` and its window."""
+    """``--market``, ``--at``, ``--price``, ``--invert-marks``, ``--window``, ``--venue``, ``--instrument``, ``--depth``."""
 
     files: Sequence[Path]
     at: str | None = None
@@ -41,6 +41,7 @@ class MarketOptions:
     invert_marks: bool = False
     window: float = 300.0
     venue: str | None = None
+    instrument: str | None = None
     depth: Sequence[str] = ()
     depth_window: float = 60.0
 
@@ -56,6 +57,7 @@ class MarketOptions:
             invert_marks=self.invert_marks,
             window_seconds=self.window,
             venue=self.venue,
+            instrument=self.instrument,
         )
         return found.with_depth(*self.depth, window_seconds=self.depth_window, venue=self.venue) if self.depth else found
 

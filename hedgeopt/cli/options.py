@@ -16,6 +16,7 @@ __all__ = [
     "BookOptional",
     "DepthFiles",
     "DepthWindow",
+    "InstrumentName",
     "InvertMarks",
     "Json",
     "MarketOptional",
@@ -80,6 +81,10 @@ DepthFiles = Annotated[
 DepthWindow = Annotated[
     float,
     typer.Option("--depth-window", help="How far a ladder may lie from its instrument's quote.", metavar="SECONDS", min=0.0),
+]
+InstrumentName = Annotated[
+    str | None,
+    typer.Option("--instrument", help="Instrument of the one reply that does not name its own.", show_default=False),
 ]
 AsOf = Annotated[
     str | None,

@@ -11,6 +11,7 @@ from hedgeopt.cli.inputs import MarketOptions
 from hedgeopt.cli.options import (
     EXIT_CODES,
     At,
+    InstrumentName,
     InvertMarks,
     Json,
     MarketOptional,
@@ -61,6 +62,7 @@ def describe(
     invert_marks: InvertMarks = False,
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
     scenarios: Scenarios = None,
     seed: Seed = None,
     json: Json = False,
@@ -68,7 +70,7 @@ def describe(
     """Describe the stress scenario NAME; or, given --market, the sample: moments, quantiles, correlations, joint falls."""
     from hedgeopt.cli import scenarios as commands
 
-    quotes = MarketOptions(market or (), at, price or (), invert_marks, window, venue)
+    quotes = MarketOptions(market or (), at, price or (), invert_marks, window, venue, instrument)
     if name is not None:
         commands.describe_stress(name, quotes, policy, json)
     else:
@@ -85,6 +87,7 @@ def sample(
     invert_marks: InvertMarks = False,
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
     scenarios: Scenarios = None,
     seed: Seed = None,
     rows: Annotated[int, typer.Option("--rows", help="How many scenarios to show.", min=1)] = 10,
@@ -97,5 +100,5 @@ def sample(
     """Draw the policy's sample and show some scenarios of it."""
     from hedgeopt.cli import scenarios as commands
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue)
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument)
     commands.sample(quotes, policy, book, scenarios, seed, rows, worst_of, json)

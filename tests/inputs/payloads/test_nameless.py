@@ -123,3 +123,16 @@ def test_pairs_by_number_are_named_by_the_spot_meta(whole: bool, tmp_path: Path)
     broken["universe"][1]["tokens"] = [151, 0]
     with pytest.raises(ho.InputError, match="tokens: is no pair of two tokens of the list"):
         ho.import_payloads(path, save(tmp_path, "broken.json", broken))
+
+
+def test_every_command_with_a_market_takes_the_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [str(path) for path in (save(tmp_path, "book", book()), *others(tmp_path))]
+    given = [word for path in paths for word in ("--market", path)]
+    assert main(["check", *given]) == 2
+    assert "--instrument NAME" in capsys.readouterr().err
+    assert main(["check", *given, "--instrument", NAME]) == 0
+    assert main(["scenarios", "describe", *given, "--instrument", NAME]) == 0
+    for command in ("solve", "verify", "risk", "margin", "check", "scenarios sample", "import"):
+        capsys.readouterr()
+        assert main([*command.split(), "--help"]) == 0
+        assert "--instrument" in capsys.readouterr().out, command

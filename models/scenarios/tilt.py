@@ -116,10 +116,10 @@ def _newton(theta: np.ndarray, lower: np.ndarray, upper: np.ndarray, weigh: Any,
         centred = f[free] - slope[free, None]
         step = np.zeros_like(theta)
         step[free] = -np.linalg.lstsq((centred * p) @ centred.T, slope[free], rcond=1e-13)[0]
-        size = 1.0
+        size, rounding = 1.0, 1e-15 * max(abs(value), 1.0)  # near the optimum the value falls by less than it can show
         while size > 1e-10:
             trial = np.clip(theta + size * step, lower, upper)
-            if weigh(trial)[0] <= value + 1e-4 * float(slope @ (trial - theta)):
+            if weigh(trial)[0] <= value + 1e-4 * float(slope @ (trial - theta)) + rounding:
                 break
             size *= 0.5
         else:

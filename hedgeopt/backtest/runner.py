@@ -39,7 +39,7 @@ def run(
             fix="run each of config.cells()",
         )  # fmt: skip
     policy = config.policies[0].build()
-    title = f"{config.books[0].name or config.books[0].kind}, {policy.name}"
+    title = f"{config.books[0].title}, {policy.name}"
 
     def opened(book: Book, market: Market) -> None:
         known = Known.of(resolve(book, market))

@@ -60,6 +60,11 @@ class _Base(Record):
     name: str = Field(default="", description="shown in results; default: the kind")
     clients: Flow | None = Field(default=None, description="seeded client flow")
 
+    @property
+    def title(self) -> str:
+        """Its name, else its kind."""
+        return self.name or str(getattr(self, "kind", ""))
+
     def flow(self, market: Market, book: Book, step: int, days: float) -> list[ClientTrade]:
         """Client flow, if any."""
         if self.clients is None:
@@ -69,16 +74,22 @@ class _Base(Record):
 
 
 class FixedBook(_Base):
-    """A book from a JSON file; its positions are there from the start, at their marks."""
+    """A book from a JSON file; its positions are there from the start, at their marks. Without a name, it has the file's."""
 
     kind: Literal["fixed"] = "fixed"
     file: str = Field(description="book as for hedgeopt solve")
 
     def open(self, market: Market) -> Book:
-        """The file's book, without its own moment."""
+        """The file's book, by the name given here, without its own moment."""
         from hedgeopt.inputs.book_file import read_book
 
-        return read_book(Path(self.file)).model_copy(update={"timestamp": None})
+        book = read_book(Path(self.file))
+        return book.model_copy(update={"timestamp": None, "name": self.name or book.name})
+
+    @property
+    def title(self) -> str:
+        """Its name, else the file's."""
+        return self.name or Path(self.file).stem
 
 
 class _Deribit(_Base):
@@ -121,7 +132,7 @@ class ShortGamma(_Sold):
                     item = nearest_option(market, asset, self.venue, right, days, self.delta)
                     held[item.name] = held.get(item.name, 0.0) - self.quantity[asset]
         positions = tuple(Position(instrument=name, quantity=q) for name, q in held.items())
-        return Book(name=self.name or self.kind, accounts=(self._account(positions),))
+        return Book(name=self.title, accounts=(self._account(positions),))
 
 
 class RollingSeller(_Sold):
@@ -136,7 +147,12 @@ class RollingSeller(_Sold):
 
     def open(self, market: Market) -> Book:
         """Collateral alone."""
-        return Book(name=self.name or self.kind, accounts=(self._account(),))
+        return Book(name=self.title, accounts=(self._account(),))
+
+    @property
+    def title(self) -> str:
+        """Its name, else its kind."""
+        return self.name or str(getattr(self, "kind", ""))
 
     def flow(self, market: Market, book: Book, step: int, days: float) -> list[ClientTrade]:
         """Sales on schedule (counted in whole periods of UTC time), then clients."""
@@ -177,7 +193,7 @@ class LiquidityBook(_Deribit):
             tradable=False,
             positions=(Position(instrument=pool, quantity=1.0),),
         )
-        return Book(name=self.name or self.kind, accounts=(wallet, self._account()))
+        return Book(name=self.title, accounts=(wallet, self._account()))
 
 
 class LoopBook(_Deribit):
@@ -221,7 +237,12 @@ class LoopBook(_Deribit):
         pool = Account(
             name="loop", venue="aave", tradable=False, positions=(Position(instrument=loop, quantity=self.deposit),)
         )
-        return Book(name=self.name or self.kind, accounts=(pool, self._account()))
+        return Book(name=self.title, accounts=(pool, self._account()))
+
+    @property
+    def title(self) -> str:
+        """Its name, else its kind."""
+        return self.name or str(getattr(self, "kind", ""))
 
     def flow(self, market: Market, book: Book, step: int, days: float) -> list[ClientTrade]:
         """Puts bought at the ask once per tenor."""

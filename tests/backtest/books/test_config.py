@@ -121,6 +121,15 @@ def test_every_kind_of_book_is_read_from_toml_and_opens(
     assert (flows[0] != flows[2]) is ("clients" in text)  # chance, by the seed and the step
 
 
+def test_a_fixed_book_has_the_name_that_the_configuration_gives(toys: Any, tmp_path: Path) -> None:
+    now = markets(toys, [80_000.0])[0]
+    path = tmp_path / "book.json"
+    path.write_text(ShortGamma(name="in the file").open(now).model_dump_json())
+    for given, opened, title in (({}, "in the file", "book"), ({"name": "desk 2"}, "desk 2", "desk 2")):
+        source = TypeAdapter(AnyBook).validate_python({"kind": "fixed", "file": str(path), **given})
+        assert (source.open(now).name, source.title) == (opened, title)
+
+
 def test_a_market_without_options_is_refused(toys: Any) -> None:
     with pytest.raises(InputError, match="quotes no call on BTC"):
         ShortGamma().open(toys.market(toys.START, 80_000.0, expiries=()))

@@ -62,7 +62,7 @@ def chains_of(
         given = _rows(source)
         frame = read_frame(given, "market", columns=_KNOWN)
         said = frame.attrs.pop("notes", [])
-        notes += said if given is source else [note.replace("list: ", f"{name.name}: ", 1) for note in said]
+        notes += said if given is source else [f"{name.name}: {note.partition(': ')[2]}" for note in said]
         unread = frame.attrs.pop("unread", [])
         whole = _table(frame, name, venue)
         if whole is None:

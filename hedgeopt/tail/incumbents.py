@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 from hedgeopt.tail.cuts import CutNodes
 from hedgeopt.tail.few import Few, FewColumns
 from hedgeopt.tail.gates import Gates, find_gates
+from hedgeopt.tail.rounding import Neighbours, dive
 from hedgeopt.tail.source import Index, Vector
 
-# Share of the groups too many that are dropped at a time: at first, and after an addition; groups added at a time.
-_SHARE, _AGAIN, _ADD = 0.15, 0.5, 10
+# Share of the groups too many that are dropped at a time: at first, and after an addition; groups added at a time; groups
+# whose closing is tried.
+_SHARE, _AGAIN, _ADD, _TRIED = 0.15, 0.5, 10, 4
 # Turns without improvement that end the exchange, turns in all, and the share of the seconds left that it may take;
 # scenarios of the sample; losses that weigh a group.
-_FAILS, _TURNS, _PART, _SAMPLE, _WEIGHED = 4, 60, 0.4, 12_000, 400
+_FAILS, _TURNS, _PART, _SAMPLE, _WEIGHED = 12, 200, 0.5, 12_000, 400
 # Seconds for the lots of one set of groups.
-_LOTS = 5.0
+_LOTS = 2.0
 
 
 @dataclass
@@ -58,6 +60,7 @@ class Incumbents:
         moved = np.asarray((gates.moves @ nodes.compiled.E.T) @ self.seen.T)
         self.sizes = np.sqrt((moved**2).mean(axis=1)) if len(models) else np.zeros(len(gates.mover))
         self._lots: dict[bytes, Vector | None] = {}
+        self._neighbours: Neighbours | None = None
 
     @classmethod
     def of(cls, nodes: CutNodes, gap: float) -> Incumbents | None:
@@ -77,6 +80,7 @@ class Incumbents:
         chosen = np.zeros(len(self.gates.boolean), dtype=bool)
         chosen[self.gates.owner[touched & (self.gates.owner >= 0)]] = True
         first = self._fewer(self._at(chosen), _SHARE)
+        first = None if first is None else self._at(first.gates, prices=True)
         if first is None:
             return
         yield np.round(first.few.z[self.nodes.columns])
@@ -110,10 +114,18 @@ class Incumbents:
         if self.whole is not self.few or not self.whole._begun:
             self.whole.begin(self.nodes.compiled.E @ z + self.nodes.compiled.f)
         low, high = self._ends(chosen)
-        found = self.whole.solve(self._live(chosen), low, high, self.nodes.columns, _LOTS, 0.1 * self.gap)
-        x = None if found is None else np.round(found.z[self.nodes.columns])
-        self._lots[name] = x
-        return x
+        live = self._live(chosen)
+        found = dive(self.whole, live, low, high, self.nodes.columns)
+        point = None if found is None else found.z
+        if found is None and not self.nodes.options.late() and self.whole.solve(live, low, high) is not None:
+            point = self.whole.mixed(self.nodes.columns, _LOTS, self.gap)
+        self._lots[name] = None
+        if point is not None:
+            if self._neighbours is None:
+                self._neighbours = Neighbours(self.whole, self.gates, self.nodes.columns, self.low, self.high)
+            point[self.nodes.columns] = np.round(point[self.nodes.columns])
+            self._lots[name] = np.round(self._neighbours.improved(point, _LOTS)[self.nodes.columns])
+        return self._lots[name]
 
     def _weights(self, z: Vector) -> Vector:
         """How much each group moves the losses at a point."""
@@ -133,24 +145,41 @@ class Incumbents:
         low[self.gates.boolean[chosen]] = 1.0
         return low, self.high
 
-    def _at(self, chosen: NDArray[np.bool_]) -> Chosen | None:
+    def _at(self, chosen: NDArray[np.bool_], prices: bool = False, cutoff: float = np.inf) -> Chosen | None:
         """The optimum with these groups open; limits on their number do not count yet."""
         low, high = self._ends(chosen)
-        found = self.few.solve(self._live(chosen), low, high)
+        found = self.few.solve(self._live(chosen), low, high, prices, cutoff)
         return None if found is None else Chosen(found.value, chosen, found)
 
     def _fewer(self, at: Chosen | None, share: float) -> Chosen | None:
-        """Close the groups that move the losses least, until the limits hold."""
+        """Close the groups that move the losses least, the last ones where it costs least, until the limits hold."""
         while at is not None and not self.nodes.options.late():
             weights = self._weights(at.few.z)
             chosen = at.gates & (weights > 1e-9 * max(float(weights.max(initial=0.0)), 1e-300))
             over = self._surplus(chosen, weights)
             if not len(over):
                 return at if chosen.sum() == at.gates.sum() else self._at(chosen)
-            chosen = chosen.copy()
-            chosen[over[: max(1, round(share * len(over)))]] = False
-            at = self._at(chosen)
+            if len(over) > _TRIED:
+                chosen[over[: max(1, min(round(share * len(over)), len(over) - _TRIED))]] = False
+                at = self._at(chosen)
+                continue
+            best: Chosen | None = None
+            for g in self._least(chosen, weights).tolist():
+                trial = chosen.copy()
+                trial[g] = False
+                found = self._at(trial, cutoff=np.inf if best is None else best.value)
+                if found is not None and (best is None or found.value < best.value):
+                    best = found
+            at = best
         return None
+
+    def _least(self, chosen: NDArray[np.bool_], weights: Vector) -> Index:
+        """Groups that may be closed next: those that move the losses least."""
+        order = np.flatnonzero(chosen)[np.argsort(weights[chosen], kind="stable")]
+        limits = self.gates.limits
+        broken = limits @ chosen > self.gates.sides * (1 + 1e-12) + 1e-9
+        helps = np.asarray((limits[broken] > 0).sum(axis=0)).ravel() > 0
+        return order[helps[order]][:_TRIED]
 
     def _surplus(self, chosen: NDArray[np.bool_], weights: Vector) -> Index:
         """The groups, least first, without which the limits hold."""
@@ -166,31 +195,43 @@ class Incumbents:
         return np.array(out, dtype=np.intp)
 
     def _exchange(self, at: Chosen) -> Chosen:
-        """Add the groups that pay most and drop as many, as long as that improves."""
+        """Add the groups that pay most and drop as many, as long as that improves; some are left out at random."""
         fails, rng, begun = 0, np.random.default_rng(0), self.nodes.options.remaining()
+        size = np.maximum(self.sizes, 1e-12 * max(float(self.sizes.max(initial=0.0)), 1e-300))
         for turn in range(_TURNS):
             left = self.nodes.options.remaining()
             if fails >= _FAILS or (left is not None and begun is not None and left < (1.0 - _PART) * begun):
                 break
+            base, out = at, np.zeros(0, dtype=np.intp)
+            if turn >= 2:
+                # What stands in the way of others is closed for a turn.
+                out = rng.choice(np.flatnonzero(at.gates), size=min(1 + turn % 3, int(at.gates.sum())), replace=False)
+                fewer = at.gates.copy()
+                fewer[out] = False
+                found = self._at(fewer, prices=True)
+                if found is None:
+                    fails += 1
+                    continue
+                base = found
             gain = np.full(len(at.gates), -np.inf)
-            pays = -(self.gates.moves @ at.few.cost)
-            size = np.maximum(self.sizes, 1e-12 * max(float(self.sizes.max(initial=0.0)), 1e-300))
-            # Per unit of losses moved, or by the root of it; after the first turns some at random.
+            pays = -(self.gates.moves @ base.few.cost)
+            # Per unit of losses moved, or by the root of it.
             score = pays / (size if turn % 2 == 0 else np.sqrt(size))
             score[pays <= 0] = -np.inf
             np.maximum.at(gain, self.gates.mover, score)
             if turn >= 2:
                 gain = gain * rng.uniform(0.3, 1.0, len(gain))
-            gain[at.gates] = -np.inf
+            gain[base.gates] = -np.inf
+            gain[out] = -np.inf
             new = np.argsort(-gain)[:_ADD]
             new = new[gain[new] > 0]
-            if not len(new):
-                break
-            more = at.gates.copy()
+            more = base.gates.copy()
             more[new] = True
-            other = self._fewer(self._at(more), _AGAIN)
+            other = self._fewer(self._at(more), _AGAIN) if len(new) else None
             if other is not None and other.value < at.value - 1e-6 * abs(at.value):
                 at, fails = other, 0
+                if not len(at.few.cost):
+                    at = self._at(at.gates, prices=True) or at
             else:
                 fails += 1
         return at

@@ -129,6 +129,18 @@ class Policy(Record):
     )
     max_quote_age_seconds: float = Field(default=600.0, gt=0, description="older quotes are refused")
     tolerance: float = Field(default=1e-6, gt=0, lt=0.1, description="largest certified relative optimality gap")
+    lots: Literal["whole", "ideal"] = Field(
+        default="ideal",
+        exclude_if=lambda value: value == "ideal",
+        description="whole: trades are whole lots no smaller than the venue's least order; ideal: any size",
+    )
+    lot_gap: float = Field(
+        default=0.005,
+        gt=0,
+        lt=0.1,
+        exclude_if=lambda value: value == 0.005,
+        description="largest certified relative gap of a list in whole lots to the bound of the ideal trades",
+    )
     time_limit_seconds: float = Field(
         default=600.0,
         gt=0,

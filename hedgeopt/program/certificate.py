@@ -56,11 +56,13 @@ def certify(
     x: np.ndarray,
     tails: Mapping[int, np.ndarray],
     proven: float = -np.inf,
+    tolerance: float | None = None,
 ) -> tuple[Certificate, list[Side]]:
     """Certificate of trades x (N,), and every limit's value and shadow price.
 
     ``proven`` is a lower bound found elsewhere (:mod:`hedgeopt.program.cuts`); the better of the two counts. What the user
-    added to the program enters that one only: the bound found here leaves it out, which is loose and true.
+    added to the program enters that one only: the bound found here leaves it out, which is loose and true. ``tolerance``
+    is the largest gap, where it is not the policy's.
     """
     sides = program.sides(e, x)
     worst_name, worst = (
@@ -81,7 +83,7 @@ def certify(
     objective = _plain_objective(program, e, x)
     bound = max(lower_bound(program, e, box, x, tails), proven)
     gap = (objective - bound) / gap_unit(program, objective)
-    tolerance = program.policy.tolerance
+    tolerance = program.policy.tolerance if tolerance is None else tolerance
     certificate = Certificate(
         objective=objective,
         lower_bound=bound,

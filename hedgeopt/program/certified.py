@@ -20,6 +20,7 @@ from hedgeopt.program.branches import best_branch
 from hedgeopt.program.certificate import allowance, certify
 from hedgeopt.program.dust import sweepings
 from hedgeopt.program.infeasible import NoAnswerError, infeasible
+from hedgeopt.program.lots import whole_lots
 from hedgeopt.program.order import CUTS, OWN, Attempt, solver_order
 from hedgeopt.program.outside import due
 from hedgeopt.program.own_terms import check_own_terms
@@ -56,8 +57,10 @@ def solve_program(program: Program, exposures: Exposures, stages: Stages | None 
     check_own_terms(program, e, box)
     with due(deadline.seconds):
         if not len(e.links):
-            return _solve_inside(program, e, box, stages, deadline)
-        return best_branch(program, e, box, lambda inside: _solve_inside(program, e, inside, stages, deadline))
+            ideal = _solve_inside(program, e, box, stages, deadline)
+        else:
+            ideal = best_branch(program, e, box, lambda inside: _solve_inside(program, e, inside, stages, deadline))
+        return whole_lots(program, e, ideal, stages, deadline) if program.policy.lots == "whole" else ideal
 
 
 def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages, deadline: Deadline) -> Solution:

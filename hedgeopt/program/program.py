@@ -233,6 +233,10 @@ class Program:
             low, high = np.where(buy > 0.0, buy, low), np.where(sell > 0.0, -sell, high)
         return self.scale * np.clip(net, low, high)
 
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Least and largest trades (N,) as loaded by :meth:`update`."""
+        return -self.scale * np.asarray(self._sell_cap.value), self.scale * np.asarray(self._buy_cap.value)
+
     def place(self, x: np.ndarray) -> None:
         """Set the variables to trades x (N,), so that expressions of them are evaluated there."""
         if len(x) != self.variables.buy.size:  # a program over some of the candidates that judges all of them

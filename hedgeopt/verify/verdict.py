@@ -17,13 +17,14 @@ from hedgeopt.verify.claim import Claim, ClaimedTail
 from hedgeopt.verify.convex import Convex
 from hedgeopt.verify.counted import claim_in_dollars, policy_in_dollars, price_of_unit
 from hedgeopt.verify.limits import checked_limits, known_limit
+from hedgeopt.verify.lots import not_whole
 from hedgeopt.verify.margins import asked, below_asked
 from hedgeopt.verify.measures import Measure, known_term, measure
 from hedgeopt.verify.sizes import TradeRange, trade_range
 from hedgeopt.verify.straight import counted_accounts, with_accounts
 from hedgeopt.verify.told import told_otherwise
 from hedgeopt.verify.told_limits import prices_of, told_limits
-from hedgeopt.verify.told_numbers import told_costs, told_numbers, told_terms, unit_of_gap
+from hedgeopt.verify.told_numbers import allowed_gap, told_costs, told_numbers, told_terms, unit_of_gap
 from hedgeopt.verify.trades import differs, listed_trades
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     x, wrong = listed_trades(claim, e, market, policy)
     wrong = [*odd_unit, *wrong]
     box = trade_range(policy, e)
-    broken = _outside(e, x, box)
+    broken = [*_outside(e, x, box), *not_whole(policy, e, market, x)]
     sides = checked_limits(policy, e, x, box, claim.tails)
     before = checked_limits(policy, e, np.zeros_like(x), box, claim.tails)
     left = leaving(e, x)
@@ -107,7 +108,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     size = sum(abs(weight) * term.size for weight, term in terms)
     if not (np.isfinite(box[0]).all() and np.isfinite(box[1]).all()):
         raise InputError("has trades without any limit", file="policy", field="candidates.max_order_notional")
-    tolerance, unit = float(policy["tolerance"]), unit_of_gap(objective, policy)
+    tolerance, unit = allowed_gap(policy), unit_of_gap(objective, policy)
     first = Priced(_straight(terms, e), [pair for pair in zip(sides, prices, strict=True) if pair[1] > 0.0])
 
     def other(number: int) -> Priced:
@@ -163,12 +164,12 @@ def _in_part(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any],
     box = trade_range(known, e)
     sides = checked_limits(known, e, x, box, claim.tails)
     left = leaving(e, x)
-    broken = _outside(e, x, box)
+    broken = [*_outside(e, x, box), *not_whole(policy, e, market, x)]
     broken += [f"{s.name}: {s.value:,.10g} against {s.limit:,.10g} {s.unit}" for s in sides if s.asked(left) and not s.holds]
     wrong += told_otherwise(claim, e, x)
     unproven = tuple(f"not verifiable: {one} is your own, and the verifier has no formula of it" for one in own)
     objective = claim.number(claim.certificate, "objective", "certificate")
-    tolerance = float(policy["tolerance"])
+    tolerance = allowed_gap(policy)
     return Verdict(objective, float("-inf"), float("inf"), tolerance, tuple(broken), tuple(wrong), unproven, len(sides))
 
 

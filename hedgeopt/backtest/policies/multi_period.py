@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.backtest.past import as_known
-from hedgeopt.backtest.policies.optimizer import orders_of
+from hedgeopt.backtest.policies.optimizer import orders_of, require_any_size
 from hedgeopt.backtest.policies.protocol import Decision, Observation
 from hedgeopt.backtest.valuation import Promise
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
@@ -52,6 +52,7 @@ class MultiPeriod:
     """See the module. ``rules`` must minimise a trading cost; its scenarios' horizon is the length of a period."""
 
     def __init__(self, rules: Policy, *, periods: int = 3, cost_decay: float = 0.9, name: str | None = None) -> None:
+        require_any_size(rules)
         weights = [part.weight for part in rules.minimize if isinstance(part.term, TransactionCost)]
         rest = [part for part in rules.minimize if not isinstance(part.term, TransactionCost)]
         if not weights or not rest:

@@ -13,7 +13,7 @@ from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.columns import Columns
 from hedgeopt.backtest.policies.protocol import Decision, Observation, Order, TransferOrder
 from hedgeopt.backtest.valuation import Promise
-from hedgeopt.errors import InfeasibleError
+from hedgeopt.errors import InfeasibleError, InputError
 from hedgeopt.exposures.expose import expose
 from hedgeopt.files.calls import strict_class
 from hedgeopt.inputs.policy import Policy
@@ -27,7 +27,7 @@ from hedgeopt.program.dust import swept
 from hedgeopt.program.program import Program
 from hedgeopt.program.solution import Solution
 
-__all__ = ["Optimizer", "orders_of"]
+__all__ = ["Optimizer", "orders_of", "require_any_size"]
 
 _KEPT = 4
 _HOLDS = 1e-9
@@ -61,6 +61,7 @@ class Optimizer:
     ) -> None:
         if budget is not None:
             rules = rules.model_copy(update={"subject_to": (*rules.subject_to, TransactionCost() <= budget)})
+        require_any_size(rules)
         self.rules, self.no_trade, self.infeasible = rules, no_trade, infeasible
         self.name = name or rules.name
         self.horizon_days = rules.scenarios.horizon_days
@@ -156,6 +157,12 @@ class Optimizer:
         promise = Promise(tail_loss(losses, self._beta, p), value_at_risk(losses, self._beta, p), self._beta)
         orders, transfers = orders_of(e, x)
         return Decision(orders, transfers, promise, events)
+
+
+def require_any_size(rules: Policy) -> None:
+    """Refuse policies of whole lots, which backtests do not keep."""
+    if rules.lots == "whole":
+        raise InputError("is not kept in backtests", file="policy", field="lots", value=rules.lots, fix='set lots = "ideal"')
 
 
 def _solve(program: Program, e: Exposures) -> Solution:

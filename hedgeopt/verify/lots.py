@@ -1,0 +1,47 @@
+"""Trades in whole lots: steps and smallest orders of the market, or of the venue's table, asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.inputs.market import Market
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.venues.known import increments
+
+__all__ = ["not_whole"]
+
+_WHOLE = Fraction(1, 10**9)
+
+
+def not_whole(policy: dict[str, Any], e: Exposures, market: Market, x: np.ndarray) -> Iterator[str]:
+    """A line for every trade that is not whole lots, or smaller than the smallest order; none where any size is allowed."""
+    if policy.get("lots") != "whole":
+        return
+    sent = set(e.links.candidate.tolist())
+    for i in np.flatnonzero(x).tolist():
+        if i in sent:
+            continue
+        item = e.rows.instruments[e.candidate[i]]
+        lot, least = _steps(market, item)
+        if not lot > 0.0:
+            yield f"{item.name}: its lot is unknown, so {x[i]:,.10g} cannot be whole lots"
+            continue
+        # In decimals as they are written: 0.3 is three lots of 0.1.
+        count = Fraction(str(abs(float(x[i])))) / Fraction(str(lot))
+        if abs(count - round(count)) > _WHOLE * max(count, Fraction(1)):
+            yield f"{item.name}: {x[i]:,.10g} is no whole number of lots of {lot:g}"
+        elif abs(x[i]) < least * (1.0 - float(_WHOLE)):
+            yield f"{item.name}: {x[i]:,.10g} is below the smallest order of {least:g}"
+
+
+def _steps(market: Market, item: Any) -> tuple[float, float]:
+    """Lot and smallest order: the market's where it gives them, else the venue's."""
+    found = []
+    for name, own in zip(("lot", "min_size"), np.array(increments(item))[[0, 2]].tolist(), strict=True):
+        told = float(market.quoted(name, [item.id])[0])
+        found.append(told if told > 0.0 else own)
+    return found[0], found[1]

@@ -1,0 +1,181 @@
+"""Whole lots: against every list of lots there is, on the packaged example with the verifier, and what cannot be done."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hedgeopt as ho
+from hedgeopt.errors import CertificateError, InputError
+from hedgeopt.exposures.expose import expose
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.certificate import FEASIBILITY, relative_violation
+from hedgeopt.program.certified import solve_program
+from hedgeopt.program.lots import in_whole_lots
+from hedgeopt.program.program import Program
+from hedgeopt.program.solution import Solution
+from hedgeopt.verify import verify
+
+NAMES = ("BTC-27MAR26-88000-C", "BTC-27MAR26-72000-P", "ETH-26JUN26-3000-C")
+
+
+def policy_of(**given: Any) -> ho.Policy:
+    options: dict[str, Any] = {
+        "minimize": ho.TransactionCost() + 0.5 * ho.CVaR(0.95),
+        "subject_to": [ho.OrderLimit(notional=4e6)],
+        "candidates": ho.Candidates(names=NAMES, min_delta=0.01),
+        "scenarios": ho.ParametricScenarios(count=200, seed=3),
+        "lots": "whole",
+        "lot_gap": 0.09,
+    }
+    return ho.Policy(**options | given)
+
+
+def with_steps(e: Exposures, lot: Any, least: float | None = None) -> Exposures:
+    """The same with these lots and smallest orders for everything."""
+    lots = np.broadcast_to(np.asarray(lot, float), len(e.rows)).copy() if np.ndim(lot) == 0 else np.zeros(len(e.rows))
+    if np.ndim(lot):
+        lots[:] = np.nan
+        lots[e.candidate] = lot
+    return replace(e, rows=replace(e.rows, lot=lots, minimum_size=lots if least is None else np.full(len(e.rows), least)))
+
+
+def found_by(program: Program, e: Exposures) -> Solution:
+    """The list, whether or not it is near enough to the ideal's bound."""
+    with contextlib.suppress(CertificateError):
+        return solve_program(program, e)
+    with pytest.raises(CertificateError, match="above lot_gap") as refused:
+        solve_program(program, e)
+    assert refused.value.found is not None
+    return refused.value.found
+
+
+@pytest.mark.parametrize(("coarse", "least"), [(8.0, None), (20.0, None), (5.0, 25.0), (45.0, None)])
+def test_the_best_list_of_all_lists_in_lots(toy_book: ho.Book, toy_market: ho.Market, coarse: float, least: float) -> None:
+    policy = policy_of(subject_to=[ho.OrderLimit(notional=4e6), ho.Vega("BTC").within(-6_000, 6_000)])
+    e = expose(toy_book, toy_market, policy)
+    lot = np.where(e.rows.index[e.candidate] > 10_000, coarse, 12 * coarse)
+    e = with_steps(e, lot, least)
+    program = Program(policy, e)
+    solution = found_by(program, e)
+    assert in_whole_lots(e, solution.trades).all()
+    assert solution.certificate.feasible
+    span = [np.arange(-1, 14) for _ in lot]
+    found = []
+    for counts in itertools.product(*span):
+        x = lot * np.array(counts)
+        if (x < solution.box.lower).any() or (x > solution.box.upper).any() or not in_whole_lots(e, x).all():
+            continue
+        if all(relative_violation(side) <= FEASIBILITY for side in program.sides(e, x)):
+            found.append(program.objective_value(e, x))
+    assert solution.certificate.objective <= min(found) * (1 + 0.3 * policy.lot_gap)
+    assert solution.certificate.lower_bound <= min(found)
+    ideal = solve_program(Program(policy_of(lots="ideal", subject_to=policy.subject_to), e), e).certificate
+    assert solution.certificate.lower_bound == pytest.approx(ideal.lower_bound, rel=1e-6)
+    cost = solution.certificate.objective - ideal.objective
+    assert cost >= -1e-6 * abs(ideal.objective)
+    assert solution.certificate.notes[-1].startswith("whole lots cost ")
+    assert solution.statistics["lots_cost"] == pytest.approx(cost, abs=1e-4 * abs(ideal.objective))
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ho.Book, ho.Market, ho.Policy, ho.Proposal]:
+    folder = tmp_path_factory.mktemp("example")
+    for name, text in ho.example_files().items():
+        (folder / name).write_text(('lots = "whole"\n' if name == "policy.toml" else "") + text)
+    book, market = ho.read_book(folder / "book.json"), ho.read_market(folder / "market.csv")
+    policy = ho.read_policy(folder / "policy.toml")
+    assert policy.lots == "whole"
+    proposal = policy.propose(book, market)
+    proposal.write(folder)
+    return folder, book, market, policy, proposal
+
+
+def test_the_packaged_example_in_whole_lots_is_proven_and_verified(example: Any) -> None:
+    folder, book, market, policy, proposal = example
+    certificate = proposal.certificate
+    assert certificate.valid
+    assert certificate.tolerance == policy.lot_gap
+    assert certificate.gap <= 1e-3
+    assert 0 < certificate.objective - 12_242.627559 < 0.005 * 12_242.627559
+    assert certificate.lower_bound == pytest.approx(12_242.627559, rel=1e-6)
+    for row in proposal.trades.itertuples():
+        lot = 0.1 if row.instrument.startswith("BTC") else 1.0
+        assert row.quantity / lot == pytest.approx(round(row.quantity / lot), abs=1e-9), row
+    verdict = verify(folder / "proposal.json", book, market, policy)
+    assert verdict.valid, verdict
+    assert ho.read_proposal(folder / "proposal.json") == proposal
+
+
+def test_the_verifier_refuses_a_trade_between_lots(example: Any, tmp_path: Path) -> None:
+    from hedgeopt.program.proposal_schema import sealed
+
+    folder, book, market, policy, _ = example
+    data = json.loads((folder / "proposal.json").read_text())
+    row = data["trades"][0] if isinstance(data["trades"], list) else None
+    if row is None:
+        pytest.skip("trades are stored by column")
+    row["quantity"] += 0.05
+    (tmp_path / "proposal.json").write_text(json.dumps(sealed({k: v for k, v in data.items() if k != "seal"})))
+    verdict = verify(tmp_path / "proposal.json", book, market, policy)
+    assert verdict.exit_code == 3
+    assert any("no whole number of lots" in line for line in verdict.broken), verdict
+
+
+def test_an_unknown_lot_is_refused_by_name(toy_book: ho.Book, toy_market: ho.Market) -> None:
+    policy = policy_of()
+    e = expose(toy_book, toy_market, policy)
+    with pytest.raises(InputError, match="has no known lot") as refused:
+        solve_program(Program(policy, e), with_steps(e, np.nan))
+    assert any(name in str(refused.value) for name in NAMES)
+    assert 'lots = "ideal"' in str(refused.value)
+
+
+def test_lots_that_make_a_limit_impossible_name_it_and_the_nearest_list(toy_book: ho.Book, toy_market: ho.Market) -> None:
+    vega = ho.Vega("BTC").within(-100, 100)
+    policy = policy_of(minimize=ho.TransactionCost(), subject_to=[vega, ho.OrderLimit(notional=4e7)])
+    e = with_steps(expose(toy_book, toy_market, policy), 37.0)
+    with pytest.raises(CertificateError, match="no list in whole lots was found") as refused:
+        solve_program(Program(policy, e), e)
+    assert "vega BTC" in str(refused.value)
+    assert any(name in str(refused.value) for name in NAMES)
+
+
+def test_a_list_too_far_from_the_ideal_is_refused_with_its_gap(toy_book: ho.Book, toy_market: ho.Market) -> None:
+    policy = policy_of(lot_gap=1e-6)
+    e = with_steps(expose(toy_book, toy_market, policy), 30.0)
+    with pytest.raises(CertificateError, match="lot_gap = 1e-06") as refused:
+        solve_program(Program(policy, e), e)
+    assert refused.value.found is not None
+    assert in_whole_lots(e, refused.value.found.trades).all()
+
+
+def test_a_lot_larger_than_the_limit_trades_nothing(toy_book: ho.Book, toy_market: ho.Market) -> None:
+    policy = policy_of()
+    e = expose(toy_book, toy_market, policy)
+    ideal = solve_program(Program(policy_of(lots="ideal"), e), e).certificate
+    solution = found_by(Program(policy, e), with_steps(e, 1e5))
+    assert not solution.trades.any()
+    assert solution.certificate.objective >= ideal.objective
+
+
+@pytest.mark.parametrize("given", [{"lots": "half"}, {"lot_gap": 0.0}, {"lot_gap": 0.1}, {"lot_gap": np.nan}])
+def test_odd_settings_are_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(given))):
+        policy_of(**given)
+
+
+def test_backtests_refuse_what_they_do_not_keep() -> None:
+    from hedgeopt.backtest.policies.multi_period import MultiPeriod
+    from hedgeopt.backtest.policies.optimizer import Optimizer
+
+    for policy in (Optimizer, MultiPeriod):
+        with pytest.raises(InputError, match='set lots = "ideal"'):
+            policy(policy_of())

@@ -32,7 +32,7 @@ class ActiveSet:
 
     def rebuild(self, losses: Vector, band: int) -> None:
         """Classify by losses: about ``band`` scenarios around the VaR level become the boundary."""
-        model = self.model
+        model, self.name = self.model, object()
         u, size = model.caps, model.size
         if u.sum() <= 1.0 + 1e-9:
             # Beta is zero: every scenario counts in full and the tail is a plain mean.

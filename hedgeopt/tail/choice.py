@@ -24,7 +24,7 @@ from hedgeopt.tail.split import Split
 _SMALL, _TINY = 200_000, 10_000
 # Interior points factorise a dense matrix of the order of the variables: beyond so many loss arguments that takes longer
 # than all of the simplex.
-_WIDE = 400
+WIDE = 400
 # Loss arguments per scenario beyond which the scenarios are rows of a sparse program as any other.
 _BROAD = 0.25
 # Quadratic programs of more variables (and of more than three per loss argument) go to a sparse solver: interior points
@@ -78,10 +78,10 @@ def masters_of(
         return [*interior, *last]
     simplex = [lambda: _simplex(parts, entries > _SMALL, remaining)]
     width = sum(v.size for v in parts.inner)
-    if not name and width > _WIDE and width * width > _BROAD * entries:
+    if not name and width > WIDE and width * width > _BROAD * entries:
         # A scenario with arguments of its own, as in a drawdown: there is nothing to sum up, and most entries are zero.
         return [last[0], lambda: _simplex(parts, False, remaining), last[1]]
-    once = _TINY < entries <= _SMALL and width <= _WIDE and "y" not in parts.memory
+    once = _TINY < entries <= _SMALL and width <= WIDE and "y" not in parts.memory
     # Where both give way, the simplex goes on from the basis it has.
     patient = [lambda: _simplex(parts, False, remaining)] if entries > _SMALL else []
     return [*interior, *simplex, *patient, *last] if once else [*simplex, *interior, *patient, *last]

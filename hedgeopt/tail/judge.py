@@ -11,8 +11,9 @@ from hedgeopt.tail.masters.base import Master, Point, blendable
 from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.source import Index, Vector
 
-# Scenarios added per round and side in units of the number of instruments; steps of the line search.
-ADD, SEARCH, GOLDEN = 3, 3, 0.5 * (5**0.5 - 1)
+# Scenarios added per round and side in units of the number of instruments, and where few are misplaced; steps of the line
+# search.
+ADD, AHEAD, SEARCH, GOLDEN = 3, 0.5, 3, 0.5 * (5**0.5 - 1)
 
 
 class Judge:
@@ -53,9 +54,14 @@ class Judge:
         wrong = []
         for a, L in zip(self.active, losses, strict=True):
             _, level = a.reduced(L)
-            wrong.append(
-                a.misplaced(L, level, 1e-12 * abs(level), a.model.band(int(self.growth * max(ADD * a.model.width, 300))))
-            )
+            most = a.model.band(int(self.growth * max(ADD * a.model.width, 300)))
+            new = a.misplaced(L, level, 1e-12 * abs(level), most)
+            some = int(AHEAD * a.model.width)
+            if master.name == "INTERIOR" and 0 < len(new) < some:
+                # A round costs the same for a few more: those that are next, as far from the level as these are beyond it.
+                far = float(np.abs(L[new] - level).max())
+                new = np.union1d(new, a.misplaced(L, level, -far, some))
+            wrong.append(new)
         if point.lower > self.lower:
             self.lower, self.dual = point.lower, point
             if self.final:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hedgeopt.tail.active import BOUNDARY, ActiveSet
 from hedgeopt.tail.judge import Judge
-from hedgeopt.tail.masters.base import Master, Piece, Point, no_point
+from hedgeopt.tail.masters.base import Master, Point, no_point
 from hedgeopt.tail.model import LossModel
 from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.schedule import Level, Schedule
@@ -24,6 +24,9 @@ COARSE, ROUGH, BOX, FEW = 2e-2, 2e-2, 1e6, 0.12
 ANY = 1_000_000
 # A point that breaks a row by more than this share of its terms is none.
 LOST = 1e-3
+# Where a relaxation has no optimum although a coarser level has a plan: scenarios around its level to begin with, how far to
+# look around it in units of its largest position, and how often.
+NARROW, RADIUS, RETREATS = 1_500, 0.5, 3
 # The box grows by this factor until it is this large.
 STEP, LARGEST = 1e3, 1e15
 
@@ -37,6 +40,7 @@ class CutLoop:
         self.ray: Vector | None = None
         self._makers, self._made = masters, {}  # type: ignore[var-annotated]
         self.started = time.perf_counter()
+        self._retreats = 0
         self.out = Outcome(
             "failed", self.master(0), Point("failed", np.zeros(0), np.zeros(0), np.nan, -np.inf, [], np.zeros(0))
         )
@@ -93,6 +97,7 @@ class CutLoop:
         out.pass_seconds += time.perf_counter() - t
         judge = Judge(self.options, active, level.final)
         judge.growth = level.growth
+        self._retreats = 0
         if entry is not None and kept is None:
             judge.enter(entry, losses, entry.master)
         return self._rounds(level, active, judge, entry), active
@@ -108,7 +113,7 @@ class CutLoop:
             if options.late():
                 break
             t = time.perf_counter()
-            point = self._solve([a.piece() for a in active], accuracy, point)
+            point = self._solve(active, accuracy, point, judge)
             out.master_seconds += time.perf_counter() - t
             out.rounds += 1
             out.iterations += point.iterations
@@ -164,15 +169,21 @@ class CutLoop:
             out.status = "user_limit" if judge.best is not None else "late"
         return judge.best
 
-    def _solve(self, pieces: list[Piece], accuracy: float, start: Point | None) -> Point:
+    def _solve(self, active: list[ActiveSet], accuracy: float, start: Point | None, judge: Judge) -> Point:
         """The first master that answers; the last resort answers for one round only."""
+        pieces = [a.piece() for a in active]
         for i in range(self.chosen, max(self.fallbacks, self.chosen + 1)):
-            master = self.master(i)
+            master: Any = self.master(i)
+            master.hasty = judge.best is not None and self._retreats < RETREATS
             point = master.solve(pieces, accuracy, start)
             if point.status == "failed" and start is not None and master.retry:
                 # A warm point can sit too close to the wrong corner: once more from the middle.
                 point = master.solve(pieces, accuracy, None)
             point.master = master
+            if point.status == "unbounded" or point.details.get("adrift"):
+                near = self._retreat(active, judge)
+                if near is not None:
+                    return near
             if point.status != "failed":
                 broken = float(point.details.get("violation", 0.0)) if point.status == "optimal" else 0.0
                 if broken <= self.options.tolerance or i + 1 >= max(self.fallbacks, self.chosen + 1):
@@ -191,6 +202,24 @@ class CutLoop:
             self._note(point, "failed", reason)
             point = replace(no_point("failed", len(point.y), len(pieces), reason), master=point.master)
         return point
+
+    def _retreat(self, active: list[ActiveSet], judge: Judge) -> Point | None:
+        """Where a relaxation has no optimum, its best point near that of a coarser level: it shows who is missing.
+
+        None without such a point, or a simplex to look for it, or when that has been tried often enough.
+        """
+        makers = (self.master(i) for i in range(len(self._makers)))
+        patient: Any = next((m for m in makers if m.name == "SIMPLEX" and not getattr(m, "limited", True)), None)
+        if judge.best is None or patient is None or self._retreats >= RETREATS or patient.box is not None:
+            return None
+        self._retreats += 1
+        if self._retreats == 1:
+            for a, losses in zip(active, judge.losses, strict=True):
+                a.rebuild(losses, NARROW)
+        patient.near = judge.best, RADIUS
+        point = patient.solve([a.piece() for a in active], ROUGH, None)
+        patient.near, point.master = None, patient
+        return point if point.status == "optimal" else None
 
     def _note(self, point: Point, status: str, reason: str, technical: bool = False) -> None:
         """Remember that a master had no answer, for the caller: nobody is replaced silently."""

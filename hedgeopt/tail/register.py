@@ -13,7 +13,7 @@ from cvxpy import settings as s
 from cvxpy.error import DCPError, ParameterError, SolverError
 
 from hedgeopt.errors import InputError
-from hedgeopt.tail.choice import masters_of, remember
+from hedgeopt.tail.choice import WIDE, masters_of, remember
 from hedgeopt.tail.confirm import confirm
 from hedgeopt.tail.handover import handed_over, solve_there
 from hedgeopt.tail.integers import is_whole, round_integers
@@ -23,6 +23,7 @@ from hedgeopt.tail.outcome import Options, Outcome, clock
 from hedgeopt.tail.result import store
 from hedgeopt.tail.split import Split, has_tails, renew, split
 from hedgeopt.tail.threads import blas_threads
+from hedgeopt.tail.ties import merged
 from hedgeopt.tail.whole import search
 
 _splits: WeakKeyDictionary[cp.Problem, Split] = WeakKeyDictionary()
@@ -150,7 +151,9 @@ def solve_tail(
             hint = problem.variables() if warm_start else []
             outcome = search(parts, models, hint, options, gap, lambda p, o, m: _run(p, models, width, m, {}, o, True))
         else:
-            outcome = _run(parts, models, width, master, solver_options, options, warm_start)
+            distinct = merged(models)
+            entries = None if distinct.place is None or width <= WIDE else sum(m.size for m in models) * width
+            outcome = _run(parts, distinct.models, width, master, solver_options, options, warm_start, entries)
     if outcome.status == "failed":
         reason = "; ".join(f"master {f['master']}: {f['reason'] or 'it found no solution'}" for f in outcome.failures)
         raise SolverError(f"The tail solver failed: {reason or 'no master found a solution'}")
@@ -165,6 +168,7 @@ def solve_tail(
         raise SolverError(f"The tail solver has no point: {limit} ended it before {first}.")
     if not outcome.search:
         confirm(parts, outcome, tolerance)
+        outcome.weights = distinct.spread(outcome.weights)
     if outcome.status == s.OPTIMAL_INACCURATE:
         if outcome.proven:
             message = f"The tail solver stopped at a relative gap of {outcome.gap:.1e}."
@@ -192,12 +196,13 @@ def _run(
     given: dict[str, Any],
     options: Options,
     warm: bool,
+    entries: int | None = None,
 ) -> Outcome:
     """Solve a split problem; what the next solve may begin from is remembered in ``parts``."""
     kept = parts.memory.get("kept") if warm and master is None else None
     if kept is not None and [len(k[0]) for k in kept] != [m.size for m in models]:
         kept = None
-    entries = sum(m.size for m in models) * width
+    entries = sum(m.size for m in models) * width if entries is None else entries
     loop = CutLoop(models, masters_of(parts, master, given, entries, options.remaining), options)
     start = parts.memory.get("y") if warm else None
     outcome = loop.run(start if start is not None and len(start) == width else None, kept)

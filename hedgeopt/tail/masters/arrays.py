@@ -61,7 +61,7 @@ class ArrayMaster:
             else:
                 status, reason = "failed", f"{reason}, which the data do not prove"
         point = no_point(status, width, K, reason, refusal.technical)
-        point.details.update(details)
+        point.details.update(details | {"adrift": refusal.adrift})
         if "farkas" in details:
             point = replace(point, q=details["farkas"]["q"], multipliers=details["farkas"]["multipliers"])
         return point

@@ -93,6 +93,8 @@ class Refusal:
     status: str
     reason: str = ""
     technical: bool = False
+    adrift: bool = False
+    """Whether the solver ran off along a ray, which proves nothing."""
     ray: tuple[Vector, Vector, list[Vector]] | None = None
     """Multipliers of equalities, rows and scenarios that show a program in some columns infeasible (Farkas)."""
 

@@ -22,7 +22,7 @@ from hedgeopt.tail.masters.newton import Newton, Residuals, Scratch
 from hedgeopt.tail.masters.pairs import Places, longest, outliers
 from hedgeopt.tail.masters.polish import polished
 from hedgeopt.tail.masters.scaled import Restricted, Scaled
-from hedgeopt.tail.masters.start import Iterate, Warm, begin
+from hedgeopt.tail.masters.start import Iterate, Kept, Warm, starts
 from hedgeopt.tail.masters.working import Raw, WorkingMaster
 from hedgeopt.tail.source import Vector
 
@@ -35,6 +35,8 @@ _FEASIBLE, _WIDE = 1e-3, 3.0
 _PROVE, _CLOSE, _ENOUGH = 1e-2, 10.0, 1e-3
 # Complementarity beyond all need, and the dual residual from which there is no way back then: the systems are too ill.
 _SOLVED, _LOST = 1e-12, 1e-2
+# First step below which a start on an earlier path is too near its end.
+_SHORT = 0.25
 # Longest step towards the boundary.
 _STEP = 0.99
 # Scaled values are of order one: beyond this the iterates run off along a ray (infeasible or unbounded).
@@ -45,7 +47,6 @@ class InteriorMaster(WorkingMaster):
     """See the module's text; raises nothing, a failure is ``Point.status == "failed"``."""
 
     name = "INTERIOR"
-    retry = True
     max_iterations = 150
 
     @cached_property
@@ -79,26 +80,27 @@ class _Iteration:
         self.problem, self.remaining, self.max_iterations, self.scratch = problem, remaining, max_iterations, scratch
         self.pieces = problem.pieces
         self.places = Places(problem.A.shape[0], [len(piece.caps) for piece in self.pieces])
-        self.at = begin(problem, self.places, warm)
+        self.starts = starts(problem, self.places, warm)
+        self.at, self.trial = next(self.starts)
         self.path: list[Iterate] = []
 
     def run(self, tolerance: float) -> Raw | Refusal:
         """Iterate until the gap and the residuals are small."""
-        p, at, places = self.problem, self.at, self.places
+        p, places = self.problem, self.places
         newton = Newton(p, places, self.scratch)
         best = np.inf, np.inf, np.inf
         stalled = 0
         proof: Repaired | None = None
-        proof_nu = at.nu
+        proof_nu = self.at.nu
         for iteration in range(self.max_iterations):
             left = self.remaining()
             if left is not None and left <= 0:
                 return Refusal("late", "time limit")
-            now = self._look()
+            at, now = self.at, self._look()
             if now is None:
-                return Refusal("failed", "the iterates ran off along a ray")
+                return Refusal("failed", "the iterates ran off along a ray", adrift=True)
             if now.infeasible < _FEASIBLE and now.share < _WIDE:
-                self.path.append(Iterate(at.v.copy(), at.nu.copy(), now.share))
+                self.path.append(Iterate(at.v.copy(), at.nu.copy(), now.share, self._kept()))
             feasible = now.infeasible <= min(tolerance, 1e-8) * 10
             merit = max(now.total, now.infeasible, now.dual_residual)
             if merit < _PROVE and now.total <= _CLOSE * tolerance:
@@ -121,8 +123,27 @@ class _Iteration:
             if stalled > 25:
                 return Refusal("failed", f"no progress at a relative gap of {now.total:.0e}")
             newton.factor(at.x, at.z, now.left, now.share)
-            self._advance(newton, now.mu)
+            length = self._advance(newton, now.mu)
+            if self.trial and length < _SHORT:
+                # Too close to a path that is another one: from farther back.
+                (self.at, self.trial), self.path = next(self.starts), []
+                best, stalled, proof = (np.inf, np.inf, np.inf), 0, None
+                newton = Newton(p, places, self.scratch)
+            self.trial = self.trial and length < _SHORT
         return Refusal("failed", f"no solution within {self.max_iterations} iterations")
+
+    def _kept(self) -> Kept:
+        """The pairs of the iterate, for the rows of the whole program."""
+        p, at, places = self.problem, self.at, self.places
+        parent = p.parent if isinstance(p, Restricted) else p
+        slack, dual = np.full(len(parent.b), np.nan), np.full(len(parent.b), np.nan)
+        rows = p.rows if isinstance(p, Restricted) else slice(None)
+        slack[rows], dual[rows] = at.x[places.rows], at.z[places.rows]
+        tails = [
+            (piece.boundary, at.x[e].copy(), at.x[w].copy(), at.z[w].copy(), at.z[e].copy())
+            for piece, e, w in zip(self.pieces, places.excess, places.slack, strict=True)
+        ]
+        return Kept(parent, p.unit, p.weight, at.alpha.copy(), slack, dual, tails)
 
     def _look(self) -> _Look | None:
         """Residuals and values of the iterate; None where it has run off."""
@@ -168,8 +189,8 @@ class _Iteration:
         left = Residuals(d, equalities, rows, levels, slacks, caps)
         return _Look(left, tails, primal, size, mu, comp / size, total, infeasible, dual_residual)
 
-    def _advance(self, newton: Newton, mu: float) -> None:
-        """Predictor, corrector, centrality correctors, and the step."""
+    def _advance(self, newton: Newton, mu: float) -> float:
+        """Predictor, corrector, centrality correctors, and the step; the shorter of its lengths."""
         at = self.at
         products = at.x * at.z
         step = newton.step(products)
@@ -200,6 +221,7 @@ class _Iteration:
         at.x += a_p * step.x
         at.nu += a_d * step.nu
         at.z += a_d * step.z
+        return min(a_p, a_d)
 
 
 @dataclass

@@ -77,8 +77,11 @@ class PartLP:
             done = place + 1
         return sp.csr_array(sp.vstack([*blocks, top[done:]]))
 
-    def arguments(self, box: float | None) -> tuple[Any, ...]:
-        """Arguments of ``Highs.passModel``, with the current numbers of the part; valid until the next call."""
+    def arguments(self, box: float | None, near: tuple[Vector, float] | None = None) -> tuple[Any, ...]:
+        """Arguments of ``Highs.passModel``, with the current numbers of the part; valid until the next call.
+
+        ``near``: only points of the whole program whose columns are within a distance of a given one.
+        """
         p, n, K, first = self.part, self.part.n, self.K, self.first
         self.lift = 1.0 / np.sqrt(max([_middle(u) for u in p.caps if len(u)], default=1.0))
         cost = np.zeros(self.columns)
@@ -101,6 +104,10 @@ class PartLP:
                 self._data[at + begin + 1 : at + end] = a * p.caps[k]
         equalities, boxes = p.A_eq.shape[0], slice(p.A_eq.shape[0] + len(self.wide), self.base)
         self._lower[:n], self._upper[:n] = p.lower, p.upper
+        if near is not None:
+            centre = near[0][self.work]
+            self._lower[:n] = np.minimum(np.maximum(p.lower, centre - near[1]), p.upper)
+            self._upper[:n] = np.maximum(np.minimum(p.upper, centre + near[1]), p.lower)
         self._row_lower[:equalities] = self._row_upper[:equalities] = p.b_eq
         self._row_upper[equalities : boxes.start] = b[self.wide]
         if box is not None:

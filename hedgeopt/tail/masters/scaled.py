@@ -112,8 +112,13 @@ class Scaled(Structure):
         """An earlier point in this program's units; None where it has no variables."""
         if point is None or not isinstance(point.state, dict) or "z" not in point.state:
             return None
-        path = [Iterate(x.v / (self.D * self.unit), x.nu / (self.weight * self.eq_scale), x.share)
-                for x in point.details.get("path", [])]  # fmt: skip
+        path = [
+            Iterate(
+                x.v / (self.D * self.unit), x.nu / (self.weight * self.eq_scale), x.share,
+                x.kept if x.kept is not None and x.kept.owner is self else None,
+            )
+            for x in point.details.get("path", [])
+        ]  # fmt: skip
         return Warm(point.state["z"][self.layout.columns] / (self.D * self.unit), path, point.gap)
 
     def point(
@@ -131,7 +136,7 @@ class Scaled(Structure):
         dual_in = dual_in[: len(c.b_in)]
         dual_eq = it.nu * self.weight * self.eq_scale
         q = [qk / mk if mk > 0 else np.zeros_like(qk) for qk, mk in zip(it.q, m, strict=True)]
-        path = [Iterate(x.v * self.D * self.unit, x.nu * self.weight * self.eq_scale, x.share) for x in path]
+        path = [Iterate(x.v * self.D * self.unit, x.nu * self.weight * self.eq_scale, x.share, x.kept) for x in path]
         y = self.unit * self.arguments(it.v) + c.f
         state = {"z": z, "dual_in": dual_in, "dual_eq": dual_eq, "value": primal * value_unit + c.offset}
         tangent = getattr(it, "tangent", None)
@@ -166,7 +171,7 @@ class Restricted(Structure):
     """Columns ``work`` of a scaled program, with the rows and loss arguments they touch."""
 
     def __init__(self, parent: Scaled, work: NDArray[np.bool_]) -> None:
-        self.columns = np.flatnonzero(work)
+        self.columns, self.parent = np.flatnonzero(work), parent
         A, E = some_columns(parent.A, self.columns), some_columns(parent.E, self.columns)
         self.rows = np.flatnonzero((np.diff(A.indptr) > 0) | parent.is_host)
         self.empty = np.setdiff1d(parent.several, self.rows)

@@ -61,13 +61,21 @@ class SimplexMaster(WorkingMaster):
         super().__init__(compiled, memory, remaining)
         self.limited = limited
         self.box: float | None = None
+        self.near: tuple[Point, float] | None = None
+        """A point around which to stay, and how far in units of its largest position (no bound is proven there)."""
+        self._near: tuple[Vector, float] | None = None
 
     def solve(self, pieces: list[Piece], tolerance: float, start: Point | None) -> Point:
         """Solve to ``tolerance``; a known basis is the start."""
         dense = self.memory.get("sparse") is False or self.dense
         if self.compiled.P is not None or (self.limited and (dense or sum(len(x.caps) for x in pieces) > _MANY)):
             return no_point("failed", self.compiled.E.shape[0], len(pieces), "interior points are faster here")
-        self._primal = False
+        self._primal, self._near = False, None
+        if self.near is not None:
+            with np.errstate(all="ignore"):
+                warm = self.layout.scaled(pieces).start(self.near[0])
+            if warm is not None:
+                self._near = warm.v, self.near[1] * max(float(np.abs(warm.v).max(initial=0.0)), 1e-3)
         return super().solve(pieces, tolerance, start)
 
     def core(
@@ -76,7 +84,7 @@ class SimplexMaster(WorkingMaster):
         """Exact (to the simplex tolerances); columns that join a solved program are priced in by the primal simplex."""
         program = self._program(parent, part, work)
         h = self._highs()
-        if h.passModel(*program.arguments(self.box)) == highspy.HighsStatus.kError:
+        if h.passModel(*program.arguments(self.box, self._near)) == highspy.HighsStatus.kError:
             return self._broken("HiGHS refused the model")
         known = self.memory.get("basis")
         basis = None if known is None or self.box is not None else known.start(program)

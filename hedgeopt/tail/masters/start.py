@@ -8,7 +8,8 @@ so the variables v of the path determine everything, for new scenarios too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,17 +24,32 @@ from hedgeopt.tail.source import Vector
 # Relative gap assumed of a start nobody has judged, share of complementarity its gradient may leave, and Newton's steps
 # towards the level.
 _GAP, _NEAR, _STEPS = 0.3, 0.3, 12
-# Without a path a warm point keeps its place; slacks and duals start this far inside the cone.
-_SLACK, _SPREAD = 0.01, 0.1
+# Starts on the path that are tried, and how many times the complementarity of one the next one has.
+_TRIES, _APART = 3, 8.0
+
+
+@dataclass
+class Kept:
+    """Complementary pairs of an iterate, in the units of ``owner``: rows of the whole program (not a number where a row was
+    none of the program), and per tail the boundary they belong to with excesses, slacks and their duals."""
+
+    owner: object
+    unit: float
+    weight: float
+    alpha: Vector
+    slack: Vector
+    dual: Vector
+    tails: list[tuple[object, Vector, Vector, Vector, Vector]]
 
 
 @dataclass
 class Iterate:
-    """A point near the central path: variables, duals of equalities, complementarity over the objective."""
+    """A point near the central path: variables, duals of equalities, complementarity over the objective, and its pairs."""
 
     v: Vector
     nu: Vector
     share: float
+    kept: Kept | None = None
 
 
 @dataclass
@@ -43,14 +59,20 @@ class Warm:
     v: Vector
     path: list[Iterate]
     gap: float = np.inf
+    joined: bool = False
+    """Whether columns have joined since."""
 
     def within(self, work: NDArray[np.bool_]) -> Warm:
         """The start of the program restricted to the columns ``work``."""
-        return Warm(self.v[work], [Iterate(x.v[work], x.nu, x.share) for x in self.path], self.gap)
+        return Warm(self.v[work], [replace(x, v=x.v[work]) for x in self.path], self.gap, self.joined)
 
-    def iterates(self) -> list[Iterate]:
-        """Iterates whose complementarity exceeds the gap, the last first."""
+    def iterates(self, pieces: Sequence[Piece] = ()) -> list[Iterate]:
+        """Iterates whose complementarity exceeds the gap, the last first; every one where no scenario has joined."""
         gap = self.gap if self.gap < 1.0 else _GAP
+        kept = self.path[-1].kept if self.path else None
+        if kept is not None and self.gap < np.inf:
+            same = [t[0] is x.boundary and len(t[1]) == len(x.caps) for t, x in zip(kept.tails, pieces, strict=True)]
+            gap = 0.0 if same and all(same) and not self.joined else gap
         return [x for x in reversed(self.path) if x.share >= gap]
 
 
@@ -60,7 +82,7 @@ def spread(path: list[Iterate], work: NDArray[np.bool_]) -> list[Iterate]:
     for x in path:
         v = np.zeros(len(work))
         v[work] = x.v
-        out.append(Iterate(v, x.nu, x.share))
+        out.append(replace(x, v=v))
     return out
 
 
@@ -75,19 +97,22 @@ class SolverVariables:
     z: Vector
 
 
-def begin(p: Any, places: Places, warm: Warm | None) -> SolverVariables:
-    """The start for a scaled program: the last iterate of the path that is near this program's path, else the point."""
-    least = 0.0
-    for near in [] if warm is None else warm.iterates():
-        if near.share < least:
+def starts(p: Any, places: Places, warm: Warm | None) -> Iterator[tuple[SolverVariables, bool]]:
+    """Starts for a scaled program, the most advanced first, each with whether it is to be tried: a first step that is short
+    says that the next is better. Last comes the start from nothing, which is not."""
+    least, tried = 0.0, 0
+    for near in [] if warm is None else warm.iterates(p.pieces):
+        if near.share < least or tried >= _TRIES:
             continue
         state = central(p, places, near)
         left = float(np.abs(gradient(p, places, state)).max(initial=0.0))
-        if left <= _NEAR * near.share:
-            return state
-        # Along the path the gradient changes little: on to where it would not matter.
-        least = left / _NEAR
-    return cold(p, places, None if warm is None else warm.v)
+        if near.kept is None and left > _NEAR * near.share:
+            # Along the path the gradient changes little: on to where it would not matter.
+            least = left / _NEAR
+            continue
+        yield state, True
+        least, tried = _APART * near.share, tried + 1
+    yield cold(p, places), False
 
 
 def gradient(p: Any, places: Places, state: SolverVariables) -> Vector:
@@ -100,14 +125,13 @@ def gradient(p: Any, places: Places, state: SolverVariables) -> Vector:
     return d if p.P is None else d + p.P @ state.v
 
 
-def cold(p: Any, places: Places, v: Vector | None) -> SolverVariables:
-    """From zero, or from a point that keeps its place."""
-    slack, spread = (1.0, 1.0) if v is None else (_SLACK, _SPREAD)
-    v = np.zeros(p.n) if v is None else v.copy()
+def cold(p: Any, places: Places) -> SolverVariables:
+    """From nothing."""
+    v = np.zeros(p.n)
     x, z, alpha = places.empty(), places.empty(), np.zeros(len(p.pieces))
-    x[places.rows] = np.maximum(p.b - p.inequalities.times(v), slack)
+    x[places.rows] = np.maximum(p.b - p.inequalities.times(v), 1.0)
     # Equal products of slack and dual: bounds far away start with the small dual they deserve.
-    z[places.rows] = slack / np.maximum(x[places.rows], 1.0)
+    z[places.rows] = 1.0 / x[places.rows]
     y, m = p.arguments(v), multipliers(p, z[places.rows])
     for k, piece in enumerate(p.pieces):
         if not len(piece.caps):
@@ -115,7 +139,7 @@ def cold(p: Any, places: Places, v: Vector | None) -> SolverVariables:
         losses = p.R[k] @ y + p.offset[k]
         alpha[k] = quantile(losses, piece)
         excess = losses - alpha[k]
-        delta = max(float(np.abs(excess).mean()), 1e-3) * spread
+        delta = max(float(np.abs(excess).mean()), 1e-3)
         x[places.excess[k]], x[places.slack[k]] = np.maximum(excess, 0.0) + delta, np.maximum(-excess, 0.0) + delta
         share = (1.0 - piece.mass) / piece.caps.sum()
         z[places.slack[k]], z[places.excess[k]] = m[k] * piece.caps * share, m[k] * piece.caps * (1 - share)
@@ -141,15 +165,30 @@ def central(p: Any, places: Places, near: Iterate) -> SolverVariables:
         if row >= 0:
             slack[row] -= p.host_coef[k] * tails[k]
     # A row without slack (of a column that rested) begins in the middle of its pair.
-    x[places.rows] = np.where(slack > 1e-3 * np.sqrt(mu), slack, np.sqrt(mu))
+    x[places.rows] = np.where(slack > 1e-3 * mu, slack, np.sqrt(mu))
     z[places.rows] = mu / x[places.rows]
+    kept = near.kept
+    if kept is not None:
+        rows = getattr(p, "rows", slice(None))
+        known = np.isfinite(kept.slack[rows])
+        x[places.rows] = np.where(known, kept.slack[rows] * (kept.unit / p.unit), x[places.rows])
+        z[places.rows] = np.where(known, kept.dual[rows] * (kept.weight / p.weight), z[places.rows])
     m = multipliers(p, z[places.rows])
     for k, piece in enumerate(p.pieces):
         if not len(piece.caps):
             continue
         total = m[k] * piece.caps
-        alpha[k] = centred_level(losses[k], total, m[k] * (1 - piece.mass), mu, alpha[k])
-        found = centred_scenarios(losses[k] - alpha[k], total, mu)
+        if kept is not None and kept.tails[k][0] is piece.boundary:
+            # Only scenarios that have joined need a place.
+            alpha[k] = kept.alpha[k] * (kept.unit / p.unit)
+            _, *pairs = kept.tails[k]
+            old = len(pairs[0])
+            new = centred_scenarios(losses[k][old:] - alpha[k], total[old:], mu)
+            factor = (kept.unit / p.unit,) * 2 + (kept.weight / p.weight,) * 2
+            found = tuple(np.concatenate((a * f, b)) for a, f, b in zip(pairs, factor, new, strict=True))
+        else:
+            alpha[k] = centred_level(losses[k], total, m[k] * (1 - piece.mass), mu, alpha[k])
+            found = centred_scenarios(losses[k] - alpha[k], total, mu)
         x[places.excess[k]], x[places.slack[k]], z[places.slack[k]], z[places.excess[k]] = found
     return SolverVariables(near.v.copy(), alpha, near.nu.copy(), x, z)
 

@@ -47,6 +47,9 @@ class Raw:
 class WorkingMaster(ArrayMaster, ABC):
     """Solves in the working columns; subclasses implement the core."""
 
+    hasty = False
+    """Whether a solve that runs off along a ray is given up at once: the caller knows what to do."""
+
     @abstractmethod
     def core(
         self, parent: Scaled, part: Scaled | Restricted, work: NDArray[np.bool_], tolerance: float, warm: Warm | None
@@ -81,7 +84,7 @@ class WorkingMaster(ArrayMaster, ABC):
                         # The path was another program's: from its point alone.
                         warm = Warm(warm.v, [])
                         continue
-                    if work.all() or raw.status == "late" or raw.technical:
+                    if work.all() or raw.status == "late" or raw.technical or (raw.adrift and self.hasty):
                         return self.judged(p, raw)
                     # Infeasible or hard in these columns says nothing about all of them.
                     more = self._towards(p, part, raw, work) if repairs < _REPAIRS else None
@@ -99,7 +102,7 @@ class WorkingMaster(ArrayMaster, ABC):
                 if (cost.sum() <= _SHARE * tolerance * size and proof.loose == 0.0) or not cost.any():
                     point = self._point(p, raw, work, v, proof, proof.loose, iterations)
                     break
-                warm = Warm(v, spread(raw.path, work), _NEAR)
+                warm = Warm(v, spread(raw.path, work), min(_NEAR, float(cost.sum() / size)), joined=True)
                 found = np.flatnonzero(cost > 0)
                 most = max(_JOIN_LEAST, int(_JOIN * len(found)))
                 work = work.copy()

@@ -155,10 +155,6 @@ def _risk_data(book: Book, market: Market, rules: Policy, e: Exposures, report: 
     data |= {"risk": report.to_dict(), "notes": list(e.notes)}
     if rules.numeraire is not None:
         data["numeraire"] = {"asset": report.unit, "price": report.unit_price}
-    if report.tags:
-        from hedgeopt.measures.tags import by_tag
-
-        data["tags"] = by_tag(e).to_dict(orient="index")
     return data
 
 

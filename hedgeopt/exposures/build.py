@@ -6,7 +6,7 @@ downstream works on the arrays of :class:`~hedgeopt.models.arrays.Exposures`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from hedgeopt.models.arrays import Exposures, Rows
 from hedgeopt.models.costs.quotes import unit_cost
 from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.margin.margins import Margins
 from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.pegs import is_peg, moved_by
 from hedgeopt.models.pricing.family import MarketView, greek
@@ -155,6 +156,9 @@ def build_exposures(
     if holdings.lenient:
         margins, said = without_missing(margins, [account.name for account in book.accounts], rows.quantity, collateral)
         notes += said
+    shut = margins.unopened(rows.quantity, bought)
+    notes += _unopened(margins, [items[row] for row in bought[shut]])
+    paused = paused | shut
     shown = () if stress.still else stress.labels
     doubts = caveats(margins, collateral, [items[row] for row in bought], table.unique, shown, assets, market.timestamp)
     notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
@@ -205,6 +209,17 @@ def build_exposures(
         tags=tuple(account.tags for account in book.accounts),
         depth=depth,
     )
+
+
+def _unopened(margins: Margins, items: Sequence[Any]) -> Iterator[str]:
+    """What is not offered as a hedge, as its venue's margin table has no entry for its coin."""
+    for venue in dict.fromkeys(item.venue for item in items):
+        coins = list(dict.fromkeys(item.underlying for item in items if item.venue == venue))
+        some = ", ".join(coins[:3]) + (", …" if len(coins) > 3 else "")
+        yield (
+            f"perpetuals and futures of {some} at {venue} are not opened: {venue}.toml has no margin tiers of "
+            f"{'it' if len(coins) == 1 else 'them'} ([margin]; a limit on margin says which)"
+        )
 
 
 def _marks(items: Sequence[Any], quoted: np.ndarray, premium: np.ndarray) -> np.ndarray:

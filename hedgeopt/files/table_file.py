@@ -36,7 +36,12 @@ _ENDINGS = (".csv", ".tsv", ".txt", ".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 def read_table(
-    path: str | Path, what: str, *, field: str | None = None, columns: Collection[str] | None = None
+    path: str | Path,
+    what: str,
+    *,
+    field: str | None = None,
+    columns: Collection[str] | None = None,
+    text: Collection[str] = (),
 ) -> pd.DataFrame:
     """The table in a ``.parquet``, ``.csv`` or ``.csv.gz`` file.
 
@@ -46,6 +51,8 @@ def read_table(
         What it holds, for messages: "market", "price history".
     columns
         Columns to keep where they exist; none: all. ``attrs["unread"]`` names the others, where there are any.
+    text
+        Columns of a CSV that are text though every cell looks like a number.
 
     Raises
     ------
@@ -59,7 +66,7 @@ def read_table(
     elif form == "excel":
         frame = excel_table(path, columns)
     elif form or endings & set(_ENDINGS):
-        frame = _csv(path, what, columns)
+        frame = _csv(path, what, columns, text)
     else:
         fix = f"tables end with {', '.join(_ENDINGS)}, .xlsx or .parquet, in small or large letters"
         raise InputError("is neither .csv nor .parquet", file=path, field=field, fix=fix)
@@ -75,7 +82,7 @@ def _packing(path: Path, field: str | None) -> str:
         raise InputError(f"cannot be read: {(error.strerror or str(error)).lower()}", file=path, field=field) from None
 
 
-def _csv(path: Path, what: str, columns: Collection[str] | None) -> pd.DataFrame:
+def _csv(path: Path, what: str, columns: Collection[str] | None, text: Collection[str] = ()) -> pd.DataFrame:
     data, title = without_title(_text(path, what))
     header = data[: data.find(b"\n")].decode("utf-8-sig", "replace")
     delimiter = delimiter_of(header)
@@ -87,13 +94,18 @@ def _csv(path: Path, what: str, columns: Collection[str] | None) -> pd.DataFrame
     if meant:
         data = delimiter.join(meant.get(name, name) for name in names).encode() + data[len(data.split(b"\n", 1)[0]) :]
     read = _arrow_csv if installed("pyarrow") else _plain_csv
-    frame = read(path, data, columns, delimiter, notes)
+    frame = read(path, data, columns, delimiter, notes, text)
     frame.attrs["notes"] = [*headers_told(meant, path.name), *(f"{path.name}: {note}" for note in notes)]
     return frame
 
 
 def _plain_csv(
-    path: Path, data: bytes, columns: Collection[str] | None, delimiter: str = ",", notes: list[str] | None = None
+    path: Path,
+    data: bytes,
+    columns: Collection[str] | None,
+    delimiter: str = ",",
+    notes: list[str] | None = None,
+    text: Collection[str] = (),
 ) -> pd.DataFrame:
     """Slower than pyarrow, and the same."""
     notes = [] if notes is None else notes
@@ -109,7 +121,7 @@ def _plain_csv(
     if rows > MOST_ROWS:
         raise InputError(f"holds {many(rows, 'row')}, at most {MOST_ROWS:,} are read", file=path)
     cells = _tidied(cells, path, delimiter, notes)
-    frame = pd.DataFrame({name: plain_column(column, NUMBER.fullmatch) for name, column in cells.items()})
+    frame = _frame(cells, text)
     return tell_unread(frame, names, cells)
 
 
@@ -125,7 +137,12 @@ def _tidied(cells: dict[str, list[CellText]], path: Path, delimiter: str, notes:
 
 
 def _arrow_csv(
-    path: Path, data: bytes, columns: Collection[str] | None, delimiter: str = ",", notes: list[str] | None = None
+    path: Path,
+    data: bytes,
+    columns: Collection[str] | None,
+    delimiter: str = ",",
+    notes: list[str] | None = None,
+    text: Collection[str] = (),
 ) -> pd.DataFrame:
     notes = [] if notes is None else notes
     import pyarrow as pa
@@ -158,20 +175,33 @@ def _arrow_csv(
     commas = any(pc.any(pc.match_substring_regex(table[name], _WITH_COMMA)).as_py() for name in table.column_names)
     if repeats or commas or delimiter == ";":  # cell by cell: slower, and seldom
         cells = _tidied(table.to_pydict(), path, delimiter, notes)
-        frame = pd.DataFrame({name: plain_column(column, NUMBER.fullmatch) for name, column in cells.items()})
+        frame = _frame(cells, text)
     else:
-        frame = pd.DataFrame({name: _column(table[name]) for name in table.column_names})
+        frame = pd.DataFrame({name: _column(table[name], _is_text(name, text)) for name in table.column_names})
     return tell_unread(frame, names, table.column_names)
 
 
-def _column(cells: Any) -> Any:
-    """Numbers where every cell is one, else text."""
+def _is_text(name: str, text: Collection[str]) -> bool:
+    return name.strip().lower() in text
+
+
+def _frame(cells: dict[str, list[CellText]], text: Collection[str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            name: plain_column(column, (lambda _: None) if _is_text(name, text) else NUMBER.fullmatch)
+            for name, column in cells.items()
+        }
+    )
+
+
+def _column(cells: Any, text: bool = False) -> Any:
+    """Numbers where every cell is one and no ``text`` is meant, else text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if cells.null_count == len(cells):
         return np.full(len(cells), np.nan)
-    if not pc.all(pc.match_substring_regex(cells, f"^(?:{NUMBER.pattern})$")).as_py():
+    if text or not pc.all(pc.match_substring_regex(cells, f"^(?:{NUMBER.pattern})$")).as_py():
         return cells.to_pandas()
     cells = pc.replace_substring_regex(cells, r"^\+", "")
     if cells.null_count == 0 and pc.all(pc.match_substring_regex(cells, "^-?[0-9]{1,18}$")).as_py():

@@ -10,7 +10,7 @@ from hedgeopt.files.calls import strict_call
 from hedgeopt.files.given import Given, is_table, named, read_data, read_frame
 from hedgeopt.files.reading import validated
 from hedgeopt.inputs.book import Book
-from hedgeopt.inputs.book_frame import book_from_frame
+from hedgeopt.inputs.book_frame import BOOK_TEXT, book_from_frame
 from hedgeopt.inputs.combos import unfolded
 from hedgeopt.inputs.importing import imported_book
 from hedgeopt.inputs.payloads.documents import held, json_of
@@ -59,7 +59,7 @@ def read_book(*sources: Given, venue: str | None = None, any_moment: bool = Fals
     if values is not None and (len(values) > 1 or is_payload(values[0])):
         return imported_book([source], venue, any_moment)
     if values is None and _is_table_file(source):
-        return unfolded(book_from_frame(read_frame(source, "book"), file=named(source, "book")))
+        return unfolded(book_from_frame(read_frame(source, "book", text=BOOK_TEXT), file=named(source, "book")))
     data = read_data(source, "book") if values is None else values[0]
     if isinstance(data, dict) and "books" in data:
         return _firm(data, named(source, "book"), any_moment)

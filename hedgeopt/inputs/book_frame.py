@@ -18,7 +18,7 @@ from hedgeopt.files.reading import validated
 from hedgeopt.files.table_parts import meant_headers
 from hedgeopt.inputs.book import Account, Book
 
-__all__ = ["BOOK_COLUMNS", "book_from_frame", "book_to_frame"]
+__all__ = ["BOOK_COLUMNS", "BOOK_TEXT", "book_from_frame", "book_to_frame"]
 
 _OF_ACCOUNT = ("venue", "margin", "tradable", "paused", "chain", "counterparty", "tags")
 BOOK_COLUMNS = {
@@ -36,6 +36,8 @@ BOOK_COLUMNS = {
     "tags": "of the account, optional: JSON list of its strategies, desks or books, or one of them",
 }
 """Columns of a book's table."""
+BOOK_TEXT = tuple(name for name in BOOK_COLUMNS if name not in ("quantity", "tradable", "paused"))
+"""Those that hold text: an account, lot or tag may be called 7."""
 
 
 def book_to_frame(book: Book) -> pd.DataFrame:
@@ -67,7 +69,7 @@ def book_from_frame(
 ) -> Book:
     """See :meth:`Book.from_frame`; ``file`` is what messages call the table."""
     file = file or named(frame, "book")
-    table, kept = read_frame(frame, "book"), getattr(frame, "attrs", None) or {}
+    table, kept = read_frame(frame, "book", text=BOOK_TEXT), getattr(frame, "attrs", None) or {}
     table = table.rename(columns=meant_headers(list(table.columns), BOOK_COLUMNS))
     require_known(table.columns, BOOK_COLUMNS, "column", file=file)
     for column in ("account", "venue", "quantity"):
@@ -79,7 +81,7 @@ def book_from_frame(
         if missing.any():
             raise InputError("is empty", file=file, field=f"{column}, row {int(missing.argmax()) + 1}")
     table["quantity"] = _quantities(table, file)
-    accounts = [_account(str(key), rows, file) for key, rows in table.groupby("account", sort=False, observed=True)]
+    accounts = [_account(str(_word(key)), rows, file) for key, rows in table.groupby("account", sort=False, observed=True)]
     data: dict[str, Any] = {"accounts": accounts}
     for field, given in (("name", name), ("timestamp", timestamp), ("links", links), ("notes", None)):
         value = kept.get(field) if given is None else given
@@ -102,14 +104,15 @@ def _account(name: str, rows: pd.DataFrame, file: Any) -> dict[str, Any]:
     """One account as a book file writes it."""
     found: dict[str, Any] = {"name": name, "positions": [], "collateral": []}
     for field in _OF_ACCOUNT:
-        values = list(dict.fromkeys(_plain(v) for v in rows[field].dropna())) if field in rows.columns else []
+        cell = _word if field in BOOK_TEXT else _plain
+        values = list(dict.fromkeys(cell(v) for v in rows[field].dropna())) if field in rows.columns else []
         if len(values) > 1:
             fix = "give one account one value of it"
             raise InputError(f"differs within account {name!r}", file=file, field=field, value=values[1], fix=fix)
         if values:
             found[field] = _FROM_CELL.get(field, _plain)(values[0])
     for at, row in rows.iterrows():
-        instrument, asset = (row[c] if c in rows.columns and not pd.isna(row[c]) else None for c in ("instrument", "asset"))
+        instrument, asset = (_cell(row, name) for name in ("instrument", "asset"))
         where = f"row {at + 1}"  # type: ignore[operator]  # rows are numbered from 0
         if instrument is not None and asset is not None:
             fix = "a position has an instrument, collateral an asset"
@@ -125,13 +128,25 @@ def _account(name: str, rows: pd.DataFrame, file: Any) -> dict[str, Any]:
             found["collateral"].append({"asset": str(asset), "amount": row["quantity"]})
         else:
             whole = from_json(str(instrument), f"{file}: instrument, {where}") if str(instrument)[:1] == "{" else instrument
-            lot = row["lot"] if "lot" in rows.columns and not pd.isna(row["lot"]) else None
-            found["positions"].append({"instrument": whole, "quantity": row["quantity"], "lot": lot})
+            found["positions"].append({"instrument": whole, "quantity": row["quantity"], "lot": _cell(row, "lot")})
     return found
 
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _word(value: Any) -> Any:
+    """A cell of text; a table that took ``7`` for a number means that text."""
+    value = _plain(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _cell(row: pd.Series, name: str) -> Any:
+    """The text in a column; None where there is none."""
+    return None if name not in row.index or pd.isna(row[name]) else _word(row[name])
 
 
 def _truth(value: Any) -> Any:

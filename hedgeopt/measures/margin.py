@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isnan, nan
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from hedgeopt.models.margin.effects import account_collateral, equity_after
 from hedgeopt.models.margin.margins import moved
 from hedgeopt.models.margin.model import Liquidation
 from hedgeopt.models.margin.unknown import requirement_unknown
+from hedgeopt.models.margin.unmargined import Lacking
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.scenarios.set import ScenarioSet
 
@@ -61,12 +63,6 @@ class MarginState:
         """Maintenance over equity; None when equity is not positive or maintenance unknown."""
         return self.maintenance / self.equity if self.equity > 0 and not self.unknown else None
 
-    @property
-    def initial_utilisation(self) -> float | None:
-        """Initial margin over equity after haircuts; None when that is not positive."""
-        counted = self.equity - self.haircut
-        return self.initial / counted if counted > 0 and not self.unknown else None
-
 
 @dataclass(frozen=True)
 class AccountMargin:
@@ -82,7 +78,11 @@ class AccountMargin:
         Uniform move of every coin (vols and pegs unchanged) at which equity no longer covers maintenance, such as -0.23;
         None
         when no move down to -98 % or up to +500 % does it. 0 when it is not covered now, NaN when maintenance is unknown.
+    lacks_number
+        Whether maintenance is unknown because the rule, which ``model`` names, lacks a number for what is held.
     """
+
+    lacks_number: ClassVar[bool] = False
 
     account: str
     venue: str
@@ -109,13 +109,20 @@ class AccountMargin:
         return (*self.ranked, self.now)[0]
 
 
+class LackingMargin(AccountMargin):
+    """Margin of an account whose rule lacks a number for what it holds: in reports of risk only, never in a proposal."""
+
+    lacks_number = True
+
+
 def account_margin(e: Exposures, account: int, trades: np.ndarray | None = None) -> AccountMargin:
     """One account by its plain rule, after trades and transfers x (N,) when given."""
     x = np.zeros(e.n_candidates) if trades is None else trades
     now = _state(e, account, x, None)
     down, up = (nan, nan) if now.unknown else _distance(e, account, x)
     need = e.margins.requirement(account, e.positions(x), account_collateral(e, account, x))
-    return AccountMargin(
+    kind = LackingMargin if isinstance(e.margins.models[account], Lacking) else AccountMargin
+    return kind(
         account=e.accounts[account],
         venue=e.venues[account],
         model=e.margins.names[account],

@@ -14,7 +14,7 @@ from hedgeopt.models.margin.effects import equity_after
 from hedgeopt.models.numeraire import money_power
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import GREEK_UNITS
-from hedgeopt.models.risk.cvar import scoped_pnl, tail_loss
+from hedgeopt.models.risk.cvar import ScopedPnl, tail_loss
 from hedgeopt.models.risk.greeks import net_greek, trade_greek
 from hedgeopt.models.risk.stress import scoped_stress
 from hedgeopt.models.scope import of_accounts
@@ -70,8 +70,8 @@ def _one(e: Exposures, tag: str, x: np.ndarray) -> TagRisk:
         stress.append(float(accounts.sum() + per_trade @ x) / price)
     cvar = None
     if e.account_pnl is not None and e.scenarios is not None and not e.scenarios.still:
-        base, pnl = scoped_pnl(e, scope) if x.any() else (e.account_pnl[:, inside].sum(axis=1), np.zeros((1, len(x))))
-        cvar = tail_loss(-(base + pnl @ x), _LEVEL, e.probabilities) / price
+        scoped = ScopedPnl.of(e, scope)
+        cvar = tail_loss(-(scoped.at(x) if x.any() else scoped.base), _LEVEL, e.probabilities) / price
     return TagRisk(
         tag=tag,
         accounts=int(inside.sum()),

@@ -88,7 +88,7 @@ def _some(told: Sequence[str]) -> str:
 
 
 def _unknown(item: AccountMargin) -> str:
-    if " lacks " in item.model:
+    if item.lacks_number:
         return f"Liquidation unknown for {_name(item)}: the rule of {item.model}."
     return f"Liquidation unknown for {_name(item)}: its margin ({item.model}) is a contract that no rule here knows."
 

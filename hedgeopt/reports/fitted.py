@@ -97,12 +97,6 @@ class FittedTable:
             lost = ", ".join(names[k] for k in left_out)
             yield Text(f"not shown at {options.max_width} columns: {lost}\n", "dim")
 
-    def shown_at(self, width: int) -> tuple[str, ...]:
-        """Names of the columns that a terminal of this width shows, those whose text another column takes up included."""
-        names = [name for name, _ in self.columns]
-        _, _, left_out = self._fitted(names, self._rows, width)
-        return tuple(name for k, name in enumerate(names) if k not in left_out)
-
     def _fitted(self, names: Sequence[str], rows: _Rows, width: int) -> tuple[_Rows, list[int], list[int]]:
         """The rows, the columns shown, and those left out."""
         shown, left_out = list(range(len(names))), list[int]()

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 _LONG = 40
-# Characters of the longest words of one row that fit A4 at the size of print.
-_SHEET = 92
 """Characters beyond which a name may break anywhere."""
+_SHEET = 92
+"""Characters of the longest words of one row that fit A4 at the size of print."""
 
 
 def render(template: str, **values: Any) -> str:

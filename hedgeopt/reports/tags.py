@@ -21,7 +21,9 @@ def tag_grid(before: RiskReport, after: RiskReport | None) -> ShownTable:
         pairs = [(one.equity, two.equity), (one.cvar, two.cvar)]
         pairs += [(_greek(one, name), _greek(two, name)) for name in names]
         cells = [_shown(was, now, after is not None) for was, now in (*pairs, (one.stress, two.stress))]
-        rows.append([one.tag, str(one.accounts), *cells[:-1], two.worst_stress, cells[-1]])
+        moved = after is not None and one.worst_stress != two.worst_stress
+        worst = f"{one.worst_stress} → {two.worst_stress}" if moved else two.worst_stress
+        rows.append([one.tag, str(one.accounts), *cells[:-1], worst, cells[-1]])
     title = f"Tags (equity, CVaR and P&L in {unit}, delta in coins; accounts of several tags count in each)"
     return ShownTable(title, columns, rows)
 

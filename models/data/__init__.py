@@ -45,6 +45,7 @@ __all__ = [
     "lacking",
     "names",
     "own_tables",
+    "packaged_table",
     "pegged_assets",
     "table",
     "tables_key",
@@ -143,6 +144,11 @@ def averaging_minutes(venue: str) -> float:
 def tables_key() -> str:
     """Paths of the user's tables as one text: what is read from tables is kept by it."""
     return os.environ.get(OWN_TABLES, "")
+
+
+def packaged_table(name: str) -> dict[str, Any]:
+    """The table of that name as it is packaged, without what a user's adds."""
+    return _shipped(name)
 
 
 @lru_cache

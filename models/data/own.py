@@ -27,6 +27,7 @@ Sections, of which ``[fees]`` alone must be there::
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -163,6 +164,8 @@ def _check_like(base: Any, given: Any, field: str, path: Path) -> None:
             _check_like(base.get(name), value, f"{field}.{name}", path)
         return
     number = (int, float)
+    if isinstance(given, float) and not isfinite(given):
+        raise InputError("must be a finite number", file=path, field=field, value=given)
     alike = isinstance(given, number) and not isinstance(given, bool) if isinstance(base, number) else (
         isinstance(given, type(base))
     )  # fmt: skip

@@ -18,10 +18,22 @@ from hedgeopt.models.margin.model import Kind, MarginModel
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.table_numbers import BorrowRates, checked_numbers
 
-__all__ = ["borrow_block", "borrow_rates", "borrowed"]
+__all__ = ["borrow_block", "borrow_rates", "borrowed", "loan_rates"]
 
 _DUST = 1.0
 """USD up to which a negative balance is rounding."""
+
+
+def loan_rates(given: Any, table: str, asset: str) -> BorrowRates:
+    """Rates of one asset as a table gives them, checked."""
+    field = f"portfolio_margin.loans.{asset}"
+    if isinstance(given, int | float):
+        given = {"initial": given, "maintenance": given}
+    own = checked_numbers(BorrowRates, given, table, field)
+    if own.maintenance > own.initial:
+        problem, fix = "is above the initial rate", "exchange the two, or look them up again"
+        raise InputError(problem, file=where(table), field=f"{field}.maintenance", value=own.maintenance, fix=fix)
+    return own
 
 
 def borrow_rates(state: State, rates: Mapping[str, Any], kind: Kind, table: str = "") -> np.ndarray:
@@ -30,13 +42,7 @@ def borrow_rates(state: State, rates: Mapping[str, Any], kind: Kind, table: str 
     for a, asset in enumerate(state.assets):
         given = rates.get(asset)
         if given is not None:
-            if isinstance(given, int | float):
-                given = {"initial": given, "maintenance": given}
-            own = checked_numbers(BorrowRates, given, table, f"portfolio_margin.loans.{asset}")
-            if own.maintenance > own.initial:
-                problem, fix = "is above the initial rate", "exchange the two, or look them up again"
-                field = f"portfolio_margin.loans.{asset}.maintenance"
-                raise InputError(problem, file=where(table), field=field, value=own.maintenance, fix=fix)
+            own = loan_rates(given, table, asset)
             found[a] = own.initial if kind == "initial" else own.maintenance
     return found
 

@@ -19,7 +19,7 @@ from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.tiered import Leveraged
 from hedgeopt.models.margin.tiers import Tiers
 
-__all__ = ["Bracketed", "brackets_of"]
+__all__ = ["Bracketed", "brackets_of", "checked_brackets"]
 
 Bracket = tuple[float, float, float]
 
@@ -38,10 +38,12 @@ def brackets_of(venue: str) -> dict[str, tuple[Bracket, ...]]:
 @lru_cache(maxsize=64)
 def _read(venue: str, tables: str) -> dict[str, tuple[Bracket, ...]]:
     found = table(venue)["margin"].get("brackets", {})
-    return {str(coin): _checked(venue, f"margin.brackets.{coin}", rows) for coin, rows in found.items()}
+    return {str(coin): checked_brackets(venue, f"margin.brackets.{coin}", rows) for coin, rows in found.items()}
 
 
-def _checked(venue: str, field: str, rows: Any) -> tuple[Bracket, ...]:
+def checked_brackets(venue: str, field: str, rows: Any) -> tuple[Bracket, ...]:
+    """Brackets of one coin as a table gives them, or an error that names the ``field``."""
+
     def refuse(problem: str, value: Any, fix: str) -> InputError:
         return InputError(problem, file=where(venue), field=field, value=value, fix=fix)
 
@@ -95,3 +97,7 @@ class Bracketed(Leveraged):
     def markets(self) -> dict[str, Allowed]:
         """Every coin of the table."""
         return {name: self.allowed(name) for name in self.brackets}
+
+    def knows(self, underlying: str) -> bool:
+        """Whether the table has brackets of a coin."""
+        return underlying in brackets_of(self.venue)

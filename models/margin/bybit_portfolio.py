@@ -39,13 +39,13 @@ from hedgeopt.models.margin.spreads import cheapest, hedged, matched, matched_ch
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.table_numbers import ByDays, Numbers, Share, checked_numbers, needed
 
-__all__ = ["BybitPortfolio"]
+__all__ = ["BybitCoin", "BybitPortfolio"]
 
 _KINDS = ("perpetual", "future", "option", "spot", "pegged")
 _SECTION = "portfolio_margin"
 
 
-class _Coin(Numbers):
+class BybitCoin(Numbers):
     """Numbers of one underlying; None: not obtained, the user's to give."""
 
     moves: tuple[Annotated[float, Field(gt=-1, le=10)], ...] | None = Field(default=None, min_length=1, max_length=200)
@@ -177,7 +177,7 @@ class BybitPortfolio(MarginModel):
 
     def _unit(self, state: State, underlying: str) -> _Unit:
         rows, section = state.of(underlying), f"{_SECTION}.{underlying}"
-        coin = checked_numbers(_Coin, self._data.get(underlying, {}), "bybit", section)
+        coin = checked_numbers(BybitCoin, self._data.get(underlying, {}), "bybit", section)
         option = state.option[rows]
         give = partial(needed, table="bybit", section=section)
 

@@ -214,11 +214,6 @@ class Encoding:
         return cls(np.zeros((rows, 1)), np.zeros((rows, 1)), np.zeros(rows), np.zeros(rows), assets)
 
     @property
-    def n_rows(self) -> int:
-        """R, the number of positions."""
-        return len(self.short)
-
-    @property
     def anchored(self) -> bool:
         """Whether the encoding depends on where it is to be exact."""
         return self.anchor is not None or bool(self.ramps) or any(block.anchor is not None for block in self.blocks)

@@ -69,6 +69,10 @@ class Hyperliquid(Leveraged):
         """Every market of the table."""
         return {name: self.allowed(name) for name in table("hyperliquid")["margin"]["tiers"]}
 
+    def knows(self, underlying: str) -> bool:
+        """Whether the table has tiers of a market."""
+        return underlying in table("hyperliquid")["margin"]["tiers"]
+
     def withdrawable(self, state: State, quantity: np.ndarray, equity: float) -> float:
         """USD that may leave the account: equity above ``max(IM, 10 % of notional)``."""
         notional = float(np.abs(state.notional * quantity).sum())

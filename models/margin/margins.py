@@ -157,6 +157,14 @@ class Margins:
         found[mine] = self.models[account].largest(self.states[account], quantity[mine], wanted)
         return found
 
+    def unopened(self, quantity: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """(n,) bool: which of ``rows`` (indices of M) hold nothing and may not be opened: the venue's table lacks them."""
+        found = np.zeros(len(quantity), bool)
+        for model, state, mine in zip(self.models, self.states, self.rows, strict=True):
+            for at in np.flatnonzero(np.isin(mine, rows) & (quantity[mine] == 0.0)).tolist():
+                found[mine[at]] = not model.opens(state, at)
+        return found[rows]
+
     def check_collateral(self, account: int, collateral: np.ndarray) -> None:
         """Raise when the account holds an asset that its venue's haircut table does not know."""
         state, model = self.states[account], self.models[account]

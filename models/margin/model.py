@@ -112,6 +112,13 @@ class MarginModel(ABC):
         """
         return np.full(len(state), np.inf)
 
+    def opens(self, state: State, row: int) -> bool:
+        """Whether a position may be opened without a limit on margin: False where the table has no entry for its market.
+
+        What is held, and any limit on margin, asks for the entry.
+        """
+        return True
+
     def under(self, *, health: float, relative: float) -> MarginModel:
         """The rule where lending accounts must keep ``health`` as their factor and thresholds are ``relative`` times theirs.
 

@@ -22,13 +22,16 @@ Source: models/data/okx_portfolio.toml, which says where each number is from.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from hedgeopt.models.data import table
-from hedgeopt.models.margin.borrowed import borrow_block, borrowed
+from hedgeopt.errors import InputError
+from hedgeopt.files.names import advice
+from hedgeopt.models.data import table, where
+from hedgeopt.models.margin.borrowed import borrow_block, borrowed, loan_rates
 from hedgeopt.models.margin.collateral import haircuts, haircuts_read
 from hedgeopt.models.margin.encoding import Block, Encoding, Group
 from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_unknown_rows
@@ -37,9 +40,42 @@ from hedgeopt.models.margin.spreads import hedged_lines, unhedged_side
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.table_numbers import checked_numbers
 
-__all__ = ["OkxPortfolio"]
+__all__ = ["OkxPortfolio", "check_okx"]
 
+_SECTION = "portfolio_margin"
 _KINDS = ("perpetual", "future", "option", "spot", "pegged")
+
+
+def check_okx(data: Mapping[str, Any]) -> None:
+    """Refuse names that nothing reads, groups that are none, and numbers that cannot be, in ``[portfolio_margin]``."""
+    sections = {k: v for k, v in data.items() if k not in OkxShared.model_fields and k != "groups"}
+    for name, value in sections.items():
+        if not isinstance(value, dict):
+            raise _fault("is read by nothing", name, value, advice(name, OkxShared.model_fields))
+    checked_numbers(OkxShared, {k: v for k, v in data.items() if k in OkxShared.model_fields}, TABLE, _SECTION)
+    for asset, given in data.get("loans", {}).items():
+        loan_rates(given, TABLE, asset)
+    groups = data.get("groups", {})
+    if not isinstance(groups, dict) or "other" not in sections:
+        problem = "is no section of groups by coin" if "other" in sections else "is missing"
+        raise _fault(problem, "groups" if "other" in sections else "other", None, None)
+    names = list(dict.fromkeys(["large", "middle", "other", *_words(groups)]))
+    for coin, group in groups.items():
+        if group not in sections:
+            raise _fault("is no group", f"groups.{coin}", group, advice(str(group), [n for n in names if n in sections]))
+    for name, value in sections.items():
+        if name not in names and name != name.upper():
+            raise _fault("is no group and no coin", name, None, f"did you mean {name.upper()!r}?")
+        base = {} if name in names else sections[groups.get(name, "other")]
+        checked_numbers(CoinGroup, {**base, **value}, TABLE, f"{_SECTION}.{name}")
+
+
+def _words(groups: Mapping[str, Any]) -> list[str]:
+    return [group for group in groups.values() if isinstance(group, str)]
+
+
+def _fault(problem: str, name: str, value: Any, fix: str | None) -> InputError:
+    return InputError(problem, file=where(TABLE), field=f"{_SECTION}.{name}", value=value, fix=fix)
 
 
 class OkxPortfolio(MarginModel):
@@ -50,6 +86,8 @@ class OkxPortfolio(MarginModel):
     table_name = TABLE
 
     def __init__(self, parameters: dict[str, Any] | None = None) -> None:
+        if parameters is not None:
+            check_okx(parameters)
         self._given = parameters
 
     @property

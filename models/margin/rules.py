@@ -32,6 +32,7 @@ from hedgeopt.models.margin.hyperliquid import Hyperliquid
 from hedgeopt.models.margin.leverage import read_leverage
 from hedgeopt.models.margin.model import MarginModel
 from hedgeopt.models.margin.okx_portfolio import OkxPortfolio
+from hedgeopt.models.margin.packaged_tables import check_own_tables
 from hedgeopt.models.margin.paradex import Paradex
 from hedgeopt.models.margin.unmargined import Bilateral, Unmargined
 
@@ -122,6 +123,7 @@ def _stamp(path: str) -> tuple[int, ...] | None:
 
 @lru_cache(maxsize=256)
 def _made(name: str, venue: str, tables: str, stamp: tuple[int, ...] | None) -> MarginModel:
+    check_own_tables(tables)
     base, _, option = name.partition(":")
     field = "margin"
     if base == "standard":

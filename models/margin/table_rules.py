@@ -14,7 +14,15 @@ from hedgeopt.files.record import Record, as_record
 from hedgeopt.models.margin.tiers import Tiers
 from hedgeopt.models.pricing.families import natures
 
-__all__ = ["SECTIONS", "TABLE_KINDS", "LiquidationRule", "MarginTable", "check_table", "liquidation_rule"]
+__all__ = [
+    "SECTIONS",
+    "TABLE_KINDS",
+    "LiquidationRule",
+    "MarginTable",
+    "ShortOptionRules",
+    "check_table",
+    "liquidation_rule",
+]
 
 TABLE_KINDS = {
     "tiers": ("perpetual", "future", "spot"),
@@ -95,14 +103,14 @@ class _ShortRule(Record):
     fee: _Share = Field(description="of the index, charged with maintenance")
 
 
-class _ShortOptionRules(_TierRules):
+class ShortOptionRules(_TierRules):
     """Short options one by one, nothing offsets; perpetuals and futures by tiers."""
 
     type: Literal["short_option"]  # type: ignore[assignment]
     option: dict[Literal["call", "put"], _ShortRule]
 
     @model_validator(mode="after")
-    def _both_rights(self) -> _ShortOptionRules:
+    def _both_rights(self) -> ShortOptionRules:
         missing = [right for right in ("call", "put") if right not in self.option]
         if missing:
             raise ValueError(f"option.{missing[0]} is missing; a rate that the venue does not charge is 0")
@@ -151,9 +159,9 @@ class LiquidationRule(Record):
     backstop: float | None = Field(default=None, gt=0, lt=1)
 
 
-MarginTable = Annotated[_TierRules | _ShortOptionRules | _GridRules, Field(discriminator="type")]
+MarginTable = Annotated[_TierRules | ShortOptionRules | _GridRules, Field(discriminator="type")]
 """``[margin]`` of a table."""
-_MODELS: dict[str, type[Record]] = {"tiers": _TierRules, "short_option": _ShortOptionRules, "grid": _GridRules}
+_MODELS: dict[str, type[Record]] = {"tiers": _TierRules, "short_option": ShortOptionRules, "grid": _GridRules}
 SECTIONS = ("haircut", "liquidation", "margin", "source")
 
 

@@ -126,6 +126,10 @@ class Leveraged(Tiered):
         """:meth:`allowed` of every market that the venue's table knows."""
         raise NotImplementedError
 
+    def knows(self, underlying: str) -> bool:
+        """Whether the venue's table has an entry for a market."""
+        return underlying in self.markets()
+
     def chosen(self, underlying: str, notional: float = 0.0) -> float:
         """Leverage that a position of a notional (USD) counts at."""
         most, chosen = self.allowed(underlying).at(notional), self.leverage.of(underlying)
@@ -211,14 +215,21 @@ class Leveraged(Tiered):
             at += 1 + best
         return lines
 
+    def opens(self, state: State, row: int) -> bool:
+        """Where the table has an entry for its coin."""
+        return not state.linear[row] or self.knows(state.underlying[row])
+
     def largest(self, state: State, quantity: np.ndarray, rows: Iterable[int]) -> np.ndarray:
         """(R,) units that a position may reach of either sign; infinite where no leverage is chosen.
 
-        Of ``rows`` only; an unknown market among them is refused.
+        Of ``rows`` only; an unknown market among them is refused where it is held, and else may not be opened.
         """
         found = np.full(len(state), np.inf)
         for row in rows:
             if state.linear[row]:
+                if quantity[row] == 0.0 and not self.opens(state, row):
+                    found[row] = 0.0
+                    continue
                 self.tiers(state, row, "maintenance")
                 held = float(state.notional[row] * quantity[row])
                 bound = self.largest_notional(state.underlying[row], held)

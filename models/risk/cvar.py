@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from hedgeopt.models.scope import Of, Scope, called, scope_of
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term
 
-__all__ = ["CVaR", "feasible_weights", "scoped_pnl", "tail_loss", "value_at_risk"]
+__all__ = ["CVaR", "ScopedPnl", "feasible_weights", "tail_loss", "value_at_risk"]
 
 
 def tail_loss(losses: np.ndarray, beta: float, probabilities: np.ndarray | None = None) -> float:
@@ -61,17 +62,71 @@ def _worst(losses: np.ndarray, beta: float, probabilities: np.ndarray | None) ->
     return q
 
 
-def scoped_pnl(e: Exposures, scope: Scope | None) -> tuple[np.ndarray, np.ndarray]:
-    """P&L (S,) of the present book and (S, N) per unit traded, or of a scope of it alone."""
-    if scope is None:
-        return e.base_pnl, e.pnl
-    if e.account_pnl is None or e.scenarios is None:
-        raise InputError("exposures hold no P&L by account", field="account_pnl", fix="build them with build_exposures")
-    factor = 1.0 if e.numeraire is None else 1.0 / e.scenarios.price_factor(e.numeraire.asset)
-    moved = np.zeros((len(e.base_pnl), len(e.links)))
-    for t, a in enumerate(e.links.asset.tolist()):
-        moved[:, t] = e.prices[a] * (e.scenarios.price_factor(e.assets[a]) * factor - 1.0)
-    return e.account_pnl[:, scope.accounts].sum(axis=1), scope.with_transfers(e, e.pnl, moved)
+@dataclass(frozen=True, eq=False)
+class ScopedPnl:
+    """P&L of the whole book or of a scope of it, without a copy of the (S, N) P&L of all trades.
+
+    Attributes
+    ----------
+    base : (S,)
+        P&L of the present book, USD.
+    pnl : (S, N)
+        Per unit traded, of the whole book.
+    mask : (N,) or None
+        1 where a trade counts; transfers are 0. None: the whole book.
+    links : (T,) int, moved : (S, T)
+        Transfers, and the gain per unit that enters the scope (or is lost, with a minus, where it leaves).
+    """
+
+    base: np.ndarray
+    pnl: np.ndarray
+    mask: np.ndarray | None
+    links: np.ndarray
+    moved: np.ndarray
+
+    @classmethod
+    def of(cls, e: Exposures, scope: Scope | None) -> ScopedPnl:
+        """The part of some exposures."""
+        if scope is None:
+            return cls(e.base_pnl, e.pnl, None, e.links.candidate[:0], np.zeros((len(e.base_pnl), 0)))
+        if e.account_pnl is None or e.scenarios is None:
+            raise InputError("exposures hold no P&L by account", field="account_pnl", fix="build them with build_exposures")
+        factor = 1.0 if e.numeraire is None else 1.0 / e.scenarios.price_factor(e.numeraire.asset)
+        moved = np.zeros((len(e.base_pnl), len(e.links)))
+        for t, a in enumerate(e.links.asset.tolist()):
+            moved[:, t] = e.prices[a] * (e.scenarios.price_factor(e.assets[a]) * factor - 1.0) * scope.sent[t]
+        base = e.account_pnl[:, scope.accounts].sum(axis=1)
+        return cls(base, e.pnl, scope.candidates, e.links.candidate, moved)
+
+    def at(self, x: np.ndarray) -> np.ndarray:
+        """(S,) after trades x (N,)."""
+        mine = x if self.mask is None else self.mask * x
+        return np.asarray(self.base + self.pnl @ mine + self.moved @ x[self.links])
+
+    def scaled(self, scale: np.ndarray) -> np.ndarray:
+        """(S, N) per unit traded, times ``scale`` (N,): a copy."""
+        found = self.pnl * (scale if self.mask is None else self.mask * scale)
+        found[:, self.links] = self.moved * scale[self.links]
+        return np.asarray(found)
+
+    def weighted(self, q: np.ndarray) -> np.ndarray:
+        """(N,) per unit traded, summed over the scenarios with weights q (S,)."""
+        found = q @ self.pnl
+        if self.mask is not None:
+            found *= self.mask
+            found[self.links] = q @ self.moved
+        return np.asarray(found)
+
+    def size(self, q: np.ndarray, x: np.ndarray) -> float:
+        """USD added up at trades x in the scenarios that q (S,) weighs, without signs."""
+        tail = np.flatnonzero(q)
+        return float(q[tail] @ self.summed(x, tail))
+
+    def summed(self, x: np.ndarray, at: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """USD added up at trades x in the scenarios ``at``, without signs."""
+        large = np.abs(x)
+        mine = large if self.mask is None else self.mask * large
+        return np.asarray(np.abs(self.base[at]) + np.abs(self.pnl[at]) @ mine + np.abs(self.moved[at]) @ large[self.links])
 
 
 class _BoundCVaR(BoundTerm):
@@ -87,30 +142,29 @@ class _BoundCVaR(BoundTerm):
         self._p = None if e.probabilities is None else cp.Parameter(n_scenarios, nonneg=True)
         self.expression = cvar(-(self._pnl @ trades.net) - self._base, beta, probabilities=self._p)
 
+    def _scoped(self, e: Exposures) -> ScopedPnl:
+        return ScopedPnl.of(e, scope_of(e, self._of))
+
     def update(self, e: Exposures, scale: np.ndarray) -> None:
-        base, pnl = scoped_pnl(e, scope_of(e, self._of))
-        put(self._pnl, pnl * scale)
-        put(self._base, base)
+        mine = self._scoped(e)
+        put(self._pnl, mine.scaled(scale))
+        put(self._base, mine.base)
         if self._p is not None and e.probabilities is not None:
             put(self._p, e.probabilities)
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
-        base, pnl = scoped_pnl(e, scope_of(e, self._of))
-        return tail_loss(-(base + pnl @ x), self.beta, e.probabilities)
+        return tail_loss(-self._scoped(e).at(x), self.beta, e.probabilities)
 
     def size(self, e: Exposures, x: np.ndarray) -> float:
-        base, pnl = scoped_pnl(e, scope_of(e, self._of))
-        q = _worst(-(base + pnl @ x), self.beta, e.probabilities)
-        tail = np.flatnonzero(q)
-        return float(q[tail] @ (np.abs(base[tail]) + np.abs(pnl[tail]) @ np.abs(x)))
+        mine = self._scoped(e)
+        return mine.size(_worst(-mine.at(x), self.beta, e.probabilities), x)
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
-        base, pnl = scoped_pnl(e, scope_of(e, self._of))
-        found = tails.get(id(self.expression))
+        mine, found = self._scoped(e), tails.get(id(self.expression))
         if found is None or np.shape(found) != e.base_pnl.shape:
-            found = _worst(-(base + pnl @ x), self.beta, e.probabilities)
+            found = _worst(-mine.at(x), self.beta, e.probabilities)
         q = feasible_weights(found, self.beta, e.probabilities)
-        return Separable(-(q @ pnl), -float(q @ base))
+        return Separable(-mine.weighted(q), -float(q @ mine.base))
 
 
 class CVaR(Term):

@@ -9,7 +9,7 @@ import numpy as np
 
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, TradeVariables, put
-from hedgeopt.models.risk.cvar import scoped_pnl
+from hedgeopt.models.risk.cvar import ScopedPnl
 from hedgeopt.models.scope import Of, called, scope_of
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term
@@ -28,16 +28,16 @@ class _BoundVariance(BoundTerm):
         self._factor = cp.Parameter((self._rows, n))
         self._offset = cp.Parameter(self._rows)
         # in units of the book's own size when compiled: first-order solvers take dollars squared for an unbounded problem
-        self._size = max(float(np.std(self._pnl(e)[0])), 1.0)
+        self._size = max(float(np.std(self._pnl(e).base)), 1.0)
         self.expression = self._size**2 * cp.sum_squares(self._factor @ trades.net + self._offset)
 
-    def _pnl(self, e: Exposures) -> tuple[np.ndarray, np.ndarray]:
-        """P&L (S,) of the book, or of the accounts that count, and (S, N) per unit traded."""
-        return scoped_pnl(e, scope_of(e, self._of))
+    def _pnl(self, e: Exposures) -> ScopedPnl:
+        """P&L of the book, or of the accounts that count, and per unit traded."""
+        return ScopedPnl.of(e, scope_of(e, self._of))
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         n = e.n_candidates
-        r = _root(e, *self._pnl(e), scale)
+        r = _root(e, self._pnl(e), scale)
         square = np.zeros((self._rows, n + 1))
         square[: len(r)] = r
         square /= self._size
@@ -46,34 +46,34 @@ class _BoundVariance(BoundTerm):
 
     def square(self, e: Exposures) -> tuple[np.ndarray, np.ndarray]:
         """F (m, N) and f (m,) with variance ``|F x + f|^2`` at trades x, for proofs that keep the square."""
-        r = _root(e, *self._pnl(e), np.ones(e.n_candidates))
+        r = _root(e, self._pnl(e), np.ones(e.n_candidates))
         return r[:, :-1], r[:, -1]
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
-        base, per_trade = self._pnl(e)
-        pnl = base + per_trade @ x
+        mine = self._pnl(e)
+        pnl = mine.at(x)
         p = np.full(len(pnl), 1.0 / len(pnl)) if e.probabilities is None else e.probabilities
         return float(p @ (pnl - p @ pnl) ** 2)
 
     def size(self, e: Exposures, x: np.ndarray) -> float:
         # a deviation d is off by rounding of what it is summed from, m: d^2 by 2 |d| of that
-        base, per_trade = self._pnl(e)
-        pnl, summed = base + per_trade @ x, np.abs(base) + np.abs(per_trade) @ np.abs(x)
+        mine = self._pnl(e)
+        pnl, summed = mine.at(x), mine.summed(x)
         p = np.full(len(pnl), 1.0 / len(pnl)) if e.probabilities is None else e.probabilities
         return float(2.0 * p @ (np.abs(pnl - p @ pnl) * (summed + p @ summed)))
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
-        base, per_trade = self._pnl(e)
-        pnl = base + per_trade @ x
+        mine = self._pnl(e)
+        pnl = mine.at(x)
         p = np.full(len(pnl), 1.0 / len(pnl)) if e.probabilities is None else e.probabilities
         centred = pnl - p @ pnl
-        gradient = 2.0 * ((p * centred) @ per_trade)
+        gradient = 2.0 * mine.weighted(p * centred)
         return Separable(gradient, float(p @ centred**2 - gradient @ x))
 
 
-def _root(e: Exposures, base: np.ndarray, pnl: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def _root(e: Exposures, mine: ScopedPnl, scale: np.ndarray) -> np.ndarray:
     """(m, N + 1) a root of the covariance of scenario P&L per scaled trade and of the book, m <= N + 1."""
-    matrix = np.column_stack([pnl * scale, base])
+    matrix = np.column_stack([mine.scaled(scale), mine.base])
     if e.probabilities is None:
         matrix -= matrix.mean(axis=0)
         matrix /= np.sqrt(len(matrix))

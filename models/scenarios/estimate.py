@@ -14,6 +14,8 @@ from hedgeopt.models.scenarios.history import FEWEST
 
 __all__ = ["SurfaceResponse", "VolResponse", "estimate_surface_response", "estimate_vol_response", "smile_points"]
 
+_MORE = "give a longer history, its steps of one length"
+
 
 @dataclass(frozen=True)
 class VolResponse:
@@ -70,11 +72,14 @@ def estimate_vol_response(prices: pd.Series, vols: pd.Series, *, step_days: floa
         raise InputError("price and vol must be positive")
     days = np.diff(pd.DatetimeIndex(both.index).as_unit("ns").asi8) / 86_400e9
     if len(days) < FEWEST:
-        raise InputError(f"only {many(len(days), 'common move')} of price and vol, {FEWEST} are needed")
+        raise InputError(
+            f"only {many(len(days), 'common move')} of price and vol, {FEWEST} are needed", field="vols", fix=_MORE
+        )
     step = float(np.median(days)) if step_days is None else step_days
     whole = np.abs(days - step) <= 0.25 * step
     if whole.sum() < FEWEST:
-        raise InputError(f"only {many(int(whole.sum()), 'common move')} of {step:g} days, {FEWEST} are needed")
+        told = f"only {many(int(whole.sum()), 'common move')} of {step:g} days, {FEWEST} are needed"
+        raise InputError(told, field="vols", fix=_MORE)
     r, v = (np.diff(np.log(both[name].to_numpy(float)))[whole] for name in ("price", "vol"))
     design = np.column_stack([np.ones_like(r), np.minimum(r, 0.0), np.maximum(r, 0.0)])
     slopes, residual, errors = _least_squares(design, v)
@@ -134,14 +139,10 @@ def smile_points(chain: pd.DataFrame, tenors: tuple[float, ...] = (7.0, 30.0, 90
     InputError
         For a column that is missing, and too few snapshots.
     """
-    try:
-        return _smile_points(chain, tenors)
-    except KeyError as error:
-        fix = "give the rows of a chain"
-        raise InputError(f"column {error} is missing", field="smile_points: chain", fix=fix) from None
-
-
-def _smile_points(chain: pd.DataFrame, tenors: tuple[float, ...]) -> pd.DataFrame:
+    for column in ("timestamp", "strike", "expiry", "mark_iv", "underlying_price"):
+        if column not in chain.columns:
+            fix = "give the rows of a chain"
+            raise InputError(f"column {column!r} is missing", field="smile_points: chain", fix=fix)
     rows = []
     for moment, snapshot in chain.groupby("timestamp", sort=True):
         fits = []
@@ -167,7 +168,12 @@ def _smile_points(chain: pd.DataFrame, tenors: tuple[float, ...]) -> pd.DataFram
         point["forward"] = float(forward[np.argmin(np.abs(years_ - 30.0 / 365.0))])
         rows.append({"timestamp": moment, **point})
     if len(rows) < FEWEST + 1:
-        raise InputError(f"chain gives {many(len(rows), 'usable snapshot')}, {FEWEST + 1} are needed")
+        raise InputError(
+            f"gives {many(len(rows), 'usable snapshot')}, {FEWEST + 1} are needed",
+            field="smile_points: chain",
+            fix=f"give more snapshots: each with two expiries of five vols near the money, and tenors {min(tenors):g} to "
+            f"{max(tenors):g} days between them",
+        )
     return pd.DataFrame(rows).set_index("timestamp")
 
 
@@ -186,11 +192,12 @@ def estimate_surface_response(points: pd.DataFrame, tenors: tuple[float, ...] = 
             raise InputError(f"column {column!r} is missing", field="points", fix="give what smile_points returns")
     days = np.diff(pd.DatetimeIndex(points.index).as_unit("ns").asi8) / 86_400e9
     if not len(days):
-        raise InputError(f"only 0 moves between snapshots, {FEWEST} are needed")
+        raise InputError(f"only 0 moves between snapshots, {FEWEST} are needed", field="points", fix=_MORE)
     step = float(np.median(days))
     whole = np.abs(days - step) <= 0.5 * step
     if whole.sum() < FEWEST:
-        raise InputError(f"only {many(int(whole.sum()), 'move')} between snapshots, {FEWEST} are needed")
+        told = f"only {many(int(whole.sum()), 'move')} between snapshots, {FEWEST} are needed"
+        raise InputError(told, field="points", fix=_MORE)
     r = np.diff(np.log(points["forward"].to_numpy(float)))[whole]
     skew = np.diff(points["skew"].to_numpy(float))[whole]
     moves = {t: np.diff(np.log(points[f"atm_{t:g}"].to_numpy(float)))[whole] for t in tenors}

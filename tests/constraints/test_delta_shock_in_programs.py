@@ -38,9 +38,8 @@ def policy(limit: float, **more: object) -> ho.Policy:
 )
 def test_a_healthy_account_is_not_made_to_trade(toy_market: Market, perpetual: float, cash: float, puts: float) -> None:
     book = account(perpetual, cash, puts)
-    used = margin_report(book, toy_market).accounts[0].now.initial_utilisation
-    assert used is not None
-    assert used < 0.8
+    now = margin_report(book, toy_market).accounts[0].now
+    assert now.initial < 0.8 * (now.equity - now.haircut)
     proposal = ho.propose(book, toy_market, policy(0.9))
     assert proposal.certificate.valid
     assert proposal.trades.empty

@@ -78,7 +78,7 @@ def test_slips(folder: Path) -> None:
 def test_the_command_reports_by_tag(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--book", str(folder / "firm.json"), "--market", str(folder / "market.csv"), "--json"]
     assert main(["risk", *given]) == 0
-    assert list(json.loads(capsys.readouterr().out)["tags"]) == ["vol", "basis", "desk 2", "all"]
+    assert [one["tag"] for one in json.loads(capsys.readouterr().out)["risk"]["tags"]] == ["vol", "basis", "desk 2", "all"]
     assert main(["risk", *given[:-1]]) == 0
     told = capsys.readouterr().out
     assert "Tags (equity" in told

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import cvxpy as cp
@@ -15,6 +17,9 @@ from hedgeopt.example import example_files
 from hedgeopt.exposures.expose import expose
 from hedgeopt.measures.risk import risk_report
 from hedgeopt.models.bound import TradeVariables
+from hedgeopt.models.risk.cvar import ScopedPnl
+from hedgeopt.models.scope import scope_of
+from hedgeopt.reports.tags import tag_grid
 from hedgeopt.verify import claim_of, judge
 from hedgeopt.verify.measures import measure
 
@@ -193,3 +198,34 @@ def test_a_limit_on_variance_that_fits_no_memory_is_refused() -> None:
         ho.InputError, match=r"subject_to: a limit on variance over 80\d candidates takes some 10 GB of memory"
     ):
         ho.propose(BOOK, MARKET, rules)
+
+
+def test_a_strategy_does_not_copy_the_pnl_of_every_trade() -> None:
+    """Values, sizes and gradients of a scope by masks: the same numbers, and no array of scenarios times trades."""
+    e = exposures(BOOK, "BTC")
+    mine = ScopedPnl.of(e, scope_of(e, ("vol",)))
+    rng = np.random.default_rng(2)
+    x, q, scale = rng.normal(size=e.n_candidates), rng.random(len(e.base_pnl)), 1.0 + rng.random(e.n_candidates)
+    whole = mine.scaled(np.ones(e.n_candidates))
+    assert mine.at(x) == pytest.approx(mine.base + whole @ x)
+    assert mine.weighted(q) == pytest.approx(q @ whole)
+    assert mine.scaled(scale) == pytest.approx(whole * scale)
+    assert mine.size(q, x) == pytest.approx(q @ (np.abs(mine.base) + np.abs(whole) @ np.abs(x)))
+    wide = replace(e, pnl=np.tile(e.pnl, (50, 1)), base_pnl=np.tile(e.base_pnl, 50))
+    large = replace(mine, pnl=wide.pnl, base=wide.base_pnl, moved=np.tile(mine.moved, (50, 1)))
+    tracemalloc.start()
+    large.at(x)
+    large.weighted(np.tile(q, 50))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 0.2 * wide.pnl.nbytes
+
+
+def test_a_worst_stress_that_changes_is_told_with_both_names() -> None:
+    before = risk_report(exposures(BOOK))
+    moved = replace(before.tags[0], worst_stress="melt-up", stress=-413_490.0)
+    after = replace(before, tags=(moved, *before.tags[1:]))
+    cells = tag_grid(before, after).rows[0]
+    assert cells[-2] == f"{before.tags[0].worst_stress} → melt-up"
+    assert tag_grid(before, after).rows[1][-2] == before.tags[1].worst_stress
+    assert tag_grid(before, None).rows[0][-2] == before.tags[0].worst_stress

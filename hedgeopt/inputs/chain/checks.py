@@ -23,8 +23,8 @@ from hedgeopt.inputs.chain.quote_checks import (
     check_funding,
     check_interest,
     check_linear_marks,
+    far_linear_quotes,
     question_forwards,
-    refuse_linear_quotes,
     refuse_quotes_in_other_units,
     too_good,
 )
@@ -124,7 +124,8 @@ def _linear(
     linear = [items[i] for i in at.tolist()]
     found.notes += check_linear_marks(linear, columns["mark_price"][at], index, now, source)
     mark, bid, ask = (columns[name][at] for name in ("mark_price", "bid_price", "ask_price"))
-    refuse_linear_quotes(linear, mark, bid, ask, source)
+    stubs = far_linear_quotes(linear, mark, bid, ask, source)
+    _say(found, [linear[i] for i in stubs], "quoted a factor of five or more from their mark on one side")
     found.notes += check_funding(linear, columns["funding_8h"][at], source)
 
 

@@ -22,9 +22,9 @@ __all__ = [
     "check_funding",
     "check_interest",
     "check_linear_marks",
+    "far_linear_quotes",
     "outside",
     "question_forwards",
-    "refuse_linear_quotes",
     "refuse_quotes_in_other_units",
     "too_good",
 ]
@@ -33,6 +33,8 @@ _FORWARD_SHARE, _MARK_PART = (5e-4, 1e-3), (0.10, 0.03)
 _LINEAR = 0.02
 _TELLING = 2e-3  # quotes below this share of the forward may lie many times apart
 _LINEAR_REFUSED = 0.4
+_SEVERAL = 3
+"""Rows from which a majority tells of a unit."""
 _BASIS_PER_YEAR = 1.0
 _NOTED, _NOTED_PER_YEAR = 0.03, 0.5
 """A basis from which one asks whether mark or index is old; over the recorded chains none lies above .011 + .15 T."""
@@ -66,6 +68,9 @@ def refuse_quotes_in_other_units(rows: OptionRows, source: str) -> None:
         Names the column, the factor and the fix.
     """
     marked = rows.marked
+    with np.errstate(divide="ignore", invalid="ignore"):
+        asked, offered = (np.log(quote / rows.unit / marked) for quote in (rows.ask, rows.bid))
+        both = (np.minimum(asked, offered) > np.log(5.0)) | (np.maximum(asked, offered) < -np.log(5.0))
     for column, quote in (("ask_price", rows.ask / rows.unit), ("bid_price", rows.bid / rows.unit)):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = quote / marked
@@ -74,7 +79,7 @@ def refuse_quotes_in_other_units(rows: OptionRows, source: str) -> None:
         for pool in np.unique(rows.pools[far]).tolist():
             mine = telling & (rows.pools == pool)
             bad = mine & far
-            if 2 * bad.sum() <= mine.sum():
+            if 2 * bad.sum() <= mine.sum() or (bad.sum() < _SEVERAL and not both[bad].any()):
                 continue
             middle = float(np.median(ratio[bad]))
             named = {"the forward": rows.forward[bad], "1/forward": 1.0 / rows.forward[bad], "100": 100.0, "1/100": 0.01}
@@ -88,8 +93,13 @@ def refuse_quotes_in_other_units(rows: OptionRows, source: str) -> None:
             )
 
 
-def refuse_linear_quotes(items: Sequence[Any], mark: np.ndarray, bid: np.ndarray, ask: np.ndarray, source: str) -> None:
-    """Bids or asks of most perpetuals, futures and spot of a venue that lie a factor of five or more from their marks.
+def far_linear_quotes(
+    items: Sequence[Any], mark: np.ndarray, bid: np.ndarray, ask: np.ndarray, source: str
+) -> dict[int, str]:
+    """Perpetuals, futures and spot whose bid or ask lies a factor of five or more from the mark, where few do: the column.
+
+    A column is refused where most rows of a venue are so, three or more of them, or one with both sides: that is a unit. One
+    side of a single row is a stub quote.
 
     Raises
     ------
@@ -97,22 +107,29 @@ def refuse_linear_quotes(items: Sequence[Any], mark: np.ndarray, bid: np.ndarray
         Names the column, the instrument and the factor.
     """
     venue = np.array([item.venue for item in items], object)
+    stubs: dict[int, str] = {}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = {column: np.log(quote / mark) for column, quote in (("ask_price", ask), ("bid_price", bid))}
+    far = {column: np.isfinite(log) & (np.abs(log) > np.log(5.0)) for column, log in logs.items()}
+    both = far["ask_price"] & far["bid_price"] & (logs["ask_price"] * logs["bid_price"] > 0)
     for column, quote in (("ask_price", ask), ("bid_price", bid)):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = quote / mark
-        telling = np.isfinite(ratio) & (ratio > 0)
-        far = telling & (np.abs(np.log(np.where(telling, ratio, 1.0))) > np.log(5.0))
-        for place in dict.fromkeys(venue[far].tolist()):
-            bad = np.flatnonzero(far & (venue == place))
-            if 2 * len(bad) > (telling & (venue == place)).sum():
-                raise InputError(
-                    f"of {items[bad[0]].name} is {ratio[bad[0]]:.4g} × its mark, as in {len(bad)} of "
-                    f"{int((telling & (venue == place)).sum())} such instruments of {place}",
-                    file=source,
-                    field=column,
-                    value=float(quote[bad[0]]),
-                    fix="give bids, asks and marks in USD",
-                )
+        for place in dict.fromkeys(venue[far[column]].tolist()):
+            here = venue == place
+            bad, all_of_them = np.flatnonzero(far[column] & here), int((np.isfinite(logs[column]) & here).sum())
+            if 2 * len(bad) <= all_of_them:
+                continue
+            if len(bad) < _SEVERAL and not both[bad].any():
+                stubs |= dict.fromkeys(bad.tolist(), column)
+                continue
+            raise InputError(
+                f"of {items[bad[0]].name} is {quote[bad[0]] / mark[bad[0]]:.4g} × its mark, as in {len(bad)} of "
+                f"{all_of_them} such instruments of {place}",
+                file=source,
+                field=column,
+                value=float(quote[bad[0]]),
+                fix="give bids, asks and marks in USD",
+            )
+    return stubs
 
 
 def check_linear_marks(

@@ -24,6 +24,7 @@ _SHELF_LIFE = 30
 
 def _read(items: list[Item], found: Findings, venue: str) -> None:
     tiers: dict[str, list[tuple[float, float, float]]] = {}
+    compared, first = 0, len(found.totals)
     when: datetime | None = None
     for item in items:
         name = item.text("symbol")
@@ -47,7 +48,15 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
         mine.append((limit, leverage, rate))
         if deduction == deduction and len(mine) > 1:
             ours = sum(a[0] * (b[2] - a[2]) for a, b in pairwise(mine))
-            found.totals.append(Total(f"maintenance deduction of {name} up to {limit:,.0f} USD", ours, deduction, 0.001))
+            one = Total(f"maintenance deduction of {name} up to {limit:,.0f} USD", ours, deduction, 0.001)
+            compared += 1
+            found.totals += [] if one.met else [one]
+    if compared:
+        apart = len(found.totals) - first
+        found.notes.append(
+            f"maintenance deductions of {compared} tiers at Bybit follow from the rates"
+            + (f", but for {apart}, which are listed" if apart else " (tolerance 0.1 %)")
+        )
     read = parser("bybit")
     chosen: dict[str, tuple[str, list[tuple[float, float, float]]]] = {}
     for name, mine in tiers.items():

@@ -196,6 +196,8 @@ class Findings:
     path: str = ""
     account: str = ""
     """The user's name for the account of the file being read."""
+    named: set[str] = field(default_factory=set)
+    """Every such name that was given."""
     replies: list[Reply] = field(default_factory=list)
     within: timedelta = timedelta(minutes=5)
     """Replies lie at most this far apart."""
@@ -215,6 +217,11 @@ class Findings:
     def skip(self, why: str, name: str) -> None:
         """Leave an instrument out; one note per reason counts and names them."""
         self.skipped.setdefault(why, []).append(name)
+
+    def of(self, account: str) -> str:
+        """The user's name that an account goes by, which may be followed by a hyphen and the venue's; empty for none."""
+        mine = [name for name in self.named if account == name or account.startswith(f"{name}-")]
+        return max(mine, key=len, default="")
 
     def said(self) -> list[str]:
         """Every note, those of skipped instruments first."""

@@ -63,7 +63,9 @@ def compare_margins(found: Findings) -> None:
         if why is not None:
             skipped.setdefault(f"{held.venue}: {why}", []).append(held.name)
     for (venue, kind, *account), theirs in found.stated.items():
-        lines = [one for one in found.holdings if one.venue == venue and (not account or one.account.startswith(account[0]))]
+        lines = [
+            one for one in found.holdings if one.venue == venue and (not account or found.of(one.account) == account[0])
+        ]
         mine = [getattr(held, kind) for held in lines]
         if not any(math.isnan(one) for one in mine) and (mine or theirs == 0.0):
             why = "orders and loans ask for margin too"

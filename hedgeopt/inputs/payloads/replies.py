@@ -66,12 +66,15 @@ def taken_from(form: Form, found: Findings, where: str, rows: list[dict[str, Any
     changes = [when for row in rows for key in _CHANGES if (when := _time(row.get(key), 1)) is not None]
     reply = Reply(found.file, found.path, where, form.name, form.holds, moment, max(changes, default=None))
     found.replies.append(reply)
-    name = found.account
+    name, renamed = found.account, set[tuple[str, str]]()
+    found.named |= {name} if name else set()
     found.holdings[held:] = [replace(one, reply=number, account=_named(name, one.account)) for one in found.holdings[held:]]
     for old in [*found.posted[posted:]] if name else []:
         pool = (old.venue, f"{old.account}{old.pool}")
         if pool in found.margins:
-            found.margins[old.venue, f"{_named(name, old.account)}{old.pool}"] = found.margins[pool]
+            new = old.venue, f"{_named(name, old.account)}{old.pool}"
+            found.margins[new] = found.margins[pool]
+            renamed.add(new)
     found.posted[posted:] = [replace(one, reply=number, account=_named(name, one.account)) for one in found.posted[posted:]]
     for thing in found.objects[objects:]:
         thing["_reply"] = number
@@ -80,7 +83,7 @@ def taken_from(form: Form, found: Findings, where: str, rows: list[dict[str, Any
     if name:
         read: list[HeldLine | Posted] = [*found.holdings[held:], *found.posted[posted:]]
         mine = {(one.venue, one.account) for one in read}
-        for key in [key for key in found.margins if key not in margins and not key[1].startswith(name)]:
+        for key in [key for key in found.margins if key not in margins and key not in renamed]:
             if any(key[0] == venue for venue, _ in mine):
                 rule = found.margins.pop(key)
                 found.margins.setdefault((key[0], _named(name, key[1])), rule)

@@ -115,3 +115,38 @@ def test_a_column_twice_is_said_once(tmp_path: Path) -> None:
     path = save(tmp_path, "yf.csv", "Price,Close,Close\nDate,,\n2026-03-06,100,3\n")
     with pytest.raises(ho.InputError, match=r"^[^ ]*yf.csv: Close: is the name of two columns; keep one of them$"):
         ho.import_payloads(path)
+
+
+def test_accounts_whose_names_begin_alike_keep_their_own_margins(tmp_path: Path) -> None:
+    """desk1, desk10 and desk1-b each state the margin of their own positions; none counts another's."""
+    files, accounts = [], {}
+    for k, name in enumerate(("desk1", "desk10", "desk1-b")):
+        wallet, held = example("bybit-wallet"), example("bybit-positions")
+        (row,) = wallet["result"]["list"]
+        total = 0.0
+        for one in held["result"]["list"]:
+            one["positionIM"], one["positionMM"] = str(100.0 + k), str(10.0 + k)
+            total += 100.0 + k
+        row["totalInitialMargin"] = str(total)
+        for word, reply in (("wallet", wallet), ("positions", held)):
+            files.append(save(tmp_path, f"{word}{k}.json", reply))
+            accounts[files[-1].name] = name
+    found = ho.import_payloads(*files, accounts=accounts)
+    told = [note for note in found.notes if note.startswith("initial margin of all positions at bybit")]
+    assert len(told) == 3
+    assert all("agrees with" in note for note in told), told
+
+
+def test_risk_limits_that_follow_from_their_rates_are_one_note(tmp_path: Path) -> None:
+    reply = example("bybit-risk-limits")
+    rows = [row for row in reply["result"]["list"] if "mmDeduction" in row]
+    assert len(rows) > 1
+    found = ho.import_payloads(save(tmp_path, "limits.json", reply))
+    told = [note for note in found.notes if "deduction" in note]
+    assert len(told) == 1
+    assert "follow from the rates (tolerance 0.1 %)" in told[0]
+    rows[-1]["mmDeduction"] = str(2.0 * float(rows[-1]["mmDeduction"] or 1.0) + 100.0)
+    found = ho.import_payloads(save(tmp_path, "other.json", reply))
+    told = [note for note in found.notes if "deduction" in note]
+    assert len(told) == 2
+    assert any("differs from the venue's" in note for note in told)

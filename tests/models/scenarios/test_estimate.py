@@ -140,3 +140,24 @@ def test_chain_skew_steepens_in_falls(shared_data):
     assert 0.2 < fit.short_exponent < 0.6  # short tenors move more, long ones less, near the 0.35 and 0.6 of scenario sets
     assert 0.4 < fit.long_exponent < 0.9
     assert estimate_vol_response(points["forward"], points["atm_30"]).vol_beta < -1
+
+
+def test_a_key_that_fails_inside_is_no_missing_column(monkeypatch):
+    """A column that is missing is named; any other KeyError is ours, and told as it is."""
+    chain = pd.DataFrame({name: [1.0] for name in ("timestamp", "strike", "expiry", "underlying_price")})
+    with pytest.raises(InputError, match=r"smile_points: chain: column 'mark_iv' is missing"):
+        smile_points(chain)
+    moments = pd.date_range("2026-01-01", periods=2, tz="UTC")
+    rows = [
+        {"timestamp": t, "strike": 100.0 + k, "expiry": t + pd.Timedelta(days=d), "mark_iv": 0.6, "underlying_price": 100.0}
+        for t in moments for d in (5, 100) for k in range(8)
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"smile_points: chain: gives 2 usable snapshots.*give more snapshots"):
+        smile_points(pd.DataFrame(rows))
+
+    def fails(*_):
+        raise KeyError("inside")
+
+    monkeypatch.setattr("hedgeopt.models.scenarios.estimate.np.polyfit", fails)
+    with pytest.raises(KeyError, match="inside"):
+        smile_points(pd.DataFrame(rows))

@@ -58,6 +58,11 @@ class BoundSides(BoundConstraint):
         """(N,) sizes of position up to which the requirements hold; see :meth:`BoundEncoding.domain`."""
         return np.min([np.full(e.n_candidates, np.inf), *(one.domain(e) for one in self._encodings)], axis=0)
 
+    def near(self, e: Exposures) -> set[int]:
+        """Accounts whose requirement binds and is encoded around the answer; see :meth:`BoundEncoding.local`."""
+        tight = [part for part in self._parts if any(_price(row) > _TIGHT for row in part.constraints)]
+        return {one.account for part in tight for one in part.bound if one.local(e)}
+
     def jumping(self, e: Exposures) -> set[int]:
         """Accounts whose requirements jump within the trade limits; see :meth:`BoundEncoding.jumps`."""
         return {one.account for one in self._encodings if one.jumps(e)}
@@ -81,6 +86,14 @@ class BoundSides(BoundConstraint):
         for part in self._parts:
             total += part.minorant(e, x)
         return total
+
+
+_TIGHT = 1e-9
+"""Shadow price, objective per USD, below which a requirement plays no part in a bound."""
+
+
+def _price(row: cp.Constraint) -> float:
+    return 0.0 if row.dual_value is None else float(np.max(row.dual_value))
 
 
 class _Part(ABC):

@@ -154,6 +154,10 @@ class _BoundWithdrawals(BoundConstraint):
         """(N,) sizes of position up to which the rules that are on hold as they are encoded."""
         return np.min([np.full(e.n_candidates, np.inf), *(part.domain(e) for part in self._on)], axis=0)
 
+    def near(self, e: Exposures) -> set[int]:
+        """See :meth:`BoundSides.near`."""
+        return {c for part in self._on for c in part.near(e)}
+
     def jumping(self, e: Exposures) -> set[int]:
         """Accounts whose requirements jump within the trade limits."""
         return {c for part in self._on for c in part.jumping(e)}

@@ -99,6 +99,10 @@ class BoundPart(ABC):
         """(N,) sizes of position, in units, up to which the part holds as it is encoded now; infinite: everywhere."""
         return np.full(e.n_candidates, np.inf)
 
+    def near(self, e: Exposures) -> set[int]:
+        """Accounts whose rule is not convex and counts in the last answer: bounds hold for its encoding around that."""
+        return set()
+
     def jumping(self, e: Exposures) -> set[int]:
         """Accounts whose requirement jumps within the trade limits, so that the best answer may not be provable."""
         return set()

@@ -14,7 +14,7 @@ whether it calls that proven.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from hedgeopt.program.own_excess import own_excess
 from hedgeopt.program.own_terms import own_notes
 from hedgeopt.program.plain_limits import plain_sides
 from hedgeopt.program.program import Program
-from hedgeopt.program.proven import Certificate
+from hedgeopt.program.proven import AROUND, Certificate
 
 __all__ = ["BY_RULE", "FEASIBILITY", "allowance", "certify", "gap_unit", "lower_bound", "relative_violation"]
 
@@ -94,9 +94,19 @@ def certify(
         feasible=worst <= FEASIBILITY,
         # a bound above the objective by more than rounding proves that something is wrong
         optimal=gap <= tolerance and bound - objective <= _rounding(program, e, x, sides, worst),
-        notes=(*e.caveats, *own_notes(program.policy, e)),
+        notes=(*e.caveats, *own_notes(program.policy, e), *_around(program, e)),
     )
     return certificate, sides
+
+
+def _around(program: Program, e: Exposures) -> Iterator[str]:
+    names = dict(zip(e.accounts, e.margins.names, strict=True))
+    near = [f"{account} ({names[account]})" for account in program.near(e)]
+    if near:
+        yield (
+            f"{AROUND} of {', '.join(near)}: it is not convex where positions offset one another, and lists far from this "
+            "one may be better"
+        )
 
 
 def lower_bound(program: Program, e: Exposures, box: Box, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> float:

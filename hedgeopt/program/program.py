@@ -224,6 +224,11 @@ class Program:
         found = {c for part in self.parts for c in part.jumping(exposures)}
         return [exposures.accounts[c] for c in sorted(found)]
 
+    def near(self, exposures: Exposures) -> list[str]:
+        """Accounts for which the last bound holds for their margin rule as it was encoded around the answer."""
+        found = {c for part in self.parts for c in part.near(exposures)}
+        return [exposures.accounts[c] for c in sorted(found)]
+
     def x(self) -> np.ndarray:
         """(N,) trades of the last solve, inside their box."""
         net = np.asarray(self.variables.buy.value - self.variables.sell.value)

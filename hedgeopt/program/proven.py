@@ -9,7 +9,11 @@ from hedgeopt.files.calls import strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import html_card, html_table, plain_number, shortened
 
-__all__ = ["Certificate"]
+__all__ = ["AROUND", "Certificate"]
+
+
+AROUND = "optimal for the margin rule as encoded around this answer"
+"""How a note begins where the bound does not hold for every trade list."""
 
 
 @strict_class

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hedgeopt.files.counted import many
+from hedgeopt.program.proven import AROUND
 from hedgeopt.reports.danger import Danger, danger
 from hedgeopt.reports.rows import binding
 from hedgeopt.reports.sample import proposal_sample
@@ -41,7 +42,9 @@ def headline(proposal: Proposal) -> Headline:
     )
     if certificate.valid:
         gap = f"{max(certificate.gap, 1e-12):.2g} of the objective (tolerance {certificate.tolerance:.0e})"
-        proof = f"Certified: {_limits(proposal)}, and no trade list is better by more than {gap.replace('e-', 'e−')}."
+        around = any(note.startswith(AROUND) for note in certificate.notes)
+        near = " near this one (see the notes)" if around else ""
+        proof = f"Certified: {_limits(proposal)}, and no trade list{near} is better by more than {gap.replace('e-', 'e−')}."
     else:
         proof = "NOT certified: do not trade on this."
     names = binding(proposal)

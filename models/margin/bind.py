@@ -129,6 +129,10 @@ class BoundEncoding:
         slopes, _ = base.hull(*self._sizes())
         return bool((slopes != slopes[:, :1]).any())
 
+    def local(self, e: Exposures) -> bool:
+        """Whether bounds hold for the encoding at its anchor only."""
+        return self._base(e).local
+
     def domain(self, e: Exposures) -> np.ndarray:
         """(N,) size of each candidate's position up to which the encoding holds; infinite for what it does not bound."""
         found, largest = np.full(e.n_candidates, np.inf), self._encoding(e).largest

@@ -218,6 +218,12 @@ class Encoding:
         """Whether the encoding depends on where it is to be exact."""
         return self.anchor is not None or bool(self.ramps) or any(block.anchor is not None for block in self.blocks)
 
+    @property
+    def local(self) -> bool:
+        """Whether bounds hold for the encoding at its anchor only; brackets of leverage have a hull, for all sizes."""
+        moves = self.anchor is not None and self.hull is None
+        return moves or bool(self.ramps) or any(block.anchor is not None for block in self.blocks)
+
     def at(self, quantity: np.ndarray, reach: np.ndarray | None = None) -> Encoding:
         """The encoding that is exact at positions (R,); nowhere below the rule, like every other.
 

@@ -149,6 +149,9 @@ class _BoundMargin(BoundTerm):
         for bound in self._bound:
             bound.forget(tight)
 
+    def near(self, e: Exposures) -> set[int]:
+        return {bound.account for bound in self._bound if bound.local(e)}
+
     def jumping(self, e: Exposures) -> set[int]:
         return {bound.account for bound in self._bound if bound.jumps(e)}
 

@@ -10,6 +10,8 @@ from hedgeopt.inputs.book import Account, Book, Collateral, Position
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Candidates
 from hedgeopt.measures.margin_report import margin_report
+from hedgeopt.program.proven import AROUND
+from hedgeopt.reports.headline import headline
 
 PUT = "BTC-27MAR26-72000-P"
 
@@ -82,3 +84,21 @@ def test_long_options_that_offset_leave_the_encoding_above_the_rule(toy_market: 
     assert proposal.certificate.valid
     assert np.isfinite(after.now.initial)
     assert after.now.initial <= 0.6 * (after.now.equity - after.now.haircut) * (1 + 1e-9)
+
+
+def test_the_certificate_says_where_the_bound_is_of_the_encoding(toy_market: Market) -> None:
+    """Where the delta shock binds, optimal means around this answer; where margin does not bind, among all lists."""
+    few = Candidates(kinds=("perpetual",), underlyings=("BTC",), max_order_notional=1e9)
+    tight = ho.propose(account(250e6, 50e6), toy_market, policy(0.6, candidates=few))
+    (note,) = [note for note in tight.certificate.notes if note.startswith(AROUND)]
+    assert "main (deribit_portfolio)" in note
+    assert "no trade list near this one (see the notes) is better" in headline(tight).certificate
+    loose = ho.propose(account(30e6, 500e6), toy_market, policy(0.9))
+    assert not any(note.startswith(AROUND) for note in loose.certificate.notes)
+    assert "no trade list is better" in headline(loose).certificate
+    convex = account(250e6, 50e6).model_copy(
+        update={"accounts": (account(250e6, 50e6).accounts[0].model_copy(update={"margin": "deribit_standard"}),)}
+    )
+    found = ho.propose(convex, toy_market, policy(0.6, candidates=few))
+    assert not found.trades.empty
+    assert not any(note.startswith(AROUND) for note in found.certificate.notes)

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.campaign.registry import Entry, source_digest
 
-__all__ = ["RESULTS", "faults", "outcome_of", "read", "result", "write"]
+__all__ = ["RESULTS", "again", "faults", "outcome_of", "read", "result", "write"]
 
 RESULTS = Path(__file__).with_name("results")
 _VERSIONS = ("cvxpy", "highspy", "clarabel", "numpy", "scipy")
@@ -48,6 +48,16 @@ def outcome_of(told: Mapping[str, Any], number: int) -> str:
         if number in numbers:
             return outcome
     return next(outcome for outcome in told["outcomes"] if outcome not in rest)
+
+
+def again(entry: Entry, told: Mapping[str, Any], found: Mapping[int, str]) -> dict[str, Any]:
+    """A result with the outcomes of some cases that were run again; ``again`` names them, the time and their sources."""
+    whole = [found.get(number, outcome_of(told, number)) for number in range(told["cases"])]
+    fresh = result(entry, whole, told["seconds"])
+    kept = {name: told[name] for name in ("ended", "versions", "sources")}
+    more = {"ended": fresh["ended"], "cases": {str(number): outcome for number, outcome in found.items()},
+            "sources": fresh["sources"]}  # fmt: skip
+    return fresh | kept | {"again": [*told.get("again", []), more]}
 
 
 def faults(entry: Entry, told: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from hedgeopt.errors import InputError
+from hedgeopt.program.posed import posed
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -100,7 +101,7 @@ def canonical(added: Sequence[cp.Constraint], trades: TradeVariables) -> OwnRows
 
     n = trades.buy.size
     twin = cp.Variable(2 * n)  # without attributes, so that its columns are known by its id
-    problem = cp.Problem(cp.Minimize(0.0), [twin == cp.hstack([trades.buy, trades.sell]), *added])
+    problem = cp.Problem(cp.Minimize(0.0), [twin == cp.hstack([trades.buy, trades.sell]), *posed(added)])
     kept = [(v, v.value) for v in problem.variables()]
     try:
         for v, _ in kept:  # cvxpy takes values for hints, and fails on them where a sum of largest has a broken number

@@ -25,6 +25,7 @@ from hedgeopt.program.cones import check_own
 from hedgeopt.program.counted import in_dollars
 from hedgeopt.program.limits import limits_of
 from hedgeopt.program.own_terms import check_form
+from hedgeopt.program.posed import posed
 
 __all__ = ["Program"]
 
@@ -310,4 +311,4 @@ class Program:
         # rows that define the auxiliary variables of terms and limits (a worst scenario, for one)
         own = [c for part in self.parts for c in part.auxiliary]
         own += [] if self.variables.fills is None else self.variables.fills.constraints
-        return cp.Problem(self._objective, [*named, *own, *self._box_constraints, *self._added])
+        return cp.Problem(self._objective, [*named, *own, *self._box_constraints, *posed(self._added)])

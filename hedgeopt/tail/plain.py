@@ -25,7 +25,7 @@ from hedgeopt.tail.masters.clip import clipped
 from hedgeopt.tail.masters.conic_verdict import feasible, impossible, is_ray, ray_of
 from hedgeopt.tail.masters.dual_point import standard
 from hedgeopt.tail.masters.lagrangian import Bound
-from hedgeopt.tail.masters.outside import broken
+from hedgeopt.tail.masters.outside import broken, mark_noise
 from hedgeopt.tail.masters.weak import bound_of
 
 # A point that breaks its rows by more than the tolerance, relative to their terms, is handed on; no finer than this.
@@ -79,6 +79,7 @@ def solve_plain(
         if isinstance(data, dict):
             refuse_unless_finite(problem, data)
             even_powers(data)
+            mark_noise(data, chain)
         if chain.solver.name() == cp.HIGHS:
             silence_highs()
         compiled = time.perf_counter()

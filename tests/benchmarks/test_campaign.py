@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.campaign.registry import ENTRIES, Entry, load, outcomes, source_digest
-from benchmarks.campaign.store import RESULTS, faults, outcome_of, read, result
+from benchmarks.campaign.store import RESULTS, again, faults, outcome_of, read, result
 
 KNOWN = load()
 
@@ -53,6 +53,16 @@ def test_a_result_says_what_each_case_did_and_what_must_not_be(entry):
     assert faults(entry, told) == ["4 of 10 cases odd", "1 of 10 cases raised ValueError"]
     assert entry.numbers() == [0, 3, 6]
     assert faults(entry, result(entry, ["even"], 1.0)) == ["only 1 of 10 cases"]
+
+
+def test_cases_that_were_run_again_are_named(entry):
+    told = result(entry, outcomes(entry, range(10)), 1.0)
+    mended = again(entry, told, {7: "odd", 1: "even"})
+    assert outcome_of(mended, 1) == "even"
+    assert mended["outcomes"] == {"even": 6, "odd": 4}
+    assert faults(entry, mended) == ["4 of 10 cases odd"]
+    assert mended["ended"] == told["ended"]
+    assert mended["again"][0]["cases"] == {"7": "odd", "1": "even"}
 
 
 def test_the_digest_is_of_the_sources(entry, monkeypatch, tmp_path):

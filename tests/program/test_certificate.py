@@ -148,3 +148,19 @@ def test_norms_of_trades_in_millions_are_certified(
         assert found.proposal.certificate.valid
         assert float(norm(found.solution.trades).value) <= most * (1 + 1e-9)
         assert found.proposal.certificate.objective >= free.certificate.objective * (1 - 1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:The tail solver stopped", "ignore:Bound not proven")
+def test_a_sum_of_squares_of_trades_in_dollars_is_certified(
+    toy_book: ho.Book, toy_market: ho.Market, toy_policy: ho.Policy
+) -> None:
+    """Squares of millions are 1e12: beside them the ones of cvxpy's cone are rounding."""
+    import cvxpy as cp
+
+    free = ho.solve(toy_book, toy_market, toy_policy).solution
+    most = 0.81 * float(free.trades @ free.trades)
+    assert most > 1e12
+    found = ho.solve(toy_book, toy_market, toy_policy, customize=lambda p: p.extend(cp.sum_squares(p.trades) <= most))
+    assert found.proposal.certificate.valid
+    assert float(found.solution.trades @ found.solution.trades) <= most * (1 + 1e-9)
+    assert found.proposal.certificate.objective >= free.certificate.objective * (1 - 1e-6)

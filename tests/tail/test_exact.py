@@ -39,6 +39,12 @@ def test_columns_that_lose_nothing_hide_nothing(seed: int) -> None:
     assert outcome(seed) not in FALSE
 
 
+@pytest.mark.parametrize("seed", [691, 1096])
+def test_the_unit_of_a_gap_is_the_objectives_own(seed: int) -> None:
+    """A budget in units of 500 beside an objective of 1e-6; a position of 1e-61 that an equality holds at zero."""
+    assert outcome(seed) == "right"
+
+
 @pytest.mark.parametrize("slope", [0.0, 1e-16, 1e-13, 1e-10, 1e-6])
 @pytest.mark.parametrize("far", [None, 1e6, 1e12])
 def test_what_counts_as_no_slope_is_rounding(slope: float, far: float | None) -> None:

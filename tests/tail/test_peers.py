@@ -69,12 +69,14 @@ def test_an_unbounded_tail_has_a_ray() -> None:
     assert ray[x].min() >= 0
 
 
-def test_rounding_of_the_data_contradicts_nothing() -> None:
-    """Rows of what a complex product leaves of a real problem: 1e-16 of each x, equal to zero; x > 0 was "infeasible"."""
+@pytest.mark.parametrize("kind", ["entropy", "semidefinite"])
+def test_rounding_of_complex_data_contradicts_nothing(kind: str) -> None:
+    """Imaginary parts of what is real: 1e-16 of each x, equal to zero; x > 0 was "infeasible"."""
     x = cp.Variable(3)
-    rows = [np.array([3.0, 1.0, 2.0]) @ x == 4.0, np.array([1.1e-16, 2.2e-16, 1.3e-16]) @ x == 0.0]
-    problem = cp.Problem(cp.Maximize(cp.sum(cp.entr(x))), rows)
-    want = cp.Problem(problem.objective, rows[:1]).solve(solver=cp.CLARABEL)
+    dust = np.array([3.0 + 1.1e-16j, 1.0 + 2.2e-16j, 2.0 + 1.3e-16j])
+    more = [x <= 3] if kind == "entropy" else [cp.bmat([[x[0], x[1]], [x[1], x[2]]]) >> 0]
+    problem = cp.Problem(cp.Maximize(cp.sum(cp.entr(x))), [dust @ x == 4.0, *more])
+    want = cp.Problem(problem.objective, [dust.real @ x == 4.0, *more]).solve(solver=cp.CLARABEL)
     assert problem.solve(method="tail") == pytest.approx(want, rel=1e-6)
     assert problem.status == "optimal"
     # A row in other units is no rounding.
@@ -82,6 +84,23 @@ def test_rounding_of_the_data_contradicts_nothing() -> None:
     never = cp.Problem(cp.Maximize(cp.sum(cp.entr(x))), small)
     never.solve(method="tail")
     assert never.status == "infeasible"
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-15])
+@pytest.mark.parametrize("kind", ["linear", "quadratic", "cone", "tail", "equality"])
+def test_rows_in_units_of_their_own_are_limits(kind: str, unit: float) -> None:
+    """x - y <= 1 in units of 1e12 and x + y <= .5 in units of 1e-12: the second was taken for rounding of the first."""
+    x = cp.Variable(2)
+    small = unit * cp.sum(x)
+    limits = [(x[0] - x[1]) / unit <= 1 / unit, small == 0.5 * unit if kind == "equality" else small <= 0.5 * unit]
+    more = {"quadratic": 0.01 * cp.sum_squares(x), "tail": 0.01 * tail.cvar(x, 0.5)}.get(kind, 0.0)
+    limits += [x <= 10, x >= -10, *([cp.norm(x) <= 20] if kind == "cone" else [])]
+    problem = cp.Problem(cp.Minimize(-cp.sum(x) + more), limits)
+    problem.solve(method="tail")
+    assert float(np.sum(x.value)) == pytest.approx(0.5, rel=1e-5)
+    shown = tail.verify(problem)
+    assert problem.status == "optimal"
+    assert shown.gap <= 1e-5
 
 
 def test_exponents_as_they_were_written_down() -> None:

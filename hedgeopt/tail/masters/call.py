@@ -17,6 +17,7 @@ from hedgeopt._quiet import silence_highs
 from hedgeopt.tail.finite import refuse_infinite, refuse_unless_finite
 from hedgeopt.tail.masters.clip import clipped
 from hedgeopt.tail.masters.options import solver_options
+from hedgeopt.tail.masters.outside import mark_noise, without_noise
 from hedgeopt.tail.masters.units import Units, equilibrated
 
 _STATUS = {
@@ -157,7 +158,9 @@ def _solve(problem: cp.Problem, name: str, options: dict[str, Any], units: Units
             raise
         refuse_unless_finite(problem, data)
         even_powers(data)
+        mark_noise(data, chain)
         if fit and chain.solver.name() == cp.CLARABEL:
+            data = without_noise(data)
             units = units or equilibrated(data)
             given, data = data, units.scaled(data)
         else:

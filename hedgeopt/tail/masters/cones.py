@@ -127,7 +127,8 @@ def _lift_exponentials(parts: Vector, seconds: Any) -> None:
     below &= power < 700.0
     parts[:, 0] = np.where(below, u, 0.0)
     parts[:, 1] = np.where(below, v, np.maximum(v, 0.0))
-    least = np.where(below, -u * np.exp(np.where(below, power, 0.0)), 0.0)
+    with np.errstate(over="ignore"):
+        least = np.where(below, -u * np.exp(np.where(below, power, 0.0)), 0.0)
     if seconds is not None:
         # What the logarithm rounded is none of w's affair.
         least = np.where(there & (least <= w * (1.0 + 1e-13)), 0.0, least)

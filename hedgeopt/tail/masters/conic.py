@@ -22,8 +22,9 @@ from hedgeopt.tail.masters.conic_verdict import impossible, ray_of
 from hedgeopt.tail.masters.dual_point import standard
 from hedgeopt.tail.masters.lagrangian import Bound
 from hedgeopt.tail.masters.outside import broken, excess
-from hedgeopt.tail.masters.units import equilibrated, of_bounds
+from hedgeopt.tail.masters.units import balanced, equilibrated, many_decades, of_bounds
 from hedgeopt.tail.masters.weak import proven_bound, units_weight
+from hedgeopt.tail.masters.worth import better, breach, done, relative
 from hedgeopt.tail.source import Vector
 from hedgeopt.tail.split import Split, rebuild
 
@@ -32,10 +33,9 @@ from hedgeopt.tail.split import Split, rebuild
 _ROWS, _FLOOR = 0.01, 1e-3
 
 
-# Calls of Clarabel, each in the units that the one before suggests, the fourth in those of the bounds; the relative
-# violation that is worth another.
-_TURNS, _EXACT = 6, 5e-7
-
+# Calls of Clarabel, each in the units that the one before suggests, the second balanced where entries are many decades apart
+# and the fourth in those of the bounds.
+_TURNS = 6
 
 # The box that replaces an unbounded relaxation grows by this factor, until it is this large.
 _WIDER, _WIDEST = 1e3, 1e18
@@ -123,11 +123,13 @@ class ConicMaster:
             answer = call(reduced, self.name, self.options, tolerance, self.remaining(), units_of_one, fit=True)
             point, bound = self._read(whole, answer, tolerance)
             first = first or answer
-            if best is None or _better(point, best):
+            if best is None or better(point, best):
                 best = point
-            if answer.units is None or _done(best, tolerance) or best.status == "late":
+            if answer.units is None or done(best, tolerance) or best.status == "late":
                 break
-            if turn == _TURNS - 4:
+            if turn == 0 and many_decades(answer.original):
+                units_of_one = balanced(answer.original, np.abs(np.asarray(answer.original["c"], dtype=float)))
+            elif turn == _TURNS - 4:
                 units_of_one = of_bounds(answer.original)
             elif point.status == "optimal" and answer.status == "optimal":
                 far = bound.far if bound is not None and bound.far is not None else np.zeros(len(answer.raw.x))
@@ -136,7 +138,7 @@ class ConicMaster:
                 units_of_one = answer.units.none()
         assert best is not None
         assert first is not None
-        lost = best.status == "failed" or (best.status == "optimal" and _broken(best) > NEAR)
+        lost = best.status == "failed" or (best.status == "optimal" and breach(best) > NEAR)
         if lost and not self.integer and impossible(first, _columns(first, alphas), self.remaining()):
             # Nothing was found near the constraints because nothing is.
             return no_point("infeasible", best.y.size, len(pieces), "multipliers of the closest point")
@@ -238,7 +240,7 @@ class ConicMaster:
         base = self.split.base
         floor = _FLOOR * max([float(np.max(np.abs(v.value), initial=0.0)) for v in base.variables()], default=0.0)
         own = [c for c in base.constraints if not any(v.id in self.hosts for v in c.variables())]
-        return max([_relative(c, floor) for c in own], default=0.0)
+        return max([relative(c, floor) for c in own], default=0.0)
 
     def upper(self, point: Point, levels: Vector) -> tuple[float, float]:
         """Objective with the true levels and the relative violation of the constraints that hold them."""
@@ -247,7 +249,7 @@ class ConicMaster:
         for tail, level in zip(self.split.tails, levels, strict=True):
             tail.level.save_value(np.array(level))
         hosts = [c for c in self.split.base.constraints if any(v.id in self.hosts for v in c.variables())]
-        worst = max([_relative(c, 1e-12) for c in hosts], default=0.0)
+        worst = max([relative(c, 1e-12) for c in hosts], default=0.0)
         own = _ROWS * float(point.details.get("violation", 0.0))
         # Violations count at the prices of their rows: a point just outside is no better than the optimum.
         charge = float(point.details.get("charge", 0.0))
@@ -271,32 +273,6 @@ class ConicMaster:
         return Solution(found.status, found.opt_val, primal, found.dual_vars, found.attr)
 
 
-def _done(point: Point, tolerance: float) -> bool:
-    """Whether a solve in other units has nothing to add: a verdict, or a point as exact as it was asked for."""
-    if point.status != "optimal":
-        return point.status in ("infeasible", "unbounded")
-    gap = point.value - point.lower
-    return _broken(point) <= min(5.0 * tolerance, _EXACT) and gap <= 5.0 * tolerance * max(abs(point.value), _size(point))
-
-
-def _better(point: Point, best: Point) -> bool:
-    """Whether a later answer is worth more: a verdict, a point at all, one that breaks less, a smaller gap."""
-    if point.status != "optimal" or best.status != "optimal":
-        return point.status in ("infeasible", "unbounded", "optimal") and best.status not in ("infeasible", "unbounded")
-    exact = _broken(point) <= _EXACT, _broken(best) <= _EXACT
-    if exact[0] != exact[1] or not exact[0]:
-        return exact[0] if exact[0] != exact[1] else _broken(point) < _broken(best)
-    return point.value - point.lower < best.value - best.lower
-
-
-def _broken(point: Point) -> float:
-    return float(point.details["violation"])
-
-
-def _size(point: Point) -> float:
-    return 1e-6 * float(point.details["size"])
-
-
 def _weighted(solution: Solution, weight: float) -> Solution:
     """Value and duals of an objective that was divided by ``weight``."""
     duals = {key: _times(value, weight) for key, value in (solution.dual_vars or {}).items()}
@@ -311,11 +287,6 @@ def _unit(piece: Piece) -> float:
     """The size of a loss: the largest coefficient of a boundary row, else of the aggregate."""
     largest = float(np.abs(piece.rows).max(initial=0.0)) or float(np.abs(piece.gradient).max(initial=0.0))
     return largest or 1.0
-
-
-def _relative(constraint: cp.Constraint, floor: float) -> float:
-    size = max((float(np.max(np.abs(a.value), initial=0.0)) for a in constraint.args), default=1.0)
-    return float(np.max(constraint.violation(), initial=0.0)) / max(size, floor, 1e-12)
 
 
 def _columns(answer: Answer, alphas: list[cp.Variable]) -> list[int]:

@@ -18,7 +18,7 @@ from hedgeopt.tail.masters.cones import blocks
 from hedgeopt.tail.masters.curvature import symmetric
 from hedgeopt.tail.masters.dual_point import standard
 from hedgeopt.tail.masters.options import LONGEST
-from hedgeopt.tail.masters.outside import broken, noise_rows
+from hedgeopt.tail.masters.outside import broken
 from hedgeopt.tail.masters.units import equilibrated
 from hedgeopt.tail.masters.weak import DUST, bound_of, large_multipliers
 from hedgeopt.tail.source import Vector
@@ -66,11 +66,9 @@ def _crossed(data: dict[str, Any]) -> bool:
 
 
 def _proves(data: dict[str, Any], z: Vector, levels: list[int]) -> bool:
-    dims = data["dims"]
-    if len(z) == len(data["b"]):
+    if "noise" in data and len(z) == len(data["b"]):
         # Rounding of the data contradicts nothing.
-        noise = noise_rows(data["A"], np.asarray(data["b"], dtype=float), int(dims.zero) + int(dims.nonneg))
-        z = np.where(noise, 0.0, z)
+        z = z * np.append(~data["noise"], np.ones(len(z) - len(data["noise"])))
     size = float(np.abs(np.nan_to_num(z)).max(initial=0.0))
     if not size > 0:
         return False

@@ -16,6 +16,13 @@ from hedgeopt.tail.source import Vector
 
 def standard(answer: Answer) -> tuple[dict[str, Any], Vector, Vector] | None:
     """Data, x and z of the solver in one form (z alone of a proof of infeasibility); None where it has no dual point."""
+    found = _read(answer)
+    if found is None or "noise" not in answer.data:
+        return found
+    return found[0] | {"noise": answer.data["noise"]}, *found[1:]
+
+
+def _read(answer: Answer) -> tuple[dict[str, Any], Vector, Vector] | None:
     data, raw = answer.data, answer.raw
     if answer.solver == cp.CLARABEL:
         return data, np.array(raw.x), np.array(raw.z)

@@ -13,7 +13,8 @@ from hedgeopt.tail.compiled import Compiled
 from hedgeopt.tail.entries import column_counts, some_columns
 from hedgeopt.tail.masters.base import Piece
 from hedgeopt.tail.masters.rows import RowProducts
-from hedgeopt.tail.masters.scaled import Scaled, loss_sizes
+from hedgeopt.tail.masters.scaled import Scaled
+from hedgeopt.tail.masters.sizes import loss_sizes
 from hedgeopt.tail.source import Vector
 
 # Rows whose terms all vanish are measured by this share of a typical term; below the second, an excess is rounding.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from cvxpy.reductions.complex2real.complex2real import Complex2Real
 
 from hedgeopt.tail.masters.cones import blocks, exponentials
 from hedgeopt.tail.source import Vector
@@ -18,8 +19,6 @@ _ROUNDING, _FLOOR, _HALVINGS = 1e-12, 1e-3, 60
 _NOISE, _LAST = 1e-6, 1e-14
 # A side below this share of its row's unit is dust; one above is the row's own size, whatever its variables are.
 _DUST = 1e-15
-# A violation that is worth a look at whether its row is one.
-_MATTERS = 1e-9
 
 
 def excess(data: dict[str, Any], x: Vector, lower_triangle: bool, skip: list[int]) -> float:
@@ -56,12 +55,15 @@ def excess(data: dict[str, Any], x: Vector, lower_triangle: bool, skip: list[int
     return worst
 
 
-def noise_rows(A: Any, b: Vector, linear: int) -> Any:
-    """Of the first ``linear`` rows those that are rounding of the data, as the imaginary part of what is real.
+def mark_noise(data: dict[str, Any], chain: Any) -> None:
+    """Mark equalities of a complex program that are rounding of its data: the imaginary part of what is real.
 
-    Each entry is below the last place of the largest in its column, the side below that of the largest side.
+    Each entry is below the last place of the largest in its column, the side below that of the largest side. In a program
+    over real numbers such a row is a limit in units of its own, and nothing is marked.
     """
-    A = sp.csr_array(A)
+    if data.get("A") is None or not any(isinstance(step, Complex2Real) for step in chain.reductions):
+        return
+    A, b, zero = sp.csr_array(data["A"]), np.asarray(data["b"], dtype=float), int(data["dims"].zero)
     top = np.zeros(A.shape[1])
     np.maximum.at(top, A.indices, np.abs(A.data))
     share = np.abs(A.data) / np.maximum(top[A.indices], 1e-300)
@@ -70,7 +72,18 @@ def noise_rows(A: Any, b: Vector, linear: int) -> Any:
         worst[filled] = np.maximum.reduceat(share, A.indptr[filled])
     side = np.where(np.isfinite(b), np.abs(b), np.inf)
     small = side <= _LAST * float(side[np.isfinite(side)].max(initial=0.0))
-    return (worst > 0) & (worst < _LAST) & small & (np.arange(len(b)) < linear)
+    noise = ((worst > 0) & (worst < _LAST) & small)[:zero]
+    if noise.any():
+        data["noise"] = noise
+
+
+def without_noise(data: dict[str, Any]) -> dict[str, Any]:
+    """The data with empty rows for those that are rounding: in units of one they would be rows like others."""
+    if "noise" not in data:
+        return data
+    keep = np.ones(len(data["b"]))
+    keep[: len(data["noise"])] = ~data["noise"]
+    return data | {"A": sp.csc_array(sp.diags_array(keep) @ sp.csc_array(data["A"])), "b": keep * np.asarray(data["b"])}
 
 
 @dataclass(frozen=True)
@@ -117,8 +130,8 @@ def broken(data: dict[str, Any], x: Vector, z: Vector, skip: Sequence[int] = ())
     terms = np.maximum(np.maximum(whole @ size, limit), np.where(limit > _DUST * floor, 0.0, floor))
     over = apart[:end] > _ROUNDING * terms[:end]
     share = np.where(over, apart[:end] / np.maximum(terms[:end], 1e-300), 0.0)
-    if np.any(share > _MATTERS):
-        share[noise_rows(A, b, end)[:end]] = 0.0
+    if "noise" in data:
+        share[: len(data["noise"])][data["noise"]] = 0.0
     worst = float(share.max(initial=0.0))
     for at, far in cones:
         charge += far * float(np.linalg.norm(z[at]))

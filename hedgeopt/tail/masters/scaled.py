@@ -15,22 +15,18 @@ from numpy.typing import NDArray
 from hedgeopt.tail.entries import column_top, rescaled, row_top, some_columns
 from hedgeopt.tail.masters.base import Piece, Point
 from hedgeopt.tail.masters.rows import median
+from hedgeopt.tail.masters.sizes import column_scales, loss_sizes, meeting, reach_scales, unit_of
 from hedgeopt.tail.masters.start import Iterate, Warm
 from hedgeopt.tail.masters.structure import Structure
-from hedgeopt.tail.source import Index, Vector
+from hedgeopt.tail.source import Vector
 
 if TYPE_CHECKING:
     from hedgeopt.tail.masters.layout import Layout
 
 # Loss sizes may change by this factor before the scales are computed anew.
 _RESCALE = 10.0
-# A right-hand side beyond this bounds nothing; below this share of the others it is rounding; bounds that cross by less, in
-# units of the program and relative, are one.
-_FAR, _DUST, _CROSSED = 1e15, 1e-13, (1e-15, 1e-12)
-# Cost per unit of loss, over the typical one, beyond which a column is measured by its cost.
-_DEAR = 1e4
-# Share of the unit that the range of a variable has at least.
-_LEAST = 1e-5
+# A position below this share of the unit is none.
+_NOUGHT = 1e-40
 
 
 class Scaled(Structure):
@@ -38,7 +34,7 @@ class Scaled(Structure):
 
     def __init__(self, layout: Layout, pieces: list[Piece], sizes: Vector) -> None:
         self.layout, self.sizes = layout, sizes
-        self.D = D = np.minimum(_columns(layout, sizes), _reach(layout, pieces))
+        self.D = D = np.minimum(column_scales(layout, sizes), reach_scales(layout, pieces))
         host_size = np.zeros(len(layout.b))
         for k, piece in enumerate(pieces):
             if layout.row[k] >= 0:
@@ -75,22 +71,25 @@ class Scaled(Structure):
             self._known, self.sides = layout.b, layout.b * self.row_scale
             self.sided = self.bounds(self.sides)
         b_eq = c.b_eq * self.eq_scale
-        self.unit = _unit(self.sides, b_eq, raw, self.several)
+        self.unit = unit_of(self.sides, b_eq, raw, self.several)
         self.b, self.b_eq = self.sides / self.unit, b_eq / self.unit
-        self.lower, self.upper = _meeting(self.sided[0] / self.unit, self.sided[1] / self.unit)
+        self.lower, self.upper = meeting(self.sided[0] / self.unit, self.sided[1] / self.unit)
         self.lower_row, self.upper_row = self.sided[2:]
         self.offset = [x / self.unit for x in raw]
+        self.C = [(p.gradient @ c.f + p.constant) / self.unit for p in pieces]
         gradient = layout.c * self.D
         prices = layout.price * np.array([p.scale for p in pieces]) if pieces else np.zeros(0)
         # An objective without linear part is measured by its curvature.
         curve = 0.0 if self.scaled_P is None else 1e-6 * self.unit * float(np.abs(self.scaled_P.data).max(initial=0.0))
-        self.weight = max(float(np.abs(gradient).max(initial=0.0)), float(prices.max(initial=0.0)), curve, 1e-12)
+        self.own = self._own_losses()
+        self.weight = max(
+            float(np.abs(gradient).max(initial=0.0)), float((prices * self.own).max(initial=0.0)), curve, 1e-12
+        )
         self.c = gradient / self.weight
         self.price = prices / self.weight
         self.P = None if self.scaled_P is None else self.scaled_P * (self.unit / self.weight)
         self.P_dense = None if self.P is None else self.P.toarray()
         self.G = [p.gradient for p in pieces]
-        self.C = [(p.gradient @ c.f + p.constant) / self.unit for p in pieces]
         self.caps = [p.caps for p in pieces]
         self.mass = [p.mass for p in pieces]
         self.host_coef = np.array(
@@ -128,7 +127,10 @@ class Scaled(Structure):
         layout, c = self.layout, self.layout.compiled
         value_unit = self.unit * self.weight
         z = np.zeros(len(c.c))
-        z[layout.columns] = self.D * self.unit * it.v
+        v = it.v
+        if np.any((np.abs(v) < _NOUGHT) & (v != 0.0)):
+            v = np.where((np.abs(v) < _NOUGHT) & (self.lower <= 0.0) & (self.upper >= 0.0), 0.0, v)
+        z[layout.columns] = self.D * self.unit * v
         levels = np.array([t * self.unit * p.scale for t, p in zip(tails, self.pieces, strict=True)])
         for k, host in enumerate(c.hosts):
             z[host.column] = levels[k]
@@ -150,6 +152,15 @@ class Scaled(Structure):
             m * self.weight, iterations, state, {"size": value_unit * self._size(it.v), "path": path},
         )  # fmt: skip
 
+    def _own_losses(self) -> Vector:
+        """Per tail the size of its losses in units of the program: below one where another tail counts in larger units."""
+        own = np.ones(len(self.pieces))
+        for k, piece in enumerate(self.pieces if len(self.pieces) > 1 else ()):
+            slopes = column_top(self.E, loss_sizes([piece], self.E.shape[0]))
+            constants = max(float(np.abs(self.offset[k]).max(initial=0.0)), abs(float(self.C[k])))
+            own[k] = min(max(float(slopes.max(initial=0.0)), constants), 1.0) or 1.0
+        return own
+
     def _size(self, v: Vector) -> float:
         """Unit for an objective of zero, in units of the program: its terms, a typical cost, the tails' losses.
 
@@ -160,7 +171,7 @@ class Scaled(Structure):
         reach = np.maximum(np.abs(self.lower), np.abs(self.upper))
         known = (cost > 0) & np.isfinite(reach)
         typical = median(cost[known] * reach[known]) if known.any() else 0.0
-        size = max(float(cost @ np.abs(v)), typical, float(self.price.sum()) * self.spread)
+        size = max(float(cost @ np.abs(v)), typical, float(self.price @ self.own) * self.spread)
         if size == 0.0 and cost.any():
             # Nothing says how far any column reaches.
             size = median(cost[cost > 0])
@@ -203,7 +214,7 @@ class Restricted(Structure):
         if parent.sides is not self._known:
             # A row of several variables can be one of a single working column.
             self._known, self.sided = parent.sides, self.bounds(parent.sides[self.rows])
-        self.lower, self.upper = _meeting(self.sided[0] / self.unit, self.sided[1] / self.unit)
+        self.lower, self.upper = meeting(self.sided[0] / self.unit, self.sided[1] / self.unit)
         self.lower_row, self.upper_row = self.sided[2:]
 
     def whole(self, parent: Scaled, v: Vector, lam: Vector) -> tuple[Vector, Vector]:
@@ -211,87 +222,3 @@ class Restricted(Structure):
         all_v, all_lam = np.zeros(parent.n), np.zeros(len(parent.b))
         all_v[self.columns], all_lam[self.rows] = v, lam
         return all_v, all_lam
-
-
-def loss_sizes(pieces: list[Piece], width: int) -> Vector:
-    """Root mean square of each loss gradient over the boundary scenarios; of the sums inside where no boundary has it."""
-    square, count = np.zeros(width), 0
-    for piece in pieces:
-        square += np.einsum("ij,ij->j", piece.rows, piece.rows)
-        count += len(piece.rows)
-    sizes = np.asarray(np.sqrt(square / max(count, 1)))
-    if count and sizes.all():
-        return sizes
-    # At beta = 0 every scenario is inside: without the sums, a column's unit would be nobody's.
-    inside = np.max([np.abs(piece.gradient) for piece in pieces], axis=0, initial=0.0) if pieces else sizes
-    return np.where(sizes > 0, sizes, inside)
-
-
-def _columns(layout: Layout, size: Vector) -> Vector:
-    """Column scales: one over the largest loss, or the largest row entry where there is no loss.
-
-    A column that costs far more than it can lose or earn (an option worth 1e-25) is measured by its cost: by its losses it
-    would set the scale of the objective, and all other costs would be rounding.
-    """
-    loss = column_top(layout.E, size)
-    cost = np.abs(layout.c)
-    both = (loss > 0) & (cost > 0)
-    if both.any():
-        typical = max(median(cost[both] / loss[both]), float(layout.price.max(initial=0.0)))
-        loss = np.where(both, np.maximum(loss, cost / (_DEAR * typical)), loss)
-    size = np.where(loss > 0, loss, np.maximum(column_top(layout.A), column_top(layout.A_eq)))
-    return np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 1.0)
-
-
-def _reach(layout: Layout, pieces: list[Piece]) -> Vector:
-    """Scales at which a variable's bound is ``_LEAST`` of the unit: smaller, all of its range would be rounding."""
-    reach = np.full(len(layout.c), np.inf)
-    unit = max([_deviation(piece.offset) for piece in pieces if len(piece.offset)], default=0.0)
-    if unit <= 0:
-        return reach
-    single = np.flatnonzero(np.diff(layout.A.indptr) == 1)
-    at = layout.A.indptr[single]
-    far = np.abs(layout.b[single] / layout.A.data[at])
-    use = (far > 0) & np.isfinite(far)
-    widest = np.zeros(len(layout.c))
-    np.maximum.at(widest, layout.A.indices[at][use], far[use])
-    # What two rows hold at zero has no scale: it must not set one for the rows it stands in.
-    held = [
-        np.bincount(layout.A.indices[at][(layout.A.data[at] > 0) == up], minlength=len(layout.c)) > 0 for up in (True, False)
-    ]
-    top = column_top(layout.A)
-    fixed = np.where(held[0] & held[1], 1.0 / np.where(top > 0, top, 1.0), np.inf)
-    return np.where(widest > 0, widest / (_LEAST * unit), fixed)
-
-
-def _unit(b: Vector, b_eq: Vector, raw: list[Vector], several: Index) -> float:
-    """A typical loss: the constants' spread, else the equalities' size, else the middle of the sides' magnitudes.
-
-    Without losses the sides of rows of several variables count: a hedge of 40 dollars is none of the box of 1e12 around it.
-    Sizes that are rounding beside the rest do not count.
-    """
-    sizes = [_deviation(x) for x in raw if len(x)] + [float(np.abs(b_eq).max(initial=0.0))]
-    largest = max(sizes, default=0.0)
-    wide = np.abs(b[several]) if not any(x.any() for x in raw) else b[:0]
-    sides = wide if np.any((wide > 0) & (wide < _FAR)) else np.abs(b)
-    sides = sides[(sides > 0) & (sides < _FAR)]
-    sides = sides[sides > _DUST * sides.max(initial=0.0)]
-    typical = median(sides) if len(sides) else 0.0
-    unit = largest if largest > _DUST * typical else typical
-    return unit if unit > 0 and np.isfinite(unit) else 1.0
-
-
-def _meeting(lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
-    """Bounds that cross by rounding made one."""
-    apart = lower - upper
-    if not (apart > 0).any():
-        return lower, upper
-    close = (apart > 0) & (apart <= _CROSSED[0] + _CROSSED[1] * (np.abs(lower) + np.abs(upper)))
-    middle = 0.5 * (lower + upper)
-    return np.where(close, middle, lower), np.where(close, middle, upper)
-
-
-def _deviation(x: Vector) -> float:
-    """``x.std()``, which takes ten times as long."""
-    centred = x - x.sum() / len(x)
-    return float(np.sqrt(centred @ centred / len(x)))

@@ -21,6 +21,8 @@ from hedgeopt.tail.source import Vector
 _CARRIED = 5
 # Sweeps of the equilibration (Ruiz 2001), and the share of the largest position below which a position says nothing.
 _SWEEPS, _SMALL = 20, 1e-6
+# Entries this far apart are balanced in a second solve.
+_SPREAD = 1e8
 # Steps of least squares in logarithms at most, and the largest of those.
 _STEPS, _LONGEST = 200, 300.0
 
@@ -63,6 +65,13 @@ class Units:
         size = np.maximum(np.abs(np.nan_to_num(x)), far)
         size = np.where(size > _SMALL * size.max(initial=0.0), size, 1.0)
         return _rows(data, self.columns * size)
+
+
+def many_decades(data: dict[str, Any]) -> bool:
+    """Whether entries are farther apart than the sweeps of :func:`equilibrated` take away."""
+    held = np.abs(sp.csr_array(data["A"]).data)
+    held = held[held > 0]
+    return bool(len(held)) and bool(held.max() > _SPREAD * held.min())
 
 
 def at_point(data: dict[str, Any], x: Vector) -> Units:

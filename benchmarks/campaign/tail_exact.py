@@ -179,7 +179,9 @@ def outcome(seed: int) -> str:
             return FALSE[1]
         if problem.status == "optimal":
             shown = tail.verify(problem)
-            if shown.lower / one > true + slack or not shown.gap <= 1.5 * _GAP:
+            # Nothing says how large an optimum of zero is but the units of one that the exact program is in.
+            nought = true == 0.0 and (shown.upper - shown.lower) / one < 1e-9 and shown.violation < _GAP
+            if shown.lower / one > true + slack or not (nought or shown.gap <= 1.5 * _GAP):
                 return FALSE[4]
     return "right" if problem.status == "optimal" else "inexact"
 

@@ -58,6 +58,23 @@ def test_cvxpy_1256_relative_entropy() -> None:
         assert p.value == pytest.approx(np.full(count, 1 / count), rel=1e-3)
 
 
+def test_cvxpy_2836_duals_of_a_limit_on_cvar() -> None:
+    """Most profit with a limit on a tail: HiGHS' duals had no place in cvxpy's solution. A homogeneous program: the
+    multiplier of the limit times the limit is the value."""
+    r = np.random.RandomState(3)
+    pnl = r.uniform(size=(25, 5))
+    for atom in (cp.cvar, tail.cvar):
+        w = cp.Variable(5, nonneg=True)
+        limit = atom(pnl @ w, 0.95) <= 0.5
+        problem = cp.Problem(cp.Maximize(pnl.mean(axis=0) @ w), [limit])
+        problem.solve(method="tail")
+        assert problem.status == "optimal"
+        assert problem.value == pytest.approx(0.5 * float(limit.dual_value), rel=1e-6)
+        assert tail.verify(problem).gap <= 1e-6
+        whole = cp.Problem(cp.Maximize(pnl.mean(axis=0) @ w), [tail.cvar(pnl @ w, 0.95) <= 0.5])
+        assert problem.value == pytest.approx(whole.solve(solver=cp.CLARABEL), rel=1e-6)
+
+
 def test_cvxpy_1585_gini_mean_difference() -> None:
     """T(T-1)/2 pairs are T-1 tails of one matrix: sum |y_i - y_j| = 2 sum_k largest_k(y) - (T-1) sum y."""
     r = np.random.default_rng(0)

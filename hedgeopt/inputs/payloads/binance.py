@@ -10,7 +10,18 @@ from __future__ import annotations
 
 import math
 
-from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Holds, Posted, Reader, Spec, keys, plain_quotes
+from hedgeopt.inputs.payloads.form import (
+    PUBLISHED,
+    Findings,
+    Form,
+    HeldLine,
+    Holds,
+    Posted,
+    Reader,
+    Spec,
+    keys,
+    plain_quotes,
+)
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["BALANCES", "FUTURES_POSITIONS", "INFO", "MARKS", "OPTION_POSITIONS", "PREMIUM_INDEX", "STREAM", "TICKERS"]
@@ -98,6 +109,7 @@ def _form(name: str, holds: Holds, has: str, read: Reader, ignored: str, source:
         absent=keys(absent),
         read=read,
         ignored=keys(ignored),
+        checked="form unverified" if name == "option tickers" else PUBLISHED,
         source=_SOURCE + source,
     )
 
@@ -156,7 +168,7 @@ PREMIUM_INDEX = _form(
     "quotes",
     "symbol markPrice indexPrice lastFundingRate time",
     plain_quotes(_VENUE, "symbol", "time", mark="markPrice", index="indexPrice", funding_8h="lastFundingRate"),
-    "estimatedSettlePrice interestRate nextFundingTime",
+    "estimatedSettlePrice interestRate nextFundingTime pair",
     "fapi/v1/premiumIndex",
 )
 FUTURES_POSITIONS = _form(
@@ -164,7 +176,7 @@ FUTURES_POSITIONS = _form(
     "positions",
     "symbol positionAmt entryPrice markPrice",
     _read_futures,
-    "entryPrice breakEvenPrice liquidationPrice maxNotionalValue isolatedMargin isAutoAddMargin positionSide "
+    "entryPrice breakEvenPrice liquidationPrice maxNotionalValue isolatedMargin isAutoAddMargin "
     "isolatedWallet updateTime isolated adlQuantile notionalValue "
     "openOrderInitialMargin bidNotional askNotional marginAsset",
     "fapi/v2/positionRisk, dapi/v1/positionRisk",

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
-from hedgeopt.inputs.payloads.form import Findings, Form, Total, keys
+from hedgeopt.inputs.payloads.form import PUBLISHED, Findings, Form, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 from hedgeopt.venues.known import parser
 
@@ -99,4 +99,5 @@ RISK_LIMITS = Form(
     read=_read,
     ignored=keys("id isLowestRisk"),
     source="bybit-exchange.github.io/docs/v5, market/risk-limit",
+    checked=PUBLISHED,
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from hedgeopt.errors import InputError
-from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Reader, Spec, keys
+from hedgeopt.inputs.payloads.form import PUBLISHED, Findings, Form, HeldLine, Posted, Reader, Spec, keys
 from hedgeopt.inputs.payloads.item import Item
 from hedgeopt.venues.unified import is_unified, native_name
 
@@ -172,8 +172,9 @@ GREEKS = Form(
         forward="underlyingPrice",
         delta="delta",
     ),
-    ignored=keys("info datetime gamma theta vega rho bidImpliedVolatility askImpliedVolatility lastPrice"),
+    ignored=keys("info datetime gamma theta vega rho vanna volga charm bidImpliedVolatility askImpliedVolatility lastPrice"),
     source=_SOURCE + "Greeks structure",
+    checked=PUBLISHED,
 )
 CHAIN = Form(
     name="ccxt option chain",
@@ -200,9 +201,10 @@ POSITIONS = Form(
     ignored=keys(
         "info id timestamp datetime lastUpdateTimestamp entryPrice lastPrice leverage collateral initialMargin "
         "maintenanceMargin initialMarginPercentage maintenanceMarginPercentage unrealizedPnl realizedPnl liquidationPrice "
-        "marginMode marginRatio hedged percentage stopLossPrice takeProfitPrice isolated"
+        "marginRatio percentage stopLossPrice takeProfitPrice isolated"
     ),
     source=_SOURCE + "Position structure",
+    checked=PUBLISHED,
 )
 BALANCE = Form(
     name="ccxt balance",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hedgeopt.inputs.payloads.deribit_names import is_combo, legs_of
-from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, keys
+from hedgeopt.inputs.payloads.form import PUBLISHED, Findings, Form, HeldLine, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["COMBOS", "combos_as_legs"]
@@ -62,4 +62,5 @@ COMBOS = Form(
     read=_read,
     ignored=keys("instrument_id state state_timestamp creation_timestamp"),
     source="docs.deribit.com, public/get_combos and get_combo_details",
+    checked=PUBLISHED,
 )

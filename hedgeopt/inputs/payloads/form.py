@@ -12,6 +12,7 @@ from hedgeopt.inputs.payloads.item import Item
 
 __all__ = [
     "BEST",
+    "PUBLISHED",
     "Findings",
     "Form",
     "HeldLine",
@@ -187,6 +188,8 @@ class Findings:
     times: list[tuple[datetime, str]] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
     unverified: set[str] = field(default_factory=set)
+    published: set[str] = field(default_factory=set)
+    """Names of forms read that only an example has checked."""
     history: Any = None
     tables: dict[str, str] = field(default_factory=dict)
     """Texts of venues' tables by venue."""
@@ -235,6 +238,9 @@ class Findings:
 Reader = Callable[[list[Item], Findings, str], None]
 
 
+PUBLISHED = "published example"
+"""What checked a form where no reply of our own did: an example, or a schema, printed by the venue or by a client of it."""
+
 BEST = {"bid": "best_bid_price", "ask": "best_ask_price", "bid_size": "best_bid_amount", "ask_size": "best_ask_amount"}
 """The best quotes as Deribit and Derive both name them."""
 
@@ -272,7 +278,7 @@ class Form:
     source
         The venue's documentation.
     checked
-        "real payload", or "form unverified": taken from the documentation alone.
+        "real payload"; "published example", of which every key is read or ignored; or "form unverified".
     """
 
     name: str

@@ -12,7 +12,7 @@ import math
 from dataclasses import replace
 
 from hedgeopt.files.counted import many
-from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Spec, Total, keys
+from hedgeopt.inputs.payloads.form import PUBLISHED, Findings, Form, HeldLine, Posted, Spec, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["META", "SPOT_META", "SPOT_STATE", "STATE"]
@@ -178,6 +178,7 @@ META = Form(
         "@contexts.dayNtlVlm @contexts.prevDayPx @contexts.premium @contexts.midPx"
     ),
     source="hyperliquid.gitbook.io, info endpoint, meta and metaAndAssetCtxs",
+    checked=PUBLISHED,
 )
 STATE = Form(
     name="Hyperliquid clearinghouse state",
@@ -218,4 +219,5 @@ SPOT_META = Form(
         "@contexts.circulatingSupply @contexts.totalSupply @contexts.dayBaseVlm"
     ),
     source="hyperliquid.gitbook.io, info endpoint, spotMeta and spotMetaAndAssetCtxs",
+    checked=PUBLISHED,
 )

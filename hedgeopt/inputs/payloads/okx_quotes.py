@@ -9,7 +9,7 @@ market/books.
 
 from __future__ import annotations
 
-from hedgeopt.inputs.payloads.form import Findings, Form, keys, plain_quotes
+from hedgeopt.inputs.payloads.form import PUBLISHED, Findings, Form, keys, plain_quotes
 from hedgeopt.inputs.payloads.item import Item
 
 __all__ = ["FUNDING", "INDEX_TICKERS", "MARK_PRICES", "OPTION_SUMMARY", "ORDER_BOOK", "TICKERS"]
@@ -97,6 +97,7 @@ INDEX_TICKERS = Form(
     read=_read_index,
     ignored=keys("high24h low24h open24h sodUtc0 sodUtc8"),
     source=_SOURCE + "market/index-tickers",
+    checked=PUBLISHED,
 )
 FUNDING = Form(
     name="OKX funding rates",
@@ -109,6 +110,7 @@ FUNDING = Form(
         "impactValue settState settFundingRate premium prevFundingTime"
     ),
     source=_SOURCE + "public/funding-rate",
+    checked=PUBLISHED,
 )
 ORDER_BOOK = Form(
     name="OKX order book",

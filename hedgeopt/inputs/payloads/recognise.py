@@ -31,7 +31,7 @@ from hedgeopt.inputs.payloads import (
     uniswap_v3,
 )
 from hedgeopt.inputs.payloads.comparisons import margin_note
-from hedgeopt.inputs.payloads.form import Findings, Form
+from hedgeopt.inputs.payloads.form import PUBLISHED, Findings, Form
 from hedgeopt.inputs.payloads.item import Item, Reading
 from hedgeopt.inputs.payloads.replies import statements, taken_from
 from hedgeopt.inputs.payloads.wrappers import ENVELOPE, ReplyRows, unwrapped
@@ -161,7 +161,7 @@ def _read(reply: ReplyRows, file: str, found: Findings, venue: str) -> None:
             found.pages.setdefault((form.name, category), []).append((file, key))
         found.forms.append(f"{file}: {form.name}, {many(len(rows), 'row')}")
         if form.checked != "real payload":
-            found.unverified.add(form.name)
+            (found.published if form.checked == PUBLISHED else found.unverified).add(form.name)
         found.notes += [f"{file}: {note}" for note in reply.notes]
         margin = margin_note(form, reading.seen, file)
         if margin is not None:
@@ -220,4 +220,5 @@ def forms_read(found: Findings) -> Sequence[str]:
     """One line per payload, and a word on forms that were never checked against a real one."""
     lines = list(found.forms)
     lines += [f"form unverified: {name} (read by the venue's documentation)" for name in sorted(found.unverified)]
+    lines += [f"form of a published example, no real reply was at hand: {name}" for name in sorted(found.published)]
     return lines

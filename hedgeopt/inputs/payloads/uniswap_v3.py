@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgeopt.inputs.payloads.form import Findings, Form, keys
+from hedgeopt.inputs.payloads.form import PUBLISHED, Findings, Form, keys
 from hedgeopt.inputs.payloads.item import Item
 from hedgeopt.models.data import dollar_assets
 
@@ -91,4 +91,5 @@ POSITIONS = Form(
         "__typename tokenId"
     ),
     source="docs.uniswap.org, v3 subgraph and NonfungiblePositionManager",
+    checked=PUBLISHED,
 )

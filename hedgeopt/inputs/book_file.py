@@ -66,16 +66,37 @@ def read_book(*sources: Given, venue: str | None = None, any_moment: bool = Fals
     return unfolded(validated(Book, data, named(source, "book")))
 
 
-def _firm(data: dict[str, Any], file: Path, any_moment: bool) -> Book:
-    """A file that names the books of a firm."""
+def _firm(
+    data: dict[str, Any], file: Path, any_moment: bool, above: tuple[Path, ...] = (), seen: set[Path] | None = None
+) -> Book:
+    """A file that names the books of a firm, which may be firms: ``above`` name it, ``seen`` are all read so far."""
     listed = data["books"]
     odd = sorted(set(data) - {"name", "books"})
     if odd or not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
         fix = 'write {"name": "firm", "books": ["vol.json", "basis.json"]}, paths from its folder'
         raise InputError("is no list of books", file=file, field=odd[0] if odd else "books", fix=fix)
-    folder = file.parent if file.is_file() else Path()
-    books = [read_book(folder / one, any_moment=any_moment) for one in listed]
+    folder, seen = file.parent if file.is_file() else Path(), set() if seen is None else seen
+    above, books = (*above, file.resolve()), []
+    for one in listed:
+        path = (folder / one).resolve()
+        if path in above or path in seen:
+            problem = "names itself" if path in above else "is counted twice in the firm"
+            raise InputError(problem, file=file, field="books", value=one, fix="name every book once")
+        seen.add(path)
+        inner = _inner(folder / one)
+        books.append(
+            read_book(folder / one, any_moment=any_moment)
+            if inner is None
+            else _firm(inner, folder / one, any_moment, above, seen)
+        )
     return roll_up(books, str(data.get("name", "firm")), any_moment)
+
+
+def _inner(path: Path) -> dict[str, Any] | None:
+    """The contents of a file that names books itself; None for any other."""
+    values = json_of(path, "book") if path.is_file() else None
+    firm = values is not None and len(values) == 1 and isinstance(values[0], dict) and "books" in values[0]
+    return values[0] if values is not None and firm else None
 
 
 def _is_ours(source: Any) -> bool:

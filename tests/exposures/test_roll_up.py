@@ -108,3 +108,21 @@ def test_books_of_different_moments_are_refused_or_told_by_age(folder: Path) -> 
     told = ho.read_book(*_dated(folder, vol="2026-03-06T10:00:00Z", basis=None))
     assert told.notes == ("basis: states no moment, taken to be the firm's",)
     assert ho.read_book(*_dated(folder, vol=None, basis=None)).timestamp is None
+
+
+def test_no_book_counts_twice_in_a_firm_of_firms(folder: Path) -> None:
+    """A desk's book inside its division and beside it would be added twice; a firm that names itself would never end."""
+    (folder / "group.json").write_text('{"name": "group", "books": ["firm.json"]}', encoding="utf-8")
+    group, firm = ho.read_book(folder / "group.json"), ho.read_book(folder / "firm.json")
+    assert [account.name for account in group.accounts] == [f"firm/{account.name}" for account in firm.accounts]
+    for names, words in (
+        (
+            '"firm.json", "vol.json"',
+            r"group.json: books: is counted twice in the firm \(got 'vol.json'\)",
+        ),
+        ('"vol.json", "./vol.json"', "is counted twice in the firm"),
+        ('"group.json"', r"group.json: books: names itself"),
+    ):
+        (folder / "group.json").write_text(f'{{"name": "group", "books": [{names}]}}', encoding="utf-8")
+        with pytest.raises(ho.InputError, match=words):
+            ho.read_book(folder / "group.json")

@@ -50,6 +50,10 @@ from .models.bound import BoundTerm as BoundTerm
 from .models.bound import LinearTerm as LinearTerm
 from .models.bound import TradeVariables as TradeVariables
 from .models.costs.carry import Carry as Carry
+from .models.costs.cfmm import Cfmm as Cfmm
+from .models.costs.cfmm import route_tokens as route_tokens
+from .models.costs.ladder import Ladder as Ladder
+from .models.costs.split import split_order as split_order
 from .models.costs.transaction import TransactionCost as TransactionCost
 from .models.data import use_tables as use_tables
 from .models.margin.term import Margin as Margin

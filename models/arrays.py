@@ -222,6 +222,21 @@ class Exposures:
         linear = self.fee * np.abs(x)
         return linear if self.depth is None else linear + self.depth.fees(x, self.fee)
 
+    def cost_parts(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """(N,) USD of trades x (N,) by component; the first three add up to :meth:`trade_cost`.
+
+        half_spread to the best quote, depth beyond it (without fees), fee, gas (whatever the size), and carry over the
+        horizon, negative where it is income.
+        """
+        fee, cost = self.trade_fee(x), self.trade_cost(x)
+        if self.depth is None:
+            depth = gas = np.zeros(self.n_candidates)
+        else:
+            depth = self.depth.extra(x) - self.depth.dearer_fees(x)
+            gas = np.where(x != 0.0, self.depth.gas, 0.0)
+        carry = -self.rows.carry[self.candidate] * self.horizon_days * x
+        return {"half_spread": cost - fee - depth, "depth": depth, "fee": fee, "gas": gas, "carry": carry}
+
     def stress_gain(self, k: int) -> tuple[np.ndarray, np.ndarray, float]:
         """P&L of each account (C,) and per unit traded (N,) in stress k as the policy counts it, and the scenario's factor.
 

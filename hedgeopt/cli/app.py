@@ -174,7 +174,9 @@ def report(
     html: Annotated[Path | None, typer.Option("--html", help="File for the page.", metavar="FILE")] = None,
     csv: Annotated[
         Path | None,
-        typer.Option("--csv", help="Folder for trades.csv, transfers.csv, limits.csv and objective.csv.", metavar="DIR"),
+        typer.Option(
+            "--csv", help="Folder for trades.csv, costs.csv, transfers.csv, limits.csv and objective.csv.", metavar="DIR"
+        ),
     ] = None,
 ) -> None:
     """Draw a stored proposal again from its file alone: printed, as a page, as tables."""

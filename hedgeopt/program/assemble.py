@@ -21,7 +21,7 @@ from hedgeopt.program.book_after import book_after
 from hedgeopt.program.certificate import allowance, relative_violation
 from hedgeopt.program.counted import certificate_as_told, side_as_told
 from hedgeopt.program.plain_limits import by_plain_rule, plain_value
-from hedgeopt.program.proposal import LIMITS, OBJECTIVE, TRADES, TRANSFERS, MarginChange, Proposal
+from hedgeopt.program.proposal import LIMITS, OBJECTIVE, TRADE_COSTS, TRADES, TRANSFERS, MarginChange, Proposal
 from hedgeopt.program.provenance import scenario_digest, versions
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def assemble(
     trades, transfers = _trades(e, x), _transfers(e, x)
     if not np.array_equal(listed(e, trades, transfers), x):
         raise CertificateError("the list of trades and transfers is not the one that was certified; report this")
-    cost, fee = float(e.trade_cost(x).sum()), float(e.trade_fee(x).sum())
+    cost = float(e.trade_cost(x).sum())
     after = risk_report(e, x, cost=cost)
     unit = after.unit_price
     names = [e.rows.instruments[row].name for row in e.candidate]
@@ -58,13 +58,14 @@ def assemble(
         scenarios=sample_words(policy, e),
         policy=policy.model_dump(mode="json"),
         trades=trades,
+        trade_costs=_trade_costs(e, x, trades),
         transfers=transfers,
         limits=_limits(program, e, solution),
         margins=tuple(MarginChange(account_margin(e, c), account_margin(e, c, x)) for c in range(len(e.accounts))),
         certificate=certificate_as_told(solution.certificate, e.numeraire),
         before=risk_report(e),
         after=after,
-        costs={"half_spread": (cost - fee) / unit, "fees": fee / unit, "transaction": cost / unit, "carry": -after.carry},
+        costs=_costs(e, x, unit, -after.carry),
         objective=_objective(policy, program, e, x),
         binding_sizes={name: [names[i] for i in at] for name, at in solution.binding_sizes.items()},
         statistics={
@@ -167,6 +168,26 @@ def _trades(e: Exposures, x: np.ndarray) -> pd.DataFrame:
         }
     )
     return TRADES.frame(frame.sort_values("notional", ascending=False, ignore_index=True))
+
+
+def _trade_costs(e: Exposures, x: np.ndarray, trades: pd.DataFrame) -> pd.DataFrame:
+    """The cost of each listed trade by component, in the order of the list."""
+    parts = e.cost_parts(x)
+    row_of = {
+        (e.accounts[e.rows.account[row]], e.rows.instruments[row].name): i for i, row in enumerate(e.candidate.tolist())
+    }
+    at = [row_of[key] for key in zip(trades["account"], trades["instrument"], strict=True)]
+    listed = {"account": trades["account"].tolist(), "instrument": trades["instrument"].tolist()}
+    return TRADE_COSTS.of({**listed, **{name: values[at].tolist() for name, values in parts.items()}})
+
+
+def _costs(e: Exposures, x: np.ndarray, unit: float, carry: float) -> dict[str, float]:
+    """Sums by component; depth and gas where there are ladders."""
+    parts = {name: float(values.sum()) / unit for name, values in e.cost_parts(x).items() if name != "carry"}
+    more = {} if e.depth is None else {"depth": parts["depth"], "gas": parts["gas"]}
+    total = float(e.trade_cost(x).sum()) / unit
+    spread = total - parts["fee"] - parts["depth"]
+    return {"half_spread": spread, "fees": parts["fee"], "transaction": total, "carry": carry, **more}
 
 
 def _unit(item: Any) -> str:

@@ -27,7 +27,7 @@ from hedgeopt.program.proven import Certificate
 if TYPE_CHECKING:
     from hedgeopt.reports.figures import Plots
 
-__all__ = ["LIMITS", "OBJECTIVE", "TRADES", "TRANSFERS", "MarginChange", "Proposal", "read_proposal"]
+__all__ = ["LIMITS", "OBJECTIVE", "TRADES", "TRADE_COSTS", "TRANSFERS", "MarginChange", "Proposal", "read_proposal"]
 
 TRADES = ColumnKinds(
     account="text", instrument="text", side="text", quantity="number", unit="text", price="number", notional="number",
@@ -46,6 +46,11 @@ LIMITS = ColumnKinds(
     shadow_price="number", breached_before="truth",
 )  # fmt: skip
 """Columns of :attr:`Proposal.limits`."""
+
+TRADE_COSTS = ColumnKinds(
+    account="text", instrument="text", half_spread="number", depth="number", fee="number", gas="number", carry="number",
+)  # fmt: skip
+"""Columns of :attr:`Proposal.trade_costs`; USD."""
 
 OBJECTIVE = ColumnKinds(term="text", weight="number", unit="text", before="number", after="number")
 """Columns of :attr:`Proposal.objective`."""
@@ -78,6 +83,10 @@ class Proposal:
         One row per trade: account, instrument, side, quantity, unit, price (the quote it would hit, quote unit), notional
         (USD), premium (USD paid, negative received), cost (USD), fee (USD, part of cost), delta, gamma, vega (change of the
         book's).
+    trade_costs : DataFrame
+        The cost of each trade in USD, in the order of ``trades``: half_spread (to the best quote), depth (what walking a
+        ladder adds) and fee, which add up to the trade's ``cost``; gas, whatever its size and not optimised; and carry over
+        the horizon (negative is income; not finite where no rate is known).
     limits : DataFrame
         One row per limit: value before and after, bound, unit, whether it binds, shadow price (objective per unit of limit).
         Like the certificate, costs, objective, risk and figures in units of the policy's numeraire, ``after.unit``.
@@ -128,6 +137,7 @@ class Proposal:
     scenarios: str
     policy: dict[str, Any]
     trades: Annotated[pd.DataFrame, TRADES]
+    trade_costs: Annotated[pd.DataFrame, TRADE_COSTS]
     transfers: Annotated[pd.DataFrame, TRANSFERS]
     limits: Annotated[pd.DataFrame, LIMITS]
     margins: tuple[MarginChange, ...]

@@ -13,6 +13,9 @@ Version 3 adds to ``before`` and ``after`` ``tags`` (risk of each strategy), ``u
 in (``USD``, or the policy's numeraire), and its price, USD. Certificate, costs, limits, objective, risk and figures are in
 that unit; trades, transfers, margins and proof are in dollars.
 
+Version 4 adds ``trade_costs``: the cost of each trade by component. Before it there were no ladders: depth and gas are 0,
+and carry is not known.
+
 A new version: raise :data:`SCHEMA`, add a function ``(data, file)`` to ``_TO_NEXT``, describe the form here, and store files
 of the new one under tests/program/stored. Such a function sees only data whose tables are tables.
 """
@@ -29,7 +32,7 @@ from hedgeopt.files.plain import from_plain
 
 __all__ = ["SCHEMA", "canonical_json", "check_seal", "migrated", "sealed"]
 
-SCHEMA = 3
+SCHEMA = 4
 
 _NO_ANSWER = ("digest", "seconds", "solver")
 
@@ -138,5 +141,16 @@ def _third(data: dict[str, Any], file: object) -> dict[str, Any]:
     return {**data, **{word: {**data[word], **new} for word in ("before", "after")}}
 
 
-_TO_NEXT: dict[int, Callable[[dict[str, Any], object], dict[str, Any]]] = {1: _second, 2: _third}
+def _fourth(data: dict[str, Any], file: object) -> dict[str, Any]:
+    """Version 3 to 4: what a trade cost was half-spread and fee."""
+    costs = []
+    for row in data["trades"]:
+        same = {name: row.get(name) for name in ("account", "instrument", "fee")}
+        known = row.get("cost") is not None and row.get("fee") is not None
+        spread = row["cost"] - row["fee"] if known else None
+        costs.append({**same, "half_spread": spread, "depth": 0.0, "gas": 0.0, "carry": None})
+    return {**data, "trade_costs": costs}
+
+
+_TO_NEXT: dict[int, Callable[[dict[str, Any], object], dict[str, Any]]] = {1: _second, 2: _third, 3: _fourth}
 """By version, the function of ``(data, file)`` that migrates its data to the next."""

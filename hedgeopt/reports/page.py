@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hedgeopt._extras import how_to_install, installed
 from hedgeopt.reports.headline import headline
 from hedgeopt.reports.page_tables import (
+    costs_grid,
     limits_grid,
     margin_grid,
     objective_grid,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["page_plots", "proposal_page"]
 
 _SECTIONS = (
-    ("transfers", "Transfers"), ("trades", "Trades"), ("limits", "Limits"), ("margin", "Margin"),
+    ("transfers", "Transfers"), ("trades", "Trades"), ("costs", "Costs"), ("limits", "Limits"), ("margin", "Margin"),
     ("spot", "P&L against spot"), ("losses", "Losses"), ("greeks", "Greeks"), ("book", "Book"), ("tags", "Tags"),
     ("stress", "Stress"), ("objective", "Objective"),
     ("certificate", "Certificate"), ("assumptions", "Assumptions"), ("made-from", "Made from"),
@@ -39,7 +40,8 @@ _SECTIONS = (
 def proposal_page(proposal: Proposal) -> str:
     """HTML text: headline, trades, plots, before and after, limits, margin, certificate, assumptions."""
     words, transfers, tags = headline(proposal), transfers_grid(proposal), tag_grid(proposal.before, proposal.after)
-    shown = {"transfers": bool(transfers), "tags": bool(tags)}
+    costs = costs_grid(proposal)
+    shown = {"transfers": bool(transfers), "tags": bool(tags), "costs": bool(costs)}
     return render(
         "proposal.html",
         proposal=proposal,
@@ -49,6 +51,7 @@ def proposal_page(proposal: Proposal) -> str:
         transfers=transfers,
         tags=tags,
         trades=trades_grid(proposal),
+        costs=costs,
         limits=limits_grid(proposal),
         risk=risk_grid(proposal.before, proposal.after),
         stress=stress_grid(proposal.before, proposal.after),

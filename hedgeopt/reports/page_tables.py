@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from hedgeopt.reports.grid import ShownCell, ShownTable, numeric
 from hedgeopt.reports.proposal_csv import proposal_csv
 from hedgeopt.reports.rows import limit_rows, margin_rows, objective_rows, risk_rows
-from hedgeopt.reports.words import number, quantity
+from hedgeopt.reports.words import COST_WORDS, number, quantity
 
 if TYPE_CHECKING:
     from hedgeopt.measures.risk import RiskReport
     from hedgeopt.program.proposal import Proposal
 
 __all__ = [
+    "costs_grid",
     "limits_grid",
     "margin_grid",
     "objective_grid",
@@ -46,6 +47,20 @@ def trades_grid(proposal: Proposal) -> ShownTable:
     )
     csv = proposal_csv(proposal)["trades.csv"]
     return ShownTable("Trades", columns, rows, caption, head=2, sortable=True, csv=csv, file="trades.csv")
+
+
+def costs_grid(proposal: Proposal) -> ShownTable:
+    """Cost of each trade by component."""
+    rows: list[list[str | ShownCell]] = []
+    for row in proposal.trade_costs.to_dict(orient="records"):
+        rows.append([row["instrument"], row["account"], *(numeric(number(row[name]), row[name]) for name in COST_WORDS)])
+    columns = [("instrument", False), ("account", False), *((f"{word}, USD", True) for word in COST_WORDS.values())]
+    caption = (
+        "Half-spread is to the best quote, depth what walking the book or pool adds; with the fee they are the trade's "
+        "cost. Gas is not optimised. Carry is over the horizon, negative where it is income."
+    )
+    csv = proposal_csv(proposal)["costs.csv"] if rows else ""
+    return ShownTable("Costs by trade", columns, rows, caption, sortable=True, csv=csv, file="costs.csv")
 
 
 def transfers_grid(proposal: Proposal) -> ShownTable:

@@ -15,7 +15,7 @@ from hedgeopt.reports.headline import headline
 from hedgeopt.reports.holdings import holdings_tables
 from hedgeopt.reports.rows import limit_rows, margin_rows, objective_rows, risk_rows
 from hedgeopt.reports.tags import tag_grid
-from hedgeopt.reports.words import number, quantity, share
+from hedgeopt.reports.words import COST_WORDS, number, quantity, share
 
 if TYPE_CHECKING:
     from hedgeopt.program.proposal import Proposal
@@ -38,7 +38,7 @@ def proposal_report(proposal: Proposal) -> RenderableType:
     title = f"{proposal.book} · {proposal.policy_name} · {proposal.created:%Y-%m-%d %H:%M:%S} UTC"
     parts: list[RenderableType] = [Framed(first, title, _TONES[words.tone])]
     if len(proposal.trades):
-        parts.append(_trades(proposal))
+        parts += [_trades(proposal), _costs(proposal)]
     parts += [
         _risk(proposal.before, proposal.after, proposal.scenarios),
         _limits(proposal),
@@ -103,6 +103,26 @@ def _trades(proposal: Proposal) -> FittedTable:
             row["instrument"],
             *(number(row[name]) for name in ("price", "notional", "cost", "delta", "vega")),
         )
+    return table
+
+
+def _costs(proposal: Proposal) -> FittedTable:
+    """Cost by component, the dearest trades first; what is 0 everywhere has no column."""
+    told = proposal.trade_costs
+    names = [name for name in COST_WORDS if told[name].isna().any() or (told[name] != 0.0).any()]
+    several = proposal.trades["account"].nunique() > 1
+    columns = [("account", "left")] if several else []
+    columns += [("instrument", "left"), *((COST_WORDS[name], "right") for name in names)]
+    table = FittedTable(
+        "Costs by trade in USD (carry over the horizon: negative is income)", *columns, drop=("carry", "fee")
+    )
+    rows = told.to_dict(orient="records")
+    for row in rows:
+        head = [row["account"]] if several else []
+        table.add_row(*head, row["instrument"], *(number(row[name]) for name in names))
+    if len(rows) > 1:
+        sums = [number(float(told[name].sum(skipna=False))) for name in names]
+        table.add_row(*([""] if several else []), "together", *sums)
     return table
 
 

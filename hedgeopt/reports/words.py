@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["number", "per_cent", "quantity", "share", "short_unit"]
+__all__ = ["COST_WORDS", "number", "per_cent", "quantity", "share", "short_unit"]
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -56,3 +56,7 @@ def per_cent(part: float | None) -> str:
         near = f"{100 * part:.2f} %"
         return near if near != "100.00 %" else "above 100 %" if part > 1.0 else "below 100 %"
     return f"{number(100 * part)} %" if math.isinf(part) or abs(part) >= 1e9 else f"{100 * part:,.0f} %".replace("-", "−")
+
+
+COST_WORDS = {"half_spread": "half-spread", "depth": "depth", "fee": "fee", "gas": "gas", "carry": "carry"}
+"""Components of a trade's cost, and how tables call them."""

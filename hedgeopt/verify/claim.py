@@ -65,6 +65,8 @@ class Claim:
         Text for readers beside the numbers.
     added
         How many constraints were added by hand.
+    trade_costs
+        Cost of each trade by component; None in files before version 4.
     """
 
     file: str
@@ -84,6 +86,7 @@ class Claim:
     margins: list[dict[str, Any]]
     notes: list[str]
     added: int
+    trade_costs: list[dict[str, Any]] | None = None
 
     def number(self, row: dict[str, Any], name: str, where: str) -> float:
         """A finite number of a row."""
@@ -138,6 +141,7 @@ def claim_of(data: Any, file: str = "proposal") -> Claim:
         margins=_rows(data, "margins", file),
         notes=_notes(data, file, "notes"),
         added=added,
+        trade_costs=_rows(data, "trade_costs", file) if "trade_costs" in data or data.get("schema", 1) >= 4 else None,
     )
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.costs.ladder import Ladder
-from hedgeopt.models.costs.quotes import unit_fee
+from hedgeopt.models.data import table
 from hedgeopt.verify.convex import Convex, two_sided
 
-__all__ = ["cost_below", "walked"]
+if TYPE_CHECKING:
+    from hedgeopt.models.costs.ladder import Ladder
+
+__all__ = ["cost_below", "cost_parts", "walked"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,18 @@ def walked(e: Exposures, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             paid, charged, left = paid + step.cost(d), charged + step.fee * d, left - d
         cost[i], fee[i] = (paid, charged) if left <= 1e-9 * abs(float(x[i])) else (np.inf, charged)
     return cost, fee
+
+
+def cost_parts(e: Exposures, x: np.ndarray) -> dict[str, np.ndarray]:
+    """(N,) USD of each trade: ``cost``, and in it ``fee`` and ``depth``; ``gas`` and ``carry`` over the horizon besides."""
+    cost, fee = walked(e, x)
+    depth, gas = np.zeros(e.n_candidates), np.zeros(e.n_candidates)
+    for i in np.flatnonzero(np.isin(np.arange(e.n_candidates), _with_ladder(e)) & (x != 0.0)).tolist():
+        best = _steps(e, i, 1 if x[i] > 0 else -1)[0]
+        depth[i] = (cost[i] - fee[i]) - (best.rate - best.fee) * abs(float(x[i]))
+        gas[i] = e.market.depth[e.rows.instruments[e.candidate[i]].id].gas
+    carry = -np.array([e.rows.carry[row] for row in e.candidate]) * e.horizon_days * x
+    return {"cost": cost, "fee": fee, "depth": depth, "gas": gas, "carry": carry}
 
 
 def cost_below(e: Exposures, x: np.ndarray, mine: np.ndarray | None = None) -> Convex:
@@ -95,14 +109,22 @@ def _steps(e: Exposures, i: int, sign: int) -> list[_Step]:
     for price, size, reserve in zip(side.price.tolist(), side.size.tolist(), side.reserve.tolist(), strict=True):
         worse = max(sign * (price - start), 0.0)
         per_price = _usd(e, item, price, start)
-        option_usd = price * per_price if item.nature.option else price
-        fee = 0.0 if ladder.kind == "pool" else unit_fee(item, e.market, float(e.rows.notional[e.candidate[i]]), option_usd)
+        fee = 0.0 if ladder.kind == "pool" else _fee(e, i, price * per_price)
         rate = worse * per_price + fee
         if found and rate < found[-1].rate:
             rate = found[-1].rate
         curve = (price * per_price, reserve / sharing, -float(sign)) if np.isfinite(reserve) else (0.0, np.inf, 0.0)
         found.append(_Step(size / sharing, rate, fee, *curve))
     return found
+
+
+def _fee(e: Exposures, i: int, worth: float) -> float:
+    """USD per unit of candidate i that a venue charges; an option's cap is a share of its price, ``worth`` in USD."""
+    item: Any = e.rows.instruments[e.candidate[i]]
+    charged, name = table(item.venue)["fees"], item.nature.fee
+    if item.nature.option:
+        return float(min(charged[f"{name}_rate"] * e.market.price(item.underlying), charged[f"{name}_cap"] * worth))
+    return float(charged[f"{name}_taker"]) * float(e.rows.notional[e.candidate[i]])
 
 
 def _usd(e: Exposures, item: Any, price: float, start: float) -> float:

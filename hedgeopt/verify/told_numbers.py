@@ -10,11 +10,11 @@ import numpy as np
 from hedgeopt.files.counted import many
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify.claim import Claim
-from hedgeopt.verify.ladders import walked
+from hedgeopt.verify.ladders import cost_parts
 from hedgeopt.verify.measures import Measure
 from hedgeopt.verify.trades import differs
 
-__all__ = ["allowed_gap", "told_costs", "told_numbers", "told_terms", "unit_of_gap"]
+__all__ = ["allowed_gap", "told_costs", "told_numbers", "told_parts", "told_terms", "unit_of_gap"]
 
 _HOLDS = 1e-9
 
@@ -54,14 +54,45 @@ def told_numbers(claim: Claim, wrong: list[str], objective: float, size: float, 
 
 def told_costs(claim: Claim, wrong: list[str], e: Exposures, x: np.ndarray) -> None:
     """Trading costs in USD, in total and trade by trade; differences are added to ``wrong``."""
-    paid, fees = (float(part.sum()) for part in walked(e, x))
-    for name, found in (("transaction", paid), ("fees", fees), ("half_spread", paid - fees)):
+    parts = cost_parts(e, x)
+    paid, fees, depth = (float(parts[name].sum()) for name in ("cost", "fee", "depth"))
+    told_sums = {"transaction": paid, "fees": fees, "half_spread": paid - fees - depth}
+    told_sums |= {"depth": depth, "gas": float(parts["gas"].sum())} if e.market.depth else {}
+    for name, found in told_sums.items():
         told = claim.number(claim.costs, name, "costs")
         if differs(told, found, paid):
             wrong.append(f"costs: {name} {told:,.10g} is reported, it is {found:,.10g}")
     listed = sum(claim.number(row, "cost", "trades") for row in [*claim.trades, *claim.transfers])
     if differs(listed, paid, paid):
         wrong.append(f"the listed trades cost {listed:,.10g}, the exposures give {paid:,.10g}")
+
+
+def told_parts(claim: Claim, wrong: list[str], e: Exposures, x: np.ndarray) -> None:
+    """Cost of each trade by component, from the raw books; differences are added to ``wrong``."""
+    if claim.trade_costs is None:  # an older file
+        return
+    parts = cost_parts(e, x)
+    parts["half_spread"] = parts["cost"] - parts["fee"] - parts["depth"]
+    where = {
+        (e.accounts[e.rows.account[row]], e.rows.instruments[row].name): i for i, row in enumerate(e.candidate.tolist())
+    }
+    listed = [(row.get("account"), row.get("instrument")) for row in claim.trades]
+    if [(row.get("account"), row.get("instrument")) for row in claim.trade_costs] != listed:
+        wrong.append("trade_costs: its rows are not those of the trades")
+        return
+    for k, row in enumerate(claim.trade_costs):
+        i = where.get((str(row.get("account")), str(row.get("instrument"))))
+        if i is None:
+            continue
+        for name in ("half_spread", "depth", "fee", "gas", "carry"):
+            found, told = float(parts[name][i]), row.get(name)
+            if told is None and np.isnan(found):
+                continue
+            told = claim.number(row, name, f"trade_costs.{k}")
+            if differs(told, found, float(parts["cost"][i])):
+                wrong.append(
+                    f"{row['instrument']}: {name} of {told:,.10g} is listed in its cost, the market gives {found:,.10g}"
+                )
 
 
 def told_terms(claim: Claim, wrong: list[str], terms: Sequence[tuple[float, Measure]]) -> None:

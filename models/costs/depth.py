@@ -91,6 +91,14 @@ class Depth:
         """(N,) USD of fees where they differ from ``best`` (N,) per unit, that of the best level."""
         return self._sum((self.fee - best[self.candidate]) * self.taken(x))
 
+    def dearer_fees(self, x: np.ndarray) -> np.ndarray:
+        """(N,) the part of :meth:`extra` that is fee: where a cap is not that of the best level."""
+        best = np.zeros(len(self.fee))
+        heads = np.flatnonzero(self.start == 0.0)
+        rank = np.searchsorted(heads, np.arange(len(self.fee)), side="right") - 1
+        best = self.fee[heads[rank]] if len(heads) else best
+        return self._sum((self.fee - best) * self.taken(x))
+
     def minorant(self, x: np.ndarray, weight: np.ndarray | None = None) -> Separable:
         """A function nowhere above ``sum_i weight_i extra_i``, equal at x: exact in order books, tangents in pools."""
         lines: list[tuple[int, np.ndarray, np.ndarray]] = []

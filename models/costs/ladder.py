@@ -84,7 +84,8 @@ class Ladder:
             raise self._fault("needs a time zone", "timestamp", self.timestamp, "write it as 2026-02-05T21:29:00Z")
         for word, levels, sign in (("bids", self.bids, -1.0), ("asks", self.asks, 1.0)):
             self._check(word, levels, sign)
-        if len(self.bids) and len(self.asks) and self.bids.price[0] >= self.asks.price[0]:
+        meet = len(self.bids) and len(self.asks) and self.bids.price[0] >= self.asks.price[0]
+        if meet and not (self.kind == "pool" and self.bids.price[0] == self.asks.price[0]):  # a pool without fee
             problem = f"is crossed: the best bid is {self.bids.price[0]:g}, the best ask {self.asks.price[0]:g}"
             raise self._fault(problem, "asks.0", float(self.asks.price[0]), "take a snapshot of one moment")
 

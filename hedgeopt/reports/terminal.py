@@ -114,7 +114,9 @@ def _costs(proposal: Proposal) -> FittedTable:
     columns = [("account", "left")] if several else []
     columns += [("instrument", "left"), *((COST_WORDS[name], "right") for name in names)]
     table = FittedTable(
-        "Costs by trade in USD (carry over the horizon: negative is income)", *columns, drop=("carry", "fee")
+        "Costs by trade in USD (carry over the horizon: negative is income)",
+        *columns,
+        drop=[n for n in ("carry", "fee") if n in names],
     )
     rows = told.to_dict(orient="records")
     for row in rows:

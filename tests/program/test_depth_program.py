@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from dataclasses import replace
@@ -193,3 +194,53 @@ def test_without_ladders_nothing_changes(toy_market: ho.Market) -> None:
     assert replace(e, depth=None).structure() == e.structure()
     x = np.linspace(-1.0, 1.0, e.n_candidates)
     assert e.trade_cost(x).sum() == pytest.approx(e.cost_buy @ np.maximum(x, 0) + e.cost_sell @ np.maximum(-x, 0))
+
+
+def test_the_cost_of_each_trade_by_component() -> None:
+    given = pool() | {"gas_usd": 12.5}
+    deep, rules = quoted().with_depth(given, books()), policy(ho.Delta("ETH") >= 2_000.0)
+    found = ho.propose(BOOK, deep, rules)
+    told, trades = found.trade_costs, found.trades
+    assert told["instrument"].tolist() == trades["instrument"].tolist()
+    paid = told["half_spread"] + told["depth"] + told["fee"]
+    assert paid.to_numpy() == pytest.approx(trades["cost"].to_numpy(), rel=1e-9)
+    assert (told["depth"] > 0.0).all()
+    at = trades["account"].tolist().index("dex")
+    bought, best = float(trades["quantity"][at]), deep.depth[POOL.id].asks.price[0]
+    middle = min(0.5 * (best + deep.depth[POOL.id].bids.price[0]), 3_000.0)
+    assert told["half_spread"][at] == pytest.approx((best - middle) * bought, rel=1e-9)
+    assert told["gas"].tolist() == [12.5 if k == at else 0.0 for k in range(len(told))]
+    assert told["fee"][at] == 0.0
+    assert found.costs["depth"] == pytest.approx(told["depth"].sum())
+    assert found.costs["half_spread"] + found.costs["depth"] + found.costs["fees"] == pytest.approx(
+        found.costs["transaction"]
+    )
+    assert told["carry"].sum() == pytest.approx(0.0, abs=1e-9)  # funding of 0
+    assert ho.read_proposal(found.to_dict()) == found
+    assert judge(claim_of(found.to_dict()), expose(BOOK, deep, rules), deep, rules.model_dump(mode="json")).valid
+    for name in ("half_spread", "depth", "fee", "gas", "carry"):
+        edited = json.loads(json.dumps(found.to_dict()))
+        edited["trade_costs"][0][name] += 0.01
+        verdict = judge(claim_of(edited), expose(BOOK, deep, rules), deep, rules.model_dump(mode="json"))
+        assert any(name in line for line in verdict.wrong), name
+
+
+def test_tables_and_page_show_the_components() -> None:
+    from rich.console import Console
+
+    from hedgeopt.reports.proposal_csv import proposal_csv
+    from hedgeopt.reports.terminal import proposal_report
+
+    found = ho.propose(BOOK, quoted().with_depth(pool(), books()), policy(ho.Delta("ETH") >= 900.0))
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(proposal_report(found))
+    text = console.export_text()
+    assert "Costs by trade" in text
+    assert "half-spread" in text
+    assert "depth" in text
+    assert "together" in text
+    csv = proposal_csv(found)["costs.csv"]
+    assert csv.splitlines()[0] == "account,instrument,half_spread,depth,fee,gas,carry"
+    page = found.to_html()
+    assert "Costs by trade" in page
+    assert "costs.csv" in page

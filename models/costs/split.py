@@ -18,12 +18,12 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_class
 from hedgeopt.models.costs.ladder import Levels
 
-__all__ = ["Split", "paid_for_split", "split_order"]
+__all__ = ["SplitOrder", "paid_for_split", "split_order"]
 
 
 @strict_class
 @dataclass(frozen=True, eq=False)
-class Split:
+class SplitOrder:
     """An order over several ladders.
 
     Attributes
@@ -41,7 +41,7 @@ class Split:
     paid: float
 
 
-def split_order(sides: Sequence[Levels], amount: float, *, buy: bool = True) -> Split:
+def split_order(sides: Sequence[Levels], amount: float, *, buy: bool = True) -> SplitOrder:
     """The cheapest purchase of ``amount`` units from asks, or the best sale to bids, of ladders in one unit and quote.
 
     Raises
@@ -75,7 +75,7 @@ def split_order(sides: Sequence[Levels], amount: float, *, buy: bool = True) -> 
         stop = float(root**2)
         d = _up_to(stop, price, size, reserve, sign, through=False)
     amounts = np.bincount(who, d, minlength=len(sides))
-    return Split(amounts, stop, float(np.sum(_paid(d, price, reserve, sign))))
+    return SplitOrder(amounts, stop, float(np.sum(_paid(d, price, reserve, sign))))
 
 
 def paid_for_split(sides: Sequence[Levels], amounts: np.ndarray, *, buy: bool = True) -> float:

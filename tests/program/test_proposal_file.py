@@ -191,7 +191,7 @@ SPOILT: dict[str, tuple[Any, str]] = {
     "no version": (lambda told: {**told, "schema": "two"}, "schema: is no version of proposals"),
     "without its number": (
         lambda told: {k: v for k, v in told.items() if k != "schema"},
-        "figures: unknown field of a prop",
+        "trade_costs: unknown field of a prop",
     ),
     "without trades": (
         lambda told: {k: v for k, v in told.items() if k != "trades"} | {"not_finite": {}},

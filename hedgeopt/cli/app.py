@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hedgeopt.cli.costs_app import costs_app
 from hedgeopt.cli.importing import register_import
 from hedgeopt.cli.inputs import MarketOptions
 from hedgeopt.cli.options import (
@@ -45,6 +46,7 @@ app = typer.Typer(
     epilog=f"{EXIT_CODES}\n\n{ENVIRONMENT}",
 )
 app.add_typer(scenarios_app, name="scenarios")
+app.add_typer(costs_app, name="costs")
 register_import(app)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,6 +22,7 @@ def trade_range(policy: dict[str, Any], e: Exposures) -> TradeRange:
     n = e.n_candidates
     lower, upper = np.array(e.lower, float), np.array(e.upper, float)
     sent = np.isin(np.arange(n), e.links.candidate)
+    times = Counter(e.rows.instruments[row].id for row in e.candidate.tolist())
     for i, row in enumerate(e.candidate.tolist()):
         unit, held, item = float(e.rows.notional[row]), float(e.rows.quantity[row]), e.rows.instruments[row]
         if not sent[i]:
@@ -29,7 +31,11 @@ def trade_range(policy: dict[str, Any], e: Exposures) -> TradeRange:
         for rule in policy["subject_to"]:
             if rule["kind"] not in SIZES or not _concerns(rule["only"], item, bool(sent[i])):
                 continue
-            least, most = SIZES[rule["kind"]](rule, unit, held, float(e.open_interest[i]))
+            sizes = _market_sizes(rule, e, i)
+            if rule.get("of") in ("quoted", "depth"):  # several accounts have equal parts of a side
+                sizes = sizes[0] / times[item.id], sizes[1] / times[item.id]
+            least = SIZES[rule["kind"]](rule, unit, held, sizes[0])[0]
+            most = SIZES[rule["kind"]](rule, unit, held, sizes[1])[1]
             lower[i], upper[i] = max(lower[i], least), min(upper[i], most)
     return lower, upper
 
@@ -50,6 +56,19 @@ def _participation(rule: dict[str, Any], unit: float, held: float, interest: flo
     if np.isnan(interest):
         return (0.0, 0.0) if rule["missing"] == "exclude" else (-np.inf, np.inf)
     return -rule["share"] * interest, rule["share"] * interest
+
+
+def _market_sizes(rule: dict[str, Any], e: Exposures, i: int) -> tuple[float, float]:
+    """Units of the market that a share is taken of when candidate i is sold, and bought; NaN where it does not say."""
+    key, of = e.rows.instruments[e.candidate[i]].id, rule.get("of", "open_interest")
+    if of == "depth":
+        ladder = e.market.depth.get(key)
+        return (np.nan, np.nan) if ladder is None else (float(np.sum(ladder.bids.size)), float(np.sum(ladder.asks.size)))
+    if of == "open_interest":
+        return float(e.open_interest[i]), float(e.open_interest[i])
+    columns = ("volume", "volume") if of == "volume" else ("bid_size", "ask_size")
+    sold, bought = (float(e.market.quoted(column, [key])[0]) for column in columns)
+    return sold, bought
 
 
 def _position(rule: dict[str, Any], unit: float, held: float, interest: float) -> tuple[float, float]:
@@ -99,8 +118,9 @@ def shared_sizes(policy: dict[str, Any], e: Exposures) -> Iterator[Shared]:
                 if not _concerns(rule["only"], item, sent=False):
                     continue
                 plain = {**rule, "long_only": False} if position else rule
-                unit, interest = float(e.rows.notional[row]), float(e.open_interest[mine[0]])
-                found.append((float(SIZES[rule["kind"]](plain, unit, 0.0, interest)[1]), _called(rule)))
+                unit = float(e.rows.notional[row])
+                both = [float(SIZES[rule["kind"]](plain, unit, 0.0, size)[1]) for size in _market_sizes(rule, e, mine[0])]
+                found.append((max(both), _called(rule)))
             if not position:
                 most = float(policy["candidates"]["max_order_notional"]) / float(e.rows.notional[row])
                 found.append((most, "candidates.max_order_notional"))
@@ -115,4 +135,5 @@ def shared_sizes(policy: dict[str, Any], e: Exposures) -> Iterator[Shared]:
 
 
 def _called(rule: dict[str, Any]) -> str:
-    return rule["kind"].replace("_", " ") + (f" ({', '.join(rule['only'])})" if rule["only"] else "")
+    of = {"volume": " of volume", "quoted": " of quoted sizes", "depth": " of depth"}.get(rule.get("of", ""), "")
+    return rule["kind"].replace("_", " ") + of + (f" ({', '.join(rule['only'])})" if rule["only"] else "")

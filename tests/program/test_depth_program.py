@@ -244,3 +244,42 @@ def test_tables_and_page_show_the_components() -> None:
     page = found.to_html()
     assert "Costs by trade" in page
     assert "costs.csv" in page
+
+
+def test_shares_of_quotes_ladders_and_volume_are_bounds_of_their_side() -> None:
+    deep = quoted().with_depth(books())
+    ladder, rows = deep.depth[PERPETUAL.id], deep.quotes.copy()
+    rows.loc[PERPETUAL.id, "volume"] = 500_000.0
+    market = replace(deep, quotes=rows)
+    only = ("ETH-PERPETUAL",)
+    for of, bought, sold in (
+        ("quoted", float(ladder.asks.size[0]), float(ladder.bids.size[0])),
+        ("depth", ladder.asks.total, ladder.bids.total),
+        ("volume", 500_000.0, 500_000.0),
+    ):
+        limit = ho.Participation(share=0.5, of=of, only=only)
+        for sign, most in ((1.0, bought), (-1.0, sold)):
+            wanted = sign * 0.499 * most / 3_000.0
+            delta = ho.Delta("ETH") >= wanted if sign > 0 else ho.Delta("ETH") <= wanted
+            small = policy(delta, limit, ho.OrderLimit(quantity=1e-6, only=("spot",)))
+            found = ho.propose(BOOK, market, small)
+            assert found.certificate.valid
+            assert judge(claim_of(found.to_dict()), expose(BOOK, market, small), market, small.model_dump(mode="json")).valid
+            wanted = sign * 0.501 * most / 3_000.0
+            delta = ho.Delta("ETH") >= wanted if sign > 0 else ho.Delta("ETH") <= wanted
+            with pytest.raises(ho.InfeasibleError):
+                ho.propose(BOOK, market, policy(delta, limit, ho.OrderLimit(quantity=1e-6, only=("spot",))))
+    closed = ho.Participation(share=1.0, of="quoted")
+    with pytest.raises(ho.InfeasibleError):  # nobody says what is quoted
+        ho.propose(BOOK, quoted(), policy(ho.Delta("ETH") >= 1.0, closed))
+
+
+def test_two_accounts_share_what_is_quoted() -> None:
+    deep, twice = quoted().with_depth(books()), replace_accounts(BOOK)
+    limits = ho.Participation(share=1.0, of="quoted"), ho.OrderLimit(quantity=1e-6, only=("spot",))
+    size = float(deep.depth[PERPETUAL.id].asks.size[0]) / 3_000.0
+    inside = policy(ho.Delta("ETH") >= 0.999 * size, *limits)
+    found = ho.propose(twice, deep, inside)
+    assert judge(claim_of(found.to_dict()), expose(twice, deep, inside), deep, inside.model_dump(mode="json")).valid
+    with pytest.raises(ho.InfeasibleError):
+        ho.propose(twice, deep, policy(ho.Delta("ETH") >= 1.001 * size, *limits))

@@ -1,0 +1,48 @@
+"""``hedgeopt costs fit``: read books, fit, print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from hedgeopt.cli.console import progress, say
+from hedgeopt.cli.inputs import print_json, print_report
+from hedgeopt.errors import InputError
+
+__all__ = ["fit_books"]
+
+
+def fit_books(books: Sequence[str], power: float, venue: str | None, json: bool) -> None:
+    """Fit every book of the files; those with too few levels are named and left out."""
+    if power not in (1.5, 2.0):
+        raise InputError("is no law of impact", field="--power", value=power, fix="give 1.5 or 2")
+    with progress() as stage:
+        from hedgeopt.inputs.depth.forms import read_ladders
+        from hedgeopt.models.costs.impact_fit import fit_impact
+
+        stage("read")
+        ladders = [ladder for source in books for ladder, _ in read_ladders(source, venue)]
+        fits = [fit_impact(ladder, power) for ladder in ladders]
+    found = [one for one in fits if one is not None]
+    few = [ladder.instrument for ladder, one in zip(ladders, fits, strict=True) if one is None]
+    if not found:
+        raise InputError("have fewer than three levels a side", file=books[0], field="books", fix="record deeper books")
+    if json:
+        print_json({"power": power, "fits": [asdict(one) for one in found], "too_few_levels": few})
+    else:
+        from hedgeopt.reports.fitted import FittedTable
+        from hedgeopt.reports.words import number
+
+        names = ("levels", "half-spread, bp", "k", "exponent", "R²", "error", "other side")
+        title = f"Impact: share of the price that an order of q pays beyond the best level, k q^{power - 1:g}"
+        table = FittedTable(title, ("instrument", "left"), *((name, "right") for name in names))
+        for one in found:
+            values = (one.k, one.exponent, one.r2, one.error_inside, one.error_outside)
+            table.add_row(one.instrument, str(one.levels), number(1e4 * one.half_spread), *map(number, values))
+        print_report(table)
+    inside, outside = (float(np.median([getattr(one, f"error_{word}") for one in found])) for word in ("inside", "outside"))
+    say(f"{len(found)} books: median error {inside:.0%}, on the side that was not fitted {outside:.0%}")
+    for name in few:
+        say(f"left out, fewer than three levels or sizes a side: {name}")

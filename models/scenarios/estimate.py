@@ -14,6 +14,7 @@ from hedgeopt.models.scenarios.history import FEWEST
 
 __all__ = ["SurfaceResponse", "VolResponse", "estimate_surface_response", "estimate_vol_response", "smile_points"]
 
+_CHAIN = "timestamp strike expiry mark_iv underlying_price"
 _MORE = "give a longer history, its steps of one length"
 
 
@@ -139,7 +140,7 @@ def smile_points(chain: pd.DataFrame, tenors: tuple[float, ...] = (7.0, 30.0, 90
     InputError
         For a column that is missing, and too few snapshots.
     """
-    for column in ("timestamp", "strike", "expiry", "mark_iv", "underlying_price"):
+    for column in _CHAIN.split():
         if column not in chain.columns:
             fix = "give the rows of a chain"
             raise InputError(f"column {column!r} is missing", field="smile_points: chain", fix=fix)

@@ -68,9 +68,6 @@ def refuse_quotes_in_other_units(rows: OptionRows, source: str) -> None:
         Names the column, the factor and the fix.
     """
     marked = rows.marked
-    with np.errstate(divide="ignore", invalid="ignore"):
-        asked, offered = (np.log(quote / rows.unit / marked) for quote in (rows.ask, rows.bid))
-        both = (np.minimum(asked, offered) > np.log(5.0)) | (np.maximum(asked, offered) < -np.log(5.0))
     for column, quote in (("ask_price", rows.ask / rows.unit), ("bid_price", rows.bid / rows.unit)):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = quote / marked
@@ -79,7 +76,7 @@ def refuse_quotes_in_other_units(rows: OptionRows, source: str) -> None:
         for pool in np.unique(rows.pools[far]).tolist():
             mine = telling & (rows.pools == pool)
             bad = mine & far
-            if 2 * bad.sum() <= mine.sum() or (bad.sum() < _SEVERAL and not both[bad].any()):
+            if 2 * bad.sum() <= mine.sum():
                 continue
             middle = float(np.median(ratio[bad]))
             named = {"the forward": rows.forward[bad], "1/forward": 1.0 / rows.forward[bad], "100": 100.0, "1/100": 0.01}

@@ -54,7 +54,7 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
     if compared:
         apart = len(found.totals) - first
         found.notes.append(
-            f"maintenance deductions of {compared} tiers at Bybit follow from the rates"
+            f"maintenance deductions of {many(compared, 'tier')} at Bybit follow from the rates"
             + (f", but for {apart}, which are listed" if apart else " (tolerance 0.1 %)")
         )
     read = parser("bybit")

@@ -189,7 +189,7 @@ def outcome(seed: int) -> str:
 @campaign(
     "tail_exact",
     about="small tail programs in units of 2^-40 to 2^40 against their optimum in fractions",
-    full=3_000,
+    full=2_000,
     sample=6,
     never=FALSE,
     sources=("hedgeopt/tail", "benchmarks/campaign/exact_optimum.py"),

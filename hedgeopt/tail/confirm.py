@@ -12,6 +12,7 @@ from hedgeopt.tail.compiled import Compiled, compile_base
 from hedgeopt.tail.epigraph import Lifted
 from hedgeopt.tail.masters.cones import blocks
 from hedgeopt.tail.outcome import Outcome
+from hedgeopt.tail.plain import UNIT
 from hedgeopt.tail.split import Split
 from hedgeopt.tail.summed import SummedTail
 
@@ -41,10 +42,14 @@ def confirm(parts: Split, outcome: Outcome, tolerance: float) -> None:
     size = max(abs(outcome.upper), 1e-6 * min(sizes, default=0.0), 1e-300)
     least = min(outcome.lower, outcome.upper) - 0.1 * tolerance * size
     at_once = None if found is None else _direct(parts.memory, compiled, parts.memory["dims"], sums, found)
-    if at_once is not None and at_once >= least:
+    direct = at_once is not None and (bool(sums) or outcome.upper - at_once <= 10.0 * tolerance * abs(outcome.upper))
+    if direct and at_once is not None and at_once >= least:
         lower, kept = at_once, found
     else:
-        lower, _, kept = best_bound(compiled, parts.memory["dims"], sums, found, lambda bound, _: bound >= least)
+        lower, bound, kept = best_bound(compiled, parts.memory["dims"], sums, found, lambda bound, _: bound >= least)
+        if not sums and outcome.upper - lower > 10.0 * tolerance * max(abs(outcome.upper), 1e-300):
+            # Without losses the solve's unit counts no further than that of the data.
+            size = max(abs(outcome.upper), min(size, UNIT * bound.unit), 1e-300)
     # A bound above the value by rounding is the value's.
     outcome.lower = min(lower, outcome.upper) if lower - outcome.upper <= tolerance * size else -np.inf
     # Violations count by what they are worth. The solver has judged the point itself; a row that is rounding of zero, or

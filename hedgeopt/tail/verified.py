@@ -60,6 +60,9 @@ def verify(problem: cp.Problem) -> Verified:
     if not isinstance(extra, dict) or "tails" not in extra or any(v.value is None for v in problem.variables()):
         raise InputError("no solution to verify", field="problem", value=problem.status, fix='solve it with method="tail"')
     parts = split(problem)
+    if not problem.variables():
+        value, violation, _ = _at_values(problem, parts, [])
+        return Verified(value, value, violation if violation > BROKEN else 0.0, violation)
     slices, width = [], 0
     for v in parts.inner:
         slices.append(slice(width, width + v.size))

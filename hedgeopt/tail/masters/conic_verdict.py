@@ -19,7 +19,7 @@ from hedgeopt.tail.masters.curvature import symmetric
 from hedgeopt.tail.masters.dual_point import standard
 from hedgeopt.tail.masters.options import LONGEST
 from hedgeopt.tail.masters.outside import broken
-from hedgeopt.tail.masters.units import equilibrated
+from hedgeopt.tail.masters.units import balanced, equilibrated, many_decades
 from hedgeopt.tail.masters.weak import DUST, bound_of, large_multipliers
 from hedgeopt.tail.source import Vector
 
@@ -231,7 +231,7 @@ def solve_arrays(data: dict[str, Any], far: list[Vector]) -> Iterator[tuple[Vect
     The caller appends to ``far`` where the bound charged each variable: that far it pays to go.
     """
     units = equilibrated(data)
-    for _ in range(_TURNS):
+    for turn in range(_TURNS + 1):
         scaled = units.scaled(data)
         P, n = scaled.get("P"), len(scaled["c"])
         upper = sp.csc_array((n, n)) if P is None else sp.csc_array(sp.triu(sp.csc_array(P)))
@@ -242,6 +242,9 @@ def solve_arrays(data: dict[str, Any], far: list[Vector]) -> Iterator[tuple[Vect
         if not (np.isfinite(x).all() and np.isfinite(z).all()):
             return
         yield x, z
+        if turn == 0 and many_decades(data):
+            units = balanced(data, np.abs(np.asarray(data["c"], dtype=float)))
+            continue
         units = units.fitted(data, np.asarray(answer.x), far[-1] / units.columns if far else np.zeros(n))
 
 

@@ -175,6 +175,10 @@ class Scaled(Structure):
         if size == 0.0 and cost.any():
             # Nothing says how far any column reaches.
             size = median(cost[cost > 0])
+        if size == 0.0 and self.P is not None:
+            # Squares alone: a middle one of those that count, never the unit of sides that stand elsewhere.
+            squares = 0.5 * self.P.diagonal() * v**2
+            size = median(squares[squares > 0]) if (squares > 0).any() else 0.0
         return min(size or 1.0, 1.0)
 
 

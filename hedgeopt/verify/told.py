@@ -50,8 +50,8 @@ def told_otherwise(claim: Claim, e: Exposures, x: np.ndarray) -> list[str]:
 
 
 def _same(told: Any, value: float, size: float) -> bool:
-    if told is None:
-        return not math.isfinite(value)
+    if told is None or not math.isfinite(value):
+        return told is None and not math.isfinite(value)
     if isinstance(told, bool) or not isinstance(told, int | float):
         return False
     return abs(told - value) <= _SAME * max(abs(value), size)

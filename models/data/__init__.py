@@ -28,10 +28,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt.errors import InputError, MissingNumberError
 from hedgeopt.files.calls import strict_call
 
 if TYPE_CHECKING:
-    from hedgeopt.errors import InputError
     from hedgeopt.models.data.user_files import UserFile
 
 __all__ = [
@@ -115,8 +115,6 @@ def where(name: str) -> str:
 
 def lacking(name: str, problem: str, *, field: str, line: str, value: object = None, known: str = "") -> InputError:
     """The error for a number that a venue's table lacks; it names the file to write and the ``line`` to put there."""
-    from hedgeopt.errors import MissingNumberError
-
     own = _own(tables_key()).get(name)
     if own is not None:
         file, fix = str(own.path), f"add {line}"

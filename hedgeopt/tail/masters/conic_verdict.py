@@ -17,6 +17,8 @@ from hedgeopt.tail.masters.call import Answer, even, panics_as_errors
 from hedgeopt.tail.masters.cones import blocks
 from hedgeopt.tail.masters.curvature import symmetric
 from hedgeopt.tail.masters.dual_point import standard
+from hedgeopt.tail.masters.exactly import outlives
+from hedgeopt.tail.masters.lagrangian import Bound
 from hedgeopt.tail.masters.options import LONGEST
 from hedgeopt.tail.masters.outside import broken
 from hedgeopt.tail.masters.units import balanced, equilibrated, many_decades
@@ -43,11 +45,12 @@ def impossible(answer: Answer, levels: list[int], seconds: float | None) -> bool
     if _crossed(data):
         return True
     nothing = {key: value for key, value in data.items() if key != "P"} | {"c": np.zeros(len(data["c"]))}
-    if answer.status == "infeasible" and _proves(nothing, z, levels):
+    size = np.ones(len(data["c"])) if answer.units is None else answer.units.columns
+    if answer.status == "infeasible" and _proves(nothing, z, levels, size):
         return True
     if data.get("lower_triangle"):
         return False  # matrices of SCS are not laid out as Clarabel's
-    return _proves(nothing, closest(data, seconds), levels)
+    return _proves(nothing, closest(data, seconds), levels, size)
 
 
 def _crossed(data: dict[str, Any]) -> bool:
@@ -65,7 +68,7 @@ def _crossed(data: dict[str, Any]) -> bool:
         return bool(np.any(low - high > _CERTAIN * (np.abs(low) + np.abs(high)) + _TINY))
 
 
-def _proves(data: dict[str, Any], z: Vector, levels: list[int]) -> bool:
+def _proves(data: dict[str, Any], z: Vector, levels: list[int], columns: Vector) -> bool:
     if "noise" in data and len(z) == len(data["b"]):
         # Rounding of the data contradicts nothing.
         z = z * np.append(~data["noise"], np.ones(len(z) - len(data["noise"])))
@@ -74,9 +77,19 @@ def _proves(data: dict[str, Any], z: Vector, levels: list[int]) -> bool:
         return False
     for share in (0.0, *DUST):
         bound = bound_of(data, np.zeros(len(data["c"])), large_multipliers(z / size, data["dims"], share), levels)
-        if bound.value > _CERTAIN * bound.terms > 0:
+        if bound.value > _CERTAIN * bound.terms > 0 and _everywhere(data, bound, columns):
             return True
     return False
+
+
+def _everywhere(data: dict[str, Any], bound: Bound, columns: Vector) -> bool:
+    """Whether the proof holds at any distance, where rows bound nothing and a gradient was taken for rounding."""
+    if bound.rounded is None:
+        return True
+    z, d, far = bound.rounded
+    sides = np.asarray(data["b"], dtype=float)
+    A, held = sp.csr_array(data["A"])[:, far], np.isfinite(sides)
+    return outlives(A, np.where(held, z, 0.0), d[far], np.where(held, sides, 0.0), bound.value, columns[far])
 
 
 def closest(data: dict[str, Any], seconds: float | None) -> Vector:

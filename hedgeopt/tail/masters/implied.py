@@ -16,6 +16,8 @@ from hedgeopt.tail.source import Vector
 
 # Sweeps at most; by how much of its terms a bound is relaxed for rounding; beyond this a bound says nothing.
 _SWEEPS, _ROUNDING, _FAR = 8, 1e-9, 1e100
+# Sums of two rows whose entries are less than this share of their terms are not used; the rounding of a sum of two sides.
+_CANCELS, _ULPS = 1e-5, 1e-15
 
 
 def pairs(A: Any) -> Any:
@@ -96,9 +98,12 @@ def with_pairs(A: Any, b: Vector) -> tuple[Any, Vector]:
     if not W.shape[0]:
         return sp.csr_array(A), b
     finite = np.where(np.isfinite(b), b, 0.0)
-    # A row without a side takes its pairs with it.
-    sides = np.where(W @ (~np.isfinite(b)).astype(float) > 0, np.inf, W @ finite)
-    return sp.csr_array(sp.vstack([A, W @ A])), np.concatenate((b, sides))
+    # A row without a side takes its pairs with it; so does what all but cancels, whose rounding is no longer small.
+    sums, terms = sp.csr_array(W @ A), sp.csr_array(W @ abs(sp.csr_array(A)))
+    small = sp.csr_array(abs(sums) < _CANCELS * terms).multiply(sums != 0)
+    lost = (W @ (~np.isfinite(b)).astype(float) > 0) | (np.asarray(small.sum(axis=1)).ravel() > 0)
+    sides = np.where(lost, np.inf, W @ finite + _ULPS * (W @ np.abs(finite)))
+    return sp.csr_array(sp.vstack([A, sums])), np.concatenate((b, sides))
 
 
 def _nearer(now: Vector, before: Vector) -> bool:

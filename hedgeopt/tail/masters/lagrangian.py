@@ -41,6 +41,8 @@ class Bound:
     far: Vector | None = None
     """Where each variable is charged, zero for those that cost the bound nothing that matters beside the others."""
     measure: Callable[[], float] | None = None
+    rounded: tuple[Vector, Vector, Index] | None = None
+    """Multipliers, their gradient, and the variables without limits of which it was taken to be zero, where any was not."""
 
     @property
     def unit(self) -> float:
@@ -154,7 +156,7 @@ class Lagrangian:
         pull, curve = float(self.b[held] @ z[held]), 0.5 * float(self.x @ self.Px)
         constant = -curve - pull
         size = curve + float(np.abs(self.b[held]) @ np.abs(z[held]))
-        side, ceiling = np.where(d > 0, self.lower, self.upper), np.inf
+        side, ceiling, rounded = np.where(d > 0, self.lower, self.upper), np.inf, None
         need = ~np.isfinite(side) & (d != 0)
         if need.any():
             if implied:
@@ -166,10 +168,14 @@ class Lagrangian:
             side = np.where(need & small, -np.sign(d) * far, side)
             if (need & ~small).any():
                 return Bound(-np.inf, size)
+            if need.any():
+                free = ~np.isfinite(self.lower) & ~np.isfinite(self.upper)
+                rounded = z, d, np.flatnonzero(need | (free & (d == 0)))
         side = np.where(d != 0, side, 0.0)
         charge, lost = d * side, d * (self.x - side)
         reach = np.where(lost > _MATTERS * float(lost.sum()), np.abs(side), 0.0)
-        return Bound(min(constant + float(charge.sum()), ceiling), size + float(np.abs(charge).sum()), reach)
+        value = min(constant + float(charge.sum()), ceiling)
+        return Bound(value, size + float(np.abs(charge).sum()), reach, rounded=rounded)
 
     def _implied(self, d: Vector, constant: float) -> tuple[Vector, Vector, float]:
         """Bounds at every point with an objective below the ceiling, as rows, cones and the level set imply them."""

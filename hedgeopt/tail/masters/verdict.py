@@ -20,6 +20,7 @@ import scipy.sparse as sp
 from scipy.optimize import linprog
 
 from hedgeopt.tail.masters.bound import Repaired, repaired_dual
+from hedgeopt.tail.masters.exactly import outlives
 from hedgeopt.tail.masters.options import LONGEST
 from hedgeopt.tail.source import Vector
 
@@ -190,9 +191,39 @@ def shown_infeasible(p: Any, seconds: float | None = None) -> Repaired | bool | 
     q = [marginal[wide + lp.first[k] : wide + lp.first[k + 1]] for k in range(K)]
     proof = repaired_dual(without_objective(p), np.zeros(n), nu, lam, q)
     least = _ROUNDING * proof.terms + _DUST * float(np.abs(nu).sum() + np.abs(lam).sum())
-    if proof.loose == 0.0 and proof.value > least:
+    if proof.loose == 0.0 and proof.value > least and _everywhere(p, proof):
         return proof
     return False if found.fun <= 1e-9 else None
+
+
+def _everywhere(p: Any, proof: Repaired) -> bool:
+    """Whether the proof holds at any distance, where nothing bounds a variable whose gradient was taken for rounding."""
+    low, high = (p.lower, p.upper) if proof.reach is None else proof.reach
+    open_ = ~np.isfinite(np.where(proof.reduced > 0, low, high)) & (proof.reduced != 0.0)
+    if not open_.any() or proof.nu is None:
+        return True
+    # Those whose gradient is zero have to stay so.
+    free = ~np.isfinite(p.lower) & ~np.isfinite(p.upper)
+    far = np.flatnonzero(open_ | (free & (proof.reduced == 0.0)))
+    plain = np.setdiff1d(np.flatnonzero((proof.lam > 0) & ~p.is_host & np.isfinite(p.b)), p.single_rows)
+    K, ET = len(p.pieces), sp.csr_array(p.ET)[far]
+    rows = [p.A_eq[:, far], sp.csr_array(p.A)[plain][:, far]]
+    z, sides, piece = [proof.nu, proof.lam[plain]], [p.b_eq, p.b[plain]], [np.full(p.A_eq.shape[0] + len(plain), -1)]
+    for k in range(K):
+        room = np.minimum(proof.q[k], proof.m[k] * p.caps[k] - proof.q[k])
+        inside = np.flatnonzero(room > 0)
+        rows.append(sp.csr_array(ET @ p.R[k][inside].T).T)
+        z.append(room[inside])
+        sides.append(p.offset[k][inside])
+        piece.append(np.full(len(inside), k))
+    # The weights of a tail keep their sum: one more column for each that may move.
+    member = np.concatenate(piece)
+    tails = np.unique(member[member >= 0])
+    sums = sp.csr_array((member[:, None] == tails[None, :]).astype(float))
+    A = sp.hstack([sp.vstack([sp.csr_array(block) for block in rows]), sums])
+    d = np.concatenate((proof.reduced[far], np.zeros(len(tails))))
+    size = np.concatenate(((p.D * p.unit)[far], np.ones(len(tails))))
+    return outlives(A, np.concatenate(z), d, np.concatenate(sides), proof.value, size)
 
 
 def _crossed(p: Any, j: int) -> Repaired:

@@ -140,6 +140,11 @@ class _Limiting(Word, Record):
         """Whether it reads named stress scenarios."""
         return False
 
+    @property
+    def counts(self) -> bool:
+        """Whether it counts trades, which the program of ideal trades cannot: asked of lists in whole lots alone."""
+        return False
+
     def terms(self) -> tuple[Term, ...]:
         """The terms that it limits."""
         return ()

@@ -12,6 +12,9 @@ from hedgeopt.constraints.collateral_balance import CollateralBalance, Withdrawa
 from hedgeopt.constraints.constraint import OWN_CONSTRAINTS
 from hedgeopt.constraints.limit import Limit
 from hedgeopt.constraints.margin_utilisation import MarginUtilisation
+from hedgeopt.constraints.max_new_instruments import MaxNewInstruments
+from hedgeopt.constraints.max_trades import MaxTrades
+from hedgeopt.constraints.min_trade import MinTrade
 from hedgeopt.constraints.order_limit import OrderLimit
 from hedgeopt.constraints.participation import Participation
 from hedgeopt.constraints.position_limit import PositionLimit
@@ -32,6 +35,9 @@ CONSTRAINTS: dict[str, Any] = {
         TransferLimit,
         CollateralBalance,
         Withdrawals,
+        MaxTrades,
+        MaxNewInstruments,
+        MinTrade,
     )
 }
 

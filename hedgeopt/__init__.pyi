@@ -9,6 +9,9 @@ from .constraints.constraint import BoxConstraint as BoxConstraint
 from .constraints.constraint import Constraint as Constraint
 from .constraints.limit import Limit as Limit
 from .constraints.margin_utilisation import MarginUtilisation as MarginUtilisation
+from .constraints.max_new_instruments import MaxNewInstruments as MaxNewInstruments
+from .constraints.max_trades import MaxTrades as MaxTrades
+from .constraints.min_trade import MinTrade as MinTrade
 from .constraints.order_limit import OrderLimit as OrderLimit
 from .constraints.participation import Participation as Participation
 from .constraints.position_limit import PositionLimit as PositionLimit

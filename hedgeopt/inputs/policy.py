@@ -132,7 +132,8 @@ class Policy(Record):
     lots: Literal["whole", "ideal"] = Field(
         default="ideal",
         exclude_if=lambda value: value == "ideal",
-        description="whole: trades are whole lots no smaller than the venue's least order; ideal: any size",
+        description="whole: trades are whole lots no smaller than the venue's least order; ideal: any size, unless a limit "
+        "counts trades (max_trades, max_new_instruments, min_trade), which asks for whole lots",
     )
     lot_gap: float = Field(
         default=0.005,
@@ -188,6 +189,11 @@ class Policy(Record):
     @field_serializer("minimize")
     def _dump_parts(self, parts: tuple[_WeightedTerm, ...]) -> list[dict[str, Any]]:
         return [{"weight": part.weight, "term": part.term.model_dump()} for part in parts]
+
+    @property
+    def whole(self) -> bool:
+        """Whether trades are whole lots: ``lots`` says so, or a limit counts trades."""
+        return self.lots == "whole" or any(rule.counts for rule in self.subject_to)
 
     @strict_call
     def propose(

@@ -57,12 +57,13 @@ def certify(
     tails: Mapping[int, np.ndarray],
     proven: float = -np.inf,
     tolerance: float | None = None,
+    whole: bool = False,
 ) -> tuple[Certificate, list[Side]]:
     """Certificate of trades x (N,), and every limit's value and shadow price.
 
     ``proven`` is a lower bound found elsewhere (:mod:`hedgeopt.program.cuts`); the better of the two counts. What the user
     added to the program enters that one only: the bound found here leaves it out, which is loose and true. ``tolerance``
-    is the largest gap, where it is not the policy's.
+    is the largest gap, where it is not the policy's; ``whole``: limits that count trades hold, too.
     """
     sides = program.sides(e, x)
     worst_name, worst = (
@@ -77,7 +78,7 @@ def certify(
         if violation > worst:
             worst_name, worst = name, violation
     if worst <= FEASIBILITY:  # the plain rules cost more time, and an answer that breaks its encoding is refused anyway
-        for plain in plain_sides(program.policy, e, x):
+        for plain in plain_sides(program.policy, e, x, whole=whole):
             if plain.excess > max(worst, FEASIBILITY):
                 worst_name, worst = f"{plain.side.name} {BY_RULE}", plain.excess
     objective = _plain_objective(program, e, x)

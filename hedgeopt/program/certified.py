@@ -60,7 +60,7 @@ def solve_program(program: Program, exposures: Exposures, stages: Stages | None 
             ideal = _solve_inside(program, e, box, stages, deadline)
         else:
             ideal = best_branch(program, e, box, lambda inside: _solve_inside(program, e, inside, stages, deadline))
-        return whole_lots(program, e, ideal, stages, deadline) if program.policy.lots == "whole" else ideal
+        return whole_lots(program, e, ideal, stages, deadline) if program.policy.whole else ideal
 
 
 def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages, deadline: Deadline) -> Solution:

@@ -21,6 +21,9 @@ import cvxpy as cp
 import numpy as np
 
 from hedgeopt.constraints.constraint import Side
+from hedgeopt.constraints.max_new_instruments import MaxNewInstruments
+from hedgeopt.constraints.max_trades import MaxTrades
+from hedgeopt.constraints.min_trade import MinTrade
 from hedgeopt.errors import CertificateError, InputError
 from hedgeopt.files.counted import many
 from hedgeopt.models.arrays import Exposures
@@ -38,6 +41,8 @@ __all__ = ["in_whole_lots", "whole_lots"]
 _MORE, _MANY, _TRIES, _PART = (20, 80), 400, 4, 0.3
 # A lot counts as whole to this share of it; what a tightened limit gets beyond its excess.
 _WHOLE, _BEYOND = 1e-9, 1.5
+# Seconds of one search: it has a point early, and the bound is that of the ideal.
+_SECONDS = 30.0
 
 
 def in_whole_lots(e: Exposures, x: np.ndarray) -> np.ndarray:
@@ -150,16 +155,25 @@ def _choice(
     up, down = (_rise(lagrangian, np.zeros_like(x), sign * np.where(free, steps, 0.0)) / notional for sign in (1.0, -1.0))
     direction = np.where(x > 0, 1.0, np.where(x < 0, -1.0, np.where(up <= down, 1.0, -1.0)))
     direction = np.where((x == 0.0) & (here != 0.0), np.sign(here), direction)
-    room = np.where(direction > 0, box.upper, -box.lower)
+    smallest = np.where(np.isnan(e.rows.minimum_size), 0.0, e.rows.minimum_size)[e.candidate]
+    for rule in program.policy.subject_to:
+        if isinstance(rule, MinTrade):
+            smallest = np.maximum(smallest, rule.usd / e.rows.notional[e.candidate])
     with np.errstate(invalid="ignore"):
-        most = np.floor(room / steps * (1.0 + _WHOLE) + _WHOLE)
-        least = np.ceil(np.where(np.isnan(e.rows.minimum_size), 0.0, e.rows.minimum_size)[e.candidate] / steps - _WHOLE)
-    able = free & (most >= np.maximum(least, 1.0))
-    traded = np.flatnonzero(able & (x != 0.0))
-    others = np.flatnonzero(able & (x == 0.0))
+        least = np.ceil(smallest / steps * (1.0 - _WHOLE) - _WHOLE)
+        most = [np.floor(room / steps * (1.0 + _WHOLE) + _WHOLE) for room in (-box.lower, box.upper)]
+    traded = np.flatnonzero(free & (x != 0.0))
+    others = np.flatnonzero(free & (x == 0.0))
     others = others[np.argsort(np.minimum(up, down)[others], kind="stable")[:more]]
     at = np.sort(np.concatenate((traded, others)))[:_MANY]
-    return _Choice(at, direction[at], steps[at], most[at], least[at])
+    # Where the ideal's own trades may not all be made, or are not enough, the other direction may be the next best.
+    both = more == _MORE[-1] or any(rule.counts for rule in program.policy.subject_to)
+    sides = [(at, direction[at]), (at, -direction[at])] if both else [(at, direction[at])]
+    place, way = (np.concatenate(parts) for parts in zip(*sides, strict=True))
+    top = np.where(way > 0, most[1][place], most[0][place])
+    able = top >= np.maximum(least[place], 1.0)
+    place, way, top = place[able], way[able], top[able]
+    return _Choice(place, way, steps[place], top, least[place])
 
 
 def _rise(f: Any, x: np.ndarray, by: np.ndarray) -> np.ndarray:
@@ -173,39 +187,65 @@ def _rise(f: Any, x: np.ndarray, by: np.ndarray) -> np.ndarray:
 def _searched(program: Program, e: Exposures, ideal: Solution, choice: _Choice, deadline: Deadline) -> np.ndarray | None:
     """(N,) the best whole lots of these candidates that meet the program's limits; None where there are none."""
     count = len(choice.at)
-    shut = np.ones(e.n_candidates, dtype=bool)
-    shut[choice.at] = False
-    shut[e.links.candidate] = False
     rows: list[cp.Constraint] = []
     buy, sell, scale = program.variables.buy, program.variables.sell, program.scale
-    if shut.any():
-        rows += [buy[np.flatnonzero(shut)] == 0, sell[np.flatnonzero(shut)] == 0]
     n = cp.Variable(count, integer=True, nonneg=True, name="lots")
+    step = choice.lot / scale[choice.at]
+    for side, sign in ((buy, 1.0), (sell, -1.0)):
+        mine = np.flatnonzero(choice.direction == sign)
+        shut = np.ones(e.n_candidates, dtype=bool)
+        shut[choice.at[mine]] = False
+        shut[e.links.candidate] = False
+        if len(mine):
+            rows.append(side[choice.at[mine]] == cp.multiply(step[mine], n[mine]))
+        if shut.any():
+            rows.append(side[np.flatnonzero(shut)] == 0)
     if count:
-        step = choice.lot / scale[choice.at]
-        bought, sold = (np.flatnonzero(choice.direction * sign > 0) for sign in (1.0, -1.0))
-        for side, mine, other in ((buy, bought, sell), (sell, sold, buy)):
-            if len(mine):
-                rows += [side[choice.at[mine]] == cp.multiply(step[mine], n[mine]), other[choice.at[mine]] == 0]
         rows.append(n <= choice.most)
-        small = np.flatnonzero(choice.least > 1.0)
-        if len(small):
-            held = cp.Variable(len(small), boolean=True, name="sent")
-            rows += [n[small] <= cp.multiply(choice.most[small], held), n[small] >= cp.multiply(choice.least[small], held)]
+        rows += _counted(program, e, choice, n)
     problem = cp.Problem(program.problem.objective, [*program.problem.constraints, *rows])
-    n.save_value(np.round(np.abs(ideal.trades[choice.at]) / choice.lot))
+    n.save_value(np.round(np.maximum(choice.direction * ideal.trades[choice.at], 0.0) / choice.lot))
     gap = _PART * program.policy.lot_gap
     try:
-        problem.solve(method="tail", tolerance=0.1 * program.policy.tolerance, integer_gap=gap, time_limit=deadline.share())
+        problem.solve(
+            method="tail",
+            tolerance=0.1 * program.policy.tolerance,
+            integer_gap=gap,
+            time_limit=min(deadline.share(), _SECONDS),
+        )
     except cp.SolverError:
         return None
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) or buy.value is None:
         return None
     x = np.zeros(e.n_candidates)
-    x[choice.at] = choice.direction * choice.lot * np.round(n.value)
+    np.add.at(x, choice.at, choice.direction * choice.lot * np.round(n.value))
     sent = e.links.candidate
     x[sent] = program.x()[sent]
     return x
+
+
+def _counted(program: Program, e: Exposures, choice: _Choice, n: cp.Variable) -> list[cp.Constraint]:
+    """Least orders, and limits that count trades: one boolean per trade that may be one of them."""
+    rules = program.policy.subject_to
+    trades = min((rule.most for rule in rules if isinstance(rule, MaxTrades)), default=None)
+    fresh = min((rule.most for rule in rules if isinstance(rule, MaxNewInstruments)), default=None)
+    small = np.flatnonzero(choice.least > 1.0) if trades is None and fresh is None else np.arange(len(choice.at))
+    if not len(small):
+        return []
+    held = cp.Variable(len(small), boolean=True, name="sent")
+    rows = [n[small] <= cp.multiply(choice.most[small], held)]
+    rows.append(n[small] >= cp.multiply(np.maximum(choice.least[small], 1.0), held))
+    if trades is not None:
+        rows.append(cp.sum(held) <= trades)
+    if fresh is not None:
+        owned = {e.rows.instruments[row].id for row in np.flatnonzero(e.rows.quantity).tolist()}
+        names = [e.rows.instruments[e.candidate[i]].id for i in choice.at.tolist()]
+        new = sorted(set(names) - owned)
+        if new:
+            opened = cp.Variable(len(new), boolean=True, name="new")
+            at = [k for k, name in enumerate(names) if name in set(new)]
+            rows += [held[at] <= opened[[new.index(names[k]) for k in at]], cp.sum(opened) <= fresh]
+    return rows
 
 
 def _solution(ideal: Solution, certificate: Certificate, sides: Sequence[Side], x: np.ndarray) -> Solution:
@@ -243,7 +283,7 @@ def _refusal(
     steps = e.rows.lot[e.candidate]
     nearest = np.where(steps > 0, np.round(ideal.trades / np.where(steps > 0, steps, 1.0)) * steps, 0.0)
     nearest[e.links.candidate] = ideal.trades[e.links.candidate]
-    certificate, _ = certify(program, e, ideal.box, np.nan_to_num(nearest), tails)
+    certificate, _ = certify(program, e, ideal.box, np.nan_to_num(nearest), tails, whole=True)
     late = " within the time limit" if deadline.left() <= 0 else ""
     listed = ", ".join(
         f"{x:+g} {e.rows.instruments[row].name}" for x, row in zip(nearest, e.candidate, strict=True) if x != 0.0

@@ -27,12 +27,15 @@ _OF_EVERY_BOOK = (CollateralBalance(), Withdrawals(), PaidFor())
 """Rules that hold for every book, whatever its policy or program."""
 
 
-def plain_sides(policy: Policy, e: Exposures, x: np.ndarray, *, everywhere: bool = False) -> list[PlainSide]:
+def plain_sides(
+    policy: Policy, e: Exposures, x: np.ndarray, *, everywhere: bool = False, whole: bool = False
+) -> list[PlainSide]:
     """Every side at trades x that a limit gives by a plain rule; no shadow prices.
 
-    ``everywhere``: the rules of what collateral leaves also where none leaves (and they may be broken).
+    ``whole``: limits that count trades, too. ``everywhere``: the rules of what collateral leaves also where none leaves (and
+    they may be broken).
     """
-    specs = (*policy.subject_to, *_OF_EVERY_BOOK)
+    specs = (*(spec for spec in policy.subject_to if whole or not spec.counts), *_OF_EVERY_BOOK)
     return [side for spec in specs for side in spec.plain_sides(e, x, everywhere=everywhere)]
 
 

@@ -16,6 +16,7 @@ from hedgeopt.verify.accounts import AccountCase, account
 from hedgeopt.verify.claim import ClaimedTail
 from hedgeopt.verify.convex import Convex, absolute
 from hedgeopt.verify.ladders import cost_below, walked
+from hedgeopt.verify.lots import COUNTS
 from hedgeopt.verify.margins import asked, below_asked, not_counted
 from hedgeopt.verify.measures import known_term, measure
 from hedgeopt.verify.one_at_a_time import KnownLines
@@ -77,7 +78,7 @@ def checked_limits(
 
 def known_limit(rule: dict[str, Any]) -> bool:
     """Whether the verifier has a formula for a limit; a user's class has none here."""
-    known = (*SIZES, "margin_utilisation", "survive_stress", "transfer_limit", "collateral_balance", "withdrawals")
+    known = (*SIZES, *COUNTS, "margin_utilisation", "survive_stress", "transfer_limit", "collateral_balance", "withdrawals")
     return known_term(rule["term"]) if rule["kind"] == "limit" else rule["kind"] in known
 
 
@@ -97,7 +98,7 @@ def _sides_of(
         yield from _survival(rule, e, x, box)
     elif kind == "transfer_limit":
         yield _transfers(rule, e, x)
-    elif kind not in ("collateral_balance", "withdrawals"):  # those come with the links
+    elif kind not in ("collateral_balance", "withdrawals", *COUNTS):  # those come with the links
         raise InputError("is a limit that the verifier does not know", file="policy", field="subject_to", value=kind)
 
 

@@ -12,14 +12,23 @@ from hedgeopt.inputs.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.venues.known import increments
 
-__all__ = ["not_whole"]
+__all__ = ["COUNTS", "in_lots", "not_whole"]
+
+COUNTS = "max_trades", "max_new_instruments", "min_trade"
+"""Limits that count trades."""
 
 _WHOLE = Fraction(1, 10**9)
 
 
+def in_lots(policy: dict[str, Any]) -> bool:
+    """Whether a policy asks for whole lots: it says so, or has a limit that counts trades."""
+    return policy.get("lots") == "whole" or any(rule["kind"] in COUNTS for rule in policy["subject_to"])
+
+
 def not_whole(policy: dict[str, Any], e: Exposures, market: Market, x: np.ndarray) -> Iterator[str]:
     """A line for every trade that is not whole lots, or smaller than the smallest order; none where any size is allowed."""
-    if policy.get("lots") != "whole":
+    yield from _miscounted(policy, e, x)
+    if not in_lots(policy):
         return
     sent = set(e.links.candidate.tolist())
     for i in np.flatnonzero(x).tolist():
@@ -36,6 +45,26 @@ def not_whole(policy: dict[str, Any], e: Exposures, market: Market, x: np.ndarra
             yield f"{item.name}: {x[i]:,.10g} is no whole number of lots of {lot:g}"
         elif abs(x[i]) < least * (1.0 - float(_WHOLE)):
             yield f"{item.name}: {x[i]:,.10g} is below the smallest order of {least:g}"
+
+
+def _miscounted(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[str]:
+    """A line for every limit on the number or the least size of trades that the list breaks."""
+    sent = set(e.links.candidate.tolist())
+    traded = [i for i in np.flatnonzero(x).tolist() if i not in sent]
+    owned = {item.id for item, q in zip(e.rows.instruments, e.rows.quantity.tolist(), strict=True) if q != 0.0}
+    for rule in policy["subject_to"]:
+        if rule["kind"] == "max_trades" and len(traded) > rule["most"]:
+            yield f"number of trades: {len(traded)} against {rule['most']}"
+        elif rule["kind"] == "max_new_instruments":
+            new = {e.rows.instruments[e.candidate[i]].id for i in traded} - owned
+            if len(new) > rule["most"]:
+                yield f"number of new instruments: {len(new)} against {rule['most']}"
+        elif rule["kind"] == "min_trade":
+            for i in traded:
+                usd = abs(float(x[i])) * float(e.rows.notional[e.candidate[i]])
+                if usd < rule["usd"] * (1.0 - 1e-9):
+                    name = e.rows.instruments[e.candidate[i]].name
+                    yield f"smallest trade: {usd:,.10g} USD of {name} against {rule['usd']:,.10g}"
 
 
 def _steps(market: Market, item: Any) -> tuple[float, float]:

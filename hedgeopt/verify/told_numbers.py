@@ -11,6 +11,7 @@ from hedgeopt.files.counted import many
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify.claim import Claim
 from hedgeopt.verify.ladders import cost_parts
+from hedgeopt.verify.lots import in_lots
 from hedgeopt.verify.measures import Measure
 from hedgeopt.verify.trades import differs
 
@@ -21,7 +22,7 @@ _HOLDS = 1e-9
 
 def allowed_gap(policy: dict[str, Any]) -> float:
     """Largest relative gap: the tolerance, or that of lists in whole lots."""
-    return float(policy.get("lot_gap", 0.005) if policy.get("lots") == "whole" else policy["tolerance"])
+    return float(policy.get("lot_gap", 0.005) if in_lots(policy) else policy["tolerance"])
 
 
 def unit_of_gap(objective: float, policy: dict[str, Any]) -> float:

@@ -140,7 +140,8 @@ def test_an_unknown_lot_is_refused_by_name(toy_book: ho.Book, toy_market: ho.Mar
 
 def test_lots_that_make_a_limit_impossible_name_it_and_the_nearest_list(toy_book: ho.Book, toy_market: ho.Market) -> None:
     vega = ho.Vega("BTC").within(-100, 100)
-    policy = policy_of(minimize=ho.TransactionCost(), subject_to=[vega, ho.OrderLimit(notional=4e7)])
+    one = ho.Candidates(names=NAMES[:1], min_delta=0.01)
+    policy = policy_of(minimize=ho.TransactionCost(), subject_to=[vega, ho.OrderLimit(notional=4e7)], candidates=one)
     e = with_steps(expose(toy_book, toy_market, policy), 37.0)
     with pytest.raises(CertificateError, match="no list in whole lots was found") as refused:
         solve_program(Program(policy, e), e)
@@ -179,3 +180,61 @@ def test_backtests_refuse_what_they_do_not_keep() -> None:
     for policy in (Optimizer, MultiPeriod):
         with pytest.raises(InputError, match='set lots = "ideal"'):
             policy(policy_of())
+
+
+def test_limits_that_count_trades_hold_on_the_best_list_of_all(toy_book: ho.Book, toy_market: ho.Market) -> None:
+    some = ho.Candidates(names=(*NAMES[:2], "BTC-27MAR26-80000-C"), min_delta=0.01)
+    least = ho.MinTrade(usd=2e6)
+    for rules in ([ho.MaxTrades(most=1)], [ho.MaxNewInstruments(most=0)], [least], [ho.MaxTrades(most=2), least]):
+        policy = policy_of(lots="ideal", subject_to=[ho.OrderLimit(notional=6e6), *rules], candidates=some)
+        assert policy.whole
+        e = with_steps(expose(toy_book, toy_market, policy), 12.0)
+        program = Program(policy, e)
+        solution = found_by(program, e)
+        owned = {item.id for item, q in zip(e.rows.instruments, e.rows.quantity, strict=True) if q}
+        value = {}
+        for counts in itertools.product(range(-6, 7), repeat=e.n_candidates):
+            x = 12.0 * np.array(counts)
+            traded = np.flatnonzero(x)
+            kept = {
+                "max_trades": len(traded) <= min(getattr(rule, "most", 9) for rule in rules),
+                "max_new_instruments": {e.rows.instruments[e.candidate[i]].id for i in traded} <= owned,
+                "min_trade": not (np.abs(x[traded]) * e.rows.notional[e.candidate[traded]] < 2e6).any(),
+            }
+            inside = (x <= solution.box.upper).all() and (x >= solution.box.lower).all()
+            if inside and all(kept[rule.kind] for rule in rules):
+                value[counts] = program.objective_value(e, x)
+        counted = tuple(np.round(solution.trades / 12.0).astype(int).tolist())
+        assert counted in value, rules
+        assert solution.certificate.objective <= min(value.values()) * (1 + 0.3 * policy.lot_gap), rules
+
+
+def test_few_trades_of_the_packaged_example_are_counted_and_verified(example: Any, tmp_path: Path) -> None:
+    _, book, market, policy, _ = example
+    few = policy.model_copy(
+        update={"subject_to": (*policy.subject_to, ho.MaxTrades(most=12), ho.MinTrade(usd=20_000.0)), "lot_gap": 0.05}
+    )
+    proposal = few.propose(book, market)
+    assert len(proposal.trades) <= 12
+    assert proposal.trades.notional.min() >= 20_000.0
+    assert proposal.certificate.valid
+    proposal.write(tmp_path)
+    assert verify(tmp_path / "proposal.json", book, market, few).valid
+    fewer = policy.model_copy(update={"subject_to": (*policy.subject_to, ho.MaxTrades(most=3)), "lot_gap": 0.05})
+    from hedgeopt.verify.lots import not_whole
+
+    e = expose(book, market, fewer)
+    x = np.zeros(e.n_candidates)
+    for row in proposal.trades.itertuples():
+        at = next(i for i, k in enumerate(e.candidate) if e.rows.instruments[k].name == row.instrument)
+        x[at] = row.quantity * (1 if row.side == "buy" else -1)
+    lines = list(not_whole(fewer.model_dump(mode="json"), e, market, x))
+    assert lines == [f"number of trades: {len(proposal.trades)} against 3"]
+
+
+@pytest.mark.parametrize("given", [{"most": 0}, {"most": -1}, {"most": 1.5}])
+def test_no_trades_at_all_are_no_limit_on_trades(given: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="most"):
+        ho.MaxTrades(**given)
+    with pytest.raises(InputError, match="usd"):
+        ho.MinTrade(usd=0.0)

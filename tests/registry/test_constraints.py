@@ -72,7 +72,7 @@ def test_size_limit_boxes_allow_standing_still(kind: str, exposures: Exposures) 
     assert spec.largest_trade(exposures).shape == spec.largest_position(exposures).shape == (n,)
     assert (lower <= 0).all()
     assert (upper >= 0).all()
-    assert not np.isnan(lower + upper).any()
+    assert not (np.isnan(lower) | np.isnan(upper)).any()
 
 
 @pytest.mark.parametrize("kind", OTHERS)
@@ -164,7 +164,9 @@ def test_a_program_may_ask_every_hook(kind: str, linked: Exposures) -> None:
     assert merged is None or isinstance(merged, Constraint)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CONSTRAINTS if constraint_example(kind).by_candidate])
+@pytest.mark.parametrize(
+    "kind", [k for k in CONSTRAINTS if constraint_example(k).by_candidate and not constraint_example(k).counts]
+)
 def test_a_backtest_keeps_the_program_of_a_limit(kind: str, exposures: Exposures, later: Exposures) -> None:
     """One program for one moment and another, with other rows; each answer that of a program of its own."""
     policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.Delta("BTC").within(-1, 1), constraint_example(kind)])

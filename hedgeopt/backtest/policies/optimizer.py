@@ -161,8 +161,9 @@ class Optimizer:
 
 def require_any_size(rules: Policy) -> None:
     """Refuse policies of whole lots, which backtests do not keep."""
-    if rules.lots == "whole":
-        raise InputError("is not kept in backtests", file="policy", field="lots", value=rules.lots, fix='set lots = "ideal"')
+    if rules.whole:
+        fix = 'set lots = "ideal" and leave out limits that count trades'
+        raise InputError("is not kept in backtests", file="policy", field="lots", value="whole", fix=fix)
 
 
 def _solve(program: Program, e: Exposures) -> Solution:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import cvxpy as cp
@@ -218,7 +219,8 @@ def _searched(program: Program, e: Exposures, ideal: Solution, choice: _Choice, 
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) or buy.value is None:
         return None
     x = np.zeros(e.n_candidates)
-    np.add.at(x, choice.at, choice.direction * choice.lot * np.round(n.value))
+    for i, sign, lot, count in zip(choice.at, choice.direction, choice.lot, np.round(n.value), strict=True):
+        x[i] += sign * float(Fraction(str(float(lot))) * int(count))  # 20.1, not 20.100000000000001
     sent = e.links.candidate
     x[sent] = program.x()[sent]
     return x

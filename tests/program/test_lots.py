@@ -109,6 +109,7 @@ def test_the_packaged_example_in_whole_lots_is_proven_and_verified(example: Any)
     for row in proposal.trades.itertuples():
         lot = 0.1 if row.instrument.startswith("BTC") else 1.0
         assert row.quantity / lot == pytest.approx(round(row.quantity / lot), abs=1e-9), row
+        assert len(repr(float(row.quantity)).partition(".")[2]) == 1, row  # as one would type it
     verdict = verify(folder / "proposal.json", book, market, policy)
     assert verdict.valid, verdict
     assert ho.read_proposal(folder / "proposal.json") == proposal

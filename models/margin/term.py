@@ -97,7 +97,16 @@ def limited_encoding(
             fix="name the account's margin model in the book, or exclude the account: limit the others by their "
             "venue or account" + ("" if held else ", or set tradable = false on it"),
         )
+    _refuse_unpriced_debt(e, account)
     return e.margins.encoding(account, kind, stress, counted=counted, health=health)
+
+
+def _refuse_unpriced_debt(e: Exposures, account: int) -> None:
+    """Raise where an account owes an asset whose loan its rule can't price, and no transfer may repay it."""
+    owed = np.flatnonzero((e.collateral[account] < 0.0) & (e.prices > 0.0))
+    repaid = e.links.asset[e.links.target == account]
+    if len(owed) and not np.isin(owed, repaid).all():
+        e.margins.requirement(account, e.rows.quantity, e.collateral[account])
 
 
 class _BoundMargin(BoundTerm):

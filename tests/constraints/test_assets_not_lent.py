@@ -116,3 +116,12 @@ def test_a_backtest_refuses_the_order(tmp_path: Path, monkeypatch: pytest.Monkey
     fills, events, _ = execute(portfolio, market, [Order("main", "PUT", 5.0)], worth(), worth, None)
     assert not fills
     assert "USDT short to pay with" in events[0]["reason"]
+
+
+def test_a_debt_without_a_rate_is_refused_before_anything_is_solved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer could be certified there: the line says which rate is missing, not that solvers failed."""
+    monkeypatch.setenv("HEDGEOPT_TABLES", write(tmp_path))
+    book, market = case("bybit", BTC=10.0, USDT=-5_000.0)
+    rules = ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.MarginUtilisation(account="main")])
+    with pytest.raises(ho.InputError, match=r"portfolio_margin.loans.USDT: USDT is borrowed in account main"):
+        rules.propose(book, market)

@@ -55,8 +55,9 @@ policy = ho.Policy(
 
 **Money in another asset.** `numeraire = "BTC"` counts P&L, tails, stress, costs, limits on terms, weights and reports
 in BTC: `upper = 2.5` on a CVaR is 2.5 BTC, and the tail is that of P&L measured in coins, not the dollar tail at
-today's price. The coin's delta falls by what equity is in it: a book of nothing but that coin has none. Venues count
-margin in dollars: the tables of margin stay so, as do order sizes and transfers; the table of risk has it in BTC.
+today's price. The coin's delta falls by what equity is in it: a book of nothing but that coin has none. Fields of the
+policy that say USD stay in dollars, as venues count them; pages, the terminal, CSV files and `hedgeopt margin` show the
+money of trades, transfers and margin in BTC at today's price.
 
 **One strategy under the firm's limits.** Accounts have `tags`; a file `{"name": "firm", "books": ["vol.json",
 "basis.json"]}` is all books as one, each account tagged with its book's name. `of` limits the part of some accounts

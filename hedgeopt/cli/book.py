@@ -103,15 +103,16 @@ def _risk(holdings: Book, quotes: Market, rules: Policy) -> _View:
 
     from hedgeopt.exposures.expose import expose
     from hedgeopt.measures.figures import counted_losses
-    from hedgeopt.measures.margin import account_margin
+    from hedgeopt.measures.margin import account_margin, margin_in_units
     from hedgeopt.measures.risk import risk_report
     from hedgeopt.measures.sample import sample_words
     from hedgeopt.reports.danger import danger
     from hedgeopt.reports.sample import sample_sentence
 
     e = expose(holdings, quotes, rules, trades=False, sampled="if known")
-    report, accounts = risk_report(e), [account_margin(e, c) for c in range(len(e.accounts))]
-    remains, drawn, nothing = danger(accounts), sample_words(rules, e), np.zeros(e.n_candidates)
+    report = risk_report(e)
+    accounts = [margin_in_units(account_margin(e, c), report.unit_price) for c in range(len(e.accounts))]
+    remains, drawn, nothing = danger(accounts, unit=report.unit), sample_words(rules, e), np.zeros(e.n_candidates)
     sample = e.notes[0]  # why there is no tail
     if report.cvar:
         settings = rules.scenarios.model_dump(mode="json")
@@ -140,7 +141,7 @@ def _margin(holdings: Book, quotes: Market, rules: Policy) -> _View:
     from hedgeopt.reports.margin import margin_tables
 
     report = margin_report(holdings, quotes, rules)
-    data = {"headline": danger(report.accounts).to_dict(), **report.to_dict()}
+    data = {"headline": danger(report.accounts, unit=report.unit).to_dict(), **report.to_dict()}
 
     def page() -> str:
         from hedgeopt.reports.book_pages import margin_page

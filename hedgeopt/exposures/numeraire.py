@@ -62,7 +62,7 @@ def in_numeraire(exposures: Exposures, asset: str) -> Exposures:
         delta[:, e.assets.index(column)] -= equity / price * slope
     note = (
         f"P&L, tail, stress, delta, costs and limits count in {asset} at {price:,.6g} USD: equity is {total / price:,.6g} "
-        f"{asset}; margin by account, order sizes and transfers are in dollars, as venues count them"
+        f"{asset}; limits of margin and of order sizes count in dollars, as venues do"
     )
     return replace(
         e,

@@ -118,7 +118,7 @@ class Policy(Record):
         default=None,
         exclude_if=lambda value: value is None,
         description="asset that the market prices, in which P&L, tails, stress, costs, limits on terms, the objective and "
-        "reports count; fields that say USD (order sizes, transfers, margin buffers) and venues' margin stay in dollars; "
+        "reports count; fields that say USD (order sizes, transfers, margin buffers) are in dollars; "
         "none: USD",
     )
     strictness: Literal["strict", "lenient"] | None = Field(

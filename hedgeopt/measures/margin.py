@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isnan, nan
 from typing import ClassVar
@@ -21,7 +21,7 @@ from hedgeopt.models.margin.unmargined import Lacking
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.scenarios.set import ScenarioSet
 
-__all__ = ["AccountMargin", "MarginState", "account_margin"]
+__all__ = ["AccountMargin", "MarginState", "account_margin", "margin_in_units"]
 
 _MOVES = np.concatenate([np.arange(-0.98, 0.0, 0.02), np.arange(0.02, 1.0, 0.02), np.arange(1.0, 5.01, 0.25)])
 
@@ -113,6 +113,27 @@ class LackingMargin(AccountMargin):
     """Margin of an account whose rule lacks a number for what it holds: in reports of risk only, never in a proposal."""
 
     lacks_number = True
+
+
+def margin_in_units(item: AccountMargin, price: float) -> AccountMargin:
+    """The account with every amount of dollars over ``price``: in units of an asset at that price, for display."""
+    if price == 1.0:
+        return item
+    return replace(
+        item,
+        now=_state_in_units(item.now, price),
+        stresses=tuple(_state_in_units(state, price) for state in item.stresses),
+        breakdown={name: usd / price for name, usd in item.breakdown.items()},
+    )
+
+
+def _state_in_units(state: MarginState, price: float) -> MarginState:
+    money = ("equity", "haircut", "initial", "maintenance")
+    call = state.liquidation
+    if call is not None:
+        names = ("repaid", "seized", "protocol_fee", "collateral", "debt")
+        call = replace(call, **{name: getattr(call, name) / price for name in names})
+    return replace(state, liquidation=call, **{name: getattr(state, name) / price for name in money})
 
 
 def account_margin(e: Exposures, account: int, trades: np.ndarray | None = None) -> AccountMargin:

@@ -14,7 +14,7 @@ from hedgeopt.files.plain import finite
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
-from hedgeopt.measures.margin import AccountMargin, account_margin
+from hedgeopt.measures.margin import AccountMargin, account_margin, margin_in_units
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.margin.unmargined import Lacking
 
@@ -24,7 +24,7 @@ __all__ = ["MarginReport", "margin_report"]
 @strict_class
 @dataclass(frozen=True)
 class MarginReport:
-    """Every account of a book."""
+    """Every account of a book; amounts in ``unit``, the policy's numeraire at ``unit_price`` USD."""
 
     MAY_BE_INFINITE: ClassVar[bool] = True
 
@@ -32,6 +32,8 @@ class MarginReport:
     market: str
     accounts: tuple[AccountMargin, ...]
     notes: tuple[str, ...] = ()
+    unit: str = "USD"
+    unit_price: float = 1.0
 
     def __repr__(self) -> str:
         names = f"{shortened(self.book, 60)!r}, {many(len(self.accounts), 'account')}, {shortened(self.market, 60)}"
@@ -60,5 +62,6 @@ def margin_report(book: Book, market: Market, policy: Policy | None = None) -> M
             why = model.missing
             told = f"the margin of account {name} is unknown: {why.problem}"
             raise MissingNumberError(told, file=why.file, field=why.field, value=why.value, fix=why.fix)
-    accounts = tuple(account_margin(e, c) for c in range(len(e.accounts)))
-    return MarginReport(book.name, market.source, accounts, e.notes)
+    unit, price = ("USD", 1.0) if e.numeraire is None else (e.numeraire.asset, e.numeraire.price)
+    accounts = tuple(margin_in_units(account_margin(e, c), price) for c in range(len(e.accounts)))
+    return MarginReport(book.name, market.source, accounts, e.notes, unit, price)

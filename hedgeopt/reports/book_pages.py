@@ -51,7 +51,7 @@ def risk_page(
         title += f", CVaR {100 * float(level):g} % {number(tail)} {report.unit}"
     tables = [
         ("book", "Book", risk_grid(report, None)),
-        ("margin", "Margin by account", _overview(accounts)),
+        ("margin", "Margin by account", _overview(accounts, report.unit)),
         ("stress", "Stress scenarios", stress_grid(report, None)),
     ]
     more = [
@@ -67,7 +67,7 @@ def risk_page(
         head=head,
         title=title,
         kind="Risk",
-        remains=danger(accounts),
+        remains=danger(accounts, unit=report.unit),
         sample=sample,
         sections=[*((key, name) for key, name, _ in kept), *links, *((key, name) for key, name, _ in rest)],
         tables=kept,
@@ -82,16 +82,16 @@ def risk_page(
 
 def margin_page(head: BookHead, report: MarginReport) -> str:
     """HTML text: danger, overview, every account now and after each stress, notes."""
-    tables = [("overview", "Margin now", _overview(report.accounts))]
+    tables = [("overview", "Margin now", _overview(report.accounts, report.unit))]
     for k, item in enumerate(report.accounts):
-        tables.append((f"account-{k + 1}", f"{item.venue}/{item.account}", _states(item)))
+        tables.append((f"account-{k + 1}", f"{item.venue}/{item.account}", _states(item, report)))
     kept = [part for part in tables if part[2]]
     return render(
         "risk.html",
         head=head,
         title=f"Margin of {many(len(report.accounts), 'account')}",
         kind="Margin",
-        remains=danger(report.accounts),
+        remains=danger(report.accounts, unit=report.unit),
         sample="",
         sections=[(key, name) for key, name, _ in kept],
         tables=kept,
@@ -101,7 +101,7 @@ def margin_page(head: BookHead, report: MarginReport) -> str:
     )
 
 
-def _overview(accounts: Sequence[AccountMargin]) -> ShownTable:
+def _overview(accounts: Sequence[AccountMargin], unit: str) -> ShownTable:
     # the first columns are those that a phone shows without scrolling
     columns = [("account", False), ("used", True), ("liquidated at", True), ("worst stress", False)]
     columns += [("left over there", True), ("equity", True), ("initial", True), ("maintenance", True)]
@@ -119,13 +119,13 @@ def _overview(accounts: Sequence[AccountMargin]) -> ShownTable:
             ]
         )
     caption = (
-        "USD. Used: maintenance over equity. Liquidated at: move of every coin at which equity no longer covers "
+        f"{unit}. Used: maintenance over equity. Liquidated at: move of every coin at which equity no longer covers "
         "maintenance. Left over: equity less maintenance."
     )
     return ShownTable("Margin now", columns, rows, caption)
 
 
-def _states(item: AccountMargin) -> ShownTable:
+def _states(item: AccountMargin, report: MarginReport) -> ShownTable:
     lends = item.now.health_factor is not None
     called = any(state.liquidation is not None for state in (item.now, *item.stresses))
     columns = [("state", False), ("used", True), ("left over", True)]
@@ -141,9 +141,11 @@ def _states(item: AccountMargin) -> ShownTable:
             row += ["–", "–"] if call is None else [number(call.repaid), number(call.loss)]
         row += [numeric(number(v), v) for v in (state.equity, state.maintenance)]
         rows.append(row)
-    parts = ", ".join(f"{name} {number(value)}" for name, value in item.breakdown.items() if abs(value) >= 0.5)
+    parts = ", ".join(
+        f"{name} {number(value)}" for name, value in item.breakdown.items() if abs(value) * report.unit_price >= 0.5
+    )
     told = "Margin unknown" if item.unknown else f"Initial margin from {parts}" if parts else "No initial margin"
-    caption = f"USD. Rule: {item.model}. {told}."
+    caption = f"{report.unit}. Rule: {item.model}. {told}."
     return ShownTable(f"{item.venue}/{item.account} now and after each stress", columns, rows, caption)
 
 

@@ -42,11 +42,13 @@ def danger(
     *,
     traded: Collection[str] = (),
     margin_limited: bool = True,
+    unit: str = "USD",
 ) -> Danger:
     """What margin leaves dangerous in ``accounts``; with ``before``, compared with the same accounts before trading.
 
     An account whose requirement is unknown is named as that, and in no other sentence.
-    ``traded`` names the accounts with trades, ``margin_limited`` says whether the policy limits margin in any way.
+    ``unit`` is what their amounts are in, ``traded`` names the accounts with trades, ``margin_limited`` says whether the
+    policy limits margin in any way.
     """
     unknown = [item for item in accounts if item.unknown]
     hidden = {_name(item) for item in (*unknown, *(item for item in before if item.unknown))}
@@ -69,12 +71,12 @@ def danger(
             if stresses == 1
             else f"Maintenance{others} is covered in all {stresses} stresses."
         )
-    worse, less = _worse(accounts, before)
+    worse, less = _worse(accounts, before, unit)
     if worse:
         sentences.append(f"WORSE by the trades: {_some(worse)}.")
     if less:
         sentences.append(f"Less room by the trades: {_some(less)}.")
-    sentences += _refused(accounts, before, traded)
+    sentences += _refused(accounts, before, traded, unit)
     distance = float("inf") if near is None else abs(near[0])
     tone = "bad" if distance <= _BAD else "warn" if open_in or unknown or distance <= _WARN else "good"
     if not margin_limited and (tone != "good" or worse or less):
@@ -123,7 +125,7 @@ def _open_in(accounts: Sequence[AccountMargin]) -> dict[str, list[str]]:
     return found
 
 
-def _worse(accounts: Sequence[AccountMargin], before: Sequence[AccountMargin]) -> tuple[list[str], list[str]]:
+def _worse(accounts: Sequence[AccountMargin], before: Sequence[AccountMargin], unit: str) -> tuple[list[str], list[str]]:
     """What the trades take from accounts: where maintenance is not covered after them, and where it still is."""
     worse: list[str] = []
     less: list[str] = []
@@ -133,7 +135,7 @@ def _worse(accounts: Sequence[AccountMargin], before: Sequence[AccountMargin]) -
         if then is None or not any(state.maintenance for state in (item.now, then.now, *item.stresses, *then.stresses)):
             continue
         of = f"{_name(item)} " if len(accounts) > 1 else ""
-        found = [*_use(then, item), *_room(then, item), *_nearer(then, item)]
+        found = [*_use(then, item), *_room(then, item, unit), *_nearer(then, item)]
         for told, mine in ((worse, [text for is_open, text in found if is_open]), (less, [t for o, t in found if not o])):
             told += [f"{'' if k else of}{text}" for k, text in enumerate(mine)]
     return worse, less
@@ -146,14 +148,14 @@ def _use(then: AccountMargin, item: AccountMargin) -> Iterator[tuple[bool, str]]
         yield is_open, f"margin used {per_cent(old)} → {per_cent(new) if new is not None else 'no equity left'}"
 
 
-def _room(then: AccountMargin, item: AccountMargin) -> Iterator[tuple[bool, str]]:
+def _room(then: AccountMargin, item: AccountMargin, unit: str) -> Iterator[tuple[bool, str]]:
     """Left over now, then in the stresses, the largest loss first."""
     pairs = sorted(zip(then.stresses, item.stresses, strict=True), key=lambda pair: _left(pair[1]) - _left(pair[0]))
     size = abs(then.now.equity)
     for old, new in ((then.now, item.now), *pairs):
         if _left(old) - _left(new) > (_SAFE if new.covered else _OPEN) * size:
             where = "" if new is item.now else f" in {new.scenario}"
-            yield not new.covered, f"left over{where} {number(_left(old))} → {number(_left(new))} USD"
+            yield not new.covered, f"left over{where} {number(_left(old))} → {number(_left(new))} {unit}"
 
 
 def _nearer(then: AccountMargin, item: AccountMargin) -> Iterator[tuple[bool, str]]:
@@ -168,7 +170,9 @@ def _nearer(then: AccountMargin, item: AccountMargin) -> Iterator[tuple[bool, st
         yield False, f"liquidated at {moves(old, None)} → {moves(new, None)}"
 
 
-def _refused(accounts: Sequence[AccountMargin], before: Sequence[AccountMargin], traded: Collection[str]) -> Iterator[str]:
+def _refused(
+    accounts: Sequence[AccountMargin], before: Sequence[AccountMargin], traded: Collection[str], unit: str
+) -> Iterator[str]:
     """Accounts whose initial margin exceeds the equity that counts for it: nothing that adds risk is accepted there."""
     was = {(item.venue, item.account): item for item in before}
     for item in accounts:
@@ -179,8 +183,8 @@ def _refused(accounts: Sequence[AccountMargin], before: Sequence[AccountMargin],
         old = "" if then is None else f" (before: {number(then.now.initial)})"
         these = ", which these trades may be" if item.account in traded else ""
         yield (
-            f"Initial margin of {_name(item)} is {number(item.now.initial)} USD{old}, more than the {number(counted)} USD "
-            f"of equity that counts: the venue refuses orders that add risk{these}."
+            f"Initial margin of {_name(item)} is {number(item.now.initial)} {unit}{old}, more than the {number(counted)} "
+            f"{unit} of equity that counts: the venue refuses orders that add risk{these}."
         )
 
 

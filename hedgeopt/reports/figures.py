@@ -90,17 +90,18 @@ class Plots:
 
     @strict_call
     def trades(self) -> Figure:
-        """Notional of each trade in USD, buys to the right and sells to the left; the largest 25."""
+        """Notional of each trade, buys to the right and sells to the left; the largest 25."""
         table = self._proposal.trades.head(_BARS)
         signs = np.where(table["side"] == "buy", 1.0, -1.0)
         figure, (at,) = _panels(1, 8.0, 0.8 + 0.26 * max(len(table), 1))
         rows = np.arange(len(table))[::-1]
-        at.barh(rows, signs * table["notional"], color=np.where(signs > 0, "C0", "C3"))
+        at.barh(rows, signs * table["notional"] / self._proposal.after.unit_price, color=np.where(signs > 0, "C0", "C3"))
         at.set_yticks(rows, table["instrument"])
         at.axvline(0.0, color="0.3", linewidth=0.6)
         left = len(self._proposal.trades) - len(table)
         at.set(
-            xlabel="notional, USD (sells to the left)", title=f"the largest {_BARS}; {left} more" if left > 0 else "trades"
+            xlabel=f"notional, {self._proposal.unit} (sells to the left)",
+            title=f"the largest {_BARS}; {left} more" if left > 0 else "trades",
         )
         return figure
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hedgeopt.files.counted import many
+from hedgeopt.measures.margin import margin_in_units
 from hedgeopt.program.proven import AROUND
 from hedgeopt.reports.danger import Danger, danger
 from hedgeopt.reports.rows import binding
@@ -49,8 +50,9 @@ def headline(proposal: Proposal) -> Headline:
         proof = "NOT certified: do not trade on this."
     names = binding(proposal)
     remains = danger(
-        [pair.after for pair in proposal.margins],
-        [pair.before for pair in proposal.margins],
+        [margin_in_units(pair.after, proposal.after.unit_price) for pair in proposal.margins],
+        [margin_in_units(pair.before, proposal.after.unit_price) for pair in proposal.margins],
+        unit=proposal.unit,
         traded=set(proposal.trades["account"]),
         margin_limited=_limits_margin(proposal),
     )
@@ -76,8 +78,8 @@ def _trades(proposal: Proposal) -> str:
         return f"{first}no trades." if first else "Nothing to trade: the book is best left as it is."
     buys = int((proposal.trades["side"] == "buy").sum())
     sides = " and ".join(many(n, word) for n, word in ((buys, "buy"), (count - buys, "sell")) if n)
-    notional = number(float(proposal.trades["notional"].sum()))
-    return f"{first}{'then ' if first else ''}{many(count, 'trade')}: {sides} over {notional} USD of underlying."
+    notional = number(float(proposal.trades["notional"].sum()) / proposal.after.unit_price)
+    return f"{first}{'then ' if first else ''}{many(count, 'trade')}: {sides} over {notional} {proposal.unit} of underlying."
 
 
 def _limits(proposal: Proposal) -> str:

@@ -26,19 +26,19 @@ def margin_tables(report: MarginReport, title: str = "") -> RenderableType:
     from hedgeopt.reports.fitted import Plain
     from hedgeopt.reports.terminal import danger_frame
 
-    parts: list[RenderableType] = [danger_frame(danger(report.accounts), title or report.book)]
-    parts += [_overview(report.accounts), *(_account(item) for item in report.accounts)]
+    parts: list[RenderableType] = [danger_frame(danger(report.accounts, unit=report.unit), title or report.book)]
+    parts += [_overview(report), *(_account(item, report) for item in report.accounts)]
     return Group(*parts, *(Plain(Text(f"note: {note}", style="dim")) for note in report.notes))
 
 
-def _overview(accounts: Sequence[AccountMargin]) -> RenderableType:
+def _overview(report: MarginReport) -> RenderableType:
     table = _table(
-        "Margin now in USD (liquidated at: move of every coin; ! maintenance not covered)",
+        f"Margin now in {report.unit} (liquidated at: move of every coin; ! maintenance not covered)",
         ("account", "left"), ("equity", "right"), ("initial", "right"), ("maint.", "right"), ("used", "right"),
         ("liquidated", "right"), ("worst stress", "left"), ("left over in it", "right"),
         drop=("used", "initial", "equity", "maint.", ("worst stress", "left over in it")), fold=("account",),
     )  # fmt: skip
-    for item in accounts:
+    for item in report.accounts:
         now, worst = item.now, item.worst
         table.add_row(
             f"{item.venue}/{item.account}",
@@ -58,10 +58,12 @@ def _tone(item: AccountMargin) -> str:
     return "" if item.now.covered and item.worst.covered else ("bold red" if not item.now.covered else "yellow")
 
 
-def _account(item: AccountMargin) -> RenderableType:
-    parts = ", ".join(f"{name} {number(value)}" for name, value in item.breakdown.items() if abs(value) >= 0.5)
+def _account(item: AccountMargin, report: MarginReport) -> RenderableType:
+    parts = ", ".join(
+        f"{name} {number(value)}" for name, value in item.breakdown.items() if abs(value) * report.unit_price >= 0.5
+    )
     told = "margin unknown" if item.unknown else f"initial margin from {parts}" if parts else "no initial margin"
-    title = f"{item.venue}/{item.account} ({item.model}), USD: {told}"
+    title = f"{item.venue}/{item.account} ({item.model}), {report.unit}: {told}"
     columns = [("state", "left"), ("equity", "right"), ("maintenance", "right"), ("used", "right"), ("left over", "right")]
     lends = item.now.health_factor is not None
     states = (item.now, *item.ranked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hedgeopt.reports.counted import costs_in_unit, trades_in_unit, transfers_in_unit
 from hedgeopt.reports.grid import ShownCell, ShownTable, numeric
 from hedgeopt.reports.proposal_csv import proposal_csv
 from hedgeopt.reports.rows import limit_rows, margin_rows, objective_rows, risk_rows
@@ -26,21 +27,21 @@ __all__ = [
 ]
 
 _TRADE_NUMBERS = {
-    "price": "price", "notional": "notional, USD", "premium": "premium, USD", "cost": "cost, USD", "delta": "delta, coin",
-    "vega": "vega, USD/vol pt",
+    "price": "price", "notional": "notional, {unit}", "premium": "premium, {unit}", "cost": "cost, {unit}",
+    "delta": "delta, coin", "vega": "vega, {unit}/vol pt",
 }  # fmt: skip
 
 
 def trades_grid(proposal: Proposal) -> ShownTable:
     """Side, quantity, instrument and account first: what a phone shows without scrolling."""
     rows = []
-    for row in proposal.trades.to_dict(orient="records"):
+    for row in trades_in_unit(proposal).to_dict(orient="records"):
         side = ShownCell(row["side"], "good-text" if row["side"] == "buy" else "bad-text")
         amount = numeric(quantity(row["quantity"], row["unit"]), row["quantity"])
         numbers = [numeric(number(row[name]), row[name]) for name in _TRADE_NUMBERS]
         rows.append([side, amount, row["instrument"], row["account"], *numbers])
     columns = [("side", False), ("quantity", True), ("instrument", False), ("account", False)]
-    columns += [(title, True) for title in _TRADE_NUMBERS.values()]
+    columns += [(title.format(unit=proposal.unit), True) for title in _TRADE_NUMBERS.values()]
     caption = (
         "Price is the quote that each trade would hit. Quantities are coins (USD of inverse contracts), not contracts. "
         "Delta and vega: change of the book's."
@@ -52,9 +53,10 @@ def trades_grid(proposal: Proposal) -> ShownTable:
 def costs_grid(proposal: Proposal) -> ShownTable:
     """Cost of each trade by component."""
     rows: list[list[str | ShownCell]] = []
-    for row in proposal.trade_costs.to_dict(orient="records"):
+    for row in costs_in_unit(proposal).to_dict(orient="records"):
         rows.append([row["instrument"], row["account"], *(numeric(number(row[name]), row[name]) for name in COST_WORDS)])
-    columns = [("instrument", False), ("account", False), *((f"{word}, USD", True) for word in COST_WORDS.values())]
+    columns = [("instrument", False), ("account", False)]
+    columns += [(f"{word}, {proposal.unit}", True) for word in COST_WORDS.values()]
     caption = (
         "Half-spread is to the best quote, depth what walking the book or pool adds; with the fee they are the trade's "
         "cost. Gas is not optimised. Carry is over the horizon, negative where it is income."
@@ -65,10 +67,11 @@ def costs_grid(proposal: Proposal) -> ShownTable:
 
 def transfers_grid(proposal: Proposal) -> ShownTable:
     """One row per transfer of collateral."""
-    columns = [("from", False), ("to", False), ("asset", False), ("amount", True), ("USD", True), ("cost, USD", True)]
+    columns = [("from", False), ("to", False), ("asset", False), ("amount", True)]
+    columns += [(f"worth, {proposal.unit}", True), (f"cost, {proposal.unit}", True)]
     columns += [("hours", True), ("bridge", False)]
     rows: list[list[str | ShownCell]] = []
-    for row in proposal.transfers.to_dict(orient="records"):
+    for row in transfers_in_unit(proposal).to_dict(orient="records"):
         names = [row["source"], row["target"], row["asset"]]
         values = (row["amount"], row["usd"], row["cost"] + row["fixed_cost"], row["delay_hours"])
         rows.append([*names, *(numeric(number(value), value) for value in values), row["bridge"] or "–"])
@@ -124,8 +127,8 @@ def objective_grid(proposal: Proposal) -> ShownTable:
 
 def margin_grid(proposal: Proposal) -> ShownTable:
     """Accounts before and after."""
-    columns = [("account", False), ("maintenance used", True), ("left over, USD", True)]
-    columns += [("left over in worst stress, USD", True), ("liquidated at", True)]
+    columns = [("account", False), ("maintenance used", True), (f"left over, {proposal.unit}", True)]
+    columns += [(f"left over in worst stress, {proposal.unit}", True), ("liquidated at", True)]
     rows: list[list[str | ShownCell]] = []
     for row in margin_rows(proposal):
         pairs = (row.used, row.room, row.worst, row.liquidated)
@@ -152,4 +155,5 @@ def stress_margin_grid(proposal: Proposal) -> ShownTable:
             )
         rows.append(cells)
     columns = [("stress", False), *((row.account, True) for row in found)]
-    return ShownTable("Left over after each stress", columns, rows, "Equity less maintenance margin after each stress, USD.")
+    caption = f"Equity less maintenance margin after each stress, {proposal.unit}."
+    return ShownTable("Left over after each stress", columns, rows, caption)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hedgeopt.reports.counted import costs_in_unit, trades_in_unit, transfers_in_unit
+
 if TYPE_CHECKING:
     from hedgeopt.program.proposal import Proposal
 
@@ -14,7 +16,15 @@ def proposal_csv(proposal: Proposal) -> dict[str, str]:
     """Text by file name: trades.csv, costs.csv (``trade_costs``), transfers.csv, limits.csv and objective.csv.
 
     Columns are those of the tables (:class:`hedgeopt.program.proposal.Proposal`), numbers with every digit; what is not
-    known is empty, infinities are ``inf`` and ``-inf``.
+    known is empty, infinities are ``inf`` and ``-inf``. Under a numeraire money of trades and transfers counts in it, as the
+    page shows it, and a column ``counted_in`` names it.
     """
-    tables = {"trades": "trades", "costs": "trade_costs", **{name: name for name in ("transfers", "limits", "objective")}}
-    return {f"{name}.csv": getattr(proposal, at).to_csv(index=False, lineterminator="\n") for name, at in tables.items()}
+    tables = {
+        "trades": trades_in_unit(proposal),
+        "costs": costs_in_unit(proposal),
+        "transfers": transfers_in_unit(proposal),
+    }
+    if proposal.unit != "USD":
+        tables = {name: table.assign(counted_in=proposal.unit) for name, table in tables.items()}
+    tables |= {"limits": proposal.limits, "objective": proposal.objective}
+    return {f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hedgeopt.files.counted import many
+from hedgeopt.measures.margin import margin_in_units
 from hedgeopt.measures.risk import RiskReport
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.numeraire import counted_in
@@ -218,9 +219,10 @@ class MarginRow:
 
 
 def margin_rows(proposal: Proposal) -> list[MarginRow]:
-    """Margin per account before → after → after each stress, USD; distance to liquidation as a move of the market."""
-    rows = []
-    for before, after in proposal.margins:
+    """Margin per account before → after → after each stress, in the proposal's unit; liquidation as a move of the market."""
+    rows, price = [], proposal.after.unit_price
+    for pair in proposal.margins:
+        before, after = (margin_in_units(one, price) for one in pair)
         states = (before, after)
         rows.append(
             MarginRow(

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hedgeopt.measures.risk import RiskReport
+from hedgeopt.reports.counted import trades_in_unit, transfers_in_unit
 from hedgeopt.reports.danger import Danger
 from hedgeopt.reports.fitted import FittedTable, Framed, Plain
 from hedgeopt.reports.headline import headline
@@ -93,9 +94,10 @@ def _trades(proposal: Proposal) -> FittedTable:
     columns = [("account", "left")] if several else []
     columns += [("side", "left"), ("quantity", "right"), ("instrument", "left"), ("price", "right")]
     columns += [("notional", "right"), ("cost", "right"), ("delta", "right"), ("vega", "right")]
-    title = "Trades (notional and cost in USD, delta in coins, vega in USD per vol point)"
+    unit = proposal.unit
+    title = f"Trades (notional and cost in {unit}, delta in coins, vega in {unit} per vol point)"
     table = FittedTable(title, *columns, drop=("vega", "delta", "notional", "cost", "price"))
-    for row in proposal.trades.to_dict(orient="records"):
+    for row in trades_in_unit(proposal).to_dict(orient="records"):
         table.add_row(
             *([row["account"]] if several else []),
             Text(row["side"], "green" if row["side"] == "buy" else "red"),
@@ -159,7 +161,7 @@ def _limits(proposal: Proposal) -> FittedTable:
 def _margins(proposal: Proposal) -> FittedTable:
     columns = [("account", "left"), ("used", "right"), ("left over", "right")]
     columns += [("in worst stress", "right"), ("liquidated at", "right")]
-    title = "Margin by account (left over maintenance in USD; liquidated: move of every coin)"
+    title = f"Margin by account (left over maintenance in {proposal.unit}; liquidated: move of every coin)"
     table = FittedTable(title, *columns, drop=("used", "in worst stress"))
     for row in margin_rows(proposal):
         for name, at in ((row.account, 0), ("  after", 1)):
@@ -168,10 +170,10 @@ def _margins(proposal: Proposal) -> FittedTable:
 
 
 def _transfers(proposal: Proposal) -> FittedTable:
-    columns = [("from", "left"), ("to", "left"), ("asset", "left"), ("amount", "right"), ("USD", "right")]
+    columns = [("from", "left"), ("to", "left"), ("asset", "left"), ("amount", "right"), (proposal.unit, "right")]
     columns += [("cost", "right"), ("hours", "right"), ("bridge", "left")]
-    table = FittedTable("Transfers", *columns, drop=("hours", "cost", "USD", "bridge"))
-    for row in proposal.transfers.to_dict(orient="records"):
+    table = FittedTable("Transfers", *columns, drop=("hours", "cost", proposal.unit, "bridge"))
+    for row in transfers_in_unit(proposal).to_dict(orient="records"):
         table.add_row(
             row["source"],
             row["target"],

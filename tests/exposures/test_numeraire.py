@@ -182,7 +182,7 @@ def test_solved_and_verified(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert "P&L, BTC" in text
     assert "Positions (BTC" in text
     assert main(["margin", *given]) == 0
-    assert "Margin now in USD" in capsys.readouterr().out
+    assert "Margin now in BTC" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -252,3 +252,49 @@ def test_a_limit_of_dollars_under_another_numeraire_is_refused(folder: Path) -> 
     assert in_dollars(rule.model_copy(update={"subject_to": (ho.CVaR(0.99) <= most,)}), told).subject_to[0].upper == (
         pytest.approx(most * market.price("BTC"))
     )
+
+
+def test_trades_transfers_and_margin_are_shown_in_it_everywhere(toy_book, toy_market) -> None:
+    """Page, terminal and CSV divide the dollars of the certified file by today's price and name the unit."""
+    from io import StringIO
+
+    import pandas as pd
+    from rich.console import Console
+
+    from hedgeopt.measures.margin_report import margin_report
+    from hedgeopt.reports.margin import margin_tables
+    from hedgeopt.reports.proposal_csv import proposal_csv
+    from hedgeopt.reports.terminal import proposal_report
+
+    price = toy_market.price("BTC")
+    scenarios = ho.ParametricScenarios(count=60)
+    limit = ho.Delta("BTC").within(-0.5, 0.5)
+    rules = {unit: ho.Policy(minimize=ho.TransactionCost(), subject_to=[limit], scenarios=scenarios, numeraire=unit)
+             for unit in (None, "BTC")}  # fmt: skip
+    dollars, coins = (ho.propose(toy_book, toy_market, rule) for rule in rules.values())
+    assert len(coins.trades)  # in dollars: what is verified and stored
+    told = pd.read_csv(StringIO(proposal_csv(coins)["trades.csv"]))
+    assert set(told.pop("counted_in")) == {"BTC"}
+    for name in ("notional", "premium", "cost", "fee", "vega"):
+        assert (told[name] * price).tolist() == pytest.approx(coins.trades[name].tolist(), rel=1e-12), name
+    for name in ("price", "quantity", "delta", "gamma"):
+        assert told[name].tolist() == pytest.approx(coins.trades[name].tolist(), rel=1e-12), name
+    assert "counted_in" not in proposal_csv(dollars)["trades.csv"]
+    page = coins.to_html()
+    for word in ("notional, BTC", "left over, BTC", "BTC of underlying"):
+        assert word in page
+    assert "notional, USD" not in page
+    shown = Console(width=220, file=StringIO())
+    shown.print(proposal_report(coins))
+    assert "notional and cost in BTC" in shown.file.getvalue()  # type: ignore[attr-defined]
+    here, there = (margin_report(toy_book, toy_market, rule) for rule in rules.values())
+    assert (there.unit, there.unit_price) == ("BTC", price)
+    assert there.to_dict()["unit"] == "BTC"
+    for one, two in zip(here.accounts, there.accounts, strict=True):
+        assert two.now.equity * price == pytest.approx(one.now.equity)
+        assert two.now.maintenance * price == pytest.approx(one.now.maintenance)
+        assert [s.left * price for s in two.stresses] == pytest.approx([s.left for s in one.stresses])
+        assert two.now.utilisation == pytest.approx(one.now.utilisation)
+    shown = Console(width=220, file=StringIO())
+    shown.print(margin_tables(there))
+    assert "Margin now in BTC" in shown.file.getvalue()  # type: ignore[attr-defined]

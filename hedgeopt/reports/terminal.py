@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hedgeopt.measures.risk import RiskReport
-from hedgeopt.reports.counted import trades_in_unit, transfers_in_unit
+from hedgeopt.reports.counted import costs_in_unit, trades_in_unit, transfers_in_unit
 from hedgeopt.reports.danger import Danger
 from hedgeopt.reports.fitted import FittedTable, Framed, Plain
 from hedgeopt.reports.headline import headline
@@ -110,13 +110,13 @@ def _trades(proposal: Proposal) -> FittedTable:
 
 def _costs(proposal: Proposal) -> FittedTable:
     """Cost by component, the dearest trades first; what is 0 everywhere has no column."""
-    told = proposal.trade_costs
+    told = costs_in_unit(proposal)
     names = [name for name in COST_WORDS if told[name].isna().any() or (told[name] != 0.0).any()]
     several = proposal.trades["account"].nunique() > 1
     columns = [("account", "left")] if several else []
     columns += [("instrument", "left"), *((COST_WORDS[name], "right") for name in names)]
     table = FittedTable(
-        "Costs by trade in USD (carry over the horizon: negative is income)",
+        f"Costs by trade in {proposal.unit} (carry over the horizon: negative is income)",
         *columns,
         drop=[n for n in ("carry", "fee") if n in names],
     )

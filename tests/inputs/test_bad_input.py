@@ -88,7 +88,8 @@ class Case:
         assert not out.exists()
         line = captured.err
         assert line.startswith("hedgeopt: ")
-        assert line.count("\n") == 1
+        assert all(one.startswith("hedgeopt: ") for one in line.splitlines())
+        assert line.count("\n") == 1 or code == 3  # what holds an infeasible program back is a line of its own
         assert len(line) < 700
         assert "Traceback" not in line
         assert "unexpected" not in line
@@ -201,7 +202,7 @@ def test_the_same_instrument_twice_in_the_market(case):
     case.market(lambda frame: pd.concat([frame, frame.loc[[OPTION]]]))
     market = read_market(case.paths["market"])
     assert len(market) == 296
-    assert any("repeat another" in note and OPTION in note for note in market.notes)
+    assert any("repeats another" in note and OPTION in note for note in market.notes)
     case.market(lambda frame: frame[~frame.index.duplicated()])
     case.market(lambda frame: pd.concat([frame, frame.loc[[OPTION]].assign(mark_price="0.02")]))
     case.refused("market.csv", OPTION, "more than once")
@@ -278,7 +279,7 @@ def test_limit_with_its_sides_crossed(case):
 def test_contradictory_limits_say_which(case):
     low = '[[subject_to]]\nkind = "limit"\nterm = { kind = "delta", underlying = "BTC" }\nlower = 40.0\n[scenarios]'
     case.policy(POLICY.replace("[scenarios]", low))
-    case.refused("closest point", "delta BTC", code=3)
+    case.refused("closest trades", "delta BTC", code=3)
 
 
 @pytest.mark.parametrize(

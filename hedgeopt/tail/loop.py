@@ -184,6 +184,11 @@ class CutLoop:
                 near = self._retreat(active, judge)
                 if near is not None:
                     return near
+                if master.hasty and point.status == "failed":
+                    # What ran off in a few columns may be infeasible there: in all of them, then.
+                    master.hasty = False
+                    point = master.solve(pieces, accuracy, start)
+                    point.master = master
             if point.status != "failed":
                 broken = float(point.details.get("violation", 0.0)) if point.status == "optimal" else 0.0
                 if broken <= self.options.tolerance or i + 1 >= max(self.fallbacks, self.chosen + 1):
@@ -213,13 +218,19 @@ class CutLoop:
         if judge.best is None or patient is None or self._retreats >= RETREATS or patient.box is not None:
             return None
         self._retreats += 1
+        before = [vars(a) | {"state": a.state.copy()} for a in active]
         if self._retreats == 1:
             for a, losses in zip(active, judge.losses, strict=True):
                 a.rebuild(losses, NARROW)
         patient.near = judge.best, RADIUS
         point = patient.solve([a.piece() for a in active], ROUGH, None)
         patient.near, point.master = None, patient
-        return point if point.status == "optimal" else None
+        if point.status == "optimal":
+            return point
+        self._retreats = RETREATS
+        for a, was in zip(active, before, strict=True):
+            vars(a).update(was)
+        return None
 
     def _note(self, point: Point, status: str, reason: str, technical: bool = False) -> None:
         """Remember that a master had no answer, for the caller: nobody is replaced silently."""

@@ -35,6 +35,8 @@ _FEASIBLE, _WIDE = 1e-3, 3.0
 _PROVE, _CLOSE, _ENOUGH = 1e-2, 10.0, 1e-3
 # Complementarity beyond all need, and the dual residual from which there is no way back then: the systems are too ill.
 _SOLVED, _LOST = 1e-12, 1e-2
+# Infeasibility below which iterates that run off do so for the objective's sake.
+_NEARLY = 1e-2
 # First step below which a start on an earlier path is too near its end.
 _SHORT = 0.25
 # Longest step towards the boundary.
@@ -91,14 +93,16 @@ class _Iteration:
         best = np.inf, np.inf, np.inf
         stalled = 0
         proof: Repaired | None = None
-        proof_nu = self.at.nu
+        proof_nu, falling = self.at.nu, False
         for iteration in range(self.max_iterations):
             left = self.remaining()
             if left is not None and left <= 0:
                 return Refusal("late", "time limit")
             at, now = self.at, self._look()
             if now is None:
-                return Refusal("failed", "the iterates ran off along a ray", adrift=True)
+                return Refusal("failed", "the iterates ran off along a ray", adrift=falling)
+            # Rows that nothing can meet let iterates run off, too: then there is no plan to go back to.
+            falling = now.infeasible < _NEARLY and now.primal < 0.0
             if now.infeasible < _FEASIBLE and now.share < _WIDE:
                 self.path.append(Iterate(at.v.copy(), at.nu.copy(), now.share, self._kept()))
             feasible = now.infeasible <= min(tolerance, 1e-8) * 10

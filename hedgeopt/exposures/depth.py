@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hedgeopt.files.counted import many
 from hedgeopt.models.costs.depth import Depth, depth_of
 from hedgeopt.models.costs.quotes import UnitCost
 from hedgeopt.models.pricing.market_arrays import MarketArrays
@@ -46,8 +47,11 @@ def depth_notes(items: Sequence[Any], depth: Depth | None) -> list[str]:
         return []
     held = np.flatnonzero(~np.isnan(depth.first).all(axis=0)).tolist()
     names = [items[i].name for i in held]
-    notes = [f"ladders of {len(set(names))} of {len({item.name for item in items})} instruments that may be traded; "
-             "they cost what walking their ladders does, the others their best quote at any size"]  # fmt: skip
+    every = many(len({item.name for item in items}), "instrument")
+    notes = [
+        f"ladders of {len(set(names))} of {every} that may be traded; they cost what walking their ladders does, "
+        "the others their best quote at any size"
+    ]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         notes.append(f"several accounts may trade {', '.join(twice[:3])}{', …' if len(twice) > 3 else ''}: "

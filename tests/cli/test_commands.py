@@ -136,9 +136,12 @@ def test_infeasible_is_3_and_names_the_limit(files, capsys, tmp_path):
     )
     assert main(given(files, "solve", "--out", tmp_path / "out")) == 3
     captured = capsys.readouterr()
-    line = one_line(captured.err)
+    line, *details = captured.err.splitlines(keepends=True)
+    one_line(line)
+    assert all(one_line(detail) for detail in details)
     assert captured.out == ""
-    assert "closest point" in line
+    assert "closest trades" in line
+    assert "transaction cost" in captured.err
     assert not (tmp_path / "out").exists()
 
 
@@ -392,7 +395,7 @@ def test_market_schema_names_the_columns_the_reader_needs(capsys):
     assert set(schema["properties"]) == {*REQUIRED, *OPTIONAL}
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "scenarios list", "scenarios describe", "scenarios sample"])
+@pytest.mark.parametrize("command", [*COMMANDS, "scenarios list", "scenarios describe", "scenarios sample", "costs fit"])
 def test_every_command_has_help(command, capsys):
     assert main([*command.split(), "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
@@ -407,8 +410,9 @@ def test_the_commands_are_these_and_all_their_options_are_explained():
     from hedgeopt.cli.app import app
 
     group = typer.main.get_command(app)
-    assert set(group.commands) == set(COMMANDS)  # type: ignore[attr-defined]
+    assert set(group.commands) == {*COMMANDS, "costs"}  # type: ignore[attr-defined]
     commands = dict(group.commands)  # type: ignore[attr-defined]
+    commands |= commands.pop("costs").commands
     commands |= commands.pop("scenarios").commands
     assert set(commands) >= {"list", "describe", "sample"}
     for command in commands.values():

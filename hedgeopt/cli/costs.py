@@ -10,6 +10,7 @@ import numpy as np
 from hedgeopt.cli.console import progress, say
 from hedgeopt.cli.inputs import print_json, print_report
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 
 __all__ = ["fit_books"]
 
@@ -43,6 +44,6 @@ def fit_books(books: Sequence[str], power: float, venue: str | None, json: bool)
             table.add_row(one.instrument, str(one.levels), number(1e4 * one.half_spread), *map(number, values))
         print_report(table)
     inside, outside = (float(np.median([getattr(one, f"error_{word}") for one in found])) for word in ("inside", "outside"))
-    say(f"{len(found)} books: median error {inside:.0%}, on the side that was not fitted {outside:.0%}")
+    say(f"{many(len(found), 'book')}: median error {inside:.0%}, on the side that was not fitted {outside:.0%}")
     for name in few:
         say(f"left out, fewer than three levels or sizes a side: {name}")

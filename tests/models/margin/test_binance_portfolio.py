@@ -10,6 +10,7 @@ import pytest
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.margin.binance_portfolio import BinancePortfolio
+from hedgeopt.models.margin.collateral import lost_value
 from hedgeopt.models.margin.state import State
 
 MODEL = BinancePortfolio()
@@ -32,6 +33,31 @@ def test_collateral_rates_count_in_both(state_of: Callable[..., State]) -> None:
     rates = [MODEL.haircut(state, kind) for kind in ("initial", "maintenance")]  # type: ignore[arg-type]
     assert (rates[0] == rates[1]).all()
     assert rates[0][1] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("unimmr", "initial", "maintenance"), [(1.5, 0.8, 0.7), (1.2, 1.0, 0.875), (1.05, 1.2 / 1.05, 1.0)])
+def test_unimmr_is_what_the_ratios_keep(
+    state_of: Callable[..., State], unimmr: float, initial: float, maintenance: float
+) -> None:
+    """faq 4868b2f1aa6c4d08af973328462bb0bd: no new orders at a uniMMR of 1.2, liquidation at 1.05.
+
+    ``uniMMR = sum_a min(E_a p_a rate_a, E_a p_a) / MM``: coins count at .95 of their value, in both requirements. Margin
+    over equity so counted is 1.2 / uniMMR and 1.05 / uniMMR, to 1e-12.
+    """
+    state, z, needed = account(state_of), np.array([-100.0, 16.0]), 38_550.0 + 160.0
+    held = np.array([0.2 * unimmr * needed, 0.8 * unimmr * needed / (0.95 * 50_000.0)])
+    need = MODEL.requirement(state, z, held)
+    for kind, used in (("initial", initial), ("maintenance", maintenance)):
+        counted = float(state.prices @ held) - lost_value(state, MODEL.haircut(state, kind), held)  # type: ignore[arg-type]
+        assert counted / needed == pytest.approx(unimmr, rel=1e-12)
+        assert need.of(kind) / counted == pytest.approx(used, rel=1e-12)  # type: ignore[arg-type]
+
+
+def test_a_debt_counts_whole(state_of: Callable[..., State]) -> None:
+    """``min(E p rate, E p)`` of a negative balance is ``E p``: no rate makes it smaller."""
+    state, held = account(state_of), np.array([100_000.0, -1.0])
+    assert lost_value(state, MODEL.haircut(state, "maintenance"), held) == 0.0
+    assert float(state.prices @ held) == 50_000.0
 
 
 def test_loans_count_at_the_rates_given(

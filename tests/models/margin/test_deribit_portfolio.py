@@ -168,6 +168,37 @@ def test_the_kink_of_the_delta_shock(state_of, coin: str, index: float, kink: fl
     assert encoding.at(beyond)(inside, np.zeros(0)) >= model.requirement(state, inside, np.zeros(0)).initial
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_perpetual_of_30m_by_hand(state_of, side: float) -> None:
+    """The live parameters of BTC: ``N (1/(1 -+ .16) - 1)``, 1 % of roll and ``(N - 20m) N .00005 / S``, to 1e-12.
+
+    Long: 6,249,182 USD, 12.5 % of 50m of equity; maintenance .8 of it. Beyond its kink the shock is ``.1 N``.
+    """
+    n, index = 30e6, 63_858.0
+    state = state_of([{"kind": "perpetual", "underlying": "BTC", "inverse": True}], index={"BTC": index})
+    need = DeribitPortfolio().requirement(state, np.array([side * n]), np.zeros(0))
+    worst = n * side * (1.0 / (1.0 - side * 0.16) - 1.0)
+    expected = {"worst scenario": worst, "roll shock": 0.01 * n, "delta shock": (n - 20e6) * n * 0.00005 / index}
+    assert need.breakdown == {f"BTC {name}": pytest.approx(value, rel=1e-12) for name, value in expected.items()}
+    assert need.initial == pytest.approx(sum(expected.values()), rel=1e-12)
+    assert need.maintenance == pytest.approx(0.8 * need.initial, rel=1e-12)
+    beyond = DeribitPortfolio().requirement(state, np.array([side * 200e6]), np.zeros(0))
+    assert beyond.breakdown["BTC delta shock"] == pytest.approx(0.1 * 200e6, rel=1e-12)
+
+
+def test_delta_shock_and_least_vol_of_eth(state_of) -> None:
+    """The venue's live ETH response: max_delta_shock .1, min_volatility_for_shock_up .5, vols up by .4 at 30 days; to 1e-12.
+
+    The shock of N USD of delta is ``(N - 20m) N .000004 / S`` up to 66.9m and ``.1 N`` above.
+    """
+    state = state_of([{"kind": "perpetual", "underlying": "ETH", "inverse": True}], index={"ETH": 1_874.0})
+    for n, shock in ((30e6, 10e6 * 30e6 * 0.000004 / 1_874.0), (100e6, 10e6)):
+        need = DeribitPortfolio().requirement(state, np.array([-n]), np.zeros(0))
+        assert need.breakdown["ETH delta shock"] == pytest.approx(shock, rel=1e-12)
+    high, _ = shocked_vols(ETH, SHARED, np.array([0.2, 0.5]), np.array([30.0, 30.0]))
+    assert high == pytest.approx([0.5, 0.7], rel=1e-12)
+
+
 def test_legacy_engine_contingencies_and_factor(state_of) -> None:
     option = {"kind": "option", "underlying": "BTC", "strike": 60_000.0, "days": 30.0, "forward": 50_000.0, "vol": 0.5,
               "mark": 0.01, "inverse": True}  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.data import table
@@ -155,6 +156,57 @@ def test_live_parameters(state_of, items, z, initial: float) -> None:
     state = state_of(items, index={"ETH": 3_000.0})
     need = Derive().requirement(state, np.array(z, float), np.zeros(0))
     assert need.initial == pytest.approx(initial, abs=0.6)
+
+
+@pytest.mark.parametrize(
+    ("move", "damping", "printed"),
+    [(-0.66, 0.21, 0.21), (-0.33, 0.42, 0.42), (0.5, 0.2772, 0.27), (1.0, 0.1386, 0.13), (2.0, 0.0693, 0.069),
+     (3.0, 0.0462, 0.046), (4.0, 0.03465, 0.034), (5.0, 0.02772, 0.027)],
+)  # fmt: skip
+def test_live_tails(state_of, move: float, damping: float, printed: float) -> None:
+    """getDefaultPM2Scenarios of config-mainnet.sol; the docs page prints two figures, cut off: every tail is .77 of 18 %.
+
+    The loss of one perpetual where the tail stands alone: ``damping |move| S = .77 x .18 S`` on its losing side, to 1e-12.
+    """
+    assert 0 <= damping - printed < 0.01
+    p = Derive().p
+    (own,) = [row for row in p["scenarios"] if row[0] == pytest.approx(1.0 + move) and row[2] < 1]
+    alone = Derive(parameters={**p, "scenarios": [own]})
+    state = state_of([{"kind": "perpetual", "underlying": "ETH"}], index={"ETH": 3_000.0})
+    need = alone.requirement(state, np.array([-np.sign(move)]), np.zeros(0))
+    assert own[1:] == ["up", damping]
+    assert need.breakdown["worst scenario"] == pytest.approx(0.77 * 0.18 * 3_000.0, rel=1e-12)
+
+
+def test_live_perpetual(state_of) -> None:
+    """18 % and .03 + .01 of notional initial, .8 x 18 % and .03 maintenance: 660 and 522 USD of 3,000, either side."""
+    state = state_of([{"kind": "perpetual", "underlying": "ETH"}], index={"ETH": 3_000.0})
+    for size in (1.0, -1.0):
+        need = Derive().requirement(state, np.array([size]), np.zeros(0))
+        assert (need.initial, need.maintenance) == pytest.approx((660.0, 522.0), rel=1e-12)
+
+
+def test_live_vols_and_skews(state_of) -> None:
+    """At 30 days vols move x1.5 (40 % at least) and x.7, and by skew ``1 +- (.25 - .1 sqrt(T))`` far from the money.
+
+    Every value is Black-76 (scipy's normal distribution here) discounted at 5 %, to 1e-9.
+    """
+    years, discount = 30 / 365, np.exp(-0.05 * 30 / 365)
+    cap = 0.25 - 0.1 * np.sqrt(years)
+    for strike, vol, moved in (
+        (3_000.0, 0.8, {"up": 1.2, "down": 0.56}),
+        (3_000.0, 0.2, {"up": 0.4, "down": 0.14}),
+        (9_000.0, 2.0, {"linear skew": 2.0 * (1 + cap), "absolute skew": 2.0 * (1 + cap)}),
+        (1_000.0, 2.0, {"linear skew": 2.0 * (1 - cap), "absolute skew": 2.0 * (1 + cap)}),
+    ):
+        state = state_of([option(strike, 30, vol)], index={"ETH": 3_000.0})
+        (expiry,) = Derive().expiries(state, "ETH")
+        rows = {kind: at for at, (spot, kind, _) in enumerate(Derive().p["scenarios"]) if spot == 1.0}
+        for kind, shocked in moved.items():
+            root = shocked * np.sqrt(years)
+            d1 = np.log(3_000.0 / strike) / root + root / 2
+            expected = discount * (3_000.0 * norm.cdf(d1) - strike * norm.cdf(d1 - root))
+            assert expiry.shocked[rows[kind], 0] == pytest.approx(expected, rel=1e-9), (strike, vol, kind)
 
 
 @pytest.mark.realdata

@@ -45,6 +45,32 @@ def test_the_published_example_of_deltas(state_of: Callable[..., State]) -> None
     assert grid.least(np.array([1.0, -5.0])) == pytest.approx(1_400.0)
 
 
+def test_the_larger_of_scenarios_and_deltas_counts(state_of: Callable[..., State]) -> None:
+    """IMR = max(SCAN, minimum delta) + funding + fee, MMR half of the first alone: a pair of perpetuals loses nothing.
+
+    Two of 77,888.84 USD, long and short: nothing net, 1 % of the one that is hedged; fees .045 % of both, to 1e-12.
+    """
+    items = [{"kind": "perpetual", "underlying": "BTC", "mark": MARK}] * 2
+    state = state_of(items, index={"BTC": SPOT}, collateral={"USDC": 1.0}, venue="paradex")
+    state = replace(state, funding=np.zeros(2))
+    need = MODEL.requirement(state, np.array([1.0, -1.0]), np.zeros(1))
+    fees = 2.0 * 0.00045 * MARK
+    assert need.breakdown["BTC deltas"] == pytest.approx(0.01 * MARK, rel=1e-12)
+    assert need.initial == pytest.approx(0.01 * MARK + fees, rel=1e-12)
+    assert need.maintenance == pytest.approx(0.005 * MARK + fees, rel=1e-12)
+    alone = MODEL.requirement(state, np.array([1.0, 0.0]), np.zeros(1))  # 16 % is more than 2 % of the net delta
+    assert alone.initial == pytest.approx(0.16 * MARK + fees / 2.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("coin", ["BTC", "ETH", "HYPE"])
+def test_there_are_24_scenarios(coin: str) -> None:
+    """Sixteen near ones at full weight and eight tails below it (docs.paradex.trade/risk/portfolio-margin.md)."""
+    weights = [weight for _, _, weight in table("paradex")["portfolio_margin"][coin]["scenarios"]]
+    assert len(weights) == 24
+    assert sum(weight == 1.0 for weight in weights) == 16
+    assert all(0 < weight < 1 for weight in weights[16:])
+
+
 def test_scenarios_by_hand(state_of: Callable[..., State]) -> None:
     """The SDK's account, short .0005 perpetuals and long .001 calls: the worst scenario lowers vols, as its test says."""
     z = np.array([-0.0005, 0.001])

@@ -126,6 +126,35 @@ def test_hyperliquid_mainnet_tiers(state_of, coin: str, notional: float, mainten
     assert need.maintenance == pytest.approx(maintenance)
 
 
+@pytest.mark.parametrize(
+    ("coins", "above"),
+    [("DOGE kPEPE SUI WLD TRUMP LTC ENA POPCAT WIF AAVE kBONK LINK CRV AVAX ADA UNI NEAR TIA APT BCH HYPE FARTCOIN", 20e6),
+     ("OP ARB LDO TON MKR ONDO JUP INJ kSHIB SEI TRX BNB DOT", 3e6)],
+)  # fmt: skip
+def test_every_coin_of_ten_times_leverage_at_hyperliquid(state_of, coins: str, above: float) -> None:
+    """gitbook margin-tiers: 10x, 5x above 20m or 3m USD; maintenance is half the rate, ``.05 N + .05 (N - above)+``."""
+    for coin in coins.split():
+        state = perpetual(state_of, coin, 2.0, "hyperliquid")
+        for notional in (0.5 * above, above, 1.5 * above):
+            need = Hyperliquid().requirement(state, np.array([notional / 2.0]), np.zeros(0))
+            assert need.maintenance == pytest.approx(0.05 * notional + 0.05 * max(notional - above, 0.0), rel=1e-12), coin
+
+
+def test_the_four_coins_above_ten_times_leverage_at_hyperliquid(state_of) -> None:
+    """gitbook margin-tiers: maintenance is half the rate of each part, ``N / 2L``, to 1e-12."""
+    for coin, low, above, high in (
+        ("BTC", 40, 150e6, 20),
+        ("ETH", 25, 100e6, 15),
+        ("SOL", 20, 70e6, 10),
+        ("XRP", 20, 40e6, 10),
+    ):
+        state = perpetual(state_of, coin, 2.0, "hyperliquid")
+        for over in (-0.1 * above, 0.0, 50e6):
+            need = Hyperliquid().requirement(state, np.array([-(above + over) / 2.0]), np.zeros(0))
+            expected = min(above + over, above) / (2 * low) + max(over, 0.0) / (2 * high)
+            assert need.maintenance == pytest.approx(expected, rel=1e-12), coin
+
+
 def test_hyperliquid_withdrawals_leave_a_tenth_of_notional(state_of) -> None:
     state = state_of([{"kind": "perpetual", "underlying": "BTC"}], index={"BTC": 50_000.0}, venue="hyperliquid")
     assert Hyperliquid().withdrawable(state, np.array([2.0]), 30_000.0) == pytest.approx(20_000.0)

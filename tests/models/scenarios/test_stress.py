@@ -182,6 +182,57 @@ def test_funding_is_that_of_the_recorded_rates(shared_data, name, worst, before)
     assert EVENTS[name].funding["BTC"].value == pytest.approx(3 * (rate[worst] - rate[before]), abs=6e-5)
 
 
+@pytest.mark.parametrize(
+    ("name", "part", "asset", "expected", "within"),
+    [
+        ("2022-11", "spot", "SOL", 13.0 / 37.71 - 1, 0.01),
+        ("2025-10-10", "spot", "SOL", -0.30, 0),
+        ("2025-10-10", "spot", "BNB", -0.17, 0),
+        ("2025-10-10", "spot", "XRP", -0.47, 0),
+        ("2025-10-10", "spot", "ETH", 3_500 / 4_400 - 1, 0.001),
+        ("2025-10-10", "vol", "BTC", 60 / 40, 1e-12),
+        ("2024-08-05", "vol", "*", 97.14 / 51.5, 0.02),
+        ("2023-03", "liquidity", "depth", 1 - 0.74, 1e-12),
+        ("2022-11", "liquidity", "depth", 1 - 0.57, 1e-12),
+        ("2021-05-19", "vol", "*", 1.5 / 1.0, 1e-12),
+        ("2021-05-19", "funding", "BTC", 3e-4 * (-1.46 - 3.04), 1e-12),
+        ("2026-02-05", "spot", "BTC", 63_864 / 78_088 - 1, 0.001),
+        ("2026-02-05", "spot", "ETH", 1_874 / 2_297 - 1, 0.001),
+        ("2026-02-05", "vol", "BTC", 0.7871 / 0.4475, 0.0005),
+        ("2026-02-05", "vol", "ETH", 0.9310 / 0.6602, 0.0005),
+        ("2026-02-05", "skew", "BTC", -0.196 + 0.093, 1e-9),
+        ("2026-02-05", "skew", "ETH", -0.125 + 0.073, 1e-9),
+    ],
+)
+def test_numbers_follow_from_the_levels_that_their_sources_quote(name, part, asset, expected, within):
+    """A return is one price over the other less 1, a vol ratio one vol over the other; depth is the worst venue's.
+
+    The levels are those of the table's own lines, of Kaiko's depths and of the recorded chains; ``within`` is rounding.
+    """
+    assert getattr(EVENTS[name], part)[asset].value == pytest.approx(expected, abs=within or 1e-12)
+
+
+@pytest.mark.parametrize(("asset", "price", "claim"), [("wBETH", 430, 3_500), ("BNSOL", 34.9, 174), ("USDE", 0.65, 0.90)])
+def test_pegs_that_broke_at_binance_alone(asset, price, claim):
+    """2025-10-10: the venue's own price over what it is a claim on, less 1, within 1 %: -88, -80 and -28 %."""
+    (fault,) = [event for event in EVENTS["2025-10-10"].events if event.asset == asset]
+    assert (fault.kind, fault.venue) == ("oracle_fault", "binance")
+    assert fault.deviation == pytest.approx(price / claim - 1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("asset", "ratios"),
+    [("BTC", {7: 2.115, 30: 1.759, 90: 1.428, 180: 1.243}), ("ETH", {7: 1.658, 30: 1.410, 90: 1.196, 180: 0.991})],
+)
+def test_vols_of_february_2026_by_tenor(asset, ratios):
+    """Recorded ratios against ``exp(ln(vol) w(T) + term ln(30/T))``: exact at 30 days, elsewhere within .13 of log vol."""
+    event = EVENTS["2026-02-05"]
+    term = event.term[asset].value if asset in event.term else 0.0
+    for days, ratio in ratios.items():
+        moved = np.log(event.vol[asset].value) * vol_term_weight(np.array(days / 365)) + term * np.log(30 / days)
+        assert moved == pytest.approx(np.log(ratio), abs=1e-9 if days == 30 else 0.13), days
+
+
 def test_coins_with_a_known_move_do_not_take_that_of_the_others():
     s = stress_scenarios(["SOL", "XRP", "BNB", "DOGE"], StressSettings(names=("2022-11", "2025-10-10")))
     np.testing.assert_allclose(s.spot_factor, [[0.35, 0.6, 0.6, 0.6], [0.70, 0.53, 0.83, 0.4]])

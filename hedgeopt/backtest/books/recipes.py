@@ -57,13 +57,14 @@ class Flow(Record):
 
 
 class _Base(Record):
+    kind: str
     name: str = Field(default="", description="shown in results; default: the kind")
     clients: Flow | None = Field(default=None, description="seeded client flow")
 
     @property
     def title(self) -> str:
         """Its name, else its kind."""
-        return self.name or str(getattr(self, "kind", ""))
+        return self.name or self.kind
 
     def flow(self, market: Market, book: Book, step: int, days: float) -> list[ClientTrade]:
         """Client flow, if any."""
@@ -149,11 +150,6 @@ class RollingSeller(_Sold):
         """Collateral alone."""
         return Book(name=self.title, accounts=(self._account(),))
 
-    @property
-    def title(self) -> str:
-        """Its name, else its kind."""
-        return self.name or str(getattr(self, "kind", ""))
-
     def flow(self, market: Market, book: Book, step: int, days: float) -> list[ClientTrade]:
         """Sales on schedule (counted in whole periods of UTC time), then clients."""
         found = []
@@ -238,11 +234,6 @@ class LoopBook(_Deribit):
             name="loop", venue="aave", tradable=False, positions=(Position(instrument=loop, quantity=self.deposit),)
         )
         return Book(name=self.title, accounts=(pool, self._account()))
-
-    @property
-    def title(self) -> str:
-        """Its name, else its kind."""
-        return self.name or str(getattr(self, "kind", ""))
 
     def flow(self, market: Market, book: Book, step: int, days: float) -> list[ClientTrade]:
         """Puts bought at the ask once per tenor."""

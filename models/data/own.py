@@ -42,6 +42,8 @@ __all__ = ["OwnTable", "read_own"]
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _FEE_ENDS = ("_taker", "_rate", "_cap")
+_MOST, _MOST_SPOT = 0.01, 0.02
+"""Shares above any venue's fee on contracts and on spot: 0.04 was meant as 0.04 %."""
 
 
 def _fee_keys(fees: dict[str, float]) -> dict[str, float]:
@@ -52,6 +54,16 @@ def _fee_keys(fees: dict[str, float]) -> dict[str, float]:
 
 
 _Fees = Annotated[dict[str, _Share], AfterValidator(_fee_keys)]
+
+
+def _check_fees(fees: Any, section: str, path: Path) -> None:
+    """Refuse rates that no venue charges, such as per cents; caps are shares of an option's price."""
+    for key, rate in fees.items() if isinstance(fees, dict) else ():
+        most = 1.0 if key.endswith("_cap") else _MOST_SPOT if key == "spot_taker" else _MOST
+        if isinstance(rate, int | float) and rate > most:
+            problem = f"is {100.0 * rate:g} %, and no venue charges more than {100.0 * most:g} %"
+            fix = "fees are shares: 0.0004 is 0.04 %"
+            raise InputError(problem, file=path, field=f"{section}.{key}", value=rate, fix=fix)
 
 
 class _Delivery(Record):
@@ -120,6 +132,11 @@ def read_own(path: Path, base: dict[str, Any] | None = None) -> dict[str, Any]:
             fix = advice(section, sections)
             raise InputError("is no section of a venue table", file=path, field=section, fix=fix)
     _check_date(data.get("as_of", date.min), path)
+    for section in ("fees", "delivery"):
+        _check_fees(data.get(section), section, path)
+    tiers = data.get("fee_tiers")
+    for name, fees in tiers.items() if isinstance(tiers, dict) else ():
+        _check_fees(fees, f"fee_tiers.{name}", path)
     known = {name: value for name, value in data.items() if name in OwnTable.model_fields}
     if base is None:
         validated(OwnTable, known, path)

@@ -37,7 +37,7 @@ from hedgeopt.models.margin.model import Kind, MarginModel, Requirement, refuse_
 from hedgeopt.models.margin.shocks import dollars_of_premium, option_delta, usd_pnl
 from hedgeopt.models.margin.spreads import cheapest, hedged, matched, matched_charges, unhedged_side
 from hedgeopt.models.margin.state import State
-from hedgeopt.models.margin.table_numbers import ByDays, Numbers, Share, checked_numbers, needed
+from hedgeopt.models.margin.table_numbers import ByDays, Moves, Numbers, Share, checked_numbers, needed
 
 __all__ = ["BybitCoin", "BybitPortfolio"]
 
@@ -48,7 +48,7 @@ _SECTION = "portfolio_margin"
 class BybitCoin(Numbers):
     """Numbers of one underlying; None: not obtained, the user's to give."""
 
-    moves: tuple[Annotated[float, Field(gt=-1, le=10)], ...] | None = Field(default=None, min_length=1, max_length=200)
+    moves: Moves | None = Field(default=None, min_length=1, max_length=200)
     vols: ByDays | None = Field(default=None, description="[days, share up, share down]: moves of vols")
     initial_factor: Annotated[float, Field(ge=1, le=100)] | None = None
     futures: Share | None = Field(default=None, description="of the notional of perpetuals and futures")

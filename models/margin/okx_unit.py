@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -13,13 +13,12 @@ from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.shocks import dollars_of_premium, option_delta, option_values, option_vega, usd_pnl
 from hedgeopt.models.margin.spreads import hedged
 from hedgeopt.models.margin.state import State
-from hedgeopt.models.margin.table_numbers import ByDays, Numbers, Share, Steps, needed, steps
+from hedgeopt.models.margin.table_numbers import ByDays, Moves, Numbers, Share, Steps, needed, steps
 from hedgeopt.models.margin.tiers import Tiers
 
 __all__ = ["CoinGroup", "OkxShared", "OkxUnit", "risk_unit"]
 
 TABLE = "okx_portfolio"
-_Move = Annotated[float, Field(gt=-1, le=10)]
 _SETTLED_IN = ("USDT", "USD", "USDC")
 """In the order in which the venue matches them: USDT with USD, USDT with USDC, USDC with USD."""
 
@@ -27,7 +26,7 @@ _SETTLED_IN = ("USDT", "USD", "USDC")
 class CoinGroup(Numbers):
     """Numbers of a group of coins; None: not obtained, the user's to give."""
 
-    moves: tuple[_Move, ...] = Field(min_length=1, max_length=200, description="moves of the index (MR1)")
+    moves: Moves = Field(min_length=1, max_length=200, description="moves of the index (MR1)")
     extreme: float = Field(gt=0, lt=1, description="move of the index, both ways (MR6)")
     basis_year: float = Field(ge=0, le=10, description="move of a forward per year to its expiry (MR4)")
     basis_floor: Share | None = Field(default=None, description="least move of a forward; that of perpetuals (MR4)")

@@ -22,7 +22,7 @@ from hedgeopt.models.margin.borrowed import loan_rates
 from hedgeopt.models.margin.brackets import checked_brackets
 from hedgeopt.models.margin.bybit_portfolio import BybitCoin
 from hedgeopt.models.margin.okx_portfolio import check_okx
-from hedgeopt.models.margin.table_numbers import checked_numbers
+from hedgeopt.models.margin.table_numbers import both_ways, checked_numbers
 from hedgeopt.models.margin.table_rules import ShortOptionRules
 
 __all__ = ["check_own_tables"]
@@ -81,6 +81,8 @@ def _like(venue: str, base: Mapping[str, Any], given: Mapping[str, Any], field: 
     members = [value for value in base.values() if isinstance(value, dict)]
     for name, value in given.items():
         where_ = f"{field}.{name}"
+        if name == "scenarios":
+            _both_ways(venue, value, where_)
         if name in base:
             if isinstance(base[name], dict):
                 _like(venue, base[name], value, where_)
@@ -97,6 +99,16 @@ def _like(venue: str, base: Mapping[str, Any], given: Mapping[str, Any], field: 
         for key in alike[0]:
             if key not in value and all(key in one for one in alike):
                 raise _fault(venue, "is missing", f"{where_}.{key}", None, f"give it, as for {next(iter(base))}")
+
+
+def _both_ways(venue: str, rows: Any, field: str) -> None:
+    """Refuse scenarios ``[[move, ...], ...]`` (Derive: ``[[1 + move, ...], ...]``) that go one way only."""
+    still = 1.0 if venue == "derive" else 0.0
+    try:
+        both_ways(tuple(float(row[0]) - still for row in rows))
+    except (TypeError, ValueError, IndexError) as error:
+        told = str(error) if "hold none" in str(error) else "must be rows of numbers"
+        raise _fault(venue, told, field, rows, None) from None
 
 
 def _one_case(venue: str, name: str, known: Mapping[str, Any], field: str) -> None:

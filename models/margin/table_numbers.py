@@ -13,7 +13,7 @@ from hedgeopt.files.record import Record, as_record
 from hedgeopt.models.data import lacking, where
 from hedgeopt.models.margin.tiers import Tiers
 
-__all__ = ["BorrowRates", "ByDays", "Numbers", "Share", "Steps", "checked_numbers", "needed", "steps"]
+__all__ = ["BorrowRates", "ByDays", "Moves", "Numbers", "Share", "Steps", "both_ways", "checked_numbers", "needed", "steps"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _Days = Annotated[float, Field(ge=0, le=10_000)]
@@ -32,6 +32,20 @@ def _no_smaller(rows: tuple[tuple[float, float], ...]) -> tuple[tuple[float, flo
     return rows
 
 
+def both_ways(shocks: tuple[float, ...]) -> tuple[float, ...]:
+    """Shocks, refused where they go one way only: positions that lose the other way would need no margin."""
+    if not min(shocks) < 0 < max(shocks):
+        missing = "down (below 0)" if min(shocks) >= 0 else "up (above 0)"
+        told = ", ".join(f"{shock:g}" for shock in shocks[:6]) + (", …" if len(shocks) > 6 else "")
+        raise ValueError(
+            f"hold none that goes {missing} (found [{told}]), and what loses there would need no margin; give shocks both "
+            "ways, such as [-0.2, -0.1, 0, 0.1, 0.2]; vols that the venue leaves are [0.0]"
+        )
+    return shocks
+
+
+Moves = Annotated[tuple[Annotated[float, Field(gt=-1, le=10)], ...], AfterValidator(both_ways)]
+"""Moves of the index as shares, both ways."""
 Steps = Annotated[
     tuple[tuple[Annotated[float, Field(ge=0)], _Size], ...],
     Field(min_length=1),

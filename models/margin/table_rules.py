@@ -11,6 +11,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.faults import validation_line
 from hedgeopt.files.names import advice
 from hedgeopt.files.record import Record, as_record
+from hedgeopt.models.margin.table_numbers import Moves, both_ways
 from hedgeopt.models.margin.tiers import Tiers
 from hedgeopt.models.pricing.families import natures
 
@@ -100,7 +101,7 @@ class _ShortRule(Record):
     initial_floor: _Share
     maintenance: _Share = Field(description="maintenance max(maintenance S, maintenance_mark M) + M + fee S")
     maintenance_mark: _Share
-    fee: _Share = Field(description="of the index, charged with maintenance")
+    fee: float = Field(ge=0, le=0.05, description="of the index, charged with maintenance; 0.002 is 0.2 %")
 
 
 class ShortOptionRules(_TierRules):
@@ -117,6 +118,10 @@ class ShortOptionRules(_TierRules):
         return self
 
 
+def _shocks_both_ways(shocks: tuple[float, ...]) -> tuple[float, ...]:
+    return both_ways(shocks) if any(shocks) else shocks
+
+
 class _GridInstrument(Record):
     """A class of margined contracts that the table takes; ``power`` where all of them must have the same."""
 
@@ -127,8 +132,10 @@ class _GridRules(Record):
     """The worst of a grid of moves and vol shocks."""
 
     type: Literal["grid"]
-    moves: tuple[Annotated[float, Field(gt=-1, le=10)], ...] = Field(min_length=1, max_length=1_000)
-    vols: tuple[Annotated[float, Field(ge=-1, le=10)], ...] = Field(min_length=1, max_length=1_000)
+    moves: Moves = Field(min_length=1, max_length=1_000)
+    vols: Annotated[tuple[Annotated[float, Field(ge=-1, le=10)], ...], AfterValidator(_shocks_both_ways)] = Field(
+        min_length=1, max_length=1_000
+    )
     initial_factor: _Positive
     maintenance_factor: _Positive
     power: float = Field(ge=0, le=10)
@@ -143,6 +150,8 @@ class _GridRules(Record):
                 f"maintenance_factor {self.maintenance_factor:g} is above initial_factor {self.initial_factor:g}; exchange "
                 "the two, or raise initial_factor"
             )
+        if any(self.vols) and 0.0 not in self.moves:
+            raise ValueError("moves hold no 0, so no vol shock counts where the index stands; add 0 to moves")
         return self
 
 

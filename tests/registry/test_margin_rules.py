@@ -92,7 +92,7 @@ def rule(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     if request.param != "table":
         return margin_model(request.param, "deribit")
     path = tmp_path / "venue.toml"
-    grid = "moves = [-0.2, 0.0, 0.2]\nvols = [0.0, 0.3]\npower = 0.0\nfutures_rate = 0.0\nshort_option_rate = 0.0\n"
+    grid = "moves = [-0.2, 0.0, 0.2]\nvols = [-0.3, 0.0, 0.3]\npower = 0.0\nfutures_rate = 0.0\nshort_option_rate = 0.0\n"
     grid += "initial_factor = 1.2\nmaintenance_factor = 1.0\n"
     path.write_text(f'[margin]\ntype = "grid"\n{grid}')
     return margin_model(f"table:{path}", "deribit")

@@ -210,6 +210,24 @@ def test_its_doubts_and_its_age_are_said(nova: Path):
             r"margin\.instrument\.perpetul: is no margin class.*perpetual",
         ),
         ("moves = [-0.2", "moves = [-2", "moves.*must be greater than -1"),
+        (
+            "moves = [-0.2, -0.1, 0, 0.1, 0.2]",
+            "moves = [-0.2, -0.1]",
+            r"moves: hold none that goes up.*found \[-0\.2, -0\.1\].*give",
+        ),
+        ("moves = [-0.2, -0.1, 0, 0.1, 0.2]", "moves = [0, 0.1]", "moves: hold none that goes down"),
+        ("moves = [-0.2, -0.1, 0, 0.1, 0.2]", "moves = [-0.2, 0.2]", r"\[margin\].*moves hold no 0.*add 0 to moves"),
+        ("vols = [-0.25, 0.0, 0.4]", "vols = [0.0, 0.4]", "vols: hold none that goes down.*give shocks both ways"),
+        ("perpetual_taker = 0.0004", "perpetual_taker = 0.04", r"fees\.perpetual_taker: is 4 %.*0\.04.*0\.0004 is 0\.04 %"),
+        ("perpetual_taker = 0.0004", "perpetual_taker = 4", r"fees\.perpetual_taker: is 400 %.*fees are shares"),
+        ("option_rate = 0.0003", "option_rate = 0.03", r"fees\.option_rate: is 3 %.*fees are shares"),
+        ("option_cap = 0.125 ", "option_cap = 12.5 ", r"fees\.option_cap: is 1250 %.*fees are shares"),
+        ("option_rate = 0.00015", "option_rate = 0.015", r"delivery\.option_rate: is 1\.5 %.*fees are shares"),
+        (
+            "[[names]]",
+            "[fee_tiers.vip]\nspot_taker = 0.03\n[[names]]",
+            r"fee_tiers\.vip\.spot_taker: is 3 %.*fees are shares",
+        ),
         ("as_of = 2026-03-01", 'as_of = "20.2.2026"', r"as_of: is not a date.*20\.2\.2026.*as_of = 2026-02-20"),
         ("as_of = 2026-03-01", 'as_of = "2026-02-20"', "as_of: is not a date.*no quotes"),
         ("as_of = 2026-03-01", "as_of = 2026-02-20T08:00:00", "as_of: is not a date.*no time"),
@@ -220,7 +238,7 @@ def test_its_doubts_and_its_age_are_said(nova: Path):
 def test_a_slip_is_one_line_that_names_file_and_field(nova: Path, tmp_path: Path, old: str, new: str, says: str):
     text = nova.read_text(encoding="utf-8")
     assert old in text
-    nova.write_text(text.replace(old, new), encoding="utf-8")
+    nova.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(ho.InputError, match=says) as caught:
         ho.read_market(snapshot(tmp_path), venue="nova")
     assert "nova.toml" in str(caught.value)

@@ -166,7 +166,7 @@ def _state(e: Exposures, account: int, x: np.ndarray, stress: int | None) -> Mar
     return MarginState(
         scenario="now" if stress is None else e.stress[stress],
         equity=equity_after(e, account, x, stress),
-        haircut=lost_value(state, model.haircut(state, "initial"), posted),
+        haircut=lost_value(state, model.haircut(state, "initial"), posted, model.table_name),
         initial=nan if unknown else float(need.initial),
         maintenance=nan if unknown else float(need.maintenance),
         health_factor=health if health is None or np.isfinite(health) else None,

@@ -113,8 +113,13 @@ def where(name: str) -> str:
     return f"models/data/{name}.toml" if own is None else str(own.path)
 
 
-def lacking(name: str, problem: str, *, field: str, line: str, value: object = None, known: str = "") -> InputError:
-    """The error for a number that a venue's table lacks; it names the file to write and the ``line`` to put there."""
+def lacking(
+    name: str, problem: str, *, field: str, line: str, value: object = None, known: str = "", instead: str = ""
+) -> InputError:
+    """The error for a number that a venue's table lacks; it names the file to write and the ``line`` to put there.
+
+    ``known`` are the entries that there are, ``instead`` is what helps without the number.
+    """
     own = _own(tables_key()).get(name)
     if own is not None:
         file, fix = str(own.path), f"add {line}"
@@ -125,7 +130,7 @@ def lacking(name: str, problem: str, *, field: str, line: str, value: object = N
             f"write {name}.toml beside the policy with {head}as_of, shelf_life_days and {line}; name it there "
             f'(tables = ["{name}.toml"]) or with --tables'
         )
-    told = fix + (f" (known: {known})" if known else "")
+    told = fix + (f", or {instead}" if instead else "") + (f" (known: {known})" if known else "")
     return MissingNumberError(problem, file=file, field=field, value=value, fix=told)
 
 

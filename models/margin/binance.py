@@ -18,5 +18,5 @@ class Binance(Bracketed):
     """Cross margin, one-way mode."""
 
     name = "binance"
-    venue = "binance"
+    venue = table_name = "binance"
     source = "binance.com leverage brackets of 2024-10-24 (models/data/binance.toml)"

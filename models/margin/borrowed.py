@@ -65,7 +65,8 @@ def borrowed(model: MarginModel, state: State, rates: Mapping[str, Any], collate
             f"{asset} is borrowed in account {state.account}, and no rate for loans of it is given",
             field=f"portfolio_margin.loans.{asset}",
             value=float(collateral[bad[0]]),
-            line=f"[portfolio_margin.loans] {asset} = SHARE of the loan (or initial and maintenance shares), or repay it",
+            line=f"[portfolio_margin.loans] {asset} = SHARE of the loan (or initial and maintenance shares)",
+            instead="repay it",
         )
     return float(np.nan_to_num(shares) @ owed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import lacking, table, venues
+from hedgeopt.models.data import lacking, table
 from hedgeopt.models.margin.state import State
 
 __all__ = ["haircuts", "haircuts_read", "lost_value"]
@@ -28,39 +28,29 @@ def haircuts_read(venue: str, state: State, collateral: np.ndarray) -> tuple[tup
     return tuple((venue, f"haircut.{asset}") for asset, n in zip(state.assets, collateral, strict=True) if n > 0)
 
 
-def lost_value(state: State, rates: np.ndarray, collateral: np.ndarray) -> float:
+def lost_value(state: State, rates: np.ndarray, collateral: np.ndarray, table_name: str | None = None) -> float:
     """USD of collateral that does not count: ``sum_a rate_a price_a max(n_a, 0)``.
 
     Raises
     ------
     InputError
-        When the account holds an asset whose haircut is unknown.
+        When the account holds an asset whose haircut is unknown; names ``table_name``, else the table of the venue.
     """
     held = np.maximum(collateral, 0.0)
-    refuse_unknown_collateral(state, rates, held)
+    refuse_unknown_collateral(state, rates, held, table_name)
     return float(np.nan_to_num(rates) * state.prices @ held)
 
 
 def refuse_unknown_collateral(state: State, rates: np.ndarray, held: np.ndarray, table_name: str | None = None) -> None:
-    """Raise for collateral that the venue's table (or the one named) does not know."""
+    """Raise for collateral that the venue's table (or the one named: a venue's, or a file NAME.toml) does not know."""
     bad = np.isnan(rates) & (held > 0)
     if bad.any():
         asset = state.assets[int(np.flatnonzero(bad)[0])]
-        known = [name for name, rate in zip(state.assets, rates, strict=True) if not np.isnan(rate)]
-        line = f"[haircut] {asset} = SHARE, or hold {asset} in another account"
-        if table_name is None and state.venue not in venues():
-            raise InputError(
-                f"{asset} is no known collateral at {state.venue}",
-                file="book",
-                field=f"account {state.account}",
-                value=asset,
-                fix=f"add {line} to its margin table (known: {', '.join(known)})",
-            )
-        raise lacking(
-            table_name or state.venue,
-            f"{asset} of account {state.account} is no known collateral at {state.venue}",
-            field="haircut",
-            value=asset,
-            line=line,
-            known=", ".join(known),
-        )
+        known = ", ".join(name for name, rate in zip(state.assets, rates, strict=True) if not np.isnan(rate))
+        problem = f"{asset} of account {state.account} is no known collateral at {state.venue}"
+        line, instead = f"[haircut] {asset} = SHARE", f"hold {asset} in another account"
+        if table_name is not None and table_name.endswith(".toml"):
+            fix = f"add {line}, or {instead}" + (f" (known: {known})" if known else "")
+            raise InputError(problem, file=table_name, field="haircut", value=asset, fix=fix)
+        name = table_name or state.venue
+        raise lacking(name, problem, field="haircut", value=asset, line=line, known=known, instead=instead)

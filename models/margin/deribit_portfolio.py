@@ -46,6 +46,7 @@ _KINDS = ("perpetual", "future", "option", "spot", "pegged")
 class DeribitPortfolio(MarginModel):
     """Portfolio margin; ``model_version`` "current" or "legacy"."""
 
+    table_name = "deribit"
     source = "docs.deribit.com private/simulate; support.deribit.com Portfolio-Margin (models/data/deribit.toml)"
 
     def __init__(self, model_version: str = "current") -> None:

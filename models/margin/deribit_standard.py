@@ -60,6 +60,7 @@ class DeribitStandard(MarginModel):
     """Standard margin (S:SM)."""
 
     name = "deribit_standard"
+    table_name = "deribit"
     source = "support.deribit.com, Linear-Perpetual; mirrors of the options page (models/data/deribit.toml)"
 
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:

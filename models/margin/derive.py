@@ -72,6 +72,7 @@ class Derive(MarginModel):
     """
 
     name = "derive"
+    table_name = "derive"
     source = "github.com/derivexyz/v2-core PMRMLib_2.sol (models/data/derive.toml)"
 
     def __init__(
@@ -177,7 +178,7 @@ class Derive(MarginModel):
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:
         """By the venue's steps: every scenario, the contingencies, and what they add up to."""
         self._check(state, quantity)
-        refuse_unknown_collateral(state, self.haircut(state, "initial"), np.maximum(collateral, 0.0))
+        refuse_unknown_collateral(state, self.haircut(state, "initial"), np.maximum(collateral, 0.0), self.table_name)
         total = {kind: float(self.lost(state, kind) @ np.maximum(collateral, 0.0)) for kind in _BOTH}
         parts = {"worst scenario": 0.0, "perpetual contingency": 0.0, "short options": 0.0, "collateral": total["initial"]}
         unsure = 0.0

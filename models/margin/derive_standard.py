@@ -74,6 +74,7 @@ class DeriveStandard(MarginModel):
     """
 
     name = "derive_standard"
+    table_name = "derive"
     source = "github.com/derivexyz/v2-core StandardManager.sol (models/data/derive.toml)"
 
     def __init__(self, parameters: dict[str, Any] | None = None, collateral: dict[str, Any] | None = None) -> None:

@@ -34,7 +34,7 @@ class DydxV4(Tiered):
     """Cross margin of one subaccount."""
 
     name = "dydx_v4"
-    venue = "dydx"
+    venue = table_name = "dydx"
     entries = "margin.markets"
     entry = '"TIER" (a name of [margin.tiers])'
     source = "github.com/dydxprotocol/v4-chain liquidity_tier.go (models/data/dydx.toml)"

@@ -79,6 +79,7 @@ class Generic(MarginModel):
     def __init__(self, name: str, data: dict[str, Any], venue: str | None = None) -> None:
         self.file, self.venue = name, venue
         self.name = venue or name
+        self.table_name = venue or (name if name.endswith(".toml") else f"{name}.toml")
         if venue is not None:
             data = {section: value for section, value in data.items() if section in SECTIONS}
         check_table(data, name)

@@ -34,7 +34,7 @@ class Hyperliquid(Leveraged):
     """Cross margin."""
 
     name = "hyperliquid"
-    venue = "hyperliquid"
+    venue = table_name = "hyperliquid"
     entries = "margin.tiers"
     entry = "[[0, 20]] (USD from which, largest leverage)"
     source = "hyperliquid.gitbook.io margin tiers (models/data/hyperliquid.toml)"

@@ -72,6 +72,7 @@ class Paradex(MarginModel):
     """One account in portfolio margin."""
 
     name = "paradex"
+    table_name = "paradex"
     source = "github.com/tradeparadex paradex-docs portfolio-margin.mdx, paradex-py (models/data/paradex.toml)"
 
     @property

@@ -23,6 +23,7 @@ from hedgeopt.inputs.payloads.form import (
     plain_quotes,
 )
 from hedgeopt.inputs.payloads.item import Item
+from hedgeopt.inputs.payloads.signs import refuse_contradictions
 
 __all__ = ["BALANCES", "FUTURES_POSITIONS", "INFO", "MARKS", "OPTION_POSITIONS", "PREMIUM_INDEX", "STREAM", "TICKERS"]
 
@@ -55,6 +56,17 @@ def _read_option_positions(items: list[Item], found: Findings, venue: str) -> No
         if side not in ("LONG", "SHORT"):
             raise item.fault("is neither LONG nor SHORT", "side", side)
         quantity = -abs(size) if side == "SHORT" else abs(size)
+        refuse_contradictions(
+            item,
+            quantity,
+            "side",
+            signed=("quantity",),
+            minus=("markValue",),
+            entries=("entryPrice",),
+            mark="markPrice",
+            profits=("unrealizedPNL",),
+            option=True,
+        )
         mark, value = item.number("markPrice"), item.number("markValue")
         if mark == mark and value == value and abs(abs(value) - abs(quantity) * mark) > _NEAR * max(abs(value), 1e-9):
             raise item.fault(f"at markPrice {mark:g} is not markValue {value:g}", "quantity", size, "quantity is contracts")
@@ -66,7 +78,20 @@ def _read_futures(items: list[Item], found: Findings, venue: str) -> None:
         name, size = item.text("symbol"), item.number("positionAmt", 0.0)
         if size == 0:
             continue
-        inverse = "USD_" in name
+        inverse, side = "USD_" in name, item.text("positionSide", "BOTH")
+        if side not in ("BOTH", "LONG", "SHORT"):
+            raise item.fault("is none of BOTH, LONG, SHORT", "positionSide", side)
+        by = "positionAmt" if side == "BOTH" else "positionSide"
+        refuse_contradictions(
+            item,
+            size if side == "BOTH" else abs(size) if side == "LONG" else -abs(size),
+            by,
+            signed=("positionAmt", "notional"),
+            minus=("notionalValue",),
+            entries=("entryPrice",),
+            mark="markPrice",
+            profits=("unRealizedProfit",),
+        )
         mark, notional = item.number("markPrice"), abs(item.number("notional"))
         if not inverse and mark == mark and notional == notional and abs(abs(size) * mark - notional) > _NEAR * notional:
             raise item.fault(f"at markPrice {mark:g} is not notional {notional:g}", "positionAmt", size, "it counts coins")
@@ -85,7 +110,7 @@ def _read_futures(items: list[Item], found: Findings, venue: str) -> None:
                 initial=item.number("positionInitialMargin", item.number("initialMargin")) if not inverse else math.nan,
                 maintenance=item.number("maintMargin") if not inverse else math.nan,
                 leverage=item.number("leverage"),
-                lot=item.text("positionSide", "BOTH").removeprefix("BOTH"),
+                lot=side.removeprefix("BOTH"),
             )
         )
         if inverse and (_VENUE, name) not in found.specs:
@@ -159,7 +184,7 @@ OPTION_POSITIONS = _form(
     "positions",
     "symbol side quantity markValue",
     _read_option_positions,
-    "entryPrice reducibleQty ror unrealizedPNL positionCost priceScale quantityScale quoteAsset time optionSide "
+    "reducibleQty ror positionCost priceScale quantityScale quoteAsset time optionSide "
     "strikePrice expiryDate bidQuantity askQuantity",
     "eapi/v1/position",
 )
@@ -176,8 +201,8 @@ FUTURES_POSITIONS = _form(
     "positions",
     "symbol positionAmt entryPrice markPrice",
     _read_futures,
-    "entryPrice breakEvenPrice liquidationPrice maxNotionalValue isolatedMargin isAutoAddMargin "
-    "isolatedWallet updateTime isolated adlQuantile notionalValue "
+    "breakEvenPrice liquidationPrice maxNotionalValue isolatedMargin isAutoAddMargin "
+    "isolatedWallet updateTime isolated adlQuantile "
     "openOrderInitialMargin bidNotional askNotional marginAsset",
     "fapi/v2/positionRisk, dapi/v1/positionRisk",
 )

@@ -1,6 +1,7 @@
 """Bybit: ``v5/position/list`` as positions. ``size`` is coins (USD for inverse contracts), ``side`` the sign.
 
-Checked: ``positionValue`` is ``size`` at ``avgPrice``, and ``unrealisedPnl`` the way from there to the mark.
+Checked: ``positionValue`` is ``size`` at ``avgPrice``, and ``unrealisedPnl`` the way from there to the mark (in coins,
+``size * (1 / avgPrice - 1 / markPrice)``, for inverse contracts).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import math
 
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Total, keys
 from hedgeopt.inputs.payloads.item import Item
+from hedgeopt.inputs.payloads.signs import refuse_contradictions
 
 __all__ = ["POSITIONS"]
 
@@ -32,15 +34,25 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
         if not option and value == value and entry == entry and abs(expected - value) > _NEAR * max(value, expected):
             fix = "size is coins, or USD of an inverse contract"
             raise item.fault(f"at avgPrice {entry:g} is {expected:g}, not positionValue {value:g}", "size", size, fix)
+        refuse_contradictions(
+            item,
+            quantity,
+            "side",
+            minus=("positionValue",),
+            entries=("avgPrice",),
+            mark="markPrice",
+            profits=("unrealisedPnl",),
+            option=option,
+        )
         profit = item.number("unrealisedPnl")
-        if not inverse and profit == profit and mark == mark and entry == entry:
-            if abs(quantity * (mark - entry) - profit) > max(0.5 * abs(quantity) * max(mark, entry), 1e-9):
+        if profit == profit and mark > 0 and entry > 0:
+            ours = quantity * (1.0 / entry - 1.0 / mark) if inverse else quantity * (mark - entry)
+            most = abs(quantity) * (1.0 / min(mark, entry) if inverse else max(mark, entry))
+            if abs(ours - profit) > max(0.5 * most, 1e-9):
                 fix = "prices are dollars: save the venue's reply as it came"
                 raise item.fault(f"from avgPrice {entry:g} is not a P&L of {profit:g}", "markPrice", mark, fix)
-            why = "the venue's P&L was taken at another mark"
-            found.totals.append(
-                Total(f"unrealised P&L of {name}", quantity * (mark - entry), profit, 0.01, "settlement", why, room=0.5)
-            )
+            unit, why = "coins" if inverse else "settlement", "the venue's P&L was taken at another mark"
+            found.totals.append(Total(f"unrealised P&L of {name}", ours, profit, 0.01, unit, why, room=0.5))
         stated, leverage = item.number("positionIM"), item.number("leverage")
         if not option and not inverse and stated == stated and leverage > 0 and value == value:
             why = "the account is in portfolio margin, or fees to close are in it"

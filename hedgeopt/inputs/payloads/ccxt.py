@@ -14,6 +14,7 @@ import math
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.payloads.form import PUBLISHED, Findings, Form, HeldLine, Posted, Reader, Spec, keys
 from hedgeopt.inputs.payloads.item import Item
+from hedgeopt.inputs.payloads.signs import refuse_contradictions
 from hedgeopt.venues.unified import is_unified, native_name
 
 __all__ = ["BALANCE", "CHAIN", "GREEKS", "MARKETS", "POSITIONS", "TICKERS"]
@@ -72,6 +73,18 @@ def _read_positions(items: list[Item], found: Findings, venue: str) -> None:
         lot = f"{side if item.raw('hedged') is True else ''} {item.text('marginMode', '')}".strip()
         mark, notional = item.number("markPrice"), abs(item.number("notional"))
         inverse, option = ":" in item.text("symbol") and "/USD:" in item.text("symbol"), name.endswith(("-C", "-P"))
+        raw = item.item("info") if isinstance(item.data.get("info"), dict) else None
+        settled = raw.number("settlement_price") if raw is not None and venue == "deribit" and not option else math.nan
+        refuse_contradictions(
+            item,
+            _SIDES[side],
+            "side",
+            minus=("contracts", "notional"),
+            entries=() if settled > 0 else ("entryPrice",),  # Deribit counts from the last settlement
+            mark="markPrice",
+            profits=("unrealizedPnl",),
+            option=option,
+        )
         if math.isnan(size):
             found.holdings.append(
                 HeldLine(
@@ -199,8 +212,8 @@ POSITIONS = Form(
     keys=keys("symbol contracts contractSize side"),
     read=_read_positions,
     ignored=keys(
-        "info id timestamp datetime lastUpdateTimestamp entryPrice lastPrice leverage collateral initialMargin "
-        "maintenanceMargin initialMarginPercentage maintenanceMarginPercentage unrealizedPnl realizedPnl liquidationPrice "
+        "info id timestamp datetime lastUpdateTimestamp lastPrice leverage collateral initialMargin "
+        "maintenanceMargin initialMarginPercentage maintenanceMarginPercentage realizedPnl liquidationPrice "
         "marginRatio percentage stopLossPrice takeProfitPrice isolated"
     ),
     source=_SOURCE + "Position structure",

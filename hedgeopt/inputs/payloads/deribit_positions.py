@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Total, keys
 from hedgeopt.inputs.payloads.item import Item
+from hedgeopt.inputs.payloads.signs import refuse_contradictions
 
 __all__ = ["POSITIONS"]
 
@@ -20,10 +21,23 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name, size, mark = item.text("instrument_name"), item.needed("size"), item.number("mark_price")
         side = item.text("direction", "")
-        if size and side in ("buy", "sell") and (size > 0) != (side == "buy"):
-            raise item.fault(f"has the sign against its direction {side!r}", "size", size, "size is negative when sold")
         if size == 0:
             continue
+        if side not in ("buy", "sell"):
+            fix = "save the venue's reply as it came: a position that is held is bought or sold"
+            raise item.fault(f"is neither buy nor sell, and size is {size:g}", "direction", side, fix)
+        if (size > 0) != (side == "buy"):
+            raise item.fault(f"has the sign against its direction {side!r}", "size", size, "size is negative when sold")
+        refuse_contradictions(
+            item,
+            size,
+            "size",
+            signed=("size_currency",),
+            entries=("average_price", "settlement_price"),  # futures' P&L counts from the last settlement
+            mark="mark_price",
+            profits=("floating_profit_loss", "total_profit_loss"),
+            option=item.text("kind") in _OPTIONS,
+        )
         word, coins, delta = item.text("kind"), item.number("size_currency"), item.number("delta")
         index = item.number("index_price")
         usd = index if index == index else mark  # of options no rule here is asked, only whether a margin is stated
@@ -62,9 +76,9 @@ POSITIONS = Form(
     keys=frozenset({"instrument_name", "size", "direction", "average_price", "kind"}),
     read=_read,
     ignored=keys(
-        "average_price average_price_usd estimated_liquidation_price floating_profit_loss "
+        "average_price_usd estimated_liquidation_price "
         "floating_profit_loss_usd leverage gamma vega "
-        "theta realized_profit_loss realized_funding settlement_price total_profit_loss "
+        "theta realized_profit_loss realized_funding "
         "open_orders_margin interest_value"
     ),
     source="docs.deribit.com, private/get_positions",

@@ -13,6 +13,7 @@ import numpy as np
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, Posted, Total, keys
 from hedgeopt.inputs.payloads.item import Item
 from hedgeopt.inputs.payloads.margin_comparisons import bare_state
+from hedgeopt.inputs.payloads.signs import refuse_contradictions
 from hedgeopt.models.margin.derive import Derive
 from hedgeopt.models.margin.model import Kind
 
@@ -34,6 +35,17 @@ def _positions(items: list[Item], found: Findings, account: str) -> float:
         option = _IS_OPTION.get(word)
         if option is None:
             raise item.fault("is neither option nor perp", "instrument_type", word)
+        settled = item.number("net_settlements", 0.0) != 0.0
+        refuse_contradictions(
+            item,
+            amount,
+            "amount",
+            signed=("mark_value",),
+            entries=() if settled else ("average_price", "average_price_excl_fees"),
+            mark="mark_price",
+            profits=("unrealized_pnl", "unrealized_pnl_excl_fees"),
+            option=option,
+        )
         mark, value, delta = item.number("mark_price"), item.number("mark_value"), item.number("delta")
         if value == value and mark == mark and abs(amount * mark - value) > _NEAR * max(abs(value), abs(amount * mark)):
             raise item.fault(f"at mark_price {mark:g} is not mark_value {value:g}", "amount", amount, "amounts are coins")
@@ -126,9 +138,9 @@ def _margins(item: Item, found: Findings, held: bool, posted: dict[str, tuple[fl
 
 
 _POSITION_IGNORED = keys(
-    "average_price average_price_excl_fees creation_timestamp cumulative_funding gamma "
-    "leverage liquidation_price net_settlements open_orders_margin "
-    "realized_pnl realized_pnl_excl_fees theta vega total_fees unrealized_pnl_excl_fees amount_step"
+    "creation_timestamp cumulative_funding gamma "
+    "leverage liquidation_price open_orders_margin "
+    "realized_pnl realized_pnl_excl_fees theta vega total_fees amount_step"
 )
 POSITIONS = Form(
     name="Derive positions",

@@ -14,6 +14,7 @@ from dataclasses import replace
 from hedgeopt.files.counted import many
 from hedgeopt.inputs.payloads.form import PUBLISHED, Findings, Form, HeldLine, Posted, Spec, Total, keys
 from hedgeopt.inputs.payloads.item import Item
+from hedgeopt.inputs.payloads.signs import refuse_contradictions
 
 __all__ = ["META", "SPOT_META", "SPOT_STATE", "STATE"]
 
@@ -93,6 +94,15 @@ def _read_state(items: list[Item], found: Findings, venue: str) -> None:
                 continue
             entry_price, profit = position.number("entryPx"), position.number("unrealizedPnl")
             sign = 1.0 if size > 0 else -1.0
+            refuse_contradictions(
+                position,
+                size,
+                "szi",
+                minus=("positionValue",),
+                entries=("entryPx",),
+                mark=value / abs(size),
+                profits=("unrealizedPnl",),
+            )
             ours = sign * value - size * entry_price
             if ours == ours and profit == profit and abs(ours - profit) > _NEAR * abs(value):
                 fix = "szi is coins, the others USD: save the venue's reply as it came"

@@ -10,6 +10,7 @@ import math
 
 from hedgeopt.inputs.payloads.form import Findings, Form, HeldLine, keys
 from hedgeopt.inputs.payloads.item import Item
+from hedgeopt.inputs.payloads.signs import refuse_contradictions
 
 __all__ = ["POSITIONS"]
 
@@ -28,6 +29,17 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
         if side != "net" and size < 0:
             raise item.fault("is negative although posSide tells the side", "pos", size, "save the venue's reply as it came")
         quantity = -abs(size) if side == "short" else size
+        refuse_contradictions(
+            item,
+            quantity,
+            "pos" if side == "net" else "posSide",
+            signed=("optVal",),
+            minus=("notionalUsd",),
+            entries=("avgPx",),
+            mark="markPx",
+            profits=("upl",),
+            option=kind == "OPTION",
+        )
         mark, value = item.number("markPx"), item.number("optVal")
         option = kind == "OPTION"
         found.holdings.append(
@@ -55,7 +67,7 @@ POSITIONS = Form(
     keys=frozenset({"instId", "pos", "posSide", "mgnMode"}),
     read=_read,
     ignored=keys(
-        "posId baseBal ccy fee lever last liqPx mmr interest tradeId avgPx upl uplRatio uTime margin "
+        "posId baseBal ccy fee lever last liqPx mmr interest tradeId uplRatio uTime margin "
         "mgnRatio adl cTime realizedPnl uplLastPx uplRatioLastPx availPos bePx fundingFee idxPx "
         "liqPenalty pendingCloseOrdLiabVal pnl posCcy quoteBal quoteBorrowed quoteInterest usdPx "
         "spotInUseAmt spotInUseCcy imr liab liabCcy deltaPA gammaBS gammaPA thetaBS thetaPA vegaBS "

@@ -349,6 +349,9 @@ def _list_of(name: str) -> tuple[Any, list[dict[str, Any]], dict[str, Any]]:
     return reply, rows, later
 
 
+_LONG = {"positionAmt": "0.5", "notional": "50005.0", "unRealizedProfit": "505.0"}
+
+
 def _venue(name: str) -> dict[str, str]:
     return {"venue": "bybit"} if name.startswith("ccxt") else {}
 
@@ -370,8 +373,8 @@ def test_a_list_put_together_of_two_moments_is_refused(name: str, tmp_path: Path
         ("okx-positions", ({"posSide": "long", "pos": "30"}, {"posSide": "short", "pos": "30"})),
         ("okx-positions", ({"mgnMode": "cross"}, {"mgnMode": "isolated"})),
         ("bybit-positions", ({"positionIdx": "1"}, {"positionIdx": "2"})),
-        ("binance-futures-positions", ({"positionSide": "SHORT"}, {"positionSide": "LONG", "positionAmt": "0.5"})),
-        ("ccxt-positions", ({"hedged": True}, {"hedged": True, "side": "long"})),
+        ("binance-futures-positions", ({"positionSide": "SHORT"}, {"positionSide": "LONG", **_LONG})),
+        ("ccxt-positions", ({"hedged": True}, {"hedged": True, "side": "long", "unrealizedPnl": 2020.0})),
         ("ccxt-positions", ({"marginMode": "cross"}, {"marginMode": "isolated"})),
     ],
 )
@@ -394,6 +397,6 @@ def test_both_sides_of_hedge_mode_are_two_lots(name: str, sides: Any, tmp_path: 
 def test_a_net_position_that_turned_is_no_hedge(tmp_path: Path) -> None:
     """Without hedge mode, long in one snapshot and short in the next are not two sides that cancel."""
     reply, rows, later = _list_of("ccxt-positions")
-    rows.append(later | {"side": "long"})
+    rows.append(later | {"side": "long", "unrealizedPnl": 2020.0})
     with pytest.raises(ho.InputError, match="has one line for it"):
         ho.read_book(save(tmp_path, "list.json", reply), venue="bybit")

@@ -93,7 +93,7 @@ def _exact(e: Any, deep: Any, wanted: float) -> float:
     straight = []
     for i, row in enumerate(e.candidate.tolist()):
         item = e.rows.instruments[row]
-        if item.kind == "future":
+        if item.nature.margined and item.nature.expires:
             straight.append((float(e.cost_buy[i]), _LARGEST, float(e.trade_greeks[0, i, e.asset("ETH")])))
 
     def at(m: float) -> tuple[float, float]:

@@ -86,10 +86,11 @@ def state_for(rng: np.random.Generator, kinds: tuple[str, ...], settlements: tup
     for coin, spot in _SPOT.items():
         for settled in settlements:
             for kind in kinds:
-                for expiry in (np.nan,) if kind == "perpetual" else days:
-                    forward = spot * (1.0 if kind == "perpetual" else 1.0 + 3e-4 * expiry)
+                nature = natures()[kind]
+                for expiry in days if nature.expires else (np.nan,):
+                    forward = spot * (1.0 + 3e-4 * expiry if nature.expires else 1.0)
                     common = {"kind": kind, "coin": coin, "settled": settled, "days": expiry, "forward": forward}
-                    if kind != "option":
+                    if nature.payoff == "linear":
                         items.append({**common, "strike": np.nan, "call": False, "vol": np.nan, "mark": forward})
                         continue
                     for strike in spot * rng.choice([0.6, 0.8, 0.9, 1.0, 1.1, 1.25, 1.6], 3, replace=False):

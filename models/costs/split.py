@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.calls import strict_class
+from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.models.costs.ladder import Levels
 
 __all__ = ["SplitOrder", "paid_for_split", "split_order"]
@@ -41,6 +41,7 @@ class SplitOrder:
     paid: float
 
 
+@strict_call
 def split_order(sides: Sequence[Levels], amount: float, *, buy: bool = True) -> SplitOrder:
     """The cheapest purchase of ``amount`` units from asks, or the best sale to bids, of ladders in one unit and quote.
 

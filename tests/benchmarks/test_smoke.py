@@ -20,6 +20,7 @@ NAMES = {
     "inputs",
     "margin",
     "startup",
+    "costs",
     "tail",
     "tail_family",
     "tail_integers",

@@ -50,6 +50,7 @@ def test_it_prints_and_draws_what_solve_did(tmp_path: Path, capsys: pytest.Captu
         "transfers.csv",
         "limits.csv",
         "objective.csv",
+        "costs.csv",
     }
     assert "trades.csv" in said.err
 

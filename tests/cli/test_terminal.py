@@ -106,7 +106,7 @@ def test_a_process_in_another_encoding_prints_aligned_tables(encoding):
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode(encoding).replace("\r\n", "\n")
     assert "?" not in text
-    trades = text[text.index("Trades (") : text.index("Book before")].splitlines()
+    trades = text[text.index("Trades (") : text.index("Costs by trade")].splitlines()
     assert len({len(line) for line in trades[1:] if line.strip()}) == 1  # head, rule and rows
     limits = text[text.index("Limits (") : text.index("Margin by")].splitlines()
     assert len({len(line) for line in limits[1:] if line.strip()}) == 1

@@ -117,7 +117,7 @@ def test_the_plain_rule_and_the_verifier_see_a_purchase_on_credit(monkeypatch: p
     monkeypatch.setattr("hedgeopt.program.limits.purses", lambda e: [])
     with pytest.raises(CertificateError, match="to pay with"):
         rules.propose(held, quotes)
-    monkeypatch.setattr("hedgeopt.program.certificate.plain_sides", lambda *_: [])
+    monkeypatch.setattr("hedgeopt.program.certificate.plain_sides", lambda *_, **__: [])
     told = json.loads(rules.propose(held, quotes).to_json())
     verdict = judge(claim_of(told), e, quotes, rules.model_dump(mode="json"))
     assert not verdict.valid

@@ -222,7 +222,7 @@ def pool() -> Any:
 def test_another_process_proposes_the_same(kind: str, pool: Any) -> None:
     book, market, _ = CASES["network"]()
     if kind in ("max_trades", "max_new_instruments", "min_trade"):
-        market = ho.Market.from_frame(market.to_frame().assign(lot=0.1))  # lists in whole lots
+        market = replace(market, quotes=market.quotes.assign(lot=0.1))  # lists in whole lots
     rules = asked(kind)
     there = pool.submit(ho.propose, book, market, rules)
     here = ho.propose(book, market, rules)

@@ -112,7 +112,11 @@ def _risk(holdings: Book, quotes: Market, rules: Policy) -> _View:
     e = expose(holdings, quotes, rules, trades=False, sampled="if known")
     report = risk_report(e)
     accounts = [margin_in_units(account_margin(e, c), report.unit_price) for c in range(len(e.accounts))]
-    remains, drawn, nothing = danger(accounts, unit=report.unit), sample_words(rules, e), np.zeros(e.n_candidates)
+    remains, drawn, nothing = (
+        danger(accounts, unit=report.unit, notes=e.notes),
+        sample_words(rules, e),
+        np.zeros(e.n_candidates),
+    )
     sample = e.notes[0]  # why there is no tail
     if report.cvar:
         settings = rules.scenarios.model_dump(mode="json")
@@ -141,7 +145,7 @@ def _margin(holdings: Book, quotes: Market, rules: Policy) -> _View:
     from hedgeopt.reports.margin import margin_tables
 
     report = margin_report(holdings, quotes, rules)
-    data = {"headline": danger(report.accounts, unit=report.unit).to_dict(), **report.to_dict()}
+    data = {"headline": danger(report.accounts, unit=report.unit, notes=report.notes).to_dict(), **report.to_dict()}
 
     def page() -> str:
         from hedgeopt.reports.book_pages import margin_page

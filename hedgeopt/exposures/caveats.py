@@ -1,4 +1,5 @@
-"""The caveats of priced exposures: packaged numbers that they rest on and that are unverified or out of date."""
+"""The caveats of priced exposures: packaged numbers that they rest on and that are unverified or out of date,
+and accounts whose margin follows another venue's rule."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from hedgeopt.models.caveats import stress_caveats, table_caveats
 from hedgeopt.models.costs.quotes import fee_parameters
 from hedgeopt.models.data import averaging_minutes, dollar_assets, pegged_assets
 from hedgeopt.models.margin.margins import Margins
+from hedgeopt.models.margin.rules import rule_of_another
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.scenarios.set import ScenarioSet
@@ -41,16 +43,18 @@ def caveats(
         Names of the stress scenarios shown; empty for none.
     """
     reads: dict[tuple[str, str], None] = {}
+    foreign: list[str] = []
     for model, state, posted in zip(margins.models, margins.states, collateral, strict=True):
         if len(state) or posted.any():
             reads |= dict.fromkeys(model.reads(state, posted))
+            foreign += rule_of_another(model, state.venue, state.account)
     kinds = {(item.venue, type(item)): item for item in traded}  # a fee is one per venue and family
     reads |= dict.fromkeys((venue, name) for (venue, _), item in kinds.items() for name in fee_parameters(item))
     reads |= dict.fromkeys(_windows(held, now))
     pegs = [asset for asset in assets if is_peg(asset) or asset in pegged_assets()]
     dollars = [asset for asset in assets if asset in dollar_assets()]
     reads |= dict.fromkeys(("assets", name) for name, found in (("pegged", pegs), ("dollar", dollars)) if found)
-    return (*table_caveats(tuple(reads), now.date()), *stress_caveats(stress, assets, now.date()))
+    return (*foreign, *table_caveats(tuple(reads), now.date()), *stress_caveats(stress, assets, now.date()))
 
 
 def _windows(items: Sequence[Any], now: datetime) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hedgeopt.files.counted import many
+from hedgeopt.models.margin.rules import OTHER_RULE
 from hedgeopt.reports.rows import moves
 from hedgeopt.reports.words import number, per_cent
 
@@ -43,17 +44,19 @@ def danger(
     traded: Collection[str] = (),
     margin_limited: bool = True,
     unit: str = "USD",
+    notes: Sequence[str] = (),
 ) -> Danger:
     """What margin leaves dangerous in ``accounts``; with ``before``, compared with the same accounts before trading.
 
     An account whose requirement is unknown is named as that, and in no other sentence.
     ``unit`` is what their amounts are in, ``traded`` names the accounts with trades, ``margin_limited`` says whether the
-    policy limits margin in any way.
+    policy limits margin in any way. Of the ``notes``, those on accounts that follow another venue's rule are said.
     """
     unknown = [item for item in accounts if item.unknown]
     hidden = {_name(item) for item in (*unknown, *(item for item in before if item.unknown))}
     accounts, before = ([item for item in mine if _name(item) not in hidden] for mine in (accounts, before))
-    sentences, near = [_unknown(item) for item in unknown], _nearest(accounts)
+    foreign = [f"{note}." for note in notes if note.startswith(OTHER_RULE)]
+    sentences, near = [*foreign, *(_unknown(item) for item in unknown)], _nearest(accounts)
     if accounts or not unknown:
         sentences.append(_liquidation(accounts, before, "another" if unknown else "an"))
     others = " of the other accounts" if unknown else ""
@@ -78,7 +81,7 @@ def danger(
         sentences.append(f"Less room by the trades: {_some(less)}.")
     sentences += _refused(accounts, before, traded, unit)
     distance = float("inf") if near is None else abs(near[0])
-    tone = "bad" if distance <= _BAD else "warn" if open_in or unknown or distance <= _WARN else "good"
+    tone = "bad" if distance <= _BAD else "warn" if open_in or unknown or foreign or distance <= _WARN else "good"
     if not margin_limited and (tone != "good" or worse or less):
         sentences.append("The policy has no limit on margin: margin_utilisation or survive_stress would keep it.")
     return Danger(tuple(sentences), tone)

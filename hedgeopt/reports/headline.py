@@ -55,6 +55,7 @@ def headline(proposal: Proposal) -> Headline:
         unit=proposal.unit,
         traded=set(proposal.trades["account"]),
         margin_limited=_limits_margin(proposal),
+        notes=proposal.notes,
     )
     return Headline(
         trades=_trades(proposal),

@@ -26,7 +26,9 @@ def margin_tables(report: MarginReport, title: str = "") -> RenderableType:
     from hedgeopt.reports.fitted import Plain
     from hedgeopt.reports.terminal import danger_frame
 
-    parts: list[RenderableType] = [danger_frame(danger(report.accounts, unit=report.unit), title or report.book)]
+    parts: list[RenderableType] = [
+        danger_frame(danger(report.accounts, unit=report.unit, notes=report.notes), title or report.book)
+    ]
     parts += [_overview(report), *(_account(item, report) for item in report.accounts)]
     return Group(*parts, *(Plain(Text(f"note: {note}", style="dim")) for note in report.notes))
 

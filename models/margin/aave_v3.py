@@ -89,6 +89,7 @@ class AaveV3(MarginModel):
     ``relative`` multiplies every LTV and threshold: governance may lower them in a stress.
     """
 
+    table_name = "aave"
     source = "github.com/aave-dao/aave-v3-origin GenericLogic.sol (models/data/aave.toml)"
 
     def __init__(self, category: str | None = None, health: float = 1.0, relative: float = 1.0) -> None:

@@ -76,7 +76,7 @@ class MarginModel(ABC):
         What the venue does below maintenance margin (``part``, ``no_quote``, penalties); None: by
         hedgeopt/backtest/venue_rules/rules.toml. Read by backtests alone.
     table_name
-        The table with its numbers, where that is not named after the account's venue.
+        The table with its numbers; None: no table has them.
     """
 
     name: str
@@ -85,6 +85,12 @@ class MarginModel(ABC):
     knows_requirement: bool = True
     liquidation_rule: Mapping[str, Any] | None = None
     table_name: str | None = None
+
+    @property
+    def rule_of(self) -> str | None:
+        """The venue whose rule it is; None: nobody's, or the user's own."""
+        name = self.table_name
+        return None if name is None or name.endswith(".toml") else name.removesuffix("_portfolio")
 
     @abstractmethod
     def requirement(self, state: State, quantity: np.ndarray, collateral: np.ndarray) -> Requirement:

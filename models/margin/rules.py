@@ -36,7 +36,10 @@ from hedgeopt.models.margin.packaged_tables import check_own_tables
 from hedgeopt.models.margin.paradex import Paradex
 from hedgeopt.models.margin.unmargined import Bilateral, Unmargined
 
-__all__ = ["MODELS", "margin_model", "venue_rule"]
+__all__ = ["MODELS", "OTHER_RULE", "margin_model", "rule_of_another", "venue_rule"]
+
+OTHER_RULE = "Margin by another venue's rule: "
+"""With which a note on an account that follows one begins."""
 
 
 def _plain(model: Callable[[], MarginModel]) -> Callable[[str | None], MarginModel]:
@@ -98,6 +101,16 @@ def venue_rule(venue: str) -> str:
         return "none"
     own = table(venue)
     return str(own.get("default_margin") or ("table" if "margin" in own else "none"))
+
+
+def rule_of_another(model: MarginModel, venue: str, account: str) -> tuple[str, ...]:
+    """A note where an account's margin follows the rule of a venue that is not its own; none where its table says so."""
+    if model.rule_of in (None, venue) or margin_model("standard", venue).name == model.name:
+        return ()
+    return (
+        f"{OTHER_RULE}{venue}/{account} follows {model.name}, which is {model.rule_of}'s. What {venue} itself requires, and "
+        "where it liquidates, may be otherwise",
+    )
 
 
 def margin_model(name: str, venue: str) -> MarginModel:

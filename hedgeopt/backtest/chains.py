@@ -43,7 +43,8 @@ class ChainReplay:
     ----------
     chains
         Parquet files (or folders of them) with one row per instrument and moment; columns of
-        :mod:`hedgeopt.inputs.chain.reader`.
+        :mod:`hedgeopt.inputs.chain.reader`. CSV files, and neutral tables of quotes in either form
+        (:mod:`hedgeopt.inputs.quotes`), are read whole.
     marks
         Files of perpetual and dated futures marks; rows of the five minutes up to a snapshot (and its own second)
         count.
@@ -97,7 +98,7 @@ class ChainReplay:
     def _stamps(self) -> pd.DatetimeIndex:
         if not self.chains:
             raise InputError("names no chain file", field="replay.chains")
-        chain = dataset(self.chains[0])
+        chain = dataset(self.chains[0], self.venue)
         import pyarrow.compute as pc
 
         parts = []
@@ -122,17 +123,19 @@ class ChainReplay:
 
         parts = []
         for rank, path in enumerate(self.chains):
-            source = dataset(path)
+            source = dataset(path, self.venue)
             missing = [name for name in RECORDED_REQUIRED if name not in source.schema.names]
             if missing:
                 raise InputError(f"column {missing[0]!r} is missing", file=path, fix=f"a chain needs {', '.join(RECORDED)}")
-            kept = [name for name in RECORDED if name in source.schema.names]
+            kept = [name for name in (*RECORDED, "venue") if name in source.schema.names]
             unit = source.schema.field("timestamp").type
             low, high = (ds.scalar(time_scalar(moment, unit)) for moment in (first, last))
             chosen = (ds.field("timestamp") >= low) & (ds.field("timestamp") <= high)
             frame = _typed(source.to_table(columns=kept, filter=chosen).to_pandas(), path)
             for name in ("instrument_name", "currency"):
                 frame[name] = frame[name].astype(object)
+            if "venue" in frame:
+                self._refuse_other_venues(frame["venue"], path)
             frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True)
             parts.append(frame.assign(rank=rank))
         rows = pd.concat(parts, ignore_index=True)
@@ -164,7 +167,10 @@ class ChainReplay:
         crossed = numbers["bid_price"] > numbers["ask_price"]
         numbers["bid_price"] = np.where((numbers["bid_price"] > 0) & ~crossed, numbers["bid_price"], np.nan)
         numbers["ask_price"] = np.where((numbers["ask_price"] > 0) & ~crossed, numbers["ask_price"], np.nan)
-        items = [self._instrument(name, parsed) for name in rows["instrument_name"]]
+        items = [
+            self._instrument(name, parsed, self.chains[rank])
+            for name, rank in zip(rows["instrument_name"], rows["rank"].to_numpy(int), strict=True)
+        ]
         other = np.array([not item.nature.option for item in items], bool)
         usable = other | ((numbers["mark_iv"] > 0) & (numbers["underlying_price"] > 0))
         usable &= np.isfinite(numbers["mark_price"])
@@ -204,10 +210,26 @@ class ChainReplay:
         checked = check_quotes(quotes, instruments, prices, moment, source, parity=False, against_index=False)
         return Market(moment, prices, instruments, quotes, source, (*notes, *checked.notes), checked.doubtful)
 
-    def _instrument(self, name: str, parsed: dict[str, Any]) -> Any:
+    def _instrument(self, name: str, parsed: dict[str, Any], file: Path | None = None) -> Any:
         if name not in parsed:
-            parsed[name] = parser(self.venue)(str(name))
+            read = parser(self.venue)
+            try:
+                parsed[name] = read(str(name))
+            except InputError as error:
+                given = f"venue in [replay] is {self.venue}: set the recording's venue"
+                fix = f"{given}, or mend the name: {error.fix}" if error.fix else given
+                file = file or next(iter(self.marks), self.chains[0])
+                raise InputError(
+                    f"{error.problem} of {self.venue}" if error.problem == "is not an instrument name" else error.problem,
+                    file=file, field="instrument_name", value=name, fix=fix,
+                ) from None  # fmt: skip
         return parsed[name]
+
+    def _refuse_other_venues(self, venues: pd.Series, path: Path) -> None:
+        other = [str(name) for name in venues.dropna().unique() if str(name).lower() != self.venue.lower()]
+        if other:
+            fix = f'set venue = "{other[0]}" in [replay], and replay the rows of one venue'
+            raise InputError(f"is not the replay's venue, {self.venue}", file=path, field="venue", value=other[0], fix=fix)
 
     def _index(self, rows: pd.DataFrame, source: str, notes: list[str]) -> dict[str, float]:
         found: dict[str, float] = {}

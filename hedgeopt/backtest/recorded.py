@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt._extras import require_extra
+from hedgeopt.backtest.chain_tables import as_dataset, is_text_table
 from hedgeopt.backtest.venue_rules import rules
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
@@ -21,6 +22,7 @@ from hedgeopt.files.record import LARGEST
 from hedgeopt.files.regular import require_file
 from hedgeopt.files.table_file import read_table
 from hedgeopt.inputs.columns import MARK_FILES, RECORDED_REQUIRED
+from hedgeopt.inputs.quotes import is_quote_table
 
 __all__ = ["FundingRate", "dataset", "index_history", "mark_table", "time_scalar"]
 
@@ -123,10 +125,13 @@ class FundingRate:
 
 
 @strict_call
-def index_history(path: Path) -> pd.DataFrame:
-    """Median index price by moment (UTC index) and currency (columns) of a chain file: what expiries settle on."""
+def index_history(path: Path, venue: str | None = None) -> pd.DataFrame:
+    """Median index price by moment (UTC index) and currency (columns) of a chain file: what expiries settle on.
+
+    ``venue`` is that of rows of quotes that do not name theirs.
+    """
     parts: list[pd.DataFrame] = []
-    for batch in dataset(path).to_batches(columns=["timestamp", "currency", "index_price"], batch_size=65_536):
+    for batch in dataset(path, venue).to_batches(columns=["timestamp", "currency", "index_price"], batch_size=65_536):
         frame = batch.to_pandas()
         frame["currency"] = frame["currency"].astype(object)
         parts.append(frame.groupby(["timestamp", "currency"], observed=True)["index_price"].median().reset_index())
@@ -135,8 +140,11 @@ def index_history(path: Path) -> pd.DataFrame:
     return table.sort_index()
 
 
-def dataset(path: Path) -> Any:
-    """A Parquet file or a folder of them, opened without reading its rows."""
+def dataset(path: Path, venue: str | None = None) -> Any:
+    """A Parquet file or a folder of them, opened without reading its rows; CSV and tables of quotes are read whole.
+
+    ``venue`` is that of rows of quotes that do not name theirs.
+    """
     require_extra("pyarrow", "replaying recorded chains", file=path, field="replay.chains")
     import pyarrow as pa
     import pyarrow.dataset as ds
@@ -145,6 +153,8 @@ def dataset(path: Path) -> Any:
         raise InputError(
             "there is no such file or folder", file=path, field="replay.chains", fix="give the path of recorded chains"
         )
+    if is_text_table(path):
+        return as_dataset(path, venue)
     if not path.is_dir():
         check_recording(require_file(path, "chain", field="replay.chains", largest=None))
     try:
@@ -152,11 +162,18 @@ def dataset(path: Path) -> Any:
     except (pa.ArrowInvalid, OSError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"cannot be read as Parquet: {reason}", file=path, fix="is it truncated? fetch it again") from None
+    if is_quote_table(found.schema.names):
+        return as_dataset(path, venue)
     numbers = pa.types.is_floating, pa.types.is_integer, pa.types.is_null
     for name, known in (("timestamp", (pa.types.is_timestamp,)), ("index_price", numbers)):
         kind = found.schema.field(name).type if name in found.schema.names else None
         if kind is None:
-            raise InputError("is missing", file=path, field=name, fix="see docs/backtest.md for the columns of a chain")
+            raise InputError(
+                "is missing",
+                file=path,
+                field=name,
+                fix="see docs/backtest.md for the columns of a chain, and of a table of quotes",
+            )
         if not any(is_kind(kind) for is_kind in known):
             fix = "store moments with their time zone" if name == "timestamp" else "store numbers"
             raise InputError("is of a type that cannot be used", file=path, field=name, value=kind, fix=fix)

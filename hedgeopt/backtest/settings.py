@@ -36,7 +36,9 @@ class Ratio(Record):
 class ReplayConfig(Record):
     """:class:`~hedgeopt.backtest.chains.ChainReplay`; paths are relative to the file."""
 
-    chains: tuple[str, ...] = Field(min_length=1, description="Parquet chains; the first one's moments are the steps")
+    chains: tuple[str, ...] = Field(
+        min_length=1, description="chains or tables of quotes, Parquet or CSV; the first one's moments are the steps"
+    )
     marks: tuple[str, ...] = Field(default=(), description="perpetual and futures marks")
     index: str | None = Field(default=None, description="chain file whose index prices expiries settle on, too")
     start: AwareDatetime | None = None
@@ -45,7 +47,7 @@ class ReplayConfig(Record):
     synthetic_perpetuals: bool = Field(default=False, description="quote perpetuals at the index where no mark was recorded")
     ratios: dict[str, Ratio] = Field(default={}, description="prices of assets that the chain does not hold")
     assets: tuple[str, ...] = ()
-    venue: str = "deribit"
+    venue: str = Field(default="deribit", description="venue of the recording, whose names its instruments have")
     window: int = Field(default=24, ge=1, description="snapshots in memory")
     clock: Literal["recorded", "quotes"] = Field(
         default="recorded", description="quotes: index, perpetuals and futures at the moment of the option quotes"
@@ -75,7 +77,7 @@ class ReplayConfig(Record):
 
     def index_prices(self) -> pd.DataFrame | None:
         """The recorded index, read whole: a few numbers a day."""
-        return None if self.index is None else index_history(Path(self.index))
+        return None if self.index is None else index_history(Path(self.index), self.venue)
 
 
 class RiskConfig(Record):

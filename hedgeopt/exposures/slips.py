@@ -51,9 +51,9 @@ def refuse_slips(item: Any, curve: QuotedCurve, now: datetime, where: str) -> No
     if curve.surface is not None:
         years = item.years_from(now)
         forward = curve.forward(years)[0] if item.forward is None else item.forward
-        known, _ = curve.vol(item.strike, years, forward)
+        known = curve.vol_near(item.strike, years, forward)
         if _off(item.vol, known) > _VOL_FACTOR:
-            told = f"the surface of {coin} has {known:.4g} there"
+            told = f"the surface of {coin} has {known:.4g} " + ("there" if curve.reaches(years) else "at its last expiry")
             _refuse(where, "vol", item.vol, told, "give an annual vol as a decimal, such as 0.62 for 62 %")
 
 

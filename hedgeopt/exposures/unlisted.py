@@ -4,8 +4,11 @@ An option is valued by the surface of its underlying (:class:`~hedgeopt.models.s
 expiry, or by the vol and forward that the book gives with it; a perpetual at the index, a future at the forward curve.
 What has expired, cannot be read or has no price is set aside with its size. A note names every choice.
 
-The forward at an expiry that nobody quotes: ``ln(F/S)`` is linear between the index (T = 0) and the quoted expiries, and
-beyond the last one grows at its rate.
+The forward at an expiry that nobody quotes: ``ln(F/S)`` is linear between the index (T = 0) and the quoted expiries.
+Beyond the last one it grows at its rate, at most 25 % a year either way, up to four times its term; where that term is
+below 7 days (a basis of hours is the noise of two quotes, not a rate) it stays. Vols are taken from the surface up to four
+times the term of its last expiry, where the standard deviation of the price is twice what any quote tells; beyond, the book
+must give its own.
 """
 
 from __future__ import annotations
@@ -31,6 +34,10 @@ BOOK_LEGS = "book its legs, with their signs from public/get_combo_details, or i
 
 _NEAR = 0.5 / (365.0 * 24.0)
 """Years within which two expiries are one: half an hour."""
+_RATE_FROM, _LARGEST_RATE = 7.0 / 365.0, 0.25
+"""Shortest term whose basis tells a rate, years; largest rate carried beyond the last expiry, a year."""
+_REACH = 4.0
+"""Terms of the last expiry up to which its vols and its rate are carried on."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +128,33 @@ class QuotedCurve:
         if len(tenors) == 1:
             return self.index, "the index, as no expiry is quoted"
         if years > tenors[-1]:
-            return float(self.index * np.exp(basis[-1] * years / tenors[-1])), "extrapolated beyond the last expiry"
+            return self._beyond(years, float(tenors[-1]), float(basis[-1]))
         return float(self.index * np.exp(np.interp(years, tenors, basis))), "between the quoted expiries"
+
+    def _beyond(self, years: float, last: float, basis: float) -> tuple[float, str]:
+        said = "extrapolated beyond the last expiry"
+        if last < _RATE_FROM:
+            kept = f"whose basis of {100 * np.expm1(basis):.2g} % is kept, as {_days(last)} tell no rate"
+            return float(self.index * np.exp(basis)), f"{said}, {kept}"
+        told = basis / last
+        rate = float(np.clip(told, -_LARGEST_RATE, _LARGEST_RATE))
+        said += f" at {100 * rate:.3g} % a year" + (
+            f", the most that is carried on of its {100 * told:.3g} %" * (rate != told)
+        )
+        if years > _REACH * last:
+            said += f", for {_REACH:g} times its term"
+        return float(self.index * np.exp(basis + rate * (min(years, _REACH * last) - last))), said
+
+    def reaches(self, years: float) -> bool:
+        """Whether the surface tells a vol at this tenor."""
+        return self.surface is not None and years <= _REACH * self.surface.smiles[-1].years + _NEAR
+
+    def vol_near(self, strike: float, years: float, forward: float) -> float:
+        """Vol at a strike and tenor; where the surface does not reach, at the money of its last expiry."""
+        if self.surface is None or self.reaches(years):
+            return self.vol(strike, years, forward)[0]
+        last = self.surface.smiles[-1]
+        return float(self.surface.vol(last.forward, last.years, last.forward))
 
     def vol(self, strike: float, years: float, forward: float) -> tuple[float, str]:
         """Vol at a strike and tenor, and its source in words."""
@@ -172,6 +204,15 @@ class QuotedCurve:
                 field=item.name,
                 fix="give vol (and forward) with the instrument in the book, or a market with options on it",
             )
+        elif not self.reaches(years):
+            last = self.surface.smiles[-1].years
+            raise InputError(
+                f"{item.name} expires in {_days(years)}, more than {_REACH:g} times the {_days(last)} of the last quoted "
+                f"expiry of options on {self.underlying}: they tell no vol for it",
+                file="book",
+                field=item.name,
+                fix="give vol (and forward) with the instrument in the book, or a market with later expiries",
+            )
         else:
             vol, source = self.vol(item.strike, years, forward)
         found = {"underlying_price": float(forward), "mark_iv": float(vol)}
@@ -179,3 +220,8 @@ class QuotedCurve:
             found,
             f"{item.name}: not quoted, valued at vol {100 * vol:.4g} % ({source}) and forward {forward:,.6g} ({where})",
         )
+
+
+def _days(years: float) -> str:
+    days = 365.0 * years
+    return f"{24.0 * days:.3g} hours" if days < 2.0 else f"{days:,.4g} days"

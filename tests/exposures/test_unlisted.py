@@ -14,6 +14,8 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.exposures.resolve import resolve
+from hedgeopt.exposures.unlisted import QuotedCurve
+from hedgeopt.inputs.columns import QUOTE_FIELDS
 from hedgeopt.measures.risk import risk_report
 from hedgeopt.models.pricing.black76 import black76_price as price
 from hedgeopt.program.book_after import _trade
@@ -110,13 +112,62 @@ def test_any_strike_and_expiry_from_the_surface(market: ho.Market, expiry: datet
         (300_000.0, EXPIRY[27], "extrapolated beyond strike 100,000"),
         (10_000.0, EXPIRY[118], "extrapolated beyond strike 50,000"),
         (70_000.0, datetime(2025, 6, 27, 8, tzinfo=UTC), "extrapolated beyond the last quoted expiry"),
-        (70_000.0, datetime(2025, 6, 27, 8, tzinfo=UTC), "(extrapolated beyond the last expiry)"),
+        (70_000.0, datetime(2025, 6, 27, 8, tzinfo=UTC), "(extrapolated beyond the last expiry at 8 % a year)"),
     ],
 )
 def test_extrapolation_is_said(market: ho.Market, strike: float, expiry: datetime, words: str) -> None:
     e = valued(book((option(strike, expiry), -1.0)), market)
     assert any(words in note for note in e.notes)
     assert np.isfinite(e.rows.value[0])
+
+
+def _curve(hours: float, basis: float) -> QuotedCurve:
+    """Two options of one expiry so many hours away, whose forward lies ``basis`` above the index."""
+    expiry = NOW + timedelta(hours=hours)
+    items = [option(strike, expiry) for strike in (60_000.0, 80_000.0)]
+    given = {"mark_iv": 0.6, "underlying_price": INDEX * (1.0 + basis), "index_price": INDEX, "mark_price": 0.01}
+    row = {name: given.get(name, np.nan) for name in QUOTE_FIELDS if name != "timestamp"} | {"timestamp": pd.Timestamp(NOW)}
+    table = pd.DataFrame([row] * len(items), columns=list(QUOTE_FIELDS), index=[item.id for item in items])
+    found = ho.Market(NOW, {"BTC": INDEX}, {item.id: item for item in items}, table)
+    return QuotedCurve("BTC", items, found.arrays())
+
+
+def test_a_basis_of_hours_is_no_rate() -> None:
+    """Minus .05 % in 16 hours is minus 24 % a year: it once brought a forward of 0.06 times the index in ten years."""
+    curve = _curve(16.0, -0.0005)
+    for term in (0.1, 0.45, 10.0):
+        f, said = curve.forward(term)
+        assert f == pytest.approx(INDEX * 0.9995, rel=1e-12)
+        assert "whose basis of -0.05 % is kept, as 16 hours tell no rate" in said
+
+
+@pytest.mark.parametrize(("basis", "rate"), [(0.01, None), (0.1, 0.25), (-0.1, -0.25)])
+def test_the_rate_carried_on_is_bounded_and_ends(basis: float, rate: float | None) -> None:
+    last = 30.0 / 365.0
+    curve = _curve(30.0 * 24.0, basis)
+    own = np.log1p(basis) / last
+    for term in (2.0 * last, 4.0 * last, 10.0):
+        f, said = curve.forward(term)
+        wanted = (1.0 + basis) * np.exp((own if rate is None else rate) * (min(term, 4.0 * last) - last))
+        assert f == pytest.approx(INDEX * wanted, rel=1e-12)
+        assert ("for 4 times its term" in said) == (term > 4.0 * last)
+        assert ("the most that is carried on" in said) == (rate is not None)
+
+
+def test_no_vol_is_made_up_far_beyond_the_last_expiry(market: ho.Market) -> None:
+    """118 days are listed: one year is within four times that, ten years are not, unless the book gives its own vol."""
+    far = NOW + timedelta(days=3650)
+    near = valued(book((option(expiry=NOW + timedelta(days=465)), 1.0)), market)
+    assert not near.aside
+    left = valued(book((option(expiry=far), 1.0)), market)
+    assert any("set aside" in note and "more than 4 times the" in note for note in left.notes)
+    strict = POLICY.model_copy(update={"strictness": "strict"})
+    with pytest.raises(ho.InputError, match=r"expires in 3,650 days, more than 4 times .* give vol"):
+        expose(book((option(expiry=far), 1.0)), market, strict, trades=False)
+    own = valued(book((option(expiry=far, vol=0.55, forward=100_000.0), 1.0)), market)
+    assert any("vol 55 % (given) and forward 100,000 (given)" in note for note in own.notes)
+    with pytest.raises(ho.InputError, match="at its last expiry"):
+        valued(book((option(expiry=far, vol=0.0055), 1.0)), market)
 
 
 def test_the_books_own_vol_and_forward(market: ho.Market) -> None:

@@ -179,6 +179,28 @@ def test_a_header_in_the_middle_and_identical_rows(table: pd.DataFrame, tmp_path
         ho.read_market(tmp_path / "q.csv")
 
 
+@pytest.mark.parametrize("some", ["one row", "every other row", "a venue"])
+def test_index_prices_of_a_coin_too_far_apart_are_refused(some: str, table: pd.DataFrame, tmp_path: Path) -> None:
+    """Their median moved the equity of coins by half the difference; now both are named."""
+
+    def written(factor: float) -> Path:
+        frame = table.copy()
+        if some == "a venue":
+            other = frame[frame["kind"] == "option"].assign(venue="elsewhere")
+            frame = pd.concat([frame, other], ignore_index=True)
+            frame.loc[frame["venue"] == "elsewhere", "index"] *= factor
+        else:
+            frame.loc[:: 1000 if some == "one row" else 2, "index"] *= factor
+        frame.to_csv(tmp_path / "q.csv", index=False)
+        return tmp_path / "q.csv"
+
+    market = ho.read_market(written(1.04))
+    assert any("index of BTC drifts" in note for note in market.notes)
+    for factor, high, low in ((1.06, "106,000", "100,000"), (1.3, "130,000", "100,000"), (0.9, "100,000", "90,000")):
+        with pytest.raises(ho.InputError, match=rf"q\.csv: .*of BTC is {high} in the row of .* and {low} in .*index in USD"):
+            ho.read_market(written(factor))
+
+
 BAD = {
     "no number": ("mark", "n.a.!"), "negative": ("bid", "-0.5"), "crossed": ("bid", "0.9"),
     "no name": ("instrument", "BTC-??"), "no time": ("timestamp", "soon"), "no mark": ("mark", ""),

@@ -215,7 +215,7 @@ def test_rows_of_a_coin_have_one_index(tmp_path: Path) -> None:
     frame = chain()
     for size in (2, 3, 20):
         few = frame.iloc[:size].reset_index(drop=True)
-        refused(scaled(few, ["index_price"], 10.0, few.index == 1), tmp_path, "index_price", "of BTC", "the median of its")
+        refused(scaled(few, ["index_price"], 10.0, few.index == 1), tmp_path, "index_price", "of BTC", "10 × apart")
         assert read(scaled(few, ["index_price"], 1.01, few.index == 1), tmp_path).doubtful == {}
 
 

@@ -30,7 +30,6 @@ import pandas as pd
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
 from hedgeopt.files.cells import moments, numbers, wrong_numbers
-from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given
 from hedgeopt.files.record import LARGEST
 from hedgeopt.files.regular import parse_moment
@@ -44,8 +43,11 @@ from hedgeopt.inputs.market import Market
 __all__ = ["read_market"]
 
 _DEFAULT = "deribit"
-_INDEX_DRIFT, _INDEX_APART = 0.005, 1.2
-"""Rows of a coin whose index lies further apart in a snapshot are noted, and refused (recorded chains: at most 1.2 %)."""
+_INDEX_DRIFT, _INDEX_APART = 0.005, 1.05
+"""Drift of a coin's index within a snapshot that is noted, and largest over least that is refused.
+
+Recorded chains are at most 1.2 % apart; 5 % is a depeg, a fault or another coin, and the equity of coins would move with it.
+"""
 _MARKS_WITHIN = pd.Timedelta(minutes=5)
 
 
@@ -252,19 +254,21 @@ def _index_prices(rows: pd.DataFrame, source: str, notes: list[str], given: Mapp
             raise InputError(f"no index_price for {currency}", file=source, fix=fix)
         if (index <= 0).any():
             raise InputError("must be positive", file=source, field=f"index_price of {currency}", value=index.min())
-        prices[str(currency)] = float(index.median())
-        ratio = index / index.median()
-        far = np.maximum(ratio, 1.0 / ratio)
-        if float(far.max()) > _INDEX_APART:
-            row = far.idxmax()
+        low, high = index.idxmin(), index.idxmax()
+        if float(index[high] / index[low]) > _INDEX_APART:
+            told = [
+                f"{index[row]:,.10g} in the row of {rows['instrument_name'][row]} at {rows['venue'][row]}"
+                for row in (high, low)
+            ]
             raise InputError(
-                f"of {currency} is {ratio[row]:.4g} × the median of its {many(len(index), 'row')}, in the row of "
-                f"{rows['instrument_name'][row]}",
+                f"of {currency} is {told[0]} and {told[1]}, {index[high] / index[low]:.4g} × apart; "
+                f"at most {_INDEX_APART} × is one price",
                 file=source,
                 field="index_price",
-                value=float(index[row]),
-                fix="give every row of a coin its index in USD at the snapshot",
+                value=float(index[high]),
+                fix=f"give every row of {currency} its index in USD at the snapshot, or leave out what is wrong",
             )
+        prices[str(currency)] = float(index.median())
         drift = float((index.max() - index.min()) / index.median())
         if drift > _INDEX_DRIFT:
             notes.append(f"index of {currency} drifts {drift:.2%} within the snapshot; the median is used")

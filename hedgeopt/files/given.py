@@ -46,11 +46,13 @@ def named(given: object, what: str = "") -> Path:
     return Path(f"{type(given).__name__} given{f' as {what}' if what else ''}")
 
 
-def read_frame(given: Any, what: str, *, columns: Collection[str] | None = None, text: Collection[str] = ()) -> pd.DataFrame:
+def read_frame(
+    given: Any, what: str, *, columns: Collection[str] | None = None, text: Collection[str] = (), aside: bool = False
+) -> pd.DataFrame:
     """The table in a path, an open file, a DataFrame, a dict of columns or a list of rows; a copy with a plain index.
 
     An index that bears the name of one of ``columns`` becomes that column. Columns named in ``text`` are read from a CSV as
-    text, whatever is in them.
+    text, whatever is in them. ``aside`` is that of :func:`~hedgeopt.files.table_file.read_table`.
 
     Raises
     ------
@@ -60,12 +62,12 @@ def read_frame(given: Any, what: str, *, columns: Collection[str] | None = None,
     """
     name = named(given, what)
     if isinstance(given, str | os.PathLike):
-        return read_table(_path(given, what), what, columns=columns, text=text)
+        return read_table(_path(given, what), what, columns=columns, text=text, aside=aside)
     if _is_open(given):
         with tempfile.TemporaryDirectory() as folder:
             path = _copied(given, Path(folder), what, name)
             try:
-                return read_table(path, what, columns=columns, text=text)
+                return read_table(path, what, columns=columns, text=text, aside=aside)
             except InputError as error:
                 raise error.at(name) from None
     if is_table(given):

@@ -1,7 +1,7 @@
 """Tables in files: CSV read strictly, within bounds of size, with one-line errors; Parquet and Excel by their own readers.
 
 A CSV has one header without repeated names, as many cells in every row as in the header, and a line break at its end: a
-file cut short ends in the middle of a row.
+file cut short ends in the middle of a row. :mod:`hedgeopt.files.ragged` has what happens to other lines.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from hedgeopt.files.counted import many
 from hedgeopt.files.excel import excel_table
 from hedgeopt.files.parquet_file import parquet_table
 from hedgeopt.files.plain_csv import plain_column, plain_header, plain_rows
+from hedgeopt.files.ragged import left_told, without_cut_end, without_ragged
 from hedgeopt.files.regular import require_file
 from hedgeopt.files.table_parts import MOST_ROWS, headers_told, meant_headers, no_column_twice, tell_unread, unreadable
-from hedgeopt.files.tidy import CellText, delimiter_of, plain_numbers, without_headers, without_title
+from hedgeopt.files.tidy import CellText, delimiter_of, plain_numbers, without_apostrophes, without_headers, without_title
 from hedgeopt.files.unpack import packing, unpacked
 
 __all__ = ["read_table"]
@@ -31,7 +32,7 @@ __all__ = ["read_table"]
 # words for "nothing" that pandas, R and spreadsheets write
 _NOTHING = ["", "NaN", "nan", "-nan", "-NaN", "NA", "N/A", "n/a", "<NA>", "#N/A", "NULL", "null", "None", "NaT"]
 _NOTHING += ["-", "--"]
-_WITH_COMMA = r"^[+-]?[0-9][0-9.]*,[0-9.,]*$"
+_GROUPED = r"^[+-]?[0-9][0-9.]*(?:,[0-9.,]*|['’][0-9]{3}['’0-9.,]*)$"
 _ENDINGS = (".csv", ".tsv", ".txt", ".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
@@ -42,6 +43,7 @@ def read_table(
     field: str | None = None,
     columns: Collection[str] | None = None,
     text: Collection[str] = (),
+    aside: bool = False,
 ) -> pd.DataFrame:
     """The table in a ``.parquet``, ``.csv`` or ``.csv.gz`` file.
 
@@ -53,6 +55,9 @@ def read_table(
         Columns to keep where they exist; none: all. ``attrs["unread"]`` names the others, where there are any.
     text
         Columns of a CSV that are text though every cell looks like a number.
+    aside
+        Leave out single lines of a CSV that have too few or too many cells or may be cut, instead of refusing them;
+        ``attrs["left_lines"]`` holds them, a note counts them.
 
     Raises
     ------
@@ -66,7 +71,7 @@ def read_table(
     elif form == "excel":
         frame = excel_table(path, columns)
     elif form or endings & set(_ENDINGS):
-        frame = _csv(path, what, columns, text)
+        frame = _csv(path, what, columns, text, aside)
     else:
         fix = f"tables end with {', '.join(_ENDINGS)}, .xlsx or .parquet, in small or large letters"
         raise InputError("is neither .csv nor .parquet", file=path, field=field, fix=fix)
@@ -82,7 +87,9 @@ def _packing(path: Path, field: str | None) -> str:
         raise InputError(f"cannot be read: {(error.strerror or str(error)).lower()}", file=path, field=field) from None
 
 
-def _csv(path: Path, what: str, columns: Collection[str] | None, text: Collection[str] = ()) -> pd.DataFrame:
+def _csv(
+    path: Path, what: str, columns: Collection[str] | None, text: Collection[str] = (), aside: bool = False
+) -> pd.DataFrame:
     data, title = without_title(_text(path, what))
     header = data[: data.find(b"\n")].decode("utf-8-sig", "replace")
     delimiter = delimiter_of(header)
@@ -90,11 +97,26 @@ def _csv(path: Path, what: str, columns: Collection[str] | None, text: Collectio
     if delimiter != ",":
         words = {";": "semicolons", "\t": "tabs", "|": "bars"}
         notes.append(f"cells are separated by {words[delimiter]}")
+    first = 2 if title else 1
+    data, left, whole = without_cut_end(data, delimiter, path, first, aside)
+    notes += [whole] if whole else []
     meant = meant_headers(names := header.rstrip("\r").split(delimiter), columns or ())
     if meant:
         data = delimiter.join(meant.get(name, name) for name in names).encode() + data[len(data.split(b"\n", 1)[0]) :]
     read = _arrow_csv if installed("pyarrow") else _plain_csv
-    frame = read(path, data, columns, delimiter, notes, text)
+    try:
+        frame = read(path, data, columns, delimiter, notes, text)
+    except InputError as error:
+        if not error.problem.startswith("cannot be read as csv"):
+            raise
+        better, ragged = without_ragged(data, delimiter, path, first, aside)
+        if not ragged:
+            raise
+        left = [*ragged, *left]
+        frame = read(path, better, columns, delimiter, notes, text)
+    notes += left_told(left)
+    if left:
+        frame.attrs["left_lines"] = left
     frame.attrs["notes"] = [*headers_told(meant, path.name), *(f"{path.name}: {note}" for note in notes)]
     return frame
 
@@ -130,9 +152,10 @@ def _tidied(cells: dict[str, list[CellText]], path: Path, delimiter: str, notes:
     cells, repeated = without_headers(cells)
     if repeated:
         notes.append(f"{repeated} row{'s' if repeated > 1 else ''} that repeat the header are left out")
+    better, grouped = without_apostrophes(cells)
+    cells = {**cells, **better}
     better, note = plain_numbers(cells, path, delimiter)
-    if note:
-        notes.append(note)
+    notes += [told for told in (grouped, note) if told]
     return {**cells, **better}
 
 
@@ -172,8 +195,8 @@ def _arrow_csv(
         raise InputError(f"holds {many(table.num_rows, 'row')}, at most {MOST_ROWS:,} are read", file=path)
     first = table.column_names[0] if table.column_names else ""
     repeats = bool(table.num_rows) and pc.any(pc.equal(table[first], first)).as_py()
-    commas = any(pc.any(pc.match_substring_regex(table[name], _WITH_COMMA)).as_py() for name in table.column_names)
-    if repeats or commas or delimiter == ";":  # cell by cell: slower, and seldom
+    grouped = any(pc.any(pc.match_substring_regex(table[name], _GROUPED)).as_py() for name in table.column_names)
+    if repeats or grouped or delimiter == ";":  # cell by cell: slower, and seldom
         cells = _tidied(table.to_pydict(), path, delimiter, notes)
         frame = _frame(cells, text)
     else:
@@ -210,7 +233,7 @@ def _column(cells: Any, text: bool = False) -> Any:
 
 
 def _text(path: Path, what: str) -> bytes:
-    """The bytes of a CSV: UTF-8 without NUL, whole to the last line break."""
+    """The bytes of a CSV: UTF-8 without NUL."""
     data = unpacked(path, what)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError("is UTF-16", file=path, fix="save it as UTF-8 (PowerShell: Out-File -Encoding utf8)")
@@ -218,10 +241,6 @@ def _text(path: Path, what: str) -> bytes:
         raise InputError(f"is not text (byte {at} is NUL)", file=path, fix=f"give a {what} file")
     if not data.strip(b"\xef\xbb\xbf \t\r\n"):
         raise InputError("is empty", file=path, fix=f"give a {what} file")
-    if not data.endswith((b"\n", b"\r")):
-        last = data[data.rfind(b"\n") + 1 :][-60:].decode("utf-8", "replace")
-        fix = "add what is missing, or a line break where nothing is"
-        raise InputError("does not end with a line break: is it truncated?", file=path, value=f"…{last}", fix=fix)
     return data
 
 

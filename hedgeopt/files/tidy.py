@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hedgeopt.errors import InputError
 
-__all__ = ["CellText", "delimiter_of", "plain_numbers", "without_headers", "without_title"]
+__all__ = ["CellText", "delimiter_of", "plain_numbers", "without_apostrophes", "without_headers", "without_title"]
 
 CellText = str | None
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _LIKE = re.compile(r"[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?")
 _GROUPED = r"[+-]?[0-9]{1,3}(?:\%s[0-9]{3})+"
+_SWISS = re.compile(r"[+-]?[0-9]{1,3}(?:['’][0-9]{3})+(?:[.,][0-9]*)?")
 _BOTH = {
     ".": re.compile(_GROUPED % "," + r"\.[0-9]*"),
     ",": re.compile(_GROUPED % "." + r",[0-9]*"),
@@ -55,6 +56,15 @@ def without_headers(columns: dict[str, list[CellText]]) -> tuple[dict[str, list[
         return columns, 0
     gone = set(at)
     return {name: [c for k, c in enumerate(column) if k not in gone] for name, column in columns.items()}, len(at)
+
+
+def without_apostrophes(columns: Mapping[str, Sequence[CellText]]) -> tuple[dict[str, list[CellText]], str | None]:
+    """Columns with numbers such as 79'000 as 79000, and a note; columns that need nothing are not returned."""
+    found: dict[str, list[CellText]] = {}
+    for name, cells in columns.items():
+        if any(cell and _SWISS.fullmatch(cell) for cell in cells):
+            found[name] = [re.sub("['’]", "", cell) if cell and _SWISS.fullmatch(cell) else cell for cell in cells]
+    return found, f"numbers of {', '.join(found)} are read with ' between thousands" if found else None
 
 
 def plain_numbers(

@@ -91,6 +91,52 @@ def test_what_is_no_ordinary_file_does_not_hang(reader, tmp_path):
     refused(read, path, "UTF-16")
 
 
+def _whole(folder, text):
+    path = folder / "whole.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_last_line_without_its_break_is_whole_where_its_end_is_that_of_other_rows(tmp_path):
+    path = tmp_path / "t.csv"
+    for last, others, whole in (
+        ("deribit", ("deribit", "bybit"), True),
+        ("100000.0", ("100000.0", "100000.0"), True),
+        ("", ("", ""), True),
+        ("", ("", "5"), False),  # the cell may be gone
+        ("95", ("95988.2", "95941.6"), False),
+        ("10", ("10", "100"), False),
+    ):
+        path.write_text("\n".join(["a,b", *(f"{k},{other}" for k, other in enumerate(others)), f"9,{last}"]))
+        if whole:
+            frame = read_table(path, "book")
+            assert len(frame) == 3
+            assert "line 4, the last, has no line break" in frame.attrs["notes"][0]
+        else:
+            refused(lambda p: read_table(p, "book"), path, "line 4", "may be truncated", "add a line break")
+
+
+def test_lines_with_too_few_or_too_many_cells(tmp_path):
+    """Left out by number where the caller can do without, refused by number elsewhere and where they are many."""
+    path = tmp_path / "t.csv"
+    rows = [f"{k},{k / 4}" for k in range(60)]
+    path.write_text("\n".join(["a,b", *rows[:20], "garbage", "", *rows[20:], "7,7,7"]) + "\n")
+    frame = read_table(path, "market", aside=True)
+    assert list(frame["a"]) == list(range(60))
+    assert [one.line for one in frame.attrs["left_lines"]] == [22, 64]
+    (note,) = frame.attrs["notes"]
+    assert note == (
+        "t.csv: 2 lines set aside: line 22 has 1 cell, its header 2 (garbage); line 64 has 3 cells, its header 2 (7,7,7)"
+    )
+    refused(lambda p: read_table(p, "book"), path, "line 22 has 1 cell", "and 1 more line")
+    path.write_text("\n".join(["a,b", *rows[:8], "garbage"]) + "\n")
+    refused(lambda p: read_table(p, "market", aside=True), path, "line 10 has 1 cell", "remove it")
+    path.write_text("\n".join(["a,b", *rows[:30], '"x', *rows[30:]]) + "\n")
+    refused(lambda p: read_table(p, "market", aside=True), path)
+    path.write_text("\n".join(["a,b", *rows, "garbage"]))
+    refused(lambda p: read_table(p, "market", aside=True), path, "line 62, the last, has 1 cell of 2")
+
+
 @pytest.mark.parametrize("reader", READERS)
 def test_a_table_cut_short_is_refused_wherever_it_is_cut(reader, tmp_path):
     name, text, read, _ = READERS[reader]
@@ -99,7 +145,13 @@ def test_a_table_cut_short_is_refused_wherever_it_is_cut(reader, tmp_path):
     for end in {len(text) - 1, len(text) - 2, last + 1, *(rng.randrange(head, len(text)) for _ in range(6))}:
         if text[end - 1] != "\n":
             path.write_text(text[:end])
-            refused(read, path, "truncated")
+            cells = text[last - 1 : end].count(",")
+            if reader == "market" and cells == text[:head].count(","):  # all its cells, the last perhaps cut: left out
+                market = read(path)
+                assert len(market) == len(ho.read_market(_whole(tmp_path, text))) - 1
+                assert any("may be truncated" in note for note in market.notes)
+            else:
+                refused(read, path, "truncated")
     path.write_text(text[:head])
     refused(read, path, "holds no rows")
     path.write_text(text[: len(text) // 2] + "\0" + text[len(text) // 2 :])

@@ -86,6 +86,8 @@ def test_a_zip_of_several_files_is_refused(tmp_path: Path) -> None:
         ("name;price\nx;1.5\ny;2.25\n", [1.5, 2.25], "semicolons"),
         ("name,price\nx,1.5\nname,price\ny,2.25\n", [1.5, 2.25], "repeat the header"),
         ("A title of somebody\nname,price,size\nx,1.5,1\ny,2.25,2\n", [1.5, 2.25], "title line"),
+        ("name,price\nx,79'000\ny,1’234’567.5\n", [79_000.0, 1_234_567.5], "price are read with ' between thousands"),
+        ("name;price\nx;79'000,5\ny;2,5\n", [79_000.5, 2.5], "' between thousands"),
         ("name,price\nx,-\ny,--\n", [np.nan, np.nan], ""),
         ('name;price\nx;1.234\ny;2,5\n', [1234.0, 2.5], "between thousands"),
     ],

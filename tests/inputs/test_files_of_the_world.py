@@ -235,6 +235,37 @@ def test_one_bad_row_is_set_aside_unless_it_is_held(fault: str, table: pd.DataFr
             _resolve(book, market)
 
 
+def test_a_ragged_line_is_set_aside_unless_it_is_held(table: pd.DataFrame, tmp_path: Path) -> None:
+    """One line of garbage among the rows used to refuse the market; a cut row of what is held still does."""
+    many = pd.concat([table, *(_other_expiry(table, week) for week in range(1, 4))], ignore_index=True)
+    header, *rows = text_of(many).splitlines()
+    path = tmp_path / "q.csv"
+    path.write_text("\n".join([header, *rows, "garbage"]) + "\n")
+    assert any("1 line set aside: line" in note and "(garbage)" in note for note in same(path, many).notes)
+    at = next(k for k, row in enumerate(rows) if ",option," in row)
+    name = str(many.loc[at, "instrument"])
+    short = rows[at].rpartition(",")[0].rpartition(",")[0]
+    path.write_text("\n".join([header, *rows[:at], short, *rows[at + 1 :]]) + "\n")
+    market = ho.read_market(path)
+    assert len(market) == len(many) - 1
+    for held, words in (
+        (name, f"was set aside by the reader: line {at + 2} has "),
+        (str(many.loc[at + 1, "instrument"]), ""),
+    ):
+        account = ho.Account(name="a", venue="deribit", positions=(ho.Position(instrument=held, quantity=1.0),))
+        if words:
+            with pytest.raises(ho.InputError, match=words):
+                _resolve(ho.Book(accounts=(account,)), market)
+        else:
+            _resolve(ho.Book(accounts=(account,)), market)
+
+
+def test_a_sign_of_per_cent_is_refused_with_the_decimal(table: pd.DataFrame, tmp_path: Path) -> None:
+    table.assign(iv=[f"{100 * vol:g}%" for vol in table["iv"]]).to_csv(tmp_path / "q.csv", index=False)
+    with pytest.raises(ho.InputError, match=r"is not a number .*%'?\); write it as a decimal without the sign, 0\.[0-9]+$"):
+        ho.read_market(tmp_path / "q.csv")
+
+
 def _resolve(book: ho.Book, market: ho.Market) -> None:
     from hedgeopt.exposures.resolve import resolve
 

@@ -36,13 +36,12 @@ from hedgeopt.files.regular import parse_moment
 from hedgeopt.inputs.chain.moment import one_moment
 from hedgeopt.inputs.chain.rows import market_from_rows, refuse
 from hedgeopt.inputs.chain.set_aside import SetAside
-from hedgeopt.inputs.chain.sources import chains_of
+from hedgeopt.inputs.chain.sources import DEFAULT, chains_of
 from hedgeopt.inputs.columns import CHAIN, MARK_FILES, NUMBERS, OPTIONAL, REQUIRED, SIZES
 from hedgeopt.inputs.market import Market
 
 __all__ = ["read_market"]
 
-_DEFAULT = "deribit"
 _INDEX_DRIFT, _INDEX_APART = 0.005, 1.05
 """Drift of a coin's index within a snapshot that is noted, and largest over least that is refused.
 
@@ -97,24 +96,24 @@ def read_market(
     window = _seconds(window_seconds)
     notes: list[str] = []
     known: dict[str, float] = {}
-    tables = chains_of(sources, venue, notes, known, instrument or "")
+    left: dict[str, str] = {}
+    tables = chains_of(sources, venue, notes, known, instrument or "", left)
     if invert_marks:
         tables = [(path, _with_vol_column(frame)) for path, frame in tables]
     chains = [(path, frame) for path, frame in tables if _kind(path, frame) == "chain"]
     if not chains:
         raise InputError("holds no chain (bid, ask, mark per instrument)", file=tables[0][0])
-    left: dict[str, str] = {}
     pieces = [
         one_moment(path, _typed(path, part, place, notes, left), moment, window, notes).assign(venue=place)
         for path, frame in chains
-        for place, part in _by_venue(path, frame, venue or _DEFAULT)
+        for place, part in _by_venue(path, frame, venue or DEFAULT)
     ]
-    _together([path for path, frame in chains for _ in _by_venue(path, frame, venue or _DEFAULT)], pieces, window)
+    _together([path for path, frame in chains for _ in _by_venue(path, frame, venue or DEFAULT)], pieces, window)
     stamp = max(piece["timestamp"].max() for piece in pieces)
     for path, frame in tables:
         kind = _kind(path, frame)
         if kind != "chain":
-            pieces.append(_marks(path, frame, kind, stamp).assign(venue=venue or _DEFAULT))
+            pieces.append(_marks(path, frame, kind, stamp).assign(venue=venue or DEFAULT))
     rows = pd.concat(pieces, ignore_index=True)
     rows = rows.drop(columns=[name for name in SIZES if rows[name].isna().all()])
     source = ", ".join(path.name for path, _ in tables)
@@ -240,7 +239,7 @@ def _marks(path: Path, frame: pd.DataFrame, signature: str, stamp: pd.Timestamp)
         if column not in rows.columns:
             rows[column] = pd.NaT if column == "expiry" else np.nan
     rows["expiry"] = pd.to_datetime(rows["expiry"], utc=True)
-    return _typed(path, rows, _DEFAULT, [], {})
+    return _typed(path, rows, DEFAULT, [], {})
 
 
 def _index_prices(rows: pd.DataFrame, source: str, notes: list[str], given: Mapping[str, float]) -> dict[str, float]:

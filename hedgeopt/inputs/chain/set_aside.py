@@ -6,6 +6,8 @@ refused later, with the reason. Where more than a twentieth of the rows is bad t
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -85,5 +87,11 @@ def refuse(source: object, rows: pd.DataFrame, bad: object, column: str, problem
         file=source,
         field=column,
         value="nothing" if pd.isna(value) else value,
-        fix=fix or FIXES.get(problem),
+        fix=fix or _without_percent(value) or FIXES.get(problem),
     )
+
+
+def _without_percent(value: object) -> str | None:
+    """The fix of a number with a sign of per cent: columns are decimals."""
+    told = re.fullmatch(r"([+-]?[0-9]*\.?[0-9]+) ?%", value.strip()) if isinstance(value, str) else None
+    return f"write it as a decimal without the sign, {float(told[1]) / 100.0:.10g}" if told else None

@@ -5,6 +5,7 @@ All payloads of one call are joined first (bids of one reply, vols of another); 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.given import named, read_frame
+from hedgeopt.files.ragged import LeftLine
 from hedgeopt.files.table_parts import meant_headers
 from hedgeopt.inputs.columns import CHAIN, MARK_FILES
 from hedgeopt.inputs.payloads import deribit_book_summary, deribit_quotes, tardis
@@ -31,8 +33,10 @@ from hedgeopt.inputs.quotes import (
     quotes_as_chain,
 )
 
-__all__ = ["chains_of"]
+__all__ = ["DEFAULT", "chains_of"]
 
+DEFAULT = "deribit"
+"""Venue of a chain that does not say its own."""
 _CHAIN = {"instrument_name", "timestamp", "currency"}
 _MARKS = {name for names in MARK_FILES.values() for name in names}
 _KNOWN = {
@@ -41,9 +45,16 @@ _KNOWN = {
 
 
 def chains_of(
-    sources: Sequence[Any], venue: str | None, notes: list[str], prices: dict[str, float], instrument: str = ""
+    sources: Sequence[Any],
+    venue: str | None,
+    notes: list[str],
+    prices: dict[str, float],
+    instrument: str = "",
+    left: dict[str, str] | None = None,
 ) -> list[tuple[Path, pd.DataFrame]]:
     """Each source with its name, as a chain or a table of marks; ``notes`` and ``prices`` gain those of payloads.
+
+    ``left`` gains, by ``venue:name``, why a line of a table that was left out cannot be read, for every name in it.
 
     Raises
     ------
@@ -60,13 +71,14 @@ def chains_of(
             names.append(name.name)
             continue
         given = _rows(source)
-        frame = read_frame(given, "market", columns=_KNOWN)
+        frame = read_frame(given, "market", columns=_KNOWN, aside=True)
+        gone = frame.attrs.pop("left_lines", [])
         said = frame.attrs.pop("notes", [])
         notes += said if given is source else [f"{name.name}: {note.partition(': ')[2]}" for note in said]
         unread = frame.attrs.pop("unread", [])
         whole = _table(frame, name, venue)
         if whole is None:
-            other = read_frame(source, "market")
+            other = read_frame(source, "market", aside=True)
             if form_of(dict.fromkeys(map(str, other.columns))) is not None:
                 read_table_payload(other, name.name, found, venue or "")
                 names.append(name.name)
@@ -76,6 +88,9 @@ def chains_of(
             notes += _left(unread, frame, name)
         if whole is not None and "multiplier" in frame.columns:
             notes += contracts_told(frame)
+        if left is not None:
+            places = frame["venue"].dropna().astype(str).unique() if "venue" in frame.columns else [venue or DEFAULT]
+            left.update({f"{place}:{cell}": one.sentence for one in gone for cell in _words(one) for place in places})
         tables.append((name, whole))
     if names:
         joined = ", ".join(dict.fromkeys(names))
@@ -93,6 +108,11 @@ def chains_of(
         tables.insert(0, (Path(joined), quotes_as_chain(quotes, joined, venue)))
         notes += contracts_told(quotes)
     return tables
+
+
+def _words(line: LeftLine) -> list[str]:
+    """Cells that may name an instrument."""
+    return [cell.strip() for cell in line.cells if re.search("[A-Za-z]", cell) and not re.match(r"\d{4}-\d\d-\d\d", cell)]
 
 
 def _left(unread: list[str], frame: pd.DataFrame, name: Path) -> list[str]:

@@ -121,4 +121,7 @@ def without_ragged(data: bytes, delimiter: str, path: Path, first: int, aside: b
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter), [])
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:  # a cell too long to be one
+        return []

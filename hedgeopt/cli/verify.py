@@ -51,11 +51,21 @@ def _words(proposal: Path, verdict: Verdict, limits: int) -> list[str]:
     lines += [f"  broken: {line}" for line in verdict.broken]
     lines += [f"  wrong: {line}" for line in verdict.wrong]
     if math.isinf(verdict.lower_bound):  # something has no formula here
-        lines.append(f"objective {verdict.objective:,.10g}, as reported; optimum not proven")
+        lines.append(f"objective {_amount(verdict, verdict.objective)}, as reported; optimum not proven")
     else:
-        proven = "not proven" if verdict.unproven else f"proven: no trade list is below {verdict.lower_bound:,.10g}"
-        lines.append(f"objective {verdict.objective:,.10g}, recomputed; optimum {proven}")
+        proven = (
+            "not proven" if verdict.unproven else f"proven: no trade list is below {_amount(verdict, verdict.lower_bound)}"
+        )
+        lines.append(f"objective {_amount(verdict, verdict.objective)}, recomputed; optimum {proven}")
         allowed = f"allowed {verdict.tolerance:.0e}; the gap in the file is that of solve"
         lines.append(f"gap to this check's own bound: {verdict.gap:.1e} ({allowed})")
     lines += [f"  not proven: {line}" for line in verdict.unproven]
     return lines
+
+
+def _amount(verdict: Verdict, value: float) -> str:
+    """In dollars, and in what the policy counts in; without a unit where the terms have several."""
+    told = f"{value:,.10g} {verdict.unit}".rstrip()
+    if verdict.numeraire == "USD" or verdict.unit != "USD":
+        return told
+    return f"{told} ({value / verdict.unit_price:,.10g} {verdict.numeraire})"

@@ -26,6 +26,10 @@ _LARGEST_UNIT = 1e6
 _LARGEST_OWN = 100.0
 """Largest ratio of a P&L that a product gives by scenario to the largest of its values."""
 
+_RENT_FACTOR, _LIVES = 20.0, 2.0
+"""How many times its curvature's gain in a day, ``gamma S^2 vol^2 / 2``, and how much of its largest value over the grid's
+length in days, a product's value may change by in a day."""
+
 
 def refuse_slips(item: Any, curve: QuotedCurve, now: datetime, where: str) -> None:
     """Refuse an unlisted option whose vol, forward or strike cannot be meant; ``where`` names it.
@@ -62,7 +66,8 @@ def grid_notes(item: Any, curve: QuotedCurve, unit: float, where: str, lenient: 
 
     ``unit`` is the price of its settlement asset, USD; ``where`` names it. The index must lie on the grid (when lenient, at
     most 3 times beyond, with a note); the vol within 4 times of the surface's at the money; values in coins, which nothing
-    else tells from dollars, at most 1,000,000 USD a unit; a P&L by scenario at most 100 times the largest value.
+    else tells from dollars, at most 1,000,000 USD a unit; days not all within one, and no change before the first day's
+    end that curvature and size do not account for; a P&L by scenario at most 100 times the largest value.
 
     Raises
     ------
@@ -92,6 +97,7 @@ def grid_notes(item: Any, curve: QuotedCurve, unit: float, where: str, lenient: 
             if not near.min() / _ATM_FACTOR <= item.vol <= near.max() * _ATM_FACTOR:
                 told = f"options on {coin} have {near.min():.4g} to {near.max():.4g} at the money"
                 _refuse(where, "vol", item.vol, told, "give the annual vol at ratio 1 as a decimal, such as 0.62 for 62 %")
+    _refuse_days(item, where)
     largest = float(np.abs(np.array(item.values)).max())
     if item.settlement not in dollar_assets() and largest * unit > _LARGEST_UNIT:
         told = f"one unit would be worth up to {largest * unit:,.4g} USD, {largest:,.6g} {item.settlement}"
@@ -102,6 +108,28 @@ def grid_notes(item: Any, curve: QuotedCurve, unit: float, where: str, lenient: 
             told = f"no value of the grid is more than {largest:,.6g}"
             _refuse(where, f"scenarios.{name}", pnl, told, "give the P&L of one unit, in the unit of the values")
     return said
+
+
+def _refuse_days(item: Any, where: str) -> None:
+    """Refuse days that are years: all of them within one day, or values that change too fast for their curvature."""
+    days, spots = np.array(item.days), np.array(item.spots)
+    if len(days) == 1:
+        return
+    fix = f"give days as days: {', '.join(f'{365.0 * day:,.4g}' for day in days[:4])} where these are years"
+    if days[-1] < 1.0:
+        _refuse(where, "days", float(days[-1]), "the grid ends within its first day", fix)
+    if days[1] >= 1.0:
+        return
+    table = np.array(item.values)
+    pace = float(np.abs(table[1] - table[0]).max() / days[1])
+    slopes = np.diff(table[:2], axis=2) / np.diff(spots)
+    widths = (spots[2:] - spots[:-2]) / 2.0
+    curvature = float(np.max(np.abs(np.diff(slopes, axis=2)) / widths * spots[1:-1] ** 2, initial=0.0))
+    rent = 0.5 * curvature * ((1.0 if item.vol is None else item.vol) * max(item.vol_ratios)) ** 2 / 365.0
+    most = _RENT_FACTOR * rent + _LIVES * float(np.abs(table).max() / days[-1])
+    if pace > most:
+        told = f"values change by {pace:,.4g} a day, and their curvature and size account for {most:,.4g} at most"
+        _refuse(where, "days", float(days[1]), told, fix)
 
 
 def _off(value: float, known: float) -> float:

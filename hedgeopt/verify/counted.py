@@ -15,7 +15,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.pricing.family import GREEK_UNITS
 from hedgeopt.verify.claim import Claim
 
-__all__ = ["claim_in_dollars", "policy_in_dollars", "price_of_unit", "stress_parts", "times_money"]
+__all__ = ["claim_in_dollars", "objective_unit", "policy_in_dollars", "price_of_unit", "stress_parts", "times_money"]
 
 _IN_MONEY = ("transaction_cost", "carry", "cvar", "stress_loss", "vega", "theta", "rho", "volga", "vega_bucket")
 _PLAIN = ("equity", "expected_pnl", "carry")
@@ -39,6 +39,12 @@ def _of_term(term: dict[str, Any]) -> int:
     if term["kind"] == "sum":
         return _of_term(term["parts"][0]["term"])
     return 2 if term["kind"] == "variance" else int(term["kind"] in _IN_MONEY)
+
+
+def objective_unit(policy: dict[str, Any]) -> str:
+    """USD, or USD^2, where every term of the objective counts so; else nothing, for weights make up its unit."""
+    powers = {_of_term(part["term"]) for part in policy["minimize"]}
+    return {(1,): "USD", (2,): "USD^2"}.get(tuple(powers), "")
 
 
 def policy_in_dollars(policy: dict[str, Any], price: float) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from hedgeopt.verify.accounts import account
 from hedgeopt.verify.bound import Priced, leaving, proven, same_tails
 from hedgeopt.verify.claim import Claim, ClaimedTail
 from hedgeopt.verify.convex import Convex
-from hedgeopt.verify.counted import claim_in_dollars, policy_in_dollars, price_of_unit
+from hedgeopt.verify.counted import claim_in_dollars, objective_unit, policy_in_dollars, price_of_unit
 from hedgeopt.verify.limits import checked_limits, known_limit
 from hedgeopt.verify.lots import not_whole
 from hedgeopt.verify.margins import asked, below_asked
@@ -52,6 +52,10 @@ class Verdict:
         What keeps the optimum from being proven.
     limits
         How many sides were recomputed.
+    unit
+        Of objective and bound: USD, USD^2, or nothing where terms count in several units.
+    numeraire, unit_price
+        Asset that the policy counts in, and USD for one of it.
     """
 
     objective: float
@@ -62,6 +66,9 @@ class Verdict:
     wrong: tuple[str, ...]
     unproven: tuple[str, ...]
     limits: int
+    unit: str = ""
+    numeraire: str = "USD"
+    unit_price: float = 1.0
 
     @property
     def valid(self) -> bool:
@@ -88,11 +95,12 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     """
     _same_inputs(claim, market, policy)
     price = price_of_unit(e, policy)
+    counted = objective_unit(policy), policy.get("numeraire") or "USD", price
     claim, odd_unit = claim_in_dollars(claim, policy, price)
     policy = policy_in_dollars(policy, price)
     own = _without_formula(policy, e)
     if own:
-        return _in_part(claim, e, market, policy, own)
+        return replace(_in_part(claim, e, market, policy, own), unit=counted[0], numeraire=counted[1], unit_price=price)
     x, wrong = listed_trades(claim, e, market, policy)
     wrong = [*odd_unit, *wrong]
     box = trade_range(policy, e)
@@ -145,7 +153,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
         ):
             wrong.append(f"{term.name}: {row['before']} is reported before, it is {start.value:,.10g}")
     wrong += told_otherwise(claim, e, x)
-    return Verdict(objective, bound, gap, tolerance, tuple(broken), tuple(wrong), tuple(unproven), len(sides))
+    return Verdict(objective, bound, gap, tolerance, tuple(broken), tuple(wrong), tuple(unproven), len(sides), *counted)
 
 
 def _without_formula(policy: dict[str, Any], e: Exposures) -> list[str]:

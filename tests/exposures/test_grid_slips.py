@@ -66,6 +66,16 @@ SLIPS = [
     ("vol", {"vol": 55.0}, r"5,500 % a year is more than 500 % \(got 55.0\); give a decimal: 0.55 for 55 %"),
     ("vol", {"vol": 0.0055}, r"options on BTC have 0.5 to 0.5 at the money \(got 0.0055\)"),
     ("values", {"settlement": "BTC"}, r"one unit would be worth up to 9.2e\+08 USD, 10,000 BTC.*settlement \"USD\""),
+    (
+        "days",
+        {"days": [0.0, 30 / 365], "values": [[VALUES], [[0.9 * value for value in VALUES]]]},
+        r"ends within its first day \(got 0.0821.*\); give days as days: 0, 30 where these are years",
+    ),
+    (
+        "days",
+        {"days": [0.0, 30 / 365, 2.0], "values": [[[k * value for value in VALUES]] for k in (1.0, 0.5, 0.4)]},
+        r"values change by 6.083e\+04 a day, and their curvature and size account for .*give days as days: 0, 30, 730",
+    ),
     ("scenarios.melt-up", {"scenarios": {"melt-up": -7e6}}, "no value of the grid is more than 10,000"),
 ]
 
@@ -88,6 +98,8 @@ def test_in_its_units_each_is_read() -> None:
         {"vol": 0.9},
         {"settlement": "BTC", "values": coins},
         {"scenarios": {"melt-up": -45e3}},
+        {"days": [0.0, 30.0], "values": [[VALUES], [[0.9 * value for value in VALUES]]]},
+        {"days": [0.0, 0.5, 1.0], "values": [[[k * value for value in VALUES]] for k in (1.0, 0.7, 0.5)]},  # its last day
     ):
         assert len(resolve(_book(**changes), _market()).positions) == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,11 +38,27 @@ def _inputs(folder: Path) -> list[object]:
 def test_the_example_of_another_process_is_valid(example: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = ["verify", example / "proposal.json", *_inputs(example), "--scenarios", 2_000]
     assert guarded([str(word) for word in words]) == 0
-    assert "valid" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "valid" in said
+    assert re.search(r"objective [\d,.]+ USD, recomputed; optimum proven: no trade list is below [\d,.]+ USD\n", said), said
     assert guarded([str(word) for word in [*words, "--json"]]) == 0
     told = json.loads(capfd.readouterr().out)
     assert told["valid"] is True
     assert told["gap"] <= told["tolerance"]
+
+
+def test_the_objective_has_the_unit_of_the_policy() -> None:
+    """The verifier counts in dollars: what the proposal calls 1.467 ETH is told in both."""
+    from hedgeopt.cli.verify import _words
+    from hedgeopt.verify import Verdict
+    from hedgeopt.verify.counted import objective_unit
+
+    cost, variance, delta = ({"weight": 1.0, "term": {"kind": kind}} for kind in ("transaction_cost", "variance", "delta"))
+    assert [objective_unit({"minimize": parts}) for parts in ([cost], [variance], [cost, variance])] == ["USD", "USD^2", ""]
+    assert objective_unit({"minimize": [delta]}) == ""
+    verdict = Verdict(4_665.36, 4_665.0, 1e-9, 1e-4, (), (), (), 3, "USD", "ETH", 3_180.0)
+    assert "objective 4,665.36 USD (1.467094" in _words(Path("p.json"), verdict, 3)[2]
+    assert "below 4,665 USD (1.466981" in _words(Path("p.json"), verdict, 3)[2]
 
 
 def test_a_window_belongs_to_the_inputs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -43,8 +43,8 @@ def _of_term(term: dict[str, Any]) -> int:
 
 def objective_unit(policy: dict[str, Any]) -> str:
     """USD, or USD^2, where every term of the objective counts so; else nothing, for weights make up its unit."""
-    powers = {_of_term(part["term"]) for part in policy["minimize"]}
-    return {(1,): "USD", (2,): "USD^2"}.get(tuple(powers), "")
+    powers = [*{_of_term(part["term"]) for part in policy["minimize"]}]
+    return {1: "USD", 2: "USD^2"}.get(powers[0], "") if len(powers) == 1 else ""
 
 
 def policy_in_dollars(policy: dict[str, Any], price: float) -> dict[str, Any]:

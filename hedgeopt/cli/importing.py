@@ -51,6 +51,9 @@ def import_files(
         ),
     ] = None,
     window: Annotated[float, typer.Option("--window", help="Most seconds between replies.", metavar="SECONDS")] = 300.0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what an earlier import, or anyone, left there under these names.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Turn replies of venues into a book and a table of quotes, and say what was done."""
@@ -77,7 +80,7 @@ def import_files(
         accounts=accounts,
         window_seconds=window,
     )
-    paths = found.write(out)
+    paths = found.write(out, force)
     if json:
         print_json({"files": [str(path) for path in paths], "notes": list(found.notes)})
         return

@@ -28,6 +28,7 @@ from hedgeopt.inputs.payloads.recognise import forms_read
 __all__ = ["Imported", "import_payloads"]
 
 _LONGEST = 1e10
+_NAMES = ("book.json", "quotes.csv", "history.csv")
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,29 @@ class Imported:
         found |= {f"{venue}.toml": text for venue, text in self.tables.items()}
         return found
 
-    def write(self, folder: str | Path) -> list[Path]:
-        """Write the files, all or none; their paths."""
+    def write(self, folder: str | Path, force: bool = False) -> list[Path]:
+        """Write the files, all or none; their paths.
+
+        A folder that holds other contents under names that an import writes is refused, so that no file of an earlier
+        import, or of the user's, is lost or taken for one of this; with ``force`` they are replaced, and those that this
+        import does not write are removed.
+        """
         folder = Path(folder)
         texts = {folder / name: text for name, text in self.files().items()}
         if not texts:
             left = "; ".join(note for note in self.notes if " left out: " in note)
             why = left or "the payloads hold no positions, collateral, quotes or prices"
             raise InputError(f"nothing to write: {why}", file=folder)
+        old = [path for name in _NAMES if (path := folder / name).is_file() and path not in texts]
+        changed = [path for path, text in texts.items() if path.is_file() and path.read_bytes() != text.encode()]
+        if not force and (old or changed):
+            problem = (
+                "is there already, and this import would replace it" if changed else "is there already, of another import"
+            )
+            fix = "choose another folder, or give --force (force=True) to replace what is there"
+            raise InputError(problem, file=(changed or old)[0], field="--out", fix=fix)
+        for path in old:  # before the new ones: whatever happens, files of two imports never stand side by side
+            path.unlink()
         write_atomically(texts)
         return list(texts)
 

@@ -187,7 +187,7 @@ def pages(told: dict[str, Any]) -> dict[str, str]:
             f"proves from the data: {told['largest outside gap']:.0e}. Not proven or not `optimal`:",
             f"{_named(told['not proven'])}; no answer: {_named(told['no answer'])}; not measured yet:",
             f"{_named(told['not measured'])}; measured without rivals: {_named(told['without rivals'])}.",
-            f"Measured {told['ended'][:10]}.",
+            f"Measured {told['ended'][:10]}{'; ' + told['note'] if 'note' in told else ''}.",
         ),
         "| instance | S × N, β | form | kinds | ours, s | again, s | best exact rival | ratio | gap |",
         "|---|---|---|---|---|---|---|---|---|",

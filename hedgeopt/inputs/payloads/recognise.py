@@ -33,7 +33,7 @@ from hedgeopt.inputs.payloads import (
 from hedgeopt.inputs.payloads.comparisons import margin_note
 from hedgeopt.inputs.payloads.form import PUBLISHED, Findings, Form
 from hedgeopt.inputs.payloads.item import Item, Reading
-from hedgeopt.inputs.payloads.replies import statements, taken_from
+from hedgeopt.inputs.payloads.taken import statements, taken_from
 from hedgeopt.inputs.payloads.wrappers import ENVELOPE, ReplyRows, unwrapped
 
 __all__ = ["FORMS", "form_of", "forms_read", "is_payload", "looks_like_payload", "read_payload"]

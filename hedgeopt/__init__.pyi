@@ -115,6 +115,9 @@ from .models.separable import Separable as Separable
 from .models.sum_of_terms import SumOfTerms as SumOfTerms
 from .models.term import Objective as Objective
 from .models.term import Term as Term
+from .orders.export import export_orders as export_orders
+from .orders.plan import ExecutionPlan as ExecutionPlan
+from .orders.plan import execution_plan as execution_plan
 from .program.certified import solve_program as solve_program
 from .program.program import Program as Program
 from .program.proposal import Proposal as Proposal

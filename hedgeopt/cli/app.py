@@ -34,6 +34,7 @@ from hedgeopt.cli.options import (
     TimeLimit,
     WindowSeconds,
 )
+from hedgeopt.cli.orders_app import register_orders
 from hedgeopt.cli.replays_app import register_replays
 from hedgeopt.cli.scenarios_app import scenarios_app
 
@@ -296,6 +297,7 @@ def demo(
     commands.demo(out, json)
 
 
+register_orders(app)
 register_replays(app)
 
 

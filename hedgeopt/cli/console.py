@@ -116,6 +116,7 @@ def _logged(show: Callable[[str], None]) -> Callable[[str], None]:
 
 _STAGES = {
     "read": "reading the files",
+    "plan": "looking for an order of the legs",
     "value": "pricing book and candidates in every scenario",
     "build": "building the program",
     "solve": "solving",

@@ -25,8 +25,8 @@ _JOURNAL = "journal"
 _SWEPT: set[Path] = set()
 
 
-def write_atomically(files: Mapping[Path, str]) -> None:
-    """Write all ``files`` (UTF-8) or none.
+def write_atomically(files: Mapping[Path, str | bytes]) -> None:
+    """Write all ``files`` (text in UTF-8) or none.
 
     New files get the permissions that the umask allows, replaced ones keep theirs; links are followed.
 
@@ -56,7 +56,7 @@ def write_atomically(files: Mapping[Path, str]) -> None:
             if target.is_dir():
                 raise OSError(None, "a folder has this name")
             moves[target] = stage / f"{len(moves)}.new"
-            _write(moves[target], text.encode("utf-8"), like=target)
+            _write(moves[target], text if isinstance(text, bytes) else text.encode("utf-8"), like=target)
         _commit(stage, moves)
     except (OSError, UnicodeEncodeError) as error:
         shutil.rmtree(stage, ignore_errors=True)

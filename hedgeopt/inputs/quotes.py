@@ -68,7 +68,7 @@ QUOTE_TABLE = (
     QuoteColumn("open_interest", "number", "contracts outstanding", "open_interest", counted=True),
     QuoteColumn("volume", "number", "contracts traded in 24 hours", "volume", counted=True),
     QuoteColumn("funding_8h", "number", "funding rate per 8 hours as a decimal; perpetuals", "funding_8h"),
-    QuoteColumn("multiplier", "number", "coins in one contract (USD of an inverse one); needed with sizes", "multiplier"),
+    QuoteColumn("multiplier", "number", "coins in one contract (USD of an inverse one); needed with sizes", "contract_size"),
     QuoteColumn("tick", "number", "step of the quoted price", "tick"),
     QuoteColumn("lot", "number", "step of the size, contracts", "lot", counted=True),
     QuoteColumn("min_size", "number", "smallest order, contracts", "min_size", counted=True),
@@ -202,8 +202,7 @@ def quotes_as_chain(frame: pd.DataFrame, file: object, venue: str | None) -> pd.
                     fix="fill in multiplier: coins in one contract (1 where sizes are coins, or USD of an inverse contract)",
                 )
             chain[name] = chain[name].where(given.isna(), given * size)
-    chain = chain.rename(columns={column.name: column.chain for column in QUOTE_TABLE})
-    return chain.drop(columns="multiplier")
+    return chain.rename(columns={column.name: column.chain for column in QUOTE_TABLE})
 
 
 def _fill_underlying(chain: pd.DataFrame) -> None:

@@ -25,7 +25,7 @@ from hedgeopt.venues.hyperliquid.names import FORMS as HYPERLIQUID
 from hedgeopt.venues.known import parser
 from hedgeopt.venues.okx.names import FORMS as OKX
 
-__all__ = ["is_unified", "native_name", "parse_unified"]
+__all__ = ["is_unified", "native_name", "native_symbol", "parse_unified", "unified_symbol"]
 
 _SYMBOL = re.compile(r"[A-Za-z0-9]+/[A-Z]+(?::[A-Za-z0-9]+(?:-\d{6}(?:-[0-9.]+-[CP])?)?)?")
 _DAY = {"expiry": "%y%m%d", "time": "08:00"}
@@ -84,13 +84,31 @@ def native_name(symbol: str, venue: str) -> str:
     InputError
         For a venue whose names are not known, or that names no such instrument.
     """
-    item = parse_unified(symbol, venue)
+    return native_symbol(parse_unified(symbol, venue), venue)
+
+
+def native_symbol(item: Any, venue: str) -> str:
+    """The venue's own name of an instrument, whatever a recorded file calls it.
+
+    Raises
+    ------
+    InputError
+        For a venue whose names are not known, or that names no such instrument.
+    """
     if venue == "deribit":
         return write_name(item)
     if venue not in _NATIVE:
         fix = f"venues whose names are written: deribit, {', '.join(_NATIVE)}; or give the venue's payload"
-        raise InputError("its name at this venue is not known", field="symbol", value=symbol, fix=fix)
+        raise InputError("its name at this venue is not known", field="symbol", value=item.name, fix=fix)
     return native(Forms(venue, _NATIVE[venue], venue), item)
+
+
+def unified_symbol(item: Any) -> str:
+    """ccxt's symbol of an instrument: the reverse of :func:`parse_unified`."""
+    if getattr(item, "inverse", False):
+        rest = Forms(item.venue, _COIN, "ccxt symbols").written(item).removeprefix(item.underlying)
+        return f"{item.underlying}/USD:{item.underlying}{rest}"
+    return Forms(item.venue, _FORMS, "ccxt symbols").written(item)
 
 
 def native(forms: Forms, item: Any) -> str:

@@ -27,6 +27,7 @@ COMMANDS = (
     "scenarios",
     "schema",
     "demo",
+    "plan",
     "backtest",
     "sweep",
     "doctor",

@@ -140,6 +140,7 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
         "solve": [book, market, policy],
         "verify": [f"{tmp_path}/solved/proposal.json", book, market, policy],
         "report": [f"{tmp_path}/solved/proposal.json", f"--html={tmp_path}/p.html", f"--csv={tmp_path}/tables"],
+        "plan": [f"{tmp_path}/solved/proposal.json", book, market],
         "risk": [book, market, policy],
         "margin": [book, market],
         "check": [book, market, policy],

@@ -1,0 +1,116 @@
+"""Whether a proposal may be sent: certified, of this book and market, young enough, whole lots, within limits on the way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from datetime import UTC, datetime
+from fractions import Fraction
+
+import numpy as np
+
+from hedgeopt.errors import InputError, StaleQuoteError
+from hedgeopt.files.counted import many
+from hedgeopt.files.names import require_known
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
+from hedgeopt.orders.legs import policy_of
+from hedgeopt.orders.plan import ExecutionPlan
+from hedgeopt.program.proposal import Proposal
+from hedgeopt.program.proposal_schema import canonical_json
+from hedgeopt.program.provenance import market_digest
+
+__all__ = ["ALLOWED", "refuse_unfit"]
+
+ALLOWED = ("stale", "uncertified", "ideal", "breaks")
+"""What may be asked for explicitly: a proposal that is old or of other inputs, not certified, not in whole lots, or that
+exceeds limits on the way."""
+
+
+def refuse_unfit(
+    proposal: Proposal,
+    plan: ExecutionPlan,
+    book: Book,
+    market: Market,
+    *,
+    allow: Collection[str] = (),
+    now: datetime | None = None,
+    max_age_seconds: float | None = None,
+) -> None:
+    """Refuse a proposal that should not be sent, but for what ``allow`` names.
+
+    Parameters
+    ----------
+    now, max_age_seconds
+        Moment of sending, default the clock's; and how old the proposal's market may be, default the policy's
+        ``max_quote_age_seconds``.
+
+    Raises
+    ------
+    InputError
+        One line: what is unfit, and how to send it all the same.
+    """
+    require_known([*allow], ALLOWED, "permission", file=None, field="allow")
+    if "uncertified" not in allow and not proposal.certificate.valid:
+        raise _unfit("is not certified", "certificate", proposal.certificate.worst_limit, "solve again", "uncertified")
+    if "stale" not in allow:
+        _refuse_stale(proposal, plan, book, market, now or datetime.now(UTC), max_age_seconds)
+    if "ideal" not in allow:
+        _refuse_ideal(plan)
+    if "breaks" not in allow and plan.breaks:
+        fix = plan.advice[0] if plan.advice else "send it in rounds, or as combos"
+        raise _unfit(f"exceeds a limit on the way: {plan.breaks[0]}", "plan", None, fix, "breaks")
+
+
+def _unfit(problem: str, field: str, value: object, fix: str, word: str, kind: type[InputError] = InputError) -> InputError:
+    return kind(problem, file="proposal", field=field, value=value, fix=f"{fix} (or say --allow {word})")
+
+
+def _refuse_stale(
+    proposal: Proposal, plan: ExecutionPlan, book: Book, market: Market, now: datetime, max_age_seconds: float | None
+) -> None:
+    known = proposal.inputs or {}
+    if not known:
+        raise _unfit("does not say which inputs it was made from", "inputs", None, "solve again", "stale", StaleQuoteError)
+    if hashlib.sha256(canonical_json(book.model_dump(mode="json"))).hexdigest() != known["book"]:
+        raise _unfit("was made for another book", "inputs.book", book.name, "solve again for it", "stale", StaleQuoteError)
+    if market_digest(market) != known["market"]:
+        problem = f"was made from another market: {_moved(proposal, plan, market)}"
+        raise _unfit(problem, "inputs.market", market.source, "solve again for it", "stale", StaleQuoteError)
+    most = policy_of(proposal).max_quote_age_seconds if max_age_seconds is None else max_age_seconds
+    age = (now - proposal.created).total_seconds()
+    if age > most:
+        told = f"is {age:,.0f} s old at {now:%Y-%m-%d %H:%M:%S} UTC, allowed are {most:,.0f} s"
+        raise _unfit(told, "created", proposal.created.isoformat(), "solve again", "stale", StaleQuoteError)
+    if age < -most:
+        told = f"lies {-age:,.0f} s in the future"
+        raise _unfit(told, "created", proposal.created.isoformat(), "check the clock", "stale", StaleQuoteError)
+
+
+def _moved(proposal: Proposal, plan: ExecutionPlan, market: Market) -> str:
+    """How far the quotes that the trades hit have moved."""
+    trades = proposal.trades[["account", "instrument", "price"]].itertuples(index=False)
+    first = {(account, name): float(price) for account, name, price in trades}
+    changes = {}
+    for account, name, quote in zip(plan.legs["account"], plan.legs["instrument"], plan.legs["quote"], strict=True):
+        was = first.get((account, name))
+        if was and np.isfinite(quote) and quote != was:
+            changes[name] = quote / was - 1.0
+    if not changes:
+        return f"none of the {many(len(first), 'quote')} it trades at has changed"
+    name = max(changes, key=lambda one: abs(changes[one]))
+    return f"{len(changes)} of {many(len(first), 'quote')} changed, most of all {name} by {changes[name]:+.2%}"
+
+
+def _refuse_ideal(plan: ExecutionPlan) -> None:
+    for row in plan.pieces.to_dict("records"):
+        leg = plan.legs.iloc[int(row["leg"]) - 1]
+        if leg["side"] == "send":
+            continue
+        lot = float(leg["lot"])
+        if not lot > 0.0:
+            raise _unfit("its lot is not known", str(leg["instrument"]), row["quantity"],
+                         "give a column lot in the market file, or [lots] in the venue's table", "ideal")  # fmt: skip
+        if (Fraction(str(float(row["quantity"]))) / Fraction(str(lot))).denominator != 1:
+            raise _unfit(f"is no whole number of lots of {lot:g}", str(leg["instrument"]), row["quantity"],
+                         'solve with lots = "whole" in the policy', "ideal")  # fmt: skip

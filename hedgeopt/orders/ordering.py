@@ -1,0 +1,163 @@
+"""In which order legs are sent, so that no limit is exceeded on the way; and in which pieces, where no order does that.
+
+A sequence of pieces ``d_1, d_2, ...`` (each a part of one leg) goes through the states ``d_1 + ... + d_k``. Each of them is
+checked, and so is every piece partly filled, at the shares in ``PARTS``. What convex limits allow at both ends of a piece
+they allow between; margin rules need not be convex, hence the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from hedgeopt.orders.prefixes import Excess, LimitWatch
+
+__all__ = ["PARTS", "LegPart", "best_order", "in_pieces", "least_bad_order", "sliced", "states_of", "worst_on_the_way"]
+
+PARTS = (0.25, 0.5, 0.75)
+"""Shares of a leg at which a partial fill is checked."""
+_MOST = 4_000
+"""States that a search for an order evaluates at most."""
+_ROUNDS = (2, 3, 4, 5, 8, 10, 20)
+
+
+@dataclass(frozen=True)
+class LegPart:
+    """Part of a leg: which one, the signed quantity, and the round in which it is sent."""
+
+    leg: int
+    quantity: float
+    round: int = 1
+
+
+def states_of(
+    pieces: Sequence[LegPart], count: int, sent: frozenset[int]
+) -> list[tuple[int, float, np.ndarray, np.ndarray]]:
+    """Every state on the way: piece, share of it that is filled, what is done (K,), and what is still on its way (K,).
+
+    A transfer leaves whole: it is on its way, then it has arrived. A leg fills bit by bit.
+    """
+    found, done, nothing = [], np.zeros(count), np.zeros(count)
+    for k, piece in enumerate(pieces):
+        step = np.zeros(count)
+        step[piece.leg] = piece.quantity
+        if piece.leg in sent:
+            found.append((k, 0.0, done.copy(), step))
+        else:
+            found += [(k, part, done + part * step, nothing) for part in PARTS]
+        done = done + step
+        found.append((k, 1.0, done.copy(), nothing))
+    return found
+
+
+def _allowed(watch: LimitWatch, done: np.ndarray, leg: int, quantity: float, sent: frozenset[int]) -> bool:
+    """Whether a leg may follow: every state on its way is allowed."""
+    for _, _, x, moving in states_of([LegPart(leg, quantity)], len(done), sent):
+        if watch.excesses(done + x, on_its_way=moving if moving.any() else None):
+            return False
+    return True
+
+
+def best_order(watch: LimitWatch, x: np.ndarray, sent: frozenset[int]) -> list[int] | None:
+    """Legs in an order in which every state on the way is allowed, transfers first; None where none was found.
+
+    Depth first. Of the legs that may follow, the one is tried first that leaves the limits least exceeded in all, then the
+    one with the smallest loss in the worst stress.
+    """
+    start = watch.evaluated
+    legs = frozenset(np.flatnonzero(x).tolist())
+    dead: set[frozenset[int]] = set()
+
+    def search(order: list[int]) -> list[int] | None:
+        left = legs - set(order)
+        if not left:
+            return order
+        if left in dead or watch.evaluated - start > _MOST:
+            return None
+        done = np.where(np.isin(np.arange(len(x)), order), x, 0.0)
+        first = (left & sent) or left
+        for leg in sorted(first, key=lambda k: _rank(watch, done, k, x)):
+            if _allowed(watch, done, leg, float(x[leg]), sent):
+                found = search([*order, leg])
+                if found is not None:
+                    return found
+        dead.add(left)
+        return None
+
+    return search([])
+
+
+def _rank(watch: LimitWatch, done: np.ndarray, leg: int, x: np.ndarray) -> tuple[float, float, int]:
+    after = done.copy()
+    after[leg] = x[leg]
+    return float(f"{watch.outside(after):.9g}"), watch.loss(after), leg
+
+
+def least_bad_order(watch: LimitWatch, x: np.ndarray, sent: frozenset[int]) -> list[int]:
+    """Legs one by one, each time the one after which the worst excess over what is allowed is smallest; transfers first."""
+    order: list[int] = []
+    while len(order) < np.count_nonzero(x):
+        left = set(np.flatnonzero(x).tolist()) - set(order)
+        done = np.where(np.isin(np.arange(len(x)), order), x, 0.0)
+
+        def excess(leg: int, done: np.ndarray = done) -> tuple[float, tuple[float, float, int]]:
+            after = done.copy()
+            after[leg] = x[leg]
+            return watch.worst([after])[0], _rank(watch, done, leg, x)
+
+        order.append(min((left & sent) or left, key=excess))
+    return order
+
+
+def worst_on_the_way(
+    watch: LimitWatch, pieces: Sequence[LegPart], count: int, sent: frozenset[int]
+) -> tuple[float, Excess | None, int]:
+    """The largest excess on the way, the limit that it is of, and the piece at which it comes; 0 where all is allowed."""
+    worst: tuple[float, Excess | None, int] = (0.0, None, -1)
+    for k, _, x, moving in states_of(pieces, count, sent):
+        for one in watch.excesses(x, on_its_way=moving if moving.any() else None)[:1]:
+            if one.share > worst[0]:
+                worst = one.share, one, k
+    return worst
+
+
+def in_pieces(x: np.ndarray, order: Sequence[int], rounds: int, lot: np.ndarray, sent: frozenset[int]) -> list[LegPart]:
+    """Legs in ``rounds`` equal rounds of whole lots, in the same order in each; transfers whole, in the first.
+
+    After round r a leg has done ``round(r / rounds * lots)`` of its lots; NaN in ``lot`` (K,) divides freely.
+    """
+    pieces = [LegPart(leg, float(x[leg])) for leg in order if leg in sent]
+    for r in range(1, rounds + 1):
+        for leg in order:
+            if leg not in sent:
+                part = _upto(x[leg], lot[leg], r, rounds) - _upto(x[leg], lot[leg], r - 1, rounds)
+                if part:
+                    pieces.append(LegPart(leg, float(part), r))
+    return pieces
+
+
+def _upto(quantity: float, lot: float, r: int, rounds: int) -> Fraction:
+    whole = Fraction(str(float(quantity)))
+    if not lot > 0.0:
+        return Fraction(float(whole * r / rounds)) if r < rounds else whole
+    step = Fraction(str(float(lot)))
+    return whole if r == rounds else round(whole / step * r / rounds) * step
+
+
+def sliced(
+    watch: LimitWatch, x: np.ndarray, order: Sequence[int], lot: np.ndarray, sent: frozenset[int]
+) -> tuple[list[LegPart], int, tuple[float, Excess | None, int]]:
+    """Pieces in as few rounds as keep every state allowed; where no number does, in the one that exceeds least."""
+    best: tuple[list[LegPart], int, tuple[float, Excess | None, int]] | None = None
+    for rounds in _ROUNDS:
+        pieces = in_pieces(x, order, rounds, lot, sent)
+        worst = worst_on_the_way(watch, pieces, len(x), sent)
+        if best is None or worst[0] < best[2][0]:
+            best = pieces, rounds, worst
+        if worst[1] is None:
+            break
+    assert best is not None
+    return best

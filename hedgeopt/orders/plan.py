@@ -1,0 +1,324 @@
+"""The execution plan of a proposal: in which order its legs are sent, at which limit prices, and what happens on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.errors import InputError
+from hedgeopt.files.calls import strict_call, strict_class
+from hedgeopt.files.counted import many
+from hedgeopt.files.notebook import html_card, html_table, shortened
+from hedgeopt.files.plain import ColumnKinds, to_plain
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.orders.combos import COMBINED, combined_legs
+from hedgeopt.orders.legs import ListedLegs, legs_in
+from hedgeopt.orders.ordering import LegPart, best_order, in_pieces, least_bad_order, sliced, states_of, worst_on_the_way
+from hedgeopt.orders.prefixes import LimitWatch
+from hedgeopt.orders.schedule import in_whole_lots_over_time, optimal_slices
+from hedgeopt.program.proposal import Proposal
+
+__all__ = ["LEGS", "PIECES", "STATES", "ExecutionPlan", "execution_plan"]
+
+LEGS = ColumnKinds(
+    leg="number", account="text", venue="text", instrument="text", side="text", quantity="number", unit="text",
+    quote="number", limit_price="number", tick="number", lot="number", usd="number", reduce_only="truth",
+    wait_hours="number", client_id="text", if_it_fails="text",
+)  # fmt: skip
+"""Columns of :attr:`ExecutionPlan.legs`, in order."""
+PIECES = ColumnKinds(
+    piece="number", leg="number", round="number", minutes="number", side="text", quantity="number", client_id="text"
+)
+"""Columns of :attr:`ExecutionPlan.pieces`."""
+STATES = ColumnKinds(piece="number", leg="number", filled="number", allowed="truth", limit="text", value="number",
+                     bound="number", unit="text")  # fmt: skip
+"""Columns of :attr:`ExecutionPlan.states`."""
+
+
+@strict_class
+@dataclass(frozen=True, eq=False)
+class ExecutionPlan:
+    """How to send a proposal; plain data.
+
+    Attributes
+    ----------
+    created, book, policy
+        Moment of the market, the book's and the policy's name.
+    digest
+        Of the proposal; client order ids are made from it, so that the same order is never sent twice.
+    slippage
+        Share of the price that a limit may be beyond the quote.
+    legs : DataFrame
+        One row per leg, in order, transfers first: account, venue, instrument, side (buy, sell, send), quantity and unit,
+        the quote that it hits, limit_price on the tick, lot, usd, reduce_only, wait_hours (of a transfer, before the next
+        leg), client_id, and if_it_fails: whether the legs after it may be sent without it (``go on``), or ``stop: LIMIT``.
+    pieces : DataFrame
+        What is sent, in order: a whole leg or part of it, with the minute from the start.
+    states : DataFrame
+        Every state on the way, with the limit furthest outside what is allowed, where one is.
+    combos : DataFrame
+        Legs that a venue trades together, with what that saves where it is known.
+    breaks
+        Sentences about limits that are exceeded on the way; none where the plan keeps all of them.
+    advice
+        What would help.
+    notes
+        Anything else that the reader should know.
+    """
+
+    MAY_BE_INFINITE: ClassVar[bool] = True
+
+    created: datetime
+    book: str
+    policy: str
+    digest: str
+    slippage: float
+    legs: Annotated[pd.DataFrame, LEGS]
+    pieces: Annotated[pd.DataFrame, PIECES]
+    states: Annotated[pd.DataFrame, STATES]
+    combos: Annotated[pd.DataFrame, COMBINED]
+    breaks: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    listed: ListedLegs | None = field(default=None, repr=False)
+
+    @property
+    def keeps_limits(self) -> bool:
+        """Whether every state on the way is allowed."""
+        return not self.breaks
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; a number that is not known is null."""
+        odd: dict[str, str] = {}
+        names = ("created", "book", "policy", "digest", "slippage", "legs", "pieces", "states", "combos", "breaks", "advice",
+                 "notes")  # fmt: skip
+        return {name: to_plain(getattr(self, name), odd, name) for name in names} | {"keeps_limits": self.keeps_limits}
+
+    def to_json(self) -> str:
+        """JSON text; the same proposal, market and settings give the same text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+
+    def __repr__(self) -> str:
+        """One line: legs, pieces, whether all limits hold on the way."""
+        held = "keeps every limit on the way" if self.keeps_limits else "BREAKS A LIMIT on the way"
+        size = f"{many(len(self.legs), 'leg')} in {many(len(self.pieces), 'piece')}"
+        return f"ExecutionPlan({shortened(self.book, 60)!r}, {size}, {held})"
+
+    def _repr_html_(self) -> str:
+        shown = ("leg", "account", "side", "quantity", "instrument", "limit_price", "usd", "if_it_fails")
+        rows = self.legs[list(shown)].to_numpy(dtype=object).tolist()
+        return html_card(repr(self), [*self.breaks, *self.advice], html_table("Legs in order", shown, rows))
+
+
+@strict_call
+def execution_plan(
+    proposal: Proposal,
+    book: Book,
+    market: Market,
+    *,
+    slippage: float = 0.0,
+    rounds: int | None = None,
+    minutes: float = 0.0,
+    risk_aversion: float = 0.0,
+) -> ExecutionPlan:
+    """Order, limit prices and pieces of a proposal, every state on the way checked against every limit.
+
+    Limits are checked by the verifier's plain rules: after each piece, with it partly filled (25, 50, 75 %) and, of a
+    transfer, while it is on its way. None may be exceeded; where the book is outside a limit before the first leg, none
+    further than there. Where no order of whole legs does, the plan says which limit breaks at which leg, and in how many
+    rounds it holds.
+
+    Parameters
+    ----------
+    slippage
+        Share of the quote that a limit price may be beyond it.
+    rounds
+        Rounds in which legs are traded in parts; None: whole legs.
+    minutes
+        Over how long: the rounds are then slices over time, by :func:`~hedgeopt.orders.schedule.optimal_slices`: a leg's
+        impact is its half-spread and depth cost where it is traded at once, and risk is the sample's covariance.
+    risk_aversion
+        Per USD, of the variance of what is left; 0 spreads evenly.
+
+    Raises
+    ------
+    InputError
+        Where the proposal does not fit book and market.
+    """
+    _check(rounds, minutes, risk_aversion)
+    listed = legs_in(proposal, book, market, slippage)
+    watch = LimitWatch(proposal.policy, listed.e, listed.keep)
+    x, sent = listed.x, listed.sent
+    order = best_order(watch, x, sent)
+    found = order is not None
+    order = order if order is not None else least_bad_order(watch, x, sent)
+    whole = [LegPart(leg, float(x[leg])) for leg in order]
+    lots = np.array([one.lot for one in listed.legs])
+    pieces, advice = whole, []
+    if rounds is not None and rounds > 1:
+        pieces = in_pieces(x, order, rounds, lots, sent)
+        if minutes > 0.0:
+            pieces = _over_time(listed, order, rounds, minutes, risk_aversion, lots)
+    elif not found:
+        advice = [_sliced_advice(watch, listed, order, lots)]
+    digest = str(proposal.to_dict()["digest"])
+    share, worst, at = worst_on_the_way(watch, pieces, len(x), sent)
+    breaks = []
+    if worst is not None:
+        one = listed.legs[pieces[at].leg]
+        place = f"leg {order.index(pieces[at].leg) + 1} ({one.side} {one.quantity:g} {one.instrument})"
+        breaks.append(f"{worst} at {place}, {100 * share:.3g} % beyond what is allowed")
+    notes = [f"not checked: {kind} is your own, and the verifier has no formula of it" for kind in watch.unknown]
+    unpriced = [one.instrument for one in listed.legs if not one.is_transfer and not one.limit > 0.0]
+    notes += [f"{name} has no limit price: its quote or its tick is not known" for name in unpriced]
+    return ExecutionPlan(
+        created=market.timestamp,
+        book=book.name,
+        policy=proposal.policy_name,
+        digest=digest,
+        slippage=slippage,
+        legs=_legs(listed, order, watch, digest),
+        pieces=_pieces(listed, order, pieces, digest, minutes, rounds),
+        states=_states(watch, listed, order, pieces),
+        combos=combined_legs(listed, order),
+        breaks=tuple(breaks),
+        advice=tuple(advice),
+        notes=tuple(notes),
+        listed=listed,
+    )
+
+
+def _check(rounds: int | None, minutes: float, risk_aversion: float) -> None:
+    for name, value, good in (
+        ("rounds", rounds, rounds is None or 1 <= rounds <= 1_000),
+        ("minutes", minutes, minutes >= 0.0),
+        ("risk_aversion", risk_aversion, risk_aversion >= 0.0),
+    ):
+        if not good:
+            raise InputError(
+                "is out of range", field=name, value=value, fix="give a number from 1 to 1,000 rounds, or from 0"
+            )
+    if minutes > 0.0 and (rounds is None or rounds < 2):
+        raise InputError("need rounds to spread over", field="minutes", value=minutes, fix="give rounds as well, such as 6")
+
+
+def client_id(digest: str, *parts: object) -> str:
+    """32 hexadecimal digits: the same order of the same proposal has the same id, whenever and wherever it is exported."""
+    return hashlib.sha256("|".join([digest, *map(str, parts)]).encode()).hexdigest()[:32]
+
+
+def _legs(listed: ListedLegs, order: Sequence[int], watch: LimitWatch, digest: str) -> pd.DataFrame:
+    columns: dict[str, list[Any]] = {name: [] for name in LEGS}
+    for number, leg in enumerate(order, start=1):
+        one = listed.legs[leg]
+        row = {
+            "leg": number, "account": one.account, "venue": one.venue, "instrument": one.instrument, "side": one.side,
+            "quantity": one.quantity, "unit": one.unit, "quote": one.quote, "limit_price": one.limit, "tick": one.tick,
+            "lot": one.lot, "usd": one.usd, "reduce_only": one.reduces, "wait_hours": one.wait_hours,
+            "client_id": client_id(digest, one.account, one.instrument),
+            "if_it_fails": _without(listed, order, number, watch),
+        }  # fmt: skip
+        for name, value in row.items():
+            columns[name].append(value)
+    return LEGS.of(columns)
+
+
+def _without(listed: ListedLegs, order: Sequence[int], number: int, watch: LimitWatch) -> str:
+    """Whether the legs after leg ``number`` keep the limits when it is not filled at all."""
+    done = np.zeros(len(listed.x))
+    done[list(order[: number - 1])] = listed.x[list(order[: number - 1])]
+    for leg in order[number:]:
+        done = done.copy()
+        done[leg] = listed.x[leg]
+        found = watch.excesses(done)
+        if found:
+            return f"stop: {found[0].limit}"
+    return "go on"
+
+
+def _pieces(
+    listed: ListedLegs, order: Sequence[int], pieces: Sequence[LegPart], digest: str, minutes: float, rounds: int | None
+) -> pd.DataFrame:
+    columns: dict[str, list[Any]] = {name: [] for name in PIECES}
+    place = {leg: number for number, leg in enumerate(order, start=1)}
+    several = rounds is not None and rounds > 1
+    for number, piece in enumerate(pieces, start=1):
+        one = listed.legs[piece.leg]
+        more = (piece.round, rounds) if several and not one.is_transfer else ()
+        row = {
+            "piece": number, "leg": place[piece.leg], "round": piece.round, "side": one.side,
+            "quantity": abs(piece.quantity), "minutes": (piece.round - 1) * minutes / rounds if rounds else 0.0,
+            "client_id": client_id(digest, one.account, one.instrument, *more),
+        }  # fmt: skip
+        for name, value in row.items():
+            columns[name].append(value)
+    return PIECES.of(columns)
+
+
+def _states(watch: LimitWatch, listed: ListedLegs, order: Sequence[int], pieces: Sequence[LegPart]) -> pd.DataFrame:
+    columns: dict[str, list[Any]] = {name: [] for name in STATES}
+    place = {leg: number for number, leg in enumerate(order, start=1)}
+    for k, filled, x, moving in states_of(pieces, len(listed.x), listed.sent):
+        found = watch.excesses(x, on_its_way=moving if moving.any() else None)
+        worst = found[0] if found else None
+        row = {
+            "piece": k + 1, "leg": place[pieces[k].leg], "filled": filled, "allowed": worst is None,
+            "limit": "" if worst is None else worst.limit, "value": float("nan") if worst is None else worst.value,
+            "bound": float("nan") if worst is None else worst.allowed, "unit": "" if worst is None else worst.unit,
+        }  # fmt: skip
+        for name, value in row.items():
+            columns[name].append(value)
+    return STATES.of(columns)
+
+
+def _sliced_advice(watch: LimitWatch, listed: ListedLegs, order: Sequence[int], lots: np.ndarray) -> str:
+    pieces, rounds, (share, worst, _) = sliced(watch, listed.x, order, lots, listed.sent)
+    if worst is None:
+        return f"in {rounds} rounds, each leg in {rounds} parts in turn, every limit holds on the way: --rounds {rounds}"
+    return (
+        f"no number of rounds tried keeps all limits; in {rounds} ({many(len(pieces), 'piece')}) the worst is {worst}, "
+        f"{100 * share:.3g} % beyond what is allowed: trade the legs together (combos, a block), or accept it"
+    )
+
+
+def _over_time(
+    listed: ListedLegs, order: Sequence[int], rounds: int, minutes: float, risk_aversion: float, lots: np.ndarray
+) -> list[LegPart]:
+    traded = [leg for leg in order if leg not in listed.sent]
+    x = listed.x[traded]
+    if not len(x):
+        return [LegPart(leg, float(listed.x[leg])) for leg in order]
+    tau = minutes / rounds / 1_440.0  # days
+    cost = _at_once(listed.e, listed.keep[traded], x)
+    slices = optimal_slices(x, rounds, tau, _covariance(listed.e, listed.keep[traded]), cost * tau / x**2, risk_aversion)
+    slices = in_whole_lots_over_time(slices, x.tolist(), lots[traded].tolist())
+    found = [LegPart(leg, float(listed.x[leg])) for leg in order if leg in listed.sent]
+    for r, row in enumerate(slices.tolist(), start=1):
+        found += [LegPart(leg, part, r) for leg, part in zip(traded, row, strict=True) if part]
+    return found
+
+
+def _at_once(e: Exposures, keep: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """(K,) USD of half-spread and depth of each leg; at least a basis point of a basis point of its notional."""
+    whole = np.zeros(e.n_candidates)
+    whole[keep] = x
+    parts = e.cost_parts(whole)
+    paid = (parts["half_spread"] + parts["depth"])[keep]
+    return np.asarray(np.maximum(paid, 1e-8 * np.abs(x) * e.rows.notional[e.candidate[keep]]))
+
+
+def _covariance(e: Exposures, keep: np.ndarray) -> np.ndarray:
+    """(K, K) of P&L per unit and day, by the sample."""
+    pnl = e.pnl[:, keep]
+    weights = np.full(len(pnl), 1.0 / len(pnl)) if e.probabilities is None else np.asarray(e.probabilities)
+    centred = pnl - weights @ pnl
+    return np.asarray((centred * weights[:, None]).T @ centred / e.horizon_days)

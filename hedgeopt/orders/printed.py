@@ -1,0 +1,94 @@
+"""Plans for the terminal: legs in order, limits on the way, combos, notes."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hedgeopt.files.counted import many
+from hedgeopt.orders.plan import ExecutionPlan
+from hedgeopt.reports.fitted import FittedTable, Framed, Plain
+from hedgeopt.reports.words import number
+
+__all__ = ["plan_report"]
+
+
+def plan_report(plan: ExecutionPlan) -> RenderableType:
+    """The whole plan."""
+    parts: list[RenderableType] = [_head(plan)]
+    if len(plan.legs):
+        parts.append(_legs(plan))
+    if len(plan.pieces) > len(plan.legs):
+        parts.append(_pieces(plan))
+    if len(plan.combos):
+        parts.append(_combos(plan))
+    return Group(*parts, *(Plain(Text(f"note: {note}", style="dim")) for note in plan.notes))
+
+
+def _head(plan: ExecutionPlan) -> Framed:
+    tone = "green" if plan.keeps_limits else "bold red"
+    sent = int((plan.legs["side"] == "send").sum())
+    first = many(len(plan.legs) - sent, "trade") + (f" after {many(sent, 'transfer')}" if sent else "")
+    text = Text(f"{first}, in {many(len(plan.pieces), 'piece')}.\n", "bold")
+    states = many(len(plan.states), "state")
+    if plan.keeps_limits:
+        text.append(f"No limit is exceeded on the way: {states} checked, legs partly filled too.", tone)
+    for line in plan.breaks:
+        text.append(f"Exceeded on the way: {line}.\n", tone)
+    for line in plan.advice:
+        text.append(f"{line}\n")
+    text.rstrip()
+    return Framed(text, f"{plan.book} · {plan.policy} · {plan.created:%Y-%m-%d %H:%M:%S} UTC", tone)
+
+
+def _legs(plan: ExecutionPlan) -> FittedTable:
+    table = FittedTable(
+        "Legs in order (limit in the quote's unit, notional in USD)",
+        ("leg", "right"), ("account", "left"), ("side", "left"), ("quantity", "right"), ("instrument", "left"),
+        ("quote", "right"), ("limit", "right"), ("notional", "right"), ("closes", "left"), ("if it fails", "left"),
+        drop=("closes", "quote", "account", "notional"), fold=("if it fails",),
+    )  # fmt: skip
+    for row in plan.legs.to_dict("records"):
+        table.add_row(
+            f"{row['leg']:g}", row["account"], row["side"], f"{row['quantity']:,.10g} {row['unit']}", row["instrument"],
+            f"{row['quote']:g}" if row["quote"] == row["quote"] else "–",
+            f"{row['limit_price']:.10g}" if row["limit_price"] == row["limit_price"] else "–",
+            number(row["usd"]), "yes" if row["reduce_only"] else "", row["if_it_fails"],
+        )  # fmt: skip
+    return table
+
+
+def _pieces(plan: ExecutionPlan) -> FittedTable:
+    names = plan.legs["instrument"].tolist()
+    table = FittedTable(
+        "Pieces in order",
+        ("minute", "right"),
+        ("round", "right"),
+        ("side", "left"),
+        ("quantity", "right"),
+        ("instrument", "left"),
+    )
+    for row in plan.pieces.to_dict("records"):
+        name = names[int(row["leg"]) - 1]
+        table.add_row(f"{row['minutes']:g}", f"{row['round']:g}", row["side"], f"{row['quantity']:,.10g}", name)
+    return table
+
+
+def _combos(plan: ExecutionPlan) -> FittedTable:
+    table = FittedTable(
+        "Could be sent together (USD: cost of the legs apart, and fees that a combo saves at most)",
+        ("what", "left"), ("side", "left"), ("quantity", "right"), ("legs", "left"), ("cost", "right"), ("fees", "right"),
+        fold=("legs",),
+    )  # fmt: skip
+    for row in plan.combos.to_dict("records"):
+        quantity = "" if row["quantity"] != row["quantity"] else f"{row['quantity']:,.10g}"
+        legs = row["legs"] + (f"; hedge {row['hedge']}" if row["hedge"] else "")
+        table.add_row(
+            row["name"] or row["kind"],
+            row["side"],
+            quantity,
+            legs,
+            number(row["cost_apart"]),
+            number(row["fee_saved_at_most"]),
+        )
+    return table

@@ -115,6 +115,9 @@ from .models.separable import Separable as Separable
 from .models.sum_of_terms import SumOfTerms as SumOfTerms
 from .models.term import Objective as Objective
 from .models.term import Term as Term
+from .orders.apply import Reconciliation as Reconciliation
+from .orders.apply import apply_fills as apply_fills
+from .orders.apply import fills_as_proposed as fills_as_proposed
 from .orders.export import export_orders as export_orders
 from .orders.plan import ExecutionPlan as ExecutionPlan
 from .orders.plan import execution_plan as execution_plan

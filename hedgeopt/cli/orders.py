@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgeopt.cli.console import progress, say
-from hedgeopt.cli.inputs import MarketOptions, print_report, read_holdings
+from hedgeopt.cli.inputs import MarketOptions, print_json, print_report, read_holdings
 from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
 from hedgeopt.files.regular import parse_moment
 
-__all__ = ["Rounds", "Sending", "plan"]
+if TYPE_CHECKING:
+    from hedgeopt.inputs.book import Book
+
+__all__ = ["Rounds", "Sending", "apply", "plan"]
 
 
 @dataclass(frozen=True)
@@ -95,3 +98,48 @@ def plan(
     if files:
         say(f"wrote {', '.join(str(path) for path in files)}")
     return 0 if made.keeps_limits else 3
+
+
+def apply(
+    fills: Path,
+    book: Path | Sequence[Path],
+    proposal: Path,
+    market: MarketOptions,
+    as_of: str | None,
+    out: Path,
+    report: Path | None,
+    json: bool,
+) -> int:
+    """Book fills, write the new book, print the differences; returns 0, or 3 where a limit is exceeded at the new book."""
+    if out.suffix.lower() not in (".json", ".csv"):
+        raise InputError("is no form of books", field="--out", value=out.name, fix="name a .json or .csv file")
+    with progress() as stage:
+        from hedgeopt.files.writing import write_atomically
+        from hedgeopt.orders.apply import apply_fills
+        from hedgeopt.program.proposal import read_proposal
+
+        stage("read")
+        found = read_proposal(proposal)
+        holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
+        stage("value")
+        made = apply_fills(fills, holdings, found, quotes)
+        files: dict[Path, str | bytes] = {out: _book_text(made.book, out)}
+        if report is not None:
+            files[report] = made.differences.to_csv(index=False, lineterminator="\n")
+        write_atomically(files)
+    if json:
+        print_json(made.to_dict())
+    else:
+        from hedgeopt.orders.printed import reconciliation_report
+
+        print_report(reconciliation_report(made))
+    if out.suffix.lower() == ".csv" and (made.book.links or made.book.timestamp):
+        say("a table holds neither links nor the moment of the book: write a .json to keep them")
+    say(f"wrote {', '.join(str(path) for path in files)}")
+    return 0 if made.holds else 3
+
+
+def _book_text(book: Book, out: Path) -> str:
+    if out.suffix.lower() == ".csv":
+        return str(book.to_frame().to_csv(index=False, lineterminator="\n"))
+    return book.model_dump_json(indent=2, exclude_defaults=True) + "\n"

@@ -29,7 +29,7 @@ __all__ = ["register_orders"]
 
 def register_orders(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (plan,):
+    for command in (plan, apply):
         app.command(epilog=EXIT_CODES)(command)
 
 
@@ -97,3 +97,31 @@ def plan(
     sent = work.Sending(orders, out, csv, excel, allow or (), now, max_age, rests)
     code = work.plan(proposal, book, quotes, as_of, work.Rounds(slippage, rounds, minutes, risk_aversion), sent, json)
     raise typer.Exit(code)
+
+
+def apply(
+    fills: Annotated[
+        Path,
+        typer.Argument(help="Fills, CSV or a workbook: docs/orders.md lists the columns.", metavar="FILLS.csv"),
+    ],
+    book: BookFile,
+    proposal: Annotated[Path, typer.Option("--proposal", help="The proposal that was sent.", metavar="PROPOSAL.json")],
+    market: Markets,
+    out: Annotated[
+        Path, typer.Option("--out", help="File for the book after the fills, .json or .csv.", metavar="TOMORROW.json")
+    ],
+    report: Annotated[Path | None, typer.Option("--report", help="File for the differences as CSV.", metavar="FILE")] = None,
+    at: At = None,
+    as_of: AsOf = None,
+    price: Prices = None,
+    invert_marks: InvertMarks = False,
+    venue: MarketVenue = None,
+    window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
+    json: Json = False,
+) -> None:
+    """Book fills: tomorrow's book, what differs from the proposal, and the limits of the new book."""
+    from hedgeopt.cli import orders as work
+
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument)
+    raise typer.Exit(work.apply(fills, book, proposal, quotes, as_of, out, report, json))

@@ -6,11 +6,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hedgeopt.files.counted import many
+from hedgeopt.orders.apply import Reconciliation
 from hedgeopt.orders.plan import ExecutionPlan
 from hedgeopt.reports.fitted import FittedTable, Framed, Plain
-from hedgeopt.reports.words import number
+from hedgeopt.reports.words import number, short_unit
 
-__all__ = ["plan_report"]
+__all__ = ["plan_report", "reconciliation_report"]
 
 
 def plan_report(plan: ExecutionPlan) -> RenderableType:
@@ -92,3 +93,37 @@ def _combos(plan: ExecutionPlan) -> FittedTable:
             number(row["fee_saved_at_most"]),
         )
     return table
+
+
+def reconciliation_report(made: Reconciliation) -> RenderableType:
+    """Differences, limits of the new book, notes."""
+    tone = "green" if made.holds and made.complete else "bold red" if not made.holds else "yellow"
+    d, broken = made.differences, made.limits[~made.limits["holds"]]
+    paid = f"{number(float(d['slippage_usd'].sum()))} USD of slippage, {number(float(d['fee_usd'].sum()))} USD of fees."
+    counts = ", ".join(f"{count} {state}" for state, count in d["state"].value_counts().items())
+    text = Text(f"{counts or 'nothing was proposed or filled'}.\n{paid}\n")
+    if len(broken):
+        text.append(f"Exceeded at the new book: {', '.join(broken['limit'])}.", "bold red")
+    else:
+        text.append(f"All of {many(len(made.limits), 'side')} of limits hold at the new book.")
+    table = FittedTable(
+        "Fills against the proposal (slippage and fees in USD)",
+        ("account", "left"), ("instrument", "left"), ("state", "left"), ("proposed", "right"), ("filled", "right"),
+        ("open", "right"), ("price", "right"), ("slippage", "right"), ("fees", "right"),
+        drop=("account", "price", "fees"),
+    )  # fmt: skip
+    for row in d.to_dict("records"):
+        table.add_row(
+            row["account"], row["instrument"], row["state"], f"{row['proposed']:+,.10g}", f"{row['filled']:+,.10g}",
+            f"{row['open']:+,.10g}" if row["open"] else "", number(row["price"]), number(row["slippage_usd"]),
+            number(row["fee_usd"]), style="" if row["state"] == "filled" else "yellow",
+        )  # fmt: skip
+    limits = FittedTable(
+        "Limits at the new book", ("limit", "left"), ("value", "right"), ("bound", "right"), ("unit", "left")
+    )
+    for row in made.limits.to_dict("records"):
+        bound = f"{'≤' if row['sense'] == '<=' else '≥'} {number(row['bound'])}"
+        style = "" if row["holds"] else "bold red"
+        limits.add_row(row["limit"], number(row["value"]), bound, short_unit(row["unit"]), style=style)
+    notes = (Plain(Text(f"note: {note}", style="dim")) for note in made.notes)
+    return Group(Framed(text, made.book.name, tone), table, limits, *notes)

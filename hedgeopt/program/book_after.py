@@ -16,6 +16,7 @@ are the book's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from hedgeopt.inputs.book import Book
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 
-__all__ = ["book_after"]
+__all__ = ["book_after", "change_position", "payer_of", "post_cash"]
 
 _ROUNDING = 1e-12
 
@@ -53,17 +54,18 @@ def book_after(book: Book, e: Exposures, x: np.ndarray) -> dict[str, Any]:
             pay(name, item.asset, -amount - cost / price, price)
             pay(target, item.asset, amount * float(e.links.arrives[k]), price)
         else:
-            _trade(accounts[name], item.name, amount)
+            change_position(accounts[name], item.name, amount)
             price = float(e.rows.settlement_price[row])
             pay(name, item.settlement, -float(e.rows.premium[row]) * amount - cost / price, price)
     for (name, asset), amounts in flows.items():
-        payer = _payer(accounts[name], asset, e) if sum(amounts) < 0 else asset
+        payer = payer_of(accounts[name], asset, e.price) if sum(amounts) < 0 else asset
         rate = 1.0 if payer == asset else prices[asset] / e.price(payer)
-        _post(accounts[name], payer, [rate * amount for amount in amounts])
+        post_cash(accounts[name], payer, [rate * amount for amount in amounts])
     return data
 
 
-def _trade(account: dict[str, Any], name: str, amount: float) -> None:
+def change_position(account: dict[str, Any], name: str, amount: float) -> None:
+    """Book a trade into an account's JSON: lots are closed first to last, what adds goes to the last one."""
     lots = [p for p in account["positions"] if _name(p["instrument"]) == name]
     for lot in lots:
         last = lot is lots[-1]
@@ -86,15 +88,18 @@ def _name(held: Any) -> Any:
     return held if isinstance(held, str) else held["name"]
 
 
-def _payer(account: dict[str, Any], asset: str, e: Exposures) -> str:
-    posted = {item["asset"]: float(item["amount"]) * e.price(item["asset"]) for item in account["collateral"]}
-    dollars = {name: usd for name, usd in posted.items() if name in dollar_assets() and usd > 0.0}
-    if asset in posted or asset not in dollar_assets() or not dollars:
+def payer_of(account: dict[str, Any], asset: str, price: Callable[[str], float]) -> str:
+    """What an account pays ``asset`` with: itself, or where it lacks that dollar asset the one that it posts most of."""
+    held = {item["asset"]: float(item["amount"]) for item in account["collateral"]}
+    posted = {name: amount * price(name) for name, amount in held.items() if name in dollar_assets()}
+    dollars = {name: usd for name, usd in posted.items() if usd > 0.0}
+    if asset in held or asset not in dollar_assets() or not dollars:
         return asset
     return max(dollars, key=lambda name: dollars[name])
 
 
-def _post(account: dict[str, Any], asset: str, amounts: list[float]) -> None:
+def post_cash(account: dict[str, Any], asset: str, amounts: list[float]) -> None:
+    """Add amounts to an account's collateral in its JSON; what is paid away to the last unit is 0."""
     for held in account["collateral"]:
         if held["asset"] == asset:
             after = held["amount"] + sum(amounts)

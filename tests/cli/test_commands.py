@@ -28,6 +28,7 @@ COMMANDS = (
     "schema",
     "demo",
     "plan",
+    "apply",
     "backtest",
     "sweep",
     "doctor",

@@ -130,6 +130,7 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
     pd.concat(later).to_parquet(tmp_path / "chain.parquet")
     levels = [f"u,A,{chain.timestamp.iloc[0].isoformat()},{side},{100 + sign * k},{5 * k},coins\n"
               for side, sign in (("bid", -1), ("ask", 1)) for k in range(1, 6)]  # fmt: skip
+    (tmp_path / "fills.csv").write_text("fill_id,instrument,side,quantity,price\n")
     (tmp_path / "levels.csv").write_text("venue,instrument,timestamp,side,price,size,unit\n" + "".join(levels))
     book, market, policy = (
         f"--book={tmp_path}/book.json",
@@ -141,6 +142,13 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
         "verify": [f"{tmp_path}/solved/proposal.json", book, market, policy],
         "report": [f"{tmp_path}/solved/proposal.json", f"--html={tmp_path}/p.html", f"--csv={tmp_path}/tables"],
         "plan": [f"{tmp_path}/solved/proposal.json", book, market],
+        "apply": [
+            f"{tmp_path}/fills.csv",
+            f"--proposal={tmp_path}/solved/proposal.json",
+            book,
+            market,
+            f"--out={tmp_path}/tomorrow.json",
+        ],
         "risk": [book, market, policy],
         "margin": [book, market],
         "check": [book, market, policy],

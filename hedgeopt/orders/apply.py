@@ -26,7 +26,7 @@ from hedgeopt.files.reading import validated
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.pricing.families import family_of
-from hedgeopt.orders.fills import FILL_COLUMNS, Fill, read_fills
+from hedgeopt.orders.fills import FILL_COLUMNS, ListedFill, read_fills
 from hedgeopt.orders.legs import policy_of
 from hedgeopt.orders.plan import client_id
 from hedgeopt.program.book_after import change_position, payer_of, post_cash
@@ -157,10 +157,10 @@ class _Paid:
     accounts: Mapping[str, dict[str, Any]]
     file: str
 
-    def _refused(self, fill: Fill, problem: str, field: str, value: object, fix: str) -> InputError:
+    def _refused(self, fill: ListedFill, problem: str, field: str, value: object, fix: str) -> InputError:
         return InputError(problem, file=self.file, field=f"{field}, row {fill.row}", value=value, fix=fix)
 
-    def trade(self, fill: Fill, account: str) -> _Booked:
+    def trade(self, fill: ListedFill, account: str) -> _Booked:
         """A purchase or sale: position, what it is paid with, fee."""
         item = _item(self.book, self.market, account, fill.instrument)
         if item is None:
@@ -183,7 +183,7 @@ class _Paid:
         self._pay(account, item.settlement, cash)
         return _Booked(signed, fill.price, self._fee(fill, account, item.settlement))
 
-    def transfer(self, fill: Fill, account: str) -> _Booked:
+    def transfer(self, fill: ListedFill, account: str) -> _Booked:
         """What was sent: it left its source with the fee, and has arrived."""
         links = {link.transfer("x").name: link for link in self.book.links}
         link = links.get(fill.instrument)
@@ -198,7 +198,7 @@ class _Paid:
         self._pay(account, paid_in, -fee)
         return _Booked(fill.quantity, float("nan"), fee * self._price(fill, paid_in))
 
-    def _fee(self, fill: Fill, account: str, settlement: str) -> float:
+    def _fee(self, fill: ListedFill, account: str, settlement: str) -> float:
         asset = fill.fee_asset or settlement
         if not fill.fee:
             return 0.0
@@ -206,7 +206,7 @@ class _Paid:
         self._pay(account, asset, -fill.fee)
         return usd
 
-    def _price(self, fill: Fill, asset: str) -> float:
+    def _price(self, fill: ListedFill, asset: str) -> float:
         try:
             return self.market.price(asset)
         except InputError:
@@ -239,7 +239,7 @@ def _proposed(proposal: Proposal) -> dict[tuple[str, str], tuple[float, float]]:
 
 
 def _account(
-    fill: Fill, proposal: Proposal, proposed: Mapping[tuple[str, str], Any], accounts: Mapping[str, Any], file: str
+    fill: ListedFill, proposal: Proposal, proposed: Mapping[tuple[str, str], Any], accounts: Mapping[str, Any], file: str
 ) -> str:
     """Whose fill it is: by its account, its client id, or as the only account that the proposal trades it in."""
     if fill.account is not None:

@@ -34,7 +34,7 @@ from hedgeopt.files.names import require_known
 from hedgeopt.files.regular import parse_moment
 from hedgeopt.files.table_parts import meant_headers
 
-__all__ = ["FILL_COLUMNS", "Fill", "read_fills"]
+__all__ = ["FILL_COLUMNS", "ListedFill", "read_fills"]
 
 FILL_COLUMNS = ("fill_id", "client_id", "account", "instrument", "side", "quantity", "price", "fee", "fee_asset", "time")
 """Columns of a table of fills."""
@@ -45,7 +45,7 @@ _LARGEST = 1e15
 
 
 @dataclass(frozen=True)
-class Fill:
+class ListedFill:
     """One fill; ``fee`` is None where the row leaves it out. ``row`` is its line among the table's, from 1."""
 
     row: int
@@ -66,7 +66,7 @@ class Fill:
         return -1 if self.side == "sell" else 1
 
 
-def read_fills(source: Given) -> tuple[list[Fill], list[str]]:
+def read_fills(source: Given) -> tuple[list[ListedFill], list[str]]:
     """The fills of a CSV file, workbook or table, each once, and notes on what was there twice.
 
     Raises
@@ -83,7 +83,7 @@ def read_fills(source: Given) -> tuple[list[Fill], list[str]]:
         if name not in table.columns:
             fix = f"fills have the columns {', '.join(FILL_COLUMNS)}"
             raise InputError("is missing", file=file, field=f"column {name}", fix=fix)
-    found: dict[str, Fill] = {}
+    found: dict[str, ListedFill] = {}
     again = 0
     for number, row in enumerate(table.to_dict("records"), start=1):
         fill = _fill(row, number, file)
@@ -112,7 +112,7 @@ def _is_empty(source: Given) -> bool:
     return False
 
 
-def _fill(row: Mapping[str, Any], number: int, file: Path) -> Fill:
+def _fill(row: Mapping[str, Any], number: int, file: Path) -> ListedFill:
     def refused(problem: str, field: str, value: object, fix: str) -> InputError:
         return InputError(problem, file=file, field=f"{field}, row {number}", value=value, fix=fix)
 
@@ -147,7 +147,7 @@ def _fill(row: Mapping[str, Any], number: int, file: Path) -> Fill:
     if side != "send" and (price is None or not price > 0.0):
         raise refused("must be above 0", "price", price, "give the price it was filled at, in the quote's unit")
     told = text("time")
-    return Fill(
+    return ListedFill(
         number, str(needed["fill_id"]), text("client_id"), text("account"), str(needed["instrument"]), side, quantity,
         float("nan") if price is None else price, fee, text("fee_asset"),
         None if told is None else parse_moment(told, f"{file}: time, row {number}"),

@@ -48,7 +48,7 @@ class Rows:
     settlement_price : (M,)
         USD price of the asset that each settles in.
     lot, tick, minimum_size : (M,)
-        Smallest steps of quantity and price and the smallest order; NaN where unknown.
+        Smallest steps of quantity and price and the smallest order; NaN where unknown, a lot of 0 where any size is traded.
     """
 
     instruments: tuple[Any, ...]

@@ -14,7 +14,7 @@ from hedgeopt.cli.console import progress, say, say_without_charts
 from hedgeopt.cli.inputs import MarketOptions, override, print_report, read_holdings
 from hedgeopt.cli.streams import output
 from hedgeopt.cli.time_limit import within
-from hedgeopt.errors import InputError
+from hedgeopt.errors import CertificateError, InputError
 from hedgeopt.files.counted import many
 from hedgeopt.files.names import require_known
 from hedgeopt.files.writing import refuse_unwritable
@@ -73,6 +73,8 @@ def solve(
     if out is not None:
         say(f"wrote {out / 'proposal.json'} and {out / 'proposal.html'}")
         say_without_charts()
+    if not proposal.certificate.valid:
+        raise CertificateError(f"NOT certified: {proposal.certificate.missing}", proposal)
 
 
 def _one_policy(policy: Path | None, preset: str | None) -> None:

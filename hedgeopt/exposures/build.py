@@ -19,6 +19,7 @@ from hedgeopt.exposures.pairs import pair_up
 from hedgeopt.exposures.plausible import refuse_implausible_sizes
 from hedgeopt.exposures.resolve import Holdings
 from hedgeopt.exposures.revalue import Place, Revaluer, revalue
+from hedgeopt.exposures.steps import quoted_steps
 from hedgeopt.exposures.transfers import capacity, links_of, sending_cost
 from hedgeopt.exposures.units import known_carry, paid_in_column, unit_risk
 from hedgeopt.files.calls import strict_call
@@ -33,12 +34,12 @@ from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.pegs import is_peg, moved_by
 from hedgeopt.models.pricing.family import MarketView, greek
 from hedgeopt.models.pricing.instrument import has
-from hedgeopt.models.pricing.market_arrays import MarketArrays
 from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.pricing.transfer import Transfer
 from hedgeopt.models.scenarios.effects import unwind_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.venues.known import increments
+from hedgeopt.venues.sizes import Sizes
 
 __all__ = ["build_exposures"]
 
@@ -97,7 +98,8 @@ def build_exposures(
     at = table.instrument
     items = tuple(table.unique[i] for i in at)
     place = market.places([item.id for item in table.unique])[at]
-    steps = _quoted_steps(np.array([increments(item) for item in table.unique]).reshape(-1, 3)[at], market, place)
+    sizes = np.array([increments(item) for item in table.unique]).reshape(-1, len(Sizes._fields))[at]
+    steps = quoted_steps(sizes, risk.notional[at], market, place)
     rows = Rows(
         instruments=items,
         account=table.account,
@@ -291,14 +293,6 @@ def _assets(book: Book, instruments: Sequence[Any], also: Sequence[str]) -> tupl
     found.update(dict.fromkeys(also))
     dollars = dollar_assets()
     return tuple(sorted(found, key=lambda asset: asset in dollars))
-
-
-def _quoted_steps(steps: np.ndarray, market: MarketArrays, place: np.ndarray) -> np.ndarray:
-    """(R, 3) lot, tick and minimum size: the market's where it gives one, else the venue's table's."""
-    given = np.column_stack([market.columns[name][place] for name in ("lot", "tick", "min_size")])
-    steps = np.where(given > 0.0, given, steps)
-    steps[:, 2] = np.fmax(steps[:, 2], np.where(np.isnan(steps[:, 2]), np.nan, steps[:, 0]))  # an order is at least one lot
-    return steps
 
 
 def _peg_notes(assets: Sequence[str], scenarios: ScenarioSet) -> list[str]:

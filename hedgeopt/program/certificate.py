@@ -56,14 +56,15 @@ def certify(
     x: np.ndarray,
     tails: Mapping[int, np.ndarray],
     proven: float = -np.inf,
-    tolerance: float | None = None,
+    *,
+    lot_gap: float | None = None,
     whole: bool = False,
 ) -> tuple[Certificate, list[Side]]:
     """Certificate of trades x (N,), and every limit's value and shadow price.
 
     ``proven`` is a lower bound found elsewhere (:mod:`hedgeopt.program.cuts`); the better of the two counts. What the user
-    added to the program enters that one only: the bound found here leaves it out, which is loose and true. ``tolerance``
-    is the largest gap, where it is not the policy's; ``whole``: limits that count trades hold, too.
+    added to the program enters that one only: the bound found here leaves it out, which is loose and true. ``lot_gap`` is
+    the largest gap of a list in whole lots, in place of the tolerance; ``whole``: limits that count trades hold, too.
     """
     sides = program.sides(e, x)
     worst_name, worst = (
@@ -84,18 +85,19 @@ def certify(
     objective = _plain_objective(program, e, x)
     bound = max(lower_bound(program, e, box, x, tails), proven)
     gap = (objective - bound) / gap_unit(program, objective)
-    tolerance = program.policy.tolerance if tolerance is None else tolerance
+    allowed = program.policy.tolerance if lot_gap is None else lot_gap
     certificate = Certificate(
         objective=objective,
         lower_bound=bound,
         gap=gap,
-        tolerance=tolerance,
+        tolerance=program.policy.tolerance,
         worst_limit=worst_name,
         worst_violation=worst,
         feasible=worst <= FEASIBILITY,
         # a bound above the objective by more than rounding proves that something is wrong
-        optimal=gap <= tolerance and bound - objective <= _rounding(program, e, x, sides, worst),
+        optimal=gap <= allowed and bound - objective <= _rounding(program, e, x, sides, worst),
         notes=(*e.caveats, *own_notes(program.policy, e), *_around(program, e)),
+        lot_gap=lot_gap,
     )
     return certificate, sides
 

@@ -6,6 +6,7 @@ Programs, certificates and solutions are in dollars of the numeraire's price tod
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.constraints.limit import Limit
@@ -67,5 +68,6 @@ def certificate_as_told(certificate: Certificate, unit: Numeraire | None) -> Cer
     """The certificate with objective and bound in units of the numeraire; the gap is relative."""
     if unit is None:
         return certificate
-    objective, bound = (unit.told(x, "USD") for x in (certificate.objective, certificate.lower_bound))
-    return replace(certificate, objective=objective, lower_bound=bound)
+    names = ("objective", "lower_bound", "ideal_objective", "ideal_lower_bound")
+    told: dict[str, Any] = {name: unit.told(x, "USD") for name in names if (x := getattr(certificate, name)) is not None}
+    return replace(certificate, **told)

@@ -35,8 +35,11 @@ _SAME = 1e-13
 class Cuts:
     """Cuts of a program on one exposures and trade box."""
 
-    def __init__(self, program: Program, e: Exposures, box: Box, own: OwnRows | None, seconds: float = _SECONDS) -> None:
-        self.program, self.e, self.box, self.own, self.seconds = program, e, box, own, seconds
+    def __init__(
+        self, program: Program, e: Exposures, box: Box, own: OwnRows | None, seconds: float = _SECONDS, wide: bool = False
+    ) -> None:
+        """``wide``: cuts of every limit from the first point on, not only of those that are near there."""
+        self.program, self.e, self.box, self.own, self.seconds, self.wide = program, e, box, own, seconds, wide
         self.terms: list[list[Separable]] = [[] for _ in program.objective_terms]
         self.squares = [bound.square(e) for _, _, bound in program.objective_terms]
         self.rows: dict[tuple[int, int], CutRow] = {}
@@ -64,7 +67,7 @@ class Cuts:
                 if square is not None:
                     self.rows.setdefault((number, k), CutRow((number, k), [], (*square, float(side.limit))))
                     continue
-                near = side.violation > -0.05 * max(abs(side.limit), abs(side.value)) or side.dual > 0
+                near = self.wide or side.violation > -0.05 * max(abs(side.limit), abs(side.value)) or side.dual > 0
                 if near or (number, k) in self.rows:
                     chosen.append(k)
             for k, cut in zip(chosen, each(limit, chosen, e, x, tails), strict=True):

@@ -16,6 +16,10 @@ that unit; trades, transfers, margins and proof are in dollars.
 Version 4 adds ``trade_costs``: the cost of each trade by component. Before it there were no ladders: depth and gas are 0,
 and carry is not known.
 
+Version 5 adds to ``certificate`` ``lot_gap``, ``ideal_objective``, ``ideal_lower_bound`` and ``ideal_trades`` (of a list in
+whole lots its allowed gap, and the ideal trades, of any size, beside it; null where sizes are any), and ``missing``;
+``tolerance`` is that of ideal trades. ``policy`` always says ``lots``; an older one that does not is of any size.
+
 A new version: raise :data:`SCHEMA`, add a function ``(data, file)`` to ``_TO_NEXT``, describe the form here, and store files
 of the new one under tests/program/stored. Such a function sees only data whose tables are tables.
 """
@@ -32,7 +36,7 @@ from hedgeopt.files.plain import from_plain
 
 __all__ = ["SCHEMA", "canonical_json", "check_seal", "migrated", "sealed"]
 
-SCHEMA = 4
+SCHEMA = 5
 
 _NO_ANSWER = ("digest", "seconds", "solver")
 
@@ -152,5 +156,23 @@ def _fourth(data: dict[str, Any], file: object) -> dict[str, Any]:
     return {**data, "trade_costs": costs}
 
 
-_TO_NEXT: dict[int, Callable[[dict[str, Any], object], dict[str, Any]]] = {1: _second, 2: _third, 3: _fourth}
+def _fifth(data: dict[str, Any], file: object) -> dict[str, Any]:
+    """Version 4 to 5: a list in whole lots had its own gap as tolerance, and its ideal among the solver's numbers."""
+    policy, told = data["policy"], data["certificate"]
+    whole = policy.get("lots") == "whole" or any(rule.get("kind") in _COUNTS for rule in policy.get("subject_to", ()))
+    ideal = data["solver"] if whole else {}
+    certificate = {
+        **told,
+        "tolerance": policy.get("tolerance", told.get("tolerance")) if whole else told.get("tolerance"),
+        "lot_gap": told.get("tolerance") if whole else None,
+        "ideal_objective": ideal.get("ideal_objective"),
+        "ideal_lower_bound": ideal.get("ideal_lower_bound"),
+        "ideal_trades": None,
+        "missing": "",
+    }
+    return {**data, "certificate": certificate}
+
+
+_COUNTS = "max_trades", "max_new_instruments", "min_trade"
+_TO_NEXT: dict[int, Callable[[dict[str, Any], object], dict[str, Any]]] = {1: _second, 2: _third, 3: _fourth, 4: _fifth}
 """By version, the function of ``(data, file)`` that migrates its data to the next."""

@@ -42,10 +42,14 @@ def headline(proposal: Proposal) -> Headline:
         f"fees {number(costs['fees'])})."
     )
     if certificate.valid:
-        gap = f"{max(certificate.gap, 1e-12):.2g} of the objective (tolerance {certificate.tolerance:.0e})"
+        word, form = ("lot_gap", "g") if certificate.lot_gap else ("tolerance", ".0e")
+        gap = f"{max(certificate.gap, 1e-12):.2g} of the objective ({word} {certificate.allowed:{form}})"
         around = any(note.startswith(AROUND) for note in certificate.notes)
         near = " near this one (see the notes)" if around else ""
         proof = f"Certified: {_limits(proposal)}, and no trade list{near} is better by more than {gap.replace('e-', 'e−')}."
+        proof += _lots(proposal)
+    elif certificate.feasible and certificate.missing:
+        proof = f"NOT certified: {certificate.missing}."
     else:
         proof = "NOT certified: do not trade on this."
     names = binding(proposal)
@@ -81,6 +85,21 @@ def _trades(proposal: Proposal) -> str:
     sides = " and ".join(many(n, word) for n, word in ((buys, "buy"), (count - buys, "sell")) if n)
     notional = number(float(proposal.trades["notional"].sum()) / proposal.after.unit_price)
     return f"{first}{'then ' if first else ''}{many(count, 'trade')}: {sides} over {notional} {proposal.unit} of underlying."
+
+
+def _lots(proposal: Proposal) -> str:
+    """What whole lots and limits that count trades cost, beside the ideal; empty where any size is traded."""
+    certificate, unit = proposal.certificate, proposal.unit
+    if certificate.lots_cost is None or certificate.lots_cost_at_most is None:
+        return ""
+    cost, most = (number(max(value, 0.0)) for value in (certificate.lots_cost, certificate.lots_cost_at_most))
+    told = f" Whole lots cost {cost} {unit} more than the ideal trades, proven at most {most}."
+    ideal, count = certificate.ideal_trades, len(proposal.trades)
+    few = any(rule["kind"] == "max_trades" for rule in proposal.policy.get("subject_to") or ())
+    if few and ideal is not None and ideal != count and certificate.ideal_objective:
+        share = max(certificate.lots_cost, 0.0) / abs(certificate.ideal_objective)
+        told += f" {many(count, 'trade')} instead of {ideal} cost {100.0 * share:.2g} % more."
+    return told
 
 
 def _limits(proposal: Proposal) -> str:

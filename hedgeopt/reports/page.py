@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hedgeopt._extras import how_to_install, installed
+from hedgeopt.files.counted import many
 from hedgeopt.reports.headline import headline
 from hedgeopt.reports.page_tables import (
     costs_grid,
@@ -64,6 +65,7 @@ def proposal_page(proposal: Proposal) -> str:
         plots=page_plots(proposal.figures, proposal.before, proposal.after),
         made_from=made_from(proposal),
         share=share,
+        many=many,
     )
 
 

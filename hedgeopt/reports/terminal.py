@@ -20,6 +20,7 @@ from hedgeopt.reports.words import COST_WORDS, number, quantity, share
 
 if TYPE_CHECKING:
     from hedgeopt.program.proposal import Proposal
+    from hedgeopt.program.proven import Certificate
 
 __all__ = ["danger_frame", "proposal_report", "risk_report_table"]
 
@@ -194,6 +195,13 @@ def _objective(proposal: Proposal) -> FittedTable:
     return table
 
 
+def _beside(certificate: Certificate) -> str:
+    """The ideal trades' numbers, beside those of a list in whole lots."""
+    if certificate.ideal_objective is None or certificate.ideal_lower_bound is None:
+        return ""
+    return f" (ideal trades: {certificate.ideal_objective:,.6g}, proven {certificate.ideal_lower_bound:,.6g})"
+
+
 def _closing(proposal: Proposal) -> Plain:
     certificate = proposal.certificate
     seconds = " · ".join(f"{stage} {value:.2f}" for stage, value in proposal.seconds.items())
@@ -201,7 +209,7 @@ def _closing(proposal: Proposal) -> Plain:
     text.append("certificate  ", "bold")
     text.append(
         f"objective {certificate.objective:,.6g}, proven lower bound {certificate.lower_bound:,.6g}, "
-        f"gap {share(certificate.gap)}; "
+        f"gap {share(certificate.gap)}{_beside(certificate)}; "
         f"closest limit {certificate.worst_limit}, excess {share(certificate.worst_violation)} of its size\n"
     )
     text.append("scenarios    ", "bold")

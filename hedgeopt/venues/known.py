@@ -7,18 +7,17 @@ haircuts are read by the models; names and sizes are read here. ``names`` in the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
-from hedgeopt.models.data import dollar_assets, own_tables, table, tables_key, venues, where
+from hedgeopt.models.data import own_tables, table, tables_key, venues, where
 from hedgeopt.models.margin.generic import Generic
 from hedgeopt.models.margin.rules import margin_model, venue_rule
 from hedgeopt.models.margin.tiered import Leveraged
-from hedgeopt.models.pricing.families import FAMILIES, natures, quoted_kinds
+from hedgeopt.models.pricing.families import FAMILIES
 from hedgeopt.venues.binance.names import parse_binance
 from hedgeopt.venues.bybit.names import parse_bybit
 from hedgeopt.venues.deribit.names import parse_name
@@ -26,6 +25,7 @@ from hedgeopt.venues.derive.names import parse_derive
 from hedgeopt.venues.forms import Forms
 from hedgeopt.venues.hyperliquid.names import parse_hyperliquid
 from hedgeopt.venues.okx.names import parse_okx
+from hedgeopt.venues.sizes import Sizes, check_sizes, listed_sizes
 
 __all__ = ["PARSERS", "increments", "parser", "perpetual_name"]
 
@@ -39,9 +39,6 @@ PARSERS: dict[str, Callable[..., Any]] = {
 }
 """Parsers in code: ``names = "deribit"`` in a venue's table. A venue whose table gives no names, or
 that has none, has the parser of its name."""
-
-_KEY = re.compile(r"\*|(?P<underlying>[A-Za-z0-9._-]+)(?:/(?P<settlement>[A-Za-z0-9._-]+))?")
-_SIZES = ("lot", "tick", "minimum_size")
 
 
 def parser(venue: str) -> Callable[[str], Any]:
@@ -90,12 +87,12 @@ def perpetual_name(venue: str, asset: str) -> str:
     return f"{asset}-PERPETUAL"
 
 
-def increments(item: Any) -> tuple[float, float, float]:
-    """Lot, tick and minimum size of an instrument: steps of its quantity and of its quoted price, and the least order.
+def increments(item: Any) -> Sizes:
+    """Steps and smallest order of an instrument, and its contract.
 
-    From ``[lots.KIND]`` of its venue's table by ``"UNDERLYING/SETTLEMENT"``, the underlying or ``"*"``, each a table of
-    ``lot``, ``tick`` and ``minimum_size``; else from the family's nature; NaN where neither gives it. Where a market gives
-    them (columns ``lot``, ``tick``, ``min_size``), those count instead.
+    From ``[lots.KIND]`` of its venue's table by ``"UNDERLYING/SETTLEMENT"``, the underlying or ``"*"``, each a table of the
+    fields of :class:`hedgeopt.venues.sizes.Sizes`; else from the family's nature; NaN where neither gives it. Where a market
+    gives them (columns ``lot``, ``tick``, ``min_size``), those count instead.
 
     Raises
     ------
@@ -107,46 +104,18 @@ def increments(item: Any) -> tuple[float, float, float]:
 
 
 @lru_cache(maxsize=4096)
-def _increments(
-    venue: str, kind: str, underlying: str, settlement: str, nature: Any, tables: str
-) -> tuple[float, float, float]:
+def _increments(venue: str, kind: str, underlying: str, settlement: str, nature: Any, tables: str) -> Sizes:
     if venue in venues():
         _check(venue, tables, tuple(FAMILIES))
-    listed = table(venue).get("lots", {}).get(kind, {}) if venue in venues() else {}
-    key = next((key for key in (f"{underlying}/{settlement}", underlying, "*") if key in listed), None)
-    own = {} if key is None else listed[key]
-    found = [own.get(name, getattr(nature, name)) for name in _SIZES]
-    lot, tick, smallest = (float("nan") if size is None else float(size) for size in found)
-    return lot, tick, smallest
+    own = listed_sizes(venue, kind, underlying, settlement)
+    found = [own.get(name, getattr(nature, name, None)) for name in Sizes._fields]
+    return Sizes(*(float("nan") if size is None else float(size) for size in found))
 
 
 @lru_cache(maxsize=64)
 def _check(venue: str, tables: str, kinds: tuple[str, ...]) -> None:
-    """Refuse sizes of an unknown kind or instrument, sizes that are not positive, and a margin table that is no rule."""
-    for kind, listed in table(venue).get("lots", {}).items():
-        known = quoted_kinds()
-        if kind not in known:
-            raise InputError("is no kind that is traded", file=where(venue), field=f"lots.{kind}", fix=advice(kind, known))
-        for key, sizes in listed.items():
-            field = f"lots.{kind}.{key}"
-            match = _KEY.fullmatch(key)
-            if match is None:
-                fix = 'write an underlying as ETH, with its settlement as "ETH/USDC", or "*" for the rest'
-                raise InputError("names no instruments", file=where(venue), field=field, fix=fix)
-            underlying, settlement = match["underlying"], match["settlement"]
-            if natures()[kind].derivative and settlement not in (None, underlying) and settlement not in dollar_assets():
-                dollars = ", ".join(sorted(dollar_assets()))
-                fix = f"what settles in its coin is {underlying}/{underlying}, and dollars are {dollars}"
-                raise InputError("names no settlement", file=where(venue), field=field, value=settlement, fix=fix)
-            for name, size in sizes.items():
-                if name not in _SIZES:
-                    raise InputError("is no size", file=where(venue), field=f"{field}.{name}", fix=advice(name, _SIZES))
-                if isinstance(size, bool) or not isinstance(size, int | float) or not 0.0 < size < 1e18:
-                    raise InputError("must be a positive number", file=where(venue), field=f"{field}.{name}", value=size)
-            if sizes.get("minimum_size", sizes.get("lot", 0.0)) < sizes.get("lot", 0.0):
-                fix = f"an order is at least one lot, {sizes['lot']:g}"
-                told = {"field": f"{field}.minimum_size", "value": sizes["minimum_size"], "fix": fix}
-                raise InputError("is less than a lot", file=where(venue), **told)
+    """Refuse impossible sizes, and a margin table that is no rule."""
+    check_sizes(venue)
     if venue in own_tables("venue") and "margin" in table(venue):
         if venue_rule(venue) == "table":
             Generic(where(venue), table(venue), venue=venue)

@@ -11,6 +11,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.reading import parse_json
+from hedgeopt.verify.lots import in_lots
 
 __all__ = ["Branch", "Claim", "ClaimedMultipliers", "ClaimedTail", "read_claim"]
 
@@ -123,15 +124,16 @@ def claim_of(data: Any, file: str = "proposal") -> Claim:
     created = data.get("created")
     if not isinstance(created, str):
         raise InputError("is missing", file=file, field="created")
+    policy, certificate = _of_lots(data, _table(data, "policy", file), _table(data, "certificate", file))
     return Claim(
         file=file,
         trades=_rows(data, "trades", file),
         transfers=_rows(data, "transfers", file),
         limits=_rows(data, "limits", file),
         objective=_rows(data, "objective", file),
-        certificate=_table(data, "certificate", file),
+        certificate=certificate,
         costs=_table(data, "costs", file),
-        policy=_table(data, "policy", file),
+        policy=policy,
         created=created,
         tails=_tails(proof, file, "proof"),
         multipliers=multipliers,
@@ -143,6 +145,18 @@ def claim_of(data: Any, file: str = "proposal") -> Claim:
         added=added,
         trade_costs=_rows(data, "trade_costs", file) if "trade_costs" in data or data.get("schema", 1) >= 4 else None,
     )
+
+
+def _of_lots(data: dict[str, Any], policy: dict[str, Any], certificate: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Policy and certificate with what they say of whole lots since version 5: before it silence meant any size."""
+    version = data.get("schema", 1)
+    if not isinstance(version, int) or version >= 5:
+        return policy, certificate
+    policy = {"lots": "ideal", **policy}
+    if not in_lots(policy):
+        return policy, {**certificate, "lot_gap": None}
+    own = {"lot_gap": certificate.get("tolerance"), "tolerance": policy.get("tolerance")}
+    return policy, {**certificate, **own}
 
 
 def _notes(data: dict[str, Any], file: str, field: str) -> list[str]:

@@ -18,6 +18,7 @@ from hedgeopt.verify.claim import Claim
 __all__ = ["claim_in_dollars", "objective_unit", "policy_in_dollars", "price_of_unit", "stress_parts", "times_money"]
 
 _IN_MONEY = ("transaction_cost", "carry", "cvar", "stress_loss", "vega", "theta", "rho", "volga", "vega_bucket")
+_OF_CERTIFICATE = ("objective", "lower_bound", "ideal_objective", "ideal_lower_bound")
 _PLAIN = ("equity", "expected_pnl", "carry")
 _BY_NAME = ("value_at_risk", "cvar", "stress")
 
@@ -84,7 +85,7 @@ def claim_in_dollars(claim: Claim, policy: dict[str, Any], price: float) -> tupl
     found = replace(
         claim,
         objective=rows if len(rows) == len(claim.objective) else claim.objective,
-        certificate={**claim.certificate, **_scaled(claim.certificate, ("objective", "lower_bound"), price)},
+        certificate={**claim.certificate, **_scaled(claim.certificate, _OF_CERTIFICATE, price)},
         costs=_scaled(claim.costs, tuple(claim.costs), price),
         before=_risk(claim.before, price),
         after=_risk(claim.after, price),

@@ -22,7 +22,8 @@ _WHOLE = Fraction(1, 10**9)
 
 def in_lots(policy: dict[str, Any]) -> bool:
     """Whether a policy asks for whole lots: it says so, or has a limit that counts trades."""
-    return policy.get("lots") == "whole" or any(rule["kind"] in COUNTS for rule in policy["subject_to"])
+    rules = policy.get("subject_to", ())
+    return policy.get("lots") == "whole" or any(rule.get("kind") in COUNTS for rule in rules if isinstance(rule, dict))
 
 
 def not_whole(policy: dict[str, Any], e: Exposures, market: Market, x: np.ndarray) -> Iterator[str]:
@@ -35,16 +36,19 @@ def not_whole(policy: dict[str, Any], e: Exposures, market: Market, x: np.ndarra
         if i in sent:
             continue
         item = e.rows.instruments[e.candidate[i]]
-        lot, least = _steps(market, item)
-        if not lot > 0.0:
+        lot, least = _steps(market, item, float(e.rows.notional[e.candidate[i]]))
+        if not lot >= 0.0:
             yield f"{item.name}: its lot is unknown, so {x[i]:,.10g} cannot be whole lots"
+            continue
+        if abs(x[i]) < least * (1.0 - float(_WHOLE)):
+            yield f"{item.name}: {x[i]:,.10g} is below the smallest order of {least:g}"
+            continue
+        if lot == 0.0:  # any size
             continue
         # In decimals as they are written: 0.3 is three lots of 0.1.
         count = Fraction(str(abs(float(x[i])))) / Fraction(str(lot))
         if abs(count - round(count)) > _WHOLE * max(count, Fraction(1)):
             yield f"{item.name}: {x[i]:,.10g} is no whole number of lots of {lot:g}"
-        elif abs(x[i]) < least * (1.0 - float(_WHOLE)):
-            yield f"{item.name}: {x[i]:,.10g} is below the smallest order of {least:g}"
 
 
 def _miscounted(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[str]:
@@ -67,10 +71,10 @@ def _miscounted(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator
                     yield f"smallest trade: {usd:,.10g} USD of {name} against {rule['usd']:,.10g}"
 
 
-def _steps(market: Market, item: Any) -> tuple[float, float]:
-    """Lot and smallest order: the market's where it gives them, else the venue's."""
-    found = []
-    for name, own in zip(("lot", "min_size"), np.array(increments(item))[[0, 2]].tolist(), strict=True):
+def _steps(market: Market, item: Any, usd: float) -> tuple[float, float]:
+    """Lot and smallest order in quantity units of ``usd`` each: the market's where it gives them, else the venue's."""
+    sizes, found = increments(item), []
+    for name, own in (("lot", sizes.lot), ("min_size", sizes.minimum_size)):
         told = float(market.quoted(name, [item.id])[0])
         found.append(told if told > 0.0 else own)
-    return found[0], found[1]
+    return found[0], float(np.nanmax([found[1], sizes.minimum_notional / usd, 0.0]))

@@ -21,7 +21,7 @@ _HOLDS = 1e-9
 
 
 def allowed_gap(policy: dict[str, Any]) -> float:
-    """Largest relative gap: the tolerance, or that of lists in whole lots."""
+    """Largest relative gap: the tolerance, or ``lot_gap`` of lists in whole lots."""
     return float(policy.get("lot_gap", 0.005) if in_lots(policy) else policy["tolerance"])
 
 
@@ -44,13 +44,29 @@ def told_numbers(claim: Claim, wrong: list[str], objective: float, size: float, 
     gap = (told["objective"] - told["lower_bound"]) / unit
     if abs(gap - told["gap"]) > 1e-9 + 1e-6 * abs(gap) or not abs(gap) <= allowed_gap(policy):
         wrong.append(f"a gap of {told['gap']:.3e} is reported, the numbers beside it give {gap:.3e}")
-    if told["tolerance"] != allowed_gap(policy):
-        wrong.append(f"a tolerance of {told['tolerance']:g} is reported, the policy has {allowed_gap(policy):g}")
+    if told["tolerance"] != policy["tolerance"]:
+        wrong.append(f"a tolerance of {told['tolerance']:g} is reported, the policy has {policy['tolerance']:g}")
+    _told_lots(claim, wrong, told["objective"], size, policy)
     if told["worst_violation"] > _HOLDS:
         wrong.append(f"an excess of {told['worst_violation']:.2e} is reported")
     for name in ("feasible", "optimal"):
         if claim.certificate.get(name) is not True:
             wrong.append(f"the certificate does not claim that the trades are {name}")
+
+
+def _told_lots(claim: Claim, wrong: list[str], objective: float, size: float, policy: dict[str, Any]) -> None:
+    """What a certificate says of whole lots and of the ideal beside them; differences are added to ``wrong``."""
+    asked = allowed_gap(policy) if in_lots(policy) else None
+    if claim.certificate.get("lot_gap") != asked:
+        wrong.append(f"a lot_gap of {claim.certificate.get('lot_gap')} is reported, the policy has {asked}")
+    if asked is None or claim.certificate.get("ideal_objective") is None:
+        return
+    names = ("ideal_objective", "ideal_lower_bound", "lower_bound")
+    ideal, bound, least = (claim.number(claim.certificate, name, "certificate") for name in names)
+    room = policy["tolerance"] * unit_of_gap(ideal, policy) + 1e-9 * size
+    if ideal < bound - room or bound > least + room or ideal > objective + room:
+        beside = f"beside {objective:,.10g} and {least:,.10g} in whole lots"
+        wrong.append(f"an ideal of {ideal:,.10g} with a bound of {bound:,.10g} is reported, {beside}: one of them is wrong")
 
 
 def told_costs(claim: Claim, wrong: list[str], e: Exposures, x: np.ndarray) -> None:

@@ -69,8 +69,9 @@ class Nature:
         Units of underlying (or USD, where the unit says so) in one unit of quantity; none: by instrument.
     hedge
         Whether policies that name no kinds may trade it.
-    lot, tick, minimum_size
-        Smallest steps of quantity and price and the smallest order, where they are the family's and not the venue's.
+    lot, tick, minimum_size, minimum_notional
+        Smallest steps of quantity and price and the smallest order (in quantity units, and in USD of underlying), where they
+        are the family's and not the venue's; a lot of 0 says any size.
     """
 
     kind: str
@@ -91,6 +92,7 @@ class Nature:
     lot: float | None = None
     tick: float | None = None
     minimum_size: float | None = None
+    minimum_notional: float | None = None
 
     def __post_init__(self) -> None:
         for name, words in _WORDS.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 from dataclasses import replace
@@ -20,7 +19,6 @@ from hedgeopt.program.certificate import FEASIBILITY, relative_violation
 from hedgeopt.program.certified import solve_program
 from hedgeopt.program.lots import in_whole_lots
 from hedgeopt.program.program import Program
-from hedgeopt.program.solution import Solution
 from hedgeopt.verify import verify
 
 NAMES = ("BTC-27MAR26-88000-C", "BTC-27MAR26-72000-P", "ETH-26JUN26-3000-C")
@@ -47,16 +45,6 @@ def with_steps(e: Exposures, lot: Any, least: float | None = None) -> Exposures:
     return replace(e, rows=replace(e.rows, lot=lots, minimum_size=lots if least is None else np.full(len(e.rows), least)))
 
 
-def found_by(program: Program, e: Exposures) -> Solution:
-    """The list, whether or not it is near enough to the ideal's bound."""
-    with contextlib.suppress(CertificateError):
-        return solve_program(program, e)
-    with pytest.raises(CertificateError, match="above lot_gap") as refused:
-        solve_program(program, e)
-    assert refused.value.found is not None
-    return refused.value.found
-
-
 @pytest.mark.parametrize(("coarse", "least"), [(8.0, None), (20.0, None), (5.0, 25.0), (45.0, None)])
 def test_the_best_list_of_all_lists_in_lots(toy_book: ho.Book, toy_market: ho.Market, coarse: float, least: float) -> None:
     policy = policy_of(subject_to=[ho.OrderLimit(notional=4e6), ho.Vega("BTC").within(-6_000, 6_000)])
@@ -64,7 +52,7 @@ def test_the_best_list_of_all_lists_in_lots(toy_book: ho.Book, toy_market: ho.Ma
     lot = np.where(e.rows.index[e.candidate] > 10_000, coarse, 12 * coarse)
     e = with_steps(e, lot, least)
     program = Program(policy, e)
-    solution = found_by(program, e)
+    solution = solve_program(program, e)
     assert in_whole_lots(e, solution.trades).all()
     assert solution.certificate.feasible
     span = [np.arange(-1, 14) for _ in lot]
@@ -81,8 +69,10 @@ def test_the_best_list_of_all_lists_in_lots(toy_book: ho.Book, toy_market: ho.Ma
     assert solution.certificate.lower_bound == pytest.approx(ideal.lower_bound, rel=1e-6)
     cost = solution.certificate.objective - ideal.objective
     assert cost >= -1e-6 * abs(ideal.objective)
-    assert solution.certificate.notes[-1].startswith("whole lots cost ")
-    assert solution.statistics["lots_cost"] == pytest.approx(cost, abs=1e-4 * abs(ideal.objective))
+    assert solution.certificate.lots_cost == pytest.approx(cost, abs=1e-4 * abs(ideal.objective))
+    assert solution.certificate.lots_cost_at_most >= solution.certificate.lots_cost
+    assert solution.certificate.ideal_lower_bound == pytest.approx(ideal.lower_bound, rel=1e-6)
+    assert bool(solution.certificate.missing) is not solution.certificate.valid
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +92,9 @@ def test_the_packaged_example_in_whole_lots_is_proven_and_verified(example: Any)
     folder, book, market, policy, proposal = example
     certificate = proposal.certificate
     assert certificate.valid
-    assert certificate.tolerance == policy.lot_gap
+    assert (certificate.tolerance, certificate.lot_gap) == (policy.tolerance, policy.lot_gap)
+    assert certificate.ideal_objective == pytest.approx(12_242.627559, abs=1e-5)
+    assert certificate.ideal_trades == 13
     assert certificate.gap <= 1e-3
     assert 0 < certificate.objective - 12_242.627559 < 0.005 * 12_242.627559
     assert certificate.lower_bound == pytest.approx(12_242.627559, rel=1e-6)
@@ -150,20 +142,22 @@ def test_lots_that_make_a_limit_impossible_name_it_and_the_nearest_list(toy_book
     assert any(name in str(refused.value) for name in NAMES)
 
 
-def test_a_list_too_far_from_the_ideal_is_refused_with_its_gap(toy_book: ho.Book, toy_market: ho.Market) -> None:
+def test_a_list_too_far_from_the_ideal_is_given_and_not_valid(toy_book: ho.Book, toy_market: ho.Market) -> None:
     policy = policy_of(lot_gap=1e-6)
     e = with_steps(expose(toy_book, toy_market, policy), 30.0)
-    with pytest.raises(CertificateError, match="lot_gap = 1e-06") as refused:
-        solve_program(Program(policy, e), e)
-    assert refused.value.found is not None
-    assert in_whole_lots(e, refused.value.found.trades).all()
+    solution = solve_program(Program(policy, e), e)
+    certificate = solution.certificate
+    assert in_whole_lots(e, solution.trades).all()
+    assert (certificate.feasible, certificate.optimal, certificate.valid) == (True, False, False)
+    assert "lot_gap allows 0.00%" in certificate.missing
+    assert 'set lots = "ideal"' in certificate.missing
 
 
 def test_a_lot_larger_than_the_limit_trades_nothing(toy_book: ho.Book, toy_market: ho.Market) -> None:
     policy = policy_of()
     e = expose(toy_book, toy_market, policy)
     ideal = solve_program(Program(policy_of(lots="ideal"), e), e).certificate
-    solution = found_by(Program(policy, e), with_steps(e, 1e5))
+    solution = solve_program(Program(policy, e), with_steps(e, 1e5))
     assert not solution.trades.any()
     assert solution.certificate.objective >= ideal.objective
 
@@ -191,7 +185,7 @@ def test_limits_that_count_trades_hold_on_the_best_list_of_all(toy_book: ho.Book
         assert policy.whole
         e = with_steps(expose(toy_book, toy_market, policy), 12.0)
         program = Program(policy, e)
-        solution = found_by(program, e)
+        solution = solve_program(program, e)
         owned = {item.id for item, q in zip(e.rows.instruments, e.rows.quantity, strict=True) if q}
         value = {}
         for counts in itertools.product(range(-6, 7), repeat=e.n_candidates):

@@ -87,7 +87,7 @@ def _least_orders(rows: pd.DataFrame, items: list[Any]) -> list[str]:
     found = []
     for item, lot, least in zip(items, lots, rows["min_size"].to_numpy(float), strict=True):
         if least > 0:
-            step = lot if lot > 0 else increments(item)[0]
+            step = lot if lot > 0 else increments(item).lot
             if least < step * (1.0 - 1e-9):
                 found.append(f"{item.name}: {least:g}, a lot is {step:g}")
     if not found:

@@ -1,0 +1,56 @@
+"""Which trades of a search need a boolean: those that are counted, and those with a least size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hedgeopt.constraints.max_new_instruments import MaxNewInstruments
+from hedgeopt.constraints.max_trades import MaxTrades
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.lots.choice import Choice
+from hedgeopt.program.program import Program
+
+__all__ = ["Gates", "gates_of"]
+
+
+@dataclass(frozen=True)
+class Gates:
+    """``sent_g`` is 1 where a trade is made: ``least_g sent_g <= size_g <= most_g sent_g``, in steps.
+
+    Attributes
+    ----------
+    at : (G,)
+        Place in the choice.
+    most, least : (G,)
+    trades
+        Most trades at all; none: any number.
+    new : (G,)
+        Number of the instrument, where it is one that nobody holds; else -1.
+    names, fresh
+        How many such instruments there are, and how many at most may be traded; none: any number.
+    """
+
+    at: np.ndarray
+    most: np.ndarray
+    least: np.ndarray
+    trades: int | None
+    new: np.ndarray
+    names: int
+    fresh: int | None
+
+
+def gates_of(choice: Choice, e: Exposures, program: Program) -> Gates:
+    """The booleans of a search; none where nothing is counted and every size down to one lot may be sent."""
+    rules = program.policy.subject_to
+    trades = min((rule.most for rule in rules if isinstance(rule, MaxTrades)), default=None)
+    fresh = min((rule.most for rule in rules if isinstance(rule, MaxNewInstruments)), default=None)
+    asked = np.where(choice.whole, choice.least > 1.0, choice.least > 0.0)
+    at = np.flatnonzero(asked) if trades is None and fresh is None else np.arange(len(choice.at))
+    least = np.where(choice.whole, np.maximum(choice.least, 1.0), choice.least)[at]
+    names = [e.rows.instruments[e.candidate[i]].id for i in choice.at[at].tolist()]
+    owned = {e.rows.instruments[row].id for row in np.flatnonzero(e.rows.quantity).tolist()}
+    numbers = {name: k for k, name in enumerate(sorted(set(names) - owned))}
+    new = np.array([numbers.get(name, -1) for name in names], int)
+    return Gates(at, choice.most[at], least, trades, new, len(numbers), fresh)

@@ -1,0 +1,120 @@
+"""Cuts of a program with sizes in whole steps, as a small mixed-integer program for HiGHS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from hedgeopt.program.cut_model import CutModel
+from hedgeopt.program.cuts import Cuts
+from hedgeopt.program.lots.choice import Choice
+from hedgeopt.program.lots.gates import Gates
+from hedgeopt.program.lots.steps import times
+
+__all__ = ["Integers"]
+
+_Rows = tuple[Any, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Integers:
+    """Sizes of the choice's candidates in steps, near the ideal's (N,), whose ``pull`` is USD per step of distance.
+
+    Lists that cost nearly the same are many, and cuts know terms and limits best where they were taken: so the nearest list
+    is asked for.
+    """
+
+    cuts: Cuts
+    choice: Choice
+    gates: Gates
+    ideal: np.ndarray
+    pull: float
+
+    def solve(self, tighten: Mapping[tuple[int, int], float], gap: float, seconds: float) -> tuple[np.ndarray, float] | None:
+        """Trades (N,) that are best by the cuts, and what the cuts say they cost; None without an answer."""
+        from scipy.optimize import Bounds, LinearConstraint, milp
+
+        model, choice, gates = CutModel(self.cuts, tighten, 0.0), self.choice, self.gates
+        total, count = model.total, len(choice.at)
+        opened = gates.names if gates.fresh is not None else 0
+        width = total + count + len(gates.at) + opened + count
+        rows = [*self._joined(model), *self._counted(total + count), *self._near(total, width)]
+        rows.append((model.A, np.full(len(model.b), -np.inf), model.b))
+        unit = float(np.abs(model.c).max(initial=0.0)) or 1.0
+        flags = np.ones(len(gates.at) + opened)
+        cost = np.concatenate([model.c / unit, np.zeros(count + len(flags)), np.full(count, self.pull / unit)])
+        lower = np.concatenate([np.full(total, -np.inf), np.zeros(width - total)])
+        upper = np.concatenate([np.full(total, np.inf), choice.most, flags, np.full(count, np.inf)])
+        whole = np.concatenate([np.zeros(total), choice.whole.astype(float), flags, np.zeros(count)])
+        limits = [LinearConstraint(_wide(matrix, width), low, high) for matrix, low, high in rows]
+        options = {"mip_rel_gap": gap, "time_limit": max(seconds, 0.1)}
+        found = milp(cost, integrality=whole, bounds=Bounds(lower, upper), constraints=limits, options=options)
+        if found.x is None:
+            return None
+        x = self._trades(found.x[total : total + count])
+        sent = self.cuts.e.links.candidate
+        x[sent] = (model.scale * found.x[: model.n])[sent]
+        return x, float(model.c @ found.x[:total]) + model.constant
+
+    def _trades(self, steps: np.ndarray) -> np.ndarray:
+        x, choice = np.zeros(self.cuts.e.n_candidates), self.choice
+        for i, sign, whole, step, count in zip(choice.at, choice.direction, choice.whole, choice.step, steps, strict=True):
+            x[i] += sign * (times(step, round(count)) if whole else step * max(count, 0.0))
+        return x
+
+    def _joined(self, model: CutModel) -> list[_Rows]:
+        """Each trade is its buys less its sells, in steps; others are nothing."""
+        choice, n = self.choice, model.n
+        free = np.ones(n, bool)
+        free[self.cuts.e.links.candidate] = False
+        step = choice.step / model.scale[choice.at]
+        count = len(choice.at)
+        spread = sp.csc_array((-choice.direction * step, (choice.at, np.arange(count))), shape=(n, count))
+        zero = np.zeros(int(free.sum()))
+        return [(sp.csr_array(sp.hstack([sp.eye_array(n, model.total), spread]))[np.flatnonzero(free)], zero, zero)]
+
+    def _counted(self, before: int) -> list[_Rows]:
+        """Rows of the booleans, which come after ``before`` columns, the last of them sizes."""
+        gates, count = self.gates, len(self.gates.at)
+        if not count:
+            return []
+        sizes = before - len(self.choice.at) + gates.at
+        size = sp.csc_array((np.ones(count), (np.arange(count), sizes)), shape=(count, before))
+        infinite, zero = np.full(count, np.inf), np.zeros(count)
+        found: list[_Rows] = [
+            (sp.hstack([size, sp.diags_array(-gates.most)]), -infinite, zero),
+            (sp.hstack([size, sp.diags_array(-gates.least)]), zero, infinite),
+        ]
+        if gates.trades is not None:
+            found.append(_at_most(np.concatenate([np.zeros(before), np.ones(count)]), gates.trades))
+        if gates.fresh is not None and gates.names:
+            mine = np.flatnonzero(gates.new >= 0)
+            rows = np.arange(len(mine))
+            left = sp.csc_array((np.ones(len(mine)), (rows, before + mine)), shape=(len(mine), before + count))
+            right = sp.csc_array((-np.ones(len(mine)), (rows, gates.new[mine])), shape=(len(mine), gates.names))
+            found.append((sp.hstack([left, right]), np.full(len(mine), -np.inf), np.zeros(len(mine))))
+            found.append(_at_most(np.concatenate([np.zeros(before + count), np.ones(gates.names)]), gates.fresh))
+        return found
+
+    def _near(self, total: int, width: int) -> list[_Rows]:
+        """Distances from the ideal's sizes: the last columns."""
+        choice, count = self.choice, len(self.choice.at)
+        at = np.maximum(choice.direction * self.ideal[choice.at], 0.0) / choice.step
+        eye, none = sp.eye_array(count), sp.csc_array((count, total))
+        gap = sp.csc_array((count, width - total - 2 * count))
+        low = np.full(count, -np.inf)
+        return [(sp.hstack([none, sign * eye, gap, -eye]), low, sign * at) for sign in (1.0, -1.0)]
+
+
+def _at_most(row: np.ndarray, most: int) -> _Rows:
+    return sp.csc_array(row[None, :]), np.array([-np.inf]), np.array([float(most)])
+
+
+def _wide(matrix: Any, width: int) -> Any:
+    """The matrix with columns of nothing up to ``width``."""
+    missing = width - matrix.shape[1]
+    return sp.csc_array(matrix if not missing else sp.hstack([matrix, sp.csc_array((matrix.shape[0], missing))]))

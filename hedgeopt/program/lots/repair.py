@@ -1,0 +1,99 @@
+"""A list in whole lots found quickly: integers over a few cuts of terms and limits, at the ideal and where they were wrong.
+
+A cut is a function nowhere above a term or limit (:mod:`hedgeopt.program.cuts`), so that the small integer program over cuts
+knows each term and limit by a handful of rows, however many scenarios there are. Its answer is evaluated exactly; where it
+breaks a limit or costs more than the cuts say, cuts are taken there, and it is solved again. Nothing is proven here: the
+certificate compares the list with the bound of the ideal trades.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.box import Box
+from hedgeopt.program.certificate import FEASIBILITY, gap_unit, relative_violation
+from hedgeopt.program.cuts import Cuts
+from hedgeopt.program.lots.choice import Choice
+from hedgeopt.program.lots.gates import gates_of
+from hedgeopt.program.lots.integers import Integers
+from hedgeopt.program.program import Program
+
+__all__ = ["repaired"]
+
+_ROUNDS = 12
+_IDLE = 3
+
+
+def repaired(
+    program: Program,
+    e: Exposures,
+    box: Box,
+    choice: Choice,
+    ideal: np.ndarray,
+    tails: Mapping[int, np.ndarray],
+    *,
+    gap: float,
+    seconds: float,
+) -> np.ndarray | None:
+    """(N,) the best list found in whole lots that meets every limit of the program; None where there is none.
+
+    None, too, where cuts are not enough: with terms or limits that are squares, or constraints of the user's own.
+
+    Parameters
+    ----------
+    ideal : (N,)
+        The ideal trades, with the ``tails`` and duals of their solve in place in the program.
+    gap
+        Relative error of the cuts at their own best list at which it stops.
+    """
+    if not len(choice.at) or program.added:
+        return None
+    end = time.perf_counter() + seconds
+    cuts = Cuts(program, e, box, None, seconds, wide=True)
+    if any(square is not None for square in cuts.squares):
+        return None
+    cuts.add(ideal, tails)
+    if any(row.square is not None for row in cuts.rows.values()):
+        return None
+    gates = gates_of(choice, e, program)
+    least = program.objective_value(e, ideal)
+    unit = gap_unit(program, least)
+    integers = Integers(cuts, choice, gates, ideal, 0.0 if gates.trades is not None else gap * unit / len(choice.at))
+    best, best_value, idle = None, np.inf, 0
+    tighten: dict[tuple[int, int], float] = {}
+    for _ in range(_ROUNDS):
+        left = end - time.perf_counter()
+        found = integers.solve(tighten, 0.5 * gap, left) if left > 0 else None
+        if found is None:
+            break
+        x, told = found
+        over = _over(program, e, x)
+        value = program.objective_value(e, x)
+        idle += 1
+        if not over and value < best_value:
+            best, best_value, idle = x, value, 0
+        exact = not over and value - told <= gap * unit
+        if best is not None and (exact or best_value - least <= gap * unit or idle > _IDLE):
+            break
+        before = cuts.count
+        cuts.add(x)
+        if cuts.count == before:  # a limit that cuts know to rounding only
+            if not over:
+                break
+            for place, excess in over.items():
+                tighten[place] = 2.0 * tighten.get(place, 0.0) + 1.05 * excess
+    return best
+
+
+def _over(program: Program, e: Exposures, x: np.ndarray) -> dict[tuple[int, int], float]:
+    """Limits that x exceeds, by place, and by how much."""
+    found = {}
+    for number, limit in enumerate(program.limits):
+        for k, side in enumerate(limit.sides(e, x)):
+            if relative_violation(side) > FEASIBILITY:
+                found[number, k] = side.violation
+    return found

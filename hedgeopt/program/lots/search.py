@@ -1,0 +1,94 @@
+"""A search for the best whole lots of some candidates, by ``method="tail"`` with integers.
+
+    trade_j = direction_j * lot_j * n_j,   n_j = 0, 1, 2, ...   (n_j = 0 or n_j lot_j >= smallest order_j)
+
+for what trades in lots; what trades in any size keeps its size free. Other candidates stay at nothing.
+"""
+
+from __future__ import annotations
+
+import cvxpy as cp
+import numpy as np
+
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.lots.choice import Choice
+from hedgeopt.program.lots.gates import Gates, gates_of
+from hedgeopt.program.lots.steps import times
+from hedgeopt.program.program import Program
+
+__all__ = ["searched"]
+
+
+def searched(
+    program: Program, e: Exposures, choice: Choice, start: np.ndarray, *, gap: float, seconds: float
+) -> np.ndarray | None:
+    """(N,) the best trades of these candidates that meet the program's limits, within ``gap``; None where none are found.
+
+    ``start`` (N,) are trades to begin from, which need not be whole.
+    """
+    if not len(choice.at):
+        return None
+    n, sizes = _sizes(choice)
+    rows = [*_joined(program, e, choice, sizes), *_counted(gates_of(choice, e, program), sizes)]
+    problem = cp.Problem(program.problem.objective, [*program.problem.constraints, *rows])
+    began = np.maximum(choice.direction * start[choice.at], 0.0) / choice.step
+    if n is not None:
+        n.save_value(np.round(began[: choice.counts]))
+    tolerance = 0.1 * program.policy.tolerance
+    try:
+        problem.solve(method="tail", tolerance=tolerance, integer_gap=gap, time_limit=seconds)
+    except cp.SolverError:
+        return None
+    if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) or sizes.value is None:
+        return None
+    x = np.zeros(e.n_candidates)
+    for i, sign, whole, step, count in zip(
+        choice.at, choice.direction, choice.whole, choice.step, np.asarray(sizes.value), strict=True
+    ):
+        x[i] += sign * (times(step, round(count)) if whole else step * max(count, 0.0))
+    sent = e.links.candidate
+    x[sent] = program.x()[sent]
+    return x
+
+
+def _sizes(choice: Choice) -> tuple[cp.Variable | None, cp.Expression]:
+    """Sizes in steps: integers where steps are whole, then any size."""
+    count = choice.counts
+    n = cp.Variable(count, integer=True, nonneg=True, name="lots") if count else None
+    rest = len(choice.at) - count
+    if not rest:
+        assert n is not None
+        return n, n
+    free = cp.Variable(rest, nonneg=True, name="sizes")
+    return n, free if n is None else cp.hstack([n, free])
+
+
+def _joined(program: Program, e: Exposures, choice: Choice, sizes: cp.Expression) -> list[cp.Constraint]:
+    """Buys and sells are these sizes, and nothing else is traded."""
+    rows: list[cp.Constraint] = [sizes <= choice.most]
+    step = choice.step / program.scale[choice.at]
+    for side, sign in ((program.variables.buy, 1.0), (program.variables.sell, -1.0)):
+        mine = np.flatnonzero(choice.direction == sign)
+        shut = np.ones(e.n_candidates, dtype=bool)
+        shut[choice.at[mine]] = False
+        shut[e.links.candidate] = False
+        if len(mine):
+            rows.append(side[choice.at[mine]] == cp.multiply(step[mine], sizes[mine]))
+        if shut.any():
+            rows.append(side[np.flatnonzero(shut)] == 0)
+    return rows
+
+
+def _counted(gates: Gates, sizes: cp.Expression) -> list[cp.Constraint]:
+    """Least orders, and limits that count trades: one boolean per trade that may be one of them."""
+    if not len(gates.at):
+        return []
+    sent = cp.Variable(len(gates.at), boolean=True, name="sent")
+    rows = [sizes[gates.at] <= cp.multiply(gates.most, sent), sizes[gates.at] >= cp.multiply(gates.least, sent)]
+    if gates.trades is not None:
+        rows.append(cp.sum(sent) <= gates.trades)
+    if gates.fresh is not None and gates.names:
+        opened = cp.Variable(gates.names, boolean=True, name="new")
+        mine = np.flatnonzero(gates.new >= 0)
+        rows += [sent[mine] <= opened[gates.new[mine]], cp.sum(opened) <= gates.fresh]
+    return rows

@@ -1,0 +1,68 @@
+"""Sizes that a venue takes, of the candidates of a program."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from hedgeopt.constraints.min_trade import MinTrade
+from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
+from hedgeopt.inputs.policy import Policy
+from hedgeopt.models.arrays import Exposures
+
+__all__ = ["WHOLE", "in_whole_lots", "lots_of", "require_lots", "smallest_orders", "times"]
+
+WHOLE = 1e-9
+"""A lot counts as whole to this share of it."""
+
+
+def lots_of(e: Exposures) -> np.ndarray:
+    """(N,) step of each candidate: 0 where any size is traded, as with transfers of collateral; NaN where unknown."""
+    lot = e.rows.lot[e.candidate].copy()
+    lot[e.links.candidate] = 0.0
+    return np.asarray(lot)
+
+
+def smallest_orders(e: Exposures, policy: Policy | None = None) -> np.ndarray:
+    """(N,) smallest order of each candidate in its quantity unit, by venue and, where given, the policy's own limits."""
+    found = np.nan_to_num(e.rows.minimum_size[e.candidate])
+    for rule in () if policy is None else policy.subject_to:
+        if isinstance(rule, MinTrade):
+            found = np.maximum(found, rule.usd / e.rows.notional[e.candidate])
+    found[e.links.candidate] = 0.0
+    return np.asarray(found)
+
+
+def in_whole_lots(e: Exposures, x: np.ndarray) -> np.ndarray:
+    """(N,) whether each trade is nothing, or whole lots and no less than the smallest order; transfers always are."""
+    lot = lots_of(e)
+    size = np.abs(x)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        count = np.where(lot > 0.0, size / lot, 0.0)
+        whole = (lot >= 0.0) & (np.abs(count - np.round(count)) <= WHOLE * np.maximum(count, 1.0))
+    return np.asarray((x == 0.0) | (whole & (size >= smallest_orders(e) * (1.0 - WHOLE))))
+
+
+def require_lots(e: Exposures, x: np.ndarray) -> None:
+    """Refuse a list that trades something whose lot nobody knows.
+
+    Raises
+    ------
+    InputError
+        Names the first such instrument, and what to do.
+    """
+    unknown = np.flatnonzero((x != 0.0) & np.isnan(lots_of(e)))
+    if len(unknown):
+        item = e.rows.instruments[e.candidate[unknown[0]]]
+        where = f"[lots.{item.kind}] in the table of {item.venue} (lot = 0 there: any size)"
+        raise InputError(
+            f"has no known lot ({many(len(unknown), 'trade')} without)", field="lot", value=item.id,
+            fix=f'give a column lot in the market file, or {where}, or set lots = "ideal" in the policy',
+        )  # fmt: skip
+
+
+def times(lot: float, count: int) -> float:
+    """``count`` lots as one would write them: 20.1, not 20.100000000000001."""
+    return float(Fraction(str(float(lot))) * count)

@@ -1,0 +1,232 @@
+"""Trades in whole lots: the best list that a venue takes, with the price of that.
+
+The ideal trades (any size) are solved and certified first. Their lower bound holds for whole lots, too: those are some of
+the lists over which it is proven. So a search needs no bound of its own, and any way of looking is fair: first integers over
+a few cuts (:mod:`hedgeopt.program.lots.repair`), then, where that is not near enough, the tail solver's own search
+(:mod:`hedgeopt.program.lots.search`), over more and more candidates. Every limit is then evaluated on the list itself, by
+the plain rules of the venues; one that is broken is tightened and the search repeated. A list that breaks a limit is never
+returned. One that costs more than ``lot_gap`` above the bound is returned as what it is: not valid, with its gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.constraints.constraint import Side
+from hedgeopt.errors import CertificateError
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.box import Box
+from hedgeopt.program.certificate import certify
+from hedgeopt.program.lots.choice import Choice, choose
+from hedgeopt.program.lots.repair import repaired
+from hedgeopt.program.lots.search import searched
+from hedgeopt.program.lots.steps import in_whole_lots, lots_of, require_lots
+from hedgeopt.program.program import Program
+from hedgeopt.program.proven import Certificate
+from hedgeopt.program.search import Deadline
+from hedgeopt.program.solution import Multipliers, Solution, Stages
+
+__all__ = ["whole_lots"]
+
+# Candidates beside those that the ideal trades; further ones where these are not enough; tightenings of a limit; the part of
+# the gap that a search may leave.
+_MORE, _TRIES, _PART = (20, 80), 4, 0.1
+# What a tightened limit gets beyond its excess.
+_BEYOND = 1.5
+# Seconds of one search: it has a point early, and the bound is that of the ideal.
+_SECONDS = 30.0
+
+_Look = Callable[[Choice], np.ndarray | None]
+
+
+def whole_lots(
+    program: Program, e: Exposures, ideal: Solution, stages: Stages, deadline: Deadline, *, exact: bool = True
+) -> Solution:
+    """The best list in whole lots near ``ideal``, certified against the ideal's bound; not valid beyond ``lot_gap``.
+
+    ``exact``: where integers over cuts are not near enough, the tail solver searches, too.
+
+    Raises
+    ------
+    InputError
+        An instrument that the ideal trades has no known lot.
+    CertificateError
+        No list in whole lots was found that meets every limit: names the limit, and the nearest list.
+    """
+    require_lots(e, ideal.trades)
+    work = _Work(program, e, ideal, _now(program, ideal.box), [
+        (d, d.value) for row in program.problem.constraints for d in row.dual_variables
+    ])  # fmt: skip
+    counted = any(rule.counts for rule in program.policy.subject_to)
+    gap = _PART * program.policy.lot_gap
+    try:
+        for look in (work.quickly, work.exactly) if exact else (work.quickly,):
+            for more in _MORE:
+                choice = work.choice(more, both=counted or more == _MORE[-1])
+                for x in look(choice, gap, deadline, stages):
+                    work.judge(x, stages)
+                if work.done or deadline.left() <= 0:
+                    break
+            if work.done or deadline.left() <= 0:
+                break
+        if work.best is None:
+            for x in work.plain_roundings():
+                work.judge(x, stages)
+    finally:
+        work.restore()
+    if work.best is None:
+        raise CertificateError(_refusal(work, deadline))
+    found = _solution(work, deadline)
+    program.place(found.trades)
+    return found
+
+
+@dataclass
+class _Work:
+    """What a search begins from, and the best list that it has found."""
+
+    program: Program
+    e: Exposures
+    ideal: Solution
+    inside: Box
+    duals: Sequence[tuple[Any, Any]]
+    best: tuple[Certificate, list[Side], np.ndarray] | None = None
+    broken: str = ""
+    over: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def tails(self) -> dict[int, np.ndarray]:
+        """Scenario weights of the ideal's proof."""
+        return dict(self.ideal.tails)
+
+    @property
+    def done(self) -> bool:
+        """Whether a list is near enough to the bound."""
+        return self.best is not None and self.best[0].valid
+
+    def restore(self) -> None:
+        """Shadow prices of the ideal: those of a search with integers are none."""
+        for dual, value in self.duals:
+            dual.save_value(value)
+
+    def choice(self, more: int, both: bool) -> Choice:
+        """Candidates of a search."""
+        self.restore()
+        return choose(self.program, self.e, self.ideal, self.inside, self.tails, more, both)
+
+    def quickly(self, choice: Choice, gap: float, deadline: Deadline, stages: Stages) -> Iterator[np.ndarray]:
+        """Lists by integers over cuts."""
+        self.restore()
+        seconds = min(deadline.share(), _SECONDS)
+        options: dict[str, Any] = {"gap": gap, "seconds": seconds}
+        with stages("lots"):
+            x = repaired(self.program, self.e, self.inside, choice, self.ideal.trades, self.tails, **options)
+        if x is not None:
+            yield x
+
+    def exactly(self, choice: Choice, gap: float, deadline: Deadline, stages: Stages) -> Iterator[np.ndarray]:
+        """Lists by the tail solver; a limit that only the venue's plain rule finds broken is tightened in between."""
+        tighten: dict[str, float] = {}
+        try:
+            for _ in range(_TRIES):
+                seconds = min(deadline.share(), _SECONDS)
+                with stages("lots"):
+                    x = searched(self.program, self.e, choice, self.ideal.trades, gap=gap, seconds=seconds)
+                if x is None:
+                    return
+                yield x
+                if not self.over or deadline.left() <= 0:
+                    return
+                for name, excess in self.over.items():
+                    tighten[name] = 2.0 * tighten.get(name, 0.0) + _BEYOND * excess
+                self.program.update(self.e, self.inside, tighten)
+        finally:
+            if tighten:
+                self.program.update(self.e, self.inside)
+
+    def plain_roundings(self) -> Iterator[np.ndarray]:
+        """Nothing, and the ideal rounded to lots: toward nothing, and to the nearest."""
+        yield self.rounded(lambda count: 0.0 * count)
+        yield self.rounded(np.trunc)
+        yield self.rounded(np.round)
+
+    def rounded(self, to: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """(N,) the ideal's trades in lots by a rule on counts; transfers stay."""
+        lot, x = lots_of(self.e), self.ideal.trades
+        with np.errstate(invalid="ignore", divide="ignore"):
+            counted = np.where(lot > 0.0, to(x / np.where(lot > 0.0, lot, 1.0)) * lot, np.where(lot == 0.0, x, 0.0))
+        counted[self.e.links.candidate] = x[self.e.links.candidate]
+        return np.asarray(np.where(in_whole_lots(self.e, counted), counted, 0.0))
+
+    def judge(self, x: np.ndarray, stages: Stages) -> None:
+        """Keep a list that holds every limit and is the best so far; remember what another breaks."""
+        with stages("certify"):
+            self.restore()
+            policy, known = self.program.policy, self.ideal.certificate.lower_bound
+            certificate, sides = certify(
+                self.program, self.e, self.ideal.box, x, self.tails, known, lot_gap=policy.lot_gap, whole=True
+            )
+        self.over = {}
+        if not in_whole_lots(self.e, x).all():
+            return
+        if not certificate.feasible:
+            self.broken = certificate.worst_limit
+            self.over = {side.name: side.violation for side in sides if side.violation > 0.0}
+        elif self.best is None or certificate.objective < self.best[0].objective:
+            self.best = certificate, sides, x
+
+
+def _now(program: Program, box: Box) -> Box:
+    """The box as the program has it: links that are shut stay shut."""
+    low, high = program.bounds()
+    return replace(box, lower=np.maximum(box.lower, low), upper=np.minimum(box.upper, high))
+
+
+def _solution(work: _Work, deadline: Deadline) -> Solution:
+    """The ideal's proofs with the list in whole lots, and what both cost."""
+    assert work.best is not None
+    (certificate, sides, x), ideal = work.best, work.ideal
+    sent = np.zeros(len(x), bool)
+    sent[work.e.links.candidate] = True
+    certificate = replace(
+        certificate,
+        ideal_objective=ideal.certificate.objective,
+        ideal_lower_bound=ideal.certificate.lower_bound,
+        ideal_trades=int(((ideal.trades != 0.0) & ~sent).sum()),
+    )
+    if not certificate.valid:
+        certificate = replace(certificate, missing=_missing(work, certificate, deadline))
+    proofs = (*ideal.proofs, Multipliers.of(ideal.sides, ideal.tails))
+    return replace(
+        ideal, trades=x, certificate=certificate, sides=tuple(sides), binding_sizes=ideal.box.binding(x), proofs=proofs
+    )
+
+
+def _missing(work: _Work, certificate: Certificate, deadline: Deadline) -> str:
+    """What keeps a list that holds every limit from being valid, and what would help."""
+    late = " within the time limit" if deadline.left() <= 0 else ""
+    helps = [f"raise lot_gap above {certificate.gap:.2%}" if certificate.gap < 0.1 else "", "widen limits"]
+    helps += ["give time_limit_seconds more" if late else "", 'set lots = "ideal"']
+    return (
+        f"every limit holds, but the best list in whole lots found{late} may cost up to {certificate.gap:.2%} more than the "
+        f"best there is, and lot_gap allows {work.program.policy.lot_gap:.2%}: {', or '.join(one for one in helps if one)}"
+    )
+
+
+def _refusal(work: _Work, deadline: Deadline) -> str:
+    """Why there is no list in whole lots, and what would help."""
+    nearest = work.rounded(np.round)
+    certificate, _ = certify(work.program, work.e, work.ideal.box, nearest, work.tails, whole=True)
+    late = " within the time limit" if deadline.left() <= 0 else ""
+    listed = ", ".join(
+        f"{x:+g} {work.e.rows.instruments[row].name}" for x, row in zip(nearest, work.e.candidate, strict=True) if x != 0.0
+    )
+    broken = certificate.worst_limit if not certificate.feasible else work.broken
+    return (
+        f"no list in whole lots was found{late} that meets every limit; rounded to lots, the ideal trades "
+        f'({listed[:300] or "none"}) break {broken}: widen it, or set lots = "ideal" in the policy'
+    )

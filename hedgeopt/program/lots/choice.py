@@ -14,14 +14,14 @@ from hedgeopt.program.lots.steps import WHOLE, lots_of, smallest_orders
 from hedgeopt.program.program import Program
 from hedgeopt.program.solution import Solution
 
-__all__ = ["Choice", "choose"]
+__all__ = ["LotChoice", "choose"]
 
 _MOST = 400
 """Candidates in one search."""
 
 
 @dataclass(frozen=True)
-class Choice:
+class LotChoice:
     """Candidates in a search, each with its direction; sizes count in steps.
 
     Attributes
@@ -51,7 +51,7 @@ class Choice:
 
 def choose(
     program: Program, e: Exposures, ideal: Solution, box: Box, tails: Mapping[int, Any], more: int, both: bool
-) -> Choice:
+) -> LotChoice:
     """The ideal's trades, and the ``more`` candidates that cost least to move at its shadow prices, in place in the program.
 
     ``both``: each of them in either direction, where the ideal's own trades may not all be made, or are not enough.
@@ -79,7 +79,7 @@ def choose(
     return _within(place[order], way[order], lot, step, smallest_orders(e, program.policy), box)
 
 
-def _within(at: np.ndarray, way: np.ndarray, lot: np.ndarray, step: np.ndarray, smallest: np.ndarray, box: Box) -> Choice:
+def _within(at: np.ndarray, way: np.ndarray, lot: np.ndarray, step: np.ndarray, smallest: np.ndarray, box: Box) -> LotChoice:
     """Those with room for their smallest order."""
     whole, steps = lot[at] > 0.0, step[at]
     room = np.where(way > 0, box.upper[at], -box.lower[at]) / steps
@@ -87,7 +87,7 @@ def _within(at: np.ndarray, way: np.ndarray, lot: np.ndarray, step: np.ndarray, 
     asked = smallest[at] / steps
     least = np.where(whole, np.ceil(asked * (1.0 - WHOLE) - WHOLE), asked)
     able = most >= np.where(whole, np.maximum(least, 1.0), np.maximum(least, 1e-12))
-    return Choice(at[able], way[able], whole[able], steps[able], most[able], least[able])
+    return LotChoice(at[able], way[able], whole[able], steps[able], most[able], least[able])
 
 
 def _rise(f: Any, x: np.ndarray, by: np.ndarray) -> np.ndarray:

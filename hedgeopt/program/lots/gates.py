@@ -9,14 +9,14 @@ import numpy as np
 from hedgeopt.constraints.max_new_instruments import MaxNewInstruments
 from hedgeopt.constraints.max_trades import MaxTrades
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.program.lots.choice import Choice
+from hedgeopt.program.lots.choice import LotChoice
 from hedgeopt.program.program import Program
 
-__all__ = ["Gates", "gates_of"]
+__all__ = ["LotGates", "gates_of"]
 
 
 @dataclass(frozen=True)
-class Gates:
+class LotGates:
     """``sent_g`` is 1 where a trade is made: ``least_g sent_g <= size_g <= most_g sent_g``, in steps.
 
     Attributes
@@ -41,7 +41,7 @@ class Gates:
     fresh: int | None
 
 
-def gates_of(choice: Choice, e: Exposures, program: Program) -> Gates:
+def gates_of(choice: LotChoice, e: Exposures, program: Program) -> LotGates:
     """The booleans of a search; none where nothing is counted and every size down to one lot may be sent."""
     rules = program.policy.subject_to
     trades = min((rule.most for rule in rules if isinstance(rule, MaxTrades)), default=None)
@@ -53,4 +53,4 @@ def gates_of(choice: Choice, e: Exposures, program: Program) -> Gates:
     owned = {e.rows.instruments[row].id for row in np.flatnonzero(e.rows.quantity).tolist()}
     numbers = {name: k for k, name in enumerate(sorted(set(names) - owned))}
     new = np.array([numbers.get(name, -1) for name in names], int)
-    return Gates(at, choice.most[at], least, trades, new, len(numbers), fresh)
+    return LotGates(at, choice.most[at], least, trades, new, len(numbers), fresh)

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 
 from hedgeopt.program.cut_model import CutModel
 from hedgeopt.program.cuts import Cuts
-from hedgeopt.program.lots.choice import Choice
-from hedgeopt.program.lots.gates import Gates
+from hedgeopt.program.lots.choice import LotChoice
+from hedgeopt.program.lots.gates import LotGates
 from hedgeopt.program.lots.steps import times
 
 __all__ = ["Integers"]
@@ -29,8 +29,8 @@ class Integers:
     """
 
     cuts: Cuts
-    choice: Choice
-    gates: Gates
+    choice: LotChoice
+    gates: LotGates
     ideal: np.ndarray
     pull: float
 

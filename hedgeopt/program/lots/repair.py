@@ -17,22 +17,22 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box
 from hedgeopt.program.certificate import FEASIBILITY, gap_unit, relative_violation
 from hedgeopt.program.cuts import Cuts
-from hedgeopt.program.lots.choice import Choice
+from hedgeopt.program.lots.choice import LotChoice
 from hedgeopt.program.lots.gates import gates_of
 from hedgeopt.program.lots.integers import Integers
 from hedgeopt.program.program import Program
 
-__all__ = ["repaired"]
+__all__ = ["quick_list"]
 
 _ROUNDS = 12
 _IDLE = 3
 
 
-def repaired(
+def quick_list(
     program: Program,
     e: Exposures,
     box: Box,
-    choice: Choice,
+    choice: LotChoice,
     ideal: np.ndarray,
     tails: Mapping[int, np.ndarray],
     *,

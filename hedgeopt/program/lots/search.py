@@ -11,8 +11,8 @@ import cvxpy as cp
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.program.lots.choice import Choice
-from hedgeopt.program.lots.gates import Gates, gates_of
+from hedgeopt.program.lots.choice import LotChoice
+from hedgeopt.program.lots.gates import LotGates, gates_of
 from hedgeopt.program.lots.steps import times
 from hedgeopt.program.program import Program
 
@@ -20,7 +20,7 @@ __all__ = ["searched"]
 
 
 def searched(
-    program: Program, e: Exposures, choice: Choice, start: np.ndarray, *, gap: float, seconds: float
+    program: Program, e: Exposures, choice: LotChoice, start: np.ndarray, *, gap: float, seconds: float
 ) -> np.ndarray | None:
     """(N,) the best trades of these candidates that meet the program's limits, within ``gap``; None where none are found.
 
@@ -51,7 +51,7 @@ def searched(
     return x
 
 
-def _sizes(choice: Choice) -> tuple[cp.Variable | None, cp.Expression]:
+def _sizes(choice: LotChoice) -> tuple[cp.Variable | None, cp.Expression]:
     """Sizes in steps: integers where steps are whole, then any size."""
     count = choice.counts
     n = cp.Variable(count, integer=True, nonneg=True, name="lots") if count else None
@@ -63,7 +63,7 @@ def _sizes(choice: Choice) -> tuple[cp.Variable | None, cp.Expression]:
     return n, free if n is None else cp.hstack([n, free])
 
 
-def _joined(program: Program, e: Exposures, choice: Choice, sizes: cp.Expression) -> list[cp.Constraint]:
+def _joined(program: Program, e: Exposures, choice: LotChoice, sizes: cp.Expression) -> list[cp.Constraint]:
     """Buys and sells are these sizes, and nothing else is traded."""
     rows: list[cp.Constraint] = [sizes <= choice.most]
     step = choice.step / program.scale[choice.at]
@@ -79,7 +79,7 @@ def _joined(program: Program, e: Exposures, choice: Choice, sizes: cp.Expression
     return rows
 
 
-def _counted(gates: Gates, sizes: cp.Expression) -> list[cp.Constraint]:
+def _counted(gates: LotGates, sizes: cp.Expression) -> list[cp.Constraint]:
     """Least orders, and limits that count trades: one boolean per trade that may be one of them."""
     if not len(gates.at):
         return []

@@ -21,8 +21,8 @@ from hedgeopt.errors import CertificateError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box
 from hedgeopt.program.certificate import certify
-from hedgeopt.program.lots.choice import Choice, choose
-from hedgeopt.program.lots.repair import repaired
+from hedgeopt.program.lots.choice import LotChoice, choose
+from hedgeopt.program.lots.repair import quick_list
 from hedgeopt.program.lots.search import searched
 from hedgeopt.program.lots.steps import in_whole_lots, lots_of, require_lots
 from hedgeopt.program.program import Program
@@ -40,7 +40,7 @@ _BEYOND = 1.5
 # Seconds of one search: it has a point early, and the bound is that of the ideal.
 _SECONDS = 30.0
 
-_Look = Callable[[Choice], np.ndarray | None]
+_Look = Callable[[LotChoice], np.ndarray | None]
 
 
 def whole_lots(
@@ -113,22 +113,22 @@ class _Work:
         for dual, value in self.duals:
             dual.save_value(value)
 
-    def choice(self, more: int, both: bool) -> Choice:
+    def choice(self, more: int, both: bool) -> LotChoice:
         """Candidates of a search."""
         self.restore()
         return choose(self.program, self.e, self.ideal, self.inside, self.tails, more, both)
 
-    def quickly(self, choice: Choice, gap: float, deadline: Deadline, stages: Stages) -> Iterator[np.ndarray]:
+    def quickly(self, choice: LotChoice, gap: float, deadline: Deadline, stages: Stages) -> Iterator[np.ndarray]:
         """Lists by integers over cuts."""
         self.restore()
         seconds = min(deadline.share(), _SECONDS)
         options: dict[str, Any] = {"gap": gap, "seconds": seconds}
         with stages("lots"):
-            x = repaired(self.program, self.e, self.inside, choice, self.ideal.trades, self.tails, **options)
+            x = quick_list(self.program, self.e, self.inside, choice, self.ideal.trades, self.tails, **options)
         if x is not None:
             yield x
 
-    def exactly(self, choice: Choice, gap: float, deadline: Deadline, stages: Stages) -> Iterator[np.ndarray]:
+    def exactly(self, choice: LotChoice, gap: float, deadline: Deadline, stages: Stages) -> Iterator[np.ndarray]:
         """Lists by the tail solver; a limit that only the venue's plain rule finds broken is tightened in between."""
         tighten: dict[str, float] = {}
         try:

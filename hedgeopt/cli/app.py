@@ -20,6 +20,7 @@ from hedgeopt.cli.options import (
     BookOptional,
     DepthFiles,
     DepthWindow,
+    ImpactFile,
     InstrumentName,
     InvertMarks,
     Json,
@@ -127,6 +128,7 @@ def solve(
     instrument: InstrumentName = None,
     depth: DepthFiles = None,
     depth_window: DepthWindow = 60.0,
+    impact: ImpactFile = None,
     scenarios: Scenarios = None,
     seed: Seed = None,
     solver: Annotated[
@@ -141,7 +143,9 @@ def solve(
     """Find the certified cheapest trades that bring the book inside its limits."""
     from hedgeopt.cli import commands
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window)
+    quotes = MarketOptions(
+        market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
+    )
     commands.solve(book, quotes, policy, as_of, scenarios, seed, solver, time_limit, json, out, preset)
 
 
@@ -160,6 +164,7 @@ def verify(
     instrument: InstrumentName = None,
     depth: DepthFiles = None,
     depth_window: DepthWindow = 60.0,
+    impact: ImpactFile = None,
     scenarios: Scenarios = None,
     seed: Seed = None,
     json: Json = False,
@@ -167,7 +172,9 @@ def verify(
     """Check a stored proposal against its inputs, independently of the solver; give it the options it was solved with."""
     from hedgeopt.cli import verify as verifier
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window)
+    quotes = MarketOptions(
+        market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
+    )
     raise typer.Exit(verifier.verify(proposal, book, quotes, policy, as_of, scenarios, seed, json))
 
 
@@ -258,13 +265,16 @@ def check(
     instrument: InstrumentName = None,
     depth: DepthFiles = None,
     depth_window: DepthWindow = 60.0,
+    impact: ImpactFile = None,
 ) -> None:
     """Validate input files; given all three, also that they fit together (nothing is solved)."""
     from hedgeopt.cli import commands
 
     commands.check(
         book,
-        MarketOptions(market or (), at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window),
+        MarketOptions(
+            market or (), at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
+        ),
         policy,
         as_of,
     )

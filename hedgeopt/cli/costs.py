@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
@@ -11,12 +12,13 @@ from hedgeopt.cli.console import progress, say
 from hedgeopt.cli.inputs import print_json, print_report
 from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
+from hedgeopt.files.writing import write_atomically
 
 __all__ = ["fit_books"]
 
 
-def fit_books(books: Sequence[str], power: float, venue: str | None, json: bool) -> None:
-    """Fit every book of the files; those with too few levels are named and left out."""
+def fit_books(books: Sequence[str], power: float, venue: str | None, json: bool, out: Path | None) -> None:
+    """Fit every book of the files; those with too few levels are named and left out. ``out`` is written for ``--impact``."""
     if power not in (1.5, 2.0):
         raise InputError("is no law of impact", field="--power", value=power, fix="give 1.5 or 2")
     with progress() as stage:
@@ -24,7 +26,11 @@ def fit_books(books: Sequence[str], power: float, venue: str | None, json: bool)
         from hedgeopt.models.costs.impact_fit import fit_impact
 
         stage("read")
-        ladders = [ladder for source in books for ladder, _ in read_ladders(source, venue)]
+        pairs = [pair for source in books for pair in read_ladders(source, venue)]
+        counted = [ladder.instrument for ladder, unit in pairs if unit == "contracts"]
+        if out is not None:  # the law would be off by the contract's size
+            pairs = [pair for pair in pairs if pair[1] != "contracts"]
+        ladders = [ladder for ladder, _ in pairs]
         fits = [fit_impact(ladder, power) for ladder in ladders]
     found = [one for one in fits if one is not None]
     few = [ladder.instrument for ladder, one in zip(ladders, fits, strict=True) if one is None]
@@ -45,5 +51,12 @@ def fit_books(books: Sequence[str], power: float, venue: str | None, json: bool)
         print_report(table)
     inside, outside = (float(np.median([getattr(one, f"error_{word}") for one in found])) for word in ("inside", "outside"))
     say(f"{many(len(found), 'book')}: median error {inside:.0%}, on the side that was not fitted {outside:.0%}")
+    if out is not None:
+        from hedgeopt.models.costs.impact_fit import law_text
+
+        write_atomically({out: law_text(found, power)})
+        say(f"wrote {out}: hedgeopt solve ... --impact {out}")
+        for name in dict.fromkeys(counted):
+            say(f"left out, sizes are contracts, whose size the file does not give: {name}")
     for name in few:
         say(f"left out, fewer than three levels or sizes a side: {name}")

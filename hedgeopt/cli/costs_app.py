@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,8 +29,12 @@ def fit(
     power: Annotated[float, typer.Option("--power", help="1.5 for the square-root law, 2 for linear impact.")] = 1.5,
     venue: MarketVenue = None,
     json: Json = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="File for the fit, which solve and verify take as --impact.", metavar="IMPACT.toml"),
+    ] = None,
 ) -> None:
     """Fit market impact to order books, with its error on the other side of each book."""
     from hedgeopt.cli.costs import fit_books
 
-    fit_books(books, power, venue, json)
+    fit_books(books, power, venue, json, out)

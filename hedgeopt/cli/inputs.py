@@ -33,7 +33,8 @@ __all__ = [
 
 @dataclass(frozen=True)
 class MarketOptions:
-    """``--market``, ``--at``, ``--price``, ``--invert-marks``, ``--window``, ``--venue``, ``--instrument``, ``--depth``."""
+    """``--market``, ``--at``, ``--price``, ``--invert-marks``, ``--window``, ``--venue``, ``--instrument``, ``--depth``,
+    ``--impact``."""
 
     files: Sequence[Path]
     at: str | None = None
@@ -44,6 +45,7 @@ class MarketOptions:
     instrument: str | None = None
     depth: Sequence[str] = ()
     depth_window: float = 60.0
+    impact: str | None = None
 
     def read(self) -> Market:
         """The market they describe."""
@@ -59,7 +61,9 @@ class MarketOptions:
             venue=self.venue,
             instrument=self.instrument,
         )
-        return found.with_depth(*self.depth, window_seconds=self.depth_window, venue=self.venue) if self.depth else found
+        if self.depth:
+            found = found.with_depth(*self.depth, window_seconds=self.depth_window, venue=self.venue)
+        return found.with_impact(self.impact) if self.impact else found
 
 
 def _prices(words: Sequence[str]) -> dict[str, float]:

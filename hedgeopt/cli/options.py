@@ -16,6 +16,7 @@ __all__ = [
     "BookOptional",
     "DepthFiles",
     "DepthWindow",
+    "ImpactFile",
     "InstrumentName",
     "InvertMarks",
     "Json",
@@ -81,6 +82,15 @@ DepthFiles = Annotated[
 DepthWindow = Annotated[
     float,
     typer.Option("--depth-window", help="How far a ladder may lie from its instrument's quote.", metavar="SECONDS", min=0.0),
+]
+ImpactFile = Annotated[
+    str | None,
+    typer.Option(
+        "--impact",
+        help="Impact where no ladder is known: a file of hedgeopt costs fit --out, or your own.",
+        metavar="IMPACT.toml",
+        show_default=False,
+    ),
 ]
 InstrumentName = Annotated[
     str | None,

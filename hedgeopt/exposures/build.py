@@ -13,7 +13,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError, MissingNumberError
 from hedgeopt.exposures.caveats import caveats, unmet_scenarios
-from hedgeopt.exposures.depth import at_the_best, candidate_depth, depth_notes
+from hedgeopt.exposures.depth import at_the_best, candidate_depth
 from hedgeopt.exposures.margins import account_margins, without_missing
 from hedgeopt.exposures.pairs import pair_up
 from hedgeopt.exposures.plausible import refuse_implausible_sizes
@@ -26,6 +26,7 @@ from hedgeopt.files.calls import strict_call
 from hedgeopt.files.counted import many
 from hedgeopt.inputs.book import Book
 from hedgeopt.models.arrays import Exposures, Rows
+from hedgeopt.models.costs.impact import Worth
 from hedgeopt.models.costs.quotes import unit_cost
 from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
@@ -125,8 +126,9 @@ def build_exposures(
     cost = unit_cost([items[i] for i in bought], market, rows.notional[bought], mark_half_spread=mark_half_spread)
     sent = [items[i] for i in table.candidate[moves]]
     links = links_of(book, sent, np.flatnonzero(moves), assets, scenarios.horizon_days)
-    depth = candidate_depth([items[i] for i in bought], market, rows.notional[bought], cost, len(sent))
-    notes += depth_notes([items[i] for i in bought], depth)
+    worth = _worth(rows, bought, assets)
+    depth, said = candidate_depth([items[i] for i in bought], market, rows.notional[bought], cost, worth, len(sent))
+    notes += said
     sending = sending_cost(sent, rows.notional[table.candidate[moves]])
     if cost.assumed.any():
         notes.append(
@@ -211,6 +213,15 @@ def build_exposures(
         tags=tuple(account.tags for account in book.accounts),
         depth=depth,
     )
+
+
+def _worth(rows: Rows, bought: np.ndarray, assets: Sequence[str]) -> Worth:
+    """USD of a unit of each of ``bought`` (n,), and by how much it moves when the index doubles."""
+    option = np.array([rows.instruments[row].nature.option for row in bought.tolist()], bool)
+    first = np.array([assets.index(rows.instruments[row].assets[0]) for row in bought.tolist()], np.int64)
+    share = np.abs(rows.greeks[greek("delta"), bought, first]) * rows.index[bought]
+    premium = rows.premium[bought] * rows.settlement_price[bought]
+    return Worth(np.where(option, premium, rows.notional[bought]), np.where(option, share, rows.notional[bought]))
 
 
 def _unopened(margins: Margins, items: Sequence[Any]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from hedgeopt.inputs.columns import MORE_FIELDS, QUOTE_FIELDS
 from hedgeopt.models.pricing.market_arrays import MarketArrays, asset_price
 
 if TYPE_CHECKING:
+    from hedgeopt.models.costs.impact import ImpactLaw
     from hedgeopt.models.costs.ladder import Ladder
 
 __all__ = ["Market"]
@@ -51,6 +52,8 @@ class Market:
     depth
         Ladders by ``venue:name``: what is bought and sold costs what walking them does, and no more than they hold is
         traded. See :meth:`with_depth`.
+    impact
+        What trades cost beyond the best quotes where no ladder is known. See :meth:`with_impact`.
     """
 
     timestamp: datetime
@@ -62,6 +65,7 @@ class Market:
     doubtful: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     depth: Mapping[str, Ladder] = field(default_factory=dict)
+    impact: ImpactLaw | None = None
 
     def __post_init__(self) -> None:
         if self.timestamp.tzinfo is None:
@@ -101,6 +105,13 @@ class Market:
 
         return with_depth(self, *files, window_seconds=window_seconds, venue=venue)
 
+    @strict_call
+    def with_impact(self, source: Given) -> Market:
+        """The same moment with impact where no ladder is known, from a file of ``hedgeopt costs fit`` or your own."""
+        from hedgeopt.inputs.depth.impact import with_impact
+
+        return with_impact(self, source)
+
     def __repr__(self) -> str:
         """One line: when, how many instruments of which venues, and prices."""
         from hedgeopt.inputs.market_frame import market_line
@@ -136,7 +147,7 @@ class Market:
                 values.setflags(write=False)
                 columns[name] = values
         row = {key: at for at, key in enumerate(self.quotes.index.tolist())}
-        return MarketArrays(self.timestamp, dict(self.prices), row, columns, self.source, dict(self.depth))
+        return MarketArrays(self.timestamp, dict(self.prices), row, columns, self.source, dict(self.depth), self.impact)
 
     def quoted(self, field: str, ids: Sequence[str]) -> np.ndarray:
         """Column ``field`` for the given ``venue:name`` ids as floats; NaN where the market has nothing of the kind."""

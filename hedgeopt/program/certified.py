@@ -38,6 +38,8 @@ _ANCHORS = 3
 _HOLDS = 1e-12
 _ROOM = 0.02
 _HOPELESS = 1e-3
+_SPARE = 0.2
+"""Share of the tolerance that chords are drawn in to while that is cheap: the verifier has bounds of its own."""
 
 
 @strict_call
@@ -215,7 +217,8 @@ def _from_start(
             tails = {id(record.atom): record.weights for record in statistics.get("tails", ())}
             certificate, sides = certify(program, e, whole, x, tails)
             proven, proofs = -np.inf, tuple[Multipliers, ...]()
-            if not certificate.optimal or program.added:
+            drawing_in = program.coarse and attempt < _REFINEMENTS and deadline.left() > 0
+            if program.added or not (certificate.optimal or drawing_in):
                 proven, found = prove(program, e, whole, x, tails, deadline)
                 certificate, sides = certify(program, e, whole, x, tails, proven)
                 proofs = () if found is None else (found,)
@@ -225,7 +228,8 @@ def _from_start(
             elif bracketed:
                 known, known_by = certificate.lower_bound, (*proofs, Multipliers.of(sides, tails))
         over = {side.name: side.violation for side in sides if side.violation > allowance(side, _HOLDS)}
-        done = not over and certificate.optimal
+        room = _SPARE * certificate.tolerance if program.coarse else certificate.tolerance
+        done = not over and certificate.optimal and certificate.gap <= room
         if certificate.valid:  # holds to rounding: kept in case that more exact is not to be had
             spare = Solution(x, certificate, tuple(sides), whole, whole.binding(x), statistics, tails, proofs)
         if attempt == _RESTORATIONS + _REFINEMENTS or deadline.left() <= 0:
@@ -271,7 +275,9 @@ def _retighten(tighten: dict[str, float], sides: Sequence[Side], over: Mapping[s
 def _run(program: Program, e: Exposures, box: Box, solver: str, deadline: Deadline) -> Mapping[str, Any]:
     policy, problem = program.policy, program.problem
     program.require_finite()
-    master = None if solver == OWN else solver
+    # Chords are many columns beside few rows, some of them narrow: where interior points lose their way.
+    vertices = program.chorded and problem.objective.args[0].is_pwl()
+    master = ("HIGHS" if vertices else None) if solver == OWN else solver
     try:
         problem.solve(method="tail", tolerance=0.1 * policy.tolerance, master=master, time_limit=deadline.share())
     except cp.SolverError as error:

@@ -194,7 +194,19 @@ class Program:
     def refine(self, exposures: Exposures, x: np.ndarray) -> bool:
         """Sharpen approximations of terms and limits around trades x; returns whether solving again helps."""
         changed = [part.refine(exposures, x, self.scale) for part in self.parts]  # every one, not only until the first
+        fills = self.variables.fills
+        changed.append(fills is not None and fills.near(x))
         return any(changed)
+
+    @property
+    def chorded(self) -> bool:
+        """Whether impact is counted at chords."""
+        return self.variables.fills is not None and self.variables.fills.chorded
+
+    @property
+    def coarse(self) -> bool:
+        """Whether impact is counted at chords that the next solve can draw in: until then no bound is worth a search."""
+        return self.variables.fills is not None and self.variables.fills.coarse
 
     def anchor(self, exposures: Exposures, x: np.ndarray) -> bool:
         """Make margin rules that are not convex exact at trades x; whether they ask for less there than they did.
@@ -211,6 +223,8 @@ class Program:
         """
         for part in self.parts:
             part.forget(tight)
+        if self.variables.fills is not None:
+            self.variables.fills.forget()
 
     def narrow(self, exposures: Exposures, box: Box) -> Box:
         """The box cut to the positions up to which margin rules hold as they are encoded now (leverage by bracket)."""

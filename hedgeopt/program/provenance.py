@@ -102,6 +102,8 @@ def _market_parts(market: Market) -> Iterator[bytes]:
     yield canonical_json(dict(market.doubtful))
     for key in sorted(market.depth):
         yield from _ladder_parts(market.depth[key])
+    if market.impact is not None:
+        yield canonical_json(market.impact.model_dump(mode="json"))
     instruments = market.instruments
     for key in sorted(instruments):
         yield key.encode()

@@ -12,6 +12,7 @@ import numpy as np
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import table
 from hedgeopt.verify.convex import Convex, two_sided
+from hedgeopt.verify.impact import impact
 
 if TYPE_CHECKING:
     from hedgeopt.models.costs.ladder import Ladder
@@ -54,7 +55,8 @@ def walked(e: Exposures, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             d = min(left, step.size)
             paid, charged, left = paid + step.cost(d), charged + step.fee * d, left - d
         cost[i], fee[i] = (paid, charged) if left <= 1e-9 * abs(float(x[i])) else (np.inf, charged)
-    return cost, fee
+    beyond = impact(e)
+    return cost if beyond is None else cost + beyond.paid(x), fee
 
 
 def cost_parts(e: Exposures, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -65,6 +67,8 @@ def cost_parts(e: Exposures, x: np.ndarray) -> dict[str, np.ndarray]:
         best = _steps(e, i, 1 if x[i] > 0 else -1)[0]
         depth[i] = (cost[i] - fee[i]) - (best.rate - best.fee) * abs(float(x[i]))
         gas[i] = e.market.depth[e.rows.instruments[e.candidate[i]].id].gas
+    beyond = impact(e)
+    depth = depth if beyond is None else depth + beyond.paid(x)
     carry = -np.array([e.rows.carry[row] for row in e.candidate]) * e.horizon_days * x
     return {"cost": cost, "fee": fee, "depth": depth, "gas": gas, "carry": carry}
 
@@ -85,7 +89,9 @@ def cost_below(e: Exposures, x: np.ndarray, mine: np.ndarray | None = None) -> C
             at[k, i], weight[k, i] = where, 0.5 * more
             slope[i] += 0.5 * more
             constant -= 0.5 * more * abs(where)
-    return total + Convex(slope, constant, tuple(zip(at, weight, strict=True)))
+    total += Convex(slope, constant, tuple(zip(at, weight, strict=True)))
+    beyond = impact(e)
+    return total if beyond is None else total + beyond.below(x, mine)
 
 
 def _with_ladder(e: Exposures) -> list[int]:

@@ -76,7 +76,7 @@ def _facts(e: Exposures, market: Market, policy: dict[str, Any], i: int, amount:
     half = max(ask - min(middle, mark), 0.0) if amount > 0 else max(max(middle, mark) - bid, 0.0)
     unit = _usd_per_price(item, market, mark)
     cost, fee = abs(amount) * (half * unit + float(e.fee[i])), abs(amount) * float(e.fee[i])
-    if item.id in market.depth:
+    if item.id in market.depth or market.impact is not None:
         cost, fee = (float(part[i]) for part in walked(e, np.where(np.arange(e.n_candidates) == i, amount, 0.0)))
     yield "price", price
     yield "notional", abs(amount) * float(e.rows.notional[row])

@@ -193,6 +193,8 @@ def _same_inputs(claim: Claim, market: Market, policy: dict[str, Any]) -> None:
                          fix=f"the market is of {market.timestamp.isoformat()}: give the same files and --at")  # fmt: skip
     if not market.depth and any(note.startswith("ladders of ") for note in claim.notes):
         raise InputError("was made with ladders", file=claim.file, field="notes", fix="give the same files with --depth")
+    if market.impact is None and any(note.startswith("impact of ") for note in claim.notes):
+        raise InputError("was made with impact", file=claim.file, field="notes", fix="give the same file with --impact")
     told, given = ({k: v for k, v in rules.items() if k != "solver"} for rules in (claim.policy, policy))
     found = _difference(told, given, "policy")
     if found:

@@ -1,4 +1,4 @@
-"""Cost of walking ladders, for all candidates at once: convex, exact, in USD.
+"""Cost beyond the best quotes, for all candidates at once: convex, exact, in USD. Walked ladders, or a law of impact.
 
 Of candidate i, with levels k of the side traded, ``d_k`` units taken from each in order::
 
@@ -6,7 +6,8 @@ Of candidate i, with levels k of the side traded, ``d_k`` units taken from each 
 
 ``rate`` is the first price of a level over the reference (``min(mid, mark)`` for purchases, ``max`` for sales) in USD, and
 the fee; ``bend`` and ``turn`` are 0 in an order book. Rates rise from level to level, so the cost is convex and the best
-levels are taken first. Beyond the last level nothing is traded.
+levels are taken first. Beyond the last level nothing is traded. A candidate without a ladder may have impact
+(:mod:`hedgeopt.models.costs.impact`): ``impact_i |x|^power``, at any size.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from hedgeopt.models.costs.bowed import power_below
 from hedgeopt.models.costs.ladder import Ladder, Levels
 from hedgeopt.models.costs.quotes import unit_fee
 from hedgeopt.models.pricing.families import family_of
@@ -48,6 +50,12 @@ class Depth:
         Rates of the best level, bought and sold: the part of the cost that is linear; NaN without a ladder.
     gas : (N,)
         USD per swap whatever its size, 0 in order books.
+    impact : (N,)
+        USD per unit to the ``power`` of a trade, 0 with a ladder and where nothing is known.
+    power
+        1.5 or 2.
+    reach : (N,)
+        Units worth 100m USD: tangents of impact are drawn up to there.
     """
 
     count: int
@@ -61,11 +69,15 @@ class Depth:
     turn: np.ndarray
     first: np.ndarray
     gas: np.ndarray
+    impact: np.ndarray
+    power: float
+    reach: np.ndarray
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What a compiled program depends on: which levels are whose, and which are curved."""
-        return (self.candidate.tobytes(), self.sign.tobytes(), (self.bend > 0.0).tobytes())
+        """What a compiled program depends on: which levels are whose, which are curved, and what has impact."""
+        levels = (self.candidate.tobytes(), self.sign.tobytes(), (self.bend > 0.0).tobytes())
+        return (*levels, (self.impact > 0.0).tobytes())
 
     @property
     def base(self) -> np.ndarray:
@@ -83,9 +95,10 @@ class Depth:
         return np.asarray(np.clip(self.sign * x[self.candidate] - self.start, 0.0, self.size))
 
     def extra(self, x: np.ndarray) -> np.ndarray:
-        """(N,) USD that walking the ladder costs beyond the best level's rate."""
+        """(N,) USD that walking the ladder costs beyond the best level's rate, or impact beyond the best quote."""
         d = self.taken(x)
-        return self._sum((self.rate - self.base) * d + self.bend * d * d / (1.0 + self.turn * d))
+        walked = self._sum((self.rate - self.base) * d + self.bend * d * d / (1.0 + self.turn * d))
+        return walked + self.impact * np.abs(x) ** self.power
 
     def fees(self, x: np.ndarray, best: np.ndarray) -> np.ndarray:
         """(N,) USD of fees where they differ from ``best`` (N,) per unit, that of the best level."""
@@ -100,7 +113,12 @@ class Depth:
         return self._sum((self.fee - best) * self.taken(x))
 
     def minorant(self, x: np.ndarray, weight: np.ndarray | None = None) -> Separable:
-        """A function nowhere above ``sum_i weight_i extra_i``, equal at x: exact in order books, tangents in pools."""
+        """A function nowhere above ``sum_i weight_i extra_i``, equal at x: exact in order books, else tangents."""
+        walked = self._walked_below(x, weight)
+        factor = self.impact if weight is None else self.impact * weight
+        return walked + power_below(factor, self.power, self.reach, x) if factor.any() else walked
+
+    def _walked_below(self, x: np.ndarray, weight: np.ndarray | None) -> Separable:
         lines: list[tuple[int, np.ndarray, np.ndarray]] = []
         slope, constant = np.zeros(self.count), 0.0
         for i in np.unique(self.candidate).tolist():
@@ -159,8 +177,10 @@ def depth_of(
     notional: np.ndarray,
     reference: tuple[np.ndarray, np.ndarray],
     among: np.ndarray,
+    impact: np.ndarray | None = None,
+    power: float = 1.5,
 ) -> Depth | None:
-    """Ladders of candidates in USD; None where no candidate has one.
+    """Ladders and impact of candidates in USD; None where no candidate has either.
 
     Parameters
     ----------
@@ -170,8 +190,11 @@ def depth_of(
         What a purchase, and a sale, is measured from, in the quote unit.
     among : (N,)
         How many candidates share the instrument's ladder, see :meth:`~hedgeopt.models.costs.ladder.Ladder.shared`.
+    impact : (N,) or None
+        See :func:`~hedgeopt.models.costs.impact.impact_of`.
     """
     n = len(notional)
+    bowed = np.zeros(n) if impact is None else impact
     parts: list[tuple[np.ndarray, ...]] = []
     first, gas = np.full((2, n), np.nan), np.zeros(n)
     for i, item in enumerate(instruments):
@@ -185,11 +208,12 @@ def depth_of(
             start = np.concatenate([[0.0], np.cumsum(levels.size)[:-1]]) if len(levels) else np.zeros(0)
             parts.append((np.full(len(levels), i), np.full(len(levels), way), start, levels.size, *found))
             first[side, i] = found[0][0] if len(levels) else 0.0
-    if not parts:
+    if not parts and not bowed.any():
         return None
-    joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    joined = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.zeros(0)] * 8
     who, sign, start, size, rate, fee, bend, turn = joined
-    return Depth(n, who.astype(np.int64), sign, start, size, rate, fee, bend, turn, first, gas)
+    reach = 1e8 / np.maximum(np.abs(notional), 1e-12)
+    return Depth(n, who.astype(np.int64), sign, start, size, rate, fee, bend, turn, first, gas, bowed, power, reach)
 
 
 def _side(

@@ -7,6 +7,7 @@ where the average costs 1 % or five half-spreads: beyond lie stale orders.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from hedgeopt.files.calls import strict_class
 from hedgeopt.models.costs.ladder import Ladder, Levels
 
-__all__ = ["ImpactFit", "fit_impact"]
+__all__ = ["ImpactFit", "fit_impact", "law_text"]
 
 _SIZES, _FEWEST = 24, 3
 _DEAREST, _SPREADS = 0.01, 5.0
@@ -100,3 +101,27 @@ def _fitted(q: np.ndarray, a: np.ndarray, power: float) -> float:
 
 def _errors(q: np.ndarray, a: np.ndarray, k: float, power: float) -> np.ndarray:
     return np.abs(k * q ** (power - 1.0) / a - 1.0)
+
+
+def law_text(fits: Sequence[ImpactFit], power: float) -> str:
+    """TOML that :func:`~hedgeopt.inputs.depth.impact.read_impact` reads: one law per instrument, with its diagnostics.
+
+    Of several books of an instrument, in the order given: k their geometric mean, the rest medians; ``error_later`` is the
+    median relative error of the first half's k on the books of the second.
+    """
+    import tomli_w
+
+    several: dict[str, list[ImpactFit]] = {}
+    for one in fits:
+        several.setdefault(one.instrument, []).append(one)
+    table = {}
+    for name, mine in several.items():
+        k, half = np.array([one.k for one in mine]), len(mine) // 2
+        row = {"k": float(np.exp(np.mean(np.log(k)))), "books": len(mine), "levels": sum(one.levels for one in mine)}
+        for word in ("half_spread", "exponent", "r2", "error_inside", "error_outside"):
+            value = float(np.median([getattr(one, word) for one in mine]))
+            row |= {word: value} if np.isfinite(value) else {}
+        if half:
+            row["error_later"] = float(np.median(np.abs(np.exp(np.mean(np.log(k[:half]))) / k[half:] - 1.0)))
+        table[name] = row
+    return tomli_w.dumps({"power": power, "instruments": table})

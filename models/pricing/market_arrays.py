@@ -14,6 +14,7 @@ from hedgeopt.models.data import asset_name, dollar_assets, pegged_assets, wraps
 from hedgeopt.models.pegs import is_peg
 
 if TYPE_CHECKING:
+    from hedgeopt.models.costs.impact import ImpactLaw
     from hedgeopt.models.costs.ladder import Ladder
 
 __all__ = ["MarketArrays", "asset_price"]
@@ -60,6 +61,8 @@ class MarketArrays:
         Where the market was read from, for messages.
     depth
         Ladders by ``venue:name``, where they are given.
+    impact
+        What trades cost beyond the best quotes where no ladder is given; None: nothing.
     """
 
     timestamp: datetime
@@ -68,6 +71,7 @@ class MarketArrays:
     columns: Mapping[str, np.ndarray]
     source: str = "market"
     depth: Mapping[str, Ladder] = field(default_factory=dict)
+    impact: ImpactLaw | None = None
 
     def with_rows(self, added: Mapping[str, Mapping[str, float]]) -> MarketArrays:
         """The same market with the columns given for more instruments, by ``venue:name``; others of theirs are NaN."""
@@ -80,7 +84,7 @@ class MarketArrays:
             columns[name] = np.concatenate([values[:-1], more, values[-1:]])
             columns[name].setflags(write=False)
         rows = {**self.row, **{key: size + k for k, key in enumerate(added)}}
-        return MarketArrays(self.timestamp, self.prices, rows, columns, self.source, self.depth)
+        return MarketArrays(self.timestamp, self.prices, rows, columns, self.source, self.depth, self.impact)
 
     def price(self, asset: str) -> float:
         """USD price of an asset; see :func:`asset_price`."""

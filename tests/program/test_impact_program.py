@@ -80,7 +80,8 @@ def test_the_split_costs_what_the_closed_form_does(rule: str, power: float) -> N
     assert e.depth.impact == pytest.approx(expected, rel=1e-3 if rule == "spread" else 1e-12)
     delta = e.trade_greeks[0, :, e.asset("ETH")]
     exact = _cheapest(e.depth.impact, e.cost_buy, delta, 700.0, power)
-    assert found.certificate.valid and found.certificate.gap <= 1e-6
+    assert found.certificate.valid
+    assert found.certificate.gap <= 1e-6
     assert found.certificate.objective == pytest.approx(exact, rel=1e-6)
     assert found.trade_costs["depth"].sum() == pytest.approx(float(e.depth.impact @ np.abs(solved.x) ** power), rel=1e-9)
     verdict = judge(claim_of(found.to_dict()), expose(BOOK, market, rules), market, rules.model_dump(mode="json"))
@@ -165,7 +166,9 @@ def test_points_of_chords_cover_the_box_in_order(share: float, most: float, roun
     points = chords.points(np.array([most, 0.0]))
     assert points.shape == (2, Chords.count + 1)
     assert (np.diff(points, axis=1) >= 0.0).all()
-    assert points[0, 0] == 0.0 and points[0, -1] == pytest.approx(most) and not points[1].any()
+    assert points[0, 0] == 0.0
+    assert points[0, -1] == pytest.approx(most)
+    assert not points[1].any()
 
 
 def test_impact_is_carried_by_the_arrays() -> None:

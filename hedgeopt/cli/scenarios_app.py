@@ -102,3 +102,37 @@ def sample(
 
     quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument)
     commands.sample(quotes, policy, book, scenarios, seed, rows, worst_of, json)
+
+
+@scenarios_app.command(epilog=EXIT_CODES)
+def fit(
+    chains: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Recorded chains, as backtests replay them: Parquet, folders of it, or CSV.",
+            metavar="CHAINS...",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The model: TOML for model = in [scenarios].", metavar="MODEL.toml")],
+    start: Annotated[
+        str | None, typer.Option("--from", help="First moment, ISO 8601 in UTC; default: the record's.", metavar="WHEN")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="Moment before which the record ends; default: all of it.", metavar="WHEN")
+    ] = None,
+    assets: Annotated[
+        list[str] | None,
+        typer.Option("--asset", help="Underlying to fit; repeat for several; default: all.", metavar="ASSET"),
+    ] = None,
+    venue: MarketVenue = None,
+    resamples: Annotated[
+        int, typer.Option("--resamples", help="Of the block bootstrap behind the standard errors.", min=20, max=10_000)
+    ] = 200,
+    seed: Seed = None,
+    json: Json = False,
+) -> None:
+    """Fit the scenario model to recorded chains: slopes, noises of expiries and strikes, jumps, each with its error."""
+    from hedgeopt.cli import scenarios_fit
+
+    scenarios_fit.fit_chains(chains, out, start, end, assets or (), venue, resamples, seed or 0, json)

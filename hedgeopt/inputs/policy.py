@@ -274,9 +274,20 @@ def read_policy(source: Given) -> Policy:
         except InputError as error:
             raise error if error.file is not None else _of_tables(error, file) from None
     try:
-        return Policy(**data)
+        return Policy(**_from_folder(data, file))
     except InputError as error:
         raise error.at(file) from None
+
+
+def _from_folder(data: dict[str, Any], file: Path) -> dict[str, Any]:
+    """The data with the path of a scenario model, which starts from the policy's folder."""
+    drawn = data.get("scenarios")
+    if not isinstance(drawn, dict):
+        return data
+    name = drawn.get("model")
+    if not isinstance(name, str) or name == "measured" or not file.is_file():
+        return data
+    return {**data, "scenarios": {**drawn, "model": str(file.parent / name)}}
 
 
 def _of_tables(error: InputError, file: object) -> InputError:

@@ -138,6 +138,10 @@ def _column(values: pd.Series) -> bytes:
 def _scenario_parts(scenarios: ScenarioSet) -> Iterator[bytes]:
     head: dict[str, Any] = {"assets": scenarios.assets, "horizon_days": scenarios.horizon_days, "labels": scenarios.labels}
     head |= {"path_seed": scenarios.path_seed, "expiry_noise": scenarios.expiry_noise}
+    if scenarios.skew_tenor:
+        head["skew_tenor"] = scenarios.skew_tenor
+    if scenarios.noise:
+        head["noise"] = {asset: one.model_dump(mode="json") for asset, one in sorted(scenarios.noise.items())}
     head["events"] = [item.event.model_dump(mode="json") for item in scenarios.events]
     yield canonical_json(head)
     arrays = {name: getattr(scenarios, name) for name in (*TABLES, "probabilities")}

@@ -22,8 +22,8 @@ Vector (Deribit conventions): F = 65,000, K = 70,000, 30 days, 60 %: call 2547.9
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -203,47 +203,70 @@ class OptionFamily(Family):
     ) -> None:
         """Full revaluation at the horizon. What expires before it pays its intrinsic value at the price on the way there;
         coins paid out then are worth what coins are worth at the horizon."""
-        from hedgeopt.models.pricing.black76 import black76_price as price
-        from hedgeopt.models.pricing.black76 import scenario_values
 
         c = _columns(instruments, market)
-        aged = np.maximum(c.years - scenarios.years, 0.0) * (c.variance_years / c.years)
-        moves = option_moves(scenarios, scenarios.columns([item.underlying for item in instruments]), c.years)
-        scenario_values(
-            c.forward,
-            c.strike,
-            aged,
-            c.vol,
-            c.is_call,
-            moves.column,
-            moves.spot_factor,
-            moves.log_vol_shift,
-            moves.weight,
-            basis=moves.basis_shift,
-            skew=moves.skew_shift,
-            out=out,
-        )
-        now = price(c.forward, c.strike, c.variance_years, c.vol, c.is_call) + c.sure
-        if c.sure.any():
-            out += c.sure
-        for i in np.flatnonzero(~c.inverse).tolist():
-            out[:, i] *= scenarios.price_factor(instruments[i].settlement)
-        if scenarios.basis_shift is not None:  # C(F)/F coins at the index: the ratio S/F moves against the basis
-            at = scenarios.columns([item.underlying for item in instruments])
-            for i in np.flatnonzero(c.inverse).tolist():
-                out[:, i] *= np.exp(-scenarios.basis_shift[:, at[i]] * aged[i])
-        if scenarios.path_seed is not None:
-            for i in np.flatnonzero(c.inverse & (c.years < scenarios.years)).tolist():
-                end = scenarios.price_factor(instruments[i].underlying)
-                out[:, i] *= end / moves.spot_factor[:, moves.column[i]]
-        for i in np.flatnonzero(c.inverse & (c.share < 1.0)).tolist():  # coins at E, which moves less than the index
-            factor = scenarios.price_factor(instruments[i].underlying)
-            out[:, i] *= factor * c.delivery[i] / (c.delivery[i] + c.forward[i] * (factor - 1.0))
-        marked, ends = _with_marks(c, now).marked, c.years <= scenarios.years
-        out -= np.where(ends, marked, now)
-        for i in np.flatnonzero((now > marked) & ~ends).tolist():
-            np.maximum(out[:, i], -marked[i], out=out[:, i])
-        out *= c.scale
+        columns = scenarios.columns([item.underlying for item in instruments])
+        for part in _blocks(len(instruments), len(scenarios), scenarios.noisy):
+            _revalue(instruments[part], _part(c, part), columns[part], scenarios, out[:, part])
+
+
+_NUMBERS = 4_000_000
+"""Moves of strikes in memory at once, where every strike has its own."""
+
+
+def _blocks(options: int, scenarios: int, noisy: bool) -> Iterator[slice]:
+    """Options in the order given, as many at a time as their own moves leave memory for."""
+    step = max(_NUMBERS // scenarios, 1) if noisy else max(options, 1)
+    for start in range(0, options, step):
+        yield slice(start, min(start + step, options))
+
+
+def _part(c: _Columns, part: slice) -> _Columns:
+    return _Columns(**{field.name: getattr(c, field.name)[part] for field in fields(c)})
+
+
+def _revalue(instruments: Sequence[Option], c: _Columns, at: np.ndarray, scenarios: ScenarioSet, out: np.ndarray) -> None:
+    """P&L (S, n) of options with columns ``at`` (n,) in the scenario set."""
+    from hedgeopt.models.pricing.black76 import black76_price as price
+    from hedgeopt.models.pricing.black76 import greeks, scenario_values
+
+    aged = np.maximum(c.years - scenarios.years, 0.0) * (c.variance_years / c.years)
+    delta = greeks(c.forward, c.strike, c.variance_years, c.vol, c.is_call).delta if scenarios.noisy else None
+    moves = option_moves(scenarios, at, c.years, c.strike, delta)
+    scenario_values(
+        c.forward,
+        c.strike,
+        aged,
+        c.vol,
+        c.is_call,
+        moves.column,
+        moves.spot_factor,
+        moves.log_vol_shift,
+        moves.weight,
+        basis=moves.basis_shift,
+        skew=moves.skew_shift,
+        out=out,
+    )
+    now = price(c.forward, c.strike, c.variance_years, c.vol, c.is_call) + c.sure
+    if c.sure.any():
+        out += c.sure
+    for i in np.flatnonzero(~c.inverse).tolist():
+        out[:, i] *= scenarios.price_factor(instruments[i].settlement)
+    if scenarios.basis_shift is not None:  # C(F)/F coins at the index: the ratio S/F moves against the basis
+        for i in np.flatnonzero(c.inverse).tolist():
+            out[:, i] *= np.exp(-scenarios.basis_shift[:, at[i]] * aged[i])
+    if scenarios.path_seed is not None:
+        for i in np.flatnonzero(c.inverse & (c.years < scenarios.years)).tolist():
+            end = scenarios.price_factor(instruments[i].underlying)
+            out[:, i] *= end / moves.spot_factor[:, moves.column[i]]
+    for i in np.flatnonzero(c.inverse & (c.share < 1.0)).tolist():  # coins at E, which moves less than the index
+        factor = scenarios.price_factor(instruments[i].underlying)
+        out[:, i] *= factor * c.delivery[i] / (c.delivery[i] + c.forward[i] * (factor - 1.0))
+    marked, ends = _with_marks(c, now).marked, c.years <= scenarios.years
+    out -= np.where(ends, marked, now)
+    for i in np.flatnonzero((now > marked) & ~ends).tolist():
+        np.maximum(out[:, i], -marked[i], out=out[:, i])
+    out *= c.scale
 
 
 OPTION = OptionFamily()

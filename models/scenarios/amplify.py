@@ -32,7 +32,12 @@ def amplify(base: ScenarioSet, settings: ScenarioSettings, assets: Sequence[str]
             raise InputError(
                 "is moved by no scenario", file="policy", field="scenarios.cascade.asset", value=settings.cascade.asset
             )
-        scenarios = with_cascade(scenarios, settings.cascade, market.price(settings.cascade.asset), settings.vol_beta)
+        scenarios = with_cascade(
+            scenarios,
+            settings.cascade,
+            market.price(settings.cascade.asset),
+            float(settings.of_each("vol_beta", [settings.cascade.asset])[0]),
+        )
     scenarios = with_pegs(scenarios, settings.pegs, settings.seed, assets)
     for token in assets:
         if token in pegged_assets() and token not in scenarios.assets:

@@ -15,6 +15,7 @@ from hedgeopt.files.cells import numbers
 from hedgeopt.files.given import is_table, read_frame
 from hedgeopt.files.record import Record
 from hedgeopt.models.scenarios.events import Occurrence
+from hedgeopt.models.scenarios.noise import noise_by_asset
 from hedgeopt.models.scenarios.response import responses
 from hedgeopt.models.scenarios.sample_settings import (
     GivenEvent,
@@ -161,6 +162,8 @@ def given_set(scenarios: ScenarioSet) -> GivenScenarios:
         ),
         path_seed=scenarios.path_seed,
         expiry_noise=scenarios.expiry_noise,
+        skew_tenor=scenarios.skew_tenor,
+        noise=dict(scenarios.noise) or "none",
     )
 
 
@@ -178,7 +181,7 @@ def given(settings: GivenScenarios, assets: Sequence[str], market: VolMarket) ->
     names = tuple(settings.spot)
     spot = np.column_stack([settings.spot[name] for name in names])
     count = len(spot)
-    fields: dict[str, Any] = {} if settings.moves else responses(settings, np.log(spot))
+    fields: dict[str, Any] = {} if settings.moves else responses(settings, np.log(spot), names)
     for name, table in settings.moves.items():
         fields[name] = np.column_stack([table[asset] for asset in names])
     fields["liquidity"] = fields.get("liquidity", {}) | {k: np.array(v) for k, v in settings.liquidity.items()}
@@ -197,7 +200,13 @@ def given(settings: GivenScenarios, assets: Sequence[str], market: VolMarket) ->
         notes=settings.notes,
         recovery={name: np.array(values) for name, values in settings.recovery.items()},
         events=tuple(happened),
-        **{"path_seed": settings.path_seed, "expiry_noise": settings.expiry_noise, **fields},
+        **{
+            "path_seed": settings.path_seed,
+            "expiry_noise": settings.expiry_noise,
+            "skew_tenor": settings.skew_tenor,
+            "noise": noise_by_asset(settings.noise, names),
+            **fields,
+        },
     )
     return found if not settings.count or settings.count >= count else _first(found, settings.count)
 

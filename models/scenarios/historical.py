@@ -11,7 +11,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
 from hedgeopt.models.scenarios.history import FEWEST, Windows, cut_windows, read_prices
 from hedgeopt.models.scenarios.joint import joint_moves
-from hedgeopt.models.scenarios.response import responses
+from hedgeopt.models.scenarios.response import responses, with_jumps
 from hedgeopt.models.scenarios.sample_settings import HistoricalScenarios, VolMarket
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.scenarios.variates import uniforms
@@ -62,7 +62,8 @@ def historical(settings: HistoricalScenarios, assets: Sequence[str], market: Vol
             implied = market.atm_vol(asset, max(settings.horizon_days, 30.0))
             if implied is not None:
                 log_return[:, a] *= implied * np.sqrt(settings.horizon_days / 365.0) / spread[a]
-    fields = responses(settings, log_return)
+    log_return = with_jumps(settings, log_return)
+    fields = responses(settings, log_return, assets)
     for name, column, values in extra.columns:
         table = np.zeros_like(log_return) if fields[name] is None else fields[name]
         table[:, column] = values[keep][chosen].sum(axis=1)

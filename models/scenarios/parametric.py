@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.response import responses
+from hedgeopt.models.scenarios.response import responses, with_jumps, without_jumps
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios, RegimeScenarios, VolMarket
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.scenarios.variates import chi_square, kept, normals
@@ -28,16 +28,16 @@ def parametric(settings: ParametricScenarios, assets: Sequence[str], market: Vol
         When neither the settings nor the chain give a vol for an asset.
     """
     years = settings.horizon_days / 365.0
-    sigma = np.array([annual_vol(settings, asset, market) for asset in assets])
+    sigma = without_jumps(settings, [annual_vol(settings, asset, market) for asset in assets])
     size = settings.count * len(assets)
     unit = kept(_unit, size, settings.seed, settings.count, len(assets), settings.correlation, settings.degrees)
-    moves = unit * sigma * np.sqrt(years)
+    moves = with_jumps(settings, unit * sigma * np.sqrt(years))
     return ScenarioSet(
         name=f"Student-t({settings.degrees:g}), {settings.count} draws, seed {settings.seed}",
         assets=tuple(assets),
         spot_factor=np.exp(moves - moves.mean(axis=0)),
         horizon_days=settings.horizon_days,
-        **responses(settings, moves),
+        **responses(settings, moves, assets),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hedgeopt.models.scenarios.parametric import annual_vol, correlated
-from hedgeopt.models.scenarios.response import responses
+from hedgeopt.models.scenarios.response import responses, with_jumps, without_jumps
 from hedgeopt.models.scenarios.sample_settings import RegimeScenarios, VolMarket
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.scenarios.variates import chi_square, normals, uniforms
@@ -32,10 +32,10 @@ def regime(settings: RegimeScenarios, assets: Sequence[str], market: VolMarket) 
     InputError
         For an impossible correlation, or an asset without vol.
     """
-    sigma = np.array([annual_vol(settings, asset, market) for asset in assets])
+    sigma = without_jumps(settings, [annual_vol(settings, asset, market) for asset in assets])
     unit, falling = unit_returns(settings, [settings.margin_degrees.get(asset, settings.degrees) for asset in assets])
-    moves = sigma * np.sqrt(settings.horizon_days / 365.0) * unit
-    fields = responses(settings, moves)
+    moves = with_jumps(settings, sigma * np.sqrt(settings.horizon_days / 365.0) * unit)
+    fields = responses(settings, moves, assets)
     fields["log_vol_shift"] = fields["log_vol_shift"] + settings.vol_jump * falling[:, None]
     for name, multiplier in (("spread", settings.spread), ("depth", settings.depth)):
         fields["liquidity"][name] = fields["liquidity"].get(name, 1.0) * np.where(falling, multiplier, 1.0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Protocol
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from hedgeopt.files.counted import many
@@ -13,6 +15,8 @@ from hedgeopt.files.record import Record
 from hedgeopt.models.scenarios.cascade import Cascade
 from hedgeopt.models.scenarios.clearing import Clearing
 from hedgeopt.models.scenarios.events import AnyEvent
+from hedgeopt.models.scenarios.model_file import under
+from hedgeopt.models.scenarios.noise import Noise
 from hedgeopt.models.scenarios.pegs import Peg
 from hedgeopt.models.scenarios.views import AnyView
 
@@ -21,6 +25,7 @@ __all__ = [
     "GivenEvent",
     "GivenScenarios",
     "HistoricalScenarios",
+    "OwnResponse",
     "ParametricScenarios",
     "RegimeScenarios",
     "Response",
@@ -43,6 +48,29 @@ class VolMarket(Protocol):
         ...
 
 
+def _own(low: float, high: float) -> Any:
+    return Field(default=None, ge=low, le=high, description="in place of the shared one")
+
+
+class OwnResponse(Record):
+    """Slopes and noises of one asset; what is left out is as for all (:class:`Response` says what each is)."""
+
+    vol_beta: float | None = _own(-10, 10)
+    vol_beta_up: float | None = _own(-10, 10)
+    vol_beta_noise: float | None = _own(0, 10)
+    vol_beta_up_noise: float | None = _own(0, 10)
+    vol_of_vol: float | None = _own(0, 10)
+    skew_beta: float | None = _own(-10, 10)
+    skew_noise: float | None = _own(0, 10)
+    term_beta: float | None = _own(-10, 10)
+    term_noise: float | None = _own(0, 10)
+    basis_beta: float | None = _own(-10, 10)
+    basis_noise: float | None = _own(0, 10)
+    perpetual_beta: float | None = _own(-2, 2)
+    funding_beta: float | None = _own(-2, 2)
+    funding_noise: float | None = _own(0, 2)
+
+
 class Response(Record):
     """How everything but spot answers a spot move; :mod:`hedgeopt.models.scenarios.estimate` fits these to data.
 
@@ -57,6 +85,15 @@ class Response(Record):
         description="slope of the log 30-day vol on the log spot return, for falling prices",
     )
     vol_beta_up: float = Field(default=0.2, ge=-10, le=10, description="the same for rising prices")
+    vol_beta_noise: float = Field(
+        default=0.0, ge=0, le=10, description="standard deviation of vol_beta from regime to regime, drawn per scenario"
+    )
+    vol_beta_up_noise: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="the same of vol_beta_up: in some regimes vol rises with spot, in others it falls",
+    )
     vol_of_vol: float = Field(default=1.0, ge=0, le=10, description="annual standard deviation of the log vol's own part")
     skew_beta: float = Field(
         default=0.0,
@@ -65,6 +102,9 @@ class Response(Record):
         description="slope of the skew (vol per ln(strike/forward)/sqrt(years)) on the log return",
     )
     skew_noise: float = Field(default=0.0, ge=0, le=10, description="annual standard deviation of the skew's own part")
+    skew_tenor: float = Field(
+        default=0.0, ge=0, le=1, description="exponent p: an expiry takes (30/days)^p of the skew move; 0: all the same"
+    )
     term_beta: float = Field(
         default=0.0, ge=-10, le=10, description="slope of the log-vol term slope (per ln(30/days)) on the log return"
     )
@@ -73,7 +113,12 @@ class Response(Record):
         default=0.0,
         ge=0,
         le=10,
-        description="annual standard deviation of what each expiry's log vol does alone, at 30 days",
+        description="annual standard deviation of what each expiry's log vol does alone, at 30 days; above 0 in place of "
+        "noise's",
+    )
+    noise: Noise = Field(
+        default="none",
+        description="noise of expiries and single strikes: measured (packaged, by underlying), none, or a table by asset",
     )
     basis_beta: float = Field(
         default=0.0, ge=-10, le=10, description="slope of the annualised log futures basis on the log spot return"
@@ -88,17 +133,36 @@ class Response(Record):
     funding_noise: float = Field(
         default=0.0, ge=0, le=2, description="annual standard deviation of funding's own part, share of notional"
     )
+    jump_rate: float = Field(
+        default=0.0, ge=0, le=1000, description="jumps a year of all spot prices together, beyond the kind's own moves"
+    )
+    jump_mean: float = Field(default=0.0, ge=-3, le=3, description="mean log size of a jump")
+    jump_noise: float = Field(default=0.0, ge=0, le=2, description="standard deviation of a jump's log size")
     spread_beta: float = Field(
         default=0.0, ge=0, le=50, description="log of the half-spread multiplier per unit of log fall of the worst asset"
     )
     depth_beta: float = Field(
         default=0.0, ge=0, le=50, description="minus the log of the depth multiplier per unit of log fall of the worst asset"
     )
+    by_asset: dict[str, OwnResponse] = Field(
+        default_factory=dict, description="by asset, the slopes and noises that differ from those above"
+    )
+
+    def of_each(self, name: str, assets: Sequence[str]) -> np.ndarray:
+        """(A,) the slope or noise ``name`` of each asset."""
+        shared = getattr(self, name)
+        own = [getattr(self.by_asset[asset], name) if asset in self.by_asset else None for asset in assets]
+        return np.array([shared if one is None else one for one in own], float)
 
 
 class ScenarioSettings(Response):
     """Settings that every kind of scenario sample takes."""
 
+    model: str | None = Field(
+        default=None,
+        description='a fitted model: a file of hedgeopt scenarios fit, from the policy\'s folder, or "measured" for the '
+        "packaged one; what the policy says itself counts, and it then holds the numbers instead of the name",
+    )
     count: int = Field(default=10_000, ge=1, le=50_000_000, description="number of scenarios S")
     seed: int = Field(default=0, ge=0, description="the same seed gives the same scenarios on every machine")
     horizon_days: float = Field(
@@ -112,6 +176,13 @@ class ScenarioSettings(Response):
     min_effective: float = Field(
         default=100.0, ge=1, description="fewest effective scenarios that views may leave before they are refused"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_model(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and isinstance(data.get("model"), str):
+            return under({**data}, str(data["model"]))
+        return data
 
     @model_validator(mode="after")
     def _events_are_uncertain(self) -> ScenarioSettings:

@@ -15,11 +15,12 @@ from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import shortened, span_of_days
 from hedgeopt.models.data import dollar_assets, pegged_assets
 from hedgeopt.models.pegs import claim, is_peg, peg_factor
+from hedgeopt.models.scenarios.noise import OptionNoise
 
 if TYPE_CHECKING:
     from hedgeopt.models.scenarios.events import Occurrence
 
-__all__ = ["TABLES", "ScenarioSet", "unmoved", "vol_term_weight"]
+__all__ = ["TABLES", "ScenarioSet", "skew_weight", "unmoved", "vol_term_weight"]
 
 TABLES = (
     "spot_factor",
@@ -49,6 +50,11 @@ def vol_term_weight(years: np.ndarray) -> np.ndarray:
     return np.asarray(ratio ** np.where(ratio > 1.0, _SHORT_EXPONENT, _LONG_EXPONENT))
 
 
+def skew_weight(days: np.ndarray, exponent: float) -> np.ndarray:
+    """Share of the skew move at 30 days that an expiry in ``days`` takes: ``(30 / max(days, 1)) ** exponent``."""
+    return np.asarray((_REFERENCE_DAYS / np.maximum(np.asarray(days, float), 1.0)) ** exponent)
+
+
 @strict_class
 @dataclass(frozen=True)
 class ScenarioSet:
@@ -73,7 +79,7 @@ class ScenarioSet:
     basis_shift : (S, A) or None
         Change of the annualised log forward/spot basis, applied as ``exp(basis_shift * years)``.
     skew_shift : (S, A) or None
-        Change of vol per unit of ``ln(strike / forward) / sqrt(years)``.
+        Change of vol per unit of ``ln(strike / forward) / sqrt(years)`` at 30 days; see ``skew_tenor``.
     liquidity : mapping from name to (S,)
         Multipliers of today's ``spread`` (half-spreads, so unwinding costs that much more) and ``depth``; 1 when absent.
     term_shift : (S, A) or None
@@ -93,6 +99,11 @@ class ScenarioSet:
         price of the horizon's end.
     expiry_noise
         Annual standard deviation of what the log vol of each expiry does alone, at 30 days; drawn from ``path_seed``.
+    skew_tenor
+        Exponent p: an expiry takes ``(30 / days) ** p`` of the skew move (:func:`skew_weight`); 0: all take the same.
+    noise : mapping from asset to :class:`~hedgeopt.models.scenarios.noise.OptionNoise`
+        What the vols of its expiries and strikes do alone, drawn from ``path_seed``; ``expiry_noise`` above 0 replaces the
+        part of expiries.
     """
 
     name: str
@@ -113,6 +124,8 @@ class ScenarioSet:
     notes: tuple[str, ...] = ()
     path_seed: int | None = None
     expiry_noise: float = 0.0
+    skew_tenor: float = 0.0
+    noise: Mapping[str, OptionNoise] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (self.spot_factor.shape[0], len(self.assets))
@@ -180,6 +193,22 @@ class ScenarioSet:
         if self.horizon_days or self.events or self.recovery or (self.spot_factor != 1.0).any():
             return False
         return not any((values := getattr(self, name)) is not None and values.any() for name in TABLES[1:])
+
+    @property
+    def noisy(self) -> bool:
+        """Whether vols of expiries or strikes move on their own."""
+        moves = self.path_seed is not None and self.years > 0.0
+        return moves and (self.expiry_noise > 0.0 or bool(self.noise))
+
+    def expiry_size(self, asset: str, days: float) -> float:
+        """Standard deviation over the horizon of what the log vol of an expiry in ``days`` does alone.
+
+        ``expiry_noise`` a year at 30 days, elsewhere by :func:`vol_term_weight`; where that is 0, the asset's own noise.
+        """
+        if self.expiry_noise > 0.0:
+            return float(self.expiry_noise * np.sqrt(self.years) * vol_term_weight(np.array(days / 365.0)))
+        found = self.noise[asset].expiry if asset in self.noise else None
+        return 0.0 if found is None else found.over(days, self.horizon_days)
 
     def column(self, asset: str) -> int | None:
         """Column of ``asset``; None for a dollar asset or peg factor without a scenario (it keeps its price).

@@ -21,6 +21,7 @@ from hedgeopt import errors
 from hedgeopt.constraints.table import CONSTRAINTS
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.margin.effects import equity_after
+from hedgeopt.models.scenarios.noise import measured_noise
 from hedgeopt.models.scenarios.set import ScenarioSet
 from hedgeopt.models.terms import TERMS
 from hedgeopt.program.infeasible import NoAnswerError
@@ -166,7 +167,8 @@ def test_every_array_of_a_scenario_set_counts() -> None:
         made(labels=("a", "b")), made(basis_shift=np.zeros((2, 1))), made(skew_shift=np.zeros((2, 1))),
         made(term_shift=np.zeros((2, 1))), made(perpetual_shift=np.zeros((2, 1))), made(funding=np.zeros((2, 1))),
         made(liquidity={"spread": np.ones(2)}), made(recovery={"deribit": np.ones(2)}), made(path_seed=1),
-        made(expiry_noise=0.1),
+        made(expiry_noise=0.1), made(noise=measured_noise()),
+        made(skew_tenor=0.5),
     ]  # fmt: skip
     found = [scenario_digest(variant, still) for variant in variants]
     assert found[0] == found[1]  # what it is called is no content

@@ -1,0 +1,64 @@
+"""``hedgeopt scenarios fit``: recorded chains in, a model that policies read out; one line for what is no record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hedgeopt as ho
+from hedgeopt.cli import main
+from tests.models.scenarios.drawn_chains import drawn_chains, recorded
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("record") / "chains.parquet"
+    recorded(drawn_chains(steps=45, seed=2)).to_parquet(path)
+    return path
+
+
+def test_a_record_becomes_a_model_that_a_policy_reads(
+    record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "model.toml"
+    assert main(["scenarios", "fit", str(record), "--out", str(out), "--resamples", "20", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["steps"] == {"BTC": 45, "ETH": 45}
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[minimize]]\nterm = { kind = "carry" }\n[scenarios]\nkind = "parametric"\nmodel = "model.toml"\n')
+    read = ho.read_policy(policy).scenarios
+    fitted = told["settings"]["by_asset"]["BTC"]["vol_of_vol"]
+    assert read.by_asset["BTC"].vol_of_vol == pytest.approx(fitted, rel=1e-3)
+    assert np.isfinite(told["errors"]["by_asset"]["BTC"]["vol_of_vol"])
+
+
+def test_the_table_names_every_number(record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "model.toml"
+    assert main(["scenarios", "fit", str(record), "--out", str(out), "--resamples", "20", "--asset", "BTC"]) == 0
+    text = capsys.readouterr().out
+    for word in ("vol_beta_up", "skew_noise", "noise of strike at the money, 10 days", "jump_rate"):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["absent.parquet"], "no such file"),
+        (["{record}", "--to", "2026-01-03T00:00:00Z"], "30 are needed"),
+        (["{record}", "--from", "yesterday"], "--from"),
+        (["{record}", "--asset", "SOL"], "no option"),
+        (["{record}", "--resamples", "2"], "--resamples"),
+    ],
+)
+def test_what_is_no_record_is_refused_in_one_line(
+    record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    given = [one.format(record=record) for one in arguments]
+    assert main(["scenarios", "fit", *given, "--out", str(tmp_path / "m.toml")]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "m.toml").exists()

@@ -1,0 +1,128 @@
+"""Fitting the model to chains drawn from it: every number comes back within its error; files go round."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import hedgeopt as ho
+from hedgeopt.errors import InputError
+from hedgeopt.models.scenarios.fit import FittedModel, fit_model
+from hedgeopt.models.scenarios.fit_parts import DAYS, DELTAS
+from hedgeopt.models.scenarios.noise import strike_size
+from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
+from hedgeopt.models.scenarios.set import vol_term_weight
+from tests.models.scenarios.drawn_chains import TRUTH, drawn_chains
+
+
+@pytest.fixture(scope="module")
+def fitted() -> FittedModel:
+    return fit_model(drawn_chains(steps=320, seed=3), resamples=60)
+
+
+def test_slopes_and_noises_come_back_within_their_errors(fitted: FittedModel) -> None:
+    found, errors = fitted.settings["by_asset"]["BTC"], fitted.errors["by_asset"]["BTC"]
+    for name in ("vol_beta", "vol_beta_up", "vol_of_vol", "skew_beta", "skew_noise", "basis_noise"):
+        assert errors[name] > 0.0
+        assert found[name] == pytest.approx(TRUTH[name], abs=3.0 * errors[name] + 0.03 * abs(TRUTH[name])), name
+
+
+def test_noise_of_strikes_and_expiries_comes_back_within_its_error(fitted: FittedModel) -> None:
+    found, errors = fitted.settings["noise"]["BTC"], fitted.errors["noise"]["BTC"]
+    size = np.array(found["strike"]["size"])
+    true = np.array(
+        [[strike_size(TRUTH["noise"].strike, np.array([d]), np.array([a]), 0.25)[0] for a in DELTAS] for d in DAYS]
+    )
+    seen = slice(1, 6)  # the record holds expiries of 3 to 120 days
+    error = np.array(errors["strike"]["size"])[seen]
+    # a node stands for a cell around it: the size changes inside, by some 8 % at most
+    np.testing.assert_array_less(np.abs(size - true)[seen], 3.0 * error + 0.1 * true[seen])
+    expiry = np.array(found["expiry"]["size"])[2:5]
+    truth = np.array([TRUTH["noise"].expiry.over(d, 0.25) for d in DAYS[2:5]])
+    np.testing.assert_allclose(expiry, truth, rtol=0.25)
+    skew = np.array(found["skew"]["size"])[2:5]
+    np.testing.assert_allclose(skew, [TRUTH["noise"].skew.over(d, 0.25) for d in DAYS[2:5]], rtol=0.25)
+    assert found["strike"]["degrees"] == pytest.approx(TRUTH["noise"].strike.degrees, rel=0.25)
+
+
+def test_a_walk_grows_by_the_root_of_time(fitted: FittedModel) -> None:
+    for name in ("expiry", "skew", "strike"):
+        assert fitted.settings["noise"]["BTC"][name]["exponent"] == pytest.approx(0.5, abs=0.08)
+
+
+def test_correlation_and_degrees_come_back(fitted: FittedModel) -> None:
+    for name in ("correlation", "degrees"):
+        assert fitted.settings[name] == pytest.approx(TRUTH[name], abs=3.0 * fitted.errors[name]), name
+
+
+def test_the_file_goes_round(fitted: FittedModel, tmp_path: Path) -> None:
+    path = tmp_path / "model.toml"
+    path.write_text(fitted.to_toml())
+    settings = ParametricScenarios(model=str(path), count=50)
+    assert settings.model is None  # the numbers are in the settings now
+    assert settings.by_asset["BTC"].vol_beta == pytest.approx(fitted.settings["by_asset"]["BTC"]["vol_beta"], rel=1e-3)
+    assert fitted.scenarios().noise["ETH"].strike.degrees == pytest.approx(settings.noise["ETH"].strike.degrees, rel=1e-3)
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        '[[minimize]]\nterm = { kind = "carry" }\n'
+        '[scenarios]\nkind = "parametric"\nmodel = "model.toml"\nvol_beta = -0.5\n'
+    )
+    read = ho.read_policy(policy)
+    assert read.scenarios.of_each("vol_beta", ["BTC", "ETH"]).tolist() == [-0.5, -0.5]  # the policy's own word counts
+    assert read.scenarios.of_each("vol_of_vol", ["BTC"])[0] == settings.by_asset["BTC"].vol_of_vol
+    assert ho.read_policy(io.StringIO(read.to_toml())) == read
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c.drop(columns="mark_iv"), "column 'mark_iv' is missing"),
+        (lambda c: c.assign(mark_iv=c["mark_iv"] * 100.0), "per cent"),
+        (lambda c: c[c["timestamp"] <= c["timestamp"].unique()[10]], "30 are needed"),
+        (lambda c: c.assign(strike=-c["strike"]), "not above 0"),
+        (lambda c: c.assign(timestamp=c["timestamp"].dt.tz_localize(None)), "not in UTC"),
+        (lambda c: c.assign(mark_iv=np.nan), "no option with a vol"),
+        (lambda c: c[c["strike"].isin(c["strike"].unique()[:2])], "four strikes"),
+    ],
+)
+def test_records_that_are_none_are_refused_in_one_line(change: Any, words: str) -> None:
+    chain = drawn_chains(steps=40, seed=1)
+    with pytest.raises(InputError, match=words) as error:
+        fit_model(change(chain), resamples=20)
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no file"):
+        ParametricScenarios(model="nowhere.toml")
+    odd = tmp_path / "odd.toml"
+    odd.write_text("[scenario]\n")
+    with pytest.raises(InputError, match="is no scenario model"):
+        ParametricScenarios(model=str(odd))
+
+
+def test_the_packaged_model_is_a_model() -> None:
+    settings = ParametricScenarios(model="measured")
+    assert set(settings.by_asset) == {"BTC", "ETH"}
+    assert set(settings.noise) == {"BTC", "ETH", "*"}
+    assert vol_term_weight(np.array(30 / 365)) == 1.0
+
+
+@pytest.mark.realdata
+def test_the_packaged_model_is_what_the_record_of_january_and_february_gives() -> None:
+    path = Path(__file__).parents[4] / "shared/data/deribit-chains/6h_liquid_dev_20251230_20260531.parquet"
+    chain = pd.read_parquet(path)
+    start, end = pd.Timestamp("2026-01-01", tz="UTC"), pd.Timestamp("2026-03-01", tz="UTC")
+    found = fit_model(chain[(chain["timestamp"] >= start) & (chain["timestamp"] < end)], resamples=20)
+    shipped = ParametricScenarios(model="measured")
+    for asset in ("BTC", "ETH"):
+        for name, value in found.settings["by_asset"][asset].items():
+            assert getattr(shipped.by_asset[asset], name) == pytest.approx(value, rel=1e-3), (asset, name)
+        for part in ("expiry", "skew", "strike"):
+            size = np.array(found.settings["noise"][asset][part]["size"])
+            np.testing.assert_allclose(np.array(getattr(shipped.noise[asset], part).size), size, rtol=1e-3)

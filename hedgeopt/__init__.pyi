@@ -91,6 +91,7 @@ from .models.risk.greeks import Vanna as Vanna
 from .models.risk.greeks import Vega as Vega
 from .models.risk.greeks import Volga as Volga
 from .models.risk.leverage import GrossLeverage as GrossLeverage
+from .models.risk.robust_cvar import RobustCVaR as RobustCVaR
 from .models.risk.stress import StressLoss as StressLoss
 from .models.risk.tenor_buckets import GammaBucket as GammaBucket
 from .models.risk.tenor_buckets import VegaBucket as VegaBucket

@@ -119,6 +119,11 @@ class BoundTerm(BoundPart):
 
     expression: cp.Expression
 
+    @property
+    def tail(self) -> object:
+        """The CVaR atom whose scenario weights belong to the term: the expression, where that is one."""
+        return self.expression
+
     @abstractmethod
     def update(self, e: Exposures, scale: np.ndarray) -> None:
         """Set the parameters from new exposures; trades x are ``scale`` (N,) times the program's."""

@@ -15,6 +15,7 @@ from hedgeopt.models.risk.concentration import Concentration
 from hedgeopt.models.risk.cvar import CVaR
 from hedgeopt.models.risk.greeks import Delta, Gamma, Rho, Theta, Vanna, Vega, Volga
 from hedgeopt.models.risk.leverage import GrossLeverage
+from hedgeopt.models.risk.robust_cvar import RobustCVaR
 from hedgeopt.models.risk.stress import StressLoss
 from hedgeopt.models.risk.tenor_buckets import GammaBucket, VegaBucket
 from hedgeopt.models.risk.true_leverage import NetLeverage, TrueLeverage
@@ -29,6 +30,7 @@ ONE_TERMS: dict[str, type[Term]] = {
         TransactionCost,
         Carry,
         CVaR,
+        RobustCVaR,
         Variance,
         StressLoss,
         Delta,

@@ -117,7 +117,7 @@ def _proof(program: Program, e: Exposures, solution: Solution) -> dict[str, Any]
 def _tails(program: Program, tails: Mapping[int, np.ndarray]) -> list[dict[str, Any]]:
     found = []
     for term, bound in program.bound_terms():
-        weights = tails.get(id(bound.expression))
+        weights = tails.get(id(bound.tail))
         if weights is not None:
             kept = np.flatnonzero(weights > 0)
             pair = {"scenarios": kept.tolist(), "weights": weights[kept].tolist()}

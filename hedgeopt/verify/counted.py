@@ -17,7 +17,18 @@ from hedgeopt.verify.claim import Claim
 
 __all__ = ["claim_in_dollars", "objective_unit", "policy_in_dollars", "price_of_unit", "stress_parts", "times_money"]
 
-_IN_MONEY = ("transaction_cost", "carry", "cvar", "stress_loss", "vega", "theta", "rho", "volga", "vega_bucket")
+_IN_MONEY = (
+    "transaction_cost",
+    "carry",
+    "cvar",
+    "robust_cvar",
+    "stress_loss",
+    "vega",
+    "theta",
+    "rho",
+    "volga",
+    "vega_bucket",
+)
 _OF_CERTIFICATE = ("objective", "lower_bound", "ideal_objective", "ideal_lower_bound")
 _PLAIN = ("equity", "expected_pnl", "carry")
 _BY_NAME = ("value_at_risk", "cvar", "stress")

@@ -10,9 +10,10 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import GREEKS
 from hedgeopt.verify.claim import ClaimedTail
-from hedgeopt.verify.convex import Convex
+from hedgeopt.verify.convex import Convex, absolute
 from hedgeopt.verify.ladders import cost_below, walked
 from hedgeopt.verify.straight import STRAIGHT, column, counted_accounts, entering, with_accounts
 
@@ -38,6 +39,8 @@ def measure(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[C
     kind = term["kind"]
     if kind == "cvar":
         return _cvar(term, e, x, tails)
+    if kind == "robust_cvar":
+        return _robust(term, e, x, tails)
     if kind == "variance":
         return _variance(term, e, x)
     if kind == "sum":
@@ -113,6 +116,25 @@ def _cvar(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[Cla
     )
 
 
+def _robust(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[ClaimedTail]) -> Measure:
+    """CVaR, and what positions may lose to vols and prices that the sample has wrong, all of it in the tail."""
+    plain, inside = _cvar(term, e, x, tails), counted_accounts(term, e)
+    per_unit = np.zeros(len(e.rows))
+    for a, asset in enumerate(e.assets):
+        per_unit += float(term["radius"]) * np.abs(e.rows.greeks[GREEKS.index("vega"), :, a])
+        if not is_peg(asset):
+            moved = np.abs(e.rows.greeks[GREEKS.index("delta"), :, a]) * float(e.prices[a])
+            per_unit += float(term["price_radius"]) / 10_000.0 * moved
+    per_unit *= inside[e.rows.account] / (1.0 - float(term["beta"]))
+    still = np.setdiff1d(np.arange(len(e.rows)), e.candidate)
+    held = e.rows.quantity[e.candidate]
+    apart = absolute(per_unit[e.candidate], held).plus(float(per_unit[still] @ np.abs(e.rows.quantity[still])))
+    more = f" and {term['price_radius']:g} bp" if term["price_radius"] else ""
+    name = with_accounts(f"robust cvar {term['beta']:g} within {term['radius']:g} vol points{more}", term)
+    size = plain.size + apart.constant + float(per_unit[e.candidate] @ (np.abs(held) + np.abs(x)))
+    return Measure(name, "USD", plain.value + apart(x), size, plain.below + apart)
+
+
 def _pnl_of(term: dict[str, Any], e: Exposures) -> tuple[np.ndarray, np.ndarray]:
     """P&L (S,) of the accounts that a term counts, and (S, N) of trades and transfers in them."""
     if not term.get("of"):
@@ -159,4 +181,4 @@ def known_term(term: dict[str, Any]) -> bool:
     """Whether the verifier has a formula for a term; a user's class has none here."""
     if term.get("kind") == "sum":
         return all(known_term(part["term"]) for part in term["parts"])
-    return term.get("kind") in (*STRAIGHT, "transaction_cost", "cvar", "variance", "margin")
+    return term.get("kind") in (*STRAIGHT, "transaction_cost", "cvar", "robust_cvar", "variance", "margin")

@@ -69,8 +69,7 @@ def test_the_file_goes_round(fitted: FittedModel, tmp_path: Path) -> None:
     assert fitted.scenarios().noise["ETH"].strike.degrees == pytest.approx(settings.noise["ETH"].strike.degrees, rel=1e-3)
     policy = tmp_path / "policy.toml"
     policy.write_text(
-        '[[minimize]]\nterm = { kind = "carry" }\n'
-        '[scenarios]\nkind = "parametric"\nmodel = "model.toml"\nvol_beta = -0.5\n'
+        '[[minimize]]\nterm = { kind = "carry" }\n[scenarios]\nkind = "parametric"\nmodel = "model.toml"\nvol_beta = -0.5\n'
     )
     read = ho.read_policy(policy)
     assert read.scenarios.of_each("vol_beta", ["BTC", "ETH"]).tolist() == [-0.5, -0.5]  # the policy's own word counts

@@ -145,7 +145,7 @@ def test_worst_tilts_are_between_any_tilt_and_any_dual(
     assert tail_loss(losses, beta, p) - 1e-9 * scale <= found.value <= losses.max() + 1e-9 * scale
 
     def dual(at: np.ndarray) -> float:
-        a, lam = at[0] * scale, np.exp(at[1]) * scale
+        a, lam = at[0] * scale, np.exp(np.clip(at[1], -25.0, 25.0)) * scale
         over = np.maximum(losses - a, 0.0) / lam
         top = over.max()
         return float(a + lam * (radius + top + np.log(p @ np.exp(over - top))) / (1 - beta))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from hedgeopt.constraints.cash_at_least import CashAtLeast
 from hedgeopt.constraints.collateral_balance import CollateralBalance, Withdrawals
 from hedgeopt.constraints.constraint import OWN_CONSTRAINTS
 from hedgeopt.constraints.limit import Limit
@@ -33,6 +34,7 @@ CONSTRAINTS: dict[str, Any] = {
         MarginUtilisation,
         SurviveStress,
         TransferLimit,
+        CashAtLeast,
         CollateralBalance,
         Withdrawals,
         MaxTrades,

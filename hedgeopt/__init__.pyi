@@ -4,6 +4,7 @@ One line per name: ``from .room.module import Name as Name``.
 """
 
 from . import presets as presets
+from .constraints.cash_at_least import CashAtLeast as CashAtLeast
 from .constraints.constraint import BoundConstraint as BoundConstraint
 from .constraints.constraint import BoxConstraint as BoxConstraint
 from .constraints.constraint import Constraint as Constraint
@@ -32,6 +33,7 @@ from .exposures.expose import expose as expose
 from .inputs.book import Account as Account
 from .inputs.book import Book as Book
 from .inputs.book import Collateral as Collateral
+from .inputs.book import KnownFlow as KnownFlow
 from .inputs.book import Link as Link
 from .inputs.book import Position as Position
 from .inputs.book_file import read_book as read_book
@@ -119,6 +121,8 @@ from .models.term import Term as Term
 from .orders.apply import Reconciliation as Reconciliation
 from .orders.apply import apply_fills as apply_fills
 from .orders.apply import fills_as_proposed as fills_as_proposed
+from .orders.cash import CashLadder as CashLadder
+from .orders.cash import cash_ladder as cash_ladder
 from .orders.export import export_orders as export_orders
 from .orders.plan import ExecutionPlan as ExecutionPlan
 from .orders.plan import execution_plan as execution_plan

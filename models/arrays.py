@@ -164,6 +164,9 @@ class Exposures:
         USD P&L of each account's present holdings in each scenario, as the policy counts it; adds up to ``base_pnl``.
     tags
         Tags of each account.
+    flows
+        Known flows of collateral to come: account, asset column, amount, the day on which it counts (0: now), and whether it
+        is locked in what is posted until then (True) or comes from outside.
     depth
         Ladders of candidates: costs beyond ``cost_buy`` and ``cost_sell``, which are those of the best level then.
     numeraire
@@ -211,6 +214,7 @@ class Exposures:
     account_pnl: np.ndarray | None = None
     tags: tuple[tuple[str, ...], ...] = ()
     depth: Depth | None = None
+    flows: tuple[tuple[int, int, float, int, bool], ...] = ()
 
     def trade_cost(self, x: np.ndarray) -> np.ndarray:
         """(N,) USD that trades x (N,) cost: half-spread and fee of the best quotes, and what walking a ladder adds."""

@@ -16,7 +16,7 @@ from hedgeopt.files.regular import parse_moment
 if TYPE_CHECKING:
     from hedgeopt.inputs.book import Book
 
-__all__ = ["Rounds", "Sending", "apply", "plan"]
+__all__ = ["Rounds", "Sending", "apply", "cash", "plan"]
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ def apply(
         from hedgeopt.orders.printed import reconciliation_report
 
         print_report(reconciliation_report(made))
-    if out.suffix.lower() == ".csv" and (made.book.links or made.book.timestamp):
-        say("a table holds neither links nor the moment of the book: write a .json to keep them")
+    if out.suffix.lower() == ".csv" and (made.book.links or made.book.flows or made.book.timestamp):
+        say("a table holds neither links, flows nor the moment of the book: write a .json to keep them")
     say(f"wrote {', '.join(str(path) for path in files)}")
     return 0 if made.holds else 3
 
@@ -143,3 +143,44 @@ def _book_text(book: Book, out: Path) -> str:
     if out.suffix.lower() == ".csv":
         return str(book.to_frame().to_csv(index=False, lineterminator="\n"))
     return book.model_dump_json(indent=2, exclude_defaults=True) + "\n"
+
+
+def cash(
+    book: Path | Sequence[Path],
+    market: MarketOptions,
+    as_of: str | None,
+    days: int,
+    send: Sequence[str],
+    json: bool,
+    csv: Path | None,
+) -> None:
+    """Print the ladder of the next days; with ``csv`` write it as two tables."""
+    sent: dict[str, float] = {}
+    for word in send:
+        name, _, text = word.rpartition("=")
+        try:
+            sent[name] = float(text)
+        except ValueError:
+            fix = "write --send 'rich to poor USDC=1000'"
+            raise InputError("is not LINK=AMOUNT", field="--send", value=word, fix=fix) from None
+    with progress() as stage:
+        from hedgeopt.files.writing import write_atomically
+        from hedgeopt.orders.cash import cash_ladder
+
+        stage("read")
+        holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
+        stage("value")
+        found = cash_ladder(holdings, quotes, days=days, sent=sent)
+        files: dict[Path, str | bytes] = {}
+        if csv is not None:
+            tables = {"cash.csv": found.cash, "margins.csv": found.margins}
+            files = {csv / name: table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()}
+        write_atomically(files)
+    if json:
+        output().write(found.to_json())
+    else:
+        from hedgeopt.orders.printed import cash_report
+
+        print_report(cash_report(found))
+    if files:
+        say(f"wrote {', '.join(str(path) for path in files)}")

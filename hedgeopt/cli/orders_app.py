@@ -29,7 +29,7 @@ __all__ = ["register_orders"]
 
 def register_orders(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (plan, apply):
+    for command in (plan, apply, cash):
         app.command(epilog=EXIT_CODES)(command)
 
 
@@ -125,3 +125,28 @@ def apply(
 
     quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument)
     raise typer.Exit(work.apply(fills, book, proposal, quotes, as_of, out, report, json))
+
+
+def cash(
+    book: BookFile,
+    market: Markets,
+    days: Annotated[int, typer.Option("--days", help="Days to look ahead, 1 to 366.")] = 7,
+    send: Annotated[
+        list[str] | None,
+        typer.Option("--send", help="A transfer made now, by its link's name; repeatable.", metavar="LINK=AMOUNT"),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Folder for cash.csv and margins.csv.", metavar="DIR")] = None,
+    at: At = None,
+    as_of: AsOf = None,
+    price: Prices = None,
+    invert_marks: InvertMarks = False,
+    venue: MarketVenue = None,
+    window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
+    json: Json = False,
+) -> None:
+    """Show cash and margin of the next days, per account and asset: funding, expiries, unlocks, transfers."""
+    from hedgeopt.cli import orders as work
+
+    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument)
+    work.cash(book, quotes, as_of, days, send or (), json, csv)

@@ -20,7 +20,7 @@ from hedgeopt.exposures.plausible import refuse_implausible_sizes
 from hedgeopt.exposures.resolve import Holdings
 from hedgeopt.exposures.revalue import Place, Revaluer, revalue
 from hedgeopt.exposures.steps import quoted_steps
-from hedgeopt.exposures.transfers import capacity, links_of, sending_cost
+from hedgeopt.exposures.transfers import capacity, flows_of, links_of, sending_cost
 from hedgeopt.exposures.units import known_carry, paid_in_column, unit_risk
 from hedgeopt.files.calls import strict_call
 from hedgeopt.files.counted import many
@@ -212,6 +212,7 @@ def build_exposures(
         account_pnl=sample.account_pnl,
         tags=tuple(account.tags for account in book.accounts),
         depth=depth,
+        flows=flows_of(book, assets, market.timestamp),
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 
 from hedgeopt.inputs.book import Book
 from hedgeopt.models.arrays import Links
+from hedgeopt.models.costs.cash import day_of
 from hedgeopt.models.pricing.transfer import Transfer
 
-__all__ = ["capacity", "links_of", "sending_cost"]
+__all__ = ["capacity", "flows_of", "links_of", "sending_cost"]
 
 _LEAST_TRANSFER_COST = 1e-6
 """Share of the amount that a transfer costs at least: where moving is free, nothing should move without reason."""
@@ -40,3 +42,19 @@ def capacity(links: Links, sent: Sequence[Transfer], collateral: np.ndarray) -> 
 def sending_cost(sent: Sequence[Transfer], notional: np.ndarray) -> np.ndarray:
     """(T,) USD per unit sent; ``notional`` (T,) is USD per unit."""
     return np.array([max(item.cost_rate, _LEAST_TRANSFER_COST) for item in sent]) * notional
+
+
+def flows_of(book: Book, assets: tuple[str, ...], now: datetime) -> tuple[tuple[int, int, float, int, bool], ...]:
+    """The book's known flows to come, as :attr:`Exposures.flows <hedgeopt.models.arrays.Exposures.flows>` has them."""
+    where = {account.name: c for c, account in enumerate(book.accounts)}
+    return tuple(
+        (
+            where[one.account],
+            assets.index(one.asset),
+            one.amount,
+            day_of((one.moment - now).total_seconds() / 3600.0),
+            one.locked,
+        )
+        for one in book.flows
+        if one.moment > now
+    )

@@ -23,7 +23,7 @@ from hedgeopt.models.pricing.transfer import Transfer
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Account", "Book", "Collateral", "Link", "Position"]
+__all__ = ["Account", "Book", "Collateral", "KnownFlow", "Link", "Position"]
 
 
 class Collateral(Record):
@@ -179,6 +179,24 @@ class Link(Record):
         return Transfer(name=f"{self.source} to {self.target} {self.asset}{route}", venue=venue, **dict(self))
 
 
+class KnownFlow(Record):
+    """Collateral to come or go at a known moment: an unlock, a redemption, a payment; for the cash ladder alone."""
+
+    account: str = Field(min_length=1, description="account that it is of")
+    asset: Asset
+    amount: float = Field(allow_inf_nan=False, description="units of the asset; negative leaves")
+    moment: AwareDatetime = Field(description="when, ISO 8601 with time zone")
+    locked: bool = Field(
+        default=False, description="whether it is part of what the account posts, and only cannot be spent before then"
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> KnownFlow:
+        if self.amount == 0.0 or (self.locked and self.amount < 0.0):
+            raise ValueError(f"amount {self.amount:g}: a flow is not 0, and what is locked is above 0")
+        return self
+
+
 class Book(Record):
     """Everything one desk holds.
 
@@ -190,6 +208,11 @@ class Book(Record):
     timestamp: AwareDatetime | None = Field(default=None, description="moment of the book, with time zone")
     accounts: Annotated[tuple[Account, ...], Field(min_length=1)]
     links: tuple[Link, ...] = Field(default=(), description="ways to move collateral between the accounts")
+    flows: tuple[KnownFlow, ...] = Field(
+        default=(),
+        exclude_if=lambda value: not value,
+        description="collateral to come or go at known moments (unlocks, redemptions, payments), for the cash ladder",
+    )
     notes: tuple[str, ...] = Field(
         default=(),
         exclude_if=lambda value: not value,
@@ -210,6 +233,14 @@ class Book(Record):
                 )
             if link.source == link.target:
                 raise ValueError(f"a link leads from {link.source!r} to itself")
+        posted = {account.name: {item.asset: item.amount for item in account.collateral} for account in self.accounts}
+        for flow in self.flows:
+            if flow.account not in names:
+                raise ValueError(f"a flow names the account {flow.account!r}; {advice(flow.account, sorted(names))}")
+            if flow.asset not in posted[flow.account]:
+                raise ValueError(f"a flow of {flow.asset} in {flow.account!r}, which posts none: add collateral of 0")
+            if flow.locked and flow.amount > posted[flow.account][flow.asset]:
+                raise ValueError(f"{flow.amount:g} {flow.asset} are locked in {flow.account!r}, which posts less")
         return self
 
     @classmethod

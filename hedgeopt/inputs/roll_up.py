@@ -74,5 +74,8 @@ def roll_up(books: Sequence[Book], name: str = "firm", any_moment: bool = False)
             for book in books
             for link in book.links
         ),
+        flows=tuple(
+            flow.model_copy(update={"account": f"{book.name}/{flow.account}"}) for book in books for flow in book.flows
+        ),
         notes=(*said, *(f"{book.name}: {note}" for book in books for note in book.notes)),
     )

@@ -7,11 +7,12 @@ from rich.text import Text
 
 from hedgeopt.files.counted import many
 from hedgeopt.orders.apply import Reconciliation
+from hedgeopt.orders.cash import CashLadder
 from hedgeopt.orders.plan import ExecutionPlan
 from hedgeopt.reports.fitted import FittedTable, Framed, Plain
 from hedgeopt.reports.words import number, short_unit
 
-__all__ = ["plan_report", "reconciliation_report"]
+__all__ = ["cash_report", "plan_report", "reconciliation_report"]
 
 
 def plan_report(plan: ExecutionPlan) -> RenderableType:
@@ -127,3 +128,53 @@ def reconciliation_report(made: Reconciliation) -> RenderableType:
         limits.add_row(row["limit"], number(row["value"]), bound, short_unit(row["unit"]), style=style)
     notes = (Plain(Text(f"note: {note}", style="dim")) for note in made.notes)
     return Group(Framed(text, made.book.name, tone), table, limits, *notes)
+
+
+def cash_report(ladder: CashLadder) -> RenderableType:
+    """What runs out, the days on which something changes, margin, notes."""
+    low = ladder.lowest
+    short = low[low["cash"] < 0.0]
+    free = ladder.margins.loc[ladder.margins.groupby("account", sort=False)["free"].idxmin()]
+    text = Text()
+    for row in short.to_dict("records"):
+        text.append(
+            f"{row['account']} has {number(row['cash'])} {row['asset']} on {row['date']} (day {row['day']:g}).\n", "bold red"
+        )
+    if not len(short):
+        text.append(f"No account runs out of an asset within {many(ladder.days, 'day')}.\n", "green")
+    for row in free.to_dict("records"):
+        tone = "bold red" if row["free"] < 0.0 else ""
+        text.append(f"{row['account']}: least free margin {number(row['free'])} USD, on {row['date']}.\n", tone)
+    text.rstrip()
+    table = FittedTable(
+        "Cash by day, in units of the asset (days on which more than income changes)",
+        ("account", "left"), ("asset", "left"), ("date", "left"), ("locked", "right"), ("income", "right"),
+        ("expiries", "right"), ("flows", "right"), ("transfers", "right"), ("cash", "right"), ("USD", "right"),
+        drop=("flows", "transfers", "locked"),
+    )  # fmt: skip
+    for _, rows in ladder.cash.groupby(["account", "asset"], sort=False):
+        jumps = rows[["locked", "expiries", "flows", "transfers"]].diff().abs().sum(axis=1) > 0.0
+        shown = jumps | rows["day"].isin((0, ladder.days)) | (rows.index == rows["cash"].idxmin())
+        for row in rows[shown].to_dict("records"):
+            parts = [
+                number(row[name]) if row[name] else "" for name in ("locked", "income", "expiries", "flows", "transfers")
+            ]
+            style = "bold red" if row["cash"] < 0.0 else ""
+            table.add_row(
+                row["account"], row["asset"], row["date"], *parts, number(row["cash"], 6), number(row["usd"]), style=style
+            )
+    margins = FittedTable(
+        "Margin of what is still open, USD at today's prices",
+        ("account", "left"), ("date", "left"), ("open", "right"), ("equity", "right"), ("initial", "right"),
+        ("maintenance", "right"), ("free", "right"),
+    )  # fmt: skip
+    for _, rows in ladder.margins.groupby("account", sort=False):
+        shown = (rows["open_positions"].diff() != 0.0) | (rows["day"] == ladder.days)
+        for row in rows[shown].to_dict("records"):
+            margins.add_row(
+                row["account"], row["date"], f"{row['open_positions']:g}",
+                *(number(row[name]) for name in ("equity", "initial", "maintenance", "free")),
+            )  # fmt: skip
+    title = f"{ladder.book} · {ladder.created:%Y-%m-%d %H:%M:%S} UTC"
+    notes = (Plain(Text(f"note: {note}", style="dim")) for note in ladder.notes)
+    return Group(Framed(text, title, "bold red" if len(short) else ""), table, margins, *notes)

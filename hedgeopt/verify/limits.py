@@ -13,6 +13,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.verify.accounts import AccountCase, account
+from hedgeopt.verify.cash import cash_by_day
 from hedgeopt.verify.claim import ClaimedTail
 from hedgeopt.verify.convex import Convex, absolute
 from hedgeopt.verify.ladders import cost_below, walked
@@ -78,7 +79,8 @@ def checked_limits(
 
 def known_limit(rule: dict[str, Any]) -> bool:
     """Whether the verifier has a formula for a limit; a user's class has none here."""
-    known = (*SIZES, *COUNTS, "margin_utilisation", "survive_stress", "transfer_limit", "collateral_balance", "withdrawals")
+    told = "margin_utilisation", "survive_stress", "transfer_limit", "collateral_balance", "withdrawals", "cash_at_least"
+    known = (*SIZES, *COUNTS, *told)
     return known_term(rule["term"]) if rule["kind"] == "limit" else rule["kind"] in known
 
 
@@ -98,6 +100,10 @@ def _sides_of(
         yield from _survival(rule, e, x, box)
     elif kind == "transfer_limit":
         yield _transfers(rule, e, x)
+    elif kind == "cash_at_least":
+        for name, unit, value, size, below in cash_by_day(rule, e, x):
+            least = float(rule["amount"])
+            yield CheckedLimit(name, unit, value, least, -1, size, partial(_same, below.plus(least)))
     elif kind not in ("collateral_balance", "withdrawals", *COUNTS):  # those come with the links
         raise InputError("is a limit that the verifier does not know", file="policy", field="subject_to", value=kind)
 

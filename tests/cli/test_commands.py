@@ -29,6 +29,7 @@ COMMANDS = (
     "demo",
     "plan",
     "apply",
+    "cash",
     "backtest",
     "sweep",
     "doctor",

@@ -149,6 +149,7 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
             market,
             f"--out={tmp_path}/tomorrow.json",
         ],
+        "cash": [book, market, "--days=2"],
         "risk": [book, market, policy],
         "margin": [book, market],
         "check": [book, market, policy],

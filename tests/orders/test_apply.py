@@ -185,7 +185,7 @@ def test_the_command_writes_tomorrows_book(files: list[str], tmp_path: Path, cap
     assert (pd.read_csv(tmp_path / "differences.csv")["state"] == "filled").all()
     told = capsys.readouterr()
     assert f"{len(s.proposal.trades)} filled." in told.out
-    assert s.book.timestamp is None or "a table holds neither links nor" in told.err
+    assert s.book.timestamp is None or "a table holds neither links, flows nor" in told.err
     assert main([*files, f"--out={tmp_path}/t.json", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["complete"] is True
     assert main([*files, f"--out={tmp_path}/t.xlsx"]) == 2

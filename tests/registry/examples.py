@@ -34,6 +34,7 @@ CONSTRAINT_SETTINGS: dict[str, dict[str, Any]] = {
     "order_limit": {"notional": 1e6},
     "position_limit": {"notional": 2e6},
     "participation": {"share": 0.05},
+    "cash_at_least": {"asset": "BTC", "amount": -1e6, "days": 2},
     "max_trades": {"most": 8},
     "max_new_instruments": {"most": 6},
     "min_trade": {"usd": 1e4},

@@ -1,0 +1,85 @@
+"""Cash over the next days a second time: flow by flow, from the instruments; nothing of ``models/costs/cash`` is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from hedgeopt.errors import InputError
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.data import dollar_assets
+from hedgeopt.verify.convex import Convex
+from hedgeopt.verify.ladders import cost_below, walked
+
+__all__ = ["cash_by_day"]
+
+
+def cash_by_day(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[tuple[str, str, float, float, Convex]]:
+    """Of every day: name, unit, cash at trades x, magnitudes in it, and a convex function nowhere above minus the cash."""
+    asset, place = rule["asset"], rule["account"]
+    if place is not None and place not in e.accounts:
+        raise InputError("names an account that the book does not hold", file="policy", field="cash_at_least.account")
+    mine = [c for c, name in enumerate(e.accounts) if place in (None, name)]
+    counted = dollar_assets() if asset is None else {asset}
+    worth = {name: float(p) if asset is None else 1.0 for name, p in zip(e.assets, e.prices, strict=True) if name in counted}
+    dollars = 1.0 if asset is None else float(e.prices[e.assets.index(asset)])
+    sent = {int(i): t for t, i in enumerate(e.links.candidate)}
+    paying = np.array(
+        [
+            (e.rows.instruments[row].source if i in sent else e.accounts[e.rows.account[row]])
+            in [e.accounts[c] for c in mine]
+            and (e.rows.instruments[row].asset if i in sent else e.rows.instruments[row].settlement) in worth
+            for i, row in enumerate(e.candidate.tolist())
+        ],
+        bool,
+    )
+    cost = float(np.sum(walked(e, x)[0][paying])) / dollars
+    above = cost_below(e, x, paying).times(1.0 / dollars)
+    name = f"cash {asset or 'dollars'}" + (f" {place}" if place else "")
+    for day in range(int(rule["days"]) + 1):
+        parts = [worth[a] * float(e.collateral[c, k]) for c in mine for k, a in enumerate(e.assets) if a in worth]
+        for c, k, amount, due, locked in e.flows:
+            if c in mine and e.assets[k] in worth:
+                parts.append(worth[e.assets[k]] * amount * ((day >= due) - 1.0 * locked))
+        for row, held in enumerate(e.rows.quantity.tolist()):
+            item = e.rows.instruments[row]
+            if held and int(e.rows.account[row]) in mine and getattr(item, "settlement", None) in worth:
+                parts.append(held * worth[item.settlement] * _brought(e, row, day))
+        slope = np.zeros(e.n_candidates)
+        for i, row in enumerate(e.candidate.tolist()):
+            item = e.rows.instruments[row]
+            if i in sent and item.asset in worth:
+                came = item.target in [e.accounts[c] for c in mine] and item.delay_hours <= 24.0 * day + 1e-6
+                left = item.source in [e.accounts[c] for c in mine]
+                slope[i] = worth[item.asset] * (1.0 * came - 1.0 * left)
+            elif i not in sent and int(e.rows.account[row]) in mine and item.settlement in worth:
+                slope[i] = worth[item.settlement] * (_brought(e, row, day) - float(e.rows.premium[row]))
+        start = float(sum(parts))
+        value = start + float(slope @ x) - cost
+        size = float(sum(map(abs, parts))) + float(np.abs(slope) @ np.abs(x)) + cost
+        below = Convex(above.slope - slope, above.constant - start, above.corners, above.choices)
+        yield f"{name} day {day}", "USD" if asset is None else asset, value, size, below
+
+
+def _brought(e: Exposures, row: int, day: int) -> float:
+    """Units of its settlement asset that one unit held brings by a day: income while it lives, and its settlement."""
+    item, index = e.rows.instruments[row], float(e.rows.index[row])
+    dollars, total = float(e.rows.settlement_price[row]), 0.0
+    lives = float(day)
+    if item.nature.expires:
+        hours = (item.expiry - e.timestamp).total_seconds() / 3600.0
+        due = next(d for d in range(10**6) if hours <= 24.0 * d + 1e-6)
+        lives = float(min(day, due))
+        if day >= due:
+            if item.nature.option:
+                sign = 1.0 if item.right == "call" else -1.0
+                total += max(sign * (index - item.strike), 0.0) / (index if item.inverse else 1.0)
+            elif not item.inverse:
+                total += index - float(e.rows.mark[row])
+            else:
+                total += 1.0 / float(e.rows.mark[row]) - 1.0 / index
+    if item.nature.accrues in ("funding", "carry"):
+        total += lives * float(e.rows.carry[row]) / dollars
+    return total

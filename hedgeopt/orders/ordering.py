@@ -22,6 +22,8 @@ PARTS = (0.25, 0.5, 0.75)
 _MOST = 4_000
 """States that a search for an order evaluates at most."""
 _ROUNDS = (2, 3, 4, 5, 8, 10, 20)
+_RANKED = 24
+"""Legs that are ranked anew at each step."""
 
 
 @dataclass(frozen=True)
@@ -67,30 +69,54 @@ def best_order(watch: LimitWatch, x: np.ndarray, sent: frozenset[int]) -> list[i
     Depth first. Of the legs that may follow, the one is tried first that leaves the limits least exceeded in all, then the
     one with the smallest loss in the worst stress.
     """
-    start = watch.evaluated
+    start, ranks = watch.evaluated, dict[int, _Rank]()
     legs = frozenset(np.flatnonzero(x).tolist())
     dead: set[frozenset[int]] = set()
-
-    def search(order: list[int]) -> list[int] | None:
-        left = legs - set(order)
-        if not left:
-            return order
-        if left in dead or watch.evaluated - start > _MOST:
+    order: list[int] = []
+    left_to_try = [_by_rank(watch, x, order, legs, sent, ranks)]
+    while len(order) < len(legs):
+        if watch.evaluated - start > _MOST:
             return None
-        done = np.where(np.isin(np.arange(len(x)), order), x, 0.0)
-        first = (left & sent) or left
-        for leg in sorted(first, key=lambda k: _rank(watch, done, k, x)):
-            if _allowed(watch, done, leg, float(x[leg]), sent):
-                found = search([*order, leg])
-                if found is not None:
-                    return found
-        dead.add(left)
-        return None
+        if not left_to_try[-1]:
+            dead.add(legs - set(order))
+            left_to_try.pop()
+            if not order:
+                return None
+            order.pop()
+            continue
+        leg = left_to_try[-1].pop(0)
+        if legs - {*order, leg} in dead or not _allowed(watch, _done(x, order), leg, float(x[leg]), sent):
+            continue
+        order.append(leg)
+        left_to_try.append(_by_rank(watch, x, order, legs, sent, ranks))
+    return order
 
-    return search([])
+
+_Rank = tuple[float, float, int]
 
 
-def _rank(watch: LimitWatch, done: np.ndarray, leg: int, x: np.ndarray) -> tuple[float, float, int]:
+def _done(x: np.ndarray, order: Sequence[int]) -> np.ndarray:
+    return np.where(np.isin(np.arange(len(x)), order), x, 0.0)
+
+
+def _by_rank(
+    watch: LimitWatch,
+    x: np.ndarray,
+    order: Sequence[int],
+    legs: frozenset[int],
+    sent: frozenset[int],
+    ranks: dict[int, _Rank],
+) -> list[int]:
+    """Legs that may be next, best first. Of many, those that were best before are ranked again, the others as they were."""
+    left = legs - set(order)
+    first = sorted((left & sent) or left, key=lambda leg: ranks.get(leg, (-1.0, 0.0, leg)))
+    done = _done(x, order)
+    for leg in first[:_RANKED] if len(ranks) == len(legs) else first:
+        ranks[leg] = _rank(watch, done, leg, x)
+    return sorted(first[:_RANKED], key=ranks.__getitem__) + first[_RANKED:]
+
+
+def _rank(watch: LimitWatch, done: np.ndarray, leg: int, x: np.ndarray) -> _Rank:
     after = done.copy()
     after[leg] = x[leg]
     return float(f"{watch.outside(after):.9g}"), watch.loss(after), leg
@@ -99,16 +125,17 @@ def _rank(watch: LimitWatch, done: np.ndarray, leg: int, x: np.ndarray) -> tuple
 def least_bad_order(watch: LimitWatch, x: np.ndarray, sent: frozenset[int]) -> list[int]:
     """Legs one by one, each time the one after which the worst excess over what is allowed is smallest; transfers first."""
     order: list[int] = []
-    while len(order) < np.count_nonzero(x):
-        left = set(np.flatnonzero(x).tolist()) - set(order)
-        done = np.where(np.isin(np.arange(len(x)), order), x, 0.0)
+    legs, ranks = frozenset(np.flatnonzero(x).tolist()), dict[int, _Rank]()
+    while len(order) < len(legs):
+        done = _done(x, order)
+        near = _by_rank(watch, x, order, legs, sent, ranks)[:_RANKED]
 
-        def excess(leg: int, done: np.ndarray = done) -> tuple[float, tuple[float, float, int]]:
+        def excess(leg: int, done: np.ndarray = done) -> tuple[float, _Rank]:
             after = done.copy()
             after[leg] = x[leg]
-            return watch.worst([after])[0], _rank(watch, done, leg, x)
+            return watch.worst([after])[0], ranks[leg]
 
-        order.append(min((left & sent) or left, key=excess))
+        order.append(min(near, key=excess))
     return order
 
 

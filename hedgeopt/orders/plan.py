@@ -44,6 +44,10 @@ STATES = ColumnKinds(piece="number", leg="number", filled="number", allowed="tru
 """Columns of :attr:`ExecutionPlan.states`."""
 
 
+_LATER = 40
+"""States after a failed leg that are checked, and the last one."""
+
+
 @strict_class
 @dataclass(frozen=True, eq=False)
 class ExecutionPlan:
@@ -234,11 +238,11 @@ def _legs(listed: ListedLegs, order: Sequence[int], watch: LimitWatch, digest: s
 
 def _without(listed: ListedLegs, order: Sequence[int], number: int, watch: LimitWatch) -> str:
     """Whether the legs after leg ``number`` keep the limits when it is not filled at all."""
-    done = np.zeros(len(listed.x))
-    done[list(order[: number - 1])] = listed.x[list(order[: number - 1])]
-    for leg in order[number:]:
-        done = done.copy()
-        done[leg] = listed.x[leg]
+    later = order[number:]
+    for count in sorted({*range(1, min(len(later), _LATER) + 1), len(later)} - {0}):
+        done = np.zeros(len(listed.x))
+        at = [*order[: number - 1], *later[:count]]
+        done[at] = listed.x[at]
         found = watch.excesses(done)
         if found:
             return f"stop: {found[0].limit}"

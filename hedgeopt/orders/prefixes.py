@@ -59,7 +59,7 @@ class LimitWatch:
         rules = policy_in_dollars(policy, price_of_unit(e, policy))
         self.unknown = tuple(dict.fromkeys(r["kind"] for r in rules["subject_to"] if not known_limit(r)))
         self._rules = {**rules, "subject_to": [r for r in rules["subject_to"] if known_limit(r)]}
-        whole = e.depth is not None
+        whole = e.depth is not None or e.market.impact is not None
         self.e: Exposures = e if whole else with_candidates(e, keep)
         self._at: np.ndarray = keep if whole else np.arange(len(keep))
         self._box = trade_range(self._rules, self.e)

@@ -51,9 +51,9 @@ def test_a_state_is_what_the_book_would_be(shares: list[float]) -> None:
             continue  # of equity after costs, which the rows count on the other side
         allowed = max(sign * bound, sign * start[limit][0])
         over = (sign * value - allowed) / max(abs(bound), abs(start[limit][0]))
-        if abs(over) > 1e-3:  # costs are paid in coins, which the book has less of in a stress
+        if abs(over) > 1e-2:  # costs are paid in coins, which the book has less of in a stress
             assert (limit in told) == (over > 0), (limit, value, bound)
-            assert limit not in told or told[limit] == pytest.approx(value, rel=1e-3)
+            assert limit not in told or told[limit] == pytest.approx(value, rel=1e-2)
 
 
 @pytest.mark.parametrize("name", ["whole", "network", "loan", "nothing"])

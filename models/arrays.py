@@ -15,6 +15,7 @@ from hedgeopt.models.numeraire import gain_in
 
 if TYPE_CHECKING:
     from hedgeopt.models.costs.depth import Depth
+    from hedgeopt.models.costs.unwind import UnwindCost
     from hedgeopt.models.margin.margins import Margins
     from hedgeopt.models.numeraire import Numeraire
     from hedgeopt.models.pricing.market_arrays import MarketArrays
@@ -169,6 +170,8 @@ class Exposures:
         is locked in what is posted until then (True) or comes from outside.
     depth
         Ladders of candidates: costs beyond ``cost_buy`` and ``cost_sell``, which are those of the best level then.
+    mark_half_spread
+        Half-spread as a share of price that instruments with a mark and no quotes are assumed to have; None: none.
     numeraire
         The asset that the policy counts in; None: USD. ``base_pnl``, ``pnl`` and ``collateral_delta`` are in terms of it
         then, in dollars of its price today; stress arrays are in dollars, and :meth:`stress_gain` in terms of it.
@@ -215,6 +218,15 @@ class Exposures:
     tags: tuple[tuple[str, ...], ...] = ()
     depth: Depth | None = None
     flows: tuple[tuple[int, int, float, int, bool], ...] = ()
+    mark_half_spread: float | None = None
+
+    @cached_property
+    def leaving(self) -> UnwindCost:
+        """Half-spreads and fees of leaving each row at today's quotes; scenarios multiply the spreads."""
+        from hedgeopt.models.costs.unwind import unwind_cost
+
+        rows, half = self.rows, self.mark_half_spread
+        return unwind_cost(rows.instruments, self.market, rows.notional, rows.value, mark_half_spread=half)
 
     def trade_cost(self, x: np.ndarray) -> np.ndarray:
         """(N,) USD that trades x (N,) cost: half-spread and fee of the best quotes, and what walking a ladder adds."""

@@ -213,6 +213,7 @@ def build_exposures(
         tags=tuple(account.tags for account in book.accounts),
         depth=depth,
         flows=flows_of(book, assets, market.timestamp),
+        mark_half_spread=mark_half_spread,
     )
 
 

@@ -12,8 +12,9 @@ from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import GREEKS
+from hedgeopt.models.scenarios.effects import unwind_multiplier
 from hedgeopt.verify.claim import ClaimedTail
-from hedgeopt.verify.convex import Convex, absolute
+from hedgeopt.verify.convex import Convex, absolute, two_sided
 from hedgeopt.verify.ladders import cost_below, walked
 from hedgeopt.verify.straight import STRAIGHT, column, counted_accounts, entering, with_accounts
 
@@ -97,7 +98,12 @@ def scenario_weights(e: Exposures) -> np.ndarray:
 def _cvar(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[ClaimedTail]) -> Measure:
     beta, p = float(term["beta"]), scenario_weights(e)
     base, pnl = _pnl_of(term, e)
+    leave = _leaving(term, e) if term.get("include_unwind") else None
     losses = -(base + pnl @ x)
+    if leave is not None:
+        z = np.array(e.rows.quantity, float)
+        np.add.at(z, e.candidate, x)
+        losses = losses + leave.scenarios @ (leave.sell @ np.maximum(z, 0.0) + leave.buy @ np.maximum(-z, 0.0))
     q = None
     for tail in tails:
         if tail.term == term:
@@ -107,12 +113,21 @@ def _cvar(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[Cla
     if q is None:
         q = np.zeros(len(p))
     q = _allowed(q, p / (1.0 - beta), losses)
+    below = Convex(-(q @ pnl), -float(q @ base))
+    words = f"cvar {beta:g}"
+    if leave is not None:
+        sell, buy = (q @ leave.scenarios @ side for side in (leave.sell, leave.buy))
+        held = e.rows.quantity
+        still = np.setdiff1d(np.arange(len(e.rows)), e.candidate)
+        stays = float(np.sum(np.where(held > 0.0, sell * held, -buy * held)[still]))
+        below = (below + two_sided(sell[e.candidate], buy[e.candidate], held[e.candidate])).plus(stays)
+        words += " with unwind"
     return Measure(
-        with_accounts(f"cvar {beta:g}", term),
+        with_accounts(words, term),
         "USD",
         expected_shortfall(losses, beta, p),
         float(np.abs(base).max(initial=0.0) + np.abs(losses).max(initial=0.0)),
-        Convex(-(q @ pnl), -float(q @ base)),
+        below,
     )
 
 
@@ -133,6 +148,36 @@ def _robust(term: dict[str, Any], e: Exposures, x: np.ndarray, tails: Sequence[C
     name = with_accounts(f"robust cvar {term['beta']:g} within {term['radius']:g} vol points{more}", term)
     size = plain.size + apart.constant + float(per_unit[e.candidate] @ (np.abs(held) + np.abs(x)))
     return Measure(name, "USD", plain.value + apart(x), size, plain.below + apart)
+
+
+@dataclass(frozen=True, eq=False)
+class _Leave:
+    """USD per unit of leaving longs (G, M) and shorts, in groups that scenarios (S, G) multiply."""
+
+    scenarios: np.ndarray
+    sell: np.ndarray
+    buy: np.ndarray
+
+
+def _leaving(term: dict[str, Any], e: Exposures) -> _Leave:
+    """Half-spreads of each venue and its fees, times what the scenarios make of spreads there."""
+    if e.scenarios is None:
+        raise InputError("needs scenarios, which the exposures lack", file="policy", field="include_unwind")
+    inside, columns, sell, buy = counted_accounts(term, e), [], [], []
+    for venue in sorted(set(e.venues)):
+        mine = np.array([inside[c] * (e.venues[c] == venue) for c in e.rows.account.tolist()], float)
+        spread = unwind_multiplier(e.scenarios, venue)
+        for times, long, short in (
+            (spread, e.leaving.sell, e.leaving.buy),
+            (np.where(spread == 0.0, 0.0, 1.0), e.leaving.fee, e.leaving.fee),
+        ):
+            columns.append(times)
+            sell.append(mine * long)
+            buy.append(mine * short)
+    scenarios = np.column_stack(columns)
+    if e.numeraire is not None:
+        scenarios = scenarios / e.scenarios.price_factor(e.numeraire.asset)[:, None]
+    return _Leave(scenarios, np.array(sell), np.array(buy))
 
 
 def _pnl_of(term: dict[str, Any], e: Exposures) -> tuple[np.ndarray, np.ndarray]:

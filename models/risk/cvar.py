@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -16,7 +16,10 @@ from hedgeopt.models.scope import Of, Scope, called, scope_of
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term
 
-__all__ = ["CVaR", "ScopedPnl", "feasible_weights", "tail_loss", "value_at_risk"]
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+__all__ = ["BoundCVaR", "CVaR", "ScopedPnl", "feasible_weights", "tail_loss", "value_at_risk"]
 
 
 def tail_loss(losses: np.ndarray, beta: float, probabilities: np.ndarray | None = None) -> float:
@@ -129,7 +132,9 @@ class ScopedPnl:
         return np.asarray(np.abs(self.base[at]) + np.abs(self.pnl[at]) @ mine + np.abs(self.moved[at]) @ large[self.links])
 
 
-class _BoundCVaR(BoundTerm):
+class BoundCVaR(BoundTerm):
+    """The term in a program; see :class:`CVaR`."""
+
     def __init__(self, trades: TradeVariables, e: Exposures, beta: float, of: tuple[str, ...] = ()) -> None:
         import cvxpy as cp
 
@@ -140,30 +145,47 @@ class _BoundCVaR(BoundTerm):
         self._pnl = cp.Parameter(e.pnl.shape)
         self._base = cp.Parameter(n_scenarios)
         self._p = None if e.probabilities is None else cp.Parameter(n_scenarios, nonneg=True)
-        self.expression = cvar(-(self._pnl @ trades.net) - self._base, beta, probabilities=self._p)
+        losses = -(self._pnl @ trades.net) - self._base
+        self.expression = cvar(self._with_more(losses, trades, e), beta, probabilities=self._p)
+
+    def _with_more(self, losses: cp.Expression, trades: TradeVariables, e: Exposures) -> cp.Expression:
+        """The losses (S,) and whatever a subclass adds to them."""
+        return losses
 
     def _scoped(self, e: Exposures) -> ScopedPnl:
         return ScopedPnl.of(e, scope_of(e, self._of))
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
+        """Set the P&L, and the probabilities."""
         mine = self._scoped(e)
         put(self._pnl, mine.scaled(scale))
         put(self._base, mine.base)
         if self._p is not None and e.probabilities is not None:
             put(self._p, e.probabilities)
 
+    def losses(self, e: Exposures, x: np.ndarray) -> np.ndarray:
+        """(S,) USD lost at trades x (N,)."""
+        return -self._scoped(e).at(x)
+
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
-        return tail_loss(-self._scoped(e).at(x), self.beta, e.probabilities)
+        """The mean of the worst losses."""
+        return tail_loss(self.losses(e, x), self.beta, e.probabilities)
 
     def size(self, e: Exposures, x: np.ndarray) -> float:
+        """USD added up in the worst scenarios, without signs."""
         mine = self._scoped(e)
-        return mine.size(_worst(-mine.at(x), self.beta, e.probabilities), x)
+        return mine.size(_worst(self.losses(e, x), self.beta, e.probabilities), x)
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
-        mine, found = self._scoped(e), tails.get(id(self.expression))
+        """The mean loss under the solver's weights, made feasible."""
+        found = tails.get(id(self.expression))
         if found is None or np.shape(found) != e.base_pnl.shape:
-            found = _worst(-mine.at(x), self.beta, e.probabilities)
-        q = feasible_weights(found, self.beta, e.probabilities)
+            found = _worst(self.losses(e, x), self.beta, e.probabilities)
+        return self._weighted(e, feasible_weights(found, self.beta, e.probabilities))
+
+    def _weighted(self, e: Exposures, q: np.ndarray) -> Separable:
+        """The mean loss under weights q (S,)."""
+        mine = self._scoped(e)
         return Separable(-mine.weighted(q), -float(q @ mine.base))
 
 
@@ -172,6 +194,11 @@ class CVaR(Term):
 
     The loss is minus the full-revaluation P&L of the book after trading, over the policy's horizon, before trading costs
     (limit or minimise those by ``TransactionCost``). A positive number is a loss.
+
+    With ``include_unwind`` each scenario's loss holds what leaving every position at the horizon costs in it, too
+    (liquidity-adjusted CVaR): ``sum_j m_sj h_j |z_j| + fee_j |z_j|`` over positions z after trading, h today's half-spread
+    on the side that is left to, m the scenario's spread multiplier at the venue (``spread_beta``, regimes, events that drain
+    liquidity); nothing where the venue is halted. It is convex in the trades.
     """
 
     unit: ClassVar[str] = "USD"
@@ -181,6 +208,11 @@ class CVaR(Term):
 
     kind: Literal["cvar"] = "cvar"
     beta: float = Field(default=0.99, ge=0.0, lt=1.0, description="confidence level, 0.99 for the worst 1 %")
+    include_unwind: bool = Field(
+        default=False,
+        exclude_if=lambda value: not value,
+        description="add the cost of leaving every position in each scenario",
+    )
     of: Of = ()
 
     def __init__(self, beta: float = 0.99, **data: object) -> None:
@@ -189,8 +221,12 @@ class CVaR(Term):
     @property
     def name(self) -> str:
         """Such as ``cvar 0.99``."""
-        return called(f"cvar {self.beta:g}", self.of)
+        return called(f"cvar {self.beta:g}" + (" with unwind" if self.include_unwind else ""), self.of)
 
-    def bind(self, trades: TradeVariables, e: Exposures) -> _BoundCVaR:
+    def bind(self, trades: TradeVariables, e: Exposures) -> BoundCVaR:
         """One tail atom over the whole scenario matrix."""
-        return _BoundCVaR(trades, e, self.beta, self.of)
+        if self.include_unwind:
+            from hedgeopt.models.risk.liquidity import BoundLiquidityCVaR
+
+            return BoundLiquidityCVaR(trades, e, self.beta, self.of)
+        return BoundCVaR(trades, e, self.beta, self.of)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -116,3 +118,15 @@ def test_recorded_books_are_ladders(shared_data: Path) -> None:
         assert unit == "ours"
         assert len(ladder.bids)
         assert ladder.bids.price[0] < ladder.asks.price[0]
+
+
+def test_contracts_are_coins_where_the_market_gives_their_size(toy_market: ho.Market) -> None:
+    quotes = toy_market.quotes.assign(contract_size=np.nan)
+    quotes.loc[f"deribit:{BTC}", "contract_size"] = 10.0
+    sized = replace(toy_market, quotes=quotes)
+    given = levels(("bid", 80_000, 5_000), ("ask", 80_010, 2_000), unit="contracts")
+    ladder = sized.with_depth(given).depth[f"deribit:{BTC}"]
+    assert ladder.bids.size.tolist() == [50_000.0]
+    assert ladder.asks.size.tolist() == [20_000.0]
+    with pytest.raises(InputError, match="list of instruments"):
+        toy_market.with_depth(given)

@@ -13,7 +13,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given
 from hedgeopt.files.names import advice
-from hedgeopt.inputs.depth.forms import read_ladders
+from hedgeopt.inputs.depth.forms import Unit, read_ladders
 from hedgeopt.models.costs.ladder import Ladder
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def with_depth(market: Market, *files: Given, window_seconds: float = 60.0, venu
             key = ladder.instrument
             if key in found:
                 raise InputError("is given twice", file=ladder.source, field=key, fix="give one snapshot of each instrument")
+            ladder, unit = _in_coins(market, ladder, unit)
             _check(market, ladder, unit, window_seconds)
             found[key] = ladder
     if not found:
@@ -106,6 +107,17 @@ def _check(market: Market, ladder: Ladder, unit: str, window_seconds: float) -> 
                              fix="prices of inverse options are in coins, others in dollars")  # fmt: skip
 
 
+def _in_coins(market: Market, ladder: Ladder, unit: Unit) -> tuple[Ladder, Unit]:
+    """Contracts as what positions count, where the market gives the contract's size (a venue's list of instruments does)."""
+    if unit != "contracts" or ladder.instrument not in market.instruments:
+        return ladder, unit
+    size = float(market.quoted("contract_size", [ladder.instrument])[0])
+    if not size > 0.0:
+        return ladder, unit
+    bids, asks = (replace(side, size=side.size * size, reserve=side.reserve * size) for side in (ladder.bids, ladder.asks))
+    return replace(ladder, bids=bids, asks=asks), "ours"
+
+
 def _check_unit(item: Any, ladder: Ladder, unit: str) -> None:
     """Refuse sizes that count anything but what positions do."""
     ours = "USD" if item.nature.payoff == "linear" and getattr(item, "inverse", False) else "coins"
@@ -113,4 +125,5 @@ def _check_unit(item: Any, ladder: Ladder, unit: str) -> None:
         return
     what = "contracts, whose size the file does not give" if unit == "contracts" else unit
     raise InputError(f"counts {what}", file=ladder.source, field=f"{ladder.instrument} size", value=unit,
-                     fix=f"give sizes in {ours}: multiply by the contract's size")  # fmt: skip
+                     fix=f"read the market with the venue's list of instruments (or a column contract_size), or "
+                     f"give sizes in {ours}: multiply by the contract's size")  # fmt: skip

@@ -16,9 +16,10 @@ from hedgeopt.inputs.payloads.documents import json_of
 from hedgeopt.inputs.payloads.wrappers import unwrapped
 from hedgeopt.models.costs.ladder import Ladder, book_levels
 
-__all__ = ["read_ladders"]
+__all__ = ["Unit", "read_ladders"]
 
 Unit = Literal["ours", "coins", "USD", "contracts", "unknown"]
+"""What sizes count."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -12,14 +12,12 @@ from pydantic import Field
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundTerm, TradeVariables, put
+from hedgeopt.models.risk.liquidity import Leaving
 from hedgeopt.models.scope import Of, Scope, called, scope_of
 from hedgeopt.models.separable import Separable
 from hedgeopt.models.term import Term
 
-if TYPE_CHECKING:
-    import cvxpy as cp
-
-__all__ = ["BoundCVaR", "CVaR", "ScopedPnl", "feasible_weights", "tail_loss", "value_at_risk"]
+__all__ = ["CVaR", "ScopedPnl", "feasible_weights", "tail_loss", "value_at_risk"]
 
 
 def tail_loss(losses: np.ndarray, beta: float, probabilities: np.ndarray | None = None) -> float:
@@ -132,61 +130,61 @@ class ScopedPnl:
         return np.asarray(np.abs(self.base[at]) + np.abs(self.pnl[at]) @ mine + np.abs(self.moved[at]) @ large[self.links])
 
 
-class BoundCVaR(BoundTerm):
-    """The term in a program; see :class:`CVaR`."""
-
-    def __init__(self, trades: TradeVariables, e: Exposures, beta: float, of: tuple[str, ...] = ()) -> None:
+class _BoundCVaR(BoundTerm):
+    def __init__(
+        self,
+        trades: TradeVariables,
+        e: Exposures,
+        beta: float,
+        of: tuple[str, ...] = (),
+        leaving: Leaving | None = None,
+    ) -> None:
         import cvxpy as cp
 
         from hedgeopt.tail import cvar
 
         n_scenarios = len(e.base_pnl)
-        self.beta, self._of = beta, of
+        self.beta, self._of, self._leaving = beta, of, leaving
         self._pnl = cp.Parameter(e.pnl.shape)
         self._base = cp.Parameter(n_scenarios)
         self._p = None if e.probabilities is None else cp.Parameter(n_scenarios, nonneg=True)
         losses = -(self._pnl @ trades.net) - self._base
-        self.expression = cvar(self._with_more(losses, trades, e), beta, probabilities=self._p)
-
-    def _with_more(self, losses: cp.Expression, trades: TradeVariables, e: Exposures) -> cp.Expression:
-        """The losses (S,) and whatever a subclass adds to them."""
-        return losses
+        if leaving is not None:
+            losses, self.auxiliary = losses + leaving.expression, leaving.auxiliary
+        self.expression = cvar(losses, beta, probabilities=self._p)
 
     def _scoped(self, e: Exposures) -> ScopedPnl:
         return ScopedPnl.of(e, scope_of(e, self._of))
 
     def update(self, e: Exposures, scale: np.ndarray) -> None:
-        """Set the P&L, and the probabilities."""
         mine = self._scoped(e)
         put(self._pnl, mine.scaled(scale))
         put(self._base, mine.base)
         if self._p is not None and e.probabilities is not None:
             put(self._p, e.probabilities)
+        if self._leaving is not None:
+            self._leaving.update(e, scale)
 
-    def losses(self, e: Exposures, x: np.ndarray) -> np.ndarray:
+    def _losses(self, e: Exposures, x: np.ndarray) -> np.ndarray:
         """(S,) USD lost at trades x (N,)."""
-        return -self._scoped(e).at(x)
+        held = -self._scoped(e).at(x)
+        return held if self._leaving is None else held + self._leaving.at(e, x)
 
     def evaluate(self, e: Exposures, x: np.ndarray) -> float:
-        """The mean of the worst losses."""
-        return tail_loss(self.losses(e, x), self.beta, e.probabilities)
+        return tail_loss(self._losses(e, x), self.beta, e.probabilities)
 
     def size(self, e: Exposures, x: np.ndarray) -> float:
-        """USD added up in the worst scenarios, without signs."""
         mine = self._scoped(e)
-        return mine.size(_worst(self.losses(e, x), self.beta, e.probabilities), x)
+        size = mine.size(_worst(self._losses(e, x), self.beta, e.probabilities), x)
+        return size if self._leaving is None else size + self._leaving.size(e, x)
 
     def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
-        """The mean loss under the solver's weights, made feasible."""
         found = tails.get(id(self.expression))
         if found is None or np.shape(found) != e.base_pnl.shape:
-            found = _worst(self.losses(e, x), self.beta, e.probabilities)
-        return self._weighted(e, feasible_weights(found, self.beta, e.probabilities))
-
-    def _weighted(self, e: Exposures, q: np.ndarray) -> Separable:
-        """The mean loss under weights q (S,)."""
-        mine = self._scoped(e)
-        return Separable(-mine.weighted(q), -float(q @ mine.base))
+            found = _worst(self._losses(e, x), self.beta, e.probabilities)
+        q, mine = feasible_weights(found, self.beta, e.probabilities), self._scoped(e)
+        held = Separable(-mine.weighted(q), -float(q @ mine.base))
+        return held if self._leaving is None else held + self._leaving.weighted(e, q)
 
 
 class CVaR(Term):
@@ -223,10 +221,8 @@ class CVaR(Term):
         """Such as ``cvar 0.99``."""
         return called(f"cvar {self.beta:g}" + (" with unwind" if self.include_unwind else ""), self.of)
 
-    def bind(self, trades: TradeVariables, e: Exposures) -> BoundCVaR:
+    def bind(self, trades: TradeVariables, e: Exposures) -> _BoundCVaR:
         """One tail atom over the whole scenario matrix."""
         if self.include_unwind:
-            from hedgeopt.models.risk.liquidity import BoundLiquidityCVaR
-
-            return BoundLiquidityCVaR(trades, e, self.beta, self.of)
-        return BoundCVaR(trades, e, self.beta, self.of)
+            return _BoundCVaR(trades, e, self.beta, self.of, Leaving(trades, e, self.of))
+        return _BoundCVaR(trades, e, self.beta, self.of)

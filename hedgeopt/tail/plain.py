@@ -21,12 +21,13 @@ from hedgeopt._quiet import silence_highs
 from hedgeopt.tail.finite import refuse_infinite, refuse_unless_finite
 from hedgeopt.tail.integers import is_whole
 from hedgeopt.tail.masters.call import Answer, even_powers, panics_as_errors
-from hedgeopt.tail.masters.clip import clipped
+from hedgeopt.tail.masters.clip import clipped, inside, with_point
 from hedgeopt.tail.masters.conic_verdict import feasible, impossible, is_ray, ray_of
 from hedgeopt.tail.masters.dual_point import standard
 from hedgeopt.tail.masters.lagrangian import Bound
 from hedgeopt.tail.masters.outside import broken, mark_noise
 from hedgeopt.tail.masters.weak import bound_of
+from hedgeopt.tail.source import Vector
 
 # A point that breaks its rows by more than the tolerance, relative to their terms, is handed on; no finer than this.
 _NEAR = 1e-8
@@ -91,8 +92,15 @@ def solve_plain(
                 return False  # others may take it; what a solver refuses, as what is not convex, stays refused
             raise
         solved = time.perf_counter()
+        found, answer = None, Answer("optimal")
         if isinstance(data, dict):
-            raw = clipped(chain.solver.name(), data, raw)
+            answer = Answer("optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)))
+            found = None if is_whole(problem) else standard(answer, light=True)
+            if found is None:
+                answer.raw = clipped(answer.solver, data, raw)
+            elif (x := inside(found[0], found[1])) is not found[1]:
+                found, answer.raw = (found[0], x, found[2]), with_point(answer.solver, raw, x)
+            raw = answer.raw
         try:
             problem.unpack_results(raw, chain, inverse)
         except SolverError:
@@ -101,8 +109,7 @@ def solve_plain(
     if isinstance(chain.solver, ConstantSolver):
         _stored(problem, _constant(problem), compiled - begin, begin)
         return True
-    answer = Answer("optimal", "", chain.solver.name(), data, raw, float(inverse[-1].get(s.OFFSET, 0.0)))
-    proof = shown(problem, answer, tolerance, again)
+    proof = shown(problem, answer, found, tolerance, again)
     if proof is None:
         return False
     _stored(problem, proof, compiled - begin, begin)
@@ -125,8 +132,14 @@ def _constant(problem: cp.Problem) -> Shown:
     return Shown(value, value, 0.0, 0.0, True)
 
 
-def shown(problem: cp.Problem, answer: Answer, tolerance: float, again: bool = False) -> Shown | None:
-    """The proof of a solve; None where there is none."""
+def shown(
+    problem: cp.Problem,
+    answer: Answer,
+    found: tuple[dict[str, Any], Vector, Vector] | None,
+    tolerance: float,
+    again: bool = False,
+) -> Shown | None:
+    """The proof of a solve, with what :func:`standard` read of it; None where there is none."""
     status = problem.status
     integer = is_whole(problem)
     if status in (s.INFEASIBLE, s.INFEASIBLE_INACCURATE, s.UNBOUNDED, s.UNBOUNDED_INACCURATE, s.INFEASIBLE_OR_UNBOUNDED):
@@ -137,7 +150,6 @@ def shown(problem: cp.Problem, answer: Answer, tolerance: float, again: bool = F
     value = sense * float(problem.value)
     if integer:
         return _claimed(problem, answer, value, tolerance)
-    found = standard(answer)
     if found is None:
         return None
     data, x, z = found

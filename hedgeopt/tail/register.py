@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -30,6 +31,12 @@ _splits: WeakKeyDictionary[cp.Problem, Split] = WeakKeyDictionary()
 _tails: WeakKeyDictionary[cp.Problem, bool] = WeakKeyDictionary()
 # Options of ``Problem.solve`` for problems that are not disciplined convex programs.
 _OTHER = "gp", "qcp", "nlp", "requires_grad"
+
+
+@cache
+def _cores() -> int:
+    """Asking the system takes as long as the rest of a small solve."""
+    return os.cpu_count() or 1
 
 
 def register() -> None:
@@ -112,7 +119,7 @@ def solve_tail(
         raise InputError("the gap must not be negative", field="integer_gap", value=integer_gap)
     if max_nodes < 1:
         raise InputError("at least one node is needed", field="max_nodes", value=max_nodes)
-    options = Options(tolerance, max_rounds, time_limit, threads or os.cpu_count() or 1, verbose, max_nodes)
+    options = Options(tolerance, max_rounds, time_limit, threads or _cores(), verbose, max_nodes)
     for name in _OTHER:
         if solver_options.pop(name, False):
             raise InputError("method='tail' solves convex programs only", field=name, value=True, fix="leave out method=")

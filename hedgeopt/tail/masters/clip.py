@@ -16,10 +16,15 @@ import scipy.sparse as sp
 
 from hedgeopt.tail.masters.cones import blocks
 from hedgeopt.tail.masters.polish import polished
+from hedgeopt.tail.masters.rows import dense
 from hedgeopt.tail.source import Vector
 
 # A point that is farther outside, relative to its largest variable, is judged as it is; entries of a dense step at most.
 _FAR, _ENTRIES = 1e-5, 200_000
+# What is rounding of a row, in shares of its terms.
+_ROUNDED = 1e-9
+# A position counts as so much of the largest, where a row's terms vanish.
+_LEAST = 1e-3
 
 
 def bounds_of(data: dict[str, Any], size: int) -> tuple[Vector, Vector]:
@@ -29,11 +34,16 @@ def bounds_of(data: dict[str, Any], size: int) -> tuple[Vector, Vector]:
         if ends is not None:
             keep(side, np.asarray(ends, dtype=float), out=side)
     for A, b in _inequalities(data):
-        A = sp.csr_array(A)
-        A.eliminate_zeros()
-        single = np.flatnonzero((np.diff(A.indptr) == 1) & np.isfinite(b))
-        at = A.indptr[single]
-        entry, column = A.data[at], A.indices[at]
+        if isinstance(A, np.ndarray):
+            single = np.flatnonzero((np.count_nonzero(A, axis=1) == 1) & np.isfinite(b))
+            column = np.argmax(A[single] != 0.0, axis=1)
+            entry = A[single, column]
+        else:
+            A = sp.csr_array(A)
+            A.eliminate_zeros()
+            single = np.flatnonzero((np.diff(A.indptr) == 1) & np.isfinite(b))
+            at = A.indptr[single]
+            entry, column = A.data[at], A.indices[at]
         value = b[single] / entry
         np.minimum.at(high, column[entry > 0], value[entry > 0])
         np.maximum.at(low, column[entry < 0], value[entry < 0])
@@ -48,30 +58,42 @@ def _inequalities(data: dict[str, Any]) -> list[tuple[Any, Vector]]:
     signed = int(dims.nonneg)
     if "h" in data:
         return [] if data["G"] is None else [(sp.csr_array(data["G"])[:signed], np.asarray(data["h"], dtype=float)[:signed])]
-    rows = slice(int(dims.zero), int(dims.zero) + signed)
-    return [(sp.csr_array(data["A"])[rows], np.asarray(data["b"], dtype=float)[rows])]
+    rows, A = slice(int(dims.zero), int(dims.zero) + signed), data["A"]
+    A = A if isinstance(A, np.ndarray) else sp.csr_array(A)
+    return [(A[rows], np.asarray(data["b"], dtype=float)[rows])]
 
 
 def clipped(solver: str, data: dict[str, Any], raw: Any) -> Any:
     """``raw`` with its point inside the variables' bounds; the same object where there is nothing to move."""
     x = _point(solver, raw)
-    if x is None or not len(x) or data.get("dims") is None or not np.isfinite(x).all():
+    if x is None or data.get("dims") is None:
         return raw
+    found = inside(data, x)
+    return raw if found is x else with_point(solver, raw, found)
+
+
+def inside(data: dict[str, Any], x: Vector) -> Vector:
+    """``x`` inside the bounds and on the rows; the same array where there is nothing to move."""
+    if not len(x) or not np.isfinite(x).all():
+        return x
     low, high = bounds_of(data, len(x))
-    inside = np.minimum(np.maximum(x, low), high)
-    if np.any(low > high) or np.any(np.abs(inside - x) > _FAR * float(np.abs(x).max())):
-        return raw
-    inside = _closed(data, inside, low, high)
-    if not (inside != x).any():
-        return raw
+    found = np.minimum(np.maximum(x, low), high)
+    if np.any(low > high) or np.any(np.abs(found - x) > _FAR * float(np.abs(x).max())):
+        return x
+    found = _closed(data, found, low, high)
+    return found if (found != x).any() else x
+
+
+def with_point(solver: str, raw: Any, x: Vector) -> Any:
+    """A solver's answer with another point."""
     if solver == cp.HIGHS:
         found = raw["solution"]
         parts = {name: getattr(found, name) for name in ("row_value", "row_dual", "col_dual")}
-        return raw | {"solution": SimpleNamespace(col_value=inside, **parts)}
+        return raw | {"solution": SimpleNamespace(col_value=x, **parts)}
     if isinstance(raw, dict):
-        return raw | {"x": inside}
+        return raw | {"x": x}
     parts = {name: getattr(raw, name) for name in dir(raw) if not name.startswith("_")}
-    return SimpleNamespace(**(parts | {"x": inside}))
+    return SimpleNamespace(**(parts | {"x": x}))
 
 
 def _closed(data: dict[str, Any], x: Vector, low: Vector, high: Vector) -> Vector:
@@ -80,11 +102,13 @@ def _closed(data: dict[str, Any], x: Vector, low: Vector, high: Vector) -> Vecto
         return x
     zero = int(data["dims"].zero)
     ((A, b),) = _inequalities(data)
-    A, right = sp.csr_array(A), np.asarray(data["b"], dtype=float)[:zero]
-    equal = sp.csr_array(sp.csr_array(data["A"])[:zero])
     if (zero + A.shape[0]) * len(x) > _ENTRIES:
         return x
-    several = np.flatnonzero((np.diff(A.indptr) > 1) & np.isfinite(b))
+    A = dense(A)
+    equal, right = dense(data["A"])[:zero], np.asarray(data["b"], dtype=float)[:zero]
+    several = np.flatnonzero((np.count_nonzero(A, axis=1) > 1) & np.isfinite(b))
+    if not _open(equal, right, A[several], b[several], x):
+        return x
     rows = SimpleNamespace(
         lower=low, upper=high, several=several, is_host=np.zeros(len(b), dtype=bool), A=A, b=b, A_eq=equal, b_eq=right,
         inequalities=SimpleNamespace(times=lambda v: A @ v), equalities=SimpleNamespace(times=lambda v: equal @ v),
@@ -94,6 +118,15 @@ def _closed(data: dict[str, Any], x: Vector, low: Vector, high: Vector) -> Vecto
     except np.linalg.LinAlgError:
         return x
     return found if np.abs(found - x).max() <= _FAR * float(np.abs(x).max()) else x
+
+
+def _open(equal: Any, right: Vector, A: Any, b: Vector, x: Vector) -> bool:
+    """Whether any row is broken by more than the rounding of a few products."""
+    size = np.abs(x)
+    size = np.maximum(size, _LEAST * float(size.max(initial=0.0)))
+    far = np.abs(equal @ x - right) > _ROUNDED * np.maximum(np.abs(equal) @ size, np.abs(right))
+    over = A @ x - b > _ROUNDED * np.maximum(np.abs(A) @ size, np.abs(b))
+    return bool(far.any() or over.any())
 
 
 def _point(solver: str, raw: Any) -> Vector | None:

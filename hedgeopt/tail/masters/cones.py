@@ -52,7 +52,7 @@ def into_dual_cone(z: Vector, dims: Any, lower_triangle: bool = False, seconds: 
 
     ``seconds`` (exponential cones,): those whose second entry gives way instead of the third.
     """
-    z = np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
+    z = z.copy() if np.isfinite(z).all() else np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
     signed = slice(int(dims.zero), int(dims.zero) + int(dims.nonneg))
     z[signed] = np.maximum(z[signed], 0.0)
     if dims.exp:

@@ -11,25 +11,41 @@ import scipy.sparse as sp
 
 from hedgeopt.tail.masters.call import Answer
 from hedgeopt.tail.masters.cones import blocks
+from hedgeopt.tail.masters.rows import dense
 from hedgeopt.tail.source import Vector
 
+# Up to so many entries scipy's way into a sparse array takes longer than all of a dense one.
+_DENSE = 50_000
 
-def standard(answer: Answer) -> tuple[dict[str, Any], Vector, Vector] | None:
-    """Data, x and z of the solver in one form (z alone of a proof of infeasibility); None where it has no dual point."""
-    found = _read(answer)
+
+def standard(answer: Answer, light: bool = False) -> tuple[dict[str, Any], Vector, Vector] | None:
+    """Data, x and z of the solver in one form (z alone of a proof of infeasibility); None where it has no dual point.
+
+    ``light``: matrices of small programs are plain arrays.
+    """
+    found = _read(answer, light)
+    if found is not None and light and np.size(found[0]["b"]) * len(found[1]) <= _DENSE:
+        P = found[0].get("P")
+        found = found[0] | {"A": dense(found[0]["A"]), "P": None if P is None else dense(P)}, *found[1:]
+    elif found is not None and light:
+        found = found[0] | {"A": sp.csr_array(found[0]["A"])}, *found[1:]
     if found is None or "noise" not in answer.data:
         return found
     return found[0] | {"noise": answer.data["noise"]}, *found[1:]
 
 
-def _read(answer: Answer) -> tuple[dict[str, Any], Vector, Vector] | None:
+def _read(answer: Answer, light: bool) -> tuple[dict[str, Any], Vector, Vector] | None:
     data, raw = answer.data, answer.raw
     if answer.solver == cp.CLARABEL:
         return data, np.array(raw.x), np.array(raw.z)
     if answer.solver == cp.SCS:
         return data | {"lower_triangle": True}, np.asarray(raw["x"]), np.asarray(raw["y"])
     if answer.solver == cp.OSQP:
-        A = sp.csr_array(sp.vstack([sp.csr_array(data["A"]), sp.csr_array(data["F"])]))
+        both = data["A"], data["F"]
+        if light and (both[0].shape[0] + both[1].shape[0]) * both[0].shape[1] <= _DENSE:
+            A = np.vstack([dense(part) for part in both])
+        else:
+            A = sp.csr_array(sp.vstack([sp.csr_array(part) for part in both]))
         x, y = (first if first is not None else second for first, second in
                 ((raw.x, getattr(raw, "dual_inf_cert", None)), (raw.y, getattr(raw, "prim_inf_cert", None))))  # fmt: skip
         if x is None or y is None:
@@ -44,8 +60,8 @@ def _read(answer: Answer) -> tuple[dict[str, Any], Vector, Vector] | None:
     if answer.solver == cp.HIGHS:
         return _highs(data, raw)
     if answer.solver == cp.ECOS:
-        both = [(data["A"], data["b"], raw["y"]), (data["G"], data["h"], raw["z"])]
-        held = [part for part in both if part[0] is not None]
+        every = [(data["A"], data["b"], raw["y"]), (data["G"], data["h"], raw["z"])]
+        held = [part for part in every if part[0] is not None]
         A, b = sp.csr_array(sp.vstack([sp.csr_array(p[0]) for p in held])), np.concatenate([p[1] for p in held])
         z = np.concatenate([p[2] for p in held])
         order = np.arange(len(b))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from hedgeopt.tail.source import Vector
+from hedgeopt.tail.source import Index, Vector
 
 # Sweeps at most; by how much of its terms a bound is relaxed for rounding; beyond this a bound says nothing.
 _SWEEPS, _ROUNDING, _FAR = 8, 1e-9, 1e100
@@ -54,8 +54,13 @@ def pairs(A: Any) -> Any:
     return sp.csr_array((weights, (place, np.concatenate((rows, *second)))), (count, A.shape[0]))
 
 
-def tightened(A: Any, b: Vector, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
-    """Bounds implied by ``A v <= b`` and ``lower <= v <= upper``; infinite where nothing is known."""
+def tightened(
+    A: Any, b: Vector, lower: Vector, upper: Vector, wanted: tuple[Index, Index] | None = None
+) -> tuple[Vector, Vector]:
+    """Bounds implied by ``A v <= b`` and ``lower <= v <= upper``; infinite where nothing is known.
+
+    ``wanted``: places of the lower and upper bounds that are asked for; the sweeps end as soon as there are all.
+    """
     A = sp.csr_array(A)
     held = np.isfinite(b)
     if not np.all(held):
@@ -87,6 +92,8 @@ def tightened(A: Any, b: Vector, lower: Vector, upper: Vector) -> tuple[Vector, 
         before = lower.copy(), upper.copy()
         np.minimum.at(upper, j[up], value[up])
         np.maximum.at(lower, j[down], value[down])
+        if wanted is not None and np.isfinite(lower[wanted[0]]).all() and np.isfinite(upper[wanted[1]]).all():
+            break
         if not (_nearer(upper, before[1]) or _nearer(lower, before[0])):
             break
     return lower, upper

@@ -73,23 +73,31 @@ class Lagrangian:
     def __post_init__(self) -> None:
         self.Px = np.zeros(len(self.c)) if self.P is None else np.asarray(self.P @ self.x)
         self.g = self.c + self.Px
+        dense = isinstance(self.A, np.ndarray)
+        self.filled = np.count_nonzero(self.A, axis=1) if dense else np.diff(self.A.indptr)
         # Rows of one variable are its bounds; cones and other rows may imply more.
         self.lower, self.upper = self._own()
         self.signed = slice(int(self.dims.zero), int(self.dims.zero) + int(self.dims.nonneg))
         self._rows: tuple[Any, Vector] | None = None
+        self._curve: Vector | None = None
         self._tails: dict[int, Any] = {}
         self._seconds = None
         if self.dims.exp:
             # Where the second row of an exponential cone is a number and the third is not, the second gives way: d stays.
-            filled = np.diff(self.A.indptr)[exponentials(self.dims)].reshape(-1, 3) > 0
+            filled = self.filled[exponentials(self.dims)].reshape(-1, 3) > 0
             self._seconds = ~filled[:, 1] & filled[:, 2]
 
     def _own(self) -> tuple[Vector, Vector]:
         low, high = np.full(len(self.c), -np.inf), np.full(len(self.c), np.inf)
         at = np.arange(int(self.dims.zero), int(self.dims.zero) + int(self.dims.nonneg))
-        self.single = single = at[np.diff(self.A.indptr)[at] == 1]
-        place = self.A.indptr[single]
-        entry, column, side = self.A.data[place], self.A.indices[place], self.b[single]
+        self.single = single = at[self.filled[at] == 1]
+        side = self.b[single]
+        if isinstance(self.A, np.ndarray):
+            column = np.argmax(self.A[single] != 0.0, axis=1)
+            entry = self.A[single, column]
+        else:
+            place = self.A.indptr[single]
+            entry, column = self.A.data[place], self.A.indices[place]
         use = np.isfinite(side) & (entry != 0)
         entry, column = entry[use], column[use]
         # A bound is as exact as a quotient is: one unit in the last place outwards.
@@ -157,10 +165,16 @@ class Lagrangian:
         constant = -curve - pull
         size = curve + float(np.abs(self.b[held]) @ np.abs(z[held]))
         side, ceiling, rounded = np.where(d > 0, self.lower, self.upper), np.inf, None
+        bend = self.curve
+        curved = bend > 0.0
+        if curved.any():
+            # A square of its own ends the way down at ``x - d / p``.
+            turn = self.x[curved] - d[curved] / bend[curved]
+            side[curved] = np.clip(turn, self.lower[curved], self.upper[curved])
         need = ~np.isfinite(side) & (d != 0)
         if need.any():
             if implied:
-                lower, upper, ceiling = self._implied(d, constant)
+                lower, upper, ceiling = self._implied(d, constant, need)
                 side = np.where(need, np.where(d > 0, lower, upper), side)
             need = ~np.isfinite(side) & (d != 0)
             small = np.abs(d) <= ROUNDING * self.terms(z)
@@ -173,20 +187,41 @@ class Lagrangian:
                 rounded = z, d, np.flatnonzero(need | (free & (d == 0)))
         side = np.where(d != 0, side, 0.0)
         charge, lost = d * side, d * (self.x - side)
+        if curved.any():
+            rise = 0.5 * bend[curved] * np.where(d[curved] != 0, side[curved] - self.x[curved], 0.0) ** 2
+            charge[curved] += rise
+            lost[curved] -= rise
         reach = np.where(lost > _MATTERS * float(lost.sum()), np.abs(side), 0.0)
         value = min(constant + float(charge.sum()), ceiling)
         return Bound(value, size + float(np.abs(charge).sum()), reach, rounded=rounded)
 
-    def _implied(self, d: Vector, constant: float) -> tuple[Vector, Vector, float]:
-        """Bounds at every point with an objective below the ceiling, as rows, cones and the level set imply them."""
+    @property
+    def curve(self) -> Vector:
+        """``P_jj`` of variables whose square stands alone, zero for others; ``x'Px`` is at least what these add up to."""
+        if self._curve is None:
+            self._curve = np.zeros(len(self.c))
+            if self.P is not None:
+                square = self.P.diagonal()
+                P = self.P if isinstance(self.P, np.ndarray) else sp.csr_array(self.P)
+                count = np.count_nonzero(P, axis=1) if isinstance(P, np.ndarray) else np.diff(P.indptr)
+                alone = (count == 1) & (square > 0.0)
+                self._curve[alone] = square[alone]
+        return self._curve
+
+    def _implied(self, d: Vector, constant: float, need: Any) -> tuple[Vector, Vector, float]:
+        """Bounds at every point with an objective below the ceiling, as rows, cones and the level set imply them.
+
+        The variables in ``need`` lack the one that their gradient ``d`` asks for.
+        """
+        wanted = np.flatnonzero(need & (d > 0)), np.flatnonzero(need & (d < 0))
         if self._rows is None:
             self._rows = with_pairs(*implied_rows(self.A, self.b, self.dims, self.lower_triangle))
         if self.P is None and not self.c.any():
             # With nothing to minimise there is no level set, and what rounding leaves of d bounds nothing.
-            return *tightened(*self._rows, self.lower, self.upper), np.inf
+            return *tightened(*self._rows, self.lower, self.upper, wanted), np.inf
         value = float(self.c @ self.x) + 0.5 * float(self.x @ self.Px)
         ceiling = value + max(abs(value), float(np.abs(self.c) @ np.abs(self.x)), 1e-300)
         below = ceiling + 0.5 * float(self.x @ self.Px), ceiling - constant
         A = sp.csr_array(sp.vstack([self._rows[0], sp.csr_array(np.stack((self.g, d)))]))
-        lower, upper = tightened(A, np.concatenate((self._rows[1], below)), self.lower, self.upper)
+        lower, upper = tightened(A, np.concatenate((self._rows[1], below)), self.lower, self.upper, wanted)
         return lower, upper, ceiling

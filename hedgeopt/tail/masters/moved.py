@@ -13,6 +13,7 @@ import scipy.sparse.linalg  # noqa: F401  sp.linalg
 
 from hedgeopt.tail.masters.cones import blocks, entry_places, exponentials, inward, matrices
 from hedgeopt.tail.masters.lagrangian import ROUNDING, Bound, Lagrangian
+from hedgeopt.tail.masters.rows import dense
 from hedgeopt.tail.source import Vector
 
 # The largest matrix that a projection factorises.
@@ -21,6 +22,8 @@ _LARGEST = 4_000_000
 _QUICK = 600
 # Columns beyond which sparse equations are the quicker ones, unless so large a share of their entries is filled.
 _FEW, _FULL = 100, 0.3
+# Columns beyond which those with a row in a cone to themselves are taken apart.
+_OWN = 4
 # The share of the largest multiplier below which one of a row is none.
 _DUST = 1e-12
 # Gradients below this share of their terms are those of variables between their bounds.
@@ -79,7 +82,8 @@ def quick(program: Lagrangian, z: Vector) -> Bound:
 def _open(program: Lagrangian, z: Vector) -> Any:
     """Whether each variable's gradient asks for a bound that there is not, and is more than rounding."""
     d = program.gradient(z)
-    return ~np.isfinite(np.where(d > 0, program.lower, program.upper)) & (np.abs(d) > ROUNDING * program.terms(z))
+    none = ~np.isfinite(np.where(d > 0, program.lower, program.upper)) & (program.curve == 0.0)
+    return none & (np.abs(d) > ROUNDING * program.terms(z))
 
 
 def _aim(program: Lagrangian, z: Vector, wanted: Any) -> Vector:
@@ -112,12 +116,18 @@ def _nearest(program: Lagrangian, z: Vector, even: bool) -> tuple[Vector, Lagran
     if not even:
         # What is zero stays so, as every multiplier of its rows moves.
         open_ |= (np.abs(d) <= _BASIC * terms) & (terms > 0)
-    wanted, weight = np.flatnonzero(open_ | free), _weights(program, z, even)
+    # A square of its own needs no gradient of zero.
+    wanted, weight = np.flatnonzero((open_ | free) & (program.curve == 0.0)), _weights(program, z, even)
     matrix = any(kind == "psd" for kind, _, _ in blocks(program.dims, exponential=False))
     if not matrix and not (weight > 0).any():
         return None
+    own = _own_rows(program, wanted, weight)
+    if own is not None and not matrix:
+        found = _by_own_rows(program, z, weight, wanted, own)
+        if found is not None:
+            return found
     A = program.A[:, wanted]
-    full = A.nnz > _FULL * A.shape[0] * A.shape[1]
+    full = isinstance(A, np.ndarray) or A.nnz > _FULL * A.shape[0] * A.shape[1]
     factorised = _dense if matrix or len(wanted) <= (_QUICK if full else _FEW) else _sparse
     if matrix and len(wanted) > _QUICK:
         return None
@@ -146,12 +156,72 @@ def _nearest(program: Lagrangian, z: Vector, even: bool) -> tuple[Vector, Lagran
     return None
 
 
+def _own_rows(program: Lagrangian, wanted: Any, weight: Vector) -> tuple[Any, Any] | None:
+    """For each variable in ``wanted`` a row in a cone that holds no other (-1: none), its entry; None where few have one."""
+    if program.P is not None or len(wanted) <= _OWN or not program.dims.exp:
+        return None
+    rows = np.flatnonzero((program.filled == 1) & (weight > 0))
+    free = np.zeros(len(weight), dtype=bool)
+    free[exponentials(program.dims)] = True
+    for _, at, _ in blocks(program.dims, exponential=False):
+        free[at.start] = True
+    rows = rows[free[rows]]
+    if 2 * len(rows) < len(wanted):
+        return None
+    A = program.A
+    if isinstance(A, np.ndarray):
+        columns = np.argmax(A[rows] != 0.0, axis=1)
+        entries = A[rows, columns]
+    else:
+        columns, entries = A.indices[A.indptr[rows]], A.data[A.indptr[rows]]
+    row, entry = np.full(len(program.c), -1), np.zeros(len(program.c))
+    # Of several rows the one with the most room.
+    order = np.argsort(weight[rows], kind="stable")
+    row[columns[order]], entry[columns[order]] = rows[order], entries[order]
+    held = row[wanted] >= 0
+    few = len(wanted) - int(held.sum()) <= _FEW and 2 * held.sum() >= len(wanted)
+    return (row[wanted], entry[wanted]) if few else None
+
+
+def _by_own_rows(
+    program: Lagrangian, z: Vector, weight: Vector, wanted: Any, own: tuple[Any, Any]
+) -> tuple[Vector, Lagrangian] | None:
+    """As :func:`_nearest`, where most variables have a row in a cone to themselves: the others first, and then those."""
+    held = own[0] >= 0
+    rest, rows, entries = wanted[~held], own[0][held], own[1][held]
+    cones = [at for kind, at, _ in blocks(program.dims, exponential=False) if kind == "soc"]
+    A = dense(program.A[:, rest])
+    for at in cones:
+        A[at] = 0.0  # these stay where they are
+    for margin in _INSIDE:
+        out = z.copy()
+        if margin:
+            inward(out, program.dims, margin, program.lower_triangle)
+        steps = _dense(program, out, weight, A, rest) if len(rest) else None
+        if steps is None and len(rest):
+            return None
+        aim = _aim(program, out, wanted)
+        out[rows] -= (program.gradient(out)[wanted[held]] - aim[held]) / entries
+        for at in cones:
+            size = float(np.linalg.norm(out[at][1:]))
+            if size > out[at.start]:
+                out[at.start + 1 : at.stop] *= (1.0 - 1e-15) * max(out[at.start], 0.0) / size
+        for _ in range(2):
+            if steps is not None:
+                out = out - steps(program.gradient(out)[rest] - aim[~held])[0]
+            out[rows] -= (program.gradient(out)[wanted[held]] - aim[held]) / entries
+            back = program.feasible(out)
+            if not _open(program, back).any():
+                return back, program
+    return None
+
+
 def _dense(program: Lagrangian, z: Vector, weight: Vector, A: Any, wanted: Any) -> _Steps | None:
     """Steps in z and x that take a gradient to zero, through a Cholesky factor of the normal equations."""
-    A, size = A.toarray(), _size(program)
+    A, size = dense(A), _size(program)
     moves = _metric(program, z, weight, A)
     gram = A.T @ moves
-    curve = None if program.P is None else size * sp.csr_array(program.P)[:, wanted].toarray()
+    curve = None if program.P is None else size * dense(program.P[:, wanted])
     if curve is not None:
         gram += curve.T @ curve
     top = np.sqrt(np.maximum(np.diag(gram), 0.0))
@@ -247,11 +317,11 @@ def _projected(program: Lagrangian, z: Vector) -> tuple[Vector, Vector] | None:
     use = np.flatnonzero(weight > 0)
     if not len(wanted) or not len(use) or len(wanted) * len(use) > _LARGEST:
         return None
-    B = program.A[use][:, wanted].toarray().T * weight[use]
+    B = dense(program.A[use][:, wanted]).T * weight[use]
     at, n = program.x.copy(), len(use)
     size = max(float(np.abs(program.x).max(initial=0.0)), 1.0)
     if program.P is not None:
-        B = np.hstack((B, size * sp.csr_array(program.P)[wanted].toarray()))
+        B = np.hstack((B, size * dense(program.P[wanted])))
     top = np.maximum(np.abs(B).max(axis=1), 1e-300)
     scale = np.concatenate((weight[use], np.full(B.shape[1] - n, size)))
     inverse = scale[:, None] * np.linalg.pinv(B / top[:, None], rcond=1e-13) / top

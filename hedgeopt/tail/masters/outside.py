@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from cvxpy.reductions.complex2real.complex2real import Complex2Real
 
 from hedgeopt.tail.masters.cones import blocks, exponentials
+from hedgeopt.tail.masters.rows import median
 from hedgeopt.tail.source import Vector
 
 # What is rounding in a sum, the share of a row's unit by which rows whose terms all vanish are measured, and halvings.
@@ -100,12 +101,13 @@ def broken(data: dict[str, Any], x: Vector, z: Vector, skip: Sequence[int] = ())
     With multipliers ``z`` near the optimal ones, the optimum is at most the objective at ``x`` plus the charge. Rows that
     hold a ``skip`` column are left out.
     """
-    A, b, dims = sp.csr_array(data["A"]), np.asarray(data["b"], dtype=float), data["dims"]
+    A, b, dims = data["A"], np.asarray(data["b"], dtype=float), data["dims"]
+    A = A if isinstance(A, np.ndarray) else sp.csr_array(A)
     if not np.isfinite(x).all():
         return Away(np.inf, np.inf)
     size, held = np.abs(x), np.isfinite(b)
     if len(skip):
-        held = held & (np.diff(A[:, list(skip)].tocsr().indptr) == 0)
+        held = held & (np.diff(sp.csr_array(A[:, list(skip)]).indptr) == 0)
     s, limit = np.where(held, b - A @ x, 0.0), np.where(held, np.abs(b), 0.0)
     end = int(dims.zero) + int(dims.nonneg)
     apart = np.zeros(len(b))
@@ -118,14 +120,12 @@ def broken(data: dict[str, Any], x: Vector, z: Vector, skip: Sequence[int] = ())
     if dims.exp:
         every = exponentials(dims)
         apart_exp = _outside_exponentials(s[every].reshape(-1, 3))
-        places = [every.start + 3 * i for i in np.flatnonzero(apart_exp > 0).tolist()]
-        cones += [(slice(at, at + 3), float(apart_exp[(at - every.start) // 3])) for at in places]
-    if not apart.any() and not cones:
+    if not apart.any() and not cones and not (dims.exp and apart_exp.any()):
         return Away(0.0, 0.0)
     whole = abs(A)
     # Most positions of a plan are nothing, to interior points 1e-12: the middle one of the others is a typical size.
     large = size[size > _NOISE * size.max(initial=0.0)]
-    usual = np.maximum(size, float(np.median(large)) if len(large) else 1.0)
+    usual = np.maximum(size, median(large) if len(large) else 1.0)
     floor = _FLOOR * (whole @ usual)
     terms = np.maximum(np.maximum(whole @ size, limit), np.where(limit > _DUST * floor, 0.0, floor))
     over = apart[:end] > _ROUNDING * terms[:end]
@@ -133,6 +133,10 @@ def broken(data: dict[str, Any], x: Vector, z: Vector, skip: Sequence[int] = ())
     if "noise" in data:
         share[: len(data["noise"])][data["noise"]] = 0.0
     worst = float(share.max(initial=0.0))
+    if dims.exp:
+        charge += float(apart_exp @ np.linalg.norm(z[every].reshape(-1, 3), axis=1))
+        size = np.maximum(terms[every].reshape(-1, 3).max(axis=1), 1e-300)
+        worst = max(worst, float((apart_exp / size).max()))
     for at, far in cones:
         charge += far * float(np.linalg.norm(z[at]))
         worst = max(worst, far / max(float(terms[at].max()), 1e-300))

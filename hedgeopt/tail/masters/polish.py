@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.linalg as la
 import scipy.sparse as sp
 
 from hedgeopt.tail.source import Vector
 
 # Steps at most, rows at most, and what of a row's terms is rounding.
 _STEPS, _ROWS, _ROUNDING = 4, 400, 1e-14
+# A Cholesky factor is the quicker way, unless its diagonal comes as near to zero as this.
+_SINGULAR = 1e-4
 
 
 def polished(p: Any, v: Vector) -> Vector:
@@ -39,13 +42,27 @@ def polished(p: Any, v: Vector) -> Vector:
             break
         # Every equality stays where it is, whichever row is moved.
         held = p.A[broken] @ v - p.b[broken]
-        rows = sp.csr_array(sp.vstack([p.A_eq, p.A[broken]])).toarray()
+        if isinstance(p.A, np.ndarray):
+            rows = np.vstack((p.A_eq, p.A[broken]))
+        else:
+            rows = sp.csr_array(sp.vstack([p.A_eq, p.A[broken]])).toarray()
         room = np.minimum(v - p.lower, p.upper - v)
         room = np.where(np.isfinite(room), room, np.maximum(size, 1.0))
         scaled = rows * room
         top = np.abs(scaled).max(axis=1)
         use = top > 0
         right = -np.concatenate((missed, held))[use] / top[use]
-        step = room * np.linalg.lstsq(scaled[use] / top[use, None], right, rcond=1e-12)[0]
+        step = room * _shortest(scaled[use] / top[use, None], right)
         v = np.minimum(np.maximum(v + step, p.lower), p.upper)
     return v
+
+
+def _shortest(rows: Any, right: Vector) -> Vector:
+    """The shortest solution of ``rows @ step = right``, which the next step refines."""
+    try:
+        factor = la.cho_factor(rows @ rows.T, check_finite=False)
+        if np.diag(factor[0]).min() > _SINGULAR:
+            return np.asarray(rows.T @ la.cho_solve(factor, right, check_finite=False))
+    except la.LinAlgError:
+        pass
+    return np.asarray(np.linalg.lstsq(rows, right, rcond=1e-12)[0])

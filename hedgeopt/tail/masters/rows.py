@@ -13,6 +13,11 @@ from hedgeopt.tail.source import Vector
 _DENSE = 100_000
 
 
+def dense(A: Any) -> Any:
+    """The matrix as a plain array."""
+    return A if isinstance(A, np.ndarray) else A.toarray()
+
+
 def median(x: Vector) -> float:
     """``np.median`` of an array that has entries, which takes ten times as long."""
     half = len(x) // 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 
 from hedgeopt.tail.masters.lagrangian import Lagrangian
 from hedgeopt.tail.masters.units import Units, balanced, of_bounds
@@ -17,7 +18,8 @@ def typical(program: Lagrangian) -> float:
 
     Never the largest, and never in the units of the data: columns may be in any.
     """
-    data = {"A": program.A, "b": program.b, "c": program.c, "P": program.P, "dims": program.dims}
+    P = None if program.P is None else sp.csr_array(program.P)
+    data = {"A": sp.csr_array(program.A), "b": program.b, "c": program.c, "P": P, "dims": program.dims}
     # Entries beside a bound of 1e12 may be one, a bound may be a million where one would do: the lesser of both.
     costs = np.abs(program.c if program.costs is None else program.costs)
     return min(_usual_cost(program, balanced(data, costs), costs), _usual_cost(program, of_bounds(data), costs))

@@ -74,14 +74,25 @@ def bound_of(
 
     ``cheap``: of a large program any bound will do, as the caller rather solves again than looks for the best one.
     """
-    A, b, c = sp.csr_array(data["A"]), np.asarray(data["b"], dtype=float), np.asarray(data["c"], dtype=float)
+    b, c = np.asarray(data["b"], dtype=float), np.asarray(data["c"], dtype=float)
+    A = data["A"] if isinstance(data["A"], np.ndarray) and not levels else sp.csr_array(data["A"])
     P = None if data.get("P") is None else symmetric(data["P"])
     if len(z) != len(b) or len(x) != len(c):
         return Bound(-np.inf, 0.0)
     if enough is not None and P is None and not c.any():
         z = np.zeros(len(b))  # of nothing to minimise zero is the bound, whatever multipliers came back
-    x, by_column = np.nan_to_num(x, posinf=0.0, neginf=0.0), sp.csc_array(A)
-    program = Lagrangian(A, by_column, b, c, P, data["dims"], bool(data.get("lower_triangle")), list(levels or ()), x)
+    x = x if np.isfinite(x).all() else np.nan_to_num(x, posinf=0.0, neginf=0.0)
+    program = Lagrangian(
+        A,
+        sp.csc_array(A) if levels else None,
+        b,
+        c,
+        P,
+        data["dims"],
+        bool(data.get("lower_triangle")),
+        list(levels or ()),
+        x,
+    )
     program.costs = data.get("costs")
     if P is not None and not convex(P):
         return Bound(-np.inf, 0.0)

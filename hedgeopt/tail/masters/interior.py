@@ -41,6 +41,8 @@ _NEARLY = 1e-2
 _SHORT = 0.25
 # Longest step towards the boundary.
 _STEP = 0.99
+# Rows that are broken by more than this where iterations end may be such as nothing meets.
+_APART = 1e-6
 # Scaled values are of order one: beyond this the iterates run off along a ray (infeasible or unbounded).
 _DIVERGED = 1e11
 
@@ -125,7 +127,9 @@ class _Iteration:
             if now.share < _SOLVED and now.dual_residual > _LOST:
                 return Refusal("failed", f"steps lost their accuracy: a dual residual of {now.dual_residual:.0e}")
             if stalled > 25:
-                return Refusal("failed", f"no progress at a relative gap of {now.total:.0e}")
+                # Rows that are broken still may exclude each other: the caller asks the data, once.
+                status = "infeasible" if now.infeasible > _APART else "failed"
+                return Refusal(status, f"no progress at a relative gap of {now.total:.0e}")
             newton.factor(at.x, at.z, now.left, now.share)
             length = self._advance(newton, now.mu)
             if self.trial and length < _SHORT:
@@ -134,7 +138,8 @@ class _Iteration:
                 best, stalled, proof = (np.inf, np.inf, np.inf), 0, None
                 newton = Newton(p, places, self.scratch)
             self.trial = self.trial and length < _SHORT
-        return Refusal("failed", f"no solution within {self.max_iterations} iterations")
+        status = "infeasible" if now.infeasible > _APART else "failed"
+        return Refusal(status, f"no solution within {self.max_iterations} iterations")
 
     def _kept(self) -> Kept:
         """The pairs of the iterate, for the rows of the whole program."""

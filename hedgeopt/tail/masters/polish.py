@@ -61,7 +61,7 @@ def _shortest(rows: Any, right: Vector) -> Vector:
     """The shortest solution of ``rows @ step = right``, which the next step refines."""
     try:
         factor = la.cho_factor(rows @ rows.T, check_finite=False)
-        if np.diag(factor[0]).min() > _SINGULAR:
+        if np.diag(factor[0]).min(initial=1.0) > _SINGULAR:
             return np.asarray(rows.T @ la.cho_solve(factor, right, check_finite=False))
     except la.LinAlgError:
         pass

@@ -1,7 +1,8 @@
 """cvxpy's tests (those in the installed wheel) with every ``problem.solve()`` sent through ``method="tail"``.
 
 One case is one test module. What fails only here, and is not on the list below, is reported; a test that fails is run again
-without us first.
+without us first. ``python -m benchmarks.campaign.peers FOLDER`` does the same with another project's tests, installed or in
+a checkout.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def only_here(module: str) -> list[str]:
 
 
 def _failed(module: str, names: list[str], through: bool) -> list[str]:
-    path = Path(cvxpy.__file__).parent / "tests" / module
+    path = Path(cvxpy.__file__).parent / "tests" / module  # an absolute path stays what it is
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "tests.jsonl"
         environment = {**os.environ, "PEERS_OUT": str(out), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -75,3 +76,17 @@ def case(number: int) -> str:
     if failed:
         print(f"{MODULES[number]}: {', '.join(failed)}", file=sys.stderr)
     return ONLY_HERE if failed else "as without us"
+
+
+def main(folders: list[str]) -> int:
+    """Print every test of every ``test_*.py`` in ``folders`` that fails only here; 1 where there is one."""
+    found = [
+        f"{path}::{name}" for folder in folders for path in sorted(Path(folder).resolve().rglob("test_*.py"))
+        for name in only_here(str(path))
+    ]  # fmt: skip
+    print("\n".join(found) or "nothing fails only here")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -15,14 +15,15 @@ import numpy as np
 import scipy.sparse as sp
 
 from hedgeopt.tail.masters.cones import blocks
-from hedgeopt.tail.masters.polish import polished
+from hedgeopt.tail.masters.polish import shortest
 from hedgeopt.tail.masters.rows import dense
 from hedgeopt.tail.source import Vector
 
 # A point that is farther outside, relative to its largest variable, is judged as it is; entries of a dense step at most.
 _FAR, _ENTRIES = 1e-5, 200_000
-# What is rounding of a row, in shares of its terms.
-_ROUNDED = 1e-9
+# Steps at most, rows that they close at most, and what of a row's terms is rounding.
+_TURNS, _ROWS = 4, 400
+_ROUNDED = 1e-13
 # A position counts as so much of the largest, where a row's terms vanish.
 _LEAST = 1e-3
 
@@ -106,27 +107,30 @@ def _closed(data: dict[str, Any], x: Vector, low: Vector, high: Vector) -> Vecto
         return x
     A = dense(A)
     equal, right = dense(data["A"])[:zero], np.asarray(data["b"], dtype=float)[:zero]
-    several = np.flatnonzero((np.count_nonzero(A, axis=1) > 1) & np.isfinite(b))
-    if not _open(equal, right, A[several], b[several], x):
-        return x
-    rows = SimpleNamespace(
-        lower=low, upper=high, several=several, is_host=np.zeros(len(b), dtype=bool), A=A, b=b, A_eq=equal, b_eq=right,
-        inequalities=SimpleNamespace(times=lambda v: A @ v), equalities=SimpleNamespace(times=lambda v: equal @ v),
-    )  # fmt: skip
-    try:
-        found = polished(rows, x)
-    except np.linalg.LinAlgError:
-        return x
+    several = (np.count_nonzero(A, axis=1) > 1) & np.isfinite(b)
+    rows, sides, found = np.vstack((equal, A[several])), np.concatenate((right, b[several])), x
+    whole, large = np.abs(rows), np.abs(sides)
+    for turn in range(_TURNS):
+        size = np.abs(found)
+        size = np.maximum(size, _LEAST * float(size.max(initial=0.0)))
+        away = rows @ found - sides
+        away[zero:] = np.maximum(away[zero:], 0.0)
+        broken = np.abs(away) > _ROUNDED * np.maximum(whole @ size, large)
+        if not broken.any() or (turn == 0 and np.count_nonzero(broken) > _ROWS):
+            break
+        # Every equality stays where it is, whichever row is moved.
+        broken[:zero] = True
+        room = np.minimum(found - low, high - found)
+        room = np.where(np.isfinite(room), room, np.maximum(np.abs(found), 1.0))
+        scaled = rows[broken] * room
+        top = np.abs(scaled).max(axis=1, initial=0.0)
+        use = top > 0
+        try:
+            step = room * shortest(scaled[use] / top[use, None], -away[broken][use] / top[use])
+        except np.linalg.LinAlgError:
+            return x
+        found = np.minimum(np.maximum(found + step, low), high)
     return found if np.abs(found - x).max() <= _FAR * float(np.abs(x).max()) else x
-
-
-def _open(equal: Any, right: Vector, A: Any, b: Vector, x: Vector) -> bool:
-    """Whether any row is broken by more than the rounding of a few products."""
-    size = np.abs(x)
-    size = np.maximum(size, _LEAST * float(size.max(initial=0.0)))
-    far = np.abs(equal @ x - right) > _ROUNDED * np.maximum(np.abs(equal) @ size, np.abs(right))
-    over = A @ x - b > _ROUNDED * np.maximum(np.abs(A) @ size, np.abs(b))
-    return bool(far.any() or over.any())
 
 
 def _point(solver: str, raw: Any) -> Vector | None:

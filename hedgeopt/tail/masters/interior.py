@@ -138,7 +138,8 @@ class _Iteration:
                 best, stalled, proof = (np.inf, np.inf, np.inf), 0, None
                 newton = Newton(p, places, self.scratch)
             self.trial = self.trial and length < _SHORT
-        status = "infeasible" if now.infeasible > _APART else "failed"
+        last = self._look()
+        status = "infeasible" if last is not None and last.infeasible > _APART else "failed"
         return Refusal(status, f"no solution within {self.max_iterations} iterations")
 
     def _kept(self) -> Kept:

@@ -42,22 +42,19 @@ def polished(p: Any, v: Vector) -> Vector:
             break
         # Every equality stays where it is, whichever row is moved.
         held = p.A[broken] @ v - p.b[broken]
-        if isinstance(p.A, np.ndarray):
-            rows = np.vstack((p.A_eq, p.A[broken]))
-        else:
-            rows = sp.csr_array(sp.vstack([p.A_eq, p.A[broken]])).toarray()
+        rows = sp.csr_array(sp.vstack([p.A_eq, p.A[broken]])).toarray()
         room = np.minimum(v - p.lower, p.upper - v)
         room = np.where(np.isfinite(room), room, np.maximum(size, 1.0))
         scaled = rows * room
         top = np.abs(scaled).max(axis=1)
         use = top > 0
         right = -np.concatenate((missed, held))[use] / top[use]
-        step = room * _shortest(scaled[use] / top[use, None], right)
+        step = room * shortest(scaled[use] / top[use, None], right)
         v = np.minimum(np.maximum(v + step, p.lower), p.upper)
     return v
 
 
-def _shortest(rows: Any, right: Vector) -> Vector:
+def shortest(rows: Any, right: Vector) -> Vector:
     """The shortest solution of ``rows @ step = right``, which the next step refines."""
     try:
         factor = la.cho_factor(rows @ rows.T, check_finite=False)

@@ -106,7 +106,7 @@ def _noted(through: bool) -> Iterator[list[tuple[str, float]]]:
     def solve(self: cp.Problem, *args: Any, **kwargs: Any) -> Any:
         sent = through and self.is_dcp()
         try:
-            return _solve(self, method="tail", tolerance=1e-7) if sent else _solve(self, *args, **kwargs)
+            return _solve(self, method="tail") if sent else _solve(self, *args, **kwargs)
         finally:
             notes.append((str(self.status), np.nan if self.value is None else float(self.value)))
 

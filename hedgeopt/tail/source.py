@@ -33,6 +33,8 @@ class ScenarioSource(ABC):
     """Scenario matrix of shape ``(S, n)`` read in blocks; ``source @ x`` is a cvxpy expression for the tail solver."""
 
     shape: tuple[int, int]
+    dtype: Any = np.float64
+    """Of a copy of some rows."""
     # numpy must leave ``array @ source`` alone, and cvxpy finds ``__matmul__`` first.
     __array_ufunc__ = None
 
@@ -58,7 +60,17 @@ class ScenarioSource(ABC):
 
     def every(self, rows: slice) -> ScenarioSource:
         """Rows ``A[rows]`` as a separate source in memory."""
-        return ArraySource(self.rows(np.arange(self.shape[0])[rows]))
+        start, stop, step = rows.indices(self.shape[0])
+        out = np.empty((len(range(start, stop, step)), self.shape[1]), dtype=self.dtype)
+        for first, block in self.blocks():
+            # No list of all rows: there may be a hundred million.
+            begin = start if first <= start else first + (start - first) % step
+            end = min(stop, first + len(block))
+            if begin < end:
+                at = (begin - start) // step
+                part = block[begin - first : end - first : step]
+                out[at : at + len(part)] = part
+        return ArraySource(out)
 
     def weighted_sum(self, index: Index, weight: Vector) -> Vector:
         """``weight @ A[index]`` for sorted, distinct ``index``, shape (n,)."""
@@ -87,6 +99,7 @@ class ArraySource(ScenarioSource):
         self._map = getattr(array, "_mmap", None) if getattr(array, "mode", None) == "r" else None
         self.array = np.asarray(array)
         self.shape = (int(array.shape[0]), int(array.shape[1]))
+        self.dtype = self.array.dtype
 
     @classmethod
     def from_npy(cls, path: str | Path) -> ArraySource:
@@ -112,12 +125,7 @@ class ArraySource(ScenarioSource):
         """A view of the rows, which costs no memory; a copy of a map's, and where products would not read a view as such."""
         if self._map is None and self.array.flags.c_contiguous:
             return ArraySource(self.array[rows])
-        index = np.arange(self.shape[0])[rows]
-        out = np.empty((len(index), self.shape[1]), dtype=self.array.dtype)
-        for first, block in self.blocks():
-            lo, hi = np.searchsorted(index, (first, first + len(block)))
-            out[lo:hi] = block[index[lo:hi] - first]
-        return ArraySource(out)
+        return super().every(rows)
 
 
 class SparseSource(ScenarioSource):

@@ -99,3 +99,21 @@ def test_ones_and_refusals(tmp_path) -> None:
         tail.ArraySource(A) @ cp.Variable(3)
     with pytest.raises(InputError, match="missing columns"):
         parquet(tmp_path)._files[0] and ParquetSource(tmp_path / "0.parquet", columns=["gone"])
+
+
+@pytest.mark.parametrize(
+    "rows", [slice(None, None, 7), slice(3, None, 5), slice(2, 90, 1), slice(50, 60, 3), slice(95, None, 11)]
+)
+def test_every_few_rows_of_a_stream(ends: tuple) -> None:
+    """As numpy's slices, block by block: no list of all rows is made."""
+
+    class Stream(tail.ScenarioSource):
+        shape = 100, 3
+
+        def blocks(self):
+            for first in (0, 13, 14, 60, 99):
+                last = {0: 13, 13: 14, 14: 60, 60: 99, 99: 100}[first]
+                yield first, P[first:last]
+
+    P = np.random.default_rng(2).normal(size=(100, 3))
+    assert np.array_equal(Stream().every(slice(*ends)).array, P[slice(*ends)])

@@ -15,6 +15,7 @@ from hedgeopt.models.numeraire import gain_in
 
 if TYPE_CHECKING:
     from hedgeopt.models.costs.depth import Depth
+    from hedgeopt.models.costs.quotes import FeeTerms
     from hedgeopt.models.costs.unwind import UnwindCost
     from hedgeopt.models.margin.margins import Margins
     from hedgeopt.models.numeraire import Numeraire
@@ -172,6 +173,8 @@ class Exposures:
         Ladders of candidates: costs beyond ``cost_buy`` and ``cost_sell``, which are those of the best level then.
     mark_half_spread
         Half-spread as a share of price that instruments with a mark and no quotes are assumed to have; None: none.
+    fee_terms
+        Tier of each account at its venue, and whether orders pay as makers.
     numeraire
         The asset that the policy counts in; None: USD. ``base_pnl``, ``pnl`` and ``collateral_delta`` are in terms of it
         then, in dollars of its price today; stress arrays are in dollars, and :meth:`stress_gain` in terms of it.
@@ -219,6 +222,7 @@ class Exposures:
     depth: Depth | None = None
     flows: tuple[tuple[int, int, float, int, bool], ...] = ()
     mark_half_spread: float | None = None
+    fee_terms: tuple[FeeTerms, ...] = ()
 
     @cached_property
     def leaving(self) -> UnwindCost:

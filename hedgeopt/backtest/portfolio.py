@@ -15,7 +15,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.exposures.resolve import HeldLeg, resolve
 from hedgeopt.inputs.book import Account, Book, Collateral, Link, Position
 from hedgeopt.inputs.market import Market
-from hedgeopt.models.costs.quotes import unit_fee
+from hedgeopt.models.costs.quotes import FeeTerms, unit_fee
 from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.pricing.families import family_of
 
@@ -181,7 +181,7 @@ class Portfolio:
         notional = unit_notional(item, market)
         if charged:
             unit = mark * dollars if item.nature.option else 0.0
-            fee = abs(quantity) * unit_fee(item, market, notional, unit)
+            fee = abs(quantity) * unit_fee(item, market, notional, unit, FeeTerms(self.accounts[account].fee_tier))
             self._cash(market.timestamp, account, currency, dollars, -fee / dollars, "fees", f"fee {instrument}")
         return Fill(
             market.timestamp, account, instrument, quantity, price, lost * dollars, fee, reason, abs(quantity) * notional

@@ -27,7 +27,7 @@ from hedgeopt.files.counted import many
 from hedgeopt.inputs.book import Book
 from hedgeopt.models.arrays import Exposures, Rows
 from hedgeopt.models.costs.impact import Worth
-from hedgeopt.models.costs.quotes import unit_cost
+from hedgeopt.models.costs.quotes import FeeTerms, unit_cost
 from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.margins import Margins
@@ -57,6 +57,7 @@ def build_exposures(
     trades: bool = True,
     paused_venues: Sequence[str] = (),
     also: Sequence[str] = (),
+    maker: bool = False,
 ) -> Exposures:
     """Price a book and its candidate hedges.
 
@@ -76,6 +77,8 @@ def build_exposures(
         See :func:`hedgeopt.models.costs.quotes.unit_cost`.
     trades
         False skips the candidates' scenario matrix (risk report without hedging).
+    maker
+        Whether orders pay fees as makers.
     paused_venues
         Venues that are halted now: their candidates get a closed box.
     also
@@ -123,11 +126,14 @@ def build_exposures(
     refuse_implausible_sizes(book, rows, dict(zip(assets, prices.tolist(), strict=True)))
     moves = np.array([items[i].nature.transfer for i in table.candidate], bool)
     bought = table.candidate[~moves]
-    cost = unit_cost([items[i] for i in bought], market, rows.notional[bought], mark_half_spread=mark_half_spread)
+    fee_terms = tuple(FeeTerms(account.fee_tier, maker) for account in book.accounts)
+    terms = [fee_terms[rows.account[row]] for row in bought.tolist()]
+    hedges = [items[i] for i in bought]
+    cost = unit_cost(hedges, market, rows.notional[bought], mark_half_spread=mark_half_spread, terms=terms)
     sent = [items[i] for i in table.candidate[moves]]
     links = links_of(book, sent, np.flatnonzero(moves), assets, scenarios.horizon_days)
     worth = _worth(rows, bought, assets)
-    depth, said = candidate_depth([items[i] for i in bought], market, rows.notional[bought], cost, worth, len(sent))
+    depth, said = candidate_depth([items[i] for i in bought], market, rows.notional[bought], cost, worth, len(sent), terms)
     notes += said
     sending = sending_cost(sent, rows.notional[table.candidate[moves]])
     if cost.assumed.any():
@@ -214,6 +220,7 @@ def build_exposures(
         depth=depth,
         flows=flows_of(book, assets, market.timestamp),
         mark_half_spread=mark_half_spread,
+        fee_terms=fee_terms,
     )
 
 

@@ -12,14 +12,20 @@ import numpy as np
 from hedgeopt.files.counted import many
 from hedgeopt.models.costs.depth import Depth, depth_of
 from hedgeopt.models.costs.impact import ImpactLaw, Worth, impact_of
-from hedgeopt.models.costs.quotes import UnitCost
+from hedgeopt.models.costs.quotes import FeeTerms, UnitCost
 from hedgeopt.models.pricing.market_arrays import MarketArrays
 
 __all__ = ["at_the_best", "candidate_depth", "depth_notes"]
 
 
 def candidate_depth(
-    items: Sequence[Any], market: MarketArrays, notional: np.ndarray, cost: UnitCost, worth: Worth, n_transfers: int
+    items: Sequence[Any],
+    market: MarketArrays,
+    notional: np.ndarray,
+    cost: UnitCost,
+    worth: Worth,
+    n_transfers: int,
+    terms: Sequence[FeeTerms],
 ) -> tuple[Depth | None, list[str]]:
     """Ladders and impact of traded instruments ``items`` (n,), followed by transfers, which have none; and notes on them.
 
@@ -33,7 +39,7 @@ def candidate_depth(
     if law is not None:
         impact, rule = impact_of(law, items, market, cost, worth, among, market.depth)
         power, notes = law.power, _impact_notes(items, law, rule, market)
-    found = depth_of(items, market.depth, market, notional, (cost.from_buy, cost.from_sell), among, impact, power)
+    found = depth_of(items, market.depth, market, notional, (cost.from_buy, cost.from_sell), among, impact, power, terms)
     notes = depth_notes(items, found) + notes
     if found is None or not n_transfers:
         return found, notes

@@ -80,6 +80,7 @@ def expose(
         paused_venues=policy.candidates.paused_venues,
         trades=trades,
         also=also,
+        maker=policy.candidates.fees == "maker",
     )
     if unknown:
         found = replace(found, notes=(*unknown, *found.notes), horizon_days=policy.scenarios.horizon_days)

@@ -92,6 +92,12 @@ class Account(Record):
         description="strategies, desks or books that the account belongs to; policies and reports may name them",
     )
     counterparty: str | None = Field(default=None, description="who owes the equity; none: the venue")
+    fee_tier: str | None = Field(
+        default=None,
+        min_length=1,
+        exclude_if=lambda value: value is None,
+        description="tier of [fee_tiers] in the venue's table whose fees the account pays; none: the table's own",
+    )
 
     @model_validator(mode="before")
     @classmethod

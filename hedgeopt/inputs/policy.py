@@ -83,6 +83,11 @@ class Candidates(Record):
         description="half-spread, as a share of price, assumed for futures and perpetuals that carry a mark but no quotes; "
         "none: they are not traded",
     )
+    fees: Literal["taker", "maker"] = Field(
+        default="taker",
+        exclude_if=lambda value: value == "taker",
+        description="fees of the venue's table that orders pay; half-spreads count in full either way",
+    )
     transfers: bool = Field(default=True, description="whether collateral may move along the book's links")
     paused_venues: tuple[str, ...] = Field(
         default=(), description="venues that are halted now: nothing trades there, and collateral posted there stays"

@@ -17,7 +17,7 @@ from hedgeopt.verify.impact import impact
 if TYPE_CHECKING:
     from hedgeopt.models.costs.ladder import Ladder
 
-__all__ = ["cost_below", "cost_parts", "walked"]
+__all__ = ["cost_below", "cost_parts", "fee_of", "walked"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _steps(e: Exposures, i: int, sign: int) -> list[_Step]:
     for price, size, reserve in zip(side.price.tolist(), side.size.tolist(), side.reserve.tolist(), strict=True):
         worse = max(sign * (price - start), 0.0)
         per_price = _usd(e, item, price, start)
-        fee = 0.0 if ladder.kind == "pool" else _fee(e, i, price * per_price)
+        fee = 0.0 if ladder.kind == "pool" else fee_of(e, i, price * per_price)
         rate = worse * per_price + fee
         if found and rate < found[-1].rate:
             rate = found[-1].rate
@@ -124,13 +124,17 @@ def _steps(e: Exposures, i: int, sign: int) -> list[_Step]:
     return found
 
 
-def _fee(e: Exposures, i: int, worth: float) -> float:
+def fee_of(e: Exposures, i: int, worth: float) -> float:
     """USD per unit of candidate i that a venue charges; an option's cap is a share of its price, ``worth`` in USD."""
     item: Any = e.rows.instruments[e.candidate[i]]
-    charged, name = table(item.venue)["fees"], item.nature.fee
+    whose = e.fee_terms[int(e.rows.account[e.candidate[i]])] if e.fee_terms else None
+    rules, name = table(item.venue), item.nature.fee
+    charged = rules["fees"] if whose is None or whose.tier is None else rules["fees"] | rules["fee_tiers"][whose.tier]
+    as_maker = whose is not None and whose.maker
     if item.nature.option:
-        return float(min(charged[f"{name}_rate"] * e.market.price(item.underlying), charged[f"{name}_cap"] * worth))
-    return float(charged[f"{name}_taker"]) * float(e.rows.notional[e.candidate[i]])
+        share = charged[f"{name}_maker" if as_maker else f"{name}_rate"]
+        return float(min(share * e.market.price(item.underlying), charged[f"{name}_cap"] * worth))
+    return float(charged[f"{name}_maker" if as_maker else f"{name}_taker"]) * float(e.rows.notional[e.candidate[i]])
 
 
 def _usd(e: Exposures, item: Any, price: float, start: float) -> float:

@@ -11,7 +11,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify.claim import Claim
-from hedgeopt.verify.ladders import walked
+from hedgeopt.verify.ladders import fee_of, walked
 
 __all__ = ["differs", "listed_trades"]
 
@@ -75,7 +75,8 @@ def _facts(e: Exposures, market: Market, policy: dict[str, Any], i: int, amount:
     middle = mark if np.isnan(bid) or np.isnan(ask) else 0.5 * (bid + ask)
     half = max(ask - min(middle, mark), 0.0) if amount > 0 else max(max(middle, mark) - bid, 0.0)
     unit = _usd_per_price(item, market, mark)
-    cost, fee = abs(amount) * (half * unit + float(e.fee[i])), abs(amount) * float(e.fee[i])
+    charged = fee_of(e, i, mark * unit)
+    cost, fee = abs(amount) * (half * unit + charged), abs(amount) * charged
     if item.id in market.depth or market.impact is not None:
         cost, fee = (float(part[i]) for part in walked(e, np.where(np.arange(e.n_candidates) == i, amount, 0.0)))
     yield "price", price

@@ -20,7 +20,7 @@ import numpy as np
 
 from hedgeopt.models.costs.bowed import power_below
 from hedgeopt.models.costs.ladder import Ladder, Levels
-from hedgeopt.models.costs.quotes import unit_fee
+from hedgeopt.models.costs.quotes import TAKER, FeeTerms, unit_fee
 from hedgeopt.models.pricing.families import family_of
 from hedgeopt.models.pricing.family import MarketView
 from hedgeopt.models.separable import Separable
@@ -179,6 +179,7 @@ def depth_of(
     among: np.ndarray,
     impact: np.ndarray | None = None,
     power: float = 1.5,
+    terms: Sequence[FeeTerms] | None = None,
 ) -> Depth | None:
     """Ladders and impact of candidates in USD; None where no candidate has either.
 
@@ -204,7 +205,16 @@ def depth_of(
         ladder = whole.shared(int(among[i]))
         gas[i] = ladder.gas
         for side, (levels, way) in enumerate(((ladder.asks, 1.0), (ladder.bids, -1.0))):
-            found = _side(item, levels, way, market, float(notional[i]), float(reference[side][i]), ladder.kind == "pool")
+            found = _side(
+                item,
+                levels,
+                way,
+                market,
+                float(notional[i]),
+                float(reference[side][i]),
+                ladder.kind == "pool",
+                terms[i] if terms else TAKER,
+            )
             start = np.concatenate([[0.0], np.cumsum(levels.size)[:-1]]) if len(levels) else np.zeros(0)
             parts.append((np.full(len(levels), i), np.full(len(levels), way), start, levels.size, *found))
             first[side, i] = found[0][0] if len(levels) else 0.0
@@ -217,13 +227,20 @@ def depth_of(
 
 
 def _side(
-    item: Any, levels: Levels, sign: float, market: MarketView, notional: float, reference: float, pool: bool
+    item: Any,
+    levels: Levels,
+    sign: float,
+    market: MarketView,
+    notional: float,
+    reference: float,
+    pool: bool,
+    terms: FeeTerms,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rate, fee, bend and turn (L,) of one side's levels."""
     family, price = family_of(item), levels.price
     usd = np.array([family.quote_value(item, market, (reference * p) ** 0.5) for p in price.tolist()])
     worth = price * (usd if item.nature.option else 1.0)
-    fee = np.array([0.0 if pool else unit_fee(item, market, notional, one) for one in worth.tolist()])
+    fee = np.array([0.0 if pool else unit_fee(item, market, notional, one, terms) for one in worth.tolist()])
     over = np.maximum(sign * (price - reference), 0.0) * usd
     rate = np.maximum.accumulate(over + fee) if len(price) else over
     curved = np.isfinite(levels.reserve)

@@ -1,4 +1,10 @@
-"""Trading cost per unit from quotes and venue fee tables."""
+"""Trading cost per unit from quotes and venue fee tables.
+
+A venue's fees are those of ``[fees]``, in place of which an account's tier may have others (``[fee_tiers.NAME]``). Orders
+pay as takers; a policy may have them pay as makers: ``option_maker``, ``perpetual_maker``, ``future_maker``, ``spot_maker``,
+and 0 where a venue pays a rebate, which is concave in the trades. Half-spreads count in full either way: nobody knows what
+rests unfilled.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +19,19 @@ from hedgeopt.models.data import lacking, table
 from hedgeopt.models.pricing.families import family_of, quoted_kinds
 from hedgeopt.models.pricing.family import MarketView
 
-__all__ = ["UnitCost", "fee_parameters", "fees", "not_traded", "unit_cost", "unit_fee"]
+__all__ = ["TAKER", "FeeTerms", "UnitCost", "fee_parameters", "fees", "not_traded", "unit_cost", "unit_fee"]
+
+
+@dataclass(frozen=True)
+class FeeTerms:
+    """The tier of an account at its venue (None: the table's own fees), and whether its orders pay as makers."""
+
+    tier: str | None = None
+    maker: bool = False
+
+
+TAKER = FeeTerms()
+"""The venue's own fees of takers."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +57,9 @@ def unit_cost(
     notional: np.ndarray,
     *,
     mark_half_spread: float | None = None,
+    terms: Sequence[FeeTerms] | None = None,
 ) -> UnitCost:
-    """Half-spread plus taker fee.
+    """Half-spread plus fee; ``terms`` are each instrument's account's, takers' by default.
 
     Buying costs ``ask - min(mid, mark)``, selling ``max(mid, mark) - bid``, in USD per unit; with one quote missing the
     mark alone is the reference and the other side is closed.
@@ -65,7 +84,7 @@ def unit_cost(
         assumed = np.zeros(len(ids), bool)
     mid = np.where(np.isnan(bid) | np.isnan(ask), mark, 0.5 * (bid + ask))
     to_usd = _quote_value(instruments, market, mark)
-    fee = fees(instruments, market, notional, mark * to_usd)
+    fee = fees(instruments, market, notional, mark * to_usd, terms)
     low, high = np.minimum(mid, mark), np.maximum(mid, mark)
     buy = np.maximum(ask - low, 0.0) * to_usd + fee
     sell = np.maximum(high - bid, 0.0) * to_usd + fee
@@ -93,24 +112,31 @@ def not_traded(item: Any) -> InputError:
     )
 
 
-def fees(instruments: Sequence[Any], market: MarketView, notional: np.ndarray, option_price: np.ndarray) -> np.ndarray:
-    """Taker fee in USD per unit (n,); an option's is ``min(rate * index, cap * price)``.
+def fees(
+    instruments: Sequence[Any],
+    market: MarketView,
+    notional: np.ndarray,
+    option_price: np.ndarray,
+    terms: Sequence[FeeTerms] | None = None,
+) -> np.ndarray:
+    """Fee in USD per unit (n,); an option's is ``min(rate * index, cap * price)``.
 
     Vectors (coins): price .0001 pays .0000125; .0024 pays .0003; .05 pays .0003.
     """
-    each = zip(instruments, notional.tolist(), option_price.tolist(), strict=True)
-    return np.array([unit_fee(item, market, usd, price) for item, usd, price in each], float)
+    each = zip(instruments, notional.tolist(), option_price.tolist(), terms or [TAKER] * len(instruments), strict=True)
+    return np.array([unit_fee(item, market, usd, price, mine) for item, usd, price, mine in each], float)
 
 
-def unit_fee(item: Any, market: MarketView, notional: float, option_price: float) -> float:
+def unit_fee(item: Any, market: MarketView, notional: float, option_price: float, terms: FeeTerms = TAKER) -> float:
     """:func:`fees` of one instrument."""
     nature = item.nature
     if nature.fee is None:
         raise not_traded(item)
     if nature.option:
         index = market.price(item.underlying)
-        return min(_rate(item, f"{nature.fee}_rate") * index, _rate(item, f"{nature.fee}_cap") * option_price)
-    return _rate(item, f"{nature.fee}_taker") * notional
+        rate = _rate(item, f"{nature.fee}_{'maker' if terms.maker else 'rate'}", terms)
+        return min(rate * index, _rate(item, f"{nature.fee}_cap", terms) * option_price)
+    return _rate(item, f"{nature.fee}_{'maker' if terms.maker else 'taker'}", terms) * notional
 
 
 def fee_parameters(item: Any) -> tuple[str, ...]:
@@ -121,8 +147,8 @@ def fee_parameters(item: Any) -> tuple[str, ...]:
     return (f"fees.{fee}_rate", f"fees.{fee}_cap") if item.nature.option else (f"fees.{fee}_taker",)
 
 
-def _rate(item: Any, key: str) -> float:
-    rates = _rates(item.venue)
+def _rate(item: Any, key: str, terms: FeeTerms) -> float:
+    rates = _rates(item.venue, terms.tier)
     if key not in rates:
         raise lacking(
             item.venue,
@@ -134,8 +160,21 @@ def _rate(item: Any, key: str) -> float:
     return float(rates[key])
 
 
-def _rates(venue: str) -> dict[str, float]:
+def _rates(venue: str, tier: str | None) -> dict[str, float]:
     try:
-        return table(venue).get("fees", {})
+        found = table(venue)
     except FileNotFoundError:
         raise lacking(venue, f"no fee table for venue {venue!r}", field="fees", line="[fees]") from None
+    own: dict[str, float] = found.get("fees", {})
+    if tier is None:
+        return own
+    tiers = found.get("fee_tiers", {})
+    if tier not in tiers:
+        raise lacking(
+            venue,
+            f"has no tier {tier!r}, which an account of the book is in",
+            field="fee_tiers",
+            line=f"[fee_tiers.{tier}] perpetual_taker = SHARE",
+            known=", ".join(tiers),
+        )
+    return {**own, **tiers[tier]}

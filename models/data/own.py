@@ -12,8 +12,10 @@ Sections, of which ``[fees]`` alone must be there::
     perpetual_taker = 0.0005
     option_rate = 0.0003            # of the index, at most option_cap of the option's price
     option_cap = 0.125
+    perpetual_maker = 0.0002        # of orders that pay as makers (option_maker: of the index), 0 for a rebate
 
-    [fee_tiers.vip3]                # fees of a tier, in place of those above where fee_tier = "vip3" is at the top
+    [fee_tiers.vip3]                # fees of a tier, in place of those above where fee_tier = "vip3" is at the top, or where
+                                    # an account of the book has it
     perpetual_taker = 0.0003
 
     [[names]]                       # hedgeopt.venues.forms
@@ -41,7 +43,7 @@ from hedgeopt.files.record import Record
 __all__ = ["OwnTable", "read_own"]
 
 _Share = Annotated[float, Field(ge=0, le=1)]
-_FEE_ENDS = ("_taker", "_rate", "_cap")
+_FEE_ENDS = ("_taker", "_maker", "_rate", "_cap")
 _MOST, _MOST_SPOT = 0.01, 0.02
 """Shares above any venue's fee on contracts and on spot: 0.04 was meant as 0.04 %."""
 

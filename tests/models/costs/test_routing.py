@@ -119,6 +119,20 @@ def test_the_five_pools_of_the_paper(tendered: float, received: float) -> None:
     assert found.net["2"] >= -1e-7
 
 
+def test_the_arbitrage_of_the_paper() -> None:
+    # arbitrage.py of the paper's code: five pools of four tokens, worth 1.5, 10, 2 and 3
+    pools = [
+        Cfmm(("0", "1", "2", "3"), (4.0, 4.0, 4.0, 4.0), 0.002, "weighted", (4.0, 3.0, 2.0, 1.0)),
+        Cfmm(("0", "1"), (10.0, 1.0), 0.003),
+        Cfmm(("1", "2"), (1.0, 5.0), 0.003),
+        Cfmm(("2", "3"), (40.0, 50.0), 0.003),
+        Cfmm(("2", "3"), (10.0, 10.0), 0.001, "sum"),
+    ]
+    found = route_tokens(pools, prices={"0": 1.5, "1": 10.0, "2": 2.0, "3": 3.0})
+    assert found.value == pytest.approx(21.4998088, rel=1e-7)
+    assert [found.net[token] for token in "0123"] == pytest.approx([0.0, 1.17499, 0.0, 3.24997], abs=1e-4)
+
+
 def test_the_price_of_what_is_tendered_is_the_slope_of_what_is_received() -> None:
     at, step = 20.0, 0.05
     up, down = (route_tokens(FIVE, tendered={"1": at + sign * step}, received="3").value for sign in (1, -1))

@@ -48,6 +48,7 @@ def options_case(case: str, markets: list[Any], candidates: dict[str, Any], scen
         subject_to=[ho.Delta("BTC").within(-2, 2), ho.OrderLimit(notional=5e6)],
         scenarios=ho.ParametricScenarios(count=scenarios, seed=3),
         candidates=ho.Candidates(mark_half_spread=1e-4, underlyings=("BTC",), **candidates),
+        lots="ideal",
     )
     book = ShortGamma(collateral={"BTC": 60.0}, quantity={"BTC": 20.0})
     settings = Settings(scenarios=ho.ParametricScenarios(count=100))
@@ -108,6 +109,7 @@ def memory_case(steps: int) -> Iterator[dict[str, Any]]:
         minimize=ho.TransactionCost() + 0.2 * ho.CVaR(0.95),
         scenarios=ho.ParametricScenarios(count=200, seed=3),
         candidates=ho.Candidates(mark_half_spread=1e-4, max_relative_spread=10.0),
+        lots="ideal",
     )
     settings = Settings(scenarios=ho.ParametricScenarios(count=100))
     with warnings.catch_warnings():

@@ -85,6 +85,7 @@ def hedgeopt_spot(returns: pd.DataFrame, steps: int) -> tuple[float, float]:
         subject_to=[ho.PositionLimit(long_only=True), ho.TrueLeverage() <= 1.0],
         scenarios=sample,
         candidates=ho.Candidates(kinds=("spot",), underlyings=tuple(returns.columns)),
+        lots="ideal",
     )
     markets = spot_markets(prices.iloc[-steps:])
     settings = Settings(scenarios=sample)

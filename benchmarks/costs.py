@@ -65,6 +65,7 @@ def _case(rng: np.random.Generator, ticks: int, levels: int, futures: int) -> tu
         subject_to=[ho.Delta("ETH") >= wanted, ho.OrderLimit(quantity=_LARGEST, only=("future",))],
         scenarios=ho.ParametricScenarios(count=20, vol={"ETH": 0.7}),
         candidates=ho.Candidates(kinds=("spot", "future"), underlyings=("ETH",), max_order_notional=1e10),
+        lots="ideal",
     )
     return book, deep, policy, wanted
 

@@ -91,6 +91,7 @@ def crash_policy() -> Any:
         ],
         candidates=ho.Candidates(mark_half_spread=0.0002),
         scenarios=ho.ParametricScenarios(count=10_000, seed=7),
+        lots="ideal",
     )
 
 

@@ -67,6 +67,7 @@ def full_policy(scenarios: int) -> Any:
         subject_to=limits,
         candidates=every,
         scenarios=ho.ParametricScenarios(count=scenarios, seed=7),
+        lots="ideal",
     )
 
 

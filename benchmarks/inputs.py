@@ -174,6 +174,7 @@ def _large_book(positions: int, candidates: int, scenarios: int) -> tuple[Any, A
         subject_to=[ho.CVaR(0.99) <= 1e9],
         candidates={"min_delta": 0.0, "min_days": 0.0, "max_days": 1_000.0, "max_relative_spread": 10.0, "held": False},
         scenarios={"kind": "parametric", "count": scenarios},
+        lots="ideal",
     )
     return book, market, policy
 

@@ -113,9 +113,9 @@ def _compared(smoke: bool) -> Iterator[dict[str, Any]]:
         "scenarios": ho.ParametricScenarios(count=scenarios, vol={"BTC": 0.6}),
         "candidates": ho.Candidates(min_delta=0.0, max_relative_spread=5.0, max_order_notional=4e6),
     }
-    start = expose(book, market, ho.Policy(goal, **common))
+    start = expose(book, market, ho.Policy(goal, **common, lots="ideal"))
     limits = [ho.CVaR(0.99) <= 0.85 * tail_loss(-start.base_pnl, 0.99)]
-    without = ho.Policy(goal, limits, **common)
+    without = ho.Policy(goal, limits, **common, lots="ideal")
     draws = [
         expose(book, market, without.model_copy(update={"scenarios": without.scenarios.model_copy(update={"seed": seed})}))
         for seed in range(1 if smoke else 4)
@@ -123,7 +123,7 @@ def _compared(smoke: bool) -> Iterator[dict[str, Any]]:
     e = draws[0]
     stresses = e.stress[:8]
     margin = [ho.MarginUtilisation(limit=0.8), ho.SurviveStress(scenarios=stresses, utilisation=0.9)]
-    with_margin = ho.Policy(goal, [*limits, *margin], **common)
+    with_margin = ho.Policy(goal, [*limits, *margin], **common, lots="ideal")
     build, seconds, answers = {}, {"without": [], "with": []}, {}
     programs = {}
     for name, policy in (("without", without), ("with", with_margin)):

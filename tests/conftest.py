@@ -168,4 +168,5 @@ def toy_policy() -> ho.Policy:
             ho.OrderLimit(notional=8_000_000),
         ],
         scenarios=ho.ParametricScenarios(count=800, seed=3),
+        lots="ideal",
     )

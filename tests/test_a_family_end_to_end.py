@@ -162,6 +162,7 @@ def test_it_is_traded_with_a_certificate_and_reported(name: str, tmp_path: Path)
         subject_to=[ho.MarginUtilisation(limit=0.5)],
         candidates=Candidates(kinds=("power_perpetual", "perpetual")),
         scenarios=ho.ParametricScenarios(count=200, vol={"ETH": 0.7}),
+        lots="ideal",
     )
     proposal = ho.propose(book(name, -300.0), market(tmp_path), policy)
     trades = proposal.trades.set_index("instrument")

@@ -29,6 +29,7 @@ def solved(toy_book: ho.Book, toy_market: ho.Market) -> Solved:
         minimize=ho.TransactionCost() + 0.5 * ho.CVaR(0.95),
         subject_to=[ho.Delta("BTC").within(-1, 1), ho.CVaR(0.99) <= 500_000, ho.OrderLimit(notional=4e6)],
         scenarios=ho.ParametricScenarios(count=200, seed=3),
+        lots="ideal",
     )
     e = expose(toy_book, toy_market, policy)
     program = Program(policy, e)

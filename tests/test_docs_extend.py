@@ -37,7 +37,7 @@ def e(toy_book: ho.Book, toy_market: ho.Market, toy_policy: ho.Policy) -> Exposu
 
 def solved(e: Exposures, *limits: Constraint) -> tuple[Program, Any]:
     """What the limits allow: policies take registered ones only, programs any."""
-    program = Program(ho.Policy(minimize=ho.TransactionCost()).model_copy(update={"subject_to": limits}), e)
+    program = Program(ho.Policy(minimize=ho.TransactionCost(), lots="ideal").model_copy(update={"subject_to": limits}), e)
     return program, solve_program(program, e)
 
 
@@ -114,6 +114,7 @@ def test_the_margin_rule_is_solved_with(
         subject_to=[ho.MarginUtilisation(limit=1.0)],
         scenarios=ho.ParametricScenarios(count=20),
         candidates=ho.Candidates(kinds=("perpetual",)),
+        lots="ideal",
     )
     answer = policy.propose(book, toy_market)
     assert answer.certificate.valid

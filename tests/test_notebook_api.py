@@ -29,7 +29,9 @@ def book() -> ho.Book:
 
 def policy(*limits: Any, **settings: Any) -> ho.Policy:
     drawn = settings.pop("scenarios", ho.ParametricScenarios(count=300, seed=1))
-    return ho.Policy(ho.TransactionCost(), [ho.Delta("BTC").within(-5, 5), *limits], scenarios=drawn, **settings)
+    return ho.Policy(
+        ho.TransactionCost(), [ho.Delta("BTC").within(-5, 5), *limits], scenarios=drawn, **settings, lots="ideal"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -121,6 +121,7 @@ def policy(minimize: Any = None, *more: Any) -> ho.Policy:
         minimize if minimize is not None else ho.TransactionCost(),
         [ho.Delta("BTC").within(-5, 5), ho.Vega("BTC") >= -5_000, *more],
         scenarios=ho.ParametricScenarios(count=300, seed=1),
+        lots="ideal",
     )
 
 
@@ -274,6 +275,7 @@ def test_a_family_is_registered_and_not_claimed(repository: Path, tmp_path: Path
         candidates=ho.Candidates(kinds=["perpetual", "power_perpetual"]),
         scenarios=ho.ParametricScenarios(count=200, vol={"ETH": 0.6}),
         stress={"names": ["2020-03-12"]},
+        lots="ideal",
     )
     proposal = rules.propose(book, market)
     assert proposal.certificate.valid

@@ -19,7 +19,7 @@ import hedgeopt.backtest as bt
 FILES = ho.example_files()
 MARKET = ho.read_market(io.StringIO(FILES["market.csv"]))
 BOOK = ho.read_book(io.StringIO(FILES["book.json"]))
-POLICY = ho.Policy(ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20))
+POLICY = ho.Policy(ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20), lots="ideal")
 MADE = ("Book", "Account", "Position", "Collateral", "Link", "Policy", "Candidates")
 RECORDS = sorted(
     name

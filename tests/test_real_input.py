@@ -73,6 +73,7 @@ def policy() -> ho.Policy:
         ],
         candidates=ho.Candidates(mark_half_spread=0.0002),
         scenarios=ho.ParametricScenarios(count=10_000, seed=7),
+        lots="ideal",
     )
 
 

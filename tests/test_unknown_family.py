@@ -103,6 +103,7 @@ def policy() -> ho.Policy:
         minimize=ho.TransactionCost() + ho.CVaR(0.95),
         candidates=Candidates(kinds=("power_perpetual",)),
         scenarios=ho.ParametricScenarios(count=200, vol={"ETH": 0.7}),
+        lots="ideal",
     )
 
 

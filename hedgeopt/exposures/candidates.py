@@ -21,8 +21,8 @@ def choose_candidates(holdings: Holdings, rules: Candidates) -> list[Any]:
 
     An instrument without any quote is kept only where ``mark_half_spread`` allows it. Options are screened by Black-76
     delta from the mark vol. What the book holds passes the screens of days, delta and spread unless ``held`` is off: a
-    position that has drifted out of them must still be closable. An instrument that the market calls doubtful (quotes too
-    good to be true, a mark that its own vol contradicts) is never offered, held or not.
+    position that has drifted out of them must still be closable; ``do_not_trade`` counts for all. An instrument that the
+    market calls doubtful (quotes too good to be true, a mark that its own vol contradicts) is never offered, held or not.
 
     Raises
     ------
@@ -48,6 +48,7 @@ def choose_candidates(holdings: Holdings, rules: Candidates) -> list[Any]:
         "kinds": np.array([item.kind in rules.kinds for item in items], bool),
         "underlyings": np.array([underlying_of(item) in underlyings for item in items], bool),
         "names": np.array([not rules.names or any(fnmatchcase(item.name, n) for n in rules.names) for item in items], bool),
+        "do_not_trade": np.array([not any(fnmatchcase(item.name, n) for n in rules.do_not_trade) for item in items], bool),
         "venues with a tradable account": np.array([item.venue in venues for item in items], bool),
         "quotes that agree with marks": np.array([key not in holdings.doubtful for key in ids], bool),
         "two_sided": both | assumed if rules.two_sided else ~none | assumed,

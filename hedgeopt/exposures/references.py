@@ -120,15 +120,16 @@ def _match_instruments(holdings: Holdings, policy: Policy) -> None:
     if rules.underlyings:
         quoted = sorted({underlying_of(item) for item in items})
         require_known(rules.underlyings, quoted, "underlying", field="candidates.underlyings")
-    for pattern in rules.names:
-        if not any(fnmatchcase(item.name, pattern) for item in items):
-            raise InputError(
-                "matches no instrument of the market",
-                file="policy",
-                field="candidates.names",
-                value=pattern,
-                fix=advice(pattern, (item.name for item in items)),
-            )
+    for listed in ("names", "do_not_trade"):
+        for pattern in getattr(rules, listed):
+            if not any(fnmatchcase(item.name, pattern) for item in items):
+                raise InputError(
+                    "matches no instrument of the market",
+                    file="policy",
+                    field=f"candidates.{listed}",
+                    value=pattern,
+                    fix=advice(pattern, (item.name for item in items)),
+                )
 
 
 def _assets_of(item: Any) -> Iterable[str]:

@@ -55,6 +55,11 @@ class Candidates(Record):
     )
     underlyings: tuple[str, ...] = Field(default=(), description="asset codes; empty: those of the book's positions")
     names: tuple[str, ...] = Field(default=(), description="instrument names, * allowed; empty: any")
+    do_not_trade: tuple[str, ...] = Field(
+        default=(),
+        exclude_if=lambda value: not value,
+        description="instrument names, * allowed, that are never traded, held or not",
+    )
     trade_in: tuple[str, ...] = Field(
         default=(),
         exclude_if=lambda value: not value,
@@ -133,11 +138,12 @@ class Policy(Record):
         "aside with a note; none: strict where trades are proposed, lenient in reports of risk",
     )
     max_quote_age_seconds: float = Field(default=600.0, gt=0, description="older quotes are refused")
-    tolerance: float = Field(default=1e-6, gt=0, lt=0.1, description="largest certified relative optimality gap")
+    tolerance: float = Field(
+        default=1e-6, gt=0, lt=0.1, description="largest certified relative optimality gap of ideal trades"
+    )
     lots: Literal["whole", "ideal"] = Field(
-        default="ideal",
-        exclude_if=lambda value: value == "ideal",
-        description="whole: trades are whole lots no smaller than the venue's least order; ideal: any size, unless a limit "
+        default="whole",
+        description="whole: trades are whole lots, none below the venue's smallest order; ideal: any size, unless a limit "
         "counts trades (max_trades, max_new_instruments, min_trade), which asks for whole lots",
     )
     lot_gap: float = Field(
@@ -145,7 +151,7 @@ class Policy(Record):
         gt=0,
         lt=0.1,
         exclude_if=lambda value: value == 0.005,
-        description="largest certified relative gap of a list in whole lots to the bound of the ideal trades",
+        description="largest certified relative gap of a list in whole lots; beyond it a list is given, and is not valid",
     )
     time_limit_seconds: float = Field(
         default=600.0,

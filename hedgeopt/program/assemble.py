@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from hedgeopt.constraints.constraint import Side
 from hedgeopt.errors import CertificateError
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.policy import Policy
@@ -224,6 +225,14 @@ def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
     before = {side.name: side for side in by_plain_rule(program.policy, e, nothing, program.sides(e, nothing))}
     program.switch(off, compile=False)
     after = by_plain_rule(program.policy, e, solution.trades, solution.sides)
+    certificate = solution.certificate
+    least = _BINDING * max(abs(certificate.objective), 1e-300)
+
+    def binds(side: Side) -> bool:
+        """At its bound; of a list in whole lots also where the ideal trades are, which its shadow price tells."""
+        ideal = certificate.lot_gap is not None and side.dual * abs(side.limit) > least
+        return bool(ideal or abs(relative_violation(side)) <= _BINDING)
+
     rows = pd.DataFrame(
         [
             {
@@ -233,7 +242,7 @@ def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
                 "bound": shown.limit,
                 "sense": "<=" if side.sign > 0 else ">=",
                 "unit": shown.unit,
-                "binding": abs(relative_violation(side)) <= _BINDING,
+                "binding": binds(side),
                 "shadow_price": shown.dual,
                 "breached_before": old.violation > allowance(old),
             }
@@ -241,7 +250,7 @@ def _limits(program: Program, e: Exposures, solution: Solution) -> pd.DataFrame:
                 (before[told.name], told, side, side_as_told(side, e.numeraire))
                 for told, side in zip(after, solution.sides, strict=True)
             )
-            if not side.sizing or side.dual > 0.0 or abs(relative_violation(side)) <= _BINDING
+            if not side.sizing or side.dual > 0.0 or binds(side)
         ],
         columns=list(LIMITS),
     )

@@ -43,13 +43,13 @@ _SPARE = 0.2
 
 
 @strict_call
-def solve_program(program: Program, exposures: Exposures, stages: Stages | None = None, *, exact: bool = True) -> Solution:
+def solve_program(program: Program, exposures: Exposures, stages: Stages | None = None, *, lots: str = "exact") -> Solution:
     """Solve a program on exposures of its structure and certify the result.
 
     Solvers are tried in the order of :func:`hedgeopt.program.order.solver_order` until one answer is certified;
     ``statistics["attempts"]`` tells each try. A policy of whole lots gets the best list in whole lots that holds every
-    limit; its certificate says what it costs, and is not valid beyond ``lot_gap``. ``exact``: whether the tail solver
-    searches where integers over cuts are not near enough.
+    limit; its certificate says what it costs, and is not valid beyond ``lot_gap``. ``lots``: ``exact``; ``quick`` (only
+    integers over cuts); or ``none``, the ideal trades whatever the policy asks for.
 
     Raises
     ------
@@ -64,7 +64,9 @@ def solve_program(program: Program, exposures: Exposures, stages: Stages | None 
             ideal = _solve_inside(program, e, box, stages, deadline)
         else:
             ideal = best_branch(program, e, box, lambda inside: _solve_inside(program, e, inside, stages, deadline))
-        return whole_lots(program, e, ideal, stages, deadline, exact=exact) if program.policy.whole else ideal
+        if lots == "none" or not program.policy.whole:
+            return ideal
+        return whole_lots(program, e, ideal, stages, deadline, exact=lots == "exact")
 
 
 def _solve_inside(program: Program, e: Exposures, box: Box, stages: Stages, deadline: Deadline) -> Solution:

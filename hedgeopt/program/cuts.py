@@ -38,10 +38,10 @@ class Cuts:
     def __init__(
         self, program: Program, e: Exposures, box: Box, own: OwnRows | None, seconds: float = _SECONDS, wide: bool = False
     ) -> None:
-        """``wide``: cuts of every limit from the first point on, not only of those that are near there."""
+        """``wide``: cuts of every limit from the first point on, not only of those that are near there; of squares, too."""
         self.program, self.e, self.box, self.own, self.seconds, self.wide = program, e, box, own, seconds, wide
         self.terms: list[list[Separable]] = [[] for _ in program.objective_terms]
-        self.squares = [bound.square(e) for _, _, bound in program.objective_terms]
+        self.squares = [None if wide else bound.square(e) for _, _, bound in program.objective_terms]
         self.rows: dict[tuple[int, int], CutRow] = {}
         self.balance: Any = None
         """(R, R) map of the user's own slacks onto slacks of one size, once a solve needed it
@@ -62,7 +62,7 @@ class Cuts:
                 _append(cuts, bound.minorant(e, x, tails))
         for number, limit in enumerate(program.limits):
             sides = limit.sides(e, x)
-            square, chosen = limit.square(e), []
+            square, chosen = None if self.wide else limit.square(e), []
             for k, side in enumerate(sides):
                 if square is not None:
                     self.rows.setdefault((number, k), CutRow((number, k), [], (*square, float(side.limit))))

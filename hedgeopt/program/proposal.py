@@ -88,7 +88,8 @@ class Proposal:
         ladder adds) and fee, which add up to the trade's ``cost``; gas, whatever its size and not optimised; and carry over
         the horizon (negative is income; not finite where no rate is known).
     limits : DataFrame
-        One row per limit: value before and after, bound, unit, whether it binds, shadow price (objective per unit of limit).
+        One row per limit: value before and after, bound, unit, whether it binds (the ideal trades, of a list in
+        whole lots), shadow price (objective per unit of limit).
         Like the certificate, costs, objective, risk and figures in units of the policy's numeraire, ``after.unit``.
     certificate : Certificate
     before, after : RiskReport

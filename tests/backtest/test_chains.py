@@ -169,6 +169,7 @@ def test_poison_in_the_future_changes_nothing_before_it(chain: Path, tmp_path: P
             minimize=TransactionCost() + 0.5 * CVaR(0.95),
             scenarios=scenarios,
             candidates=Candidates(kinds=("option", "perpetual")),
+            lots="ideal",
         )
         settings = Settings(scenarios=scenarios, index=index_history(path))
         book = toys.Given(positions={CALL: -3.0, PUT: -3.0})

@@ -259,7 +259,9 @@ def test_the_next_snapshot_is_asked_for_after_the_decision_and_few_are_kept(toys
 
 def test_the_policy_object_of_live_use_is_a_policy(toys: object) -> None:
     rules = ho.Policy(
-        minimize=ho.TransactionCost() + ho.CVaR(0.95), scenarios=ParametricScenarios(count=100, vol={"BTC": 0.6})
+        minimize=ho.TransactionCost() + ho.CVaR(0.95),
+        scenarios=ParametricScenarios(count=100, vol={"BTC": 0.6}),
+        lots="ideal",
     )
     direct = simulate(toys.path([80_000.0, 82_000.0]), toys.Given(positions={CALL: -3.0}), rules, FEW)
     wrapped = simulate(toys.path([80_000.0, 82_000.0]), toys.Given(positions={CALL: -3.0}), Optimizer(rules), FEW)

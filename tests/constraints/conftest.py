@@ -57,4 +57,5 @@ def policy(*limits: Any, minimize: Any = None, **more: Any) -> ho.Policy:
         subject_to=limits,
         scenarios=ho.ParametricScenarios(count=50, vol={"BTC": 0.6, "ETH": 0.8}),
         candidates=ho.Candidates(kinds=("perpetual",), underlyings=("BTC", "ETH"), **more),
+        lots="ideal",
     )

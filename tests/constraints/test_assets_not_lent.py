@@ -64,6 +64,7 @@ def policy() -> ho.Policy:
         subject_to=[ho.MarginUtilisation(account="main", limit=0.9)],
         candidates=ho.Candidates(names=("PUT",), kinds=("option",), max_order_notional=1e9),
         scenarios=ho.ParametricScenarios(count=200, vol={"BTC": 0.7}),
+        lots="ideal",
     )
 
 
@@ -122,6 +123,6 @@ def test_a_debt_without_a_rate_is_refused_before_anything_is_solved(tmp_path: Pa
     """No answer could be certified there: the line says which rate is missing, not that solvers failed."""
     monkeypatch.setenv("HEDGEOPT_TABLES", write(tmp_path))
     book, market = case("bybit", BTC=10.0, USDT=-5_000.0)
-    rules = ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.MarginUtilisation(account="main")])
+    rules = ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.MarginUtilisation(account="main")], lots="ideal")
     with pytest.raises(ho.InputError, match=r"portfolio_margin.loans.USDT: USDT is borrowed in account main"):
         rules.propose(book, market)

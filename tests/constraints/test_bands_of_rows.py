@@ -41,7 +41,7 @@ def e(toy_book: ho.Book, toy_market: ho.Market, toy_policy: ho.Policy) -> Exposu
 
 @pytest.mark.parametrize(("lower", "upper"), [(-1.0, 1.0), (-3.0, -2.0), (0.0, 0.0), (7.0, 7.0)])
 def test_two_sides_hold(lower: float, upper: float, e: Exposures) -> None:
-    policy = ho.Policy(minimize=ho.TransactionCost())
+    policy = ho.Policy(minimize=ho.TransactionCost(), lots="ideal")
     limits = (DeltaBand(lower=lower, upper=upper), ho.Gamma("BTC") >= 0.0)
     program = Program(policy.model_copy(update={"subject_to": limits}), e)
     answer = solve_program(program, e)
@@ -54,7 +54,9 @@ def test_two_sides_hold(lower: float, upper: float, e: Exposures) -> None:
 
 def test_a_band_without_room_is_moved_and_not_closed(e: Exposures) -> None:
     rows = DeltaBand(lower=0.0, upper=0.0).rows(e)
-    (limit,) = Program(ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.Delta("BTC").within(0, 0)]), e).limits
+    (limit,) = Program(
+        ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.Delta("BTC").within(0, 0)], lots="ideal"), e
+    ).limits
     assert limit.tightened(rows, {"traded upper": 0.25}) == [-0.25, -0.25]
     wide = DeltaBand(lower=-1.0, upper=1.0).rows(e)
     assert limit.tightened(wide, {"traded upper": 0.25}) == [-1.0, 0.75]

@@ -30,6 +30,7 @@ def policy(limit: float, **more: object) -> ho.Policy:
         minimize=ho.TransactionCost(),
         subject_to=[ho.Margin("deribit") <= limit],
         scenarios=ho.ParametricScenarios(count=50, seed=1),
+        lots="ideal",
         **more,  # type: ignore[arg-type]
     )
 

@@ -23,7 +23,7 @@ def linked(toy_book: ho.Book, toy_market: ho.Market) -> Exposures:
     spare = ho.Account(name="spare", venue="deribit", collateral=(ho.Collateral(asset="BTC", amount=50.0),))
     link = ho.Link(source="spare", target="main", asset="BTC", cost_rate=1e-4)
     book = toy_book.model_copy(update={"accounts": (main, spare), "links": (link,)})
-    policy = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20))
+    policy = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20), lots="ideal")
     return expose(book, toy_market, policy)
 
 
@@ -33,7 +33,9 @@ def test_convex_constraint_keeps_its_promises(kind: str, linked: Exposures) -> N
     spec = constraint_example(kind)
     assert spec.source
     assert spec.name
-    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[spec], scenarios=ho.ParametricScenarios(count=20))
+    policy = ho.Policy(
+        minimize=ho.TransactionCost(), subject_to=[spec], scenarios=ho.ParametricScenarios(count=20), lots="ideal"
+    )
     program = Program(policy, e)
     box = trade_box(policy, e)
     program.update(e, box)
@@ -61,7 +63,7 @@ def test_constraints_round_trip_through_toml(linked: Exposures, tmp_path) -> Non
         ho.TrueLeverage() <= 4,
         ho.NetLeverage(underlying="BTC").within(-1, 1),
     ]
-    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=rules)
+    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=rules, lots="ideal")
     path = tmp_path / "policy.toml"
     path.write_text(policy.to_toml())
     assert ho.read_policy(path) == policy

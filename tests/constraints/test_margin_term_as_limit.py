@@ -26,7 +26,7 @@ def book(request: pytest.FixtureRequest, toy_book: ho.Book) -> ho.Book:
 
 def test_it_is_the_same_limit_and_counts_transfers(book: ho.Book, toy_market: ho.Market) -> None:
     goal = ho.TransactionCost()
-    free = ho.Policy(goal, scenarios=SCENARIOS)
+    free = ho.Policy(goal, scenarios=SCENARIOS, lots="ideal")
     e = expose(book, toy_market, free)
     now = account_requirement(e, 0, e.rows.quantity, "initial") / float(e.equity[0])
     found = {}
@@ -45,11 +45,11 @@ def test_it_is_the_same_limit_and_counts_transfers(book: ho.Book, toy_market: ho
 
 def test_a_limit_from_a_file_is_a_share_above_zero() -> None:
     with pytest.raises(ValueError, match="above 0"):
-        ho.Policy(ho.TransactionCost(), [ho.Margin("deribit") <= 0.0])
+        ho.Policy(ho.TransactionCost(), [ho.Margin("deribit") <= 0.0], lots="ideal")
 
 
 def test_in_the_objective_it_brings_the_delta_caps(book: ho.Book, toy_market: ho.Market) -> None:
-    policy = ho.Policy(ho.TransactionCost() + 1e5 * ho.Margin("deribit"), scenarios=SCENARIOS)
+    policy = ho.Policy(ho.TransactionCost() + 1e5 * ho.Margin("deribit"), scenarios=SCENARIOS, lots="ideal")
     e = expose(book, toy_market, policy)
     caps = [side.name for side in Program(policy, e).sides(e, np.zeros(e.n_candidates)) if " cap main" in side.name]
     assert len(caps) == 2 * len(e.margins.encoding(0, "maintenance").caps)

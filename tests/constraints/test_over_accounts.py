@@ -196,6 +196,7 @@ def test_sizes_are_no_money_in_another_numeraire(tmp_path: Path) -> None:
         candidates=ho.Candidates(names=("BTC-PERPETUAL",), max_order_notional=5e6),
         scenarios=ho.ParametricScenarios(count=50, vol={"BTC": 0.6}),
         numeraire="BTC",
+        lots="ideal",
     )
     solved = ho.solve(book, quotes, rules)
     told = json.loads(solved.proposal.to_json())

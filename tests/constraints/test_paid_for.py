@@ -66,6 +66,7 @@ def policy(*limits: Any, name: str = "ETH_USDC", **more: Any) -> ho.Policy:
         candidates=ho.Candidates(names=(name,), kinds=("spot", "option"), max_order_notional=1e9),
         scenarios=ho.ParametricScenarios(count=200, vol={"ETH": 0.7}),
         **more,
+        lots="ideal",
     )
 
 

@@ -78,6 +78,7 @@ def test_every_stress_at_once_on_an_options_book(margin: str, toy_book: ho.Book,
         minimize=ho.TransactionCost(),
         subject_to=[ho.SurviveStress(utilisation=0.9)],
         scenarios=ho.ParametricScenarios(count=100),
+        lots="ideal",
     )
     answer = ho.solve(book, toy_market, rules)
     assert answer.proposal.certificate.valid
@@ -103,7 +104,11 @@ def test_stressed_options_are_revalued_by_the_venue_with_the_stressed_vol(toy_bo
     from hedgeopt.exposures.expose import expose
     from hedgeopt.models.scenarios.set import vol_term_weight
 
-    e = expose(toy_book, toy_market, ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=10)))
+    e = expose(
+        toy_book,
+        toy_market,
+        ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=10), lots="ideal"),
+    )
     k = e.stress.index("2024-08-05")
     state, now = e.margins.state(0, k), e.margins.state(0)
     for at in np.flatnonzero(state.option)[:12]:

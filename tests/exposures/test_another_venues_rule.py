@@ -41,6 +41,7 @@ def test_a_proposal_says_it_in_notes_certificate_and_headline(market: ho.Market)
         minimize=ho.TransactionCost(),
         subject_to=[ho.Delta(underlying="BTC").within(-0.1, 0.1)],
         scenarios={"kind": "parametric", "count": 100, "vol": {"BTC": 0.6}},
+        lots="ideal",
     )
     proposal = policy.propose(ho.Book(**book("hyperliquid", "dydx")), market)
     assert any(note.startswith(said) for note in proposal.notes)

@@ -48,6 +48,7 @@ POLICY = ho.Policy(
     minimize=ho.TransactionCost(),
     subject_to=[ho.Delta("ETH").within(-5.0, 5.0)],
     scenarios=ho.ParametricScenarios(count=50, vol={"ETH": 0.7}),
+    lots="ideal",
 )
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

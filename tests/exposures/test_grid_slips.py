@@ -36,7 +36,7 @@ def _book(margin: str = "otc", quantity: float = 5.0, **changes: Any) -> ho.Book
     return ho.Book(accounts=[{"name": "notes", "venue": "issuer", "margin": margin, "positions": positions}])
 
 
-RULES = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=50, vol={"BTC": 0.6}))
+RULES = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=50, vol={"BTC": 0.6}), lots="ideal")
 
 
 @pytest.mark.parametrize("margin", ["otc", "none"])

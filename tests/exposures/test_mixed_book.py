@@ -139,7 +139,7 @@ def desk(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     path = tmp_path_factory.mktemp("book") / "mixed.json"
     path.write_text(json.dumps({"name": "mixed", "accounts": accounts}))
     book = read_book(path)
-    policy = ho.Policy(minimize=ho.CVaR(0.99), scenarios=ho.ParametricScenarios(count=2_000))
+    policy = ho.Policy(minimize=ho.CVaR(0.99), scenarios=ho.ParametricScenarios(count=2_000), lots="ideal")
     report = ho.risk_report(expose(book, market, policy, trades=False))
     return Desk(book, market, report, raw, entry, (eth, usdc), reserves)
 
@@ -221,7 +221,7 @@ def test_the_peg_of_june_2022_hurts_tokens_and_loop(desk: Desk):
     """A hundred tokens alone: by the table's stETH where it is named, by its ETH elsewhere."""
     index = desk.market.price("ETH")
     only = ho.Book(accounts=[account for account in desk.book.accounts if account.name == "lido"])
-    policy = ho.Policy(minimize=ho.CVaR(0.99), scenarios=ho.ParametricScenarios(count=500))
+    policy = ho.Policy(minimize=ho.CVaR(0.99), scenarios=ho.ParametricScenarios(count=500), lots="ideal")
     alone = ho.risk_report(expose(only, desk.market, policy, trades=False))
     spot = {event["name"]: event["spot"] for event in table("stress")["event"]}
     assert spot["2022-06"]["stETH"]["value"] < spot["2022-06"]["ETH"]["value"]
@@ -252,6 +252,7 @@ def test_the_desk_can_be_hedged(desk: Desk):
         subject_to=[ho.Delta("ETH").within(-50, 50)],
         scenarios=ho.ParametricScenarios(count=500),
         candidates=ho.Candidates(min_delta=0.2, max_days=60),
+        lots="ideal",
     )
     proposal = ho.propose(desk.book, desk.market, policy)
     assert abs(proposal.after.greeks["ETH"]["delta"]) <= 50 * (1 + 1e-9)

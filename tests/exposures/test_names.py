@@ -83,7 +83,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
 
 
 def _solve(book: Book, market: ho.Market, data: dict[str, Any]) -> None:
-    Policy(**{**BASE, **data}).propose(book, market)
+    Policy(**{**BASE, **data}, lots="ideal").propose(book, market)
 
 
 @pytest.mark.parametrize(("limit", "said"), LIMITS, ids=lambda v: json.dumps(v) if isinstance(v, dict) else "")
@@ -104,7 +104,7 @@ def test_a_general_policy_may_name_what_the_book_does_not_hold(toy_book: Book, t
         "candidates": {"paused_venues": ["aave"]},
         "scenarios": {**BASE["scenarios"], "vol": {"SOL": 0.9}},
     }
-    expose(toy_book, toy_market, Policy(**{**BASE, **change}), trades=False)
+    expose(toy_book, toy_market, Policy(**{**BASE, **change}, lots="ideal"), trades=False)
 
 
 def test_a_stress_file_is_checked_too(tmp_path: Path, toy_book: Book, toy_market: ho.Market):

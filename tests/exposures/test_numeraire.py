@@ -34,6 +34,7 @@ def policy(numeraire: str | None = None) -> ho.Policy:
         subject_to=[ho.Delta("BTC").within(-0.5, 0.5)],
         scenarios=ho.ParametricScenarios(count=100, vol={"BTC": 0.6, "ETH": 0.7}),
         numeraire=numeraire,
+        lots="ideal",
     )
 
 
@@ -124,6 +125,7 @@ def test_limits_and_weights_count_in_coins(folder: Path) -> None:
             ],
             scenarios=ho.ParametricScenarios(count=1100, vol=FLAT),
             numeraire=name,
+            lots="ideal",
         )
         answers.append(ho.propose(book, market, rule))
     usd, btc = answers
@@ -269,7 +271,8 @@ def test_trades_transfers_and_margin_are_shown_in_it_everywhere(toy_book, toy_ma
     price = toy_market.price("BTC")
     scenarios = ho.ParametricScenarios(count=60)
     limit = ho.Delta("BTC").within(-0.5, 0.5)
-    rules = {unit: ho.Policy(minimize=ho.TransactionCost(), subject_to=[limit], scenarios=scenarios, numeraire=unit)
+    options = {"subject_to": [limit], "scenarios": scenarios, "lots": "ideal"}
+    rules = {unit: ho.Policy(minimize=ho.TransactionCost(), numeraire=unit, **options)
              for unit in (None, "BTC")}  # fmt: skip
     dollars, coins = (ho.propose(toy_book, toy_market, rule) for rule in rules.values())
     assert len(coins.trades)  # in dollars: what is verified and stored

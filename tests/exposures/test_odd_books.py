@@ -27,7 +27,7 @@ def book(held: dict[str, float] | None = None, **posted: float) -> ho.Book:
 
 def policy(**more: Any) -> ho.Policy:
     scenarios = ho.ParametricScenarios(count=40, vol={"BTC": 0.6, "ETH": 0.7})
-    return ho.Policy(minimize=ho.TransactionCost(), scenarios=scenarios, **more)
+    return ho.Policy(minimize=ho.TransactionCost(), scenarios=scenarios, **more, lots="ideal")
 
 
 def test_an_empty_book_has_a_report() -> None:

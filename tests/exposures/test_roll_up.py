@@ -36,6 +36,7 @@ def policy(**more: object) -> ho.Policy:
         subject_to=[ho.Delta("BTC").within(-20.0, 20.0)],
         scenarios=ho.ParametricScenarios(count=50, vol={"BTC": 0.6, "ETH": 0.7}),
         candidates=ho.Candidates(**more),
+        lots="ideal",
     )
 
 

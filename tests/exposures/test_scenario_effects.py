@@ -41,6 +41,7 @@ def policy(**data) -> ho.Policy:
     return ho.Policy(
         minimize=ho.TransactionCost(),
         **{"scenarios": ho.ParametricScenarios(count=50), "stress": STRESS, **data},
+        lots="ideal",
     )
 
 
@@ -88,7 +89,7 @@ def test_leaving_costs_the_half_spread_times_the_multiplier_and_nothing_while_ha
 def test_stress_loss_with_unwind_is_convex_exact_and_bounded_by_its_minorant(exposures: Exposures) -> None:
     e = exposures
     term = ho.StressLoss("dry", include_unwind=True)
-    asked = ho.Policy(minimize=ho.TransactionCost(), subject_to=[term <= 1e12], stress=STRESS)
+    asked = ho.Policy(minimize=ho.TransactionCost(), subject_to=[term <= 1e12], stress=STRESS, lots="ideal")
     program = Program(asked, e)
     box = trade_box(asked, e)
     program.update(e, box)

@@ -56,7 +56,7 @@ TERMS: tuple[Any, ...] = (
 
 def policy(*limits: Any, **more: Any) -> ho.Policy:
     scenarios = ho.ParametricScenarios(count=60, vol={"BTC": 0.6, "ETH": 0.7})
-    return ho.Policy(minimize=ho.TransactionCost(), subject_to=limits, scenarios=scenarios, **more)
+    return ho.Policy(minimize=ho.TransactionCost(), subject_to=limits, scenarios=scenarios, **more, lots="ideal")
 
 
 def exposures(book: ho.Book, numeraire: str | None = None, **options: Any) -> Any:
@@ -193,7 +193,7 @@ def test_a_variance_of_accounts_is_limited_and_verified() -> None:
 
 def test_a_limit_on_variance_that_fits_no_memory_is_refused() -> None:
     sample = ho.ParametricScenarios(count=900, vol={"BTC": 0.6, "ETH": 0.7})
-    rules = ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.Variance() <= 1e12], scenarios=sample)
+    rules = ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.Variance() <= 1e12], scenarios=sample, lots="ideal")
     with pytest.raises(
         ho.InputError, match=r"subject_to: a limit on variance over 80\d candidates takes some 10 GB of memory"
     ):

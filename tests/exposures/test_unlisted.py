@@ -85,6 +85,7 @@ POLICY = ho.Policy(
     minimize=ho.TransactionCost(),
     subject_to=[ho.Delta("BTC").within(-0.01, 0.01)],
     scenarios=ho.ParametricScenarios(count=50, vol={"BTC": 0.6}),
+    lots="ideal",
 )
 
 
@@ -306,7 +307,7 @@ def test_limits_on_margin_refuse_accounts_whose_margin_no_rule_knows(market: ho.
 
 
 def test_a_margin_term_is_not_minimised_where_no_rule_knows_it(market: ho.Market) -> None:
-    least = ho.Policy(minimize=ho.TransactionCost() + ho.Margin("otc desk"), scenarios=POLICY.scenarios)
+    least = ho.Policy(minimize=ho.TransactionCost() + ho.Margin("otc desk"), scenarios=POLICY.scenarios, lots="ideal")
     with pytest.raises(ho.InputError, match=REFUSED):
         ho.propose(two_accounts(-5.0), market, least)
 

@@ -51,7 +51,7 @@ def test_risk_of_perpetuals_asks_for_no_vol(given: list[str], tmp_path: Path, ca
 def test_a_tail_is_never_measured_where_nothing_moves(given: list[str]) -> None:
     """Without a sample a CVaR of 0 would be a promise; what rests on the tail stays refused."""
     book, market = ho.read_book(given[1]), ho.read_market(given[3])
-    policy = ho.Policy(minimize=ho.TransactionCost())
+    policy = ho.Policy(minimize=ho.TransactionCost(), lots="ideal")
     for sampled in (False, "if known"):
         report = ho.risk_report(expose(book, market, policy, trades=False, sampled=sampled))
         assert report.cvar == {}

@@ -22,6 +22,7 @@ POLICY = ho.Policy(
     ],
     candidates=ho.Candidates(underlyings=("BTC",), mark_half_spread=0.0001),
     scenarios=ho.ParametricScenarios(count=1234, seed=5, vol={"BTC": 0.7}),
+    lots="ideal",
 )
 
 
@@ -40,8 +41,8 @@ def test_algebra_collects_weights() -> None:
         (0.5, "cvar 0.99"),
         (-2.0, "theta BTC"),
     ]
-    assert ho.Policy(minimize=ho.CVaR()).minimize[0].weight == 1.0
-    doubled = ho.Policy(minimize=2 * (ho.CVaR() + ho.Carry()))
+    assert ho.Policy(minimize=ho.CVaR(), lots="ideal").minimize[0].weight == 1.0
+    doubled = ho.Policy(minimize=2 * (ho.CVaR() + ho.Carry()), lots="ideal")
     assert [p.weight for p in doubled.minimize] == [2.0, 2.0]
 
 
@@ -50,10 +51,10 @@ def test_algebra_collects_weights() -> None:
     [
         (lambda: ho.CVaR(0.99) >= 1.0, "convex"),
         (lambda: ho.Delta("BTC").within(1, -1), "above upper"),
-        (lambda: ho.Policy(minimize=-ho.CVaR(0.99)), "negative weight"),
+        (lambda: ho.Policy(minimize=-ho.CVaR(0.99), lots="ideal"), "negative weight"),
         (lambda: ho.CVaR(1.0), "less than 1"),
         (lambda: ho.OrderLimit(), "notional or quantity"),
-        (lambda: ho.Policy(minimize=ho.CVaR(), colour="blue"), "colour"),
+        (lambda: ho.Policy(minimize=ho.CVaR(), colour="blue", lots="ideal"), "colour"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:
@@ -63,6 +64,6 @@ def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:
 
 def test_policy_faults_are_one_line() -> None:
     with pytest.raises(ho.InputError) as caught:
-        ho.Policy(minimize=ho.CVaR(), tolerance=-1)
+        ho.Policy(minimize=ho.CVaR(), tolerance=-1, lots="ideal")
     assert "\n" not in str(caught.value)
     assert "tolerance" in str(caught.value)

@@ -105,7 +105,9 @@ def test_columns_of_a_chain_that_are_not_known_are_one_note() -> None:
 def steps(row: dict[str, Any]) -> tuple[float, float, float]:
     market = ho.read_market([row])
     book = ho.Book(accounts=[{"name": "a", "venue": "deribit", "collateral": [{"asset": "BTC", "amount": 1.0}]}])
-    policy = ho.Policy(minimize=ho.TransactionCost(), scenarios={"kind": "parametric", "count": 50, "vol": {"BTC": 0.5}})
+    policy = ho.Policy(
+        minimize=ho.TransactionCost(), scenarios={"kind": "parametric", "count": 50, "vol": {"BTC": 0.5}}, lots="ideal"
+    )
     e = ho.expose(book, market, policy)
     (at,) = e.candidate
     return float(e.rows.lot[at]), float(e.rows.tick[at]), float(e.rows.minimum_size[at])

@@ -103,9 +103,9 @@ def calls() -> dict[str, str]:
         "history": call(lambda: draw(ho.HistoricalScenarios(prices=str(FOLDER / "market.parquet")), ["BTC"], market)),
         "cluster": call(lambda: open_engine("dask", scheduler="tcp://127.0.0.1:9")),
         "conic": call(
-            lambda: ho.Policy(minimize=ho.TransactionCost() + 1e-9 * ho.Variance(), scenarios=small.scenarios).propose(
-                book, market
-            )
+            lambda: ho.Policy(
+                minimize=ho.TransactionCost() + 1e-9 * ho.Variance(), scenarios=small.scenarios, lots="ideal"
+            ).propose(book, market)
         ),
         **{f"plot {name}": call(lambda name=name: _plot(proposal, name)) for name in _plots(proposal)},
     }

@@ -130,19 +130,22 @@ def test_words_still_compare_with_each_other_and_are_keys() -> None:
 )
 def test_what_is_not_a_list_of_limits_is_refused_by_name(limits: Any, words: str) -> None:
     with pytest.raises(ho.InputError, match=words) as caught:
-        ho.Policy(minimize=ho.TransactionCost(), subject_to=limits)
+        ho.Policy(minimize=ho.TransactionCost(), subject_to=limits, lots="ideal")
     assert "\n" not in str(caught.value)
 
 
 def test_any_iterable_of_limits_is_taken() -> None:
     limits = (delta <= 5, gamma >= 0)
     for listed in (list(limits), iter(limits), dict.fromkeys(limits).keys()):
-        assert ho.Policy(minimize=ho.TransactionCost(), subject_to=listed).subject_to == limits
+        assert ho.Policy(minimize=ho.TransactionCost(), subject_to=listed, lots="ideal").subject_to == limits
 
 
 def test_equality_with_a_number_limits_both_sides(toy_book: ho.Book, toy_market: ho.Market) -> None:
     answer = ho.Policy(
-        minimize=ho.TransactionCost(), subject_to=[ho.Delta("BTC") == 0], scenarios=ho.ParametricScenarios(count=50)
+        minimize=ho.TransactionCost(),
+        subject_to=[ho.Delta("BTC") == 0],
+        scenarios=ho.ParametricScenarios(count=50),
+        lots="ideal",
     ).propose(toy_book, toy_market)
     sides = {row.limit: (row.after, row.bound, row.sense) for row in answer.limits.itertuples()}
     assert {sense for _, _, sense in sides.values()} == {"<=", ">="}

@@ -57,6 +57,7 @@ def policy(*limits: Any, minimize: Any = None) -> ho.Policy:
         subject_to=limits,
         scenarios=ho.ParametricScenarios(count=60, seed=5, vol={"BTC": 0.6, "ETH": 0.8}),
         candidates=ho.Candidates(kinds=("perpetual",), underlyings=("BTC", "ETH")),
+        lots="ideal",
     )
 
 

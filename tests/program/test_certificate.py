@@ -26,6 +26,7 @@ def solved(exposures: Exposures) -> tuple[Program, Exposures, Box, ho.Policy]:
         minimize=ho.TransactionCost() + 0.5 * ho.CVaR(0.99),
         subject_to=[ho.Delta("BTC").within(-1, 1), ho.StressLoss("2020-03-12") <= 400_000, ho.OrderLimit(notional=4e6)],
         scenarios=ho.ParametricScenarios(count=800, seed=3),
+        lots="ideal",
     )
     program = Program(policy, exposures)
     solve_program(program, exposures)

@@ -34,7 +34,7 @@ def policy(**more: object) -> ho.Policy:
         "candidates": ho.Candidates(min_delta=0.3),
         "scenarios": ho.ParametricScenarios(count=100, seed=3),
     }
-    return ho.Policy(**{**settings, **more})
+    return ho.Policy(**{**settings, **more}, lots="ideal")
 
 
 def million(e: Exposures) -> np.ndarray:

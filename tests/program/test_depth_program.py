@@ -74,6 +74,7 @@ def policy(*limits: Any, **more: Any) -> ho.Policy:
         scenarios=ho.ParametricScenarios(count=50, vol={"ETH": 0.7}),
         candidates=ho.Candidates(kinds=("spot", "perpetual"), underlyings=("ETH",)),
         **more,
+        lots="ideal",
     )
 
 
@@ -189,7 +190,9 @@ def replace_accounts(book: ho.Book) -> ho.Book:
 
 def test_without_ladders_nothing_changes(toy_market: ho.Market) -> None:
     book = ho.Book(accounts=[{"name": "main", "venue": "deribit", "collateral": [{"asset": "BTC", "amount": 10.0}]}])
-    e = expose(book, toy_market, ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20)))
+    e = expose(
+        book, toy_market, ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20), lots="ideal")
+    )
     assert e.depth is None
     assert replace(e, depth=None).structure() == e.structure()
     x = np.linspace(-1.0, 1.0, e.n_candidates)

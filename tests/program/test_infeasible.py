@@ -20,7 +20,9 @@ SCENARIOS = ho.ParametricScenarios(count=60, seed=3)
 
 
 def compiled(book, market, *limits, own=None):
-    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.OrderLimit(notional=1e5), *limits], scenarios=SCENARIOS)
+    policy = ho.Policy(
+        minimize=ho.TransactionCost(), subject_to=[ho.OrderLimit(notional=1e5), *limits], scenarios=SCENARIOS, lots="ideal"
+    )
     e = expose(book, market, policy)
     program, box = Program(policy, e), trade_box(policy, e)
     if own is not None:
@@ -58,7 +60,7 @@ def test_beyond_by_less_than_limits_are_allowed_is_no_proof(toy_book, toy_market
 
 @pytest.mark.parametrize("term", [ho.CVaR(0.9), ho.Variance(), ho.GrossLeverage()], ids=lambda term: term.kind)
 def test_a_curved_limit_below_its_minimum_is_proven_unreachable(toy_book, toy_market, term):
-    policy = ho.Policy(minimize=term, subject_to=[ho.OrderLimit(notional=1e5)], scenarios=SCENARIOS)
+    policy = ho.Policy(minimize=term, subject_to=[ho.OrderLimit(notional=1e5)], scenarios=SCENARIOS, lots="ideal")
     least = policy.propose(toy_book, toy_market).certificate.objective
     for factor, expected in ((1.01, "feasible"), (0.99, "infeasible")):
         program, e, box = compiled(toy_book, toy_market, term <= factor * least)

@@ -26,6 +26,7 @@ def rules(*limits: object, **more: object) -> ho.Policy:
         subject_to=limits,
         scenarios=ho.ParametricScenarios(count=50),
         candidates=ho.Candidates(kinds=("perpetual", "future"), underlyings=("BTC",), **more),
+        lots="ideal",
     )
 
 

@@ -29,7 +29,7 @@ LIMITS = {  # what is asked of the toy book beside small orders, which it cannot
 def toy(*limits: ho.Limit) -> ho.Policy:
     scenarios = ho.ParametricScenarios(count=60, seed=3)
     order = ho.OrderLimit(notional=1e4)
-    return ho.Policy(minimize=ho.TransactionCost(), subject_to=[order, *limits], scenarios=scenarios)
+    return ho.Policy(minimize=ho.TransactionCost(), subject_to=[order, *limits], scenarios=scenarios, lots="ideal")
 
 
 def refused(policy: ho.Policy, book: ho.Book, market: ho.Market) -> ho.InfeasibleError:
@@ -88,7 +88,7 @@ def test_what_holds_it_back_is_named(toy_book: ho.Book, toy_market: ho.Market) -
 
 def test_margin_tells_the_collateral_that_would_do() -> None:
     market, book = ho.read_market(io.StringIO(FILES["market.csv"])), ho.read_book(io.StringIO(FILES["book.json"]))
-    base = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=60, seed=3))
+    base = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=60, seed=3), lots="ideal")
     tight = [ho.Margin("deribit") <= 0.2, ho.OrderLimit(notional=1e3)]
     policy = base.model_copy(update={"subject_to": tuple(tight)})
     words = told(refused(policy, book, market))
@@ -125,7 +125,7 @@ def test_the_terminal_gets_one_line_first_and_scripts_the_same(tmp_path: Path, c
     for name in ("book.json", "market.csv"):
         paths.append(tmp_path / name)
         paths[-1].write_text(FILES[name], encoding="utf-8")
-    rules = ho.Policy(minimize=ho.TransactionCost(), subject_to=LIMITS["four"])
+    rules = ho.Policy(minimize=ho.TransactionCost(), subject_to=LIMITS["four"], lots="ideal")
     (tmp_path / "policy.toml").write_text(rules.to_toml(), encoding="utf-8")
     given = ["--book", str(paths[0]), "--market", str(paths[1]), "--policy", str(tmp_path / "policy.toml")]
     assert main(["solve", *given, "--scenarios", "60", "--json"]) == 3

@@ -168,15 +168,6 @@ def test_odd_settings_are_refused(given: dict[str, Any]) -> None:
         policy_of(**given)
 
 
-def test_backtests_refuse_what_they_do_not_keep() -> None:
-    from hedgeopt.backtest.policies.multi_period import MultiPeriod
-    from hedgeopt.backtest.policies.optimizer import Optimizer
-
-    for policy in (Optimizer, MultiPeriod):
-        with pytest.raises(InputError, match='set lots = "ideal"'):
-            policy(policy_of())
-
-
 def test_limits_that_count_trades_hold_on_the_best_list_of_all(toy_book: ho.Book, toy_market: ho.Market) -> None:
     some = ho.Candidates(names=(*NAMES[:2], "BTC-27MAR26-80000-C"), min_delta=0.01)
     least = ho.MinTrade(usd=2e6)
@@ -233,3 +224,15 @@ def test_no_trades_at_all_are_no_limit_on_trades(given: dict[str, Any]) -> None:
         ho.MaxTrades(**given)
     with pytest.raises(InputError, match="usd"):
         ho.MinTrade(usd=0.0)
+
+
+def test_what_is_not_to_be_traded_is_not_traded_held_or_not(toy_book: ho.Book, toy_market: ho.Market) -> None:
+    free = policy_of().propose(toy_book, toy_market)
+    first = str(free.trades.instrument.iloc[0])
+    names = tuple(name for name in NAMES if name != first)
+    policy = policy_of(candidates=ho.Candidates(names=NAMES, min_delta=0.01, do_not_trade=(first,)))
+    e = expose(toy_book, toy_market, policy)
+    assert {e.rows.instruments[row].name for row in e.candidate} == set(names)
+    assert first not in set(policy.propose(toy_book, toy_market).trades.instrument)
+    with pytest.raises(InputError, match=r"candidates\.do_not_trade: matches no instrument.*BTC-27MAR26-88000"):
+        expose(toy_book, toy_market, policy_of(candidates=ho.Candidates(names=NAMES, do_not_trade=("BTC-27MAR26-8800-C",))))

@@ -102,6 +102,7 @@ def test_premiums_paid_beyond_what_is_posted_are_no_matter_where_nothing_leaves(
         subject_to=[ho.OrderLimit(quantity=20.0)],
         scenarios=ho.ParametricScenarios(count=50),
         candidates=ho.Candidates(kinds=("option",), underlyings=("BTC",)),
+        lots="ideal",
     )
     alone = rules.propose(ho.Book(accounts=accounts), toy_market)
     linked = rules.propose(ho.Book(accounts=accounts, links=[link]), toy_market)

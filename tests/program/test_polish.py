@@ -21,6 +21,7 @@ def test_rounding_beside_a_zero_band_is_taken_back(toy_book: ho.Book, toy_market
         subject_to=[ho.Delta("BTC").within(0, 0), ho.Vega("ETH").within(-50, 50), ho.OrderLimit(notional=4e6)],
         candidates=ho.Candidates(min_delta=0.3),
         scenarios=ho.ParametricScenarios(count=60, seed=3),
+        lots="ideal",
     )
     e = expose(toy_book, toy_market, policy)
     program, box = Program(policy, e), trade_box(policy, e)

@@ -105,6 +105,7 @@ def policy() -> ho.Policy:
         subject_to=[ho.OrderLimit(notional=4e6)],
         candidates=ho.Candidates(min_delta=0.3),
         scenarios=ho.ParametricScenarios(count=60, seed=3),
+        lots="ideal",
     )
 
 

@@ -25,7 +25,7 @@ def small(**changes: object) -> ho.Policy:
         "subject_to": [ho.Delta("BTC").within(-1, 1), ho.GrossLeverage() <= 4, ho.OrderLimit(notional=4e6)],
         "scenarios": ho.ParametricScenarios(count=300, seed=3),
     }
-    return ho.Policy(**{**settings, **changes})
+    return ho.Policy(**{**settings, **changes}, lots="ideal")
 
 
 def test_updated_answer_equals_a_fresh_one(toy_book: ho.Book, toy_market: ho.Market) -> None:

@@ -98,6 +98,7 @@ def bases() -> dict[str, tuple[Exposures, ho.Candidates]]:
             minimize=ho.TransactionCost(),
             candidates=rules,
             scenarios=ho.ParametricScenarios(count=200, seed=7, **({"vol": vol} if vol else {})),
+            lots="ideal",
         )
         found[name] = expose(which, where, policy), rules
     return found
@@ -154,7 +155,7 @@ def draw(seed: int) -> Case:
         sizes.append(ho.PositionLimit(notional=float(10 ** rng.uniform(5, 8))))
     if rng.random() < 0.2:
         sizes.append(ho.Participation(share=float(10 ** rng.uniform(-3, 0)), missing="skip"))
-    bare = ho.Policy(minimize=ho.TransactionCost(), subject_to=sizes, candidates=candidates)
+    bare = ho.Policy(minimize=ho.TransactionCost(), subject_to=sizes, candidates=candidates, lots="ideal")
     box = trade_box(bare, e)
     inside = rng.uniform(box.lower, box.upper) * (rng.random(e.n_candidates) < rng.uniform(0.05, 0.6))
     inside[e.links.candidate] *= rng.random() < 0.5
@@ -224,6 +225,7 @@ def draw(seed: int) -> Case:
         subject_to=[*sizes, *rules],
         candidates=candidates,
         tolerance=tolerance,
+        lots="ideal",
     )
     return Case(f"{seed}: {', '.join(words)}, tol {tolerance:.0e}", e, policy, own, unit)
 

@@ -44,4 +44,6 @@ def linked(toy_book: ho.Book, toy_market: ho.Market) -> Exposures:
     spare = ho.Account(name="spare", venue="deribit", collateral=(ho.Collateral(asset="BTC", amount=50.0),))
     link = ho.Link(source="spare", target="main", asset="BTC", cost_rate=1e-4)
     book = toy_book.model_copy(update={"accounts": (main, spare), "links": (link,)})
-    return expose(book, toy_market, ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20)))
+    return expose(
+        book, toy_market, ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20), lots="ideal")
+    )

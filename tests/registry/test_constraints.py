@@ -29,7 +29,10 @@ OTHERS = [kind for kind in CONSTRAINTS if kind not in BOXES]
 
 def bound_in_a_program(kind: str, e: Exposures, *, elastic: bool = False) -> tuple[Program, BoundConstraint, Box]:
     policy = ho.Policy(
-        minimize=ho.TransactionCost(), subject_to=[constraint_example(kind)], scenarios=ho.ParametricScenarios(count=20)
+        minimize=ho.TransactionCost(),
+        subject_to=[constraint_example(kind)],
+        scenarios=ho.ParametricScenarios(count=20),
+        lots="ideal",
     )
     program, box = Program(policy, e, elastic=elastic), trade_box(policy, e)
     program.update(e, box)
@@ -169,7 +172,9 @@ def test_a_program_may_ask_every_hook(kind: str, linked: Exposures) -> None:
 )
 def test_a_backtest_keeps_the_program_of_a_limit(kind: str, exposures: Exposures, later: Exposures) -> None:
     """One program for one moment and another, with other rows; each answer that of a program of its own."""
-    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[ho.Delta("BTC").within(-1, 1), constraint_example(kind)])
+    policy = ho.Policy(
+        minimize=ho.TransactionCost(), subject_to=[ho.Delta("BTC").within(-1, 1), constraint_example(kind)], lots="ideal"
+    )
     columns = Columns(policy, slots=10)
     assert columns.fits
     for e in (exposures, later, exposures):

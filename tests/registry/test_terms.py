@@ -31,7 +31,7 @@ from .examples import term_example
 
 
 def bound_in_a_program(term: Term, e: Exposures) -> tuple[Program, BoundTerm]:
-    policy = ho.Policy(minimize=ho.TransactionCost() + term)
+    policy = ho.Policy(minimize=ho.TransactionCost() + term, lots="ideal")
     program = Program(policy, e)
     program.update(e, trade_box(policy, e))
     return program, dict(program.bound_terms())[term]
@@ -113,7 +113,7 @@ def test_term_size_counts_what_cancels(kind: str, exposures: Exposures) -> None:
 @pytest.mark.parametrize("kind", list(TERMS))
 def test_every_term_becomes_a_limit_with_a_named_side(kind: str, exposures: Exposures) -> None:
     term = term_example(kind)
-    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[term <= 1e12])
+    policy = ho.Policy(minimize=ho.TransactionCost(), subject_to=[term <= 1e12], lots="ideal")
     program = Program(policy, exposures)
     program.update(exposures, trade_box(policy, exposures))
     (side,) = program.sides(exposures, np.zeros(exposures.n_candidates))
@@ -220,7 +220,9 @@ def test_a_backtest_keeps_the_program_of_a_term(kind: str, exposures: Exposures,
     """One program for one moment and another, with other rows; each answer that of a program of its own."""
     band = ho.Delta("BTC").within(-1, 1)
     policy = ho.Policy(
-        minimize=ho.TransactionCost() + 1e-6 * term_example(kind), subject_to=[band, term_example(kind) <= 1e12]
+        minimize=ho.TransactionCost() + 1e-6 * term_example(kind),
+        subject_to=[band, term_example(kind) <= 1e12],
+        lots="ideal",
     )
     columns = Columns(policy, slots=10)
     assert columns.fits

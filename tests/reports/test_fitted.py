@@ -59,7 +59,7 @@ def test_a_column_that_is_none_is_refused() -> None:
 def reports(toy_book: ho.Book, toy_market: ho.Market) -> list[Any]:
     coins = [{"asset": "ETH", "amount": 100.0}, {"asset": "USDC", "amount": -200_000.0}]
     loan = ho.Book(accounts=[{"name": "a-loan-with-a-name", "venue": "aave", "collateral": coins}])
-    policy = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=50))
+    policy = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=50), lots="ideal")
     tagged = toy_book.model_copy(update={"accounts": (toy_book.accounts[0].model_copy(update={"tags": ("desk",)}),)})
     return [
         *(margin_tables(margin_report(book, toy_market)) for book in (toy_book, loan)),

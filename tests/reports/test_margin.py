@@ -38,7 +38,11 @@ def test_distance_to_liquidation_of_a_long_perpetual(one_perpetual: ho.Book, toy
 def test_states_after_stress_and_json(toy_book: ho.Book, toy_market: ho.Market) -> None:
     report = margin_report(toy_book, toy_market)
     (item,) = report.accounts
-    e = ho.expose(toy_book, toy_market, ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=5)))
+    e = ho.expose(
+        toy_book,
+        toy_market,
+        ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=5), lots="ideal"),
+    )
     assert [state.scenario for state in item.stresses] == list(e.stress)
     for k, state in enumerate(item.stresses):
         assert state.equity == pytest.approx(e.equity[0] + e.stress_account_pnl[k, 0])
@@ -83,6 +87,7 @@ def test_proposal_shows_transfers_and_margin_before_and_after(toy_book: ho.Book,
         subject_to=[ho.SurviveStress(account="main")],
         scenarios=ho.ParametricScenarios(count=50),
         candidates=ho.Candidates(max_order_notional=1e-2),
+        lots="ideal",
     )
     answer = policy.propose(book, toy_market)
     (row,) = answer.transfers.to_dict(orient="records")

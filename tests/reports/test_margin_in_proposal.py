@@ -26,6 +26,7 @@ def proposal(toy_market: ho.Market, toy_book: ho.Book) -> ho.Proposal:
             ho.OrderLimit(notional=2e6, only=("option", "perpetual")),
         ],
         scenarios=ho.ParametricScenarios(count=200, seed=1),
+        lots="ideal",
     )
     return policy.propose(book, toy_market)
 

@@ -34,6 +34,7 @@ def solved(tmp_path_factory, market) -> ho.Solved:
         minimize=ho.TransactionCost(),
         subject_to=[ho.Delta("BTC").within(-2, 2), ho.Delta("ETH").within(-60, 60), ho.Gamma("BTC") >= -0.002],
         scenarios=ho.ParametricScenarios(count=400),
+        lots="ideal",
     )
     return ho.solve(ho.read_book(folder / "book.json"), market, policy)
 

@@ -35,6 +35,7 @@ def _proposal(path: Path, size: float) -> ho.Proposal:
         minimize=ho.TransactionCost(),
         subject_to=[ho.Delta("BTC").within(-0.01, 0.01)],
         scenarios=ho.ParametricScenarios(count=20, vol={"BTC": 0.6}),
+        lots="ideal",
     )
     return ho.propose(ho.Book(accounts=[held]), _market(path, size), policy)
 

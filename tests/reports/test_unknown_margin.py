@@ -24,7 +24,7 @@ from hedgeopt.reports.danger import danger
 
 AT = datetime(2026, 3, 6, 10, tzinfo=UTC)
 EXPIRY = datetime(2026, 3, 27, 8, tzinfo=UTC)
-POLICY = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20, vol={"BTC": 0.8}))
+POLICY = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20, vol={"BTC": 0.8}), lots="ideal")
 RULES = ["bybit_portfolio", "okx_portfolio", "bybit", "otc"]
 LACKS = RULES[:3]
 SAFE = ("is covered", "liquidates an account", "never")
@@ -140,7 +140,7 @@ def test_terminal_page_and_json(command: str, tmp_path: Path, capsys: pytest.Cap
 def test_margin_and_risk_ask_for_no_fees_and_margin_for_no_vols() -> None:
     """OKX has no table of fees, and no option of a perpetuals-only market gives a vol: margin needs neither."""
     item = ho.Perpetual(name="BTCUSDT", venue="binance", underlying="BTC", settlement="USDT")
-    bare = ho.Policy(minimize=ho.TransactionCost())  # parametric, vols of the market
+    bare = ho.Policy(minimize=ho.TransactionCost(), lots="ideal")  # parametric, vols of the market
     (account,) = margin_report(_book("standard", item), _market(item), bare).accounts
     assert account.now.maintenance > 0
     assert not account.unknown

@@ -87,6 +87,7 @@ def policy() -> ho.Policy:
         subject_to=[ho.MarginUtilisation(limit=0.8), ho.Delta("ETH").within(-2, 2)],
         candidates=Candidates(min_days=0.0),
         scenarios=ho.ParametricScenarios(count=200, vol={"ETH": VOL}),
+        lots="ideal",
     )
 
 

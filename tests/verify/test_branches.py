@@ -35,6 +35,7 @@ def world(cash: float, short: float, dollars: float, *limits: Any) -> World:
         subject_to=[*limits, ho.OrderLimit(quantity=500.0)],
         scenarios=ho.ParametricScenarios(count=50, vol={"BTC": 0.6, "ETH": 0.8}),
         candidates=ho.Candidates(kinds=("perpetual",), underlyings=("BTC", "ETH")),
+        lots="ideal",
     )
     return World(ho.Book(accounts=accounts, links=[LINK]), network_market(), policy)
 
@@ -113,6 +114,7 @@ def test_two_accounts_at_one_venue_verify(toy_book: ho.Book, toy_market: ho.Mark
         subject_to=[ho.Delta("BTC").within(-1.0, 1.0), ho.OrderLimit(notional=3e5, only=("perpetual",))],
         scenarios=ho.ParametricScenarios(count=50, seed=7),
         candidates=ho.Candidates(kinds=("perpetual", "future"), underlyings=("BTC", "ETH")),
+        lots="ideal",
     )
     one = World(book, toy_market, policy)
     told, e = one.told(), one.exposures()

@@ -55,6 +55,7 @@ def derive_policy(limit: float) -> ho.Policy:
         minimize=ho.TransactionCost(),
         subject_to=[ho.MarginUtilisation(limit=limit), ho.OrderLimit(notional=3e6)],
         scenarios=ho.ParametricScenarios(count=100, seed=5, vol={"BTC": 0.6, "ETH": 0.8}),
+        lots="ideal",
     )
 
 

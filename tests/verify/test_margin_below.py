@@ -38,6 +38,7 @@ def world(margin: str, venue: str, limit: float, held: float = -60.0, **more: An
         subject_to=[ho.MarginUtilisation(limit=limit), ho.OrderLimit(notional=2e7)],
         scenarios=ho.ParametricScenarios(count=50, seed=5, vol={"BTC": 0.6, "ETH": 0.8}),
         candidates=ho.Candidates(kinds=("perpetual",), underlyings=("BTC", "ETH")),
+        lots="ideal",
     )
     return World(ho.Book(accounts=accounts, **more), network_market(), policy)
 
@@ -108,7 +109,7 @@ def test_an_optimum_inside_one_choice_of_brackets_is_not_certified() -> None:
     3m USD of both, each the end of its bracket, cost some 1,530.
     """
     one = world("binance", "binance", 0.1)
-    cheap = one.policy.model_copy(update={"minimize": ho.Policy(minimize=ho.TransactionCost()).minimize})
+    cheap = one.policy.model_copy(update={"minimize": ho.Policy(minimize=ho.TransactionCost(), lots="ideal").minimize})
     one = World(one.book, one.market, cheap)
     e = one.exposures()
     held, unit = e.rows.quantity[e.candidate], e.rows.notional[e.candidate]
@@ -126,7 +127,7 @@ def test_an_optimum_inside_one_choice_of_brackets_is_not_certified() -> None:
 def test_what_is_certified_is_best_over_every_bracket(margin: str, limit: float) -> None:
     """Cost and margin by hand on a grid of positions with every bracket's end: nothing feasible there is cheaper."""
     one = world(margin, margin.partition(":")[0], limit)
-    policy = one.policy.model_copy(update={"minimize": ho.Policy(minimize=ho.TransactionCost()).minimize})
+    policy = one.policy.model_copy(update={"minimize": ho.Policy(minimize=ho.TransactionCost(), lots="ideal").minimize})
     e = World(one.book, one.market, policy).exposures()
     model, held, unit = e.margins.models[0], e.rows.quantity[e.candidate], e.margins.state(0).notional
     costs, margins = [], []
@@ -204,6 +205,7 @@ def test_loans_with_a_shadow_price_are_proven(limits: dict[str, float]) -> None:
         subject_to=[ho.SurviveStress(scenarios=("2024-08-05",), account="loan", **limits)],
         scenarios=ho.ParametricScenarios(count=50, vol={"BTC": 0.6, "ETH": 0.8}),
         candidates=ho.Candidates(kinds=("perpetual",), underlyings=("BTC",)),
+        lots="ideal",
     )
     one = World(ho.Book(accounts=accounts, links=(link,)), network_market(), policy)
     told, e = one.told(), one.exposures()

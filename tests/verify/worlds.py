@@ -101,7 +101,7 @@ def network_policy(**more: Any) -> ho.Policy:
         "scenarios": ho.ParametricScenarios(count=200, seed=5, vol={"BTC": 0.6, "ETH": 0.8}),
         "candidates": ho.Candidates(kinds=("perpetual",), underlyings=("BTC", "ETH")),
     }
-    return ho.Policy(**{**settings, **more})
+    return ho.Policy(**{**settings, **more}, lots="ideal")
 
 
 def desk_policy(**more: Any) -> ho.Policy:
@@ -122,7 +122,7 @@ def desk_policy(**more: Any) -> ho.Policy:
         ],
         "scenarios": ho.ParametricScenarios(count=200, seed=5, vol={"BTC": 0.6, "ETH": 0.8}),
     }
-    return ho.Policy(**{**settings, **more})
+    return ho.Policy(**{**settings, **more}, lots="ideal")
 
 
 Spoil = Callable[[Any], None]

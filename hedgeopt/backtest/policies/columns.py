@@ -78,7 +78,7 @@ class Columns:
         chosen = self._first(program, e, box, names)
         for _ in range(_ROUNDS):
             try:
-                part = solve_program(program, restricted(e, chosen))
+                part = solve_program(program, restricted(e, chosen), lots="none")
             except (InfeasibleError, CertificateError):
                 return None
             x = np.zeros(e.n_candidates)
@@ -88,7 +88,7 @@ class Columns:
             certificate, sides = certify(program, e, box, x, tails)
             if certificate.valid:
                 self._traded = {names[n] for n in np.flatnonzero(x)}
-                return _solution(x, certificate, sides, box, program, part)
+                return replace(_solution(x, certificate, sides, box, program, part), tails=tails)
             gain = gains(program.lagrangian(e, x, tails), x, box)
             chosen = self._exchange(chosen, x, gain, names)
         return None
@@ -99,7 +99,7 @@ class Columns:
             if solution is not None:
                 return solution
         try:
-            return solve_program(program, e)
+            return solve_program(program, e, lots="none")
         except (InfeasibleError, CertificateError):
             return None
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.backtest.past import as_known
-from hedgeopt.backtest.policies.optimizer import orders_of, require_any_size
+from hedgeopt.backtest.policies.optimizer import orders_of
 from hedgeopt.backtest.policies.protocol import Decision, Observation
 from hedgeopt.backtest.valuation import Promise
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
@@ -40,6 +40,7 @@ from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
 from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import relative_violation
+from hedgeopt.program.lots import rounded
 from hedgeopt.program.program import Program
 
 __all__ = ["MultiPeriod"]
@@ -52,7 +53,9 @@ class MultiPeriod:
     """See the module. ``rules`` must minimise a trading cost; its scenarios' horizon is the length of a period."""
 
     def __init__(self, rules: Policy, *, periods: int = 3, cost_decay: float = 0.9, name: str | None = None) -> None:
-        require_any_size(rules)
+        if any(rule.counts for rule in rules.subject_to):
+            fix = "leave them out: a plan over several periods has no such limits"
+            raise InputError("has limits that count trades", file="policy", field="subject_to", fix=fix)
         weights = [part.weight for part in rules.minimize if isinstance(part.term, TransactionCost)]
         rest = [part for part in rules.minimize if not isinstance(part.term, TransactionCost)]
         if not weights or not rest:
@@ -81,12 +84,24 @@ class MultiPeriod:
         box = trade_box(self.rules, first)
         x = self._plan.solve(exposures, box, self.rules.tolerance)
         events = []
+        if self.rules.whole:
+            x, words = self._in_lots(first, x)
+            events += [{"kind": "note", "message": words}] if words else []
         broken = [side.name for side in self._plan.programs[0].sides(first, x) if relative_violation(side) > _HOLDS]
         if broken:
             events.append({"kind": "note", "message": f"the first trades miss {', '.join(broken)} by rounding"})
         losses, p = -(first.base_pnl + first.pnl @ x), first.probabilities
         promise = Promise(tail_loss(losses, self._beta, p), value_at_risk(losses, self._beta, p), self._beta)
         return Decision(orders_of(first, x)[0], (), promise, events)
+
+    def _in_lots(self, e: Exposures, x: np.ndarray) -> tuple[np.ndarray, str]:
+        """The first trades rounded to lots, to the nearest or toward nothing, where limits still hold; and a note if not."""
+        assert self._plan is not None
+        for to in (np.round, np.trunc):
+            found = rounded(e, x, to)
+            if all(relative_violation(side) <= _HOLDS for side in self._plan.programs[0].sides(e, found)):
+                return found, ""
+        return x, "the first trades are not in whole lots: rounded, they miss a limit"
 
     def _exposures(self, state: Observation) -> list[Exposures]:
         rules = self._holding

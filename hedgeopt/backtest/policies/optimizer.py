@@ -13,7 +13,7 @@ from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.columns import Columns
 from hedgeopt.backtest.policies.protocol import Decision, Observation, Order, TransferOrder
 from hedgeopt.backtest.valuation import Promise
-from hedgeopt.errors import InfeasibleError, InputError
+from hedgeopt.errors import InfeasibleError
 from hedgeopt.exposures.expose import expose
 from hedgeopt.files.calls import strict_class
 from hedgeopt.inputs.policy import Policy
@@ -24,13 +24,16 @@ from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import relative_violation
 from hedgeopt.program.certified import solve_program
 from hedgeopt.program.dust import swept
+from hedgeopt.program.lots import rounded, whole_lots
 from hedgeopt.program.program import Program
-from hedgeopt.program.solution import Solution
+from hedgeopt.program.search import Deadline
+from hedgeopt.program.solution import Solution, Stages
 
-__all__ = ["Optimizer", "orders_of", "require_any_size"]
+__all__ = ["Optimizer", "orders_of"]
 
 _KEPT = 4
 _HOLDS = 1e-9
+_LOTS_SECONDS = 20.0
 
 
 @strict_class
@@ -48,6 +51,9 @@ class Optimizer:
     infeasible
         What to do when no trade list meets every limit: ``hold``, or ``minimise violation``: the cheapest trades (by the
         objective) among those whose excess over each broken limit is that of the closest point. Both are events.
+    exact_lots
+        Whether a policy of whole lots is searched as thoroughly as in live use; otherwise its ideal trades are quick_list
+        quickly. An event of each step says the gap.
     """
 
     def __init__(
@@ -57,12 +63,12 @@ class Optimizer:
         no_trade: float = 0.0,
         budget: float | None = None,
         infeasible: str = "hold",
+        exact_lots: bool = False,
         name: str | None = None,
     ) -> None:
         if budget is not None:
             rules = rules.model_copy(update={"subject_to": (*rules.subject_to, TransactionCost() <= budget)})
-        require_any_size(rules)
-        self.rules, self.no_trade, self.infeasible = rules, no_trade, infeasible
+        self.rules, self.no_trade, self.infeasible, self.exact_lots = rules, no_trade, infeasible, exact_lots
         self.name = name or rules.name
         self.horizon_days = rules.scenarios.horizon_days
         rules.stress.chosen()  # an unknown name is refused even where nothing looks at it
@@ -88,16 +94,16 @@ class Optimizer:
         self.solution = self._quick(e)
         if self.no_trade > 0 and self._may_hold(e):
             nothing = np.zeros(e.n_candidates)
-            self.solution = self.solution or _solve(self._program(e), e)
+            self.solution = self.solution or self._solve(self._program(e), e)
             gain = self._judge(e).objective_value(e, nothing) - self.solution.certificate.objective
             if gain < self.no_trade:
                 return self._decision(e, nothing, [{"kind": "no_trade", "gain": gain}])
         if self.solution is not None:
-            return self._decision(e, self.solution.trades, [])
+            return self._decision(e, self.solution.trades, self._gap())
         program = self._program(e)
         try:
-            self.solution = _solve(program, e)
-            return self._decision(e, self.solution.trades, [])
+            self.solution = self._solve(program, e)
+            return self._decision(e, self.solution.trades, self._gap())
         except InfeasibleError as error:
             if self.infeasible == "hold" or not error.violations:
                 raise
@@ -111,9 +117,27 @@ class Optimizer:
         return self._compiled + self._columns.compiled
 
     def _quick(self, e: Exposures) -> Solution | None:
+        if self.exact_lots and self.rules.whole:
+            return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            return self._columns.solve(e)
+            found = self._columns.solve(e)
+            if found is None or not self.rules.whole or self._columns.program is None:
+                return found
+            return whole_lots(self._columns.program, e, found, Stages(), Deadline(_LOTS_SECONDS), exact=False)
+
+    def _solve(self, program: Program, e: Exposures) -> Solution:
+        """A solver that stops early warns; here the certificate judges."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return solve_program(program, e, lots="exact" if self.exact_lots else "quick")
+
+    def _gap(self) -> list[dict[str, Any]]:
+        """What whole lots cost at this step, as an event; none where any size is traded."""
+        certificate = None if self.solution is None else self.solution.certificate
+        if certificate is None or certificate.lots_cost is None:
+            return []
+        return [{"kind": "lots", "gap": certificate.gap, "cost": certificate.lots_cost, "valid": certificate.valid}]
 
     def _program(self, e: Exposures) -> Program:
         key = e.structure()
@@ -137,9 +161,8 @@ class Optimizer:
             judge.update(e, trade_box(judge.policy, e))
         return all(relative_violation(side) <= _HOLDS for side in judge.sides(e, np.zeros(e.n_candidates)))
 
-    @staticmethod
-    def _closest(program: Program, e: Exposures, error: InfeasibleError) -> np.ndarray:
-        """The objective's optimum with each broken limit loosened to its value at the closest point."""
+    def _closest(self, program: Program, e: Exposures, error: InfeasibleError) -> np.ndarray:
+        """The objective's optimum with each broken limit loosened to its value at the closest point, rounded to lots."""
         box = trade_box(program.policy, e)
         loosened = {}
         for name, (value, limit, _) in error.violations.items():
@@ -150,27 +173,14 @@ class Optimizer:
             program.problem.solve(method="tail", tolerance=0.1 * program.policy.tolerance)
         if program.variables.buy.value is None:
             raise error
-        return swept(e, program.x())  # nothing is proven about this one
+        x = swept(e, program.x())  # nothing is proven about this one
+        return rounded(e, x, np.round) if self.rules.whole else x
 
     def _decision(self, e: Exposures, x: np.ndarray, events: Sequence[dict[str, Any]]) -> Decision:
         losses, p = -(e.base_pnl + e.pnl @ x), e.probabilities
         promise = Promise(tail_loss(losses, self._beta, p), value_at_risk(losses, self._beta, p), self._beta)
         orders, transfers = orders_of(e, x)
         return Decision(orders, transfers, promise, events)
-
-
-def require_any_size(rules: Policy) -> None:
-    """Refuse policies of whole lots, which backtests do not keep."""
-    if rules.whole:
-        fix = 'set lots = "ideal" and leave out limits that count trades'
-        raise InputError("is not kept in backtests", file="policy", field="lots", value="whole", fix=fix)
-
-
-def _solve(program: Program, e: Exposures) -> Solution:
-    """A solver that stops early warns; here the certificate judges."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return solve_program(program, e)
 
 
 def orders_of(e: Exposures, x: np.ndarray) -> tuple[list[Order], list[TransferOrder]]:

@@ -4,8 +4,7 @@
 for longer, and ``whole`` puts them together with the certificate.
 """
 
-from hedgeopt.program.lots.repair import quick_list
-from hedgeopt.program.lots.steps import in_whole_lots
+from hedgeopt.program.lots.steps import in_whole_lots, rounded
 from hedgeopt.program.lots.whole import whole_lots
 
-__all__ = ["in_whole_lots", "quick_list", "whole_lots"]
+__all__ = ["in_whole_lots", "rounded", "whole_lots"]

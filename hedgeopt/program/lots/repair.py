@@ -41,7 +41,7 @@ def quick_list(
 ) -> np.ndarray | None:
     """(N,) the best list found in whole lots that meets every limit of the program; None where there is none.
 
-    None, too, where cuts are not enough: with terms or limits that are squares, or constraints of the user's own.
+    None, too, with constraints of the user's own, of which there are no cuts.
 
     Parameters
     ----------
@@ -54,11 +54,7 @@ def quick_list(
         return None
     end = time.perf_counter() + seconds
     cuts = Cuts(program, e, box, None, seconds, wide=True)
-    if any(square is not None for square in cuts.squares):
-        return None
     cuts.add(ideal, tails)
-    if any(row.square is not None for row in cuts.rows.values()):
-        return None
     gates = gates_of(choice, e, program)
     least = program.objective_value(e, ideal)
     unit = gap_unit(program, least)

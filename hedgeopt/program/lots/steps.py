@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -12,7 +13,7 @@ from hedgeopt.files.counted import many
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
 
-__all__ = ["WHOLE", "in_whole_lots", "lots_of", "require_lots", "smallest_orders", "times"]
+__all__ = ["WHOLE", "in_whole_lots", "lots_of", "require_lots", "rounded", "smallest_orders", "times"]
 
 WHOLE = 1e-9
 """A lot counts as whole to this share of it."""
@@ -61,6 +62,16 @@ def require_lots(e: Exposures, x: np.ndarray) -> None:
             f"has no known lot ({many(len(unknown), 'trade')} without)", field="lot", value=item.id,
             fix=f'give a column lot in the market file, or {where}, or set lots = "ideal" in the policy',
         )  # fmt: skip
+
+
+def rounded(e: Exposures, x: np.ndarray, to: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """(N,) trades in lots by a rule on their counts, nothing where that is below the smallest order; transfers stay."""
+    lot = lots_of(e)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        counts = to(np.where(lot > 0.0, x / lot, 0.0))
+    sizes = [times(step, int(count)) if step > 0.0 else 0.0 for step, count in zip(lot, counts, strict=True)]
+    found = np.where(lot == 0.0, x, sizes)
+    return np.asarray(np.where(in_whole_lots(e, found), found, 0.0))
 
 
 def times(lot: float, count: int) -> float:

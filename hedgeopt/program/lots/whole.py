@@ -24,7 +24,7 @@ from hedgeopt.program.certificate import certify
 from hedgeopt.program.lots.choice import LotChoice, choose
 from hedgeopt.program.lots.repair import quick_list
 from hedgeopt.program.lots.search import searched
-from hedgeopt.program.lots.steps import in_whole_lots, lots_of, require_lots
+from hedgeopt.program.lots.steps import in_whole_lots, require_lots, rounded
 from hedgeopt.program.program import Program
 from hedgeopt.program.proven import Certificate
 from hedgeopt.program.search import Deadline
@@ -58,7 +58,8 @@ def whole_lots(
         No list in whole lots was found that meets every limit: names the limit, and the nearest list.
     """
     require_lots(e, ideal.trades)
-    work = _Work(program, e, ideal, _now(program, ideal.box), [
+    inside = _now(program, ideal.box) if exact or len(e.links) else ideal.box
+    work = _Work(program, e, ideal, inside, [
         (d, d.value) for row in program.problem.constraints for d in row.dual_variables
     ])  # fmt: skip
     counted = any(rule.counts for rule in program.policy.subject_to)
@@ -81,7 +82,8 @@ def whole_lots(
     if work.best is None:
         raise CertificateError(_refusal(work, deadline))
     found = _solution(work, deadline)
-    program.place(found.trades)
+    if exact:
+        program.place(found.trades)
     return found
 
 
@@ -150,17 +152,11 @@ class _Work:
 
     def plain_roundings(self) -> Iterator[np.ndarray]:
         """Nothing, and the ideal rounded to lots: toward nothing, and to the nearest."""
-        yield self.rounded(lambda count: 0.0 * count)
-        yield self.rounded(np.trunc)
-        yield self.rounded(np.round)
-
-    def rounded(self, to: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """(N,) the ideal's trades in lots by a rule on counts; transfers stay."""
-        lot, x = lots_of(self.e), self.ideal.trades
-        with np.errstate(invalid="ignore", divide="ignore"):
-            counted = np.where(lot > 0.0, to(x / np.where(lot > 0.0, lot, 1.0)) * lot, np.where(lot == 0.0, x, 0.0))
-        counted[self.e.links.candidate] = x[self.e.links.candidate]
-        return np.asarray(np.where(in_whole_lots(self.e, counted), counted, 0.0))
+        sent = np.zeros_like(self.ideal.trades)
+        sent[self.e.links.candidate] = self.ideal.trades[self.e.links.candidate]
+        yield sent
+        yield rounded(self.e, self.ideal.trades, np.trunc)
+        yield rounded(self.e, self.ideal.trades, np.round)
 
     def judge(self, x: np.ndarray, stages: Stages) -> None:
         """Keep a list that holds every limit and is the best so far; remember what another breaks."""
@@ -201,9 +197,7 @@ def _solution(work: _Work, deadline: Deadline) -> Solution:
     if not certificate.valid:
         certificate = replace(certificate, missing=_missing(work, certificate, deadline))
     proofs = (*ideal.proofs, Multipliers.of(ideal.sides, ideal.tails))
-    return replace(
-        ideal, trades=x, certificate=certificate, sides=tuple(sides), binding_sizes=ideal.box.binding(x), proofs=proofs
-    )
+    return replace(ideal, trades=x, certificate=certificate, sides=tuple(sides), proofs=proofs)
 
 
 def _missing(work: _Work, certificate: Certificate, deadline: Deadline) -> str:
@@ -219,7 +213,7 @@ def _missing(work: _Work, certificate: Certificate, deadline: Deadline) -> str:
 
 def _refusal(work: _Work, deadline: Deadline) -> str:
     """Why there is no list in whole lots, and what would help."""
-    nearest = work.rounded(np.round)
+    nearest = rounded(work.e, work.ideal.trades, np.round)
     certificate, _ = certify(work.program, work.e, work.ideal.box, nearest, work.tails, whole=True)
     late = " within the time limit" if deadline.left() <= 0 else ""
     listed = ", ".join(

@@ -31,6 +31,7 @@ def rules(*limits: Any, objective: Any = None) -> ho.Policy:
         subject_to=limits,
         scenarios=SAMPLE,
         candidates=ho.Candidates(max_relative_spread=10.0),
+        lots="ideal",
     )
 
 

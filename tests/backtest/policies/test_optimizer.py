@@ -29,6 +29,7 @@ def rules(weight: float = 0.5, limits: tuple[Any, ...] = (), **more: Any) -> ho.
         subject_to=list(limits),
         scenarios=more.pop("scenarios", SAMPLE),
         **more,
+        lots="ideal",
     )
 
 
@@ -141,4 +142,4 @@ def test_several_periods_keep_the_limits(toys: Any) -> None:
 
 def test_several_periods_need_a_cost_to_trade_off() -> None:
     with pytest.raises(InputError, match="transaction_cost"):
-        MultiPeriod(ho.Policy(minimize=ho.CVaR(0.95)))
+        MultiPeriod(ho.Policy(minimize=ho.CVaR(0.95), lots="ideal"))

@@ -81,6 +81,7 @@ def test_margin_term_binds_on_a_portfolio_margin_account(toy_book: ho.Book, toy_
         minimize=ho.TransactionCost(),
         subject_to=[ho.Delta("BTC").within(-50, 50)],
         scenarios=ho.ParametricScenarios(count=100),
+        lots="ideal",
     )
     free = loose.propose(book, toy_market)
     used = free.before.accounts[0].initial_margin / free.before.equity

@@ -65,6 +65,7 @@ def test_stress_survival_binds_and_is_respected(crash: ho.Market, sixty: ho.Book
         subject_to=[ho.SurviveStress(utilisation=0.8)],
         scenarios=ho.ParametricScenarios(count=100),
         candidates=ho.Candidates(mark_half_spread=0.0002, min_delta=0.1, max_days=120, max_relative_spread=0.1),
+        lots="ideal",
     )
     answer = ho.solve(sixty, crash, policy)
     e = answer.exposures

@@ -164,6 +164,7 @@ def test_a_solve_asks_for_the_right_margin(table: Path, tmp_path: Path) -> None:
         subject_to=[ho.MarginUtilisation(limit=0.5), ho.Delta("ETH").within(-30.0, -0.001)],
         candidates=Candidates(kinds=("curve",)),
         scenarios=ho.ParametricScenarios(count=50, vol={"ETH": 0.7}),
+        lots="ideal",
     )
     book, market = world(tmp_path, CUBE=-1_000.0)
     proposal = ho.propose(book, market, policy)

@@ -16,7 +16,7 @@ from hedgeopt.models.pricing.pegged import Pegged
 from hedgeopt.models.pricing.spot import Spot
 
 SCENARIOS = ho.ParametricScenarios(count=100, vol={"ETH": 0.7, "stETH": 0.7})
-PLAIN = ho.Policy(minimize=ho.TransactionCost(), scenarios=SCENARIOS)
+PLAIN = ho.Policy(minimize=ho.TransactionCost(), scenarios=SCENARIOS, lots="ideal")
 MODELS_BY_NAME = [name for name in MODELS if name != "table"]
 
 
@@ -70,6 +70,7 @@ def test_a_hedge_sells_at_most_what_is_held(make_market: Any):
         subject_to=[ho.Delta("ETH").within(-50.0, 0.5)],
         candidates=ho.Candidates(kinds=("spot",), names=("ETH_USDC",)),
         scenarios=SCENARIOS,
+        lots="ideal",
     )
     for margin in ("none", "portfolio"):
         e = expose(_book("ETH_USDC", 10.0, margin, "deribit"), market, policy)

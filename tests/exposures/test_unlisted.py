@@ -18,7 +18,7 @@ from hedgeopt.exposures.unlisted import QuotedCurve
 from hedgeopt.inputs.columns import QUOTE_FIELDS
 from hedgeopt.measures.risk import risk_report
 from hedgeopt.models.pricing.black76 import black76_price as price
-from hedgeopt.program.book_after import _trade
+from hedgeopt.program.book_after import change_position
 
 NOW = datetime(2024, 6, 1, 10, tzinfo=UTC)
 EXPIRY = {27: datetime(2024, 6, 28, 8, tzinfo=UTC), 118: datetime(2024, 9, 27, 8, tzinfo=UTC)}
@@ -259,7 +259,7 @@ def test_several_lots_of_one_instrument(market: ho.Market) -> None:
 )
 def test_a_trade_closes_the_oldest_lot_first(amount: float, left: list[float]) -> None:
     account = {"positions": [{"instrument": "X", "quantity": 5.0, "lot": k} for k in "ab"]}
-    _trade(account, "X", amount)
+    change_position(account, "X", amount)
     assert [p["quantity"] for p in account["positions"]] == left
 
 

@@ -32,9 +32,13 @@ def not_whole(policy: dict[str, Any], e: Exposures, market: Market, x: np.ndarra
     if not in_lots(policy):
         return
     sent = set(e.links.candidate.tolist())
+    sides: dict[str, float] = {}
     for i in np.flatnonzero(x).tolist():
         if i in sent:
             continue
+        key = e.rows.instruments[e.candidate[i]].id
+        if sides.setdefault(key, float(np.sign(x[i]))) != np.sign(x[i]):
+            yield f"{key}: bought in one account and sold in another of the same venue: the desk would trade with itself"
         item = e.rows.instruments[e.candidate[i]]
         lot, least = _steps(market, item, float(e.rows.notional[e.candidate[i]]))
         if not lot >= 0.0:

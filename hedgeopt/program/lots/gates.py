@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,9 @@ class LotGates:
         Number of the instrument, where it is one that nobody holds; else -1.
     names, fresh
         How many such instruments there are, and how many at most may be traded; none: any number.
+    facing
+        Places of buys and of sells of one instrument in several accounts: one of the two sides stays at nothing, since the
+        venue would match the desk with itself.
     """
 
     at: np.ndarray
@@ -39,6 +43,7 @@ class LotGates:
     new: np.ndarray
     names: int
     fresh: int | None
+    facing: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
 
 def gates_of(choice: LotChoice, e: Exposures, program: Program) -> LotGates:
@@ -53,4 +58,16 @@ def gates_of(choice: LotChoice, e: Exposures, program: Program) -> LotGates:
     owned = {e.rows.instruments[row].id for row in np.flatnonzero(e.rows.quantity).tolist()}
     numbers = {name: k for k, name in enumerate(sorted(set(names) - owned))}
     new = np.array([numbers.get(name, -1) for name in names], int)
-    return LotGates(at, choice.most[at], least, trades, new, len(numbers), fresh)
+    return LotGates(at, choice.most[at], least, trades, new, len(numbers), fresh, tuple(_facing(choice, e)))
+
+
+def _facing(choice: LotChoice, e: Exposures) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Buys and sells, by instrument, where more than one account may trade it."""
+    found: dict[str, list[int]] = {}
+    for k, i in enumerate(choice.at.tolist()):
+        found.setdefault(e.rows.instruments[e.candidate[i]].id, []).append(k)
+    for places in found.values():
+        mine = np.array(places)
+        buys, sells = mine[choice.direction[mine] > 0], mine[choice.direction[mine] < 0]
+        if len(set(choice.at[mine].tolist())) > 1 and len(buys) and len(sells):
+            yield buys, sells

@@ -41,11 +41,17 @@ class Integers:
         model, choice, gates = CutModel(self.cuts, tighten, 0.0), self.choice, self.gates
         total, count = model.total, len(choice.at)
         opened = gates.names if gates.fresh is not None else 0
-        width = total + count + len(gates.at) + opened + count
-        rows = [*self._joined(model), *self._counted(total + count), *self._near(total, width)]
+        sides = total + count + len(gates.at) + opened
+        width = sides + len(gates.facing) + count
+        rows = [
+            *self._joined(model),
+            *self._counted(total + count),
+            *self._one_sided(total, sides),
+            *self._near(total, width),
+        ]
         rows.append((model.A, np.full(len(model.b), -np.inf), model.b))
         unit = float(np.abs(model.c).max(initial=0.0)) or 1.0
-        flags = np.ones(len(gates.at) + opened)
+        flags = np.ones(len(gates.at) + opened + len(gates.facing))
         cost = np.concatenate([model.c / unit, np.zeros(count + len(flags)), np.full(count, self.pull / unit)])
         lower = np.concatenate([np.full(total, -np.inf), np.zeros(width - total)])
         upper = np.concatenate([np.full(total, np.inf), choice.most, flags, np.full(count, np.inf)])
@@ -98,6 +104,17 @@ class Integers:
             right = sp.csc_array((-np.ones(len(mine)), (rows, gates.new[mine])), shape=(len(mine), gates.names))
             found.append((sp.hstack([left, right]), np.full(len(mine), -np.inf), np.zeros(len(mine))))
             found.append(_at_most(np.concatenate([np.zeros(before + count), np.ones(gates.names)]), gates.fresh))
+        return found
+
+    def _one_sided(self, total: int, first: int) -> list[_Rows]:
+        """Of buys and sells that would meet at the venue one side alone, by a boolean each from column ``first`` on."""
+        found: list[_Rows] = []
+        for k, (buys, sells) in enumerate(self.gates.facing):
+            for places, sign, right in ((buys, -1.0, 0.0), (sells, 1.0, 1.0)):
+                row = np.zeros(first + k + 1)
+                row[total + places] = 1.0 / (len(places) * np.maximum(self.choice.most[places], 1e-12))
+                row[first + k] = sign
+                found.append((sp.csc_array(row[None, :]), np.array([-np.inf]), np.array([right])))
         return found
 
     def _near(self, total: int, width: int) -> list[_Rows]:

@@ -29,7 +29,7 @@ def searched(
     if not len(choice.at):
         return None
     n, sizes = _sizes(choice)
-    rows = [*_joined(program, e, choice, sizes), *_counted(gates_of(choice, e, program), sizes)]
+    rows = [*_joined(program, e, choice, sizes), *_counted(gates_of(choice, e, program), choice.most, sizes)]
     problem = cp.Problem(program.problem.objective, [*program.problem.constraints, *rows])
     began = np.maximum(choice.direction * start[choice.at], 0.0) / choice.step
     if n is not None:
@@ -79,12 +79,18 @@ def _joined(program: Program, e: Exposures, choice: LotChoice, sizes: cp.Express
     return rows
 
 
-def _counted(gates: LotGates, sizes: cp.Expression) -> list[cp.Constraint]:
-    """Least orders, and limits that count trades: one boolean per trade that may be one of them."""
+def _counted(gates: LotGates, most: np.ndarray, sizes: cp.Expression) -> list[cp.Constraint]:
+    """Least orders, limits that count trades, and one side of what several accounts may trade: by booleans."""
+    rows: list[cp.Constraint] = []
+    if gates.facing:
+        buying = cp.Variable(len(gates.facing), boolean=True, name="buying")
+        for k, (buys, sells) in enumerate(gates.facing):
+            for places, room in ((buys, buying[k]), (sells, 1 - buying[k])):
+                rows.append(cp.sum(sizes[places] / np.maximum(most[places], 1e-12)) <= len(places) * room)
     if not len(gates.at):
-        return []
+        return rows
     sent = cp.Variable(len(gates.at), boolean=True, name="sent")
-    rows = [sizes[gates.at] <= cp.multiply(gates.most, sent), sizes[gates.at] >= cp.multiply(gates.least, sent)]
+    rows += [sizes[gates.at] <= cp.multiply(gates.most, sent), sizes[gates.at] >= cp.multiply(gates.least, sent)]
     if gates.trades is not None:
         rows.append(cp.sum(sent) <= gates.trades)
     if gates.fresh is not None and gates.names:

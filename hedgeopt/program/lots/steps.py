@@ -13,7 +13,7 @@ from hedgeopt.files.counted import many
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
 
-__all__ = ["WHOLE", "in_whole_lots", "lots_of", "require_lots", "rounded", "smallest_orders", "times"]
+__all__ = ["WHOLE", "facing", "in_whole_lots", "lots_of", "require_lots", "rounded", "smallest_orders", "times"]
 
 WHOLE = 1e-9
 """A lot counts as whole to this share of it."""
@@ -44,6 +44,17 @@ def in_whole_lots(e: Exposures, x: np.ndarray) -> np.ndarray:
         count = np.where(lot > 0.0, size / lot, 0.0)
         whole = (lot >= 0.0) & (np.abs(count - np.round(count)) <= WHOLE * np.maximum(count, 1.0))
     return np.asarray((x == 0.0) | (whole & (size >= smallest_orders(e) * (1.0 - WHOLE))))
+
+
+def facing(e: Exposures, x: np.ndarray) -> str:
+    """The first instrument that one account buys and another of the same venue sells, which would meet; empty without."""
+    sides: dict[str, float] = {}
+    sent = set(e.links.candidate.tolist())
+    for i in np.flatnonzero(x).tolist():
+        item = e.rows.instruments[e.candidate[i]]
+        if i not in sent and sides.setdefault(item.id, float(np.sign(x[i]))) != np.sign(x[i]):
+            return str(item.name)
+    return ""
 
 
 def require_lots(e: Exposures, x: np.ndarray) -> None:

@@ -10,7 +10,7 @@ returned. One that costs more than ``lot_gap`` above the bound is returned as wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from hedgeopt.program.certificate import certify
 from hedgeopt.program.lots.choice import LotChoice, choose
 from hedgeopt.program.lots.repair import quick_list
 from hedgeopt.program.lots.search import searched
-from hedgeopt.program.lots.steps import in_whole_lots, require_lots, rounded
+from hedgeopt.program.lots.steps import facing, in_whole_lots, require_lots, rounded
 from hedgeopt.program.program import Program
 from hedgeopt.program.proven import Certificate
 from hedgeopt.program.search import Deadline
@@ -40,7 +40,7 @@ _BEYOND = 1.5
 # Seconds of one search: it has a point early, and the bound is that of the ideal.
 _SECONDS = 30.0
 
-_Look = Callable[[LotChoice], np.ndarray | None]
+_ONE_SIDE = "one side per instrument: {} would be bought in one account and sold in another of its venue"
 
 
 def whole_lots(
@@ -169,6 +169,9 @@ class _Work:
         self.over = {}
         if not in_whole_lots(self.e, x).all():
             return
+        if both := facing(self.e, x):
+            self.broken = _ONE_SIDE.format(both)
+            return
         if not certificate.feasible:
             self.broken = certificate.worst_limit
             self.over = {side.name: side.violation for side in sides if side.violation > 0.0}
@@ -220,6 +223,8 @@ def _refusal(work: _Work, deadline: Deadline) -> str:
         f"{x:+g} {work.e.rows.instruments[row].name}" for x, row in zip(nearest, work.e.candidate, strict=True) if x != 0.0
     )
     broken = certificate.worst_limit if not certificate.feasible else work.broken
+    if both := facing(work.e, nearest):
+        broken = _ONE_SIDE.format(both)
     return (
         f"no list in whole lots was found{late} that meets every limit; rounded to lots, the ideal trades "
         f'({listed[:300] or "none"}) break {broken}: widen it, or set lots = "ideal" in the policy'

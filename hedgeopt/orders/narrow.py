@@ -9,16 +9,15 @@ import numpy as np
 
 from hedgeopt.models.arrays import Exposures, Links
 
-__all__ = ["with_candidates"]
+__all__ = ["same_instruments", "with_candidates"]
 
 
 def with_candidates(e: Exposures, keep: np.ndarray) -> Exposures:
     """The exposures with candidates ``keep`` (K,) alone, in that order; rows, accounts and scenarios stay.
 
-    A trade vector (K,) of it means the vector (N,) that is 0 elsewhere. Not for exposures with ladders: accounts share them.
+    A trade vector (K,) of it means the vector (N,) that is 0 elsewhere. For the verifier, who reads ladders and impact from
+    the market itself: the program's own arrays of them are left out.
     """
-    if e.depth is not None:  # callers ask first
-        raise ValueError("ladders are shared among candidates: narrow exposures without them")
     place = {int(i): k for k, i in enumerate(keep)}
     inside = [t for t, i in enumerate(e.links.candidate.tolist()) if i in place]
     links = Links(
@@ -29,4 +28,14 @@ def with_candidates(e: Exposures, keep: np.ndarray) -> Exposures:
     last = ("pnl", "stress_pnl")
     changed: dict[str, Any] = {name: getattr(e, name)[keep] for name in by_candidate}
     changed |= {name: np.ascontiguousarray(getattr(e, name)[:, keep]) for name in last}
-    return replace(e, **changed, trade_greeks=e.trade_greeks[:, keep], links=links)
+    return replace(e, **changed, trade_greeks=e.trade_greeks[:, keep], links=links, depth=None)
+
+
+def same_instruments(e: Exposures, keep: np.ndarray) -> np.ndarray:
+    """Candidates ``keep``, then all others of the same instruments: accounts share an instrument's ladder, or its impact."""
+    ids = [item.id for item in e.rows.instruments]
+    sent, chosen = set(e.links.candidate.tolist()), set(keep.tolist())
+    wanted = {ids[e.candidate[i]] for i in chosen - sent}
+    rows = e.candidate.tolist()
+    more = [i for i in range(e.n_candidates) if i not in chosen and i not in sent and ids[rows[i]] in wanted]
+    return np.array([*keep.tolist(), *more], np.int64)

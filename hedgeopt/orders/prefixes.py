@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.orders.narrow import with_candidates
+from hedgeopt.orders.narrow import same_instruments, with_candidates
 from hedgeopt.verify.bound import leaving
 from hedgeopt.verify.counted import policy_in_dollars, price_of_unit
 from hedgeopt.verify.limits import CheckedLimit, checked_limits, known_limit
@@ -59,9 +59,8 @@ class LimitWatch:
         rules = policy_in_dollars(policy, price_of_unit(e, policy))
         self.unknown = tuple(dict.fromkeys(r["kind"] for r in rules["subject_to"] if not known_limit(r)))
         self._rules = {**rules, "subject_to": [r for r in rules["subject_to"] if known_limit(r)]}
-        whole = e.depth is not None or e.market.impact is not None
-        self.e: Exposures = e if whole else with_candidates(e, keep)
-        self._at: np.ndarray = keep if whole else np.arange(len(keep))
+        self.e = with_candidates(e, same_instruments(e, keep))
+        self._at = np.arange(len(keep))
         self._box = trade_range(self._rules, self.e)
         self._way = replace(self.e, links=replace(self.e.links, arrives=np.zeros(len(self.e.links))))
         self._start = self._sides(self.e, np.zeros(len(keep)))

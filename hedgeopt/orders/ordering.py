@@ -22,8 +22,8 @@ PARTS = (0.25, 0.5, 0.75)
 _MOST = 4_000
 """States that a search for an order evaluates at most."""
 _ROUNDS = (2, 3, 4, 5, 8, 10, 20)
-_RANKED = 24
-"""Legs that are ranked anew at each step."""
+_RANKED = {True: 24, False: 6}
+"""Legs that are ranked anew at each step: where states are quick to check, and where they are not."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ def _by_rank(
     """Legs that may be next, best first. Of many, those that were best before are ranked again, the others as they were."""
     left = legs - set(order)
     first = sorted((left & sent) or left, key=lambda leg: ranks.get(leg, (-1.0, 0.0, leg)))
-    done = _done(x, order)
-    for leg in first[:_RANKED] if len(ranks) == len(legs) else first:
+    done, most = _done(x, order), _RANKED[watch.quick]
+    for leg in first[:most] if len(ranks) == len(legs) else first:
         ranks[leg] = _rank(watch, done, leg, x)
-    return sorted(first[:_RANKED], key=ranks.__getitem__) + first[_RANKED:]
+    return sorted(first[:most], key=ranks.__getitem__) + first[most:]
 
 
 def _rank(watch: LimitWatch, done: np.ndarray, leg: int, x: np.ndarray) -> _Rank:
@@ -128,7 +128,7 @@ def least_bad_order(watch: LimitWatch, x: np.ndarray, sent: frozenset[int]) -> l
     legs, ranks = frozenset(np.flatnonzero(x).tolist()), dict[int, _Rank]()
     while len(order) < len(legs):
         done = _done(x, order)
-        near = _by_rank(watch, x, order, legs, sent, ranks)[:_RANKED]
+        near = _by_rank(watch, x, order, legs, sent, ranks)[: _RANKED[watch.quick]]
 
         def excess(leg: int, done: np.ndarray = done) -> tuple[float, _Rank]:
             after = done.copy()

@@ -44,8 +44,8 @@ STATES = ColumnKinds(piece="number", leg="number", filled="number", allowed="tru
 """Columns of :attr:`ExecutionPlan.states`."""
 
 
-_LATER = 40
-"""States after a failed leg that are checked, and the last one."""
+_LATER = {True: 40, False: 4}
+"""States after a failed leg that are checked, besides the last one: where they are quick, and where not."""
 
 
 @strict_class
@@ -239,7 +239,7 @@ def _legs(listed: ListedLegs, order: Sequence[int], watch: LimitWatch, digest: s
 def _without(listed: ListedLegs, order: Sequence[int], number: int, watch: LimitWatch) -> str:
     """Whether the legs after leg ``number`` keep the limits when it is not filled at all."""
     later = order[number:]
-    for count in sorted({*range(1, min(len(later), _LATER) + 1), len(later)} - {0}):
+    for count in sorted({*range(1, min(len(later), _LATER[watch.quick]) + 1), len(later)} - {0}):
         done = np.zeros(len(listed.x))
         at = [*order[: number - 1], *later[:count]]
         done[at] = listed.x[at]

@@ -66,6 +66,8 @@ class LimitWatch:
         self._start = self._sides(self.e, np.zeros(len(keep)))
         self._known: dict[bytes, tuple[Excess, ...]] = {}
         self.evaluated = 0
+        # costs of ladders and of impact are worked out level by level: fewer states are looked at then
+        self.quick = not (e.market.depth or e.market.impact is not None)
 
     def _sides(self, e: Exposures, x: np.ndarray) -> list[CheckedLimit]:
         whole = np.zeros(e.n_candidates)

@@ -130,7 +130,6 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
     pd.concat(later).to_parquet(tmp_path / "chain.parquet")
     levels = [f"u,A,{chain.timestamp.iloc[0].isoformat()},{side},{100 + sign * k},{5 * k},coins\n"
               for side, sign in (("bid", -1), ("ask", 1)) for k in range(1, 6)]  # fmt: skip
-    (tmp_path / "fills.csv").write_text("fill_id,instrument,side,quantity,price\n")
     (tmp_path / "levels.csv").write_text("venue,instrument,timestamp,side,price,size,unit\n" + "".join(levels))
     book, market, policy = (
         f"--book={tmp_path}/book.json",
@@ -180,8 +179,13 @@ PRINTS_JSON = [name for name, command in COMMANDS.items() if any(p.name == "json
 
 def prepare(command: str, cases: dict[str, list[str]]) -> None:
     """What a command needs that only another command makes."""
-    if command in ("verify", "report"):
+    if command in ("verify", "report", "plan"):
         assert main(["solve", *cases["solve"], f"--out={Path(cases[command][0]).parent}"]) == 0
+    if command == "apply":
+        fills, folder = Path(cases[command][0]), Path(cases[command][0]).parent
+        assert main(["solve", *cases["solve"], f"--out={folder}/solved"]) == 0
+        proposal = hedgeopt.read_proposal(folder / "solved" / "proposal.json")
+        hedgeopt.fills_as_proposed(proposal, hedgeopt.read_market(folder / "market.csv")).to_csv(fills, index=False)
 
 
 def test_every_command_has_a_case(cases):

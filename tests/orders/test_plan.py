@@ -126,7 +126,7 @@ class Straight:
     """A watch over one number per limit: ``low <= value <= high`` for ``start + slope @ x``."""
 
     def __init__(self, slope: np.ndarray, start: np.ndarray, high: np.ndarray) -> None:
-        self.slope, self.start, self.high, self.evaluated = slope, start, high, 0
+        self.slope, self.start, self.high, self.evaluated, self.quick = slope, start, high, 0, True
         self.allowed = np.maximum(start, high)
 
     def excesses(self, x: np.ndarray, *, on_its_way: Any = None) -> tuple[Any, ...]:

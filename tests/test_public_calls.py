@@ -85,6 +85,7 @@ CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
     "Policy.propose": (POLICY.propose, {"book": BOOK, "market": MARKET}),
     "expose": (ho.expose, {"book": BOOK, "market": MARKET, "policy": POLICY}),
     "margin_report": (ho.margin_report, {"book": BOOK, "market": MARKET}),
+    "cash_ladder": (ho.cash_ladder, {"book": BOOK, "market": MARKET, "days": 3, "sent": None}),
     "risk_report": (ho.risk_report, {"exposures": ...}),
     "given_returns": (ho.given_returns, {"returns": ..., "probabilities": None, "horizon_days": 1.0}),
     "draw": (ho.draw, {"settings": POLICY.scenarios, "assets": ["BTC"], "market": MARKET}),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
+from hedgeopt.models.scenarios.garch import garch_vol
 from hedgeopt.models.scenarios.history import FEWEST, Windows, cut_windows, read_prices
 from hedgeopt.models.scenarios.joint import joint_moves
 from hedgeopt.models.scenarios.response import responses, with_jumps
@@ -36,7 +37,10 @@ def historical(settings: HistoricalScenarios, assets: Sequence[str], market: Vol
     moves, keep = windows.log_return, np.ones(len(windows.start), bool)
     current = None
     if settings.filtered:
-        vol, current = ewma_vol(prices, windows, settings.halflife_days)
+        if settings.filter_model == "garch":
+            vol, current = garch_vol(prices, windows, max(round(settings.horizon_days / (windows.years * 365.0)), 1))
+        else:
+            vol, current = ewma_vol(prices, windows, settings.halflife_days)
         keep = np.isfinite(vol).all(axis=1)
         if keep.sum() < FEWEST:
             raise InputError(

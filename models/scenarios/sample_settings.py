@@ -251,7 +251,10 @@ class HistoricalScenarios(ScenarioSettings):
         default="refuse", description="skip leaves out the windows that reach across a gap of the history"
     )
     filtered: bool = Field(
-        default=False, description="divide each window by the EWMA vol before it and multiply by the vol of now"
+        default=False, description="divide each window by the vol before it and multiply by the vol of now"
+    )
+    filter_model: Literal["ewma", "garch"] = Field(
+        default="ewma", description="vol of filtered windows: EWMA, or a GARCH(1, 1) fitted to each asset's own moves"
     )
     halflife_days: float = Field(default=11.0, gt=0, le=1000, description="of the EWMA of squared moves (11 is 0.94 a day)")
     vols: dict[str, str] = Field(

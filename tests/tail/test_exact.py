@@ -160,3 +160,17 @@ def test_a_point_far_outside_is_judged_as_it_is() -> None:
 
     far = Far()
     assert clipped(cp.OSQP, data, far) is far
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("at", [0.0, 0.3, -7.0])
+def test_a_square_of_its_own_bounds_itself_from_any_point(at: float, plain: bool) -> None:
+    """min p x^2 / 2 + c x without limits is -c^2 / 2p, and with x >= -0.2 what it is there; never above."""
+    p, c = 2.5, 1.5
+    for low, want in ((None, -c * c / (2 * p)), (-0.2, 0.5 * p * 0.04 - 0.2 * c)):
+        rows = np.array([[0.0]]) if low is None else np.array([[-1.0]])
+        A, P = (rows, np.array([[p]])) if plain else (sp.csr_array(rows), sp.csr_array([[p]]))
+        data = {"A": A, "b": np.array([1.0 if low is None else -low]), "c": np.array([c]), "P": P, "dims": rows_of(0, 1)}
+        found = bound_of(data, np.array([at]), np.zeros(1), enough=lambda bound: True)
+        assert found.value == pytest.approx(want, rel=1e-12)
+        assert found.value <= want + 1e-15 * max(1.0, p * at * at)

@@ -50,6 +50,7 @@ def policy(fees: str = "taker") -> ho.Policy:
         subject_to=[ho.Delta("ETH") >= 100.0],
         scenarios=ho.ParametricScenarios(count=20, vol={"ETH": 0.7}),
         candidates=ho.Candidates(kinds=("perpetual",), underlyings=("ETH",), fees=fees),
+        lots="ideal",
     )
 
 

@@ -54,7 +54,7 @@ def policy(of: tuple[str, ...] = (), least: float = 200.0, **more: Any) -> ho.Po
         minimize=ho.TransactionCost() + ho.CVaR(0.9, include_unwind=True, of=of),
         subject_to=[ho.Delta("ETH").within(least, 700.0), ho.OrderLimit(notional=2e6)],
         scenarios=scenarios, candidates=ho.Candidates(kinds=("perpetual",), underlyings=("ETH", "BTC")), **more,
-    )  # fmt: skip
+    lots="ideal")  # fmt: skip
 
 
 def by_hand(e: Any, x: np.ndarray, beta: float, inside: tuple[str, ...] = ("main", "chain")) -> float:
@@ -147,7 +147,7 @@ def test_it_may_be_limited_and_read_back() -> None:
     rules = ho.Policy(
         minimize=ho.TransactionCost(), subject_to=[*rules.subject_to, term <= most], scenarios=rules.scenarios,
         candidates=rules.candidates,
-    )  # fmt: skip
+    lots="ideal")  # fmt: skip
     found = ho.propose(BOOK, market(), rules)
     assert found.certificate.valid
     row = found.limits.set_index("limit").loc["cvar 0.9 with unwind"]

@@ -44,6 +44,7 @@ def policy(*limits: Any, **more: Any) -> ho.Policy:
     return ho.Policy(
         minimize=ho.TransactionCost(), subject_to=limits, scenarios=ho.ParametricScenarios(count=50, vol={"ETH": 0.7}),
         candidates=ho.Candidates(kinds=("spot", "perpetual"), underlyings=("ETH",)), **more,
+        lots="ideal",
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> tuple[ho.Book, ho.Marke
     folder = tmp_path_factory.mktemp("example")
     for name, text in example_files().items():
         (folder / name).write_text(text)
-    policy = ho.read_policy(folder / "policy.toml")
+    policy = ho.read_policy(folder / "policy.toml").model_copy(update={"lots": "ideal"})
     return ho.read_book(folder / "book.json"), ho.read_market(folder / "market.csv"), policy
 
 

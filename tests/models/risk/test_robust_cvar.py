@@ -31,6 +31,7 @@ def inputs() -> Any:
         minimize=ho.TransactionCost() + 0.1 * ho.CVaR(0.95),
         subject_to=[ho.Delta("BTC").within(-5, 5)],
         scenarios=ho.ParametricScenarios(count=300, seed=1),
+        lots="ideal",
     )
     return book, market, policy
 
@@ -44,7 +45,7 @@ def bound(term: Any, e: Any, inputs: Any) -> Any:
     from hedgeopt.program.box import trade_box
     from hedgeopt.program.program import Program
 
-    policy = ho.Policy(minimize=ho.TransactionCost() + term, scenarios=inputs[2].scenarios)
+    policy = ho.Policy(minimize=ho.TransactionCost() + term, scenarios=inputs[2].scenarios, lots="ideal")
     program = Program(policy, e)
     program.update(e, trade_box(policy, e))
     return dict(program.bound_terms())[term]
@@ -116,7 +117,10 @@ def test_a_limit_on_it_holds(inputs: Any) -> None:
     e = expose(*inputs)
     today = measure(ho.RobustCVaR(0.95, 0.02).model_dump(mode="json"), e, np.zeros(e.n_candidates), ()).value
     rules = ho.Policy(
-        minimize=ho.TransactionCost(), subject_to=[ho.RobustCVaR(0.95, 0.02) <= 0.7 * today], scenarios=policy.scenarios
+        minimize=ho.TransactionCost(),
+        subject_to=[ho.RobustCVaR(0.95, 0.02) <= 0.7 * today],
+        scenarios=policy.scenarios,
+        lots="ideal",
     )
     solved = solve(book, market, rules)
     assert solved.solution.certificate.valid

@@ -205,7 +205,7 @@ def test_a_set_with_noise_goes_through_a_policy_unchanged(toy_market: Any) -> No
     from hedgeopt.models.scenarios.given import given_set
 
     s = sample(30)
-    policy = ho.Policy(ho.TransactionCost(), scenarios=s)
+    policy = ho.Policy(ho.TransactionCost(), scenarios=s, lots="ideal")
     again = draw(ho.read_policy(io.StringIO(policy.to_toml())).scenarios, ["BTC", "ETH"], toy_market)
     assert again.noise == s.noise
     assert given_set(again) == given_set(s)

@@ -19,11 +19,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from hedgeopt.tail.masters.implied import tightened, with_pairs
+from hedgeopt.tail.masters.projected import projected
 from hedgeopt.tail.source import Vector
 
-# Gradients below this share of their terms are rounding, charged at so many times the largest position; the largest matrix
-# that a projection factorises.
-_ROUNDING, _FAR, _LARGEST = 4e-15, 10.0, 4_000_000
+# Gradients below this share of their terms are rounding, charged at so many times the largest position; how often the
+# multipliers are moved.
+_ROUNDING, _FAR, _TURNS = 4e-15, 10.0, 2
 
 
 @dataclass
@@ -70,7 +71,7 @@ def envelope(q: Vector, caps: Vector, total: float) -> Vector:
     return q
 
 
-def repaired_dual(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector], again: bool = True) -> Repaired:
+def repaired_dual(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector], turns: int = _TURNS) -> Repaired:
     """Make the dual point feasible and evaluate its bound (``p`` is :class:`~hedgeopt.tail.masters.scaled.Scaled`)."""
     lam = np.maximum(lam, 0.0)
     lam[p.single_rows] = 0.0
@@ -89,7 +90,7 @@ def repaired_dual(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector], a
     if not held.all():
         # A row without a side bounds nothing: its multiplier can only be zero.
         if lam[~held].any():
-            return repaired_dual(p, v, nu, np.where(held, lam, 0.0), q, again)
+            return repaired_dual(p, v, nu, np.where(held, lam, 0.0), q, turns)
         rows = float(lam[held] @ p.b[held])
     else:
         rows = float(lam @ p.b)
@@ -108,11 +109,13 @@ def repaired_dual(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector], a
     reach, ceiling = None, np.inf
     if not held.all() and d[~held].any():
         side, reach, ceiling = beyond(p, v, at, side, held)
-        if np.isnan(side).any() and again:
+        if np.isnan(side).any() and turns:
             free = ~np.isfinite(reach[0]) & ~np.isfinite(reach[1])
-            moved = projected(p, v, at, np.isnan(side) | free)
-            if moved is not None:
-                return repaired_dual(p, *moved, again=False)
+            moved = projected(p, v, at, np.isnan(side) | free, gradient_terms(p, v, at))
+            found = None if moved is None else repaired_dual(p, *moved, turns - 1)
+            if found is not None and found.loose == 0.0:
+                # A move that proves nothing says less about columns that are missing than the multipliers did.
+                return found
     side = np.where(held | (d != 0), side, 0.0)
     terms = d * side
     loose = np.inf if np.isnan(terms).any() else 0.0
@@ -200,49 +203,6 @@ def gradient_terms(p: Any, v: Vector, at: _Dual) -> Vector:
         force += np.abs(at.m[k] * p.G[k]) + at.q[k] @ np.abs(p.R[k])
     out = np.abs(p.c) + abs(p.A_eq).T @ np.abs(at.nu) + abs(p.A).T @ at.lam + abs(p.E).T @ force
     return np.asarray(out if p.P is None else out + abs(p.P) @ np.abs(v))
-
-
-def projected(p: Any, v: Vector, at: _Dual, wanted: Any) -> tuple[Vector, Vector, Vector, list[Vector]] | None:
-    """Multipliers moved as little as possible (relative to their size) until ``d`` is zero for the ``wanted`` variables.
-
-    In a quadratic program the point of the tangent is one of them: the bound holds at any.
-    """
-    columns = np.flatnonzero(wanted)
-    plain = np.setdiff1d(np.flatnonzero((at.lam > 0) & ~p.is_host), p.single_rows)
-    blocks, weights = [p.A_eq[:, columns].toarray().T], [np.ones(p.A_eq.shape[0])]
-    blocks.append(sp.csr_array(p.A)[plain][:, columns].toarray().T)
-    weights.append(at.lam[plain])
-    inside, K = [], len(p.pieces)
-    for k in range(K):
-        room = np.minimum(at.q[k], at.m[k] * p.caps[k] - at.q[k])
-        found = np.flatnonzero(room > 0)
-        inside.append(found)
-        blocks.append(sp.csr_array(p.ET)[columns] @ p.R[k][found].T)
-        weights.append(room[found])
-    if p.P is not None:
-        blocks.append(sp.csr_array(p.P)[columns].toarray())
-        weights.append(np.full(p.n, max(float(np.abs(v).max(initial=0.0)), 1.0)))
-    w = np.concatenate(weights)
-    B = np.hstack([np.asarray(x) for x in blocks])
-    if B.size == 0 or B.size > _LARGEST:
-        return None
-    # The weights of a tail keep their sum.
-    sums = np.zeros((K, B.shape[1]))
-    begin = p.A_eq.shape[0] + len(plain)
-    for k in range(K):
-        sums[k, begin : begin + len(inside[k])] = 1.0
-        begin += len(inside[k])
-    scale = max(float(np.abs(at.d[columns]).max()), 1e-300)
-    right = np.concatenate((-at.d[columns] / scale, np.zeros(K)))
-    step = scale * w * np.linalg.lstsq(np.vstack((B, sums)) * w, right, rcond=1e-13)[0]
-    nu, lam, q = at.nu.copy(), at.lam.copy(), [x.copy() for x in at.q]
-    nu += step[: len(nu)]
-    lam[plain] += step[len(nu) : len(nu) + len(plain)]
-    begin = len(nu) + len(plain)
-    for k in range(K):
-        q[k][inside[k]] += step[begin : begin + len(inside[k])]
-        begin += len(inside[k])
-    return v + step[begin:] if p.P is not None else v, nu, lam, q
 
 
 def tail_value(p: Any, k: int, y: Vector) -> float:

@@ -14,6 +14,7 @@ from hedgeopt.tail.judge import Judge
 from hedgeopt.tail.masters.base import Master, Point, no_point
 from hedgeopt.tail.model import LossModel
 from hedgeopt.tail.outcome import Options, Outcome
+from hedgeopt.tail.rays import falling, is_open, runs_off
 from hedgeopt.tail.schedule import Level, Schedule
 from hedgeopt.tail.source import Index, Vector
 
@@ -41,6 +42,10 @@ class CutLoop:
         self._makers, self._made = masters, {}  # type: ignore[var-annotated]
         self.started = time.perf_counter()
         self._retreats = 0
+        self.seeks = bool(models)
+        """Whether a relaxation without an optimum is a reason to look for a ray over all scenarios: once is enough."""
+        self.needed: list[Index] = []
+        """Scenarios that leave no ray, where one was looked for."""
         self.out = Outcome(
             "failed", self.master(0), Point("failed", np.zeros(0), np.zeros(0), np.nan, -np.inf, [], np.zeros(0))
         )
@@ -58,12 +63,16 @@ class CutLoop:
         point = None
         t = time.perf_counter()
         for level in schedule.levels(start is not None):
+            if self.needed and not level.final:
+                continue
             if not level.final:
                 self.out.pass_seconds += time.perf_counter() - t
                 self.out.passes += level.share
             # A coarse level is not worth the last resort; the whole set is.
             self.fallbacks = len(self._makers) if level.final else max(1, len(self._makers) - 1)
             point, active = self._level(level, point, start)
+            if self.ray is not None:
+                break
             schedule.boundary = max((len(a.boundary) for a in active), default=0)
             if not level.final and (point is None or point.status != "optimal"):
                 # A coarse sample can be infeasible or unbounded where the whole is not: go on without it.
@@ -94,6 +103,8 @@ class CutLoop:
             if not losses:
                 losses = self._pass(models, begin, level.share)
             a.rebuild(losses[k], a.model.size if level.whole else level.band(a.model))
+            if self.needed:
+                a.grow(self.needed[k][a.state[self.needed[k]] != BOUNDARY])
         out.pass_seconds += time.perf_counter() - t
         judge = Judge(self.options, active, level.final)
         judge.growth = level.growth
@@ -117,6 +128,9 @@ class CutLoop:
             out.master_seconds += time.perf_counter() - t
             out.rounds += 1
             out.iterations += point.iterations
+            if self.ray is not None:
+                out.status, out.point, out.master, out.active = "unbounded", point, point.master, active
+                return point
             if point.status == "unbounded" and self._bound(point, active):
                 continue
             if point.status == "late":
@@ -174,13 +188,18 @@ class CutLoop:
         pieces = [a.piece() for a in active]
         for i in range(self.chosen, max(self.fallbacks, self.chosen + 1)):
             master: Any = self.master(i)
-            master.hasty = judge.best is not None and self._retreats < RETREATS
+            master.hasty = self.seeks or (judge.best is not None and self._retreats < RETREATS)
             point = master.solve(pieces, accuracy, start)
             if point.status == "failed" and start is not None and master.retry:
                 # A warm point can sit too close to the wrong corner: once more from the middle.
                 point = master.solve(pieces, accuracy, None)
             point.master = master
             if point.status == "unbounded" or point.details.get("adrift"):
+                sought, found = self.seeks, self._seek(master, judge)
+                if found is not None:
+                    return found
+                if sought and self.needed:
+                    return self._solve(active, accuracy, start, judge)
                 near = self._retreat(active, judge)
                 if near is not None:
                     return near
@@ -207,6 +226,24 @@ class CutLoop:
             self._note(point, "failed", reason)
             point = replace(no_point("failed", len(point.y), len(pieces), reason), master=point.master)
         return point
+
+    def _seek(self, master: Any, judge: Judge) -> Point | None:
+        """The ray of a problem that falls for ever, looked for once."""
+        if not self.seeks or not is_open(master):
+            return None
+        self.seeks = False
+        known = judge.best if judge.final and np.isfinite(judge.upper) else None
+        found = falling(master, self.models, self.options, known, self.out)
+        self.needed = found.scenarios
+        if found.point is not None:
+            self.ray = found.point.details["ray"]
+        elif self.needed and not judge.final:
+            # A sample that lets a plan run off misleads: on to all scenarios, with those that hold it.
+            return replace(no_point("failed", len(judge.active), 0, "a sample without an optimum"), master=master)
+        elif self.needed:
+            for a, index in zip(judge.active, self.needed, strict=True):
+                a.grow(index[a.state[index] != BOUNDARY])
+        return found.point
 
     def _retreat(self, active: list[ActiveSet], judge: Judge) -> Point | None:
         """Where a relaxation has no optimum, its best point near that of a coarser level: it shows who is missing.
@@ -268,35 +305,14 @@ class CutLoop:
             # The scenarios that were missing are there now: once more without the box, for a bound.
             master.box = None
             return True
-        if np.isfinite(judge.upper) and self._runs_off(active, master):
+        self.ray = runs_off(active, master, self.options) if np.isfinite(judge.upper) else None
+        if self.ray is not None:
             judge.store(self.out)
             self.out.status = "unbounded"
             self.out.point = replace(self.out.point, details=self.out.point.details | {"ray": self.ray})
             return True
         master.box = box * STEP
         return bool(master.box <= LARGEST)
-
-    def _runs_off(self, active: list[ActiveSet], master: Any) -> bool:
-        """Whether there is a ray for all scenarios: rounds as for a point, on the linear parts of the losses."""
-        for _ in range(self.options.max_rounds):
-            pieces = [replace(a.piece(), offset=np.zeros(len(a.boundary)), constant=0.0) for a in active]
-            r = master.ray(pieces)
-            if r is None or self.options.late():
-                return False
-            y = master.moves(r)
-            losses = [a.model.losses(y, self.options.threads) - a.model.offset for a in active]
-            if master.falls(pieces, r, np.array([a.model.tail(L)[0] for a, L in zip(active, losses, strict=True)])):
-                self.ray = r
-                return True
-            grown = 0
-            for a, L in zip(active, losses, strict=True):
-                _, level = a.reduced(L)
-                wrong = a.misplaced(L, level, 1e-12 * abs(level), max(300, a.model.width))
-                a.grow(wrong)
-                grown += len(wrong)
-            if not grown:
-                return False
-        return False
 
     def _report(self, active: list[ActiveSet], wrong: list[Index], lower: float, gap: float, point: Point) -> None:
         print(

@@ -23,8 +23,8 @@ from hedgeopt.tail.masters.projected import projected
 from hedgeopt.tail.source import Vector
 
 # Gradients below this share of their terms are rounding, charged at so many times the largest position; how often the
-# multipliers are moved.
-_ROUNDING, _FAR, _TURNS = 4e-15, 10.0, 2
+# multipliers are moved; and the share from which no move will do.
+_ROUNDING, _FAR, _TURNS, _MISSING = 4e-15, 10.0, 2, 1e-5
 
 
 @dataclass
@@ -110,8 +110,10 @@ def repaired_dual(p: Any, v: Vector, nu: Vector, lam: Vector, q: list[Vector], t
     if not held.all() and d[~held].any():
         side, reach, ceiling = beyond(p, v, at, side, held)
         if np.isnan(side).any() and turns:
-            free = ~np.isfinite(reach[0]) & ~np.isfinite(reach[1])
-            moved = projected(p, v, at, np.isnan(side) | free, gradient_terms(p, v, at))
+            free, terms = ~np.isfinite(reach[0]) & ~np.isfinite(reach[1]), gradient_terms(p, v, at)
+            # A column at zero whose gradient is no rounding is missing from the plan.
+            missing = np.isnan(side) & (v == 0.0) & (np.abs(d) > _MISSING * terms)
+            moved = None if missing.any() else projected(p, v, at, np.isnan(side) | free, terms)
             found = None if moved is None else repaired_dual(p, *moved, turns - 1)
             if found is not None and found.loose == 0.0:
                 # A move that proves nothing says less about columns that are missing than the multipliers did.

@@ -37,6 +37,8 @@ _PROVE, _CLOSE, _ENOUGH = 1e-2, 10.0, 1e-3
 _SOLVED, _LOST = 1e-12, 1e-2
 # Infeasibility below which iterates that run off do so for the objective's sake.
 _NEARLY = 1e-2
+# So many times the largest loss of doing nothing is more than a plan without bounds gains.
+_FALLEN = 1e3
 # First step below which a start on an earlier path is too near its end.
 _SHORT = 0.25
 # Longest step towards the boundary.
@@ -83,6 +85,7 @@ class _Iteration:
     ) -> None:
         self.problem, self.remaining, self.max_iterations, self.scratch = problem, remaining, max_iterations, scratch
         self.pieces = problem.pieces
+        self.open = problem.P is None and not bool(np.all(np.isfinite(problem.lower) & np.isfinite(problem.upper)))
         self.places = Places(problem.A.shape[0], [len(piece.caps) for piece in self.pieces])
         self.starts = starts(problem, self.places, warm)
         self.at, self.trial = next(self.starts)
@@ -105,6 +108,8 @@ class _Iteration:
                 return Refusal("failed", "the iterates ran off along a ray", adrift=falling)
             # Rows that nothing can meet let iterates run off, too: then there is no plan to go back to.
             falling = now.infeasible < _NEARLY and now.primal < 0.0
+            if self.open and now.infeasible < _FEASIBLE and now.primal < -_FALLEN * p.spread:
+                return Refusal("failed", "the objective falls beyond any loss", adrift=True)
             if now.infeasible < _FEASIBLE and now.share < _WIDE:
                 self.path.append(Iterate(at.v.copy(), at.nu.copy(), now.share, self._kept()))
             feasible = now.infeasible <= min(tolerance, 1e-8) * 10

@@ -80,10 +80,13 @@ class WorkingMaster(ArrayMaster, ABC):
                         continue
                 raw = self.core(p, part, work, tolerance, warm)
                 if isinstance(raw, Refusal):
-                    if raw.status == "failed" and not raw.technical and warm is not None and warm.path:
+                    hopeless = raw.technical or (raw.adrift and self.hasty)
+                    if raw.status == "failed" and not hopeless and warm is not None and warm.path:
                         # The path was another program's: from its point alone.
                         warm = Warm(warm.v, [])
                         continue
+                    if raw.status == "unbounded" and self.hasty:
+                        raw = Refusal("failed", raw.reason, adrift=True)
                     if work.all() or raw.status == "late" or raw.technical or (raw.adrift and self.hasty):
                         return self.judged(p, raw)
                     # Infeasible or hard in these columns says nothing about all of them.

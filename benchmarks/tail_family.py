@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.registry import benchmark
-from benchmarks.tail_family_cases import DAYS, SEED_KEPT_ASIDE, SEED_OPEN, TIERS, Spec, specs
+from benchmarks.tail_family_cases import SEED_KEPT_ASIDE, SEED_OPEN, TIERS, Spec, specs
+from benchmarks.tail_family_markets import DAYS
 from benchmarks.tail_family_report import judged, line, summary, write
 from benchmarks.tail_family_rivals import RIVALS, applies
 

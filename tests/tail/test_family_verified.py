@@ -9,7 +9,7 @@ import pytest
 
 import hedgeopt.tail as tail
 from benchmarks.tail_family_cases import SEED_OPEN, evaluate, instance, specs
-from benchmarks.tail_family_rivals import program
+from benchmarks.tail_family_forms import program
 
 SMALL = [
     replace(spec, scenarios=300, instruments=min(spec.instruments, 16 + i % 9)) for i, spec in enumerate(specs(SEED_OPEN))

@@ -19,21 +19,19 @@ _BASIC, _BEYOND = 1e-9, 1e-14
 _LITTLE, _REFINE = 1e-14, 3
 
 
-def projected(
-    p: Any, v: Vector, at: Any, wanted: Any, terms: Vector
-) -> tuple[Vector, Vector, Vector, list[Vector]] | None:
+def projected(p: Any, v: Vector, at: Any, wanted: Any, terms: Vector) -> tuple[Vector, Vector, Vector, list[Vector]] | None:
     """``v, nu, lam, q`` moved (relative to their size) until ``d`` is zero for the ``wanted`` variables.
 
-    Variables between their bounds, whose gradient is rounding of its ``terms``, keep it at zero: else a move for one variable
-    would break another. Multipliers of rows that hold a tail move with the sum of its weights. In a quadratic program the
-    point of the tangent moves, too: the bound holds at any.
+    Variables between their bounds, whose gradient is rounding of its ``terms``, keep it at zero: else a move for one
+    variable would break another. Multipliers of rows that hold a tail move with the sum of its weights. In a quadratic
+    program the point of the tangent moves, too: the bound holds at any.
     """
     one_sided = np.isfinite(p.lower) != np.isfinite(p.upper)
     columns = np.flatnonzero(wanted | (one_sided & (np.abs(at.d) <= _BASIC * terms)))
     hosts = np.flatnonzero((at.lam > 0) & p.is_host)
     plain = np.setdiff1d(np.flatnonzero((at.lam > 0) & ~p.is_host), p.single_rows)
     rows = np.concatenate((plain, hosts))
-    inside, K = [], len(p.pieces)
+    K = len(p.pieces)
     rooms = [np.minimum(at.q[k], at.m[k] * p.caps[k] - at.q[k]) for k in range(K)]
     inside = [np.flatnonzero(room > 0) for room in rooms]
     width = p.A_eq.shape[0] + len(rows) + sum(map(len, inside)) + (p.n if p.P is not None else 0)
@@ -56,7 +54,7 @@ def projected(
     for k in range(K):
         sums[k, begin : begin + len(inside[k])] = 1.0
         begin += len(inside[k])
-        place = np.flatnonzero(hosts == p.host_row[k]) if p.host_row[k] >= 0 else []
+        place = np.flatnonzero(hosts == p.host_row[k])
         if len(place):
             sums[k, p.A_eq.shape[0] + len(plain) + place[0]] = -p.host_coef[k] * (1.0 - p.mass[k])
     aim = np.where(p.lower[columns] == 0.0, _BEYOND, np.where(p.upper[columns] == 0.0, -_BEYOND, 0.0)) * terms[columns]

@@ -218,3 +218,25 @@ def evaluate(made: Instance, x: Array) -> tuple[float, float]:
     if len(made.whole):
         worst = max(worst, float(np.abs(x[made.whole] - np.round(x[made.whole])).max()))
     return value, worst
+
+
+def falls(made: Instance, r: Array) -> tuple[float, float]:
+    """Change of the objective per unit far out along ``r``, and by how much ``r`` leaves what limits it, relative to their
+    terms: the first below zero and the second none shows that the instance has no optimum."""
+    levels = [weighted_cvar(-(t.P @ r), t.p, t.beta) for t in made.tails]
+    parts = [
+        float(made.mu @ r),
+        float(made.cost @ np.abs(r)),
+        *(t.weight * c for t, c in zip(made.tails, levels, strict=True)),
+    ]
+    slope = sum(parts) / max(sum(map(abs, parts)), 1e-300)
+    size = float(np.abs(r).max())
+    worst = float(np.abs(r[np.isfinite(made.size)]).max(initial=0.0)) / size
+    worst = max(worst, float(-r.min()) / size) if made.long_only else worst
+    if len(made.G):
+        worst = max(worst, float(np.max(np.abs(made.G @ r) / (np.abs(made.G) @ np.abs(r)))))
+    for t, level in zip(made.tails, levels, strict=True):
+        if t.budget is not None:
+            worst = max(worst, level / max(abs(level), float(made.cost @ np.abs(r))))
+    limited = np.isfinite(made.turnover) or made.F is not None or made.Q is not None
+    return slope, 1.0 if limited else worst

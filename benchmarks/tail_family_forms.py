@@ -84,6 +84,11 @@ def tail(made: Instance) -> Answer:
     stats = problem.solver_stats.extra_stats
     told = {k: float(v) for k, v in stats.items() if isinstance(v, int | float)}
     told |= {"status": problem.status, "master": stats["master"], "failures": stats["failures"], "cpu_seconds": spent}
+    if problem.status == "unbounded":
+        # The plan is a direction then, to be checked on the data.
+        for variable, direction in stats["ray"].items():
+            variable.value = direction
+        return np.array(x.value, dtype=float), told
     weights = np.array(x.value, dtype=float)
     if not len(made.whole):
         verified = tails.verify(problem)

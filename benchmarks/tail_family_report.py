@@ -27,6 +27,8 @@ GOALS = {"minimum": 1.0, "first decile": 8.0, "median": 30.0, "median at 100,000
 HALVES = {"open": "The open half", "aside": "The half kept aside, of a seed drawn later"}
 # Relative difference of objectives up to which a rival's answer counts as exact, and its largest violation.
 EXACT, VIOLATION = 2e-6, 1e-5
+# What a direction may leave of its limits, and what rivals say of programs without an optimum (the dual is infeasible).
+NOTHING, NO_OPTIMUM = 1e-10, ("unbounded", "infeasible", "unbounded or infeasible", "primal infeasible or unbounded")
 
 
 def judged(record: dict[str, Any]) -> dict[str, Any]:
@@ -34,17 +36,19 @@ def judged(record: dict[str, Any]) -> dict[str, Any]:
     ours = record["rivals"].get("tail", {})
     for key in ("best", "best_seconds", "ratio", "at_least", "outside_gap", "proven"):
         record.pop(key, None)
-    if "objective" not in ours:
+    if not answered(ours):
         return record
-    record["outside_gap"] = ours.get("outside_gap", ours.get("gap", np.inf))
-    record["proven"] = bool(ours.get("proven")) and ours["status"] == "optimal"
+    if "objective" in ours:
+        record["outside_gap"] = ours.get("outside_gap", ours.get("gap", np.inf))
+        record["proven"] = bool(ours.get("proven")) and ours["status"] == "optimal"
+    else:
+        record["proven"] = True
     exact, least = {}, {}
     for name, answer in record["rivals"].items():
         if name == "tail":
             continue
-        if "objective" in answer:
-            worse = abs(answer["objective"] - ours["objective"]) / max(abs(ours["objective"]), 1e-300)
-            if worse <= EXACT and answer["violation"] <= VIOLATION:
+        if "cpu_seconds" in answer:
+            if _agrees(ours, answer):
                 exact[name] = answer["cpu_seconds"]
         elif "cap_seconds" in answer:
             least[name] = answer["cap_seconds"]
@@ -58,6 +62,18 @@ def judged(record: dict[str, Any]) -> dict[str, Any]:
         record |= {"ratio": floor / ours["cpu_seconds"], "at_least": True}
         record.setdefault("best", "none in time")
     return record
+
+
+def answered(ours: dict[str, Any]) -> bool:
+    """Whether there is a plan, or a direction in which the objective falls for ever, checked on the data."""
+    return "objective" in ours or (ours.get("slope", 0.0) < 0.0 and ours["violation"] <= NOTHING)
+
+
+def _agrees(ours: dict[str, Any], answer: dict[str, Any]) -> bool:
+    if "objective" not in ours:
+        return str(answer["status"]).lower() in NO_OPTIMUM
+    worse = abs(answer["objective"] - ours["objective"]) / max(abs(ours["objective"]), 1e-300)
+    return bool(worse <= EXACT and answer["violation"] <= VIOLATION)
 
 
 def distribution(group: list[dict[str, Any]]) -> dict[str, Any]:
@@ -86,7 +102,8 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
         out |= {"largest outside gap": max(gaps), "median passes": float(np.median(passes)), "most passes": max(passes)}
     tried = [r for r in found if "tail" in r["rivals"]]
     out["not proven"] = [r["spec"]["name"] for r in tried if not r.get("proven")]
-    out["no answer"] = [r["spec"]["name"] for r in tried if "objective" not in r["rivals"]["tail"]]
+    out["no answer"] = [r["spec"]["name"] for r in tried if not answered(r["rivals"]["tail"])]
+    out["unbounded"] = [r["spec"]["name"] for r in tried if r["rivals"]["tail"].get("status") == "unbounded"]
     out["not measured"] = [r["spec"]["name"] for r in found if "tail" not in r["rivals"]]
     out["without rivals"] = [r["spec"]["name"] for r in tried if "ratio" not in r]
     return out
@@ -185,7 +202,8 @@ def pages(told: dict[str, Any]) -> dict[str, str]:
             f"Passes over the scenarios: {told['median passes']:.3g} at the median,",
             f"{told['most passes']:.3g} at most. Largest gap that `tail.verify`",
             f"proves from the data: {told['largest outside gap']:.0e}. Not proven or not `optimal`:",
-            f"{_named(told['not proven'])}; no answer: {_named(told['no answer'])}; not measured yet:",
+            f"{_named(told['not proven'])}; no answer: {_named(told['no answer'])}; falls for ever, shown by a direction",
+            f"that the data prove: {_named(told.get('unbounded', []))}; not measured yet:",
             f"{_named(told['not measured'])}; measured without rivals: {_named(told['without rivals'])}.",
             f"Measured {told['ended'][:10]}{'; ' + told['note'] if 'note' in told else ''}.",
         ),

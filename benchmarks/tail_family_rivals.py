@@ -23,7 +23,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import numpy as np  # noqa: E402
 
-from benchmarks.tail_family_cases import Instance, Spec, evaluate, instance  # noqa: E402
+from benchmarks.tail_family_cases import Instance, Spec, evaluate, falls, instance  # noqa: E402
 from benchmarks.tail_family_dual import cvqp, dual_highs  # noqa: E402
 from benchmarks.tail_family_forms import Answer, cvxpy_solver, tail  # noqa: E402
 
@@ -119,6 +119,9 @@ def answered(made: Instance, name: str) -> dict[str, Any]:
     with contextlib.suppress(Exception):  # a tiny instance may have no solution; the code is loaded
         RIVALS[name](instance(tiny))
     x, told = RIVALS[name](made)
+    if told["status"] == "unbounded" and name == "tail":
+        slope, violation = falls(made, x)
+        return told | {"slope": slope, "violation": violation, "source": made.source}
     value, violation = evaluate(made, np.asarray(x, dtype=float))
     return told | {"objective": value, "violation": violation, "source": made.source}
 

@@ -1,10 +1,11 @@
 """``method="tail"`` and its rivals over a family of CVaR programs: the distribution of the ratio of CPU seconds.
 
 ``python -m benchmarks.tail_family --store FILE [--tier small|medium|all] [--half open|aside|both] [--rivals a,b]
-[--python NAME=PATH] [--minutes M]`` resumes from FILE (JSON lines; rivals' times are kept by instance, ours are measured
-anew) and ends with minimum, first decile and median. Each solve runs in a process of its own with caps on CPU seconds and
-memory; a rival that its cap ended makes the ratio "at least". With ``--minutes`` ours is measured everywhere first, and the
-CPU time that is left is shared out among the rivals; ``--result FILE`` writes the distribution as the documents quote it.
+[--python NAME=PATH] [--minutes M] [--cap S]`` resumes from FILE (JSON lines; rivals' times are kept by instance, ours are
+measured anew) and ends with minimum, first decile and median. Each solve runs in a process of its own with caps on CPU
+seconds and memory; a rival that its cap ended makes the ratio "at least". With ``--minutes`` ours is measured everywhere
+first, and the CPU time that is left is shared out among the rivals; with ``--cap`` each has so many CPU seconds, however
+quick the best one is. ``--result FILE`` writes the distribution as the documents quote it.
 """
 
 from __future__ import annotations
@@ -73,8 +74,10 @@ def measured(
     pythons: dict[str, str],
     drawn: Path | None = None,
     most: float = CAP[1],
+    each: float | None = None,
 ) -> dict[str, Any]:
-    """Ours, then every rival that has no stored answer, for at most ``most`` seconds and as long as it could be the best."""
+    """Ours, then every rival that has no stored answer, for at most ``most`` seconds and as long as it could be the best, or
+    for ``each`` seconds, however quick the best one is."""
     record: dict[str, Any] = {"spec": asdict(spec), "digest": spec.digest, "rivals": dict(known)}
     rivals = record["rivals"]
     entries = spec.scenarios * spec.instruments
@@ -89,7 +92,7 @@ def measured(
         cap = float(np.clip(RATIO * spent, CAP[0], max(most, CAP[0])))
         # What is slower than the best exact rival so far is not the best one.
         best = judged(record).get("best_seconds", np.inf)
-        rivals[name] = run(spec, name, min(cap, max(LATER * best, 2.0)), pythons, drawn)
+        rivals[name] = run(spec, name, min(cap, max(LATER * best, 2.0)) if each is None else each, pythons, drawn)
     return judged(record)
 
 
@@ -141,6 +144,7 @@ def main() -> None:
     parser.add_argument("--rivals", default=",".join(RIVALS), help="names, ours is tail; none: what is stored")
     parser.add_argument("--only", default="", help="names of instances")
     parser.add_argument("--minutes", type=float, help="CPU minutes for everything")
+    parser.add_argument("--cap", type=float, help="CPU seconds for every rival, however quick the best one is")
     parser.add_argument("--drawn", type=Path, help="folder that keeps drawn instances (up to 0.4 GB each)")
     parser.add_argument("--result", type=Path, help="file for the distribution")
     parser.add_argument(
@@ -164,7 +168,7 @@ def main() -> None:
     def measure(spec: Spec, wanted: tuple[str, ...], most: float) -> float:
         known = store.get(spec.digest, {}).get("rivals", {})
         drawn = None if given.drawn is None else given.drawn / f"{spec.digest}.pickle"
-        item = found[spec.digest] = store[spec.digest] = measured(spec, wanted, known, pythons, drawn, most)
+        item = found[spec.digest] = store[spec.digest] = measured(spec, wanted, known, pythons, drawn, most, given.cap)
         print(line(item), flush=True)
         given.store.parent.mkdir(parents=True, exist_ok=True)
         given.store.write_text("".join(json.dumps(x) + "\n" for x in store.values()), encoding="utf-8")

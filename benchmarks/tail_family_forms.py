@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cvxpy as cp
@@ -89,6 +90,8 @@ def tail(made: Instance) -> Answer:
         for variable, direction in stats["ray"].items():
             variable.value = direction
         return np.array(x.value, dtype=float), told
+    if problem.status == "infeasible":
+        return np.zeros(len(made.mu)), told | {"missed": missed(made)}
     weights = np.array(x.value, dtype=float)
     if not len(made.whole):
         verified = tails.verify(problem)
@@ -96,6 +99,22 @@ def tail(made: Instance) -> Answer:
     began = time.process_time()
     problem.solve(method="tail", **options)
     return weights, told | {"again_cpu_seconds": time.process_time() - began}
+
+
+def missed(made: Instance) -> float:
+    """By how much all plans together miss the budgets, at the least: above zero where none meets them.
+
+    The proven bound of another program: the sum of the tails under budgets, relative to these, with the other limits.
+    """
+    import hedgeopt.tail as tails
+
+    held = [t for t in made.tails if t.budget is not None]
+    sizes = [abs(float(t.budget or 0.0)) for t in held]
+    eased = [replace(t, budget=None, weight=1.0 / size) for t, size in zip(held, sizes, strict=True)]
+    none = np.zeros(len(made.mu))
+    problem, _ = program(replace(made, tails=eased, mu=none, cost=none, Q=None), lambda e, t: tails.cvar(e, t.beta, t.p))
+    problem.solve(method="tail", threads=1)
+    return tails.verify(problem).lower - sum(float(t.budget or 0.0) / size for t, size in zip(held, sizes, strict=True))
 
 
 def cvxpy_solver(solver: str | None, **options: Any) -> Callable[[Instance], Answer]:

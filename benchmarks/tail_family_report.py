@@ -27,8 +27,10 @@ GOALS = {"minimum": 1.0, "first decile": 8.0, "median": 30.0, "median at 100,000
 HALVES = {"open": "The open half", "aside": "The half kept aside, of a seed drawn later"}
 # Relative difference of objectives up to which a rival's answer counts as exact, and its largest violation.
 EXACT, VIOLATION = 2e-6, 1e-5
-# What a direction may leave of its limits, and what rivals say of programs without an optimum (the dual is infeasible).
+# What a direction may leave of its limits, and what rivals say of programs without an optimum (the dual is infeasible) and
+# without a plan (the dual falls for ever).
 NOTHING, NO_OPTIMUM = 1e-10, ("unbounded", "infeasible", "unbounded or infeasible", "primal infeasible or unbounded")
+NO_PLAN = NO_OPTIMUM
 
 
 def judged(record: dict[str, Any]) -> dict[str, Any]:
@@ -65,13 +67,15 @@ def judged(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def answered(ours: dict[str, Any]) -> bool:
-    """Whether there is a plan, or a direction in which the objective falls for ever, checked on the data."""
-    return "objective" in ours or (ours.get("slope", 0.0) < 0.0 and ours["violation"] <= NOTHING)
+    """Whether there is a plan, or a proof that there is none or no best one, checked on the data."""
+    falls = ours.get("slope", 0.0) < 0.0 and ours["violation"] <= NOTHING
+    return "objective" in ours or falls or ours.get("missed", 0.0) > NOTHING
 
 
 def _agrees(ours: dict[str, Any], answer: dict[str, Any]) -> bool:
     if "objective" not in ours:
-        return str(answer["status"]).lower() in NO_OPTIMUM
+        said = NO_OPTIMUM if "slope" in ours else NO_PLAN
+        return str(answer["status"]).lower() in said
     worse = abs(answer["objective"] - ours["objective"]) / max(abs(ours["objective"]), 1e-300)
     return bool(worse <= EXACT and answer["violation"] <= VIOLATION)
 
@@ -103,6 +107,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     tried = [r for r in found if "tail" in r["rivals"]]
     out["not proven"] = [r["spec"]["name"] for r in tried if not r.get("proven")]
     out["no answer"] = [r["spec"]["name"] for r in tried if not answered(r["rivals"]["tail"])]
+    out["infeasible"] = [r["spec"]["name"] for r in tried if r["rivals"]["tail"].get("status") == "infeasible"]
     out["unbounded"] = [r["spec"]["name"] for r in tried if r["rivals"]["tail"].get("status") == "unbounded"]
     out["not measured"] = [r["spec"]["name"] for r in found if "tail" not in r["rivals"]]
     out["without rivals"] = [r["spec"]["name"] for r in tried if "ratio" not in r]
@@ -203,7 +208,8 @@ def pages(told: dict[str, Any]) -> dict[str, str]:
             f"{told['most passes']:.3g} at most. Largest gap that `tail.verify`",
             f"proves from the data: {told['largest outside gap']:.0e}. Not proven or not `optimal`:",
             f"{_named(told['not proven'])}; no answer: {_named(told['no answer'])}; falls for ever, shown by a direction",
-            f"that the data prove: {_named(told.get('unbounded', []))}; not measured yet:",
+            f"that the data prove: {_named(told.get('unbounded', []))}; no plan meets the budget, shown by the bound of the",
+            f"least tail: {_named(told.get('infeasible', []))}; not measured yet:",
             f"{_named(told['not measured'])}; measured without rivals: {_named(told['without rivals'])}.",
             f"Measured {told['ended'][:10]}{'; ' + told['note'] if 'note' in told else ''}.",
         ),

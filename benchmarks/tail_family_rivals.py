@@ -122,6 +122,8 @@ def answered(made: Instance, name: str) -> dict[str, Any]:
     if told["status"] == "unbounded" and name == "tail":
         slope, violation = falls(made, x)
         return told | {"slope": slope, "violation": violation, "source": made.source}
+    if told["status"] == "infeasible" and name == "tail":
+        return told | {"source": made.source}
     value, violation = evaluate(made, np.asarray(x, dtype=float))
     return told | {"objective": value, "violation": violation, "source": made.source}
 

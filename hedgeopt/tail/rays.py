@@ -80,9 +80,11 @@ def falling(master: Any, models: list[LossModel], options: Options, best: Point 
 def directions(c: Compiled, layout: Any) -> Compiled:
     """The program of directions of ``c``."""
     p, n = layout.scaled_now, len(c.c)
+    # A variable that stands for a tail is held by the others.
+    own = ~np.isin(layout.columns, [host.column for host in c.hosts])
     rows, sides = [c.A_in], [np.where(np.isfinite(c.b_in), 0.0, c.b_in)]
     for bound, sign in ((p.upper, 1.0), (p.lower, -1.0)):
-        free = np.flatnonzero(~np.isfinite(bound))
+        free = np.flatnonzero(own & ~np.isfinite(bound))
         entries = (sign / p.D[free], (np.arange(len(free)), layout.columns[free]))
         rows.append(sp.csr_array(entries, shape=(len(free), n)))
         sides.append(np.ones(len(free)))

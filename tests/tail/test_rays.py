@@ -49,7 +49,7 @@ def test_a_sample_that_misleads_is_left_and_the_whole_is_proven() -> None:
     # The first relaxation has no optimum; the program of directions says which scenarios give it one.
     P, base, cost = market(0.0)
     made, _ = problem(P, base, 0.2 * cost, 2.0 * cvar_of(-base, BETA))
-    value = made.solve(method="tail")
+    made.solve(method="tail")
     assert made.status == "optimal"
     assert tail.verify(made).gap <= 1e-6
 

@@ -8,6 +8,7 @@ checked on the data over all scenarios.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,9 +44,11 @@ class Sought:
     scenarios: list[Index] = field(default_factory=list)
 
 
-def falling(master: Any, models: list[LossModel], options: Options, best: Point | None, out: Outcome) -> Sought:
-    """Look for a ray over all scenarios from where ``master`` ran off; ``best`` is a point of the problem, where known."""
-    from hedgeopt.tail.loop import CutLoop
+def falling(
+    loop: Callable[..., Any], master: Any, models: list[LossModel], options: Options, best: Point | None, out: Outcome
+) -> Sought:
+    """Look for a ray over all scenarios from where ``master`` ran off, by rounds of another ``loop``; ``best`` is a point of
+    the problem, where known."""
     from hedgeopt.tail.masters.interior import InteriorMaster
     from hedgeopt.tail.masters.simplex import SimplexMaster
 
@@ -58,7 +61,7 @@ def falling(master: Any, models: list[LossModel], options: Options, best: Point 
         lambda: SimplexMaster(program, memory, False, options.remaining),
     ]
     most = min(options.max_rounds, _ROUNDS)
-    search = CutLoop(slopes, makers, replace(options, tolerance=_ROUGH, max_rounds=most, verbose=False))
+    search = loop(slopes, makers, replace(options, tolerance=_ROUGH, max_rounds=most, verbose=False))
     search.seeks = False
     found: Outcome = search.run()
     out.passes, out.rounds, out.iterations = (

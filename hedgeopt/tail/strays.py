@@ -46,7 +46,7 @@ class Strays:
             return None
         self.seeks = False
         known = judge.best if judge.final and np.isfinite(judge.upper) else None
-        found = falling(master, self.models, self.options, known, self.out)
+        found = falling(type(self), master, self.models, self.options, known, self.out)
         self.needed = found.scenarios
         if found.point is not None:
             self.ray = found.point.details["ray"]

@@ -25,7 +25,7 @@ from hedgeopt.tail.source import Index, Vector
 _SHARE, _AGAIN, _ADD, _TRIED = 0.15, 0.5, 10, 4
 # Turns without improvement that end the exchange, turns in all, and the share of the seconds left that it may take;
 # scenarios of the sample; losses that weigh a group.
-_FAILS, _TURNS, _PART, _SAMPLE, _WEIGHED = 12, 200, 0.5, 12_000, 400
+_FAILS, _TURNS, _PART, _SAMPLE, _WEIGHED = 12, 200, 0.15, 12_000, 400
 # Seconds for the lots of one set of groups.
 _LOTS = 2.0
 
@@ -92,6 +92,12 @@ class Incumbents:
         if x is not None:
             yield x
 
+    def moved(self, z: Vector) -> Vector:
+        """The integer entries of a point with whole numbers, one or two of which move at once as long as that pays."""
+        if self._neighbours is None:
+            self._neighbours = Neighbours(self.whole, self.gates, self.nodes.columns, self.low, self.high)
+        return np.round(self._neighbours.improved(z, _LOTS)[self.nodes.columns])
+
     def value(self, z: Vector) -> float:
         """The objective at a point of the program with its integers relaxed, over all scenarios."""
         c, out = self.nodes.compiled, float(self.nodes.compiled.c @ z) + self.nodes.compiled.offset
@@ -121,10 +127,8 @@ class Incumbents:
             point = self.whole.mixed(self.nodes.columns, _LOTS, self.gap)
         self._lots[name] = None
         if point is not None:
-            if self._neighbours is None:
-                self._neighbours = Neighbours(self.whole, self.gates, self.nodes.columns, self.low, self.high)
             point[self.nodes.columns] = np.round(point[self.nodes.columns])
-            self._lots[name] = np.round(self._neighbours.improved(point, _LOTS)[self.nodes.columns])
+            self._lots[name] = self.moved(point)
         return self._lots[name]
 
     def _weights(self, z: Vector) -> Vector:

@@ -19,6 +19,7 @@ from cvxpy import settings as s
 from hedgeopt.tail.cuts import CutNodes, less
 from hedgeopt.tail.incumbents import Incumbents
 from hedgeopt.tail.nodes import FOUND, NodeAnswer, WholeNodes
+from hedgeopt.tail.openings import openings_of
 from hedgeopt.tail.outcome import Options, Outcome
 from hedgeopt.tail.source import Vector
 
@@ -57,6 +58,7 @@ class Search:
         self.relaxation = nodes.relaxation
         self.best: Outcome | None = None
         self.upper, self.unit, self.root, self.fixed = np.inf, 0.0, -np.inf, 0
+        self.shut = 0
         # The least bound of what was dropped unsolved.
         self.floor = np.inf
         n = len(self.relaxation.first)
@@ -77,13 +79,10 @@ class Search:
         if hint is not None:
             self._fix(hint)
         if self.points is not None:
-            for x in self.points.start(root.outcome.point.y):
-                self._fix(x)
-                if self.upper - node.lower <= self.gap * self._size():
-                    break
+            self._begin(node, root)
         if self.best is None:
             self._dive(node, root)
-        current: SearchNode | None = node
+        current: SearchNode | None = self._next(node)
         # Where nodes are cuts, the first still lacks most of them.
         answer: NodeAnswer | None = None if self.nodes.learns else root
         while current is not None and not self._late():
@@ -95,6 +94,25 @@ class Search:
         if current is not None:
             self._push(current)
         return self._outcome(root)
+
+    def _begin(self, node: SearchNode, root: NodeAnswer) -> None:
+        """Points, and the bound that the search for groups to open proves where it can be made."""
+        assert self.points is not None
+        assert root.outcome is not None
+        found = openings_of(self.points, root, self._cutoff, self._tries, self._late)
+        if found is None:
+            for x in self.points.start(root.outcome.point.y):
+                self._fix(x)
+                if self.upper - node.lower <= self.gap * self._size():
+                    break
+            return
+        found.run()
+        node.lower, self.shut = max(node.lower, found.bound), found.shut
+        if self.options.verbose:
+            print(f"tail: {found.areas} areas  bound {found.bound:.9g}", flush=True)
+
+    def _tries(self, x: Vector) -> None:
+        self._fix(x)
 
     def _late(self) -> bool:
         return self.options.late() or self.nodes.count >= self.options.max_nodes

@@ -86,16 +86,18 @@ class Slim:
     def __init__(self, nodes: CutNodes, gates: Gates, shapes: Shapes, start: Sequence[Vector]) -> None:
         self.nodes, self.gates, self.shapes = nodes, gates, shapes
         c, A = nodes.compiled, nodes.A
-        gated = gates.owner >= 0
+        gated, still = gates.owner >= 0, (nodes.low == 0) & (nodes.high == 0)
         inside = np.asarray(abs(A) @ (~gated).astype(float)).ravel() == 0
         count = np.diff(A.indptr)
         drop = gates.counting | (inside & ((count == 1) | (~gates.linking & (count == 2))))
+        # Columns that are nothing wherever they may go, and rows of nothing else.
+        drop |= np.asarray(abs(A) @ (~still).astype(float)).ravel() == 0
         self.keep = np.flatnonzero(~drop)
         self.A, self.AT = sp.csr_array(A[self.keep]), sp.csr_array(A[self.keep].T)
         self._absT = abs(self.AT)
         self.lower, self.upper = nodes.lower[self.keep], nodes.upper[self.keep]
         self._finite = np.isfinite(self.lower)
-        self.rest = np.flatnonzero(~gated)
+        self.rest = np.flatnonzero(~gated & ~still)
         self.low, self.high = nodes.low[self.rest].copy(), nodes.high[self.rest].copy()
         G = len(gates.boolean)
         # Columns: gates up, gates down, the rest; levels are among the rest.

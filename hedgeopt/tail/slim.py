@@ -9,7 +9,6 @@ groups, of cuts of the tails and of the limit on how many groups are open. It ho
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import highspy
 import numpy as np
@@ -17,9 +16,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hedgeopt._quiet import without_output
+from hedgeopt.tail.areas import Area, SlimAnswer
 from hedgeopt.tail.cuts import CutNodes
 from hedgeopt.tail.gates import Gates
-from hedgeopt.tail.model import LossModel
+from hedgeopt.tail.near_tail import NearTail
 from hedgeopt.tail.shapes import Shapes, shapes_of
 from hedgeopt.tail.source import Index, Vector
 
@@ -27,57 +27,8 @@ _OPTIONS = (
     ("output_flag", False), ("parallel", "off"), ("presolve", "off"), ("solver", "simplex"), ("small_matrix_value", 1e-12),
     ("primal_feasibility_tolerance", 1e-8), ("dual_feasibility_tolerance", 1e-9),
 )  # fmt: skip
-# Scenarios that cuts are looked for among, and their multiple of the tail's; the violation that makes a cut; cuts kept; the
-# rounding of a bound, relative to its terms; least lots.
-_FEW, _TIMES, _DUST, _KEPT, _ROUNDING = 20_000, 4.0, 1e-6, 150, 1e-13
-
-
-@dataclass
-class Area:
-    """Part of the search: the most lots of each gate up and down, and clusters of which one gate at least is open."""
-
-    up: Vector
-    down: Vector
-    open: tuple[Index, ...] = ()
-    lower: float = -np.inf
-
-    def alive(self) -> NDArray[np.bool_]:
-        """The gates that may be open."""
-        return np.asarray((self.up > 0) | (self.down > 0))
-
-    def without(self, gates: Index) -> Area:
-        """The same with these gates shut."""
-        up, down = self.up.copy(), self.down.copy()
-        up[gates] = down[gates] = 0.0
-        return Area(up, down, self.open, self.lower)
-
-
-@dataclass
-class SlimAnswer:
-    """A relaxation's bound, and per gate its lots up less those down; ``spent`` is what tightens caps."""
-
-    lower: float
-    n: Vector
-    z: Vector = field(default_factory=lambda: np.zeros(0))
-    price: float = 0.0
-    """Multiplier of the count."""
-    least: Vector = field(default_factory=lambda: np.zeros(0))
-    """Per gate, the least that it adds where it is open, without the price of the count."""
-    slope: tuple[Vector, Vector] = (np.zeros(0), np.zeros(0))
-    """Cost of one lot up and down, without the count."""
-    gift: Vector = field(default_factory=lambda: np.zeros(0))
-    """What an open gate may gain whatever its lots."""
-
-
-@dataclass
-class _Tail:
-    """The scenarios of one tail among which cuts are looked for."""
-
-    model: LossModel
-    index: Index
-    rows: NDArray[np.float64]
-    offset: Vector
-    caps: Vector
+# The violation that makes a cut; cuts kept; the rounding of a bound, relative to its terms.
+_DUST, _KEPT, _ROUNDING = 1e-6, 150, 1e-13
 
 
 class Slim:
@@ -110,21 +61,8 @@ class Slim:
         self._given = 0
         self.sides, self.owner, self.age = np.zeros(0), np.zeros(0, dtype=np.intp), np.zeros(0, dtype=int)
         self.count = 0
-        self._tails = [self._around(m, start) for m in nodes.models]
+        self._tails = [NearTail.around(m, start, nodes.options.threads) for m in nodes.models]
         self._build()
-
-    def _around(self, model: LossModel, start: Sequence[Vector]) -> _Tail:
-        """The worst scenarios at each of the points, up to a number."""
-        most = int(max(_FEW, _TIMES / float(np.mean(model.caps))))
-        index = np.arange(model.size)
-        if model.size > most:
-            each = [np.argsort(-model.losses(y, self.nodes.options.threads)) for y in start]
-            mixed = np.stack([order[:most] for order in each]).T.ravel()
-            _, place = np.unique(mixed, return_index=True)
-            some = np.sort(mixed[np.sort(place)][:most])
-            # Weights of a cut sum to one.
-            index = some if float(np.asarray(model.caps)[some].sum()) > 1.0 else index
-        return _Tail(model, index, np.asfortranarray(model.rows(index)), model.offset[index], np.asarray(model.caps)[index])
 
     def _build(self) -> None:
         c, nodes = self.nodes.compiled, self.nodes
@@ -265,16 +203,13 @@ class Slim:
         c, found, short = self.nodes.compiled, False, 0.0
         y = self.toY @ w + c.f
         z = w[2 * self.size :]
-        at = np.flatnonzero(y)
         for k, t in enumerate(self._tails):
-            losses = t.rows[:, at] @ y[at] + t.offset
-            order, weights = _tail(losses, t.caps)
+            value, index, weights = t.worst(y, self.nodes.options.threads)
             level = self.nodes.levels[k]
             believed = z[np.searchsorted(self.rest, level)] / t.model.scale
-            value = float(weights @ losses[order])
             short += float(c.c[level]) * t.model.scale * max(value - believed, 0.0)
             if value - believed > _DUST * max(abs(value), 1e-300):
-                self._add(k, t.index[order], weights)
+                self._add(k, index, weights)
                 found = True
         return found, short
 
@@ -360,21 +295,6 @@ class Slim:
             much |= bool(np.any(new < 0.7 * caps))
             caps[:] = new
         return much
-
-
-def _tail(losses: Vector, caps: Vector) -> tuple[Index, Vector]:
-    """The worst scenarios and their weights, which sum to one."""
-    count = len(losses)
-    keep = min(count, int(np.ceil(1.05 / max(float(caps.mean()), 1e-300))) + 1)
-    while True:
-        some = np.argpartition(losses, count - keep)[count - keep :] if keep < count else np.arange(count)
-        order = some[np.argsort(-losses[some], kind="stable")]
-        before = np.concatenate(([0.0], np.cumsum(caps[order])[:-1]))
-        q = np.clip(1.0 - before, 0.0, caps[order])
-        if q.sum() >= 1.0 - 1e-12 or keep == count:
-            at = q > 0
-            return order[at], q[at]
-        keep = min(count, 2 * keep)
 
 
 def give_rows(highs: highspy.Highs, rows: NDArray[np.float64], sides: Vector) -> None:

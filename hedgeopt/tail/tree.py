@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from cvxpy import settings as s
 
 from hedgeopt.tail.cuts import CutNodes, less
+from hedgeopt.tail.following import openings_of
 from hedgeopt.tail.incumbents import Incumbents
 from hedgeopt.tail.nodes import FOUND, NodeAnswer, WholeNodes
-from hedgeopt.tail.openings import openings_of
 from hedgeopt.tail.outcome import Options, Outcome
+from hedgeopt.tail.search_node import SearchNode
 from hedgeopt.tail.source import Vector
 
 # An entry this close to an integer is one; the share of the fractional entries that a dive fixes at a time; the
@@ -30,19 +31,6 @@ _NEAR, _DIVE, _LEAST, _ROUNDING = 1e-6, 0.2, 1e-6, 1e-12
 _PLUNGE = 0.1
 # A dive begins at every so many nodes.
 _OFTEN = 50
-
-
-@dataclass
-class SearchNode:
-    """Bounds of the integer entries, the bound proven for what lies between them, and how the node came to be."""
-
-    first: Vector
-    last: Vector
-    lower: float = -np.inf
-    depth: int = 0
-    entry: int = -1
-    up: bool = False
-    step: float = 1.0
 
 
 class Search:
@@ -177,7 +165,10 @@ class Search:
                 self._drop(node.lower)
             return []
         if answer.x is None:
-            return self._halves(node)
+            halves = node.halves()
+            if not halves:
+                self._drop(node.lower)
+            return halves
         away = np.where(loose, np.abs(answer.x - np.round(answer.x)), 0.0)
         if away.max() <= _NEAR:
             known = len(self._tried)
@@ -198,39 +189,8 @@ class Search:
         if not loose.any():
             return [node]
         if away.max() <= _NEAR:
-            return self._around(node, answer.x, int(np.argmax(np.where(loose, away + 1e-9, 0.0))))
-        j = self._choose(answer.x, away > _NEAR)
-        down = np.floor(answer.x[j])
-        below, above = node.last.copy(), node.first.copy()
-        below[j], above[j] = down, down + 1.0
-        part = answer.x[j] - down
-        lower = SearchNode(node.first, below, node.lower, node.depth + 1, j, False, part)
-        upper = SearchNode(above, node.last, node.lower, node.depth + 1, j, True, 1.0 - part)
-        return [upper, lower] if part >= 0.5 else [lower, upper]
-
-    def _around(self, node: SearchNode, x: Vector, j: int) -> list[SearchNode]:
-        """Below, at and above an entry that is an integer although the node is not done."""
-        at, out = np.round(x[j]), []
-        for first, last in ((at, at), (node.first[j], at - 1.0), (at + 1.0, node.last[j])):
-            if first <= last:
-                low, high = node.first.copy(), node.last.copy()
-                low[j], high[j] = first, last
-                out.append(SearchNode(low, high, node.lower, node.depth + 1))
-        return out
-
-    def _halves(self, node: SearchNode) -> list[SearchNode]:
-        """Without a point to go by: the widest entry is halved."""
-        width = node.last - node.first
-        j = int(np.argmax(width))
-        if not np.isfinite(width[j]):
-            self._drop(node.lower)
-            return []
-        middle, below, above = np.floor(0.5 * (node.first[j] + node.last[j])), node.last.copy(), node.first.copy()
-        below[j], above[j] = middle, middle + 1.0
-        return [
-            SearchNode(node.first, below, node.lower, node.depth + 1),
-            SearchNode(above, node.last, node.lower, node.depth + 1),
-        ]
+            return node.around(answer.x, int(np.argmax(np.where(loose, away + 1e-9, 0.0))))
+        return node.sides(answer.x, self._choose(answer.x, away > _NEAR))
 
     def _settled(self, answer: NodeAnswer) -> bool:
         """Whether a node that opens no more groups than are allowed is done with the best lots in those groups."""

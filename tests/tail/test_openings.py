@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import hedgeopt.tail as tail
+from hedgeopt.tail.areas import Area
 from hedgeopt.tail.clusters import Clusters
-from hedgeopt.tail.slim import Area, Slim
+from hedgeopt.tail.slim import Slim
 
 
 def made(seed: int) -> tuple[cp.Problem, cp.Variable, Any]:

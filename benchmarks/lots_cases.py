@@ -52,7 +52,7 @@ def case(number: int, scenarios: int, candidates: int, trades: int) -> Case:
     collateral = [{"asset": c, "amount": 400.0 if c == "BTC" else 8_000.0} for c in coins]
     account = {"name": "main", "venue": "deribit", "collateral": collateral, "positions": held}
     width = float(r.choice([2.0, 8.0]))
-    limits: list[Any] = [ho.OrderLimit(notional=float(r.choice([1e7, 4e7]))), ho.MaxTrades(most=trades)]
+    limits: list[Any] = [ho.OrderLimit(notional=float(r.choice([5e6, 1e7, 4e7]))), ho.MaxTrades(most=trades)]
     for coin in coins:
         unit, vega = (1.0, 2e4) if coin == "BTC" else (20.0, 2e4)
         limits.append(ho.Delta(coin).within(-width * unit, width * unit))

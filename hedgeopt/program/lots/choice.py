@@ -14,7 +14,7 @@ from hedgeopt.program.lots.steps import WHOLE, lots_of, smallest_orders
 from hedgeopt.program.program import Program
 from hedgeopt.program.solution import Solution
 
-__all__ = ["LotChoice", "choose"]
+__all__ = ["LotChoice", "choose", "rise", "within"]
 
 _MOST = 400
 """Candidates in one search."""
@@ -66,7 +66,7 @@ def choose(
     here = lagrangian.minimiser(box.lower, box.upper) if bounded else x
     moved = np.where(free & (lot > 0.0), step, np.where(free, 1e-3 * step, 0.0))
     notional = np.maximum(np.where(free, moved, 1.0) * np.abs(e.rows.notional[e.candidate]), 1e-12)
-    up, down = (_rise(lagrangian, np.zeros_like(x), sign * moved) / notional for sign in (1.0, -1.0))
+    up, down = (rise(lagrangian, np.zeros_like(x), sign * moved) / notional for sign in (1.0, -1.0))
     direction = np.where(x > 0, 1.0, np.where(x < 0, -1.0, np.where(up <= down, 1.0, -1.0)))
     direction = np.where((x == 0.0) & (here != 0.0), np.sign(here), direction)
     traded = np.flatnonzero(free & (x != 0.0))
@@ -76,10 +76,10 @@ def choose(
     at = at[np.argsort(lot[at] == 0.0, kind="stable")]
     place, way = (np.concatenate((at, at)), np.concatenate((direction[at], -direction[at]))) if both else (at, direction[at])
     order = np.argsort(lot[place] == 0.0, kind="stable")
-    return _within(place[order], way[order], lot, step, smallest_orders(e, program.policy), box)
+    return within(place[order], way[order], lot, step, smallest_orders(e, program.policy), box)
 
 
-def _within(at: np.ndarray, way: np.ndarray, lot: np.ndarray, step: np.ndarray, smallest: np.ndarray, box: Box) -> LotChoice:
+def within(at: np.ndarray, way: np.ndarray, lot: np.ndarray, step: np.ndarray, smallest: np.ndarray, box: Box) -> LotChoice:
     """Those with room for their smallest order."""
     whole, steps = lot[at] > 0.0, step[at]
     room = np.where(way > 0, box.upper[at], -box.lower[at]) / steps
@@ -90,7 +90,7 @@ def _within(at: np.ndarray, way: np.ndarray, lot: np.ndarray, step: np.ndarray, 
     return LotChoice(at[able], way[able], whole[able], steps[able], most[able], least[able])
 
 
-def _rise(f: Any, x: np.ndarray, by: np.ndarray) -> np.ndarray:
+def rise(f: Any, x: np.ndarray, by: np.ndarray) -> np.ndarray:
     """(N,) by how much a separable function rises when each coordinate moves alone."""
     out = f.slope * by
     if f.weights is not None and f.kinks is not None:

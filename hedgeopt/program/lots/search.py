@@ -7,6 +7,8 @@ for what trades in lots; what trades in any size keeps its size free. Other cand
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cvxpy as cp
 import numpy as np
 
@@ -16,18 +18,29 @@ from hedgeopt.program.lots.gates import LotGates, gates_of
 from hedgeopt.program.lots.steps import times
 from hedgeopt.program.program import Program
 
-__all__ = ["searched"]
+__all__ = ["LotSearch", "searched"]
+
+
+@dataclass(frozen=True)
+class LotSearch:
+    """The best trades (N,) found, none where there are none; and the objective that no list of these candidates goes below.
+
+    ``bound`` is infinite where no list of them holds the program's limits.
+    """
+
+    x: np.ndarray | None
+    bound: float = -np.inf
 
 
 def searched(
     program: Program, e: Exposures, choice: LotChoice, start: np.ndarray, *, gap: float, seconds: float
-) -> np.ndarray | None:
-    """(N,) the best trades of these candidates that meet the program's limits, within ``gap``; None where none are found.
+) -> LotSearch:
+    """The best trades of these candidates that meet the program's limits, within ``gap``.
 
     ``start`` (N,) are trades to begin from, which need not be whole.
     """
     if not len(choice.at):
-        return None
+        return LotSearch(None)
     n, sizes = _sizes(choice)
     rows = [*_joined(program, e, choice, sizes), *_counted(gates_of(choice, e, program), choice.most, sizes)]
     problem = cp.Problem(program.problem.objective, [*program.problem.constraints, *rows])
@@ -38,9 +51,9 @@ def searched(
     try:
         problem.solve(method="tail", tolerance=tolerance, integer_gap=gap, time_limit=seconds)
     except cp.SolverError:
-        return None
+        return LotSearch(None)
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) or sizes.value is None:
-        return None
+        return LotSearch(None, np.inf if problem.status == cp.INFEASIBLE else -np.inf)
     x = np.zeros(e.n_candidates)
     for i, sign, whole, step, count in zip(
         choice.at, choice.direction, choice.whole, choice.step, np.asarray(sizes.value), strict=True
@@ -48,7 +61,9 @@ def searched(
         x[i] += sign * (times(step, round(count)) if whole else step * max(count, 0.0))
     sent = e.links.candidate
     x[sent] = program.x()[sent]
-    return x
+    unit = sum(abs(weight) for weight, _, _ in program.objective_terms) or 1.0
+    told = problem.solver_stats.extra_stats
+    return LotSearch(x, unit * float(told["lower_bound"]) if told["proven"] else -np.inf)
 
 
 def _sizes(choice: LotChoice) -> tuple[cp.Variable | None, cp.Expression]:

@@ -21,6 +21,7 @@ from hedgeopt.errors import CertificateError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box
 from hedgeopt.program.certificate import certify
+from hedgeopt.program.lots.bound import exactly_posed, useful
 from hedgeopt.program.lots.choice import LotChoice, choose
 from hedgeopt.program.lots.repair import quick_list
 from hedgeopt.program.lots.search import searched
@@ -35,6 +36,8 @@ __all__ = ["whole_lots"]
 # Candidates beside those that the ideal trades; further ones where these are not enough; tightenings of a limit; the part of
 # the gap that a search may leave.
 _MORE, _TRIES, _PART = (20, 80), 4, 0.1
+# The part of the gap that a search with a bound of its own may leave.
+_HALF = 0.5
 # What a tightened limit gets beyond its excess.
 _BEYOND = 1.5
 # Seconds of one search: it has a point early, and the bound is that of the ideal.
@@ -65,14 +68,14 @@ def whole_lots(
     counted = any(rule.counts for rule in program.policy.subject_to)
     gap = _PART * program.policy.lot_gap
     try:
-        for look in (work.quickly, work.exactly) if exact else (work.quickly,):
+        for look in (work.quickly, work.proving, work.exactly) if exact else (work.quickly,):
             for more in _MORE:
                 choice = work.choice(more, both=counted or more == _MORE[-1])
                 for x in look(choice, gap, deadline, stages):
                     work.judge(x, stages)
                 if work.done or deadline.left() <= 0:
                     break
-            if work.done or deadline.left() <= 0:
+            if work.done or work.bound == np.inf or deadline.left() <= 0:
                 break
         if work.best is None:
             for x in work.plain_roundings():
@@ -98,6 +101,8 @@ class _Work:
     duals: Sequence[tuple[Any, Any]]
     best: tuple[Certificate, list[Side], np.ndarray] | None = None
     broken: str = ""
+    bound: float = -np.inf
+    asked: bool = False
     over: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -137,7 +142,7 @@ class _Work:
             for _ in range(_TRIES):
                 seconds = min(deadline.share(), _SECONDS)
                 with stages("lots"):
-                    x = searched(self.program, self.e, choice, self.ideal.trades, gap=gap, seconds=seconds)
+                    x = searched(self.program, self.e, choice, self.ideal.trades, gap=gap, seconds=seconds).x
                 if x is None:
                     return
                 yield x
@@ -149,6 +154,26 @@ class _Work:
         finally:
             if tighten:
                 self.program.update(self.e, self.inside)
+
+    def proving(self, _: LotChoice, gap: float, deadline: Deadline, stages: Stages) -> Iterator[np.ndarray]:
+        """A list by the tail solver over every candidate that may be in a better one, and a bound of all lists."""
+        if self.asked or not exactly_posed(self.program, self.e):
+            return
+        self.asked = True
+        self.restore()
+        best = np.inf if self.best is None else self.best[0].objective
+        choice = useful(self.program, self.e, self.ideal.trades, self.inside, self.tails, best)
+        if choice is None:
+            return
+        start = self.ideal.trades if self.best is None else self.best[2]
+        with stages("lots"):
+            gap = _HALF * self.program.policy.lot_gap
+            found = searched(self.program, self.e, choice, start, gap=gap, seconds=min(deadline.share(), _SECONDS))
+        self.bound = min(found.bound, best)
+        if found.x is not None:
+            yield found.x
+        if self.best is not None:
+            yield self.best[2]
 
     def plain_roundings(self) -> Iterator[np.ndarray]:
         """Nothing, and the ideal rounded to lots: toward nothing, and to the nearest."""
@@ -163,6 +188,7 @@ class _Work:
         with stages("certify"):
             self.restore()
             policy, known = self.program.policy, self.ideal.certificate.lower_bound
+            known = max(known, self.bound) if np.isfinite(self.bound) else known
             certificate, sides = certify(
                 self.program, self.e, self.ideal.box, x, self.tails, known, lot_gap=policy.lot_gap, whole=True
             )
@@ -175,7 +201,7 @@ class _Work:
         if not certificate.feasible:
             self.broken = certificate.worst_limit
             self.over = {side.name: side.violation for side in sides if side.violation > 0.0}
-        elif self.best is None or certificate.objective < self.best[0].objective:
+        elif self.best is None or certificate.objective <= self.best[0].objective:
             self.best = certificate, sides, x
 
 
@@ -219,6 +245,8 @@ def _refusal(work: _Work, deadline: Deadline) -> str:
     nearest = rounded(work.e, work.ideal.trades, np.round)
     certificate, _ = certify(work.program, work.e, work.ideal.box, nearest, work.tails, whole=True)
     late = " within the time limit" if deadline.left() <= 0 else ""
+    if work.bound == np.inf:
+        late = ", and none exists,"
     listed = ", ".join(
         f"{x:+g} {work.e.rows.instruments[row].name}" for x, row in zip(nearest, work.e.candidate, strict=True) if x != 0.0
     )

@@ -66,7 +66,7 @@ def test_the_best_list_of_all_lists_in_lots(toy_book: ho.Book, toy_market: ho.Ma
     assert solution.certificate.objective <= min(found) * (1 + 0.3 * policy.lot_gap)
     assert solution.certificate.lower_bound <= min(found)
     ideal = solve_program(Program(policy_of(lots="ideal", subject_to=policy.subject_to), e), e).certificate
-    assert solution.certificate.lower_bound == pytest.approx(ideal.lower_bound, rel=1e-6)
+    assert solution.certificate.lower_bound >= ideal.lower_bound * (1 - 1e-6)
     cost = solution.certificate.objective - ideal.objective
     assert cost >= -1e-6 * abs(ideal.objective)
     assert solution.certificate.lots_cost == pytest.approx(cost, abs=1e-4 * abs(ideal.objective))

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.constraints.bound_sides import BoundSides
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundPart
 from hedgeopt.program.box import Box
@@ -32,8 +31,7 @@ def exactly_posed(program: Program, e: Exposures) -> bool:
     """Whether the program's convex problem has every list that holds the limits, at its objective or less."""
     if len(e.links) or program.variables.fills is not None or program.off:
         return False
-    parts = [part for part in program.parts if not isinstance(part, BoundSides)]
-    return all(getattr(type(part), name) is getattr(BoundPart, name) for part in parts for name in _APPROXIMATE)
+    return all(getattr(type(part), name) is getattr(BoundPart, name) for part in program.parts for name in _APPROXIMATE)
 
 
 def useful(

@@ -37,7 +37,7 @@ __all__ = ["whole_lots"]
 # the gap that a search may leave.
 _MORE, _TRIES, _PART = (20, 80), 4, 0.1
 # The part of the gap that a search with a bound of its own may leave.
-_HALF = 0.5
+_SHARE = 0.3
 # What a tightened limit gets beyond its excess.
 _BEYOND = 1.5
 # Seconds of one search: it has a point early, and the bound is that of the ideal.
@@ -167,7 +167,7 @@ class _Work:
             return
         start = self.ideal.trades if self.best is None else self.best[2]
         with stages("lots"):
-            gap = _HALF * self.program.policy.lot_gap
+            gap = _SHARE * self.program.policy.lot_gap
             found = searched(self.program, self.e, choice, start, gap=gap, seconds=min(deadline.share(), _SECONDS))
         self.bound = min(found.bound, best)
         if found.x is not None:

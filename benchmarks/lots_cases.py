@@ -70,7 +70,8 @@ def case(number: int, scenarios: int, candidates: int, trades: int) -> Case:
         lot_gap=0.005,
     )  # fmt: skip
     book = ho.Book.model_validate({"name": f"lots {number}", "accounts": [account]})
-    return Case(f"lots-{number:02d}", book, market, policy, f"{'+'.join(coins)} {market.timestamp:%Y-%m-%d}")
+    day = f"{'+'.join(coins)} {market.timestamp:%Y-%m-%d}" if CHAIN.is_file() else "synthetic stand-in"
+    return Case(f"lots-{number:02d}", book, market, policy, day)
 
 
 @cache

@@ -64,7 +64,7 @@ def search(
             outcome.status = found.status
     if said is not None and outcome.status not in (s.OPTIMAL, s.INFEASIBLE):
         outcome = said
-    outcome.search = {"nodes": nodes.count, "root_bound": tree.root, "fixed": tree.fixed}
+    outcome.search = {"nodes": nodes.count, "root_bound": tree.root, "fixed": tree.fixed + tree.shut}
     return outcome
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.bound import BoundPart
 from hedgeopt.program.box import Box
-from hedgeopt.program.lots.choice import LotChoice, rise, within
+from hedgeopt.program.lots.choice import LotChoice, lots_within, rise
 from hedgeopt.program.lots.steps import lots_of, smallest_orders
 from hedgeopt.program.program import Program
 
@@ -59,4 +59,4 @@ def useful(
     at, direction = np.concatenate(place), np.concatenate(way)
     order = np.argsort(lot[at] == 0.0, kind="stable")
     steps = np.where(lot > 0.0, lot, program.scale)
-    return within(at[order], direction[order], lot, steps, smallest_orders(e, program.policy), box)
+    return lots_within(at[order], direction[order], lot, steps, smallest_orders(e, program.policy), box)

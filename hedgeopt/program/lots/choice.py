@@ -14,7 +14,7 @@ from hedgeopt.program.lots.steps import WHOLE, lots_of, smallest_orders
 from hedgeopt.program.program import Program
 from hedgeopt.program.solution import Solution
 
-__all__ = ["LotChoice", "choose", "rise", "within"]
+__all__ = ["LotChoice", "choose", "lots_within", "rise"]
 
 _MOST = 400
 """Candidates in one search."""
@@ -76,10 +76,12 @@ def choose(
     at = at[np.argsort(lot[at] == 0.0, kind="stable")]
     place, way = (np.concatenate((at, at)), np.concatenate((direction[at], -direction[at]))) if both else (at, direction[at])
     order = np.argsort(lot[place] == 0.0, kind="stable")
-    return within(place[order], way[order], lot, step, smallest_orders(e, program.policy), box)
+    return lots_within(place[order], way[order], lot, step, smallest_orders(e, program.policy), box)
 
 
-def within(at: np.ndarray, way: np.ndarray, lot: np.ndarray, step: np.ndarray, smallest: np.ndarray, box: Box) -> LotChoice:
+def lots_within(
+    at: np.ndarray, way: np.ndarray, lot: np.ndarray, step: np.ndarray, smallest: np.ndarray, box: Box
+) -> LotChoice:
     """Those with room for their smallest order."""
     whole, steps = lot[at] > 0.0, step[at]
     room = np.where(way > 0, box.upper[at], -box.lower[at]) / steps

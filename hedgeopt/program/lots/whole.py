@@ -68,7 +68,11 @@ def whole_lots(
     counted = any(rule.counts for rule in program.policy.subject_to)
     gap = _PART * program.policy.lot_gap
     try:
-        for look in (work.quickly, work.proving, work.exactly) if exact else (work.quickly,):
+        looks: tuple[Callable[..., Iterator[np.ndarray]], ...] = (work.quickly, work.proving, work.exactly)
+        if counted and exactly_posed(program, e):
+            # Integers over cuts know little of how few trades do.
+            looks = (work.proving, work.quickly, work.exactly)
+        for look in looks if exact else (work.quickly,):
             for more in _MORE:
                 choice = work.choice(more, both=counted or more == _MORE[-1])
                 for x in look(choice, gap, deadline, stages):

@@ -10,7 +10,7 @@ returned. One that costs more than ``lot_gap`` above the bound is returned as wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 

@@ -25,7 +25,9 @@ NAMES = {
     "tail_family",
     "tail_integers",
     "tail_out_of_core",
+    "tail_overhead",
     "tail_resolve",
+    "tail_threads",
     "valuation",
 }
 
@@ -82,6 +84,17 @@ def test_tail_out_of_core(tmp_path) -> None:
     for record in (npy, arrow):
         assert record["status"] == "optimal"
         assert record["verified_gap"] <= 1e-6
+
+
+def test_tail_overhead(tmp_path) -> None:
+    *found, spread = smoke("tail_overhead", tmp_path)
+    assert all(record["proven"] for record in found)
+    assert spread["all"]["minimum"] <= spread["all"]["median"]
+
+
+def test_tail_threads(tmp_path) -> None:
+    (stream,) = (record for record in smoke("tail_threads", tmp_path) if record["what"] == "stream")
+    assert stream["status"] == "optimal"
 
 
 def test_tail_resolve(tmp_path) -> None:

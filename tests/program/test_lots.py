@@ -142,7 +142,10 @@ def test_lots_that_make_a_limit_impossible_name_it_and_the_nearest_list(toy_book
     assert any(name in str(refused.value) for name in NAMES)
 
 
-def test_a_list_too_far_from_the_ideal_is_given_and_not_valid(toy_book: ho.Book, toy_market: ho.Market) -> None:
+def test_a_list_too_far_from_the_ideal_is_given_and_not_valid(
+    toy_book: ho.Book, toy_market: ho.Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hedgeopt.program.lots.whole.exactly_posed", lambda *_: False)  # no bound beside the ideal's
     policy = policy_of(lot_gap=1e-6)
     e = with_steps(expose(toy_book, toy_market, policy), 30.0)
     solution = solve_program(Program(policy, e), e)

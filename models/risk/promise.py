@@ -8,6 +8,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.counted import many
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.risk.cvar import tail_loss
 from hedgeopt.models.risk.robust_cvar import RobustCVaR, transport_unit
@@ -198,6 +199,6 @@ def radius_for(losses: np.ndarray, promised: np.ndarray, exposed: np.ndarray, be
     if place > len(scores):
         least = int(np.ceil(round(beta / (1.0 - beta), 9)))
         raise InputError(
-            f"only {len(scores)} steps, {least} are needed for {beta:g}", field="losses", fix="give a longer record"
+            f"only {many(len(scores), 'step')}, {least} are needed for {beta:g}", field="losses", fix="give a longer record"
         )
     return max(float(np.sort(scores)[place - 1]), 0.0)

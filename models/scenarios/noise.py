@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from hedgeopt.files.counted import many
 from hedgeopt.files.record import Record
 
 __all__ = [
@@ -58,7 +59,7 @@ class StrikeNoise(Record):
             if list(getattr(self, name)) != sorted(set(getattr(self, name))):
                 raise ValueError(f"{name} must rise")
         if len(self.size) != len(self.days) or any(len(row) != len(self.delta) for row in self.size):
-            raise ValueError(f"size must have {len(self.days)} rows of {len(self.delta)} numbers")
+            raise ValueError(f"size must have {many(len(self.days), 'row')} of {many(len(self.delta), 'number')}")
         return self
 
 
@@ -82,7 +83,7 @@ class ExpiryNoise(Record):
         if list(self.days) != sorted(set(self.days)):
             raise ValueError("days must rise")
         if len(self.size) != len(self.days):
-            raise ValueError(f"size must have {len(self.days)} numbers")
+            raise ValueError(f"size must have {many(len(self.days), 'number')}")
         return self
 
     def over(self, days: float, horizon_days: float) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hedgeopt
 from hedgeopt.inputs.columns import CHAIN, COLUMNS, MORE_FIELDS, QUOTE_FIELDS
+from hedgeopt.models.scenarios import surface_moves
 
 MANY = 5
 """Names of columns in one collection that make it a list of columns."""
@@ -33,6 +34,18 @@ def test_nobody_else_spells_a_list_of_columns():
 
 
 def _makes_rows(path: Path, root: Path) -> bool:
-    """Files that make rows of a chain, with a value for each column, and read none."""
-    makers = ("example/generate.py", "inputs/chain/parity.py", "inputs/market_frame.py", "inputs/payloads/tardis.py")
-    return path in [root / name for name in makers]
+    """Files that make rows of a chain, with a value for each column, and read none; and a model below the inputs, which
+    says what table it takes."""
+    makers = (
+        "cli/scenarios_fit.py",
+        "example/generate.py",
+        "inputs/chain/parity.py",
+        "inputs/market_frame.py",
+        "inputs/payloads/tardis.py",
+    )
+    models = [folder / "models" / "scenarios" / "surface_moves.py" for folder in (root, root.parent)]
+    return path in [*models, *(root / name for name in makers)]
+
+
+def test_a_model_takes_columns_of_the_list():
+    assert set(surface_moves.COLUMNS) <= set(CHAIN)

@@ -11,7 +11,8 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
-from hedgeopt.models.scenarios.fit_parts import Parts, fit_asset, joint, skew_exponent
+from hedgeopt.models.scenarios.fit_joint import fit_joint
+from hedgeopt.models.scenarios.fit_parts import Parts, fit_asset, skew_exponent
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 from hedgeopt.models.scenarios.surface_moves import SurfaceMoves, surface_moves
 
@@ -77,7 +78,8 @@ def fit_model(chain: pd.DataFrame, *, seed: int = 0, resamples: int = 200) -> Fi
     Raises
     ------
     InputError
-        For columns that are missing, vols in per cent, and fewer than 30 steps between snapshots.
+        For columns that are missing, vols in per cent, numbers that are not above 0, and fewer than 30 steps between
+        snapshots, or that all underlyings have.
     """
     if resamples < 20:
         raise InputError("is too few for an error", field="resamples", value=resamples, fix="give 20 or more")
@@ -99,7 +101,7 @@ def fit_model(chain: pd.DataFrame, *, seed: int = 0, resamples: int = 200) -> Fi
     tenors = [skew_exponent(one) for one in moves.values()]
     tenor = float(np.mean(tenors))
     parts: dict[str, Parts] = {name: fit_asset(one, later[name], tenor, seed, resamples) for name, one in moves.items()}
-    shared, errors = joint(moves, seed, resamples)
+    shared, errors = fit_joint(moves, seed, resamples)
     shared["skew_tenor"] = tenor
     errors["skew_tenor"] = float(np.std(tenors)) if len(tenors) > 1 else float("nan")
     single = names == ["*"]

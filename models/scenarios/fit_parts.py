@@ -1,4 +1,4 @@
-"""The numbers of one underlying, and what underlyings share, from moves of recorded chains."""
+"""The numbers of one underlying, from moves of recorded chains."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from hedgeopt.models.scenarios.fit_joint import block_draws, student_degrees
 from hedgeopt.models.scenarios.set import skew_weight, vol_term_weight
 from hedgeopt.models.scenarios.surface_moves import SurfaceMoves
 
-__all__ = ["DAYS", "DELTAS", "Parts", "fit_asset", "joint", "skew_exponent"]
+__all__ = ["DAYS", "DELTAS", "Parts", "fit_asset", "skew_exponent"]
 
 DAYS = (1.7, 4.6, 10.0, 20.0, 42.0, 85.0, 200.0)
 """Days to expiry of the nodes; each counts the options between the geometric means with its neighbours."""
 DELTAS = (0.04, 0.075, 0.15, 0.275, 0.425)
 _DAY_EDGES = np.array([0.0, *np.sqrt(np.array(DAYS[:-1]) * np.array(DAYS[1:])), np.inf])
 _DELTA_EDGES = np.array([0.0, 0.05, 0.1, 0.2, 0.35, 1.0])
-_BLOCK_DAYS, _REGIME_DAYS = 2.0, 7.0
+_REGIME_DAYS = 7.0
 _HOURS = 6.0
-_JUMP = 6.0
 _FEWEST = 20
 _CLIP = {"vol_beta": 10.0, "vol_beta_up": 10.0, "skew_beta": 10.0, "term_beta": 10.0, "basis_beta": 10.0}
 
@@ -41,7 +41,7 @@ def fit_asset(moves: SurfaceMoves, longer: SurfaceMoves | None, skew_tenor: floa
     late = None if longer is None else _Steps.of(longer, skew_tenor)
     response = _response(table, np.arange(len(table.r)))
     noise = _noise(table, late)
-    draws = _blocks(moves, seed, resamples)
+    draws = block_draws(len(moves.start), moves.step_days, seed, resamples)
     again = [_response(table, rows) for rows in draws]
     sizes = [_sizes(table, rows) for rows in draws]
     errors = {name: float(np.std([one[name] for one in again])) for name in response}
@@ -245,7 +245,7 @@ def _noise(table: _Steps, late: _Steps | None) -> dict[str, Any]:
         one: dict[str, Any] = {"days": list(DAYS), "size": at_six.tolist(), "exponent": power}
         if name == "strike":
             one["delta"] = list(DELTAS)
-            one["degrees"] = _degrees(table.single / size.reshape(-1)[table.cell])
+            one["degrees"] = student_degrees(table.single / size.reshape(-1)[table.cell])
         result[name] = one
     return result
 
@@ -269,22 +269,6 @@ def _filled(size: np.ndarray) -> np.ndarray:
     return np.nan_to_num(found).reshape(size.shape)
 
 
-def _degrees(unit: np.ndarray) -> float:
-    """Degrees of freedom of a Student-t of unit variance, by maximum likelihood, from 2.5 to 30."""
-    from scipy.optimize import minimize_scalar
-    from scipy.special import gammaln
-
-    z = unit[np.isfinite(unit)]
-    if len(z) < _FEWEST:
-        return 5.0
-
-    def loss(nu: float) -> float:
-        density = gammaln(0.5 * (nu + 1)) - gammaln(0.5 * nu) - 0.5 * np.log((nu - 2.0) * np.pi)
-        return -float(np.mean(density - 0.5 * (nu + 1) * np.log1p(z**2 / (nu - 2.0))))
-
-    return float(minimize_scalar(loss, bounds=(2.5, 30.0), method="bounded").x)
-
-
 def skew_exponent(moves: SurfaceMoves) -> float:
     """p of ``(30 / days)^p`` that the size of skew moves follows: slope of log sizes by node, weighed by their numbers."""
     node = np.searchsorted(_DAY_EDGES, moves.expiry_days, side="right") - 1
@@ -295,50 +279,3 @@ def skew_exponent(moves: SurfaceMoves) -> float:
         return 0.0
     x, y = np.log(30.0 / np.array(DAYS)[seen]), 0.5 * np.log(square[seen] / count[seen])
     return float(np.clip(np.polyfit(x, y, 1, w=np.sqrt(count[seen]))[0], 0.0, 1.0))
-
-
-def joint(moves: Mapping[str, SurfaceMoves], seed: int, resamples: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Jumps, degrees of the rest, and correlation of all underlyings together, with errors.
-
-    A jump is a return beyond 6 robust standard deviations (1.4826 times the median absolute return) of its asset; what all
-    assets do in that step is one jump, and its size the mean over them.
-    """
-    first = next(iter(moves.values()))
-    starts = [one.start for one in moves.values()]
-    common = starts[0]
-    for other in starts[1:]:
-        common = common.intersection(other)
-    r = np.column_stack([one.log_return[one.start.get_indexer(common)] for one in moves.values()])
-    days = first.step_days
-
-    def told(rows: np.ndarray) -> dict[str, float]:
-        x = r[rows]
-        size = 1.4826 * np.median(np.abs(x), axis=0)
-        jump = (np.abs(x) > _JUMP * size).any(axis=1)
-        rest = x[~jump]
-        found = {"jump_rate": float(jump.sum() / (len(x) * days / 365.0)), "jump_mean": 0.0, "jump_noise": 0.0}
-        if jump.any():
-            log = x[jump].mean(axis=1)
-            found["jump_mean"] = float(log.mean())
-            found["jump_noise"] = float(log.std(ddof=1)) if len(log) > 1 else abs(float(log[0]))
-        found["degrees"] = _degrees((rest / rest.std(axis=0)).reshape(-1))
-        if x.shape[1] > 1:
-            found["correlation"] = float(np.corrcoef(rest.T)[np.triu_indices(x.shape[1], 1)].mean())
-        return found
-
-    best = told(np.arange(len(r)))
-    again = [told(rows) for rows in _draw(len(r), max(round(_BLOCK_DAYS / days), 1), seed, resamples)]
-    return best, {name: float(np.std([one[name] for one in again])) for name in best}
-
-
-def _blocks(moves: SurfaceMoves, seed: int, resamples: int) -> list[np.ndarray]:
-    return _draw(len(moves.start), max(round(_BLOCK_DAYS / moves.step_days), 1), seed, resamples)
-
-
-def _draw(steps: int, block: int, seed: int, resamples: int) -> list[np.ndarray]:
-    """Steps of circular blocks (Politis and Romano 1992), as many as there are."""
-    from hedgeopt.models.scenarios.variates import uniforms
-
-    several = -(-steps // block)
-    begins = (uniforms(seed, "fit", resamples, several) * steps).astype(np.int64)
-    return [((row[:, None] + np.arange(block)) % steps).reshape(-1)[:steps] for row in begins]

@@ -10,13 +10,15 @@ import pandas as pd
 from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
 
-__all__ = ["COLUMNS", "SurfaceMoves", "surface_moves", "usual_step"]
+__all__ = ["COLUMNS", "FEWEST_STEPS", "TOLERANCE", "SurfaceMoves", "surface_moves", "usual_step"]
 
 COLUMNS = ("timestamp", "strike", "expiry", "option_type", "mark_iv", "underlying_price", "index_price")
 """Columns of a chain of one underlying; without ``index_price`` nothing is said of the basis."""
 
 FEWEST_STEPS = 30
-_TOLERANCE = 0.25
+"""Steps that a fit needs."""
+TOLERANCE = 0.25
+"""Share of a step by which moments may be off it."""
 _STRIKES = 4
 _SHORTEST_DAYS, _WING = 1.0, 0.03
 
@@ -70,7 +72,8 @@ def surface_moves(chain: pd.DataFrame, step_days: float | None = None) -> Surfac
     Raises
     ------
     InputError
-        For columns that are missing, values that are no numbers above 0, and fewer than 30 steps.
+        For columns that are missing, strikes that are not known, numbers that are 0, negative or infinite, and fewer than 30
+        steps. Options without a vol or forward are left out.
     """
     from scipy.special import ndtr
 
@@ -83,7 +86,7 @@ def surface_moves(chain: pd.DataFrame, step_days: float | None = None) -> Surfac
     goal = (ns + step * 86_400e9).astype(np.int64)
     near = np.clip(np.searchsorted(ns, goal), 1, len(ns) - 1)
     near = np.where(np.abs(ns[near - 1] - goal) <= np.abs(ns[near] - goal), near - 1, near)
-    good = (np.abs(ns[near] - goal) <= _TOLERANCE * step * 86_400e9) & (near > np.arange(len(ns)))
+    good = (np.abs(ns[near] - goal) <= TOLERANCE * step * 86_400e9) & (near > np.arange(len(ns)))
     first, second = np.flatnonzero(good), near[good]
     if len(first) < FEWEST_STEPS:
         raise _few(len(first), f"steps of {step:.3g} days")
@@ -154,18 +157,26 @@ def _clean(chain: pd.DataFrame) -> pd.DataFrame:
         if name not in chain.columns:
             raise InputError(f"column {name!r} is missing", field="chain", fix=f"give {', '.join(COLUMNS[:-1])}")
     rows = chain[[name for name in COLUMNS if name in chain.columns]]
+    for name in rows.columns.intersection(["strike", "mark_iv", "underlying_price", "index_price"]):
+        value = rows[name].to_numpy(float, na_value=np.nan)
+        wrong = (value <= 0.0) | np.isinf(value) | (np.isnan(value) & (name == "strike"))
+        if wrong.any():
+            row = rows.iloc[int(wrong.argmax())]
+            raise InputError(
+                f"holds {many(int(wrong.sum()), 'number')} not above 0 and finite, first at {row['timestamp']}",
+                field=f"chain.{name}",
+                value=float(value[wrong][0]),
+                fix="drop the rows" if name == "strike" else "drop the rows, or leave it empty where it is not known",
+            )
     alive = (rows["expiry"] - rows["timestamp"]).dt.total_seconds().to_numpy() > _SHORTEST_DAYS * 86_400.0
-    numbers = rows[["strike", "mark_iv", "underlying_price"]].to_numpy(float)
-    wrong = (np.isfinite(numbers) & (numbers <= 0.0)).any(axis=1) | np.isinf(numbers).any(axis=1)
+    numbers = rows[["strike", "mark_iv", "underlying_price"]].to_numpy(float, na_value=np.nan)
     vol = numbers[:, 1]
-    if (wrong & (numbers[:, 0] != numbers[:, 0])).any() or (numbers[:, 0] <= 0.0).any():
-        raise InputError("holds a strike that is not above 0", field="chain.strike", fix="drop the row")
     known = vol[np.isfinite(vol)]
     if len(known) and np.median(known) > 5.0:
         raise InputError(
             "is a vol in per cent", field="chain.mark_iv", value=float(np.median(known)), fix="give decimals, 0.6 for 60 %"
         )
-    kept = alive & ~wrong & np.isfinite(numbers).all(axis=1)
+    kept = alive & np.isfinite(numbers).all(axis=1)
     if not kept.any():
         raise InputError("holds no option with a vol and more than a day to live", field="chain", fix="give marks and vols")
     return rows[kept].drop_duplicates(["timestamp", "expiry", "strike", "option_type"])

@@ -87,6 +87,16 @@ def test_the_file_goes_round(fitted: FittedModel, tmp_path: Path) -> None:
         (lambda c: c.assign(timestamp=c["timestamp"].dt.tz_localize(None)), "not in UTC"),
         (lambda c: c.assign(mark_iv=np.nan), "no option with a vol"),
         (lambda c: c[c["strike"].isin(c["strike"].unique()[:2])], "four strikes"),
+        (
+            lambda c: c.assign(mark_iv=c["mark_iv"].where(c.index != 7, 0.0)),
+            r"chain.mark_iv: BTC: holds 1 number not above 0 and finite, first at 2026-01-01 08:00:00.*got 0.0",
+        ),
+        (
+            lambda c: c.assign(underlying_price=c["underlying_price"].where(c.index > 1, np.inf)),
+            "holds 2 numbers not above 0 and finite",
+        ),
+        (lambda c: c.assign(index_price=c["index_price"].where(c.index != 7, -1.0)), "chain.index_price: .*got -1.0"),
+        (lambda c: c.assign(strike=c["strike"].where(c.index != 7)), "chain.strike: .*got nan"),
     ],
 )
 def test_records_that_are_none_are_refused_in_one_line(change: Any, words: str) -> None:
@@ -94,6 +104,39 @@ def test_records_that_are_none_are_refused_in_one_line(change: Any, words: str) 
     with pytest.raises(InputError, match=words) as error:
         fit_model(change(chain), resamples=20)
     assert "\n" not in str(error.value)
+
+
+def _eth_later(chain: pd.DataFrame, seconds: float, keep: slice = slice(None)) -> pd.DataFrame:
+    """The same record, ETH read a while after BTC, and only at some of the moments."""
+    eth = chain[chain["currency"] == "ETH"]
+    eth = eth[eth["timestamp"].isin(eth["timestamp"].unique()[keep])]
+    eth = eth.assign(timestamp=eth["timestamp"] + pd.Timedelta(seconds=seconds))
+    return pd.concat([chain[chain["currency"] == "BTC"], eth], ignore_index=True)
+
+
+def test_underlyings_recorded_seconds_apart_are_fitted_together() -> None:
+    chain = drawn_chains(steps=60, seed=1)
+    at_once = fit_model(chain, resamples=20)
+    apart = fit_model(_eth_later(chain, 7.0), resamples=20)
+    for name in ("correlation", "degrees", "jump_rate", "jump_mean", "jump_noise"):
+        assert apart.settings[name] == pytest.approx(at_once.settings[name], rel=1e-9, abs=1e-9), name
+    assert apart.scenarios(count=10).correlation == apart.settings["correlation"]
+
+
+def test_underlyings_with_too_few_steps_in_common_are_refused() -> None:
+    chain = drawn_chains(steps=64, seed=1)
+    with pytest.raises(InputError, match="BTC, ETH have only 0 steps in common, 30 are needed"):
+        fit_model(_eth_later(chain, 3 * 3600.0), resamples=20)
+    with pytest.raises(InputError, match="have only 29 steps in common"):
+        fit_model(pd.concat([chain[chain["currency"] == "BTC"], _eth_late_half(chain)]), resamples=20)
+    with pytest.raises(InputError, match="steps of 6 hours of BTC and of 12 of ETH"):
+        fit_model(_eth_later(chain, 0.0, slice(None, None, 2)), resamples=20)
+
+
+def _eth_late_half(chain: pd.DataFrame) -> pd.DataFrame:
+    """ETH from the 36th snapshot on, moved in time so that 29 of its 30 steps have one of BTC's beside them."""
+    eth = _eth_later(chain, 6 * 3600.0, slice(34, 65))
+    return eth[eth["currency"] == "ETH"]
 
 
 def test_a_model_that_is_none_is_refused(tmp_path: Path) -> None:

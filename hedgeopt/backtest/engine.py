@@ -16,7 +16,7 @@ from hedgeopt.backtest.desk import Desk
 from hedgeopt.backtest.execution import execute, send
 from hedgeopt.backtest.ledger import Ledger
 from hedgeopt.backtest.liquidation import breached, liquidate_account
-from hedgeopt.backtest.opening import refuse_uncovered, refuse_unknown_names, unknown_margins
+from hedgeopt.backtest.opening import refuse_size_costs, refuse_uncovered, refuse_unknown_names, unknown_margins
 from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.protocol import Decision, Observation, Strategy
 from hedgeopt.backtest.portfolio import Fill, Portfolio
@@ -110,6 +110,7 @@ class _Run:
     def step(self, snapshot: Market) -> None:
         """Everything that happens at one snapshot."""
         snapshot = Snapshot.of(snapshot)
+        refuse_size_costs(snapshot)
         if self._passes_over(snapshot):
             return
         self.history.add(snapshot)

@@ -52,7 +52,8 @@ def execute(
         done: list[Fill] = []
         for order in mine:
             try:
-                done.append(portfolio.trade(market, name, order.instrument, order.quantity, reason, half_spread=half_spread))
+                options: dict[str, Any] = {"half_spread": half_spread, "maker": order.maker}
+                done.append(portfolio.trade(market, name, order.instrument, order.quantity, reason, **options))
             except NoQuote as error:
                 events.append(
                     {"kind": "missing_quote", "account": name, "instrument": order.instrument, "message": str(error)}

@@ -125,6 +125,7 @@ class Portfolio:
         edge: float | None = None,
         worse: float = 0.0,
         charged: bool = True,
+        maker: bool = False,
     ) -> Fill:
         """Hit the quote: the ask to buy, the bid to sell.
 
@@ -137,7 +138,9 @@ class Portfolio:
         worse
             Share of the mark (of the index, for options) lost where the side is not quoted; 0 refuses such a trade.
         charged
-            Whether the venue charges its taker fee.
+            Whether the venue charges its fee.
+        maker
+            Whether that is its fee of makers, not of takers.
 
         Raises
         ------
@@ -158,7 +161,7 @@ class Portfolio:
             if held is not None and -left * unit_notional(item, market) <= _ROUNDING:
                 return self.trade(
                     market, account, instrument, -held.quantity, reason,
-                    half_spread=half_spread, edge=edge, worse=worse, charged=charged,
+                    half_spread=half_spread, edge=edge, worse=worse, charged=charged, maker=maker,
                 )  # fmt: skip
             raise InputError(
                 f"{item.name} would be short: margin {where.margin!r} lends none",
@@ -181,7 +184,7 @@ class Portfolio:
         notional = unit_notional(item, market)
         if charged:
             unit = mark * dollars if item.nature.option else 0.0
-            fee = abs(quantity) * unit_fee(item, market, notional, unit, FeeTerms(self.accounts[account].fee_tier))
+            fee = abs(quantity) * unit_fee(item, market, notional, unit, FeeTerms(where.fee_tier, maker))
             self._cash(market.timestamp, account, currency, dollars, -fee / dollars, "fees", f"fee {instrument}")
         return Fill(
             market.timestamp, account, instrument, quantity, price, lost * dollars, fee, reason, abs(quantity) * notional

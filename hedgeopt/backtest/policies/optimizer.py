@@ -52,7 +52,7 @@ class Optimizer:
         What to do when no trade list meets every limit: ``hold``, or ``minimise violation``: the cheapest trades (by the
         objective) among those whose excess over each broken limit is that of the closest point. Both are events.
     exact_lots
-        Whether a policy of whole lots is searched as thoroughly as in live use; otherwise its ideal trades are quick_list
+        Whether a policy of whole lots is searched as thoroughly as in live use; otherwise its ideal trades are repaired
         quickly. An event of each step says the gap.
     """
 
@@ -192,5 +192,6 @@ def orders_of(e: Exposures, x: np.ndarray) -> tuple[list[Order], list[TransferOr
         if item.nature.transfer:
             transfers.append(TransferOrder(item.source, item.target, item.asset, float(x[n])))
         else:
-            orders.append(Order(e.accounts[e.rows.account[row]], item.name, float(x[n])))
+            account = e.rows.account[row]
+            orders.append(Order(e.accounts[account], item.name, float(x[n]), maker=e.fee_terms[account].maker))
     return orders, transfers

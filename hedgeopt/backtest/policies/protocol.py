@@ -20,11 +20,15 @@ __all__ = ["Decision", "Observation", "Order", "Strategy", "TransferOrder"]
 @strict_class
 @dataclass(frozen=True)
 class Order:
-    """Buy (positive) or sell ``quantity`` units of an instrument in an account."""
+    """Buy (positive) or sell ``quantity`` units of an instrument in an account; ``maker``: at the fees of makers.
+
+    Orders fill at the quoted side either way, as costs in live use count half-spreads in full.
+    """
 
     account: str
     instrument: str
     quantity: float
+    maker: bool = False
 
 
 @dataclass(frozen=True)

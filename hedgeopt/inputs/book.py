@@ -171,7 +171,7 @@ class Link(Record):
     asset: Asset
     cost_rate: float = Field(default=0.0, ge=0, lt=1, description="share of the amount: bridge or conversion fee")
     fixed_cost: float = Field(
-        default=0.0, ge=0, allow_inf_nan=False, description="USD per transfer (gas); reported, not optimised"
+        default=0.0, ge=0, allow_inf_nan=False, description="USD per transfer (gas); counts where the policy has a ticket"
     )
     delay_hours: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="until it counts at the target")
     capacity: float | None = Field(

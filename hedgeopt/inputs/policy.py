@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_serializer, field_validator
+from pydantic import AfterValidator, Field, ValidationError, field_serializer, field_validator, model_validator
 
 from hedgeopt.constraints.table import AnyConstraint
 from hedgeopt.errors import InputError
@@ -92,6 +92,14 @@ class Candidates(Record):
         default="taker",
         exclude_if=lambda value: value == "taker",
         description="fees of the venue's table that orders pay; half-spreads count in full either way",
+    )
+    ticket: float | None = Field(
+        default=None,
+        ge=0,
+        le=1e6,
+        exclude_if=lambda value: value is None,
+        description="USD that an order costs whatever its size; where it is given (0 too), gas of pools and fixed costs of "
+        "transfers count in the objective as well, and trades are whole lots; none: fixed costs are shown, not counted",
     )
     transfers: bool = Field(default=True, description="whether collateral may move along the book's links")
     paused_venues: tuple[str, ...] = Field(
@@ -197,14 +205,23 @@ class Policy(Record):
                 raise ValueError(f"{part.term.name} is convex and cannot have the negative weight {part.weight:g}")
         return parts
 
+    @model_validator(mode="after")
+    def _tickets_are_weighed(self) -> Policy:
+        kinds = [part.term.kind for part in self.minimize if part.weight > 0]
+        if self.candidates.ticket is not None and "transaction_cost" not in kinds:
+            raise ValueError(
+                "candidates.ticket counts as transaction_cost does: minimize must have that, with a weight above 0"
+            )
+        return self
+
     @field_serializer("minimize")
     def _dump_parts(self, parts: tuple[_WeightedTerm, ...]) -> list[dict[str, Any]]:
         return [{"weight": part.weight, "term": part.term.model_dump()} for part in parts]
 
     @property
     def whole(self) -> bool:
-        """Whether trades are whole lots: ``lots`` says so, or a limit counts trades."""
-        return self.lots == "whole" or any(rule.counts for rule in self.subject_to)
+        """Whether trades are whole lots: ``lots`` says so, a limit counts trades, or each order pays a ticket."""
+        return self.lots == "whole" or self.candidates.ticket is not None or any(rule.counts for rule in self.subject_to)
 
     @strict_call
     def propose(

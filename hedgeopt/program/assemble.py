@@ -18,6 +18,7 @@ from hedgeopt.measures.margin import account_margin
 from hedgeopt.measures.risk import risk_report
 from hedgeopt.measures.sample import sample_words
 from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.costs.fixed import fixed_costs
 from hedgeopt.program.book_after import book_after
 from hedgeopt.program.certificate import allowance, relative_violation
 from hedgeopt.program.counted import certificate_as_told, side_as_told
@@ -66,7 +67,7 @@ def assemble(
         certificate=certificate_as_told(solution.certificate, e.numeraire),
         before=risk_report(e),
         after=after,
-        costs=_costs(e, x, unit, -after.carry),
+        costs=_costs(e, x, unit, -after.carry, policy.candidates.ticket),
         objective=_objective(policy, program, e, x),
         binding_sizes={name: [names[i] for i in at] for name, at in solution.binding_sizes.items()},
         statistics={
@@ -182,10 +183,12 @@ def _trade_costs(e: Exposures, x: np.ndarray, trades: pd.DataFrame) -> pd.DataFr
     return TRADE_COSTS.of({**listed, **{name: values[at].tolist() for name, values in parts.items()}})
 
 
-def _costs(e: Exposures, x: np.ndarray, unit: float, carry: float) -> dict[str, float]:
-    """Sums by component; depth and gas where there are ladders."""
+def _costs(e: Exposures, x: np.ndarray, unit: float, carry: float, ticket: float | None) -> dict[str, float]:
+    """Sums by component; depth and gas where there are ladders, fixed (gas in it) where the policy counts that."""
     parts = {name: float(values.sum()) / unit for name, values in e.cost_parts(x).items() if name != "carry"}
     more = {} if e.depth is None else {"depth": parts["depth"], "gas": parts["gas"]}
+    if ticket is not None:
+        more["fixed"] = float(fixed_costs(e, ticket)[x != 0.0].sum()) / unit
     total = float(e.trade_cost(x).sum()) / unit
     spread = total - parts["fee"] - parts["depth"]
     return {"half_spread": spread, "fees": parts["fee"], "transaction": total, "carry": carry, **more}

@@ -26,6 +26,7 @@ from hedgeopt.program.own_terms import own_notes
 from hedgeopt.program.plain_limits import plain_sides
 from hedgeopt.program.program import Program
 from hedgeopt.program.proven import AROUND, Certificate
+from hedgeopt.program.tickets import paid_fixed
 
 __all__ = ["BY_RULE", "FEASIBILITY", "allowance", "certify", "gap_unit", "lower_bound", "relative_violation"]
 
@@ -64,7 +65,8 @@ def certify(
 
     ``proven`` is a lower bound found elsewhere (:mod:`hedgeopt.program.cuts`); the better of the two counts. What the user
     added to the program enters that one only: the bound found here leaves it out, which is loose and true. ``lot_gap`` is
-    the largest gap of a list in whole lots, in place of the tolerance; ``whole``: limits that count trades hold, too.
+    the largest gap of a list in whole lots, in place of the tolerance; ``whole``: limits that count trades
+    hold, too, and fixed costs count.
     """
     sides = program.sides(e, x)
     worst_name, worst = (
@@ -82,7 +84,7 @@ def certify(
         for plain in plain_sides(program.policy, e, x, whole=whole):
             if plain.excess > max(worst, FEASIBILITY):
                 worst_name, worst = f"{plain.side.name} {BY_RULE}", plain.excess
-    objective = _plain_objective(program, e, x)
+    objective = _plain_objective(program, e, x) + (paid_fixed(program.policy, e, x) if whole else 0.0)
     bound = max(lower_bound(program, e, box, x, tails), proven)
     gap = (objective - bound) / gap_unit(program, objective)
     allowed = program.policy.tolerance if lot_gap is None else lot_gap

@@ -17,7 +17,7 @@ from hedgeopt.verify.impact import impact
 if TYPE_CHECKING:
     from hedgeopt.models.costs.ladder import Ladder
 
-__all__ = ["cost_below", "cost_parts", "fee_of", "walked"]
+__all__ = ["cost_below", "cost_parts", "fee_of", "fixed", "walked"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,19 @@ def cost_parts(e: Exposures, x: np.ndarray) -> dict[str, np.ndarray]:
     depth = depth if beyond is None else depth + beyond.paid(x)
     carry = -np.array([e.rows.carry[row] for row in e.candidate]) * e.horizon_days * x
     return {"cost": cost, "fee": fee, "depth": depth, "gas": gas, "carry": carry}
+
+
+def fixed(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> float | None:
+    """USD of trades whatever their size: a ticket an order, gas, and what transfers pay; None if it is not counted."""
+    ticket = policy.get("candidates", {}).get("ticket")
+    if ticket is None:
+        return None
+    sent, total = set(e.links.candidate.tolist()), 0.0
+    for i in np.flatnonzero(x).tolist():
+        item = e.rows.instruments[e.candidate[i]]
+        ladder = e.market.depth.get(item.id) if i not in sent else None
+        total += float(item.fixed_cost) if i in sent else float(ticket) + (0.0 if ladder is None else ladder.gas)
+    return total
 
 
 def cost_below(e: Exposures, x: np.ndarray, mine: np.ndarray | None = None) -> Convex:

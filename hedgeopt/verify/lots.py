@@ -21,8 +21,10 @@ _WHOLE = Fraction(1, 10**9)
 
 
 def in_lots(policy: dict[str, Any]) -> bool:
-    """Whether a policy asks for whole lots: it says so, or has a limit that counts trades."""
+    """Whether a policy asks for whole lots: it says so, has a limit that counts trades, or a ticket."""
     rules = policy.get("subject_to", ())
+    if policy.get("candidates", {}).get("ticket") is not None:
+        return True
     return policy.get("lots") == "whole" or any(rule.get("kind") in COUNTS for rule in rules if isinstance(rule, dict))
 
 

@@ -69,12 +69,13 @@ def _told_lots(claim: Claim, wrong: list[str], objective: float, size: float, po
         wrong.append(f"an ideal of {ideal:,.10g} with a bound of {bound:,.10g} is reported, {beside}: one of them is wrong")
 
 
-def told_costs(claim: Claim, wrong: list[str], e: Exposures, x: np.ndarray) -> None:
+def told_costs(claim: Claim, wrong: list[str], e: Exposures, x: np.ndarray, whatever: float | None = None) -> None:
     """Trading costs in USD, in total and trade by trade; differences are added to ``wrong``."""
     parts = cost_parts(e, x)
     paid, fees, depth = (float(parts[name].sum()) for name in ("cost", "fee", "depth"))
     told_sums = {"transaction": paid, "fees": fees, "half_spread": paid - fees - depth}
     told_sums |= {"depth": depth, "gas": float(parts["gas"].sum())} if e.market.depth else {}
+    told_sums |= {} if whatever is None else {"fixed": whatever}
     for name, found in told_sums.items():
         told = claim.number(claim.costs, name, "costs")
         if differs(told, found, paid):

@@ -16,6 +16,7 @@ from hedgeopt.verify.bound import Priced, leaving, proven, same_tails
 from hedgeopt.verify.claim import Claim, ClaimedTail
 from hedgeopt.verify.convex import Convex
 from hedgeopt.verify.counted import claim_in_dollars, objective_unit, policy_in_dollars, price_of_unit
+from hedgeopt.verify.ladders import fixed
 from hedgeopt.verify.limits import checked_limits, known_limit
 from hedgeopt.verify.lots import not_whole
 from hedgeopt.verify.margins import asked, below_asked
@@ -112,7 +113,9 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     broken += [f"{s.name}: {s.value:,.10g} against {s.limit:,.10g} {s.unit}" for s in asked_for if not s.holds]
     prices, unproven = told_limits(claim, sides, before, left, wrong, price)
     terms = [(float(part["weight"]), _term(part["term"], e, x, box, claim.tails)) for part in policy["minimize"]]
-    objective = sum(weight * term.value for weight, term in terms)
+    whatever = fixed(policy, e, x)
+    weighed = sum(float(p["weight"]) for p in policy["minimize"] if p["term"]["kind"] == "transaction_cost")
+    objective = sum(weight * term.value for weight, term in terms) + weighed * (whatever or 0.0)
     size = sum(abs(weight) * term.size for weight, term in terms)
     if not (np.isfinite(box[0]).all() and np.isfinite(box[1]).all()):
         raise InputError("has trades without any limit", file="policy", field="candidates.max_order_notional")
@@ -142,7 +145,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     else:
         unproven = [line for line in unproven if line.startswith("not verifiable")]  # proven without what is missing
     told_numbers(claim, wrong, objective, size, policy)
-    told_costs(claim, wrong, e, x)
+    told_costs(claim, wrong, e, x, whatever)
     told_parts(claim, wrong, e, x)
     told_terms(claim, wrong, terms)
     nothing = np.zeros_like(x)

@@ -45,7 +45,7 @@ class Transfer(Instrument):
     source: str = Field(min_length=1, description="account the asset leaves")
     target: str = Field(min_length=1, description="account it arrives at")
     cost_rate: float = Field(default=0.0, ge=0, lt=1, description="share of the amount: bridge or conversion fee")
-    fixed_cost: float = Field(default=0.0, ge=0, description="USD per transfer (gas); reported, not optimised")
+    fixed_cost: float = Field(default=0.0, ge=0, description="USD per transfer (gas); counts where the policy has a ticket")
     delay_hours: float = Field(default=0.0, ge=0, description="until it counts at the target")
     capacity: float | None = Field(
         default=None, ge=0, description="largest amount, asset units; none: what the source holds"

@@ -53,6 +53,9 @@ class MultiPeriod:
     """See the module. ``rules`` must minimise a trading cost; its scenarios' horizon is the length of a period."""
 
     def __init__(self, rules: Policy, *, periods: int = 3, cost_decay: float = 0.9, name: str | None = None) -> None:
+        if rules.candidates.ticket is not None:
+            fix = "leave it out: the ledger of a backtest charges none"
+            raise InputError("tickets are not counted in backtests", file="policy", field="candidates.ticket", fix=fix)
         if any(rule.counts for rule in rules.subject_to):
             fix = "leave them out: a plan over several periods has no such limits"
             raise InputError("has limits that count trades", file="policy", field="subject_to", fix=fix)

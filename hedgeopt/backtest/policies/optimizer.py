@@ -13,7 +13,7 @@ from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.columns import Columns
 from hedgeopt.backtest.policies.protocol import Decision, Observation, Order, TransferOrder
 from hedgeopt.backtest.valuation import Promise
-from hedgeopt.errors import InfeasibleError
+from hedgeopt.errors import InfeasibleError, InputError
 from hedgeopt.exposures.expose import expose
 from hedgeopt.files.calls import strict_class
 from hedgeopt.inputs.policy import Policy
@@ -66,6 +66,9 @@ class Optimizer:
         exact_lots: bool = False,
         name: str | None = None,
     ) -> None:
+        if rules.candidates.ticket is not None:
+            fix = "leave it out: the ledger of a backtest charges none"
+            raise InputError("tickets are not counted in backtests", file="policy", field="candidates.ticket", fix=fix)
         if budget is not None:
             rules = rules.model_copy(update={"subject_to": (*rules.subject_to, TransactionCost() <= budget)})
         self.rules, self.no_trade, self.infeasible, self.exact_lots = rules, no_trade, infeasible, exact_lots

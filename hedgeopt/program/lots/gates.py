@@ -12,6 +12,7 @@ from hedgeopt.constraints.max_trades import MaxTrades
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.lots.choice import LotChoice
 from hedgeopt.program.program import Program
+from hedgeopt.program.tickets import tickets_of
 
 __all__ = ["LotGates", "gates_of"]
 
@@ -34,6 +35,8 @@ class LotGates:
     facing
         Places of buys and of sells of one instrument in several accounts: one of the two sides stays at nothing, since the
         venue would match the desk with itself.
+    ticket : (G,) or None
+        What sending it adds to the objective, whatever its size; none: nothing.
     """
 
     at: np.ndarray
@@ -44,6 +47,7 @@ class LotGates:
     names: int
     fresh: int | None
     facing: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
+    ticket: np.ndarray | None = None
 
 
 def gates_of(choice: LotChoice, e: Exposures, program: Program) -> LotGates:
@@ -52,13 +56,25 @@ def gates_of(choice: LotChoice, e: Exposures, program: Program) -> LotGates:
     trades = min((rule.most for rule in rules if isinstance(rule, MaxTrades)), default=None)
     fresh = min((rule.most for rule in rules if isinstance(rule, MaxNewInstruments)), default=None)
     asked = np.where(choice.whole, choice.least > 1.0, choice.least > 0.0)
-    at = np.flatnonzero(asked) if trades is None and fresh is None else np.arange(len(choice.at))
+    ticket = tickets_of(program.policy, e)[choice.at]
+    every = trades is not None or fresh is not None or ticket.any()
+    at = np.arange(len(choice.at)) if every else np.flatnonzero(asked)
     least = np.where(choice.whole, np.maximum(choice.least, 1.0), choice.least)[at]
     names = [e.rows.instruments[e.candidate[i]].id for i in choice.at[at].tolist()]
     owned = {e.rows.instruments[row].id for row in np.flatnonzero(e.rows.quantity).tolist()}
     numbers = {name: k for k, name in enumerate(sorted(set(names) - owned))}
     new = np.array([numbers.get(name, -1) for name in names], int)
-    return LotGates(at, choice.most[at], least, trades, new, len(numbers), fresh, tuple(_facing(choice, e)))
+    return LotGates(
+        at,
+        choice.most[at],
+        least,
+        trades,
+        new,
+        len(numbers),
+        fresh,
+        tuple(_facing(choice, e)),
+        ticket[at] if ticket.any() else None,
+    )
 
 
 def _facing(choice: LotChoice, e: Exposures) -> Iterator[tuple[np.ndarray, np.ndarray]]:

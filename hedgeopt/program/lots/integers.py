@@ -53,6 +53,8 @@ class Integers:
         unit = float(np.abs(model.c).max(initial=0.0)) or 1.0
         flags = np.ones(len(gates.at) + opened + len(gates.facing))
         cost = np.concatenate([model.c / unit, np.zeros(count + len(flags)), np.full(count, self.pull / unit)])
+        first, ticket = total + count, np.zeros(len(gates.at)) if gates.ticket is None else gates.ticket
+        cost[first : first + len(ticket)] = ticket / unit
         lower = np.concatenate([np.full(total, -np.inf), np.zeros(width - total)])
         upper = np.concatenate([np.full(total, np.inf), choice.most, flags, np.full(count, np.inf)])
         whole = np.concatenate([np.zeros(total), choice.whole.astype(float), flags, np.zeros(count)])
@@ -64,7 +66,8 @@ class Integers:
         x = self._trades(found.x[total : total + count])
         sent = self.cuts.e.links.candidate
         x[sent] = (model.scale * found.x[: model.n])[sent]
-        return x, float(model.c @ found.x[:total]) + model.constant
+        sent_for = float(ticket @ np.round(found.x[first : first + len(ticket)]))
+        return x, float(model.c @ found.x[:total]) + model.constant + sent_for
 
     def _trades(self, steps: np.ndarray) -> np.ndarray:
         x, choice = np.zeros(self.cuts.e.n_candidates), self.choice

@@ -21,6 +21,7 @@ from hedgeopt.program.lots.choice import LotChoice
 from hedgeopt.program.lots.gates import gates_of
 from hedgeopt.program.lots.integers import Integers
 from hedgeopt.program.program import Program
+from hedgeopt.program.tickets import paid_fixed
 
 __all__ = ["quick_list"]
 
@@ -58,7 +59,13 @@ def quick_list(
     gates = gates_of(choice, e, program)
     least = program.objective_value(e, ideal)
     unit = gap_unit(program, least)
-    integers = Integers(cuts, choice, gates, ideal, 0.0 if gates.trades is not None else gap * unit / len(choice.at))
+    integers = Integers(
+        cuts,
+        choice,
+        gates,
+        ideal,
+        0.0 if gates.trades is not None or gates.ticket is not None else gap * unit / len(choice.at),
+    )
     best, best_value, idle = None, np.inf, 0
     tighten: dict[tuple[int, int], float] = {}
     for _ in range(_ROUNDS):
@@ -68,7 +75,7 @@ def quick_list(
             break
         x, told = found
         over = _over(program, e, x)
-        value = program.objective_value(e, x)
+        value = program.objective_value(e, x) + paid_fixed(program.policy, e, x)
         idle += 1
         if not over and value < best_value:
             best, best_value, idle = x, value, 0

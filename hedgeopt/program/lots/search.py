@@ -42,8 +42,14 @@ def searched(
     if not len(choice.at):
         return LotSearch(None)
     n, sizes = _sizes(choice)
-    rows = [*_joined(program, e, choice, sizes), *_counted(gates_of(choice, e, program), choice.most, sizes)]
-    problem = cp.Problem(program.problem.objective, [*program.problem.constraints, *rows])
+    unit = sum(abs(weight) for weight, _, _ in program.objective_terms) or 1.0
+    gates = gates_of(choice, e, program)
+    sent = cp.Variable(len(gates.at), boolean=True, name="sent") if len(gates.at) else None
+    rows = [*_joined(program, e, choice, sizes), *_counted(gates, choice.most, sizes, sent)]
+    objective = program.problem.objective
+    if gates.ticket is not None and sent is not None:
+        objective = cp.Minimize(objective.args[0] + (gates.ticket / unit) @ sent)
+    problem = cp.Problem(objective, [*program.problem.constraints, *rows])
     began = np.maximum(choice.direction * start[choice.at], 0.0) / choice.step
     if n is not None:
         n.save_value(np.round(began[: choice.counts]))
@@ -61,7 +67,6 @@ def searched(
         x[i] += sign * (times(step, round(count)) if whole else step * max(count, 0.0))
     sent = e.links.candidate
     x[sent] = program.x()[sent]
-    unit = sum(abs(weight) for weight, _, _ in program.objective_terms) or 1.0
     told = problem.solver_stats.extra_stats
     return LotSearch(x, unit * float(told["lower_bound"]) if told["proven"] else -np.inf)
 
@@ -94,7 +99,7 @@ def _joined(program: Program, e: Exposures, choice: LotChoice, sizes: cp.Express
     return rows
 
 
-def _counted(gates: LotGates, most: np.ndarray, sizes: cp.Expression) -> list[cp.Constraint]:
+def _counted(gates: LotGates, most: np.ndarray, sizes: cp.Expression, sent: cp.Variable | None) -> list[cp.Constraint]:
     """Least orders, limits that count trades, and one side of what several accounts may trade: by booleans."""
     rows: list[cp.Constraint] = []
     if gates.facing:
@@ -102,9 +107,8 @@ def _counted(gates: LotGates, most: np.ndarray, sizes: cp.Expression) -> list[cp
         for k, (buys, sells) in enumerate(gates.facing):
             for places, room in ((buys, buying[k]), (sells, 1 - buying[k])):
                 rows.append(cp.sum(sizes[places] / np.maximum(most[places], 1e-12)) <= len(places) * room)
-    if not len(gates.at):
+    if sent is None:
         return rows
-    sent = cp.Variable(len(gates.at), boolean=True, name="sent")
     rows += [sizes[gates.at] <= cp.multiply(gates.most, sent), sizes[gates.at] >= cp.multiply(gates.least, sent)]
     if gates.trades is not None:
         rows.append(cp.sum(sent) <= gates.trades)

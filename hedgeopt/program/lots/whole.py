@@ -30,6 +30,7 @@ from hedgeopt.program.program import Program
 from hedgeopt.program.proven import Certificate
 from hedgeopt.program.search import Deadline
 from hedgeopt.program.solution import Multipliers, Solution, Stages
+from hedgeopt.program.tickets import tickets_of
 
 __all__ = ["whole_lots"]
 
@@ -65,9 +66,12 @@ def whole_lots(
     work = _Work(program, e, ideal, inside, [
         (d, d.value) for row in program.problem.constraints for d in row.dual_variables
     ])  # fmt: skip
-    counted = any(rule.counts for rule in program.policy.subject_to)
+    tickets = bool(tickets_of(program.policy, e).any())
+    counted = tickets or any(rule.counts for rule in program.policy.subject_to)
     gap = _PART * program.policy.lot_gap
     try:
+        if tickets:
+            work.judge(np.zeros(e.n_candidates), stages)
         looks: tuple[Callable[..., Iterator[np.ndarray]], ...] = (work.quickly, work.proving, work.exactly)
         if counted and exactly_posed(program, e):
             # Integers over cuts know little of how few trades do.
@@ -227,10 +231,21 @@ def _solution(work: _Work, deadline: Deadline) -> Solution:
         ideal_lower_bound=ideal.certificate.lower_bound,
         ideal_trades=int(((ideal.trades != 0.0) & ~sent).sum()),
     )
+    if not x.any() and ideal.trades.any() and tickets_of(work.program.policy, work.e).any():
+        certificate = replace(certificate, notes=(*certificate.notes, _dearer(ideal, certificate)))
     if not certificate.valid:
         certificate = replace(certificate, missing=_missing(work, certificate, deadline))
     proofs = (*ideal.proofs, Multipliers.of(ideal.sides, ideal.tails))
     return replace(ideal, trades=x, certificate=certificate, sides=tuple(sides), proofs=proofs)
+
+
+def _dearer(ideal: Solution, certificate: Certificate) -> str:
+    """Why nothing is traded where each order pays a ticket."""
+    gain = certificate.objective - ideal.certificate.objective
+    return (
+        f"nothing is traded: without tickets the ideal trades would lower the objective by {gain:,.4g}, and what orders "
+        "cost whatever their size (candidates.ticket) is more than any list found gains"
+    )
 
 
 def _missing(work: _Work, certificate: Certificate, deadline: Deadline) -> str:

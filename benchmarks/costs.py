@@ -3,18 +3,22 @@
 Drawn at random: liquidity, level sizes, spreads of the futures and the ETH to be bought. The exact answer is worked out here
 from the raw levels, by bisection on the price at which every place stops; it shares no code with the program. ``cost_error``
 is the objective against it, ``told_error`` the objective against the raw walk of the trades that are listed, both relative.
+As many cases of futures with impact follow (:mod:`benchmarks.costs_impact`).
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.costs_impact import impact_case
 from benchmarks.registry import benchmark
 
 NAME = "costs"
@@ -145,5 +149,12 @@ def run(smoke: bool) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
         records.append(record)
         yield record
-    worst = {f"worst_{name}": max(abs(record[name]) for record in records) for name in ("cost_error", "told_error", "gap")}
+    curved = []
+    for seed in range(2 if smoke else 20):
+        with tempfile.TemporaryDirectory() as folder:
+            curved.append({**impact_case(np.random.default_rng(seed), sizes[2], Path(folder)), "seed": seed})
+        yield curved[-1]
+    names = ("cost_error", "told_error", "gap")
+    impact = {f"worst_impact_{name}": max(abs(record[name]) for record in curved) for name in names}
+    worst = impact | {f"worst_{name}": max(abs(record[name]) for record in records) for name in names}
     yield {"cases": len(records), "median_cpu_seconds": float(np.median([r["cpu_seconds"] for r in records])), **worst}

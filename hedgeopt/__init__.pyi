@@ -120,7 +120,7 @@ from .models.term import Objective as Objective
 from .models.term import Term as Term
 from .orders.apply import Reconciliation as Reconciliation
 from .orders.apply import apply_fills as apply_fills
-from .orders.apply import fills_as_proposed as fills_as_proposed
+from .orders.as_proposed import fills_as_proposed as fills_as_proposed
 from .orders.cash import CashLadder as CashLadder
 from .orders.cash import cash_ladder as cash_ladder
 from .orders.export import export_orders as export_orders

@@ -12,7 +12,7 @@ from hedgeopt.models.arrays import Links
 from hedgeopt.models.costs.cash import day_of
 from hedgeopt.models.pricing.transfer import Transfer
 
-__all__ = ["capacity", "flows_of", "links_of", "sending_cost"]
+__all__ = ["capacity", "flows_of", "links_of", "sending_cost", "share_of_sending"]
 
 _LEAST_TRANSFER_COST = 1e-6
 """Share of the amount that a transfer costs at least: where moving is free, nothing should move without reason."""
@@ -41,7 +41,12 @@ def capacity(links: Links, sent: Sequence[Transfer], collateral: np.ndarray) -> 
 
 def sending_cost(sent: Sequence[Transfer], notional: np.ndarray) -> np.ndarray:
     """(T,) USD per unit sent; ``notional`` (T,) is USD per unit."""
-    return np.array([max(item.cost_rate, _LEAST_TRANSFER_COST) for item in sent]) * notional
+    return np.array([share_of_sending(item.cost_rate) for item in sent]) * notional
+
+
+def share_of_sending(cost_rate: float) -> float:
+    """Share of the amount that a transfer costs: its link's, and never nothing."""
+    return max(cost_rate, _LEAST_TRANSFER_COST)
 
 
 def flows_of(book: Book, assets: tuple[str, ...], now: datetime) -> tuple[tuple[int, int, float, int, bool], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,36 +15,19 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import html_card, html_table, shortened
-from hedgeopt.files.plain import ColumnKinds, to_plain
+from hedgeopt.files.plain import to_plain
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
-from hedgeopt.models.arrays import Exposures
 from hedgeopt.orders.combos import COMBINED, combined_legs
+from hedgeopt.orders.identity import MOST_ROUNDS
 from hedgeopt.orders.legs import ListedLegs, legs_in
-from hedgeopt.orders.ordering import LegPart, best_order, in_pieces, least_bad_order, sliced, states_of, worst_on_the_way
+from hedgeopt.orders.ordering import LegPart, best_order, in_pieces, least_bad_order, sliced, worst_on_the_way
+from hedgeopt.orders.over_time import over_time
+from hedgeopt.orders.plan_tables import LEGS, PIECES, STATES, legs_table, pieces_table, states_table
 from hedgeopt.orders.prefixes import LimitWatch
-from hedgeopt.orders.schedule import in_whole_lots_over_time, optimal_slices
 from hedgeopt.program.proposal import Proposal
 
-__all__ = ["LEGS", "PIECES", "STATES", "ExecutionPlan", "execution_plan"]
-
-LEGS = ColumnKinds(
-    leg="number", account="text", venue="text", instrument="text", side="text", quantity="number", unit="text",
-    quote="number", limit_price="number", tick="number", lot="number", usd="number", reduce_only="truth",
-    wait_hours="number", client_id="text", if_it_fails="text",
-)  # fmt: skip
-"""Columns of :attr:`ExecutionPlan.legs`, in order."""
-PIECES = ColumnKinds(
-    piece="number", leg="number", round="number", minutes="number", side="text", quantity="number", client_id="text"
-)
-"""Columns of :attr:`ExecutionPlan.pieces`."""
-STATES = ColumnKinds(piece="number", leg="number", filled="number", allowed="truth", limit="text", value="number",
-                     bound="number", unit="text")  # fmt: skip
-"""Columns of :attr:`ExecutionPlan.states`."""
-
-
-_LATER = {True: 40, False: 4}
-"""States after a failed leg that are checked, besides the last one: where they are quick, and where not."""
+__all__ = ["ExecutionPlan", "execution_plan"]
 
 
 @strict_class
@@ -171,7 +153,7 @@ def execution_plan(
     if rounds is not None and rounds > 1:
         pieces = in_pieces(x, order, rounds, lots, sent)
         if minutes > 0.0:
-            pieces = _over_time(listed, order, rounds, minutes, risk_aversion, lots)
+            pieces = over_time(listed, order, rounds, minutes, risk_aversion, lots)
     elif not found:
         advice = [_sliced_advice(watch, listed, order, lots)]
     digest = str(proposal.to_dict()["digest"])
@@ -190,9 +172,9 @@ def execution_plan(
         policy=proposal.policy_name,
         digest=digest,
         slippage=slippage,
-        legs=_legs(listed, order, watch, digest),
-        pieces=_pieces(listed, order, pieces, digest, minutes, rounds),
-        states=_states(watch, listed, order, pieces),
+        legs=legs_table(listed, order, watch, digest),
+        pieces=pieces_table(listed, order, pieces, digest, minutes, rounds),
+        states=states_table(watch, listed, order, pieces),
         combos=combined_legs(listed, order),
         breaks=tuple(breaks),
         advice=tuple(advice),
@@ -203,7 +185,7 @@ def execution_plan(
 
 def _check(rounds: int | None, minutes: float, risk_aversion: float) -> None:
     for name, value, good in (
-        ("rounds", rounds, rounds is None or 1 <= rounds <= 1_000),
+        ("rounds", rounds, rounds is None or 1 <= rounds <= MOST_ROUNDS),
         ("minutes", minutes, minutes >= 0.0),
         ("risk_aversion", risk_aversion, risk_aversion >= 0.0),
     ):
@@ -215,75 +197,6 @@ def _check(rounds: int | None, minutes: float, risk_aversion: float) -> None:
         raise InputError("need rounds to spread over", field="minutes", value=minutes, fix="give rounds as well, such as 6")
 
 
-def client_id(digest: str, *parts: object) -> str:
-    """32 hexadecimal digits: the same order of the same proposal has the same id, whenever and wherever it is exported."""
-    return hashlib.sha256("|".join([digest, *map(str, parts)]).encode()).hexdigest()[:32]
-
-
-def _legs(listed: ListedLegs, order: Sequence[int], watch: LimitWatch, digest: str) -> pd.DataFrame:
-    columns: dict[str, list[Any]] = {name: [] for name in LEGS}
-    for number, leg in enumerate(order, start=1):
-        one = listed.legs[leg]
-        row = {
-            "leg": number, "account": one.account, "venue": one.venue, "instrument": one.instrument, "side": one.side,
-            "quantity": one.quantity, "unit": one.unit, "quote": one.quote, "limit_price": one.limit, "tick": one.tick,
-            "lot": one.lot, "usd": one.usd, "reduce_only": one.reduces, "wait_hours": one.wait_hours,
-            "client_id": client_id(digest, one.account, one.instrument),
-            "if_it_fails": _without(listed, order, number, watch),
-        }  # fmt: skip
-        for name, value in row.items():
-            columns[name].append(value)
-    return LEGS.of(columns)
-
-
-def _without(listed: ListedLegs, order: Sequence[int], number: int, watch: LimitWatch) -> str:
-    """Whether the legs after leg ``number`` keep the limits when it is not filled at all."""
-    later = order[number:]
-    for count in sorted({*range(1, min(len(later), _LATER[watch.quick]) + 1), len(later)} - {0}):
-        done = np.zeros(len(listed.x))
-        at = [*order[: number - 1], *later[:count]]
-        done[at] = listed.x[at]
-        found = watch.excesses(done)
-        if found:
-            return f"stop: {found[0].limit}"
-    return "go on"
-
-
-def _pieces(
-    listed: ListedLegs, order: Sequence[int], pieces: Sequence[LegPart], digest: str, minutes: float, rounds: int | None
-) -> pd.DataFrame:
-    columns: dict[str, list[Any]] = {name: [] for name in PIECES}
-    place = {leg: number for number, leg in enumerate(order, start=1)}
-    several = rounds is not None and rounds > 1
-    for number, piece in enumerate(pieces, start=1):
-        one = listed.legs[piece.leg]
-        more = (piece.round, rounds) if several and not one.is_transfer else ()
-        row = {
-            "piece": number, "leg": place[piece.leg], "round": piece.round, "side": one.side,
-            "quantity": abs(piece.quantity), "minutes": (piece.round - 1) * minutes / rounds if rounds else 0.0,
-            "client_id": client_id(digest, one.account, one.instrument, *more),
-        }  # fmt: skip
-        for name, value in row.items():
-            columns[name].append(value)
-    return PIECES.of(columns)
-
-
-def _states(watch: LimitWatch, listed: ListedLegs, order: Sequence[int], pieces: Sequence[LegPart]) -> pd.DataFrame:
-    columns: dict[str, list[Any]] = {name: [] for name in STATES}
-    place = {leg: number for number, leg in enumerate(order, start=1)}
-    for k, filled, x, moving in states_of(pieces, len(listed.x), listed.sent):
-        found = watch.excesses(x, on_its_way=moving if moving.any() else None)
-        worst = found[0] if found else None
-        row = {
-            "piece": k + 1, "leg": place[pieces[k].leg], "filled": filled, "allowed": worst is None,
-            "limit": "" if worst is None else worst.limit, "value": float("nan") if worst is None else worst.value,
-            "bound": float("nan") if worst is None else worst.allowed, "unit": "" if worst is None else worst.unit,
-        }  # fmt: skip
-        for name, value in row.items():
-            columns[name].append(value)
-    return STATES.of(columns)
-
-
 def _sliced_advice(watch: LimitWatch, listed: ListedLegs, order: Sequence[int], lots: np.ndarray) -> str:
     pieces, rounds, (share, worst, _) = sliced(watch, listed.x, order, lots, listed.sent)
     if worst is None:
@@ -292,37 +205,3 @@ def _sliced_advice(watch: LimitWatch, listed: ListedLegs, order: Sequence[int], 
         f"no number of rounds tried keeps all limits; in {rounds} ({many(len(pieces), 'piece')}) the worst is {worst}, "
         f"{100 * share:.3g} % beyond what is allowed: trade the legs together (combos, a block), or accept it"
     )
-
-
-def _over_time(
-    listed: ListedLegs, order: Sequence[int], rounds: int, minutes: float, risk_aversion: float, lots: np.ndarray
-) -> list[LegPart]:
-    traded = [leg for leg in order if leg not in listed.sent]
-    x = listed.x[traded]
-    if not len(x):
-        return [LegPart(leg, float(listed.x[leg])) for leg in order]
-    tau = minutes / rounds / 1_440.0  # days
-    cost = _at_once(listed.e, listed.keep[traded], x)
-    slices = optimal_slices(x, rounds, tau, _covariance(listed.e, listed.keep[traded]), cost * tau / x**2, risk_aversion)
-    slices = in_whole_lots_over_time(slices, x.tolist(), lots[traded].tolist())
-    found = [LegPart(leg, float(listed.x[leg])) for leg in order if leg in listed.sent]
-    for r, row in enumerate(slices.tolist(), start=1):
-        found += [LegPart(leg, part, r) for leg, part in zip(traded, row, strict=True) if part]
-    return found
-
-
-def _at_once(e: Exposures, keep: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """(K,) USD of half-spread and depth of each leg; at least a basis point of a basis point of its notional."""
-    whole = np.zeros(e.n_candidates)
-    whole[keep] = x
-    parts = e.cost_parts(whole)
-    paid = (parts["half_spread"] + parts["depth"])[keep]
-    return np.asarray(np.maximum(paid, 1e-8 * np.abs(x) * e.rows.notional[e.candidate[keep]]))
-
-
-def _covariance(e: Exposures, keep: np.ndarray) -> np.ndarray:
-    """(K, K) of P&L per unit and day, by the sample."""
-    pnl = e.pnl[:, keep]
-    weights = np.full(len(pnl), 1.0 / len(pnl)) if e.probabilities is None else np.asarray(e.probabilities)
-    centred = pnl - weights @ pnl
-    return np.asarray((centred * weights[:, None]).T @ centred / e.horizon_days)

@@ -18,7 +18,7 @@ limit order that leaves nothing in the book (immediate or cancel) unless asked o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -65,7 +65,7 @@ def _contracts(order: SentOrder) -> str:
     Raises
     ------
     InputError
-        Where the size of a contract is not known, or the quantity is no whole number of millionths of one.
+        Where the size of a contract is not known, or the count has no decimals that read back to the quantity.
     """
     if order.contract is None or not order.contract > 0.0:
         fix = "give the venue's list of instruments with --market, or a column contract_size in the market file"
@@ -271,8 +271,3 @@ def _same(item: Any, market: Market) -> Any:
         if other.name == item.name or (other.venue == item.venue and other.model_dump(exclude={"name"}) == terms):
             return other
     raise InputError("is no instrument of the market", file=market.source, field="instrument", value=item.name)
-
-
-def client_ids(lines: Iterable[str], form: str) -> list[str]:
-    """The client ids of lines, to ask a venue which of them it has already."""
-    return [FORMS_OF_ORDERS[form][1](json.loads(line)).client_id for line in lines]

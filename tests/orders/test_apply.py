@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,8 +18,10 @@ from hypothesis import strategies as st
 
 import hedgeopt as ho
 from hedgeopt.cli import main
-from hedgeopt.orders.apply import apply_fills, fills_as_proposed
+from hedgeopt.orders.apply import apply_fills
+from hedgeopt.orders.as_proposed import fills_as_proposed
 from hedgeopt.orders.fills import read_fills
+from hedgeopt.orders.identity import MOST_ROUNDS, client_id, leg_of_id, legs_by_id
 from hedgeopt.orders.plan import execution_plan
 
 from .conftest import solved
@@ -113,6 +116,56 @@ def test_the_account_is_found_by_the_order_and_the_same_fill_counts_once() -> No
     told = made.differences.set_index("instrument").loc["BTC-hyperliquid"]
     assert (told["account"], told["filled"]) == ("poor", -part["quantity"])
     assert made.notes == ("1 row of a fill that is listed already, left out",)
+
+
+def of_order(s: Any, client_id: str, **change: Any) -> pd.DataFrame:
+    """Full fills of the whole-lot example, each with this client id."""
+    return fills_as_proposed(s.proposal, s.market).assign(client_id=client_id, **change)
+
+
+def test_a_fill_of_a_strange_order_is_never_taken_for_ours_in_silence() -> None:
+    """Another proposal's id: refused where nothing else tells the account, noted where the account is told."""
+    s = solved("whole")
+    strange = of_order(s, "deadbeef" * 4)
+    with pytest.raises(ho.InputError, match="client_id, row 1: is of no order of this proposal"):
+        apply_fills(strange.drop(columns="account"), s.book, s.proposal, s.market)
+    made = apply_fills(strange, s.book, s.proposal, s.market)
+    assert made.complete
+    assert made.notes[0].startswith(
+        f"{len(strange)} fills bear client ids of no order of this proposal, booked all the same"
+    )
+    legs = execution_plan(s.proposal, s.book, s.market).legs.set_index("instrument")["client_id"]
+    two = fills_as_proposed(s.proposal, s.market).head(2)
+    swapped = two.assign(client_id=[legs[name] for name in reversed(two["instrument"].tolist())])
+    with pytest.raises(ho.InputError, match="client_id, row 1: is that of the order of"):
+        apply_fills(swapped, s.book, s.proposal, s.market)
+
+
+@pytest.mark.parametrize("rounds", [2, 61, 100, MOST_ROUNDS])
+def test_the_ids_of_every_plan_are_known(rounds: int) -> None:
+    s = solved("network")
+    plan = execution_plan(s.proposal, s.book, s.market, rounds=rounds)
+    of_leg = plan.legs.set_index("leg")
+    rows = [{"fill_id": k, "client_id": one.client_id, "instrument": of_leg.loc[one.leg, "instrument"], "side": one.side,
+             "quantity": one.quantity, "price": of_leg.loc[one.leg, "quote"]}
+            for k, one in enumerate(plan.pieces.itertuples()) if one.side != "send"]  # fmt: skip
+    made = apply_fills(rows, s.book, s.proposal, s.market)
+    assert made.notes == ()
+    states = made.differences.set_index("instrument")["state"]
+    assert {states[row["instrument"]] for row in rows} == {"filled"}
+
+
+def test_an_id_names_its_leg_and_nothing_else_does() -> None:
+    known = legs_by_id("digest", [("a", "X"), ("b", "X")])
+    for place, rounds in ((0, 0), (1, 2), (1_000, 1_000)):
+        told = client_id("digest", "b", "X", place, rounds)
+        assert re.fullmatch("[0-9a-f]{32}", told)
+        assert leg_of_id(told, known) == leg_of_id(f"0x{told.upper()}", known) == ("b", "X")
+    whole = client_id("digest", "b", "X")
+    leg = whole[:24]
+    for other in ("", "zz", whole[:-1], whole + "0", f"{leg}00020001", f"{leg}00010001", f"{leg}+001 002",
+                  client_id("other", "b", "X"), f"{leg}000103e9"):  # fmt: skip
+        assert leg_of_id(other, known) is None, other
 
 
 HOSTILE: dict[str, tuple[dict[str, Any], str]] = {

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.orders.apply import apply_fills, fills_as_proposed
+from hedgeopt.orders.apply import apply_fills
+from hedgeopt.orders.as_proposed import fills_as_proposed
 from hedgeopt.orders.cash import cash_ladder
 from hedgeopt.orders.export import export_orders
 from hedgeopt.orders.plan import execution_plan

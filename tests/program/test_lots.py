@@ -17,7 +17,7 @@ from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.certificate import FEASIBILITY, relative_violation
 from hedgeopt.program.certified import solve_program
-from hedgeopt.program.lots import in_whole_lots
+from hedgeopt.program.lots import in_whole_lots, rounded
 from hedgeopt.program.program import Program
 from hedgeopt.verify import verify
 
@@ -239,3 +239,43 @@ def test_what_is_not_to_be_traded_is_not_traded_held_or_not(toy_book: ho.Book, t
     assert first not in set(policy.propose(toy_book, toy_market).trades.instrument)
     with pytest.raises(InputError, match=r"candidates\.do_not_trade: matches no instrument.*BTC-27MAR26-88000"):
         expose(toy_book, toy_market, policy_of(candidates=ho.Candidates(names=NAMES, do_not_trade=("BTC-27MAR26-8800-C",))))
+
+
+def test_the_ideal_rounded_is_judged_whatever_a_search_finds(
+    toy_book: ho.Book, toy_market: ho.Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = policy_of(lot_gap=1e-4)
+    e = with_steps(expose(toy_book, toy_market, policy), 0.1)
+    program = Program(policy, e)
+    ideal = solve_program(program, e, lots="none").trades
+    nearest = rounded(e, ideal, np.round)
+    best = program.objective_value(e, nearest)
+    nothing = np.zeros_like(ideal)
+    assert program.objective_value(e, nothing) > best
+    monkeypatch.setattr("hedgeopt.program.lots.whole.quick_list", lambda *_, **__: nothing)
+    found = solve_program(program, e, lots="quick")
+    assert found.certificate.objective <= best * (1 + 1e-12)
+
+
+def test_integers_count_from_the_ideal_rounded_and_not_far_from_there(
+    toy_book: ho.Book, toy_market: ho.Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import scipy.optimize
+
+    seen: list[float] = []
+    milp = scipy.optimize.milp
+
+    def spy(c: Any, *, integrality: Any, bounds: Any, **rest: Any) -> Any:
+        whole = np.asarray(integrality) == 1
+        seen.append(float(np.abs(np.concatenate([bounds.lb[whole], bounds.ub[whole]])).max()))
+        return milp(c, integrality=integrality, bounds=bounds, **rest)
+
+    monkeypatch.setattr("scipy.optimize.milp", spy)
+    policy = policy_of(lot_gap=1e-9, subject_to=[ho.OrderLimit(notional=4e6), ho.Vega("BTC").within(-6_000, 6_000)])
+    e = with_steps(expose(toy_book, toy_market, policy), 1e-5)
+    program = Program(policy, e)
+    found = solve_program(program, e, lots="quick")
+    assert in_whole_lots(e, found.trades).all()
+    assert np.abs(found.trades).max() / 1e-5 > 1e5
+    assert seen
+    assert max(seen) < 1e4

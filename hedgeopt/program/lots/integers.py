@@ -17,6 +17,9 @@ from hedgeopt.program.lots.steps import times
 
 __all__ = ["Integers"]
 
+_REACH = 30.0
+"""How many of the largest steps a size may be from the ideal's."""
+
 _Rows = tuple[Any, np.ndarray, np.ndarray]
 
 
@@ -58,12 +61,14 @@ class Integers:
         lower = np.concatenate([np.full(total, -np.inf), np.zeros(width - total)])
         upper = np.concatenate([np.full(total, np.inf), choice.most, flags, np.full(count, np.inf)])
         whole = np.concatenate([np.zeros(total), choice.whole.astype(float), flags, np.zeros(count)])
-        limits = [LinearConstraint(_wide(matrix, width), low, high) for matrix, low, high in rows]
+        start, mine = self._start(), slice(total, total + count)
+        lower[mine], upper[mine] = -np.minimum(start, self._reach()), np.minimum(choice.most - start, self._reach())
+        limits = [LinearConstraint(*_from(_wide(matrix, width), low, high, mine, start)) for matrix, low, high in rows]
         options = {"mip_rel_gap": gap, "time_limit": max(seconds, 0.1)}
         found = milp(cost, integrality=whole, bounds=Bounds(lower, upper), constraints=limits, options=options)
         if found.x is None:
             return None
-        x = self._trades(found.x[total : total + count])
+        x = self._trades(start + found.x[total : total + count])
         sent = self.cuts.e.links.candidate
         x[sent] = (model.scale * found.x[: model.n])[sent]
         sent_for = float(ticket @ np.round(found.x[first : first + len(ticket)]))
@@ -74,6 +79,28 @@ class Integers:
         for i, sign, whole, step, count in zip(choice.at, choice.direction, choice.whole, choice.step, steps, strict=True):
             x[i] += sign * (times(step, round(count)) if whole else step * max(count, 0.0))
         return x
+
+    def _start(self) -> np.ndarray:
+        """(K,) the ideal's sizes in steps, whole where only those are taken: sizes count from there.
+
+        A solver's integers are whole to a millionth, and counts may be ten millions.
+        """
+        choice = self.choice
+        at = np.maximum(choice.direction * self.ideal[choice.at], 0.0) / choice.step
+        return np.asarray(np.minimum(np.where(choice.whole, np.round(at), at), choice.most))
+
+    def _reach(self) -> np.ndarray:
+        """(K,) steps from there at most: some of the largest steps in USD; any number where trades are counted."""
+        choice, gates, rows = self.choice, self.gates, self.cuts.e.rows
+        if gates.trades is not None or gates.fresh is not None or gates.ticket is not None or gates.facing:
+            return np.full(len(choice.at), np.inf)
+        if not choice.whole.any():
+            return np.full(len(choice.at), np.inf)
+        usd = np.maximum(choice.step * np.abs(np.nan_to_num(rows.notional[self.cuts.e.candidate[choice.at]])), 1e-12)
+        largest = float((usd * np.maximum(choice.least, 1.0))[choice.whole].max())
+        reach = np.where(choice.whole, np.ceil(_REACH * largest / usd), np.inf)
+        reach[gates.at] = np.inf
+        return np.asarray(reach)
 
     def _joined(self, model: CutModel) -> list[_Rows]:
         """Each trade is its buys less its sells, in steps; others are nothing."""
@@ -128,6 +155,14 @@ class Integers:
         gap = sp.csc_array((count, width - total - 2 * count))
         low = np.full(count, -np.inf)
         return [(sp.hstack([none, sign * eye, gap, -eye]), low, sign * at) for sign in (1.0, -1.0)]
+
+
+def _from(
+    matrix: Any, low: np.ndarray, high: np.ndarray, mine: slice, start: np.ndarray
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    """A row's bounds where the columns ``mine`` count from ``start``."""
+    there = sp.csc_array(matrix)[:, mine] @ start
+    return matrix, low - there, high - there
 
 
 def _at_most(row: np.ndarray, most: int) -> _Rows:

@@ -39,6 +39,7 @@ def quick_list(
     *,
     gap: float,
     seconds: float,
+    known: np.ndarray | None = None,
 ) -> np.ndarray | None:
     """(N,) the best list found in whole lots that meets every limit of the program; None where there is none.
 
@@ -50,6 +51,8 @@ def quick_list(
         The ideal trades, with the ``tails`` and duals of their solve in place in the program.
     gap
         Relative error of the cuts at their own best list at which it stops.
+    known : (N,)
+        A list in whole lots that meets every limit: only a better one is of use, and is not looked for as long.
     """
     if not len(choice.at) or program.added:
         return None
@@ -66,7 +69,8 @@ def quick_list(
         ideal,
         0.0 if gates.trades is not None or gates.ticket is not None else gap * unit / len(choice.at),
     )
-    best, best_value, idle = None, np.inf, 0
+    best, idle = known, 0
+    best_value = np.inf if known is None else program.objective_value(e, known) + paid_fixed(program.policy, e, known)
     tighten: dict[tuple[int, int], float] = {}
     for _ in range(_ROUNDS):
         left = end - time.perf_counter()

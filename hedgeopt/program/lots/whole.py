@@ -1,11 +1,12 @@
 """Trades in whole lots: the best list that a venue takes, with the price of that.
 
 The ideal trades (any size) are solved and certified first. Their lower bound holds for whole lots, too: those are some of
-the lists over which it is proven. So a search needs no bound of its own, and any way of looking is fair: first integers over
-a few cuts (:mod:`hedgeopt.program.lots.repair`), then, where that is not near enough, the tail solver's own search
-(:mod:`hedgeopt.program.lots.search`), over more and more candidates. Every limit is then evaluated on the list itself, by
-the plain rules of the venues; one that is broken is tightened and the search repeated. A list that breaks a limit is never
-returned. One that costs more than ``lot_gap`` above the bound is returned as what it is: not valid, with its gap.
+the lists over which it is proven. So a search needs no bound of its own, and any way of looking is fair: first the ideal
+rounded, then integers over a few cuts (:mod:`hedgeopt.program.lots.repair`), then, where that is not near enough, the tail
+solver's own search (:mod:`hedgeopt.program.lots.search`), over more and more candidates. Every limit is then evaluated on
+the list itself, by the plain rules of the venues; one that is broken is tightened and the search repeated. A list that
+breaks a limit is never returned. One that costs more than ``lot_gap`` above the bound is returned as what it is: not valid,
+with its gap.
 """
 
 from __future__ import annotations
@@ -66,28 +67,14 @@ def whole_lots(
     work = _Work(program, e, ideal, inside, [
         (d, d.value) for row in program.problem.constraints for d in row.dual_variables
     ])  # fmt: skip
-    tickets = bool(tickets_of(program.policy, e).any())
-    counted = tickets or any(rule.counts for rule in program.policy.subject_to)
     gap = _PART * program.policy.lot_gap
     try:
-        if tickets:
+        if tickets_of(program.policy, e).any():
             work.judge(np.zeros(e.n_candidates), stages)
-        looks: tuple[Callable[..., Iterator[np.ndarray]], ...] = (work.quickly, work.proving, work.exactly)
-        if counted and exactly_posed(program, e):
-            # Integers over cuts know little of how few trades do.
-            looks = (work.proving, work.quickly, work.exactly)
-        for look in looks if exact else (work.quickly,):
-            for more in _MORE:
-                choice = work.choice(more, both=counted or more == _MORE[-1])
-                for x in look(choice, gap, deadline, stages):
-                    work.judge(x, stages)
-                if work.done or deadline.left() <= 0:
-                    break
-            if work.done or work.bound == np.inf or deadline.left() <= 0:
-                break
-        if work.best is None:
-            for x in work.plain_roundings():
-                work.judge(x, stages)
+        for x in work.plain_roundings():
+            work.judge(x, stages)
+        if not work.near(gap):
+            _search(work, gap, deadline, stages, exact)
     finally:
         work.restore()
     if work.best is None:
@@ -96,6 +83,25 @@ def whole_lots(
     if exact:
         program.place(found.trades)
     return found
+
+
+def _search(work: _Work, gap: float, deadline: Deadline, stages: Stages, exact: bool) -> None:
+    """One way of looking after another, until a list is near enough to the bound."""
+    tickets = bool(tickets_of(work.program.policy, work.e).any())
+    counted = tickets or any(rule.counts for rule in work.program.policy.subject_to)
+    looks: tuple[Callable[..., Iterator[np.ndarray]], ...] = (work.quickly, work.proving, work.exactly)
+    if counted and exactly_posed(work.program, work.e):
+        # Integers over cuts know little of how few trades do.
+        looks = (work.proving, work.quickly, work.exactly)
+    for look in looks if exact else (work.quickly,):
+        for more in _MORE:
+            choice = work.choice(more, both=counted or more == _MORE[-1])
+            for x in look(choice, gap, deadline, stages):
+                work.judge(x, stages)
+            if work.done or deadline.left() <= 0:
+                return
+        if work.bound == np.inf:
+            return
 
 
 @dataclass
@@ -123,6 +129,10 @@ class _Work:
         """Whether a list is near enough to the bound."""
         return self.best is not None and self.best[0].valid
 
+    def near(self, gap: float) -> bool:
+        """Whether a list is so near that no search is worth its time."""
+        return self.done and self.best is not None and self.best[0].gap <= gap
+
     def restore(self) -> None:
         """Shadow prices of the ideal: those of a search with integers are none."""
         for dual, value in self.duals:
@@ -137,7 +147,8 @@ class _Work:
         """Lists by integers over cuts."""
         self.restore()
         seconds = min(deadline.share(), _SECONDS)
-        options: dict[str, Any] = {"gap": gap, "seconds": seconds}
+        known = None if self.best is None else self.best[2]
+        options: dict[str, Any] = {"gap": gap, "seconds": seconds, "known": known}
         with stages("lots"):
             x = quick_list(self.program, self.e, self.inside, choice, self.ideal.trades, self.tails, **options)
         if x is not None:

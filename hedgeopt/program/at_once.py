@@ -25,8 +25,8 @@ def met_at_once(program: Program, e: Exposures) -> str:
     both = np.minimum(buy, sell)
     if not float(np.max(both, initial=0.0)) > _SHOWS:
         return ""
-    there = [excess_of(constraint) for constraint in program.added]
-    listed = own_excess(program.added, program.variables, buy - sell)
+    there = [excess_of(constraint) for constraint in program.own.relaxed]
+    listed = own_excess(program.own.relaxed, program.variables, buy - sell)
     for before, (name, after) in zip(there, listed, strict=True):
         if before <= _SHOWS and after > 10.0 * max(before, _SHOWS):
             item = e.rows.instruments[e.candidate[int(np.argmax(both))]].id

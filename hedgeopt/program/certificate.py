@@ -66,7 +66,7 @@ def certify(
     ``proven`` is a lower bound found elsewhere (:mod:`hedgeopt.program.cuts`); the better of the two counts. What the user
     added to the program enters that one only: the bound found here leaves it out, which is loose and true. ``lot_gap`` is
     the largest gap of a list in whole lots, in place of the tolerance; ``whole``: limits that count trades
-    hold, too, and fixed costs count.
+    hold, too, and the user's whole numbers, and fixed costs count.
     """
     sides = program.sides(e, x)
     worst_name, worst = (
@@ -77,7 +77,8 @@ def certify(
         violation = relative_violation(side)
         if violation > worst:
             worst_name, worst = side.name, violation
-    for name, violation in own_excess(program.added, program.variables, x / program.scale) if program.added else ():
+    own = program.own.exact if whole else program.own.relaxed
+    for name, violation in own_excess(own, program.variables, x / program.scale) if own else ():
         if violation > worst:
             worst_name, worst = name, violation
     if worst <= FEASIBILITY:  # the plain rules cost more time, and an answer that breaks its encoding is refused anyway

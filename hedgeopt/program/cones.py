@@ -77,12 +77,6 @@ def check_own(constraint: Any, known: Sequence[cp.Parameter] = ()) -> None:
         raise InputError(
             "is not a cvxpy constraint", field="extend", value=constraint, fix="give comparisons of expressions"
         )
-    whole = [v.name() for v in constraint.variables() if v.attributes["integer"] or v.attributes["boolean"]]
-    if whole:
-        raise InputError(
-            "holds whole-number variables: their optimum can't be certified by duals",
-            field="extend", value=", ".join(whole), fix="give continuous variables",
-        )  # fmt: skip
     if any(v.is_complex() for v in constraint.variables()):
         raise InputError("holds complex variables", field="extend", value=constraint, fix="give real ones")
     empty = [p.name() for p in constraint.parameters() if p.value is None and all(p is not q for q in known)]

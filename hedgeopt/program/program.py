@@ -25,6 +25,7 @@ from hedgeopt.program.cones import check_own
 from hedgeopt.program.counted import in_dollars
 from hedgeopt.program.limits import limits_of
 from hedgeopt.program.own_terms import check_form
+from hedgeopt.program.own_whole import OwnConstraints, own_constraints
 from hedgeopt.program.posed import posed
 
 __all__ = ["Program"]
@@ -54,7 +55,7 @@ class Program:
         self._sell_cap = cp.Parameter(n, nonneg=True, name="sell_cap")
         self.trades = cp.multiply(self._scale, self.variables.net)
         self._bound: dict[Term, BoundTerm] = {}
-        self._added: list[cp.Constraint] = []
+        self.own = OwnConstraints()
         self._off: frozenset[tuple[int, int]] = frozenset()
         self._compiled_off = self._off
         self._shown: dict[int, dict[str, str]] = {}  # per limit: what its sides call themselves, and what they are called
@@ -82,16 +83,24 @@ class Program:
         """Add cvxpy constraints on :attr:`trades`, :attr:`buys`, :attr:`sells` and your own variables.
 
         They hold for every later solve. Every cone of cvxpy will do; the certificate proves its bound with them and
-        evaluates them at the trades that are listed, of which each is a buy or a sell.
+        evaluates them at the trades that are listed, of which each is a buy or a sell. Integer and boolean variables, finite
+        sets and logic are met by a list in whole lots, whose bound is that of the program without their whole numbers.
 
         Raises
         ------
         InputError
-            For what can't be proven: constraints that are not convex (DCP), whole numbers, parameters without a value.
+            For what can't be proven: constraints that are not convex (DCP), parameters without a value, whole numbers where
+            the policy's lots are ideal.
         """
         for constraint in constraints:
             check_own(constraint, (self._scale,))
-        self._added += constraints
+        own = own_constraints((*self.own.given, *constraints))
+        if own.whole and not self.policy.whole:
+            raise InputError(
+                "holds whole numbers (integer or boolean variables), which ideal trades do not meet", field="extend",
+                value=", ".join(str(c) for c in constraints)[:60], fix='set lots = "whole" in the policy',
+            )  # fmt: skip
+        self.own = own
         self.problem = self._assemble()
 
     @property
@@ -112,7 +121,7 @@ class Program:
     @property
     def added(self) -> tuple[cp.Constraint, ...]:
         """The constraints added by :meth:`extend`."""
-        return tuple(self._added)
+        return self.own.given
 
     @property
     def off(self) -> frozenset[tuple[int, int]]:
@@ -320,9 +329,15 @@ class Program:
             self._bound[term] = bound
         return self._bound[term]
 
-    def _assemble(self) -> cp.Problem:
+    def for_lists(self) -> cp.Problem:
+        """The problem with the whole numbers that the user's constraints hold, which :attr:`problem` leaves out."""
+        return self._assemble(exact=True) if self.own.whole else self.problem
+
+    def _assemble(self, exact: bool = False) -> cp.Problem:
         named: list[Any] = [c for limit in self.limits for c in limit.constraints]
         # rows that define the auxiliary variables of terms and limits (a worst scenario, for one)
         own = [c for part in self.parts for c in part.auxiliary]
         own += [] if self.variables.fills is None else self.variables.fills.constraints
-        return cp.Problem(self._objective, [*named, *own, *self._box_constraints, *posed(self._added)])
+        return cp.Problem(
+            self._objective, [*named, *own, *self._box_constraints, *posed(self.own.exact if exact else self.own.relaxed)]
+        )

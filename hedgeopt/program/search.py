@@ -86,7 +86,7 @@ def prove(
     program: Program, e: Exposures, box: Box, x: np.ndarray, tails: Mapping[int, np.ndarray], deadline: Deadline
 ) -> tuple[float, Multipliers | None]:
     """A lower bound from the cuts at x alone, the duals of the last solve made good, and these. -inf where there is none."""
-    own = canonical(program.added, program.variables) if program.added else None
+    own = canonical(program.own.relaxed, program.variables) if program.added else None
     cuts = Cuts(program, e, box, own, deadline.share())
     cuts.add(x, tails)
     found = cuts.solve()
@@ -119,7 +119,7 @@ def by_cuts(
     tails
         Tail weights that belong to ``start``; None when it is no solver's.
     """
-    own = canonical(program.added, program.variables) if program.added else None
+    own = canonical(program.own.relaxed, program.variables) if program.added else None
     cuts = Cuts(program, e, box, own, deadline.share())
     cuts.add(start, tails)
     bound, best, best_value = -np.inf, start, np.inf
@@ -186,7 +186,7 @@ def feasible_by_cuts(
 
     ``start`` (N,) and ``tails`` as for :func:`by_cuts`.
     """
-    own = canonical(program.added, program.variables) if program.added else None
+    own = canonical(program.own.relaxed, program.variables) if program.added else None
     cuts = Cuts(program, e, box, own, deadline.share())
     cuts.add(start, tails)
     for _ in range(_ROUNDS):
@@ -227,7 +227,7 @@ def _excesses(program: Program, e: Exposures, x: np.ndarray) -> tuple[dict[tuple
             relative = relative_violation(side)
             if relative > 0.5 * FEASIBILITY:
                 over[number, k] = side.violation, relative
-    own = [excess for _, excess in own_excess(program.added, program.variables, x / program.scale)]
+    own = [excess for _, excess in own_excess(program.own.relaxed, program.variables, x / program.scale)]
     worst = max(own, default=0.0)
     return over, worst if worst > 0.5 * FEASIBILITY else 0.0
 

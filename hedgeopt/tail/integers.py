@@ -143,7 +143,7 @@ class Relaxation(_Rewriting):
         if v.attributes["boolean"] is True and not any(attributes.values()):
             attributes["nonneg"] = True
         twin = self._twins[v.id] = cp.Variable(v.shape, name=v.name(), var_id=v.id, **attributes)
-        booleans, integers = _positions(v)
+        booleans, integers = positions(v)
         at = np.concatenate((booleans, integers)).astype(np.intp)
         first, last = np.full(v.size, -np.inf), np.full(v.size, np.inf)
         if v.attributes["nonneg"] or v.attributes["pos"]:
@@ -178,7 +178,7 @@ def _choices(c: FiniteSet) -> list[cp.Constraint]:
 def round_integers(problem: cp.Problem) -> None:
     """Integer entries of the variables' values become integers to the last digit."""
     for v in problem.variables():
-        at = np.concatenate(_positions(v))
+        at = np.concatenate(positions(v))
         if len(at) and v.value is not None:
             value = np.asarray(v.value, dtype=float)
             flat = value.ravel(order="F")
@@ -186,7 +186,7 @@ def round_integers(problem: cp.Problem) -> None:
             v.save_value(flat.reshape(value.shape, order="F"))
 
 
-def _positions(v: cp.Variable) -> list[Index]:
+def positions(v: cp.Variable) -> list[Index]:
     """Boolean and integer entries of a variable, counted column by column."""
     shape, found = max(v.shape, (1,)), []
     for index in (v.boolean_idx, v.integer_idx):

@@ -92,9 +92,9 @@ class RobustCVaR(Term):
     A distribution is near when carrying the sample's scenarios to it moves vols of single options by ``radius`` vol points,
     and prices of what instruments are exposed to by ``price_radius`` basis points, on average: distance 1 is a move of that
     size of every instrument in every scenario, each in its own direction. The worst may spend all of it on the tail. Losses
-    are affine in these moves (at today's vegas and deltas), so the worst is exact:
+    are affine in these moves (at today's vegas and deltas), so the worst is exact, with positions z after trading:
 
-        CVaR + sum_i (radius |vega_i| + price_radius 1e-4 |delta_i| price) |z_i| / (1 - beta),   z positions after trading.
+        CVaR + sum_i (radius abs(vega_i) + price_radius 1e-4 abs(delta_i) price) abs(z_i) / (1 - beta)
 
     At radii of 0 it is CVaR; it is never less, and convex. The optimizer pays for every long and short that it sets against
     each other, so it stops where the sample's tail falls by less than what the sample may be wrong about them.

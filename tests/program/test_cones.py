@@ -183,7 +183,7 @@ def test_what_cannot_be_proven_is_refused_when_it_is_added(exposures: Exposures)
     whole = cp.Variable(exposures.n_candidates, integer=True, name="lots")
     for bad, words in (
         (cp.norm2(program.trades) >= 1.0, "not convex"),
-        (program.trades == whole, "whole-number variables"),
+        (program.trades == whole, "whole numbers"),
         (cp.sum(program.trades) <= unset, "parameters without a value"),
         (True, "not a cvxpy constraint"),
     ):

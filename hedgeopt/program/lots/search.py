@@ -49,7 +49,7 @@ def searched(
     objective = program.problem.objective
     if gates.ticket is not None and sent is not None:
         objective = cp.Minimize(objective.args[0] + (gates.ticket / unit) @ sent)
-    problem = cp.Problem(objective, [*program.problem.constraints, *rows])
+    problem = cp.Problem(objective, [*program.for_lists().constraints, *rows])
     began = np.maximum(choice.direction * start[choice.at], 0.0) / choice.step
     if n is not None:
         n.save_value(np.round(began[: choice.counts]))

@@ -27,6 +27,7 @@ from hedgeopt.program.lots.choice import LotChoice, choose
 from hedgeopt.program.lots.repair import quick_list
 from hedgeopt.program.lots.search import searched
 from hedgeopt.program.lots.steps import facing, in_whole_lots, require_lots, rounded
+from hedgeopt.program.own_excess import own_excess
 from hedgeopt.program.program import Program
 from hedgeopt.program.proven import Certificate
 from hedgeopt.program.search import Deadline
@@ -62,6 +63,7 @@ def whole_lots(
     CertificateError
         No list in whole lots was found that meets every limit: names the limit, and the nearest list.
     """
+    exact = exact or bool(program.added)  # there are no cuts of the user's constraints
     require_lots(e, ideal.trades)
     inside = _now(program, ideal.box) if exact or len(e.links) else ideal.box
     work = _Work(program, e, ideal, inside, [
@@ -82,13 +84,15 @@ def whole_lots(
     found = _solution(work, deadline)
     if exact:
         program.place(found.trades)
+    if program.own.whole:
+        own_excess(program.own.exact, program.variables, found.trades / program.scale, stay=True)
     return found
 
 
 def _search(work: _Work, gap: float, deadline: Deadline, stages: Stages, exact: bool) -> None:
     """One way of looking after another, until a list is near enough to the bound."""
     tickets = bool(tickets_of(work.program.policy, work.e).any())
-    counted = tickets or any(rule.counts for rule in work.program.policy.subject_to)
+    counted = tickets or work.program.own.whole or any(rule.counts for rule in work.program.policy.subject_to)
     looks: tuple[Callable[..., Iterator[np.ndarray]], ...] = (work.quickly, work.proving, work.exactly)
     if counted and exactly_posed(work.program, work.e):
         # Integers over cuts know little of how few trades do.

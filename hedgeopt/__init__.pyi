@@ -93,6 +93,11 @@ from .models.risk.greeks import Vanna as Vanna
 from .models.risk.greeks import Vega as Vega
 from .models.risk.greeks import Volga as Volga
 from .models.risk.leverage import GrossLeverage as GrossLeverage
+from .models.risk.promise import TailPromise as TailPromise
+from .models.risk.promise import WorstTilt as WorstTilt
+from .models.risk.promise import radius_for as radius_for
+from .models.risk.promise import tail_promise as tail_promise
+from .models.risk.promise import worst_tilt as worst_tilt
 from .models.risk.robust_cvar import RobustCVaR as RobustCVaR
 from .models.risk.stress import StressLoss as StressLoss
 from .models.risk.tenor_buckets import GammaBucket as GammaBucket
@@ -105,6 +110,8 @@ from .models.scenarios.draw import draw as draw
 from .models.scenarios.estimate import estimate_surface_response as estimate_surface_response
 from .models.scenarios.estimate import estimate_vol_response as estimate_vol_response
 from .models.scenarios.estimate import smile_points as smile_points
+from .models.scenarios.fit import FittedModel as FittedModel
+from .models.scenarios.fit import fit_model as fit_model
 from .models.scenarios.given import given_returns as given_returns
 from .models.scenarios.history import cut_windows as cut_windows
 from .models.scenarios.history import read_prices as read_prices

@@ -117,6 +117,10 @@ def _table(model: FittedModel) -> Any:
             ]
             label = "strike at the money" if part == "strike" else part
             table.add_row(f"noise of {label}, {days:g} days, 6 h", *told)
+        for name in ("exponent", "degrees"):
+            if name in sizes[0]:
+                pairs = [(model.settings["noise"][asset][part], model.errors["noise"][asset][part]) for asset in assets]
+                table.add_row(f"{name} of noise of {part}", *(f"{one[name]:.4g}" for pair in pairs for one in pair))
     for name in ("degrees", "correlation", "jump_rate", "jump_mean", "jump_noise", "skew_tenor"):
         if name in model.settings and "by_asset" in model.settings:
             blank = [""] * (2 * len(assets) - 2)

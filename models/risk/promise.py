@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.calls import strict_call
+from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.risk.cvar import tail_loss
@@ -18,6 +18,7 @@ __all__ = ["TailPromise", "WorstTilt", "radius_for", "tail_promise", "worst_tilt
 _STEPS = 200
 
 
+@strict_class
 @dataclass(frozen=True)
 class WorstTilt:
     """The worst CVaR over probabilities near the sample's.
@@ -110,6 +111,7 @@ def _entropy(q: np.ndarray, p: np.ndarray) -> float:
     return float(q[some] @ np.log(q[some] / p[some]))
 
 
+@strict_class
 @dataclass(frozen=True)
 class TailPromise:
     """What a book may lose over the horizon, from several sides, in USD.

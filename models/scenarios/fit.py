@@ -1,4 +1,4 @@
-"""Fitting a whole scenario model to recorded chains, with a standard error for every number."""
+"""Fitting a whole scenario model to recorded chains, with a standard error for every number that it shows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.calls import strict_call
-from hedgeopt.models.scenarios.fit_joint import fit_joint
+from hedgeopt.files.calls import strict_call, strict_class
+from hedgeopt.models.scenarios.fit_joint import block_draws, fit_joint
 from hedgeopt.models.scenarios.fit_parts import Parts, fit_asset, skew_exponent
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 from hedgeopt.models.scenarios.surface_moves import SurfaceMoves, surface_moves
@@ -22,6 +22,7 @@ _LONGER = 4
 _DIGITS = 4
 
 
+@strict_class
 @dataclass(frozen=True)
 class FittedModel:
     """A scenario model read off recorded chains.
@@ -31,7 +32,9 @@ class FittedModel:
     settings
         What a policy's ``[scenarios]`` takes: slopes and noises by asset, ``degrees``, ``correlation``, jumps.
     errors
-        Standard errors of the same numbers in the same places, by a block bootstrap over the record's days.
+        Standard errors of the same numbers in the same places, by a block bootstrap over the record's days. NaN where a
+        number is not estimated: nodes that the record does not show, which take the nearest node's, and exponents of a
+        record too short for steps four times as long, which are 0.5.
     first, last
         Moments of the record.
     steps, step_hours
@@ -103,7 +106,9 @@ def fit_model(chain: pd.DataFrame, *, seed: int = 0, resamples: int = 200) -> Fi
     parts: dict[str, Parts] = {name: fit_asset(one, later[name], tenor, seed, resamples) for name, one in moves.items()}
     shared, errors = fit_joint(moves, seed, resamples)
     shared["skew_tenor"] = tenor
-    errors["skew_tenor"] = float(np.std(tenors)) if len(tenors) > 1 else float("nan")
+    draws = {name: block_draws(len(one.start), one.step_days, seed, resamples) for name, one in moves.items()}
+    again = [[skew_exponent(one, rows) for rows in draws[name]] for name, one in moves.items()]
+    errors["skew_tenor"] = float(np.std(np.mean(again, axis=0)))
     single = names == ["*"]
     settings = {**shared, "noise": {name: one.noise for name, one in parts.items()}}
     wrong = {**errors, "noise": {name: one.noise_errors for name, one in parts.items()}}

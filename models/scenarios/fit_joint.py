@@ -86,18 +86,19 @@ def _least(near: np.ndarray, away: np.ndarray) -> np.ndarray:
     return least[near]
 
 
-def student_degrees(unit: np.ndarray) -> float:
-    """Degrees of freedom of a Student-t of unit variance, by maximum likelihood, from 2.5 to 30."""
+def student_degrees(unit: np.ndarray, count: np.ndarray | None = None) -> float:
+    """Degrees of freedom of a Student-t of unit variance, by maximum likelihood, from 2.5 to 30; ``count`` of each value."""
     from scipy.optimize import minimize_scalar
     from scipy.special import gammaln
 
-    z = unit[np.isfinite(unit)]
-    if len(z) < _FEWEST:
+    known = np.isfinite(unit)
+    z, weight = unit[known], np.ones(int(known.sum())) if count is None else count[known]
+    if weight.sum() < _FEWEST:
         return 5.0
 
     def loss(nu: float) -> float:
         density = gammaln(0.5 * (nu + 1)) - gammaln(0.5 * nu) - 0.5 * np.log((nu - 2.0) * np.pi)
-        return -float(np.mean(density - 0.5 * (nu + 1) * np.log1p(z**2 / (nu - 2.0))))
+        return 0.5 * (nu + 1) * float(np.average(np.log1p(z**2 / (nu - 2.0)), weights=weight)) - float(density)
 
     return float(minimize_scalar(loss, bounds=(2.5, 30.0), method="bounded").x)
 

@@ -39,7 +39,7 @@ def test_the_table_names_every_number(record: Path, tmp_path: Path, capsys: pyte
     out = tmp_path / "model.toml"
     assert main(["scenarios", "fit", str(record), "--out", str(out), "--resamples", "20", "--asset", "BTC"]) == 0
     text = capsys.readouterr().out
-    for word in ("vol_beta_up", "skew_noise", "noise of strike at the money, 10 days", "jump_rate"):
+    for word in ("vol_beta_up", "skew_noise", "noise of strike at the money, 10 days", "degrees of noise of strike"):
         assert word in text
 
 

@@ -140,7 +140,7 @@ class TailPromise:
 
 @strict_call
 def tail_promise(
-    e: Exposures,
+    exposures: Exposures,
     x: np.ndarray | None = None,
     *,
     beta: float = 0.99,
@@ -154,16 +154,16 @@ def tail_promise(
         raise InputError(
             "must lie between 0 and 1", field="stress_share", value=stress_share, fix="give a share, such as 0.5"
         )
-    trades = np.zeros(e.n_candidates) if x is None else np.asarray(x, float)
+    trades = np.zeros(exposures.n_candidates) if x is None else np.asarray(x, float)
     RobustCVaR(beta, radius, price_radius=price_radius)  # refuses what is none
-    losses = -(e.base_pnl + e.pnl @ trades)
-    plain = tail_loss(losses, beta, e.probabilities)
-    apart = float(transport_unit(e, radius, price_radius) @ np.abs(e.positions(trades))) / (1.0 - beta)
+    losses = -(exposures.base_pnl + exposures.pnl @ trades)
+    plain = tail_loss(losses, beta, exposures.probabilities)
+    apart = float(transport_unit(exposures, radius, price_radius) @ np.abs(exposures.positions(trades))) / (1.0 - beta)
     stress = 0.0
-    for k in range(len(e.stress)):
-        accounts, per_trade, _ = e.stress_gain(k)
+    for k in range(len(exposures.stress)):
+        accounts, per_trade, _ = exposures.stress_gain(k)
         stress = max(stress, -float(np.sum(accounts) + per_trade @ trades))
-    tilted = worst_tilt(losses, beta, entropy, e.probabilities).value
+    tilted = worst_tilt(losses, beta, entropy, exposures.probabilities).value
     return TailPromise(plain, plain + apart, tilted, stress_share * stress)
 
 

@@ -42,8 +42,11 @@ def told_numbers(claim: Claim, wrong: list[str], objective: float, size: float, 
     if told["lower_bound"] > objective + room:
         wrong.append(f"a lower bound of {told['lower_bound']:,.10g} is reported, above the objective of {objective:,.10g}")
     gap = (told["objective"] - told["lower_bound"]) / unit
-    if abs(gap - told["gap"]) > 1e-9 + 1e-6 * abs(gap) or not abs(gap) <= allowed_gap(policy):
+    if not abs(gap - told["gap"]) <= 1e-9 + 1e-6 * abs(gap):
         wrong.append(f"a gap of {told['gap']:.3e} is reported, the numbers beside it give {gap:.3e}")
+    elif not abs(gap) <= allowed_gap(policy):
+        name = "lot_gap" if in_lots(policy) else "tolerance"
+        wrong.append(f"the gap of {gap:.3e} is above the policy's {name} of {allowed_gap(policy):g}: the list is not valid")
     if told["tolerance"] != policy["tolerance"]:
         wrong.append(f"a tolerance of {told['tolerance']:g} is reported, the policy has {policy['tolerance']:g}")
     _told_lots(claim, wrong, told["objective"], size, policy)

@@ -279,3 +279,35 @@ def test_integers_count_from_the_ideal_rounded_and_not_far_from_there(
     assert np.abs(found.trades).max() / 1e-5 > 1e5
     assert seen
     assert max(seen) < 1e4
+
+
+def test_a_search_has_every_trade_of_the_ideal(
+    toy_book: ho.Book, toy_market: ho.Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hedgeopt.program.lots.choice import choose
+
+    monkeypatch.setattr("hedgeopt.program.lots.choice._MOST", 1)
+    policy = policy_of()
+    e = with_steps(expose(toy_book, toy_market, policy), 0.1)
+    program = Program(policy, e)
+    ideal = solve_program(program, e, lots="none")
+    traded = set(np.flatnonzero(ideal.trades).tolist())
+    assert len(traded) > 1
+    assert traded <= set(choose(program, e, ideal, ideal.box, dict(ideal.tails), 20, True).at.tolist())
+
+
+def test_a_list_beyond_lot_gap_is_told_as_that_and_not_as_a_wrong_number() -> None:
+    from types import SimpleNamespace
+
+    from hedgeopt.verify.told_numbers import told_numbers
+
+    policy = {"lots": "whole", "lot_gap": 0.005, "tolerance": 1e-6, "minimize": [{"weight": 1.0}]}
+    certificate = {"objective": 100.0, "lower_bound": 97.0, "gap": 0.03, "tolerance": 1e-6, "worst_violation": 0.0,
+                   "lot_gap": 0.005, "feasible": True, "optimal": True}  # fmt: skip
+    claim: Any = SimpleNamespace(certificate=certificate, number=lambda where, name, _: float(where[name]))
+    wrong: list[str] = []
+    told_numbers(claim, wrong, 100.0, 100.0, policy)
+    assert wrong == ["the gap of 3.000e-02 is above the policy's lot_gap of 0.005: the list is not valid"]
+    wrong.clear()
+    told_numbers(claim, wrong, 100.0, 100.0, policy | {"lot_gap": 0.04})
+    assert not any("gap of 3" in line for line in wrong)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.backtest.past import as_known
+from hedgeopt.backtest.policies.closest import closest_in_lots
 from hedgeopt.backtest.policies.optimizer import orders_of
 from hedgeopt.backtest.policies.protocol import Decision, Observation
 from hedgeopt.backtest.valuation import Promise
@@ -40,7 +41,7 @@ from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR, tail_loss, value_at_risk
 from hedgeopt.program.box import Box, trade_box
 from hedgeopt.program.certificate import relative_violation
-from hedgeopt.program.lots import rounded
+from hedgeopt.program.lots import facing, rounded
 from hedgeopt.program.program import Program
 
 __all__ = ["MultiPeriod"]
@@ -98,13 +99,20 @@ class MultiPeriod:
         return Decision(orders_of(first, x)[0], (), promise, events)
 
     def _in_lots(self, e: Exposures, x: np.ndarray) -> tuple[np.ndarray, str]:
-        """The first trades rounded to lots, to the nearest or toward nothing, where limits still hold; and a note if not."""
+        """The first trades rounded to lots, to the nearest or toward nothing, where limits hold; else a note, too.
+
+        Then they are those that come nearer to the limits than none would, or none.
+        """
         assert self._plan is not None
         for to in (np.round, np.trunc):
             found = rounded(e, x, to)
-            if all(relative_violation(side) <= _HOLDS for side in self._plan.programs[0].sides(e, found)):
+            held = all(relative_violation(side) <= _HOLDS for side in self._plan.programs[0].sides(e, found))
+            if held and not facing(e, found):
                 return found, ""
-        return x, "the first trades are not in whole lots: rounded, they miss a limit"
+        found = closest_in_lots(self._plan.programs[0], e, x)
+        if found.any():
+            return found, "rounded to lots, the first trades miss a limit, but by less than none would"
+        return found, "nothing is traded: rounded to lots, the first trades miss a limit or meet each other"
 
     def _exposures(self, state: Observation) -> list[Exposures]:
         rules = self._holding

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.backtest.past import as_known
+from hedgeopt.backtest.policies.closest import closest_in_lots
 from hedgeopt.backtest.policies.columns import Columns
 from hedgeopt.backtest.policies.protocol import Decision, Observation, Order, TransferOrder
 from hedgeopt.backtest.valuation import Promise
-from hedgeopt.errors import InfeasibleError, InputError
+from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.exposures.expose import expose
 from hedgeopt.files.calls import strict_class
 from hedgeopt.inputs.policy import Policy
@@ -24,7 +25,7 @@ from hedgeopt.program.box import trade_box
 from hedgeopt.program.certificate import relative_violation
 from hedgeopt.program.certified import solve_program
 from hedgeopt.program.dust import swept
-from hedgeopt.program.lots import rounded, whole_lots
+from hedgeopt.program.lots import whole_lots
 from hedgeopt.program.program import Program
 from hedgeopt.program.search import Deadline
 from hedgeopt.program.solution import Solution, Stages
@@ -50,10 +51,11 @@ class Optimizer:
         Largest trading cost per step, USD: added as the limit ``TransactionCost() <= budget``.
     infeasible
         What to do when no trade list meets every limit: ``hold``, or ``minimise violation``: the cheapest trades (by the
-        objective) among those whose excess over each broken limit is that of the closest point. Both are events.
+        objective) among those whose excess over each broken limit is that of the closest point, in whole lots rounded: as
+        many as the policy allows, and no limit further out than without any. Where none are left, it holds. All are events.
     exact_lots
-        Whether a policy of whole lots is searched as thoroughly as in live use; otherwise its ideal trades are repaired
-        quickly. An event of each step says the gap.
+        Whether a policy of whole lots is searched as thoroughly as in live use; otherwise only quickly:
+        rounded, and by integers over cuts. An event of each step says the gap.
     """
 
     def __init__(
@@ -111,8 +113,10 @@ class Optimizer:
             if self.infeasible == "hold" or not error.violations:
                 raise
             x = self._closest(program, e, error)
-            event = {"kind": "infeasible", "message": str(error), "action": "minimise violation"}
-            return self._decision(e, x, [event])
+            action, message = "minimise violation", str(error)
+            if self.rules.whole and not x.any():
+                action, message = "hold", f"{message}; no list in whole lots that is allowed comes closer"
+            return self._decision(e, x, [{"kind": "infeasible", "message": message, "action": action}])
 
     @property
     def compiled(self) -> int:
@@ -127,7 +131,10 @@ class Optimizer:
             found = self._columns.solve(e)
             if found is None or not self.rules.whole or self._columns.program is None:
                 return found
-            return whole_lots(self._columns.program, e, found, Stages(), Deadline(_LOTS_SECONDS), exact=False)
+            try:
+                return whole_lots(self._columns.program, e, found, Stages(), Deadline(_LOTS_SECONDS), exact=False)
+            except CertificateError:  # the full program may have a list, or be infeasible
+                return None
 
     def _solve(self, program: Program, e: Exposures) -> Solution:
         """A solver that stops early warns; here the certificate judges."""
@@ -177,7 +184,7 @@ class Optimizer:
         if program.variables.buy.value is None:
             raise error
         x = swept(e, program.x())  # nothing is proven about this one
-        return rounded(e, x, np.round) if self.rules.whole else x
+        return closest_in_lots(program, e, x) if self.rules.whole else x
 
     def _decision(self, e: Exposures, x: np.ndarray, events: Sequence[dict[str, Any]]) -> Decision:
         losses, p = -(e.base_pnl + e.pnl @ x), e.probabilities

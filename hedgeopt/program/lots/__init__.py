@@ -4,7 +4,7 @@
 for longer, and ``whole`` puts them together with the certificate.
 """
 
-from hedgeopt.program.lots.steps import in_whole_lots, rounded
+from hedgeopt.program.lots.steps import facing, in_whole_lots, rounded
 from hedgeopt.program.lots.whole import whole_lots
 
-__all__ = ["in_whole_lots", "rounded", "whole_lots"]
+__all__ = ["facing", "in_whole_lots", "rounded", "whole_lots"]

@@ -17,7 +17,7 @@ from hedgeopt.program.solution import Solution
 __all__ = ["LotChoice", "choose", "lots_within", "rise"]
 
 _MOST = 400
-"""Candidates in one search."""
+"""Candidates in one search; more where the ideal trades more."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def choose(
     traded = np.flatnonzero(free & (x != 0.0))
     others = np.flatnonzero(free & (x == 0.0))
     others = others[np.argsort(np.minimum(up, down)[others], kind="stable")[:more]]
-    at = np.sort(np.concatenate((traded, others)))[:_MOST]
+    at = np.sort(np.concatenate((traded, others[: max(_MOST - len(traded), 0)])))
     at = at[np.argsort(lot[at] == 0.0, kind="stable")]
     place, way = (np.concatenate((at, at)), np.concatenate((direction[at], -direction[at]))) if both else (at, direction[at])
     order = np.argsort(lot[place] == 0.0, kind="stable")

@@ -12,7 +12,7 @@ from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.multi_period import MultiPeriod
 from hedgeopt.backtest.policies.optimizer import Optimizer
-from hedgeopt.errors import InputError
+from hedgeopt.errors import CertificateError, InputError
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 SAMPLE = ParametricScenarios(count=300, vol={"BTC": 0.6}, seed=5)
@@ -81,3 +81,34 @@ def test_few_trades_hold_in_a_backtest(toys: Any) -> None:
     result = simulate(toys.path([80_000.0], strikes=STRIKES), toys.Given(positions=SHORT), policy, FEW)
     assert len(result.trades) == 1
     assert in_lots(result.trades)
+
+
+def test_the_closest_point_keeps_limits_that_count_trades(toys: Any) -> None:
+    limits = (ho.MaxTrades(most=1), ho.CVaR(0.95) <= 10.0, ho.OrderLimit(notional=300_000))
+    policy = Optimizer(rules(*limits, lot_gap=0.09), infeasible="minimise violation")
+    result = simulate(toys.path([80_000.0], strikes=STRIKES), toys.Given(positions=SHORT), policy, FEW)
+    assert [event["kind"] for event in result.events] == ["infeasible"]
+    assert len(result.trades) <= 1
+    assert in_lots(result.trades)
+    assert result.events[0]["action"] == ("minimise violation" if len(result.trades) else "hold")
+
+
+def test_a_quick_search_without_a_list_leaves_the_step_to_the_full_program(
+    toys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: Any, **__: Any) -> Any:
+        raise CertificateError("no list in whole lots was found")
+
+    monkeypatch.setattr("hedgeopt.backtest.policies.optimizer.whole_lots", none)
+    policy = Optimizer(rules(ho.Delta("BTC").within(-1, 1)))
+    result = simulate(toys.path([80_000.0], strikes=WIDE), toys.Given(positions=SHORT), policy, FEW)
+    assert [event["kind"] for event in result.events] == ["lots"]
+    assert len(result.trades)
+
+
+def test_a_plan_whose_roundings_miss_a_limit_sends_whole_lots_or_nothing(toys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hedgeopt.backtest.policies.multi_period._HOLDS", -1.0)
+    policy = MultiPeriod(rules(ho.Delta("BTC").within(-1, 1)), periods=2)
+    result = simulate(toys.path([80_000.0], strikes=STRIKES), toys.Given(positions=SHORT), policy, FEW)
+    assert in_lots(result.trades)
+    assert any("rounded to lots" in str(event.get("message")) for event in result.events)

@@ -15,6 +15,7 @@ from hedgeopt.cli.options import (
     BookFile,
     DepthFiles,
     DepthWindow,
+    ImpactFile,
     InstrumentName,
     InvertMarks,
     Json,
@@ -88,12 +89,15 @@ def plan(
     instrument: InstrumentName = None,
     depth: DepthFiles = None,
     depth_window: DepthWindow = 60.0,
+    impact: ImpactFile = None,
     json: Json = False,
 ) -> None:
     """Plan a proposal's execution: order of legs, limit prices, limits on the way; and export its orders."""
     from hedgeopt.cli import orders as work
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window)
+    quotes = MarketOptions(
+        market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
+    )
     sent = work.Sending(orders, out, csv, excel, allow or (), now, max_age, rests)
     code = work.plan(proposal, book, quotes, as_of, work.Rounds(slippage, rounds, minutes, risk_aversion), sent, json)
     raise typer.Exit(code)
@@ -118,12 +122,17 @@ def apply(
     venue: MarketVenue = None,
     window: WindowSeconds = 300.0,
     instrument: InstrumentName = None,
+    depth: DepthFiles = None,
+    depth_window: DepthWindow = 60.0,
+    impact: ImpactFile = None,
     json: Json = False,
 ) -> None:
     """Book fills: tomorrow's book, what differs from the proposal, and the limits of the new book."""
     from hedgeopt.cli import orders as work
 
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument)
+    quotes = MarketOptions(
+        market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
+    )
     raise typer.Exit(work.apply(fills, book, proposal, quotes, as_of, out, report, json))
 
 

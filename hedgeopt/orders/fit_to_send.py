@@ -76,7 +76,7 @@ def _refuse_stale(
         raise _unfit("was made for another book", "inputs.book", book.name, "solve again for it", "stale", StaleQuoteError)
     if market_digest(market) != known["market"]:
         problem = f"was made from another market: {_moved(proposal, plan, market)}"
-        raise _unfit(problem, "inputs.market", market.source, "solve again for it", "stale", StaleQuoteError)
+        raise _unfit(problem, "inputs.market", market.source, _fix_of(market), "stale", StaleQuoteError)
     most = policy_of(proposal).max_quote_age_seconds if max_age_seconds is None else max_age_seconds
     age = (now - proposal.created).total_seconds()
     if age > most:
@@ -85,6 +85,13 @@ def _refuse_stale(
     if age < -most:
         told = f"lies {-age:,.0f} s in the future"
         raise _unfit(told, "created", proposal.created.isoformat(), "check the clock", "stale", StaleQuoteError)
+
+
+def _fix_of(market: Market) -> str:
+    """What to do about another market: the same files may be given with other ladders or another law of impact."""
+    given = [word for word, there in (("--depth", market.depth), ("--impact", market.impact)) if there]
+    told = " and ".join(given) or "neither --depth nor --impact"
+    return f"solve again for it; here it has {told}: give those that it was solved with"
 
 
 def _moved(proposal: Proposal, plan: ExecutionPlan, market: Market) -> str:
@@ -108,9 +115,13 @@ def _refuse_ideal(plan: ExecutionPlan) -> None:
         if leg["side"] == "send":
             continue
         lot = float(leg["lot"])
-        if not lot > 0.0:
+        if not lot >= 0.0:
             raise _unfit("its lot is not known", str(leg["instrument"]), row["quantity"],
                          "give a column lot in the market file, or [lots] in the venue's table", "ideal")  # fmt: skip
-        if (Fraction(str(float(row["quantity"]))) / Fraction(str(lot))).denominator != 1:
+        least = float(leg["min_size"])
+        if row["quantity"] < least * (1.0 - 1e-9):
+            raise _unfit(f"is below the smallest order of {least:g}", str(leg["instrument"]), row["quantity"],
+                         "plan fewer rounds, or solve again in whole lots", "ideal")  # fmt: skip
+        if lot > 0.0 and (Fraction(str(float(row["quantity"]))) / Fraction(str(lot))).denominator != 1:
             raise _unfit(f"is no whole number of lots of {lot:g}", str(leg["instrument"]), row["quantity"],
                          'solve with lots = "whole" in the policy', "ideal")  # fmt: skip

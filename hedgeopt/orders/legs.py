@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +38,8 @@ class ListedLeg:
         Notional.
     quote
         The price that it hits: best bid or ask, or the last level of a ladder that it reaches; NaN where there is none.
-    limit, tick, lot
-        Limit price and its step, and the step of quantity; NaN where unknown.
+    limit, tick, lot, least
+        Limit price and its step, the step of quantity, and the smallest order; NaN where unknown.
     reduces
         Whether it closes, wholly or in part, what the account holds, and nothing more.
     wait_hours
@@ -62,6 +63,7 @@ class ListedLeg:
     wait_hours: float = 0.0
     target: str = ""
     item: Any = None
+    least: float = float("nan")
 
     @property
     def sign(self) -> int:
@@ -110,7 +112,8 @@ def legs_in(proposal: Proposal, book: Book, market: Market, slippage: float = 0.
     whole, _ = listed_trades(claim_of(proposal.to_dict()), e, market, policy.model_dump(mode="json"))
     moves = set(e.links.candidate.tolist())
     keep = sorted(np.flatnonzero(whole).tolist(), key=lambda i: (i not in moves, i))
-    legs = [_transfer(e, i, whole) if i in moves else _trade(e, i, whole, slippage) for i in keep]
+    traded = [i for i in keep if i not in moves]
+    legs = [_transfer(e, i, whole) if i in moves else _trade(e, i, whole, slippage, traded) for i in keep]
     sent = frozenset(k for k, i in enumerate(keep) if i in moves)
     return ListedLegs(tuple(legs), e, np.array(keep, np.int64), whole[keep], sent)
 
@@ -125,14 +128,18 @@ def _transfer(e: Exposures, i: int, x: np.ndarray) -> ListedLeg:
     )  # fmt: skip
 
 
-def _trade(e: Exposures, i: int, x: np.ndarray, slippage: float) -> ListedLeg:
+def _trade(e: Exposures, i: int, x: np.ndarray, slippage: float, traded: Sequence[int]) -> ListedLeg:
     row, amount = int(e.candidate[i]), float(x[i])
     item, sign = e.rows.instruments[row], 1 if amount > 0 else -1
     quote = float(e.rows.ask[row] if sign > 0 else e.rows.bid[row])
     lot = float(e.rows.lot[row])
     ladder = e.market.depth.get(item.id)
     if ladder is not None:
-        quote = reached(ladder, sign, abs(amount)) if ladder.kind == "book" else float("nan")
+        # accounts that walk one side of one ladder reach its last level together, whoever comes first
+        together = sum(
+            abs(float(x[j])) for j in traded if x[j] * sign > 0.0 and e.rows.instruments[e.candidate[j]].id == item.id
+        )
+        quote = reached(ladder, sign, together) if ladder.kind == "book" else float("nan")
     tick = tick_at(item, float(e.rows.tick[row]), lot, quote) if quote > 0.0 else float("nan")
     limit = limit_price(quote, sign, slippage, tick) if tick > 0.0 and quote > 0.0 else float("nan")
     held = float(e.rows.quantity[row])
@@ -141,6 +148,7 @@ def _trade(e: Exposures, i: int, x: np.ndarray, slippage: float) -> ListedLeg:
     return ListedLeg(
         account, item.venue, item.name, "buy" if sign > 0 else "sell", abs(amount), _unit_of(item),
         abs(amount) * float(e.rows.notional[row]), quote, limit, tick, lot, reduces, item=item,
+        least=float(e.rows.minimum_size[row]),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ they allow between; margin rules need not be convex, hence the parts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -151,19 +152,42 @@ def worst_on_the_way(
     return worst
 
 
-def in_pieces(x: np.ndarray, order: Sequence[int], rounds: int, lot: np.ndarray, sent: frozenset[int]) -> list[LegPart]:
+def in_pieces(
+    x: np.ndarray,
+    order: Sequence[int],
+    rounds: int,
+    lot: np.ndarray,
+    sent: frozenset[int],
+    least: np.ndarray | None = None,
+) -> list[LegPart]:
     """Legs in ``rounds`` equal rounds of whole lots, in the same order in each; transfers whole, in the first.
 
-    After round r a leg has done ``round(r / rounds * lots)`` of its lots; NaN in ``lot`` (K,) divides freely.
+    After part p of n a leg has done ``round(p / n * lots)`` of its lots; 0 or NaN in ``lot`` (K,) divides freely. ``least``
+    (K,) are smallest orders, NaN where there is none: a leg has as many parts as they leave, evenly over the rounds.
     """
     pieces = [LegPart(leg, float(x[leg])) for leg in order if leg in sent]
-    for r in range(1, rounds + 1):
-        for leg in order:
-            if leg not in sent:
-                part = _upto(x[leg], lot[leg], r, rounds) - _upto(x[leg], lot[leg], r - 1, rounds)
+    found: dict[tuple[int, int], Fraction] = {}
+    for leg in order:
+        if leg not in sent:
+            parts = _parts(x[leg], lot[leg], np.nan if least is None else least[leg], rounds)
+            for p in range(1, parts + 1):
+                part = _upto(x[leg], lot[leg], p, parts) - _upto(x[leg], lot[leg], p - 1, parts)
                 if part:
-                    pieces.append(LegPart(leg, float(part), r))
+                    found[-(-(2 * p - 1) * rounds // (2 * parts)), leg] = part
+    for r in range(1, rounds + 1):
+        pieces += [LegPart(leg, float(found[r, leg]), r) for leg in order if (r, leg) in found]
     return pieces
+
+
+def _parts(quantity: float, lot: float, least: float, rounds: int) -> int:
+    """Into how many parts a leg may be cut, at most ``rounds``, such that none is below the smallest order."""
+    if not least > 0.0:
+        return rounds
+    smallest = Fraction(str(float(least)))
+    if lot > 0.0:
+        step = Fraction(str(float(lot)))
+        smallest = math.ceil(smallest / step - Fraction(1, 10**9)) * step
+    return max(min(rounds, math.floor(abs(Fraction(str(float(quantity)))) / smallest)), 1)
 
 
 def _upto(quantity: float, lot: float, r: int, rounds: int) -> Fraction:
@@ -175,12 +199,17 @@ def _upto(quantity: float, lot: float, r: int, rounds: int) -> Fraction:
 
 
 def sliced(
-    watch: LimitWatch, x: np.ndarray, order: Sequence[int], lot: np.ndarray, sent: frozenset[int]
+    watch: LimitWatch,
+    x: np.ndarray,
+    order: Sequence[int],
+    lot: np.ndarray,
+    sent: frozenset[int],
+    least: np.ndarray | None = None,
 ) -> tuple[list[LegPart], int, tuple[float, Excess | None, int]]:
     """Pieces in as few rounds as keep every state allowed; where no number does, in the one that exceeds least."""
     best: tuple[list[LegPart], int, tuple[float, Excess | None, int]] | None = None
     for rounds in _ROUNDS:
-        pieces = in_pieces(x, order, rounds, lot, sent)
+        pieces = in_pieces(x, order, rounds, lot, sent, least)
         worst = worst_on_the_way(watch, pieces, len(x), sent)
         if best is None or worst[0] < best[2][0]:
             best = pieces, rounds, worst

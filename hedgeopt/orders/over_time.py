@@ -25,7 +25,8 @@ def over_time(
     tau = minutes / rounds / 1_440.0  # days
     cost = _at_once(listed.e, listed.keep[traded], x)
     slices = optimal_slices(x, rounds, tau, _covariance(listed.e, listed.keep[traded]), cost * tau / x**2, risk_aversion)
-    slices = in_whole_lots_over_time(slices, x.tolist(), lots[traded].tolist())
+    least = [listed.legs[leg].least for leg in traded]
+    slices = in_whole_lots_over_time(slices, x.tolist(), lots[traded].tolist(), least)
     found = [LegPart(leg, float(listed.x[leg])) for leg in order if leg in listed.sent]
     for r, row in enumerate(slices.tolist(), start=1):
         found += [LegPart(leg, part, r) for leg, part in zip(traded, row, strict=True) if part]
@@ -33,11 +34,11 @@ def over_time(
 
 
 def _at_once(e: Exposures, keep: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """(K,) USD of half-spread and depth of each leg; at least a basis point of a basis point of its notional."""
+    """(K,) USD beyond the quote (ladder and impact) of each leg traded at once; at least 1e-8 of its notional."""
     whole = np.zeros(e.n_candidates)
     whole[keep] = x
     parts = e.cost_parts(whole)
-    paid = (parts["half_spread"] + parts["depth"])[keep]
+    paid = parts["depth"][keep]
     return np.asarray(np.maximum(paid, 1e-8 * np.abs(x) * e.rows.notional[e.candidate[keep]]))
 
 

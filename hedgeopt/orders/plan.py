@@ -131,7 +131,8 @@ def execution_plan(
         Rounds in which legs are traded in parts; None: whole legs.
     minutes
         Over how long: the rounds are then slices over time, by :func:`~hedgeopt.orders.schedule.optimal_slices`: a leg's
-        impact is its half-spread and depth cost where it is traded at once, and risk is the sample's covariance.
+        impact is what it costs beyond the quote (ladder or impact law) where it is traded at once, and risk is the sample's
+        covariance. The half-spread is paid at any pace, and counts for nothing here.
     risk_aversion
         Per USD, of the variance of what is left; 0 spreads evenly.
 
@@ -151,9 +152,10 @@ def execution_plan(
     lots = np.array([one.lot for one in listed.legs])
     pieces, advice = whole, []
     if rounds is not None and rounds > 1:
-        pieces = in_pieces(x, order, rounds, lots, sent)
         if minutes > 0.0:
             pieces = over_time(listed, order, rounds, minutes, risk_aversion, lots)
+        else:
+            pieces = in_pieces(x, order, rounds, lots, sent, _least(listed))
     elif not found:
         advice = [_sliced_advice(watch, listed, order, lots)]
     digest = str(proposal.to_dict()["digest"])
@@ -197,8 +199,13 @@ def _check(rounds: int | None, minutes: float, risk_aversion: float) -> None:
         raise InputError("need rounds to spread over", field="minutes", value=minutes, fix="give rounds as well, such as 6")
 
 
+def _least(listed: ListedLegs) -> np.ndarray:
+    """(K,) smallest orders."""
+    return np.array([one.least for one in listed.legs])
+
+
 def _sliced_advice(watch: LimitWatch, listed: ListedLegs, order: Sequence[int], lots: np.ndarray) -> str:
-    pieces, rounds, (share, worst, _) = sliced(watch, listed.x, order, lots, listed.sent)
+    pieces, rounds, (share, worst, _) = sliced(watch, listed.x, order, lots, listed.sent, _least(listed))
     if worst is None:
         return f"in {rounds} rounds, each leg in {rounds} parts in turn, every limit holds on the way: --rounds {rounds}"
     return (

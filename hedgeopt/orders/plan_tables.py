@@ -18,7 +18,7 @@ __all__ = ["LEGS", "PIECES", "STATES", "legs_table", "pieces_table", "states_tab
 
 LEGS = ColumnKinds(
     leg="number", account="text", venue="text", instrument="text", side="text", quantity="number", unit="text",
-    quote="number", limit_price="number", tick="number", lot="number", usd="number", reduce_only="truth",
+    quote="number", limit_price="number", tick="number", lot="number", min_size="number", usd="number", reduce_only="truth",
     wait_hours="number", client_id="text", if_it_fails="text",
 )  # fmt: skip
 """Columns of :attr:`ExecutionPlan.legs`, in order."""
@@ -43,7 +43,7 @@ def legs_table(listed: ListedLegs, order: Sequence[int], watch: LimitWatch, dige
         row = {
             "leg": number, "account": one.account, "venue": one.venue, "instrument": one.instrument, "side": one.side,
             "quantity": one.quantity, "unit": one.unit, "quote": one.quote, "limit_price": one.limit, "tick": one.tick,
-            "lot": one.lot, "usd": one.usd, "reduce_only": one.reduces, "wait_hours": one.wait_hours,
+            "lot": one.lot, "min_size": one.least, "usd": one.usd, "reduce_only": one.reduces, "wait_hours": one.wait_hours,
             "client_id": client_id(digest, one.account, one.instrument),
             "if_it_fails": _without(listed, order, number, watch),
         }  # fmt: skip

@@ -76,8 +76,8 @@ def optimal_slices(
     for field, good, value, fix in checks:
         if not good:
             raise InputError("is out of range", field=field, value=value, fix=fix)
-    # In shares of each leg, and of the cost of trading all at once: numbers near 1.
-    scale = float(np.sum(impact / tau * X**2))
+    # In shares of each leg, and of cost and risk of all at once: numbers of at most 1.
+    scale = float(np.sum(impact / tau * X**2) + risk_aversion * tau * np.sum(np.maximum(np.diag(C), 0.0) * X**2))
     root = _root(C * np.outer(X, X) * (risk_aversion * tau / scale))
     weight = impact / tau * X**2 / scale
     part = cp.Variable((intervals, count), nonneg=True)
@@ -102,10 +102,13 @@ def _root(matrix: np.ndarray) -> np.ndarray:
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
-def in_whole_lots_over_time(slices: np.ndarray, quantities: Sequence[float], lots: Sequence[float]) -> np.ndarray:
+def in_whole_lots_over_time(
+    slices: np.ndarray, quantities: Sequence[float], lots: Sequence[float], least: Sequence[float] | None = None
+) -> np.ndarray:
     """(T, K) slices in whole lots that add up to ``quantities`` exactly: what is done by t is rounded to the nearest lot.
 
-    NaN in ``lots`` leaves a leg as it is.
+    0 or NaN in ``lots`` leaves a leg as it is. What is below a leg's smallest order ``least`` waits for the next slice, and
+    nothing smaller is left for the last; NaN where there is none.
     """
     out = np.array(slices, float)
     for k, (quantity, lot) in enumerate(zip(quantities, lots, strict=True)):
@@ -116,4 +119,22 @@ def in_whole_lots_over_time(slices: np.ndarray, quantities: Sequence[float], lot
         done = [round(Fraction(float(share)) / step) * step for share in np.cumsum(slices[:, k])[:-1]]
         upto = [Fraction(0), *(min(max(d, min(whole, Fraction(0))), max(whole, Fraction(0))) for d in done), whole]
         out[:, k] = [float(b - a) for a, b in pairwise(upto)]
+    for k, smallest in enumerate(() if least is None else least):
+        if smallest > 0.0:
+            out[:, k] = _not_below(out[:, k], smallest)
     return out
+
+
+def _not_below(parts: np.ndarray, least: float) -> np.ndarray:
+    """(T,) the parts of one leg, each 0 or at least ``least``: smaller ones wait, a small rest goes with the part before."""
+    exact = [Fraction(str(float(f"{part:.12g}"))) for part in parts]
+    floor = Fraction(str(float(least))) * (1 - Fraction(1, 10**9))
+    out, waiting = [Fraction(0)] * len(exact), Fraction(0)
+    for t, part in enumerate(exact):
+        waiting += part
+        if abs(waiting) >= floor:
+            out[t], waiting = waiting, Fraction(0)
+    if waiting:
+        sent = [t for t, part in enumerate(out) if part]
+        out[sent[-1] if sent else len(out) - 1] += waiting
+    return np.array([float(part) for part in out])

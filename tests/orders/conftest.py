@@ -23,13 +23,13 @@ class Sent(NamedTuple):
 
 @cache
 def solved(name: str) -> Sent:
-    """A case of ``proposal_cases``; ``whole`` is the example in whole lots, ``band`` legs that need each other."""
+    """A case of ``proposal_cases``; ``whole`` is the example in whole lots, ``example`` in any size, ``band`` legs that need each other."""
     if name == "band":
         book, market, rules = band()
     else:
         book, market, rules = CASES["example" if name == "whole" else name]()
-    if name == "whole":
-        rules = rules.model_copy(update={"lots": "whole"})
+    if name in ("whole", "example"):
+        rules = rules.model_copy(update={"lots": "whole" if name == "whole" else "ideal"})
     return Sent(book, market, rules, ho.propose(book, market, rules))
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import hedgeopt as ho
 from hedgeopt.cli import main
 from hedgeopt.orders.export import export_orders, left_out, orders_csv, orders_excel
+from hedgeopt.orders.fit_to_send import refuse_unfit
 from hedgeopt.orders.plan import execution_plan
 from hedgeopt.orders.send import FORMS_OF_ORDERS, SentOrder, decimal_text, order_line, read_order_line
 from hedgeopt.venues.known import parser
@@ -128,6 +129,17 @@ def test_the_orders_of_a_proposal_are_its_trades(form: str) -> None:
     ids = [{read_order_line(line, form, s.market)["client_id"] for line in some} for some in (parts, lines)]
     assert len(ids[0]) == len(parts)
     assert not ids[0] & ids[1]
+
+
+def test_any_size_is_fine_where_the_lot_is_0_and_no_part_may_be_below_the_smallest_order() -> None:
+    s = solved("whole")
+    plan = execution_plan(s.proposal, s.book, s.market)
+    free = replace(plan, legs=plan.legs.assign(lot=0.0, min_size=0.0))
+    refuse_unfit(s.proposal, free, s.book, s.market, now=s.proposal.created)
+    for legs, words in ((plan.legs.assign(lot=float("nan")), "its lot is not known"),
+                        (plan.legs.assign(min_size=1e9), "is below the smallest order of 1e")):  # fmt: skip
+        with pytest.raises(ho.InputError, match=words):
+            refuse_unfit(s.proposal, replace(plan, legs=legs), s.book, s.market, now=s.proposal.created)
 
 
 def test_what_no_order_says_is_told() -> None:

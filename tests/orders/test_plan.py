@@ -174,6 +174,28 @@ def test_parts_are_whole_lots_and_add_up(lots: list[int], rounds: int, step: flo
         assert all(abs(q / step - round(q / step)) < 1e-9 and q * x[leg] > 0 for q in mine)
 
 
+@given(
+    lots=st.lists(st.integers(5, 90), min_size=1, max_size=4), least=st.sampled_from([0.5, 0.45, 0.3, 0.0, float("nan")]),
+    rounds=st.integers(1, 12), step=st.sampled_from([0.1, 0.0, float("nan")]),
+)  # fmt: skip
+def test_no_part_is_below_the_smallest_order(lots: list[int], least: float, rounds: int, step: float) -> None:
+    x = np.array([float(f"{0.1 * n:.10g}") * (-1) ** k for k, n in enumerate(lots)])
+    pieces = in_pieces(x, range(len(x)), rounds, np.full(len(x), step), frozenset(), np.full(len(x), least))
+    assert [piece.round for piece in pieces] == sorted(piece.round for piece in pieces)
+    for leg in range(len(x)):
+        mine = [piece for piece in pieces if piece.leg == leg]
+        assert sum(piece.quantity for piece in mine) == pytest.approx(x[leg], abs=1e-9)
+        assert len({piece.round for piece in mine}) == len(mine)
+        assert all(abs(piece.quantity) >= (least if least > 0 else 0.0) - 1e-9 for piece in mine)
+        assert len(mine) == rounds or least > 0 or step > 0
+
+
+def test_one_part_that_cannot_be_cut_is_sent_in_the_middle_and_two_a_quarter_from_the_ends() -> None:
+    for quantity, expected in ((14.0, [(3, 7.0), (8, 7.0)]), (9.0, [(5, 9.0)])):
+        pieces = in_pieces(np.array([quantity]), [0], 10, np.array([0.1]), frozenset(), np.array([5.0]))
+        assert [(piece.round, piece.quantity) for piece in pieces] == expected
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -10,7 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hedgeopt as ho
+from hedgeopt.orders.legs import legs_in
+from hedgeopt.orders.over_time import _at_once
 from hedgeopt.orders.schedule import almgren_chriss, in_whole_lots_over_time, optimal_slices
+
+from .conftest import solved
 
 # Almgren and Chriss 2000, section 4: S = 50, 30 % a year, 5 million shares a day, spread 1/8, T = 5 days, N = 5.
 X, T, N, SIGMA, GAMMA, ETA, EPSILON = 1e6, 5.0, 5, 0.95, 2.5e-7, 2.5e-6, 0.0625
@@ -84,6 +88,23 @@ def test_slices_in_lots_add_up(lots: int, parts: list[float]) -> None:
     assert out.sum() == pytest.approx(quantity, abs=1e-9)
     assert np.abs(out / 0.1 - np.round(out / 0.1)).max() < 1e-9
     assert (out <= 0.0).all()
+
+
+@given(lots=st.integers(5, 200), parts=st.lists(st.floats(0.01, 1.0), min_size=1, max_size=6))
+def test_no_slice_is_below_the_smallest_order(lots: int, parts: list[float]) -> None:
+    quantity = float(f"{-0.1 * lots:.10g}")
+    slices = np.array(parts)[:, None] / sum(parts) * quantity
+    out = in_whole_lots_over_time(slices, [quantity], [0.1], [0.5])
+    assert out.sum() == pytest.approx(quantity, abs=1e-9)
+    assert all(q == 0.0 or q <= -0.5 + 1e-9 for q in out[:, 0])
+
+
+def test_the_half_spread_is_no_impact() -> None:
+    """Without ladder or impact law nothing is paid beyond the quote, whatever the half-spread: only the floor is left."""
+    s = solved("whole")
+    listed = legs_in(s.proposal, s.book, s.market)
+    notional = listed.e.rows.notional[listed.e.candidate[listed.keep]]
+    assert _at_once(listed.e, listed.keep, listed.x) == pytest.approx(1e-8 * np.abs(listed.x) * notional, rel=1e-12)
 
 
 @pytest.mark.parametrize(

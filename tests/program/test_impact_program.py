@@ -176,3 +176,12 @@ def test_impact_is_carried_by_the_arrays() -> None:
     market = quoted().with_impact({"spread": {"factor": 1.0}})
     assert market.arrays().with_rows({"deribit:X": {"mark_price": 1.0}}).impact is market.impact
     assert replace(market, notes=()).impact is market.impact
+
+
+def test_some_unknown_names_of_a_law_are_noted() -> None:
+    names = list(quoted().instruments)
+    law = {"instruments": {names[0]: {"k": 1e-4}, "deribit:NOTHING": {"k": 1e-4}}}
+    told = [note for note in quoted().with_impact(law).notes if "deribit:NOTHING" in note]
+    assert len(told) == 1
+    assert "no instrument of the market" in told[0]
+    assert not quoted().with_impact({"instruments": {names[0]: {"k": 1e-4}}}).notes

@@ -124,14 +124,15 @@ class Optimizer:
         return self._compiled + self._columns.compiled
 
     def _quick(self, e: Exposures) -> Solution | None:
+        """The optimum over chosen columns; None where it is not sought, or not found and the whole program must tell."""
         if self.exact_lots and self.rules.whole:
             return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            found = self._columns.solve(e)
-            if found is None or not self.rules.whole or self._columns.program is None:
-                return found
             try:
+                found = self._columns.solve(e)
+                if found is None or not self.rules.whole or self._columns.program is None:
+                    return found
                 return whole_lots(self._columns.program, e, found, Stages(), Deadline(_LOTS_SECONDS), exact=False)
             except CertificateError:  # the full program may have a list, or be infeasible
                 return None

@@ -48,10 +48,13 @@ _SAID = ("as_of", "note")
 
 
 def with_impact(market: Market, source: Given) -> Market:
-    """The market with a law of impact; every instrument that it names must be the market's."""
+    """The market with a law of impact; instruments that it names and the market has not are refused, all or noted, some."""
     law = read_impact(source)
     unknown = [key for key in law.instruments if key not in market.instruments]
     if unknown and len(unknown) == len(law.instruments):
         raise InputError("is no instrument of the market", file=str(named(source, "impact")), field="instruments",
                          value=unknown[0], fix=advice(unknown[0], market.instruments))  # fmt: skip
-    return replace(market, impact=law)
+    named_here = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+    told = f"{named(source, 'impact')}: {named_here}: no instrument of the market, its parameters count for nothing"
+    notes = [told] if unknown else []
+    return replace(market, impact=law, notes=(*market.notes, *notes))

@@ -23,7 +23,7 @@ class Sent(NamedTuple):
 
 @cache
 def solved(name: str) -> Sent:
-    """A case of ``proposal_cases``; ``whole`` is the example in whole lots, ``example`` in any size, ``band`` legs that need each other."""
+    """A case of ``proposal_cases``; ``whole``: the example in whole lots, ``example``: any size, ``band``: legs in need."""
     if name == "band":
         book, market, rules = band()
     else:

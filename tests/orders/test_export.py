@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -22,6 +23,7 @@ from hedgeopt.orders.export import export_orders, left_out, orders_csv, orders_e
 from hedgeopt.orders.fit_to_send import refuse_unfit
 from hedgeopt.orders.plan import execution_plan
 from hedgeopt.orders.send import FORMS_OF_ORDERS, SentOrder, decimal_text, order_line, read_order_line
+from hedgeopt.program.provenance import market_digest
 from hedgeopt.venues.known import parser
 
 from .conftest import solved
@@ -140,6 +142,26 @@ def test_any_size_is_fine_where_the_lot_is_0_and_no_part_may_be_below_the_smalle
                         (plan.legs.assign(min_size=1e9), "is below the smallest order of 1e")):  # fmt: skip
         with pytest.raises(ho.InputError, match=words):
             refuse_unfit(s.proposal, replace(plan, legs=legs), s.book, s.market, now=s.proposal.created)
+
+
+def test_another_impact_law_is_said_and_not_only_quotes() -> None:
+    s = solved("whole")
+    market = s.market.with_impact({"spread": {"factor": 1.0}})
+    plan = execution_plan(s.proposal, s.book, market)
+    with pytest.raises(ho.InputError, match="here it has --impact: give those that it was solved with"):
+        refuse_unfit(s.proposal, plan, s.book, market, now=s.proposal.created)
+    told = re.compile("here it has neither --depth nor --impact")
+    made_with = replace(s.proposal, inputs={**(s.proposal.inputs or {}), "market": market_digest(market)})
+    with pytest.raises(ho.InputError, match=told):
+        refuse_unfit(made_with, execution_plan(s.proposal, s.book, s.market), s.book, s.market, now=s.proposal.created)
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_the_market_of_solve_can_be_given_to_plan_and_apply(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "--impact" in told
+    assert "--depth" in told
 
 
 def test_what_no_order_says_is_told() -> None:

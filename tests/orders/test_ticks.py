@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 import hedgeopt as ho
 from hedgeopt.models.costs.ladder import Levels
+from hedgeopt.orders.legs import _trade
 from hedgeopt.orders.ticks import limit_price, reached, tick_at
+from hedgeopt.venues.known import parser
 
 
 @given(
@@ -57,3 +59,23 @@ def test_the_last_level_that_an_order_reaches() -> None:
     assert [reached(book, 1, q) for q in (1.0, 2.0, 2.1, 5.0, 10.0)] == [100.0, 100.0, 101.0, 101.0, 103.0]
     with pytest.raises(ho.InputError, match="holds less than the trade"):
         reached(book, 1, 10.1)
+
+
+@pytest.mark.parametrize(("amounts", "limits"), [((10.0, 10.0), (101.0, 101.0)), ((10.0, -10.0), (100.0, 99.0))])
+def test_accounts_that_share_a_ladder_reach_its_last_level_together(
+    amounts: tuple[float, float], limits: tuple[float, float]
+) -> None:
+    """10 at 100 and 10 at 101: two purchases of 10 need 101, whoever comes first; a sale walks the other side."""
+    item = parser("deribit")("BTC_USDC-PERPETUAL")
+    asks = Levels(np.array([100.0, 101.0]), np.array([10.0, 10.0]), np.full(2, np.inf))
+    bids = Levels(np.array([99.0, 98.0]), np.array([10.0, 10.0]), np.full(2, np.inf))
+    ladder = SimpleNamespace(asks=asks, bids=bids, instrument=item.id, kind="book")
+    two = {name: np.full(2, value) for name, value in
+           (("ask", 100.0), ("bid", 99.0), ("lot", 0.1), ("tick", 0.5), ("minimum_size", 0.1), ("quantity", 0.0),
+            ("notional", 100.0))}  # fmt: skip
+    rows = SimpleNamespace(instruments=(item, item), account=np.array([0, 1]), **two)
+    e = SimpleNamespace(
+        candidate=np.array([0, 1]), rows=rows, accounts=("a", "b"), market=SimpleNamespace(depth={item.id: ladder})
+    )
+    legs = [_trade(e, i, np.array(amounts), 0.0, [0, 1]) for i in (0, 1)]  # type: ignore[arg-type]
+    assert tuple(leg.limit for leg in legs) == limits

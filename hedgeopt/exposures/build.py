@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.errors import InputError, MissingNumberError
 from hedgeopt.exposures.caveats import caveats, unmet_scenarios
 from hedgeopt.exposures.depth import at_the_best, candidate_depth
 from hedgeopt.exposures.margins import account_margins, without_missing
@@ -19,7 +18,8 @@ from hedgeopt.exposures.pairs import pair_up
 from hedgeopt.exposures.plausible import refuse_implausible_sizes
 from hedgeopt.exposures.resolve import Holdings
 from hedgeopt.exposures.revalue import Place, Revaluer, revalue
-from hedgeopt.exposures.steps import quoted_steps
+from hedgeopt.exposures.row_table import refuse_owed_rows, rows_of, trade_greeks
+from hedgeopt.exposures.tradable import stress_unwind, tradable
 from hedgeopt.exposures.transfers import capacity, flows_of, links_of, sending_cost
 from hedgeopt.exposures.units import known_carry, paid_in_column, unit_risk
 from hedgeopt.files.calls import strict_call
@@ -28,19 +28,14 @@ from hedgeopt.inputs.book import Book
 from hedgeopt.models.arrays import Exposures, Rows
 from hedgeopt.models.costs.impact import Worth
 from hedgeopt.models.costs.quotes import FeeTerms, unit_cost
-from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.margins import Margins
-from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.pegs import is_peg, moved_by
-from hedgeopt.models.pricing.family import MarketView, greek
-from hedgeopt.models.pricing.instrument import has
+from hedgeopt.models.pricing.family import greek
+from hedgeopt.models.pricing.market_arrays import MarketArrays
 from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.pricing.transfer import Transfer
-from hedgeopt.models.scenarios.effects import unwind_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet
-from hedgeopt.venues.known import increments
-from hedgeopt.venues.sizes import Sizes
 
 __all__ = ["build_exposures"]
 
@@ -89,41 +84,14 @@ def build_exposures(
     assets = _assets(book, table.unique, also)
     prices = np.array([market.price(asset) for asset in assets])
     risk = unit_risk(table.unique, market, assets, holdings.memory)
-    collateral = np.zeros((len(book.accounts), len(assets)))
-    collateral_delta = np.zeros_like(collateral)
-    for c, account in enumerate(book.accounts):
-        for item in account.collateral:
-            collateral[c, assets.index(item.asset)] += item.amount
-            for column, slope in price_slopes(item.asset, market).items():
-                collateral_delta[c, assets.index(column)] += item.amount * slope
-
+    collateral, collateral_delta = _collateral(book, market, assets)
     notes = [*holdings.notes, *_peg_notes(assets, scenarios), *unmet_scenarios(holdings, stress)]
     carry = known_carry(table.unique, risk, notes)
     at = table.instrument
-    items = tuple(table.unique[i] for i in at)
-    place = market.places([item.id for item in table.unique])[at]
-    sizes = np.array([increments(item) for item in table.unique]).reshape(-1, len(Sizes._fields))[at]
-    steps = quoted_steps(sizes, risk.notional[at], market, place)
-    rows = Rows(
-        instruments=items,
-        account=table.account,
-        quantity=table.quantity,
-        value=risk.value[at],
-        notional=risk.notional[at],
-        premium=risk.premium[at],
-        carry=carry[at],
-        greeks=risk.greeks[:, at],
-        index=_prices(market, [item.assets[0] for item in items]),
-        mark=_marks(items, market.columns["mark_price"][place], risk.premium[at]),
-        bid=market.columns["bid_price"][place],
-        ask=market.columns["ask_price"][place],
-        settlement_price=_prices(market, [item.settlement if has(item, "settlement") else item.assets[0] for item in items]),
-        lot=steps[:, 0],
-        tick=steps[:, 1],
-        minimum_size=steps[:, 2],
-    )
-    _refuse_debts(book, rows)
+    rows, place = rows_of(table, market, risk, carry)
+    refuse_owed_rows(book, rows)
     refuse_implausible_sizes(book, rows, dict(zip(assets, prices.tolist(), strict=True)))
+    items = rows.instruments
     moves = np.array([items[i].nature.transfer for i in table.candidate], bool)
     bought = table.candidate[~moves]
     fee_terms = tuple(FeeTerms(account.fee_tier, maker) for account in book.accounts)
@@ -153,13 +121,9 @@ def build_exposures(
         for a, asset in enumerate(assets):
             stress_prices[:, a] *= stress.price_factor(asset)
     paused = np.array([items[row].venue in paused_venues for row in bought], bool)
-    unwind_sell = unwind_buy = None
-    if not stress.still:
-        try:
-            unwind_sell, unwind_buy = _stress_unwind(items, market, stress, rows, mark_half_spread, notes)
-        except MissingNumberError:  # no report of risk shows what leaving costs
-            if trades or not holdings.lenient:
-                raise
+    unwind_sell, unwind_buy = stress_unwind(
+        items, market, stress, rows, mark_half_spread, notes, needed=trades or not holdings.lenient
+    )
     margins = account_margins(
         book, market, rows, assets, prices, stress, shock.unit_pnl, Revaluer(tuple(table.unique), at, market)
     )
@@ -172,11 +136,7 @@ def build_exposures(
     shown = () if stress.still else stress.labels
     doubts = caveats(margins, collateral, [items[row] for row in bought], table.unique, shown, assets, market.timestamp)
     notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
-    lower = np.append(np.where(cost.sellable & ~paused, _most_sold(book, rows, bought), 0.0), np.zeros(len(sent)))
-    upper = np.append(np.where(cost.buyable & ~paused, np.inf, 0.0), capacity(links, sent, collateral))
-    if depth is not None:
-        least, most = depth.limits()
-        lower, upper = np.maximum(lower, least), np.minimum(upper, most)
+    lower, upper = tradable(book, rows, bought, cost, paused, capacity(links, sent, collateral), depth)
     buy, sell = at_the_best(depth, np.append(cost.buy, sending), np.append(cost.sell, np.zeros(len(sent))))
     return Exposures(
         timestamp=market.timestamp,
@@ -196,7 +156,7 @@ def build_exposures(
         cost_buy=buy,
         cost_sell=sell,
         fee=np.append(cost.fee, sending),
-        trade_greeks=_trade_greeks(table.candidate, rows, where.paid_in[at[table.candidate]]),
+        trade_greeks=trade_greeks(table.candidate, rows, where.paid_in[at[table.candidate]]),
         open_interest=market.columns["open_interest"][place[table.candidate]],
         base_pnl=sample.account_pnl.sum(axis=1),
         pnl=sample.pnl,
@@ -244,61 +204,16 @@ def _unopened(margins: Margins, items: Sequence[Any]) -> Iterator[str]:
         )
 
 
-def _marks(items: Sequence[Any], quoted: np.ndarray, premium: np.ndarray) -> np.ndarray:
-    """(M,) marks in the quote unit; options are valued at the venue's mark where it gives one."""
-    option = np.array([item.nature.option for item in items], bool)
-    return np.where(option, premium, quoted)
-
-
-def _prices(market: MarketView, assets: Sequence[str]) -> np.ndarray:
-    """USD price of each asset, each looked up once."""
-    found = {asset: market.price(asset) for asset in dict.fromkeys(assets)}
-    return np.array([found[asset] for asset in assets], float)
-
-
-def _most_sold(book: Book, rows: Rows, bought: np.ndarray) -> np.ndarray:
-    """(n,) the largest sale, negative: of an instrument that may not be short its holding, of others any amount."""
-    models = [margin_model(account.margin, account.venue) for account in book.accounts]
-    short = [models[rows.account[row]].may_be_short(rows.instruments[row].nature) for row in bought.tolist()]
-    return np.where(np.array(short, bool), -np.inf, -np.maximum(rows.quantity[bought], 0.0))
-
-
-def _refuse_debts(book: Book, rows: Rows) -> None:
-    """Refuse negative quantities of owned or owed assets: a debt is a separate loan, from somebody who lends."""
-    for row in np.flatnonzero(rows.quantity < 0).tolist():
-        item, account = rows.instruments[row], book.accounts[rows.account[row]]
-        if item.nature.short == "margin":
-            continue
-        debt = item.nature.short == "lender"
-        raise InputError(
-            f"{item.name} cannot be short: " + (f"margin {account.margin!r} lends none" if debt else f"it is {item.kind}"),
-            file="book",
-            field=f"account {account.name!r}: position {item.name!r}",
-            value=float(rows.quantity[row]),
-            fix="sell a perpetual or future instead, or owe the asset where it is lent: a lending_borrow, or a negative "
-            "amount of collateral, in an account with margin 'aave'"
-            if debt
-            else "give the amount held (or owed) as a positive quantity",
-        )
-
-
-def _stress_unwind(
-    items: Sequence[Any],
-    market: MarketView,
-    stress: ScenarioSet,
-    rows: Rows,
-    mark_half_spread: float | None,
-    notes: list[str],
-) -> tuple[np.ndarray, np.ndarray]:
-    """(K, M) USD per unit to leave a long, and a short, under each stress."""
-    cost = unwind_cost(items, market, rows.notional, rows.value, mark_half_spread=mark_half_spread)
-    free = [item.name for item, none, held in zip(items, cost.unquoted, rows.quantity, strict=True) if none and held]
-    if free:
-        notes.append(f"no quotes for {', '.join(free[:3])}{', …' if len(free) > 3 else ''}: unwinding counted as free")
-    by_venue = {venue: unwind_multiplier(stress, venue) for venue in {item.venue for item in items}}
-    times = np.column_stack([by_venue[item.venue] for item in items]) if items else np.zeros((len(stress), 0))
-    fee = np.where(times > 0, cost.fee, 0.0)
-    return times * cost.sell + fee, times * cost.buy + fee
+def _collateral(book: Book, market: MarketArrays, assets: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(C, A) amounts of collateral, and what they are worth in units of each asset's delta."""
+    collateral = np.zeros((len(book.accounts), len(assets)))
+    collateral_delta = np.zeros_like(collateral)
+    for c, account in enumerate(book.accounts):
+        for item in account.collateral:
+            collateral[c, assets.index(item.asset)] += item.amount
+            for column, slope in price_slopes(item.asset, market).items():
+                collateral_delta[c, assets.index(column)] += item.amount * slope
+    return collateral, collateral_delta
 
 
 def _assets(book: Book, instruments: Sequence[Any], also: Sequence[str]) -> tuple[str, ...]:
@@ -323,11 +238,3 @@ def _peg_notes(assets: Sequence[str], scenarios: ScenarioSet) -> list[str]:
         if np.ptp(ratio) <= 1e-12:
             held.append(token)
     return [f"no scenario of {scenarios.name} moves the peg of {', '.join(held)}: give it under pegs"] if held else []
-
-
-def _trade_greeks(candidate: np.ndarray, rows: Rows, paid_in: np.ndarray) -> np.ndarray:
-    """Greeks per unit traded: a purchase is paid in its settlement asset, whose delta leaves the book."""
-    result = rows.greeks[:, candidate].copy()
-    paid = np.flatnonzero(paid_in >= 0)
-    result[greek("delta"), paid, paid_in[paid]] -= rows.premium[candidate[paid]]
-    return result

@@ -21,6 +21,7 @@ from hedgeopt.program.certificate import allowance, certify
 from hedgeopt.program.dust import sweepings
 from hedgeopt.program.infeasible import NoAnswerError, infeasible
 from hedgeopt.program.lots import whole_lots
+from hedgeopt.program.named import require_finite
 from hedgeopt.program.order import CUTS, OWN, Attempt, solver_order
 from hedgeopt.program.outside import due
 from hedgeopt.program.own_terms import check_own_terms
@@ -276,7 +277,7 @@ def _retighten(tighten: dict[str, float], sides: Sequence[Side], over: Mapping[s
 
 def _run(program: Program, e: Exposures, box: Box, solver: str, deadline: Deadline) -> Mapping[str, Any]:
     policy, problem = program.policy, program.problem
-    program.require_finite()
+    require_finite(program)
     # Chords are many columns beside few rows, some of them narrow: where interior points lose their way.
     vertices = program.chorded and problem.objective.args[0].is_pwl()
     master = ("HIGHS" if vertices else None) if solver == OWN else solver

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import cvxpy as cp
@@ -24,6 +23,7 @@ from hedgeopt.program.box import Box, narrowed
 from hedgeopt.program.cones import check_own
 from hedgeopt.program.counted import in_dollars
 from hedgeopt.program.limits import limits_of
+from hedgeopt.program.named import named_once
 from hedgeopt.program.own_terms import check_form
 from hedgeopt.program.own_whole import OwnConstraints, own_constraints
 from hedgeopt.program.posed import posed
@@ -166,31 +166,6 @@ class Program:
         for floor, least in zip(self._floors, (buy, sell), strict=False):
             put(floor, least)
 
-    def require_finite(self) -> None:
-        """Refuse parameters that are not finite numbers, by name: solvers loop on them."""
-        for parameter in self.problem.parameters():
-            value = parameter.value
-            if value is not None and not np.isfinite(np.asarray(value, float)).all():
-                raise InputError(
-                    "holds a number that is not finite", field=self._owner(parameter), fix="give finite numbers everywhere"
-                )
-        for weight, term, _ in self.objective_terms:
-            if not np.isfinite(weight):
-                raise InputError(
-                    "is not a finite number", file="policy", field=f"weight of {term.name}", value=weight,
-                    fix="give a finite weight",
-                )  # fmt: skip
-
-    def _owner(self, parameter: cp.Parameter) -> str:
-        """The term or limit that a parameter belongs to, by the name that a policy gives it."""
-        for term, bound in self._bound.items():
-            if any(value is parameter for value in vars(bound).values()):
-                return str(term.name)
-        for spec, limit in zip(self.limit_specs, self.limits, strict=True):
-            if any(p is parameter for row in limit.constraints for p in row.parameters()):
-                return spec.name
-        return str(parameter.name())
-
     def restore_duals(self) -> None:
         """Shadow prices in the objective's unit, which solvers see divided."""
         if self._unit == 1.0:
@@ -294,19 +269,7 @@ class Program:
 
     def named_sides(self, exposures: Exposures, x: np.ndarray) -> list[list[Side]]:
         """:meth:`sides`, limit by limit."""
-        taken: set[str] = set()
-        found: list[list[Side]] = []
-        for k, limit in enumerate(self.limits):
-            self._shown[k], mine = {}, []
-            for side in limit.sides(exposures, x):
-                name, count = side.name, 1
-                while name in taken:
-                    count += 1
-                    name = f"{side.name} ({count})"
-                taken.add(name)
-                self._shown[k][side.name] = name
-                mine.append(replace(side, name=name))
-            found.append(mine)
+        found, self._shown = named_once([limit.sides(exposures, x) for limit in self.limits])
         return found
 
     def lagrangian(self, exposures: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:

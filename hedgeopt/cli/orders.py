@@ -109,6 +109,7 @@ def apply(
     out: Path,
     report: Path | None,
     json: bool,
+    allow: Sequence[str] = (),
 ) -> int:
     """Book fills, write the new book, print the differences; returns 0, or 3 where a limit is exceeded at the new book."""
     if out.suffix.lower() not in (".json", ".csv"):
@@ -122,7 +123,7 @@ def apply(
         found = read_proposal(proposal)
         holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
         stage("value")
-        made = apply_fills(fills, holdings, found, quotes)
+        made = apply_fills(fills, holdings, found, quotes, allow=allow)
         files: dict[Path, str | bytes] = {out: _book_text(made.book, out)}
         if report is not None:
             files[report] = made.differences.to_csv(index=False, lineterminator="\n")

@@ -115,6 +115,14 @@ def apply(
         Path, typer.Option("--out", help="File for the book after the fills, .json or .csv.", metavar="TOMORROW.json")
     ],
     report: Annotated[Path | None, typer.Option("--report", help="File for the differences as CSV.", metavar="FILE")] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            help="Book all the same what is refused otherwise: other-book (not the book of the proposal). Repeatable.",
+            metavar="WORD",
+        ),
+    ] = None,
     at: At = None,
     as_of: AsOf = None,
     price: Prices = None,
@@ -133,7 +141,7 @@ def apply(
     quotes = MarketOptions(
         market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
     )
-    raise typer.Exit(work.apply(fills, book, proposal, quotes, as_of, out, report, json))
+    raise typer.Exit(work.apply(fills, book, proposal, quotes, as_of, out, report, json, allow or ()))
 
 
 def cash(

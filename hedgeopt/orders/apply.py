@@ -8,7 +8,7 @@ price of the fill to its mark now; fees are paid in their own asset. So fills at
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -21,7 +21,7 @@ from hedgeopt.exposures.transfers import share_of_sending
 from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given, named
-from hedgeopt.files.names import advice
+from hedgeopt.files.names import advice, require_known
 from hedgeopt.files.plain import ColumnKinds, to_plain
 from hedgeopt.files.reading import validated
 from hedgeopt.inputs.book import Book
@@ -33,11 +33,15 @@ from hedgeopt.orders.legs import policy_of
 from hedgeopt.orders.owners import Owners
 from hedgeopt.program.book_after import change_position, payer_of, post_cash
 from hedgeopt.program.proposal import Proposal
+from hedgeopt.program.provenance import book_digest
 from hedgeopt.verify.counted import policy_in_dollars, price_of_unit
 from hedgeopt.verify.limits import checked_limits, known_limit
 from hedgeopt.verify.sizes import trade_range
 
-__all__ = ["CHECKED", "Reconciliation", "apply_fills"]
+__all__ = ["BOOKED_ALL_THE_SAME", "CHECKED", "Reconciliation", "apply_fills"]
+
+BOOKED_ALL_THE_SAME = ("other-book",)
+"""What may be asked for explicitly: fills booked to another book than the one the proposal was made for."""
 
 CHECKED = ColumnKinds(limit="text", value="number", bound="number", sense="text", unit="text", holds="truth")
 """Columns of :attr:`Reconciliation.limits`."""
@@ -95,7 +99,9 @@ class Reconciliation:
 
 
 @strict_call
-def apply_fills(fills: Given, book: Book, proposal: Proposal, market: Market) -> Reconciliation:
+def apply_fills(
+    fills: Given, book: Book, proposal: Proposal, market: Market, *, allow: Collection[str] = ()
+) -> Reconciliation:
     """Book fills of a proposal, and compare.
 
     Parameters
@@ -104,13 +110,18 @@ def apply_fills(fills: Given, book: Book, proposal: Proposal, market: Market) ->
         See :mod:`hedgeopt.orders.fills`.
     market
         Of now: marks that contracts settle to, prices of what fees are paid in, and the limits of the new book.
+    allow
+        What is booked though it is refused otherwise, see :data:`BOOKED_ALL_THE_SAME`.
 
     Raises
     ------
     InputError
-        One line: a fill of something that neither book nor market knows, of no known account, or that leaves a book that
-        cannot be (an account that owes what nobody lends).
+        One line: another book than the proposal's (fills booked already?), a fill of something that neither book nor market
+        knows, of no known account, or that leaves a book that cannot be (an account that owes what nobody lends).
     """
+    require_known([*allow], BOOKED_ALL_THE_SAME, "permission", file=None, field="allow")
+    if "other-book" not in allow:
+        _refuse_other_book(book, proposal)
     rows, notes = read_fills(fills)
     file = str(named(fills, "fills"))
     proposed = proposed_trades(proposal)
@@ -134,6 +145,15 @@ def apply_fills(fills: Given, book: Book, proposal: Proposal, market: Market) ->
               for row in over.itertuples()]  # fmt: skip
     limits, unknown = _limits(after, market, proposal)
     return Reconciliation(after, differences, limits, (*notes, *unknown))
+
+
+def _refuse_other_book(book: Book, proposal: Proposal) -> None:
+    """The book after fills is another one, so the same fills are not booked twice in silence."""
+    known = (proposal.inputs or {}).get("book")
+    if known != book_digest(book):
+        problem = "is not the book that the proposal was made for" if known else "may be another: the proposal names none"
+        fix = "are these fills booked in it already? give the book of solve (or say --allow other-book)"
+        raise InputError(problem, file="book", field="inputs.book", value=book.name, fix=fix)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from hedgeopt.models.data import own_tables
 from hedgeopt.models.scenarios.set import TABLES, ScenarioSet
 from hedgeopt.program.proposal_schema import canonical_json
 
-__all__ = ["input_hashes", "market_digest", "scenario_digest", "versions"]
+__all__ = ["book_digest", "input_hashes", "market_digest", "scenario_digest", "versions"]
 
 _COMPUTED_BY = ("hedgeopt", "numpy", "scipy", "pandas", "numba", "cvxpy", "highspy", "clarabel", "osqp", "ecos", "scs")
 
@@ -38,11 +38,16 @@ def input_hashes(book: Book, market: Market, policy: Policy) -> dict[str, str]:
     tables that accounts name. Packaged tables are told by the version of hedgeopt.
     """
     return {
-        "book": hashlib.sha256(canonical_json(book.model_dump(mode="json"))).hexdigest(),
+        "book": book_digest(book),
         "market": market_digest(market),
         "policy": hashlib.sha256(canonical_json(policy.model_dump(mode="json"))).hexdigest(),
         **{f"table {name}": hashlib.sha256(file.read_bytes()).hexdigest() for name, file in _tables(book, market).items()},
     }
+
+
+def book_digest(book: Book) -> str:
+    """SHA-256 of a book's JSON, as in :func:`input_hashes`."""
+    return hashlib.sha256(canonical_json(book.model_dump(mode="json"))).hexdigest()
 
 
 def _tables(book: Book, market: Market) -> dict[str, Path]:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Verdict", "judge"]
 
+_HOW_SOLVED = ("solver", "time_limit_seconds")
+"""Fields of a policy that no answer is right or wrong by."""
 _HOLDS = 1e-9
 
 
@@ -198,7 +200,7 @@ def _same_inputs(claim: Claim, market: Market, policy: dict[str, Any]) -> None:
         raise InputError("was made with ladders", file=claim.file, field="notes", fix="give the same files with --depth")
     if market.impact is None and any(note.startswith("impact of ") for note in claim.notes):
         raise InputError("was made with impact", file=claim.file, field="notes", fix="give the same file with --impact")
-    told, given = ({k: v for k, v in rules.items() if k != "solver"} for rules in (claim.policy, policy))
+    told, given = ({k: v for k, v in rules.items() if k not in _HOW_SOLVED} for rules in (claim.policy, policy))
     found = _difference(told, given, "policy")
     if found:
         raise InputError("differs from the policy given", file=claim.file, field=found,

@@ -168,6 +168,23 @@ def test_an_id_names_its_leg_and_nothing_else_does() -> None:
         assert leg_of_id(other, known) is None, other
 
 
+def test_the_same_fills_are_not_booked_twice_in_silence(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = tmp_path / "first.json"
+    assert main([*files, f"--out={first}"]) == 0
+    again = [word.replace("book.json", "first.json") for word in files]
+    assert main([*again, f"--out={tmp_path}/twice.json"]) == 2
+    assert "is not the book that the proposal was made for" in capsys.readouterr().err
+    assert not (tmp_path / "twice.json").exists()
+    main([*again, f"--out={tmp_path}/twice.json", "--allow=other-book"])
+    s, after = solved("whole"), amounts(ho.read_book(tmp_path / "twice.json"))
+    row = s.proposal.trades.iloc[0]
+    key, signed = (row["account"], row["instrument"]), row["quantity"] * (1 if row["side"] == "buy" else -1)
+    assert after[key] == pytest.approx(amounts(s.book).get(key, 0.0) + 2 * signed)
+    assert main([*files, f"--out={first}", "--allow=other"]) == 2
+
+
 HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
     "no side": ({"side": "long"}, "side, row 1: is no side"),
     "no quantity": ({"quantity": None}, "quantity, row 1: must be above 0"),

@@ -99,3 +99,11 @@ def test_exit_codes(example: Path, tmp_path: Path, capfd: pytest.CaptureFixture[
     lines = capfd.readouterr().err.strip().splitlines()
     assert len(lines) == 4  # one line each
     assert "policy.scenarios.count" in lines[-1]
+
+
+def test_how_it_was_solved_is_no_other_policy(example: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A time limit and a solver leave an answer as right or wrong as it is."""
+    rules = (example / "policy.toml").read_text(encoding="utf-8")
+    (tmp_path / "policy.toml").write_text(f'time_limit_seconds = 40.0\nsolver = "HIGHS"\n{rules}', encoding="utf-8")
+    words = ["verify", example / "proposal.json", *_inputs(example)[:-1], tmp_path / "policy.toml", "--scenarios", 2_000]
+    assert guarded([str(word) for word in words]) == 0, capfd.readouterr().err

@@ -52,10 +52,16 @@ def fit_books(books: Sequence[str], power: float, venue: str | None, json: bool,
     inside, outside = (float(np.median([getattr(one, f"error_{word}") for one in found])) for word in ("inside", "outside"))
     say(f"{many(len(found), 'book')}: median error {inside:.0%}, on the side that was not fitted {outside:.0%}")
     if out is not None:
-        from hedgeopt.models.costs.impact_fit import law_text
+        from hedgeopt.models.costs.impact_fit import law_text, worse_than_constant
 
+        worse = worse_than_constant(found)
+        if len(worse) == len({one.instrument for one in found}):
+            raise InputError("fits no book better than a constant, there is nothing to write", field="--out", value=out,
+                             fix=f"give other books, or --power {3.5 - power:g}")  # fmt: skip
         write_atomically({out: law_text(found, power)})
         say(f"wrote {out}: hedgeopt solve ... --impact {out}")
+        for name, r2 in worse.items():
+            say(f"left out, a constant explains its books better than the law (R² {r2:.2f}): {name}")
         for name in dict.fromkeys(counted):
             say(f"left out, sizes are contracts, whose size the file does not give: {name}")
     for name in few:

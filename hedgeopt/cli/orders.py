@@ -60,16 +60,18 @@ def plan(
     with progress() as stage:
         from hedgeopt.files.writing import write_atomically
         from hedgeopt.orders.export import export_orders, left_out, orders_csv, orders_excel
-        from hedgeopt.orders.fit_to_send import refuse_unfit
+        from hedgeopt.orders.fit_to_send import refuse_old, refuse_unfit
         from hedgeopt.orders.plan import execution_plan
         from hedgeopt.program.proposal import read_proposal
 
         stage("read")
+        moment = None if sending.now is None else parse_moment(sending.now, "--now")
         found = read_proposal(proposal)
+        if (sending.form or sending.csv or sending.excel) and "stale" not in sending.allow:
+            refuse_old(found, moment, sending.max_age)
         holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
         stage("plan")
         made = execution_plan(found, holdings, quotes, **asdict(rounds))
-        moment = None if sending.now is None else parse_moment(sending.now, "--now")
         fit: dict[str, Any] = {"allow": list(sending.allow), "now": moment, "max_age_seconds": sending.max_age}
         files: dict[Path, str | bytes] = {}
         lines: list[str] = []

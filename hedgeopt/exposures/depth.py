@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
 from hedgeopt.models.costs.depth import Depth, depth_of
 from hedgeopt.models.costs.impact import ImpactLaw, Worth, impact_of
@@ -54,11 +55,18 @@ def _impact_notes(items: Sequence[Any], law: ImpactLaw, rule: np.ndarray, market
     """How many instruments have impact, by which rule, and which have neither that nor a ladder."""
     ids = np.array([item.id for item in items], object)
     count = [len(set(ids[rule == k].tolist())) for k in range(3)]
+    if len(items) and not sum(count) and not any(item.id in market.depth for item in items):
+        raise InputError(
+            "counts for no instrument that may be traded", file="impact", field="instruments, volume, spread",
+            fix=f"name what may be traded, such as {items[0].id} (hedgeopt costs fit), or give the market file's columns "
+            "volume for [volume], bid_size and ask_size for [spread]; or leave --impact out",
+        )  # fmt: skip
     words = [f"{n} {word}" for n, word in zip(count, ("fitted", "from volume", "from the spread"), strict=True) if n]
     without = sorted(
         {item.name for item, k in zip(items, rule.tolist(), strict=True) if k < 0 and item.id not in market.depth}
     )
-    found = [f"impact of {many(sum(count), 'instrument')}, size to the {law.power:g} ({', '.join(words) or 'none'})"]
+    rules = ", ".join(words) or "ladders take its place"
+    found = [f"impact of {many(sum(count), 'instrument')}, size to the {law.power:g} ({rules})"]
     if without:
         some = ", ".join(without[:3]) + (", …" if len(without) > 3 else "")
         found.append(f"no ladder and no impact known for {some}: the best quote counts at any size")

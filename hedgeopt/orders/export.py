@@ -68,7 +68,11 @@ def export_orders(
     lines = [order_line(order, form) for order in wanted]
     if orders and not lines:
         venues = sorted({order.item.venue for order in orders})
-        raise InputError("trades nothing there", field="orders", value=form, fix=f"its trades are at {', '.join(venues)}")
+        forms = [venue if venue in FORMS_OF_ORDERS else "ccxt" for venue in venues]
+        said = " or ".join(f"--orders {one}" for one in dict.fromkeys(forms))
+        raise InputError(
+            "trades nothing there", field="orders", value=form, fix=f"its trades are at {', '.join(venues)}: {said}"
+        )
     return lines
 
 

@@ -20,7 +20,7 @@ from hedgeopt.program.proposal import Proposal
 from hedgeopt.program.proposal_schema import canonical_json
 from hedgeopt.program.provenance import market_digest
 
-__all__ = ["ALLOWED", "refuse_unfit"]
+__all__ = ["ALLOWED", "refuse_old", "refuse_unfit"]
 
 ALLOWED = ("stale", "uncertified", "ideal", "breaks")
 """What may be asked for explicitly: a proposal that is old or of other inputs, not certified, not in whole lots, or that
@@ -77,14 +77,26 @@ def _refuse_stale(
     if market_digest(market) != known["market"]:
         problem = f"was made from another market: {_moved(proposal, plan, market)}"
         raise _unfit(problem, "inputs.market", market.source, _fix_of(market), "stale", StaleQuoteError)
+    refuse_old(proposal, now, max_age_seconds)
+
+
+def refuse_old(proposal: Proposal, now: datetime | None = None, max_age_seconds: float | None = None) -> None:
+    """Refuse a proposal whose market is too old, or lies in the future: known before any other file is read.
+
+    Raises
+    ------
+    StaleQuoteError
+        Names age and limit, and how to send it all the same.
+    """
+    now = now or datetime.now(UTC)
     most = policy_of(proposal).max_quote_age_seconds if max_age_seconds is None else max_age_seconds
-    age = (now - proposal.created).total_seconds()
+    age, created = (now - proposal.created).total_seconds(), proposal.created.isoformat()
     if age > most:
         told = f"is {age:,.0f} s old at {now:%Y-%m-%d %H:%M:%S} UTC, allowed are {most:,.0f} s"
-        raise _unfit(told, "created", proposal.created.isoformat(), "solve again", "stale", StaleQuoteError)
+        fix = f"solve again; or, to replay a recorded market, --now {created}"
+        raise _unfit(told, "created", created, fix, "stale", StaleQuoteError)
     if age < -most:
-        told = f"lies {-age:,.0f} s in the future"
-        raise _unfit(told, "created", proposal.created.isoformat(), "check the clock", "stale", StaleQuoteError)
+        raise _unfit(f"lies {-age:,.0f} s in the future", "created", created, "check the clock", "stale", StaleQuoteError)
 
 
 def _fix_of(market: Market) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from hedgeopt.files.calls import strict_class
 from hedgeopt.models.costs.ladder import Ladder, Levels
 
-__all__ = ["ImpactFit", "fit_impact", "law_text"]
+__all__ = ["ImpactFit", "fit_impact", "law_text", "worse_than_constant"]
 
 _SIZES, _FEWEST = 24, 3
 _DEAREST, _SPREADS = 0.01, 5.0
@@ -103,19 +103,32 @@ def _errors(q: np.ndarray, a: np.ndarray, k: float, power: float) -> np.ndarray:
     return np.abs(k * q ** (power - 1.0) / a - 1.0)
 
 
+def _by_instrument(fits: Sequence[ImpactFit]) -> dict[str, list[ImpactFit]]:
+    several: dict[str, list[ImpactFit]] = {}
+    for one in fits:
+        several.setdefault(one.instrument, []).append(one)
+    return several
+
+
+def worse_than_constant(fits: Sequence[ImpactFit]) -> dict[str, float]:
+    """Instruments whose median R² is below 0, and it: a constant cost per unit explains their books better than the law."""
+    found = {name: float(np.median([one.r2 for one in mine])) for name, mine in _by_instrument(fits).items()}
+    return {name: r2 for name, r2 in found.items() if r2 < 0.0}
+
+
 def law_text(fits: Sequence[ImpactFit], power: float) -> str:
     """TOML that :func:`~hedgeopt.inputs.depth.impact.read_impact` reads: one law per instrument, with its diagnostics.
 
     Of several books of an instrument, in the order given: k their geometric mean, the rest medians; ``error_later`` is the
     median relative error of the first half's k on the books of the second.
+    Left out are those of :func:`worse_than_constant`.
     """
     import tomli_w
 
-    several: dict[str, list[ImpactFit]] = {}
-    for one in fits:
-        several.setdefault(one.instrument, []).append(one)
-    table = {}
-    for name, mine in several.items():
+    table, worse = {}, worse_than_constant(fits)
+    for name, mine in _by_instrument(fits).items():
+        if name in worse:
+            continue
         k, half = np.array([one.k for one in mine]), len(mine) // 2
         row = {"k": float(np.exp(np.mean(np.log(k)))), "books": len(mine), "levels": sum(one.levels for one in mine)}
         for word in ("half_spread", "exponent", "r2", "error_inside", "error_outside"):

@@ -146,7 +146,7 @@ def test_any_size_is_fine_where_the_lot_is_0_and_no_part_may_be_below_the_smalle
 
 def test_another_impact_law_is_said_and_not_only_quotes() -> None:
     s = solved("whole")
-    market = s.market.with_impact({"spread": {"factor": 1.0}})
+    market = s.market.with_impact({"instruments": {"deribit:BTC-13MAR26-84000-P": {"k": 1e-4}}})
     plan = execution_plan(s.proposal, s.book, market)
     with pytest.raises(ho.InputError, match="here it has --impact: give those that it was solved with"):
         refuse_unfit(s.proposal, plan, s.book, market, now=s.proposal.created)
@@ -227,7 +227,7 @@ def test_what_is_unfit_is_refused_and_sent_when_asked(what: str) -> None:
     ("change", "words"),
     [
         ({"form": "kraken"}, "unknown form of orders"),
-        ({"form": "okx"}, "trades nothing there"),
+        ({"form": "okx"}, r"trades nothing there.*its trades are at deribit: --orders deribit"),
         ({"allow": ["anything"]}, "unknown permission"),
     ],
 )
@@ -283,3 +283,18 @@ def test_the_command_prints_lines_writes_files_or_neither(
     assert main([*given_, f"--out={folder}/x"]) == 2
     assert main(given_) == 0
     assert "No limit is exceeded on the way" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_old_proposal_is_refused_before_any_other_file_is_read(
+    written: tuple[Path, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, given_ = written
+    (folder / "market.csv").unlink()
+    for wanted in ("--orders=deribit", f"--csv={folder}/o.csv"):
+        assert main([*given_, wanted]) == 2
+        told = capsys.readouterr().err
+        assert "s old at" in told
+        assert "--now 2026-03-06T10:00:00+00:00" in told
+    for more in ("--now=2026-03-06T10:00:00+00:00", "--allow=stale"):
+        assert main([*given_, "--orders=deribit", more]) == 2
+        assert "market.csv" in capsys.readouterr().err

@@ -185,3 +185,27 @@ def test_some_unknown_names_of_a_law_are_noted() -> None:
     assert len(told) == 1
     assert "no instrument of the market" in told[0]
     assert not quoted().with_impact({"instruments": {names[0]: {"k": 1e-4}}}).notes
+
+
+def test_fitted_instruments_that_have_expired_are_counted_and_own_names_are_told_the_nearest() -> None:
+    fitted = {f"deribit:OLD-{k}": {"k": 1e-4, "books": 3} for k in range(7)}
+    law = {"instruments": {SPOT.id: {"k": 1e-4}, "deribit:ETH_USCD": {"k": 1e-4}, **fitted}}
+    own, gone = quoted().with_impact(law).notes
+    assert "did you mean 'deribit:ETH_USDC'" in own
+    assert "7 fitted instruments of 9 left out, not in the market" in gone
+    assert "OLD-4, ..." in gone
+    with pytest.raises(InputError, match=r"names no instrument of the market.*fit books of what this market has"):
+        quoted().with_impact({"instruments": fitted})
+    assert quoted().with_impact({"instruments": fitted, "spread": {}}).impact is not None
+
+
+def test_a_law_that_counts_for_nothing_that_may_be_traded_is_refused() -> None:
+    market, rules = quoted(), policy(ho.Delta("ETH") >= 50.0)
+    market.quotes.loc[:, ["bid_size", "ask_size", "volume"]] = float("nan")
+    for law in ({"spread": {}}, {"volume": {"daily_vol": {"ETH": 0.04}}}):
+        with pytest.raises(InputError, match=r"counts for no instrument that may be traded.*deribit:ETH.*bid_size"):
+            ho.propose(BOOK, market.with_impact(law), rules)
+    only = policy(ho.Delta("ETH") >= 50.0)
+    only = only.model_copy(update={"candidates": ho.Candidates(kinds=("perpetual",), underlyings=("ETH",))})
+    with pytest.raises(InputError, match="counts for no instrument"):
+        ho.propose(BOOK, market.with_impact({"instruments": {SPOT.id: {"k": 1e-4}}}), only)

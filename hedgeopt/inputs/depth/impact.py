@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from hedgeopt.errors import InputError
+from hedgeopt.files.counted import many
 from hedgeopt.files.faults import validation_line
 from hedgeopt.files.given import Given, named, read_data
 from hedgeopt.files.names import advice
@@ -48,13 +49,24 @@ _SAID = ("as_of", "note")
 
 
 def with_impact(market: Market, source: Given) -> Market:
-    """The market with a law of impact; instruments that it names and the market has not are refused, all or noted, some."""
-    law = read_impact(source)
+    """The market with a law of impact.
+
+    Fitted instruments that the market has not (expired ones) are left out and counted by a note, names of your own by one
+    with the nearest known name; a law whose every name is unknown, and that has no other rule, is refused.
+    """
+    law, file = read_impact(source), str(named(source, "impact"))
     unknown = [key for key in law.instruments if key not in market.instruments]
-    if unknown and len(unknown) == len(law.instruments):
-        raise InputError("is no instrument of the market", file=str(named(source, "impact")), field="instruments",
-                         value=unknown[0], fix=advice(unknown[0], market.instruments))  # fmt: skip
-    named_here = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
-    told = f"{named(source, 'impact')}: {named_here}: no instrument of the market, its parameters count for nothing"
-    notes = [told] if unknown else []
+    fitted = [key for key in unknown if law.instruments[key].books is not None]
+    own = [key for key in unknown if key not in fitted]
+    if unknown and len(unknown) == len(law.instruments) and not (law.volume or law.spread):
+        fix = advice(own[0], market.instruments) if own else "fit books of what this market has, or give [spread]"
+        raise InputError(
+            "names no instrument of the market", file=file, field="instruments", value=(own or fitted)[0], fix=fix
+        )
+    notes = [f"{file}: {key} is no instrument of the market, its parameters count for nothing: "
+             f"{advice(key, market.instruments)}" for key in own]  # fmt: skip
+    if fitted:
+        some = ", ".join(fitted[:5]) + (", ..." if len(fitted) > 5 else "")
+        told = f"{many(len(fitted), 'fitted instrument')} of {len(law.instruments)} left out, not in the market"
+        notes.append(f"{file}: {told} (expired?): {some}")
     return replace(market, impact=law, notes=(*market.notes, *notes))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from typer.testing import CliRunner
 
 from hedgeopt.cli.app import app
 from hedgeopt.inputs.depth.forms import read_ladders
-from hedgeopt.models.costs.impact_fit import fit_impact
+from hedgeopt.models.costs.impact_fit import fit_impact, law_text, worse_than_constant
 from hedgeopt.models.costs.ladder import Ladder, book_levels
 
 
@@ -56,6 +58,36 @@ def test_the_command_prints_what_was_fitted(tmp_path: Path) -> None:
     assert one["half_spread"] == pytest.approx(8.0 / 80_008.0)
     run = CliRunner().invoke(app, ["costs", "fit", str(tmp_path / "book.json"), "--power", "3"])
     assert run.exit_code != 0
+
+
+def test_a_fit_that_is_worse_than_a_constant_is_not_written() -> None:
+    good = fit_impact(_book(1e-4, 1.5))
+    assert good is not None
+    bad = [replace(good, instrument="bybit:ETHUSDT", r2=r2) for r2 in (-0.67, -0.1, 0.3)]
+    assert worse_than_constant([good, *bad]) == {"bybit:ETHUSDT": -0.1}
+    assert list(tomllib.loads(law_text([good, *bad], 1.5))["instruments"]) == ["deribit:X"]
+    assert not worse_than_constant([good, *bad[2:]])
+
+
+def test_the_command_names_what_it_leaves_out_of_the_law_and_writes_no_empty_one(tmp_path: Path) -> None:
+    """Far level, then a deep one: a unit costs less the larger the order is."""
+    sides = {"bids": [[79_999.0, 1.0], [79_900.0, 1.0]], "asks": [[80_001.0, 1.0], [80_100.0, 1.0]]}
+    for side, sign in (("bids", -1), ("asks", 1)):
+        sides[side] += [[80_000.0 + sign * (101.0 + k), 1e4] for k in range(3)]
+    flat = {"instrument_name": "BTC-27MAR26", "timestamp": 1_772_438_400_000, **sides}
+    (tmp_path / "flat.json").write_text(json.dumps(flat))
+    made = ["costs", "fit", str(tmp_path / "flat.json"), "--power", "2", "--out", str(tmp_path / "impact.toml")]
+    run = CliRunner().invoke(app, made)
+    assert "fits no book better than a constant" in str(run.exception)
+    assert not (tmp_path / "impact.toml").exists()
+    asks = [[80_016 + 5 * k, 10_000.0 * (k + 1)] for k in range(20)]
+    bids = [[80_000 - 5 * k, 9_000.0 * (k + 1)] for k in range(20)]
+    good = {"instrument_name": "BTC-PERPETUAL", "timestamp": 1_772_438_400_000, "bids": bids, "asks": asks}
+    (tmp_path / "good.json").write_text(json.dumps(good))
+    run = CliRunner().invoke(app, [*made, str(tmp_path / "good.json")])
+    assert run.exit_code == 0, run.output
+    assert "left out, a constant explains its books better than the law (R² -" in run.stderr
+    assert list(tomllib.loads((tmp_path / "impact.toml").read_text())["instruments"]) == ["deribit:BTC-PERPETUAL"]
 
 
 @pytest.mark.realdata

@@ -119,7 +119,8 @@ def apply(
         list[str] | None,
         typer.Option(
             "--allow",
-            help="Book all the same what is refused otherwise: other-book (not the book of the proposal). Repeatable.",
+            help="Book all the same what is refused otherwise: other-book (not the book of the proposal), "
+            "price (far from mark and proposal), fee (a large share of the trade), early (before the proposal). Repeatable.",
             metavar="WORD",
         ),
     ] = None,

@@ -30,6 +30,7 @@ from hedgeopt.models.pricing.families import family_of
 from hedgeopt.orders.differences import DIFFERENCES, Booked, differences_of, item_of, proposed_trades
 from hedgeopt.orders.fills import ListedFill, read_fills
 from hedgeopt.orders.legs import policy_of
+from hedgeopt.orders.odd_fills import OddFills
 from hedgeopt.orders.owners import Owners
 from hedgeopt.program.book_after import change_position, payer_of, post_cash
 from hedgeopt.program.proposal import Proposal
@@ -40,8 +41,9 @@ from hedgeopt.verify.sizes import trade_range
 
 __all__ = ["BOOKED_ALL_THE_SAME", "CHECKED", "Reconciliation", "apply_fills"]
 
-BOOKED_ALL_THE_SAME = ("other-book",)
-"""What may be asked for explicitly: fills booked to another book than the one the proposal was made for."""
+BOOKED_ALL_THE_SAME = ("other-book", "price", "fee", "early")
+"""What may be asked for explicitly: fills booked to another book than the proposal's, far from every known price, with a fee
+that is a large share of what was traded, or from before the proposal."""
 
 CHECKED = ColumnKinds(limit="text", value="number", bound="number", sense="text", unit="text", holds="truth")
 """Columns of :attr:`Reconciliation.limits`."""
@@ -129,9 +131,11 @@ def apply_fills(
     accounts = {account["name"]: account for account in data["accounts"]}
     done: dict[tuple[str, str], list[Booked]] = {}
     owners = Owners(proposal, proposed, accounts, file)
+    odd = OddFills(proposal, market, file, allow)
+    paid = _Paid(book, market, accounts, file, odd, proposed)
     for fill in rows:
         account = owners.account(fill)
-        paid = _Paid(book, market, accounts, file)
+        odd.moment(fill)
         booked = paid.transfer(fill, account) if fill.side == "send" else paid.trade(fill, account)
         done.setdefault((account, fill.instrument), []).append(booked)
     times = [fill.time for fill in rows if fill.time is not None]
@@ -164,6 +168,8 @@ class _Paid:
     market: Market
     accounts: Mapping[str, dict[str, Any]]
     file: str
+    odd: OddFills
+    proposed: Mapping[tuple[str, str], tuple[float, float]]
 
     def _refused(self, fill: ListedFill, problem: str, field: str, value: object, fix: str) -> InputError:
         return InputError(problem, file=self.file, field=f"{field}, row {fill.row}", value=value, fix=fix)
@@ -176,6 +182,7 @@ class _Paid:
             raise self._refused(fill, "is no instrument of the book or the market", "instrument", fill.instrument, near)
         if not item.nature.quoted:
             raise self._refused(fill, "is not traded at quotes", "instrument", fill.instrument, "change the book itself")
+        self.odd.price(fill, item, self.proposed.get((account, fill.instrument), (0.0, float("nan")))[1])
         signed = fill.sign * fill.quantity
         dollars = self.market.price(item.settlement)
         if item.nature.margined:
@@ -189,7 +196,7 @@ class _Paid:
             cash = -signed * fill.price / (dollars if item.nature.quote == "dollars" else 1.0)
         change_position(self.accounts[account], item.name, signed)
         self._pay(account, item.settlement, cash)
-        return Booked(signed, fill.price, self._fee(fill, account, item.settlement))
+        return Booked(signed, fill.price, self._fee(fill, account, item.settlement, self._traded(fill, item)))
 
     def transfer(self, fill: ListedFill, account: str) -> Booked:
         """What was sent: it left its source with the fee, and has arrived."""
@@ -203,14 +210,26 @@ class _Paid:
         self._pay(account, link.asset, -fill.quantity)
         self._pay(link.target, link.asset, fill.quantity)
         paid_in = link.asset if fill.fee is None else fill.fee_asset or link.asset
+        usd = fee * self._price(fill, paid_in)
+        if fill.fee is not None:
+            self.odd.fee(fill, usd, fill.quantity * self._price(fill, link.asset))
         self._pay(account, paid_in, -fee)
-        return Booked(fill.quantity, float("nan"), fee * self._price(fill, paid_in))
+        return Booked(fill.quantity, float("nan"), usd)
 
-    def _fee(self, fill: ListedFill, account: str, settlement: str) -> float:
+    def _traded(self, fill: ListedFill, item: Any) -> float:
+        """USD of what was traded: contracts of dollars, else coins at the price of the underlying or the price paid."""
+        if getattr(item, "inverse", False) and item.nature.payoff == "linear":
+            return fill.quantity
+        paid = fill.price * (1.0 if item.nature.quote == "dollars" else self.market.price(item.settlement))
+        underlying = getattr(item, "underlying", None)
+        return fill.quantity * max(paid, self.market.prices.get(underlying, 0.0) if underlying else 0.0)
+
+    def _fee(self, fill: ListedFill, account: str, settlement: str, traded: float) -> float:
         asset = fill.fee_asset or settlement
         if not fill.fee:
             return 0.0
         usd = fill.fee * self._price(fill, asset)
+        self.odd.fee(fill, usd, traded)
         self._pay(account, asset, -fill.fee)
         return usd
 

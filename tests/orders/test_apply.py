@@ -86,7 +86,9 @@ def test_what_differs_is_told_in_words_and_dollars() -> None:
     assert (back.differences["state"].iloc[1:] == "open").all()
     assert not back.holds
     other = "BTC-PERPETUAL"
-    stray = apply_fills(some(s, instrument=other, price=92_000.0, quantity=100.0), s.book, s.proposal, s.market)
+    stray = apply_fills(
+        some(s, instrument=other, price=92_000.0, quantity=100.0), s.book, s.proposal, s.market, allow=("fee",)
+    )
     assert stray.differences["state"].iloc[-1] == "not proposed"
     before, after = amounts(s.book), amounts(stray.book)
     assert after["main", other] == before.get(("main", other), 0.0) + 100.0
@@ -183,6 +185,35 @@ def test_the_same_fills_are_not_booked_twice_in_silence(
     key, signed = (row["account"], row["instrument"]), row["quantity"] * (1 if row["side"] == "buy" else -1)
     assert after[key] == pytest.approx(amounts(s.book).get(key, 0.0) + 2 * signed)
     assert main([*files, f"--out={first}", "--allow=other"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "change", "words"),
+    [
+        ("price", {"price": 8.0, "quantity": 0.1}, "price, row 1: is far from the mark"),
+        ("price", {"price": 1e-7}, "price, row 1: is far from the mark"),
+        ("fee", {"fee": 0.5, "fee_asset": "BTC", "quantity": 0.1}, "fee, row 1: would be"),
+        ("fee", {"fee": -500.0, "fee_asset": ""}, "fee, row 1: would be"),
+        ("early", {"time": "2020-01-01T00:00:00Z"}, "time, row 1: is before the proposal"),
+    ],
+)
+def test_slips_are_refused_unless_asked_for(word: str, change: dict[str, Any], words: str) -> None:
+    s = solved("whole")
+    with pytest.raises(ho.InputError, match=words) as told:
+        apply_fills(some(s, **change), s.book, s.proposal, s.market)
+    assert f"(or say --allow {word})" in str(told.value)
+    made = apply_fills(some(s, **change), s.book, s.proposal, s.market, allow=[word])
+    row = s.proposal.trades.iloc[0]
+    held = amounts(made.book)[row["account"], row["instrument"]]
+    assert held != amounts(s.book).get((row["account"], row["instrument"]), 0.0)
+
+
+def test_a_fee_in_a_transfer_may_not_be_a_large_share() -> None:
+    s = solved("network")
+    table = fills_as_proposed(s.proposal, s.market)
+    sent = table.loc[table["side"] == "send"].head(1)
+    with pytest.raises(ho.InputError, match="fee, row 1: would be"):
+        apply_fills(sent.assign(fee=0.5 * sent["quantity"]), s.book, s.proposal, s.market)
 
 
 HOSTILE: dict[str, tuple[dict[str, Any], str]] = {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +14,15 @@ from hedgeopt.files.counted import many
 from hedgeopt.files.names import require_known
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
+from hedgeopt.orders.differences import proposed_trades
 from hedgeopt.orders.legs import policy_of
 from hedgeopt.orders.plan import ExecutionPlan
 from hedgeopt.program.proposal import Proposal
-from hedgeopt.program.proposal_schema import canonical_json
-from hedgeopt.program.provenance import market_digest
+from hedgeopt.program.provenance import book_digest, market_digest
 
 __all__ = ["ALLOWED", "refuse_old", "refuse_unfit"]
 
+_SAME = 1e-9
 ALLOWED = ("stale", "uncertified", "ideal", "breaks")
 """What may be asked for explicitly: a proposal that is old or of other inputs, not certified, not in whole lots, or that
 exceeds limits on the way."""
@@ -55,11 +56,42 @@ def refuse_unfit(
         raise _unfit("is not certified", "certificate", proposal.certificate.worst_limit, "solve again", "uncertified")
     if "stale" not in allow:
         _refuse_stale(proposal, plan, book, market, now or datetime.now(UTC), max_age_seconds)
+    if "uncertified" not in allow:
+        _refuse_another_list(proposal, book)
     if "ideal" not in allow:
         _refuse_ideal(plan)
     if "breaks" not in allow and plan.breaks:
         fix = plan.advice[0] if plan.advice else "send it in rounds, or as combos"
         raise _unfit(f"exceeds a limit on the way: {plan.breaks[0]}", "plan", None, fix, "breaks")
+
+
+def _refuse_another_list(proposal: Proposal, book: Book) -> None:
+    """Refuse trades that do not lead from the book to the proposal's ``book_after``: the certificate is of other ones."""
+    if proposal.book_after is None or book_digest(book) != (proposal.inputs or {}).get("book"):
+        return
+    named = _positions(book.model_dump(mode="json"))
+    expected = dict(named)
+    for key, (signed, price) in proposed_trades(proposal).items():
+        if not np.isnan(price):  # a transfer has none
+            expected[key] = expected.get(key, 0.0) + signed
+    after = _positions(proposal.book_after)
+    for key in dict.fromkeys([*expected, *after]):
+        told, found = after.get(key, 0.0), expected.get(key, 0.0)
+        if abs(told - found) > _SAME * max(abs(told), abs(found), abs(named.get(key, 0.0)), 1.0):
+            problem = f"the trades lead to {found:,.10g} of {key[1]} in {key[0]}, book_after holds {told:,.10g}"
+            fix = "the list was changed after it was certified: solve again"
+            raise _unfit(problem, "trades", None, fix, "uncertified")
+
+
+def _positions(book: Mapping[str, Any]) -> dict[tuple[str, str], float]:
+    """Quantities by account and instrument in a book's JSON."""
+    found: dict[tuple[str, str], float] = {}
+    for account in book["accounts"]:
+        for held in account.get("positions", ()):
+            name = held["instrument"] if isinstance(held["instrument"], str) else held["instrument"]["name"]
+            key = account["name"], name
+            found[key] = found.get(key, 0.0) + held["quantity"]
+    return found
 
 
 def _unfit(problem: str, field: str, value: object, fix: str, word: str, kind: type[InputError] = InputError) -> InputError:
@@ -72,7 +104,7 @@ def _refuse_stale(
     known = proposal.inputs or {}
     if not known:
         raise _unfit("does not say which inputs it was made from", "inputs", None, "solve again", "stale", StaleQuoteError)
-    if hashlib.sha256(canonical_json(book.model_dump(mode="json"))).hexdigest() != known["book"]:
+    if book_digest(book) != known["book"]:
         raise _unfit("was made for another book", "inputs.book", book.name, "solve again for it", "stale", StaleQuoteError)
     if market_digest(market) != known["market"]:
         problem = f"was made from another market: {_moved(proposal, plan, market)}"

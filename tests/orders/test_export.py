@@ -187,6 +187,21 @@ def test_csv_and_workbook_have_the_same_bytes_each_time() -> None:
         assert row[8] == line["limit_price"]
 
 
+@pytest.mark.parametrize("name", ["whole", "network"])
+def test_a_list_changed_after_its_certificate_is_refused(name: str) -> None:
+    s = solved(name)
+    trades = s.proposal.trades.copy()
+    trades.loc[0, "quantity"] *= 2.0
+    changed = replace(s.proposal, trades=trades)
+    plan = execution_plan(s.proposal, s.book, s.market)
+    options = {"now": s.proposal.created, "allow": ["ideal", "breaks"]}
+    refuse_unfit(s.proposal, plan, s.book, s.market, **options)
+    with pytest.raises(ho.InputError, match=r"book_after holds .*--allow uncertified"):
+        refuse_unfit(changed, plan, s.book, s.market, **options)
+    options["allow"].append("uncertified")
+    refuse_unfit(changed, plan, s.book, s.market, **options)
+
+
 UNFIT = {
     "stale": "is 86,400 s old at 2026-03-07 10:00:00 UTC, allowed are 600 s",
     "market": " quotes changed, most of all BTC-13MAR26-84000-P by +100.00%",

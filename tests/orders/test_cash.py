@@ -109,9 +109,11 @@ def test_program_and_verifier_add_up_the_same(seed: int, asset: str | None, acco
 
 
 def limited(*accounts: str, **cash: Any) -> ho.Policy:
+    """Any size: cash moves by opposite sides of one instrument in two accounts, which no list in whole lots has."""
     rules = [ho.Delta("BTC").within(-5.0, 60.0), ho.CashAtLeast(**cash)]
     only = ho.Candidates(trade_in=accounts)
-    return ho.Policy(ho.TransactionCost(), rules, scenarios=ho.ParametricScenarios(count=50), candidates=only)
+    scenarios = ho.ParametricScenarios(count=50)
+    return ho.Policy(ho.TransactionCost(), rules, scenarios=scenarios, candidates=only, lots="ideal")
 
 
 def test_the_limit_moves_cash_in_time_and_is_proven() -> None:

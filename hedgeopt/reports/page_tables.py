@@ -59,7 +59,7 @@ def costs_grid(proposal: Proposal) -> ShownTable:
     columns += [(f"{word}, {proposal.unit}", True) for word in COST_WORDS.values()]
     caption = (
         "Half-spread is to the best quote, depth what walking the book or pool adds; with the fee they are the trade's "
-        "cost. Gas is not optimised. Carry is over the horizon, negative where it is income."
+        "cost. Gas counts where the policy has a ticket. Carry is over the horizon, negative where it is income."
     )
     csv = proposal_csv(proposal)["costs.csv"] if rows else ""
     return ShownTable("Costs by trade", columns, rows, caption, sortable=True, csv=csv, file="costs.csv")

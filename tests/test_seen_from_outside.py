@@ -151,6 +151,7 @@ def files(folder: Path, o: pd.DataFrame, index: float) -> dict[str, dict[str, fl
 
     tail = {"kind": "cvar", "beta": BETA}
     policy = {
+        "lots": "ideal",
         "minimize": [{"weight": 1.0, "term": {"kind": "transaction_cost"}}, {"weight": WEIGHT, "term": tail}],
         "subject_to": [
             limit({"kind": "delta", "underlying": "BTC"}, lower=DELTA, upper=DELTA),

@@ -24,6 +24,7 @@ from hedgeopt.cli import main
 from hedgeopt.cli.app import app
 from hedgeopt.cli.streams import output
 from hedgeopt.example import example_files
+from tests.models.scenarios.drawn_chains import drawn_chains, recorded
 
 POLICY = """
 [[minimize]]
@@ -154,6 +155,7 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
         "check": [book, market, policy],
         "import": [f"{tmp_path}/reply.json", f"--out={tmp_path}/out"],
         "scenarios list": [],
+        "scenarios fit": [f"{tmp_path}/record.parquet", "--resamples=20", f"--out={tmp_path}/model.toml"],
         "scenarios describe": [market],
         "scenarios sample": [market, policy, "--rows=2"],
         "schema": ["policy"],
@@ -181,6 +183,8 @@ def prepare(command: str, cases: dict[str, list[str]]) -> None:
     """What a command needs that only another command makes."""
     if command in ("verify", "report", "plan"):
         assert main(["solve", *cases["solve"], f"--out={Path(cases[command][0]).parent}"]) == 0
+    if command == "scenarios fit":
+        recorded(drawn_chains(60, 5)).to_parquet(cases[command][0])
     if command == "apply":
         fills, folder = Path(cases[command][0]), Path(cases[command][0]).parent
         assert main(["solve", *cases["solve"], f"--out={folder}/solved"]) == 0

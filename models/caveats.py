@@ -6,15 +6,16 @@ Each table says its date, its shelf life and which of its numbers were not read 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 
 from hedgeopt.files.counted import many
 from hedgeopt.models.data import About, about, where
+from hedgeopt.models.scenarios.noise import OptionNoise, measured_noise
 from hedgeopt.models.scenarios.stress_table import packaged_events
 
-__all__ = ["said_of", "stress_caveats", "table_caveats"]
+__all__ = ["noise_caveats", "said_of", "stress_caveats", "table_caveats"]
 
 
 @lru_cache(maxsize=1024)
@@ -72,5 +73,33 @@ def stress_caveats(stress: tuple[str, ...], assets: tuple[str, ...], on: date) -
     )
     table = about("stress")
     if table.expired(on):
+        said.append(f"{file} is of {table.as_of:%Y-%m-%d}, past its shelf life of {table.shelf_life_days} days")
+    return tuple(said)
+
+
+def noise_caveats(noise: Mapping[str, OptionNoise | None], on: date) -> tuple[str, ...]:
+    """Which underlyings of options have no noise of their own, and whether the packaged noises are out of date.
+
+    Parameters
+    ----------
+    noise
+        By underlying, the noise of a sample in which there is some; None: its options move without.
+    """
+    packaged = measured_noise()
+    stand_in, file = packaged.get("*"), "models/data/scenarios.toml"
+    guessed = sorted(asset for asset, one in noise.items() if one == stand_in and asset not in packaged)
+    without = sorted(asset for asset, one in noise.items() if one is None or one == OptionNoise())
+    own = "give [scenarios.noise.{}], or a model of hedgeopt scenarios fit"
+    said = []
+    if guessed:
+        measured = " and ".join(sorted(set(packaged) - {"*"}))
+        said.append(
+            f"noise of expiries and strikes was never measured for {', '.join(guessed)}: the larger of {measured} stands in "
+            f"({own.format(guessed[0])})"
+        )
+    if without:
+        said.append(f"vols of {', '.join(without)} move without noise of expiries and strikes ({own.format(without[0])})")
+    table = about("scenarios")
+    if table.expired(on) and any(one in packaged.values() for one in noise.values()):
         said.append(f"{file} is of {table.as_of:%Y-%m-%d}, past its shelf life of {table.shelf_life_days} days")
     return tuple(said)

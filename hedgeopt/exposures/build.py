@@ -134,7 +134,8 @@ def build_exposures(
     notes += _unopened(margins, [items[row] for row in bought[shut]])
     paused = paused | shut
     shown = () if stress.still else stress.labels
-    doubts = caveats(margins, collateral, [items[row] for row in bought], table.unique, shown, assets, market.timestamp)
+    traded = [items[row] for row in bought]
+    doubts = caveats(margins, collateral, traded, table.unique, shown, assets, market.timestamp, scenarios)
     notes += [*scenarios.notes, *(f"{venue} is halted: nothing trades there" for venue in paused_venues)]
     lower, upper = tradable(book, rows, bought, cost, paused, capacity(links, sent, collateral), depth)
     buy, sell = at_the_best(depth, np.append(cost.buy, sending), np.append(cost.sell, np.zeros(len(sent))))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.exposures.resolve import Holdings
-from hedgeopt.models.caveats import stress_caveats, table_caveats
+from hedgeopt.models.caveats import noise_caveats, stress_caveats, table_caveats
 from hedgeopt.models.costs.quotes import fee_parameters
 from hedgeopt.models.data import averaging_minutes, dollar_assets, pegged_assets
 from hedgeopt.models.margin.margins import Margins
@@ -30,6 +30,7 @@ def caveats(
     stress: tuple[str, ...],
     assets: tuple[str, ...],
     now: datetime,
+    scenarios: ScenarioSet,
 ) -> tuple[str, ...]:
     """A sentence each, for the reader of every report and of the certificate.
 
@@ -41,6 +42,8 @@ def caveats(
         Instruments that may be traded (their fees are read), and all rows.
     stress
         Names of the stress scenarios shown; empty for none.
+    scenarios
+        The sample: its noise of vols counts for the underlyings of options.
     """
     reads: dict[tuple[str, str], None] = {}
     foreign: list[str] = []
@@ -54,7 +57,9 @@ def caveats(
     pegs = [asset for asset in assets if is_peg(asset) or asset in pegged_assets()]
     dollars = [asset for asset in assets if asset in dollar_assets()]
     reads |= dict.fromkeys(("assets", name) for name, found in (("pegged", pegs), ("dollar", dollars)) if found)
-    return (*foreign, *table_caveats(tuple(reads), now.date()), *stress_caveats(stress, assets, now.date()))
+    smiles = dict.fromkeys(item.underlying for item in held if has(item, "strike"))
+    noises = noise_caveats({asset: scenarios.noise.get(asset) for asset in smiles} if scenarios.noisy else {}, now.date())
+    return (*foreign, *table_caveats(tuple(reads), now.date()), *stress_caveats(stress, assets, now.date()), *noises)
 
 
 def _windows(items: Sequence[Any], now: datetime) -> Iterator[tuple[str, str]]:

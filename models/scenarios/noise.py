@@ -115,12 +115,15 @@ def measured_noise() -> dict[str, OptionNoise]:
 
 
 def noise_by_asset(noise: Noise, assets: tuple[str, ...]) -> dict[str, OptionNoise]:
-    """The noise of each asset that has one; ``measured`` gives every asset one, the stand-in where nobody measured it."""
+    """The noise of each asset, empty for ``none``.
+
+    ``measured`` gives the stand-in where nobody measured it; a table gives its ``*``, and without one a noise of nothing,
+    which reports tell.
+    """
     if noise == "none":
         return {}
     table = measured_noise() if isinstance(noise, str) else noise
-    found = {asset: table.get(asset, table.get(_STAND_IN)) for asset in assets}
-    return {asset: one for asset, one in found.items() if one is not None}
+    return {asset: table.get(asset) or table.get(_STAND_IN) or OptionNoise() for asset in assets}
 
 
 def strike_size(noise: StrikeNoise, days: np.ndarray, delta: np.ndarray, horizon_days: float) -> np.ndarray:

@@ -41,7 +41,7 @@ class Response(Record):
     """How everything but spot answers a spot move; :mod:`hedgeopt.models.scenarios.estimate` fits these to data.
 
     Each ``*_beta`` is a slope on the log spot return of the horizon; each ``*_noise`` the annual standard deviation of what
-    spot does not explain. All but vol are off unless set.
+    spot does not explain. All but vol, and the noise of expiries and strikes, are off unless set.
     """
 
     vol_beta: float = Field(
@@ -83,7 +83,7 @@ class Response(Record):
         "noise's",
     )
     noise: Noise = Field(
-        default="none",
+        default="measured",
         description="noise of expiries and single strikes: measured (packaged, by underlying), none, or a table by asset",
     )
     basis_beta: float = Field(

@@ -9,17 +9,20 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import hedgeopt as ho
 from hedgeopt.backtest.venue_rules import about_rules, rules, rules_caveats
 from hedgeopt.exposures.expose import expose
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
+from hedgeopt.inputs.columns import QUOTE_FIELDS
 from hedgeopt.measures.margin_report import margin_report
 from hedgeopt.models import caveats as sentences
-from hedgeopt.models.caveats import stress_caveats, table_caveats
+from hedgeopt.models.caveats import noise_caveats, stress_caveats, table_caveats
 from hedgeopt.models.data import About, about, names
 from hedgeopt.models.margin.rules import MODELS, margin_model
+from hedgeopt.models.scenarios.noise import measured_noise
 from hedgeopt.models.scenarios.stress_table import packaged_events
 
 FRESH = date(2026, 11, 27)
@@ -32,9 +35,6 @@ def _book(venue: str, **account: Any) -> Book:
 
 
 def _market(venue: str, when: datetime) -> ho.Market:
-    import pandas as pd
-
-    from hedgeopt.inputs.columns import QUOTE_FIELDS
     from hedgeopt.models.pricing.perpetual import Perpetual
 
     item = Perpetual(name="ETH-PERPETUAL", venue=venue, underlying="ETH", settlement="USDC")
@@ -169,3 +169,43 @@ def test_a_fault_in_the_sentences_would_be_seen(monkeypatch: pytest.MonkeyPatch)
 def test_every_packaged_table_can_be_asked():
     assert all(about(name).shelf_life_days > 0 for name in names())
     assert np.isfinite(about_rules().shelf_life_days)
+
+
+def test_noise_that_nobody_measured_is_said():
+    measured, stand_in = measured_noise()["BTC"], measured_noise()["*"]
+    day = date(2026, 6, 1)
+    assert noise_caveats({"BTC": measured}, day) == ()
+    (said,) = noise_caveats({"BTC": measured, "SOL": stand_in, "HYPE": stand_in}, day)
+    assert said.startswith("noise of expiries and strikes was never measured for HYPE, SOL: the larger of BTC and ETH")
+    (without,) = noise_caveats({"SOL": None}, day)
+    assert without.startswith("vols of SOL move without noise")
+    assert "scenarios.toml is of" in noise_caveats({"BTC": measured}, date(2028, 1, 1))[0]
+    own = measured.model_copy(update={"strike": None})
+    assert noise_caveats({"SOL": own}, date(2028, 1, 1)) == ()
+
+
+def test_a_book_of_options_without_a_measurement_says_so():
+    expiry = datetime(2026, 6, 26, 8, tzinfo=UTC)
+    option = ho.Option(
+        name="SOL_USDC-26JUN26-100-P",
+        venue="deribit",
+        underlying="SOL",
+        settlement="USDC",
+        strike=100.0,
+        expiry=expiry,
+        right="put",
+    )
+    row = {"mark_price": 4.0, "bid_price": 3.9, "ask_price": 4.1, "mark_iv": 0.7, "underlying_price": 105.0}
+    quotes = pd.DataFrame.from_dict(
+        {option.id: row | {"timestamp": pd.Timestamp(NOW)}}, orient="index", columns=list(QUOTE_FIELDS)
+    )
+    market = ho.Market(NOW, {"SOL": 105.0, "USDC": 1.0}, {option.id: option}, quotes)
+    coins = (Collateral(asset="USDC", amount=1e6),)
+    held = (Position(instrument=option.name, quantity=-10.0),)
+    book = Book(accounts=(Account(name="main", venue="deribit", collateral=coins, positions=held),))
+    told = expose(book, market, POLICY, trades=False).caveats
+    assert any("never measured for SOL" in note for note in told)
+    still = POLICY.model_copy(update={"scenarios": ho.ParametricScenarios(count=50, noise="none")})
+    assert not any("measured for SOL" in note for note in expose(book, market, still, trades=False).caveats)
+    own = POLICY.model_copy(update={"scenarios": ho.ParametricScenarios(count=50, noise={"BTC": {}})})
+    assert any("vols of SOL move without noise" in note for note in expose(book, market, own, trades=False).caveats)

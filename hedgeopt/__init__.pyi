@@ -57,6 +57,7 @@ from .models.bound import TradeVariables as TradeVariables
 from .models.costs.carry import Carry as Carry
 from .models.costs.cfmm import Cfmm as Cfmm
 from .models.costs.cfmm import route_tokens as route_tokens
+from .models.costs.delivery import DeliveryFee as DeliveryFee
 from .models.costs.ladder import Ladder as Ladder
 from .models.costs.split import split_order as split_order
 from .models.costs.transaction import TransactionCost as TransactionCost

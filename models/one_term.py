@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from hedgeopt.models.costs.carry import Carry
+from hedgeopt.models.costs.delivery import DeliveryFee
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.margin.term import Margin
 from hedgeopt.models.risk.concentration import Concentration
@@ -29,6 +30,7 @@ ONE_TERMS: dict[str, type[Term]] = {
     for term in (
         TransactionCost,
         Carry,
+        DeliveryFee,
         CVaR,
         RobustCVaR,
         Variance,

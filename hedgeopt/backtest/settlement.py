@@ -15,9 +15,9 @@ import pandas as pd
 from hedgeopt.backtest.accruals import variation
 from hedgeopt.backtest.portfolio import Portfolio
 from hedgeopt.backtest.sanity import Sanity
-from hedgeopt.backtest.venue_rules import rules
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.market import Market
+from hedgeopt.models.costs.delivery import fee_at_delivery
 from hedgeopt.models.pricing.families import family_of
 
 __all__ = ["IndexHistory", "settle"]
@@ -83,24 +83,11 @@ class IndexHistory:
         return frame.sort_index()
 
 
-def _delivery(item: Any, name: str) -> float:
-    """A number of the venue's delivery fees."""
-    found = rules("delivery").get(item.venue, {}).get(name)
-    if found is None:
-        raise InputError(
-            f"no delivery fee of {item.venue} is known, and {item.name} ({item.kind}) expires there",
-            file="hedgeopt/backtest/venue_rules/rules.toml",
-            field=f"delivery.{item.venue}.{name}",
-            fix="add it (0.0 where the venue takes none), or close the position before it expires",
-        )
-    return float(found)
-
-
 def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[dict[str, Any]]:
     """Settle every holding whose expiry has come; one event each, and one for each recorded price that settles nothing.
 
     An inverse option pays ``max(+-(S - K), 0) / S`` coins, a linear one dollars; futures settle their P&L to S. Delivery
-    fees by venue: ``backtest/venue_rules/rules.toml``; a venue without one is refused, as nobody knows what it charges.
+    fees by venue: :func:`~hedgeopt.models.costs.delivery.fee_at_delivery`; a venue without one is refused.
     """
     events = []
     for (account, _), holding in list(portfolio.holdings.items()):
@@ -110,7 +97,6 @@ def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[
         expiry, family = item.expiry, family_of(item)
         price, when = history.nearest(item.underlying, expiry, market.timestamp)
         dollars = price if item.inverse else market.price(item.settlement)
-        coin = price if item.inverse else 1.0
         q, memo = holding.quantity, f"expiry {item.name}"
         portfolio.drop(account, item)
         if item.nature.settles == "payoff":
@@ -118,13 +104,11 @@ def settle(portfolio: Portfolio, market: Market, history: IndexHistory) -> list[
             received = q * payoff
             postings = [("cash", received), ("positions", -holding.cost), ("settlement", holding.cost - received)]
             portfolio.ledger.book(expiry, account, item.settlement, dollars, postings, memo)
-            rate, cap = _delivery(item, "option_rate"), _delivery(item, "option_cap")
-            fee = abs(q) * min(rate * price / coin, cap * payoff)
         else:
             delivered = family.mark_at(item, price)
             received = variation(holding, delivered, dollars)
             portfolio.cash(expiry, account, item.settlement, dollars, received, "settlement", memo)
-            fee = abs(q) * _delivery(item, "future_rate") * family.size(item, delivered, dollars)
+        fee = abs(q) * fee_at_delivery(item, price, dollars)
         portfolio.cash(expiry, account, item.settlement, dollars, -fee, "fees", f"delivery {item.name}")
         events.append(
             {

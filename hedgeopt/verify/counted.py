@@ -20,6 +20,7 @@ __all__ = ["claim_in_dollars", "objective_unit", "policy_in_dollars", "price_of_
 _IN_MONEY = (
     "transaction_cost",
     "carry",
+    "delivery_fee",
     "cvar",
     "robust_cvar",
     "stress_loss",

@@ -14,7 +14,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.data import dollar_assets
+from hedgeopt.models.data import dollar_assets, table
 from hedgeopt.models.pegs import is_peg, moved_by
 from hedgeopt.models.pricing.family import GREEK_UNITS, GREEKS
 from hedgeopt.models.pricing.spot import price_slopes
@@ -31,6 +31,26 @@ def _carry(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex]:
     if term["include_theta"]:
         income = income + np.sum(e.rows.greeks[GREEKS.index("theta")], axis=1)
     return "carry", "USD", _by_row(-e.horizon_days * income, e)
+
+
+def _delivery(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex]:
+    """Of what expires within the horizon, at today's index: a share of notional, an option's at most one of its payoff."""
+    charged = np.zeros(len(e.rows))
+    for row, item in enumerate(e.rows.instruments):
+        hours = (item.expiry - e.timestamp).total_seconds() / 3600.0 if item.nature.expires else np.inf
+        if hours > 24.0 * e.horizon_days:
+            continue
+        rates, index = table(item.venue)["delivery"], float(e.rows.index[row])
+        if item.nature.option:
+            worth = max(index - item.strike, 0.0) if item.right == "call" else max(item.strike - index, 0.0)
+            charged[row] = min(rates["option_rate"] * index, rates["option_cap"] * worth)
+        else:
+            charged[row] = rates["future_rate"] * (1.0 if item.inverse else index)
+        charged[row] *= 1.0 if item.inverse else float(e.rows.settlement_price[row])
+    still = np.setdiff1d(np.arange(len(e.rows)), e.candidate)
+    held = e.rows.quantity
+    stays = float(charged[still] @ np.abs(held[still]))
+    return "delivery fees", "USD", absolute(charged[e.candidate], held[e.candidate]).plus(stays)
 
 
 def _by_row(per_unit: np.ndarray, e: Exposures) -> Convex:
@@ -229,6 +249,7 @@ def _concentration(term: dict[str, Any], e: Exposures) -> tuple[str, str, Convex
 
 STRAIGHT: dict[str, Straight] = {
     "carry": _carry,
+    "delivery_fee": _delivery,
     "stress_loss": _stress,
     "vega_bucket": _bucket,
     "gamma_bucket": _bucket,

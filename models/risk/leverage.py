@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -11,11 +10,11 @@ from pydantic import Field
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.bound import BoundTerm, TradeVariables
+from hedgeopt.models.bound import TradeVariables
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.scope import Of, called, scope_of, scoped_equity
-from hedgeopt.models.separable import Separable
+from hedgeopt.models.sizes_held import SizesHeld
 from hedgeopt.models.term import Term
 
 __all__ = ["GrossLeverage", "row_exposure"]
@@ -42,55 +41,18 @@ def row_exposure(e: Exposures, basis: str, underlying: str | None = None) -> np.
     return np.abs(e.rows.greeks[greek("delta")]) @ np.where(outright, e.prices, 0.0)
 
 
-class _BoundGrossLeverage(BoundTerm):
+class _BoundGrossLeverage(SizesHeld):
     def __init__(
         self, trades: TradeVariables, e: Exposures, basis: str, underlying: str | None, of: tuple[str, ...]
     ) -> None:
-        import cvxpy as cp
-
-        n = e.n_candidates
         self._basis, self._underlying, self._of = basis, underlying, of
         row_exposure(e, basis, underlying)  # refuses an unknown one at once
-        self._rest = cp.Parameter(nonneg=True)
-        self._exposure = cp.Parameter(n, nonneg=True)
-        # without a position |x| is buy + sell; only held candidates need an absolute value and its extra variables
-        self._held_at = np.flatnonzero(e.held)
-        self.expression = self._exposure @ (trades.buy + trades.sell) + self._rest
-        if len(self._held_at):
-            k = len(self._held_at)
-            self._weight, self._held = cp.Parameter(k, nonneg=True), cp.Parameter(k)
-            # the weight is inside the absolute value: a parameter times another would not be DPP
-            self.expression += cp.norm1(cp.multiply(self._weight, trades.net[self._held_at]) + self._held)
+        super().__init__(trades, e)
 
-    def _parts(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
-        """Exposure per unit over equity and quantity held of the candidates, and leverage of all other rows."""
+    def per_unit(self, e: Exposures) -> np.ndarray:
         scope = scope_of(e, self._of)
         unit = row_exposure(e, self._basis, self._underlying) / scoped_equity(e, scope)
-        if scope is not None:
-            unit = unit * scope.rows
-        gross = unit * np.abs(e.rows.quantity)
-        rest = float(gross.sum() - gross[e.candidate].sum())
-        return unit[e.candidate], e.rows.quantity[e.candidate], max(rest, 0.0)
-
-    def update(self, e: Exposures, scale: np.ndarray) -> None:
-        unit, held, rest = self._parts(e)
-        self._rest.value = rest
-        self._exposure.value = np.where(e.held, 0.0, unit * scale)
-        if len(self._held_at):
-            self._weight.value = (unit * scale)[self._held_at]
-            self._held.value = (unit * held)[self._held_at]
-
-    def evaluate(self, e: Exposures, x: np.ndarray) -> float:
-        unit, held, rest = self._parts(e)
-        return float(unit @ np.abs(held + x) + rest)
-
-    def size(self, e: Exposures, x: np.ndarray) -> float:
-        unit, held, rest = self._parts(e)
-        return float(unit @ (np.abs(held) + np.abs(x)) + rest)
-
-    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
-        unit, held, rest = self._parts(e)  # |h + x| = 2 max(x + h, 0) - (x + h): separable, so exact
-        return Separable(-unit, rest - float(unit @ held), 2.0 * unit[None, :], -held[None, :])
+        return unit if scope is None else np.asarray(unit * scope.rows)
 
 
 class GrossLeverage(Term):

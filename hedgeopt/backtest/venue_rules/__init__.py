@@ -1,4 +1,4 @@
-"""Dated rules of venues that only a backtest needs: liquidation, delivery fees, funding."""
+"""Dated rules of venues that only a backtest needs: liquidation, funding; delivery fees are in the venues' own tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NEEDS = {"delivery": set(), "funding": {"damper", "cap"}, "liquidation": {"part
 def rules(section: str) -> dict[str, Any]:
     """A section of ``rules.toml`` by venue, and that section of every venue's own table."""
     own = {venue: found for venue in venues() if (found := _own(section, venue)) is not None}
-    return {**_rules()[section], **own}
+    return {**_rules().get(section, {}), **own}
 
 
 def _own(section: str, venue: str) -> dict[str, Any] | None:

@@ -112,6 +112,7 @@ def apply(
     report: Path | None,
     json: bool,
     allow: Sequence[str] = (),
+    now: str | None = None,
 ) -> int:
     """Book fills, write the new book, print the differences; returns 0, or 3 where a limit is exceeded at the new book."""
     if out.suffix.lower() not in (".json", ".csv"):
@@ -122,10 +123,11 @@ def apply(
         from hedgeopt.program.proposal import read_proposal
 
         stage("read")
+        moment = None if now is None else parse_moment(now, "--now")
         found = read_proposal(proposal)
         holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
         stage("value")
-        made = apply_fills(fills, holdings, found, quotes, allow=allow)
+        made = apply_fills(fills, holdings, found, quotes, allow=allow, now=moment)
         files: dict[Path, str | bytes] = {out: _book_text(made.book, out)}
         if report is not None:
             files[report] = made.differences.to_csv(index=False, lineterminator="\n")
@@ -136,8 +138,8 @@ def apply(
         from hedgeopt.orders.printed import reconciliation_report
 
         print_report(reconciliation_report(made))
-    if out.suffix.lower() == ".csv" and (made.book.links or made.book.flows or made.book.timestamp):
-        say("a table holds neither links, flows nor the moment of the book: write a .json to keep them")
+    if out.suffix.lower() == ".csv":
+        say("a table holds neither links, flows, the moment of the book nor which fills it has: write a .json to keep them")
     say(f"wrote {', '.join(str(path) for path in files)}")
     return 0 if made.holds else 3
 

@@ -46,6 +46,11 @@ _Allow = Annotated[
 ]
 
 
+_Now = Annotated[
+    str | None, typer.Option("--now", help="Moment of sending or booking, for ages; default now.", metavar="TIME")
+]
+
+
 def plan(
     proposal: _Proposal,
     book: BookFile,
@@ -72,7 +77,7 @@ def plan(
         Path | None, typer.Option("--out", help="File for the orders, instead of stdout.", metavar="FILE")
     ] = None,
     allow: _Allow = None,
-    now: Annotated[str | None, typer.Option("--now", help="Moment of sending, for the age; default now.")] = None,
+    now: _Now = None,
     max_age: Annotated[
         float | None,
         typer.Option("--max-age", help="Oldest proposal that is sent; default max_quote_age_seconds.", metavar="SECONDS"),
@@ -120,10 +125,12 @@ def apply(
         typer.Option(
             "--allow",
             help="Book all the same what is refused otherwise: other-book (not the book of the proposal), "
-            "price (far from mark and proposal), fee (a large share of the trade), early (before the proposal). Repeatable.",
+            "price (far from mark and proposal), fee (a large share of the trade), early (before the proposal), "
+            "late (in the future, or a day after the market). Repeatable.",
             metavar="WORD",
         ),
     ] = None,
+    now: _Now = None,
     at: At = None,
     as_of: AsOf = None,
     price: Prices = None,
@@ -142,7 +149,7 @@ def apply(
     quotes = MarketOptions(
         market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
     )
-    raise typer.Exit(work.apply(fills, book, proposal, quotes, as_of, out, report, json, allow or ()))
+    raise typer.Exit(work.apply(fills, book, proposal, quotes, as_of, out, report, json, allow or (), now))
 
 
 def cash(

@@ -14,7 +14,7 @@ def quoted_steps(sizes: np.ndarray, notional: np.ndarray, market: MarketArrays, 
 
     Parameters
     ----------
-    sizes : (R, 5)
+    sizes : (R, 7)
         :class:`hedgeopt.venues.sizes.Sizes` of each by its venue's table.
     notional : (R,)
         USD of underlying per unit: the smallest order in USD is one in units by it.
@@ -24,6 +24,7 @@ def quoted_steps(sizes: np.ndarray, notional: np.ndarray, market: MarketArrays, 
     given = np.column_stack([market.columns[name][place] for name in ("lot", "tick", "min_size")])
     steps = np.where(given > 0.0, given, sizes[:, :3])
     with np.errstate(divide="ignore", invalid="ignore"):
-        steps[:, 2] = np.fmax(steps[:, 2], sizes[:, 3] / notional)
+        dollars = market.columns["min_notional"][place]
+        steps[:, 2] = np.fmax(steps[:, 2], np.where(dollars > 0.0, dollars, sizes[:, 3]) / notional)
     steps[:, 2] = np.fmax(steps[:, 2], np.where(np.isnan(steps[:, 2]), np.nan, steps[:, 0]))  # an order is at least one lot
     return steps

@@ -219,6 +219,12 @@ class Book(Record):
         exclude_if=lambda value: not value,
         description="collateral to come or go at known moments (unlocks, redemptions, payments), for the cash ladder",
     )
+    booked: dict[str, str] = Field(
+        default_factory=dict,
+        exclude_if=lambda value: not value,
+        description="fills that hedgeopt apply has booked: the venue's identity, and a digest of what each was; none is "
+        "booked again. Those that cannot come again may be deleted",
+    )
     notes: tuple[str, ...] = Field(
         default=(),
         exclude_if=lambda value: not value,

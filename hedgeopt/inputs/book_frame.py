@@ -57,6 +57,7 @@ def book_to_frame(book: Book) -> pd.DataFrame:
     kept: dict[str, Any] = {"name": book.name, "timestamp": book.timestamp and book.timestamp.isoformat(), "links": links}
     kept["notes"] = list(book.notes)
     kept["flows"] = [flow.model_dump(mode="json", exclude_defaults=True) for flow in book.flows]
+    kept["booked"] = dict(book.booked)
     frame.attrs.update({name: value for name, value in kept.items() if value})
     return frame
 
@@ -84,7 +85,9 @@ def book_from_frame(
     table["quantity"] = _quantities(table, file)
     accounts = [_account(str(_word(key)), rows, file) for key, rows in table.groupby("account", sort=False, observed=True)]
     data: dict[str, Any] = {"accounts": accounts}
-    for field, given in (("name", name), ("timestamp", timestamp), ("links", links), ("notes", None), ("flows", None)):
+    given_here = {"name": name, "timestamp": timestamp, "links": links}
+    for field in ("name", "timestamp", "links", "notes", "flows", "booked"):
+        given = given_here.get(field)
         value = kept.get(field) if given is None else given
         if value is not None:
             data[field] = value

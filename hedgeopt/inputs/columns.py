@@ -132,6 +132,9 @@ COLUMNS = (
             ("tick", "step of the quoted price"),
             ("lot", "step of the size: coins, or USD of an inverse contract"),
             ("min_size", "smallest order, likewise"),
+            ("min_notional", "smallest order in USD of underlying; both count where both are given"),
+            ("tick_above", "price above which the step is coarse_tick, quote unit"),
+            ("coarse_tick", "step of the quoted price above tick_above"),
             (
                 "contract_size",
                 "what one contract of the venue is: coins, or USD of an inverse contract; sizes stay coins and USD",
@@ -158,7 +161,9 @@ NUMBERS = tuple(column.name for column in COLUMNS if column.type == "number")
 _QUOTED = [column for column in COLUMNS if column.quote == "always"]
 QUOTE_FIELDS = {column.name: column.meaning for column in sorted(_QUOTED, key=lambda column: column.type == "moment")}
 """Columns of :attr:`Market.quotes` and their units."""
-SIZES = ("bid_size", "ask_size", "tick", "lot", "min_size", "contract_size")
+SIZES = (
+    "bid_size", "ask_size", "tick", "lot", "min_size", "min_notional", "tick_above", "coarse_tick", "contract_size",
+)  # fmt: skip
 """Sizes and steps that a source may give; columns of nothing but gaps are dropped."""
 MORE_FIELDS = {column.name: column.meaning for column in COLUMNS if column.quote == "given"}
 """Columns that :attr:`Market.quotes` may have besides."""

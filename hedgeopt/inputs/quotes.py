@@ -72,6 +72,9 @@ QUOTE_TABLE = (
     QuoteColumn("tick", "number", "step of the quoted price", "tick"),
     QuoteColumn("lot", "number", "step of the size, contracts", "lot", counted=True),
     QuoteColumn("min_size", "number", "smallest order, contracts", "min_size", counted=True),
+    QuoteColumn("min_notional", "number", "smallest order, USD of underlying", "min_notional"),
+    QuoteColumn("tick_above", "number", "price above which the step is coarse_tick", "tick_above"),
+    QuoteColumn("coarse_tick", "number", "step of the quoted price above tick_above", "coarse_tick"),
 )
 """Every column, in the order of files."""
 

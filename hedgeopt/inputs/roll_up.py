@@ -77,5 +77,6 @@ def roll_up(books: Sequence[Book], name: str = "firm", any_moment: bool = False)
         flows=tuple(
             flow.model_copy(update={"account": f"{book.name}/{flow.account}"}) for book in books for flow in book.flows
         ),
+        booked={f"{book.name}/{fill}": content for book in books for fill, content in book.booked.items()},
         notes=(*said, *(f"{book.name}: {note}" for book in books for note in book.notes)),
     )

@@ -8,8 +8,9 @@ price of the fill to its mark now; fees are paid in their own asset. So fills at
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -17,22 +18,21 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.expose import expose
-from hedgeopt.exposures.transfers import share_of_sending
 from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given, named
-from hedgeopt.files.names import advice, require_known
+from hedgeopt.files.names import require_known
 from hedgeopt.files.plain import ColumnKinds, to_plain
 from hedgeopt.files.reading import validated
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
-from hedgeopt.models.pricing.families import family_of
-from hedgeopt.orders.differences import DIFFERENCES, Booked, differences_of, item_of, proposed_trades
-from hedgeopt.orders.fills import ListedFill, read_fills
+from hedgeopt.orders.booked import new_fills
+from hedgeopt.orders.booking import Booking
+from hedgeopt.orders.differences import DIFFERENCES, Booked, differences_of, proposed_trades
+from hedgeopt.orders.fills import read_fills
 from hedgeopt.orders.legs import policy_of
 from hedgeopt.orders.odd_fills import OddFills
 from hedgeopt.orders.owners import Owners
-from hedgeopt.program.book_after import change_position, payer_of, post_cash
 from hedgeopt.program.proposal import Proposal
 from hedgeopt.program.provenance import book_digest
 from hedgeopt.verify.counted import policy_in_dollars, price_of_unit
@@ -41,9 +41,10 @@ from hedgeopt.verify.sizes import trade_range
 
 __all__ = ["BOOKED_ALL_THE_SAME", "CHECKED", "Reconciliation", "apply_fills"]
 
-BOOKED_ALL_THE_SAME = ("other-book", "price", "fee", "early")
+BOOKED_ALL_THE_SAME = ("other-book", "price", "fee", "early", "late")
 """What may be asked for explicitly: fills booked to another book than the proposal's, far from every known price, with a fee
-that is a large share of what was traded, or from before the proposal."""
+that is a large share of what was traded, from before the proposal, or long after the market. A fill that the book has is
+never booked again."""
 
 CHECKED = ColumnKinds(limit="text", value="number", bound="number", sense="text", unit="text", holds="truth")
 """Columns of :attr:`Reconciliation.limits`."""
@@ -102,7 +103,13 @@ class Reconciliation:
 
 @strict_call
 def apply_fills(
-    fills: Given, book: Book, proposal: Proposal, market: Market, *, allow: Collection[str] = ()
+    fills: Given,
+    book: Book,
+    proposal: Proposal,
+    market: Market,
+    *,
+    allow: Collection[str] = (),
+    now: datetime | None = None,
 ) -> Reconciliation:
     """Book fills of a proposal, and compare.
 
@@ -114,25 +121,29 @@ def apply_fills(
         Of now: marks that contracts settle to, prices of what fees are paid in, and the limits of the new book.
     allow
         What is booked though it is refused otherwise, see :data:`BOOKED_ALL_THE_SAME`.
+    now
+        Moment of booking, default the clock's: no fill is later.
 
     Raises
     ------
     InputError
-        One line: another book than the proposal's (fills booked already?), a fill of something that neither book nor market
-        knows, of no known account, or that leaves a book that cannot be (an account that owes what nobody lends).
+        One line: another book than the proposal's, fills that are booked already, a fill of something that neither book nor
+        market knows, of no known account, or that leaves a book that cannot be (an account that owes what nobody lends).
     """
     require_known([*allow], BOOKED_ALL_THE_SAME, "permission", file=None, field="allow")
     if "other-book" not in allow:
         _refuse_other_book(book, proposal)
     rows, notes = read_fills(fills)
     file = str(named(fills, "fills"))
+    rows, known, again = new_fills(rows, book, file)
+    notes += again
     proposed = proposed_trades(proposal)
-    data = book.model_dump(mode="json")
+    data = {**book.model_dump(mode="json"), "booked": known}
     accounts = {account["name"]: account for account in data["accounts"]}
     done: dict[tuple[str, str], list[Booked]] = {}
     owners = Owners(proposal, proposed, accounts, file)
-    odd = OddFills(proposal, market, file, allow)
-    paid = _Paid(book, market, accounts, file, odd, proposed)
+    odd = OddFills(proposal, market, file, now or datetime.now(UTC), allow)
+    paid = Booking(book, market, accounts, file, odd, proposed)
     for fill in rows:
         account = owners.account(fill)
         odd.moment(fill)
@@ -158,92 +169,6 @@ def _refuse_other_book(book: Book, proposal: Proposal) -> None:
         problem = "is not the book that the proposal was made for" if known else "may be another: the proposal names none"
         fix = "are these fills booked in it already? give the book of solve (or say --allow other-book)"
         raise InputError(problem, file="book", field="inputs.book", value=book.name, fix=fix)
-
-
-@dataclass(frozen=True)
-class _Paid:
-    """Books fills into the accounts' JSON."""
-
-    book: Book
-    market: Market
-    accounts: Mapping[str, dict[str, Any]]
-    file: str
-    odd: OddFills
-    proposed: Mapping[tuple[str, str], tuple[float, float]]
-
-    def _refused(self, fill: ListedFill, problem: str, field: str, value: object, fix: str) -> InputError:
-        return InputError(problem, file=self.file, field=f"{field}, row {fill.row}", value=value, fix=fix)
-
-    def trade(self, fill: ListedFill, account: str) -> Booked:
-        """A purchase or sale: position, what it is paid with, fee."""
-        item = item_of(self.book, self.market, account, fill.instrument)
-        if item is None:
-            near = advice(fill.instrument, [one.name for one in self.market.instruments.values()])
-            raise self._refused(fill, "is no instrument of the book or the market", "instrument", fill.instrument, near)
-        if not item.nature.quoted:
-            raise self._refused(fill, "is not traded at quotes", "instrument", fill.instrument, "change the book itself")
-        self.odd.price(fill, item, self.proposed.get((account, fill.instrument), (0.0, float("nan")))[1])
-        signed = fill.sign * fill.quantity
-        dollars = self.market.price(item.settlement)
-        if item.nature.margined:
-            mark = float(self.market.quoted("mark_price", [item.id])[0])
-            if not mark > 0.0:
-                raise self._refused(
-                    fill, "has no mark in this market", "instrument", fill.instrument, "give a market with it"
-                )
-            cash = signed * family_of(item).variation(item, fill.price, mark, dollars)
-        else:
-            cash = -signed * fill.price / (dollars if item.nature.quote == "dollars" else 1.0)
-        change_position(self.accounts[account], item.name, signed)
-        self._pay(account, item.settlement, cash)
-        return Booked(signed, fill.price, self._fee(fill, account, item.settlement, self._traded(fill, item)))
-
-    def transfer(self, fill: ListedFill, account: str) -> Booked:
-        """What was sent: it left its source with the fee, and has arrived."""
-        links = {link.transfer("x").name: link for link in self.book.links}
-        link = links.get(fill.instrument)
-        if link is None or link.source != account:
-            raise self._refused(
-                fill, "is no link of the book", "instrument", fill.instrument, advice(fill.instrument, links)
-            )
-        fee = share_of_sending(link.cost_rate) * fill.quantity if fill.fee is None else fill.fee
-        self._pay(account, link.asset, -fill.quantity)
-        self._pay(link.target, link.asset, fill.quantity)
-        paid_in = link.asset if fill.fee is None else fill.fee_asset or link.asset
-        usd = fee * self._price(fill, paid_in)
-        if fill.fee is not None:
-            self.odd.fee(fill, usd, fill.quantity * self._price(fill, link.asset))
-        self._pay(account, paid_in, -fee)
-        return Booked(fill.quantity, float("nan"), usd)
-
-    def _traded(self, fill: ListedFill, item: Any) -> float:
-        """USD of what was traded: contracts of dollars, else coins at the price of the underlying or the price paid."""
-        if getattr(item, "inverse", False) and item.nature.payoff == "linear":
-            return fill.quantity
-        paid = fill.price * (1.0 if item.nature.quote == "dollars" else self.market.price(item.settlement))
-        underlying = getattr(item, "underlying", None)
-        return fill.quantity * max(paid, self.market.prices.get(underlying, 0.0) if underlying else 0.0)
-
-    def _fee(self, fill: ListedFill, account: str, settlement: str, traded: float) -> float:
-        asset = fill.fee_asset or settlement
-        if not fill.fee:
-            return 0.0
-        usd = fill.fee * self._price(fill, asset)
-        self.odd.fee(fill, usd, traded)
-        self._pay(account, asset, -fill.fee)
-        return usd
-
-    def _price(self, fill: ListedFill, asset: str) -> float:
-        try:
-            return self.market.price(asset)
-        except InputError:
-            fix = f"give it with --price {asset}=USD"
-            raise self._refused(fill, "has no price in this market", "fee_asset", asset, fix) from None
-
-    def _pay(self, account: str, asset: str, amount: float) -> None:
-        payer = payer_of(self.accounts[account], asset, self.market.price) if amount < 0 else asset
-        rate = 1.0 if payer == asset else self.market.price(asset) / self.market.price(payer)
-        post_cash(self.accounts[account], payer, [rate * amount])
 
 
 def _limits(book: Book, market: Market, proposal: Proposal) -> tuple[pd.DataFrame, list[str]]:

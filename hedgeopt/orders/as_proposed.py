@@ -32,8 +32,9 @@ def fills_as_proposed(proposal: Proposal, market: Market) -> pd.DataFrame:
         name = f"{row['source']} to {row['target']} {row['asset']}" + (f" via {row['bridge']}" if row["bridge"] else "")
         sent = {"account": row["source"], "instrument": name, "side": "send", "quantity": row["amount"], "price": None}
         rows.append({**sent, "fee": row["cost"] / market.price(row["asset"]), "fee_asset": row["asset"]})
+    digest = str(proposal.to_dict()["digest"])[:8]  # the fills of two proposals are different fills
     table = pd.DataFrame(
-        [{"fill_id": f"fill-{k}", **row} for k, row in enumerate(rows, start=1)], columns=list(FILL_COLUMNS)
+        [{"fill_id": f"{digest}-{k}", **row} for k, row in enumerate(rows, start=1)], columns=list(FILL_COLUMNS)
     )
     return table.drop(columns=["client_id", "time"])
 

@@ -14,9 +14,9 @@ from hedgeopt.files.counted import many
 from hedgeopt.files.names import require_known
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
-from hedgeopt.orders.differences import proposed_trades
 from hedgeopt.orders.legs import policy_of
 from hedgeopt.orders.plan import ExecutionPlan
+from hedgeopt.program.book_after import book_after
 from hedgeopt.program.proposal import Proposal
 from hedgeopt.program.provenance import book_digest, market_digest
 
@@ -57,7 +57,7 @@ def refuse_unfit(
     if "stale" not in allow:
         _refuse_stale(proposal, plan, book, market, now or datetime.now(UTC), max_age_seconds)
     if "uncertified" not in allow:
-        _refuse_another_list(proposal, book)
+        _refuse_another_list(proposal, plan, book, market)
     if "ideal" not in allow:
         _refuse_ideal(plan)
     if "breaks" not in allow and plan.breaks:
@@ -65,32 +65,36 @@ def refuse_unfit(
         raise _unfit(f"exceeds a limit on the way: {plan.breaks[0]}", "plan", None, fix, "breaks")
 
 
-def _refuse_another_list(proposal: Proposal, book: Book) -> None:
-    """Refuse trades that do not lead from the book to the proposal's ``book_after``: the certificate is of other ones."""
-    if proposal.book_after is None or book_digest(book) != (proposal.inputs or {}).get("book"):
+def _refuse_another_list(proposal: Proposal, plan: ExecutionPlan, book: Book, market: Market) -> None:
+    """Refuse rows that are not what book and market give, and ones that do not lead to the proposal's ``book_after``."""
+    known, listed, fix = proposal.inputs or {}, plan.listed, "the list was changed after it was certified: solve again"
+    if listed is None or book_digest(book) != known.get("book") or market_digest(market) != known.get("market"):
         return
-    named = _positions(book.model_dump(mode="json"))
-    expected = dict(named)
-    for key, (signed, price) in proposed_trades(proposal).items():
-        if not np.isnan(price):  # a transfer has none
-            expected[key] = expected.get(key, 0.0) + signed
-    after = _positions(proposal.book_after)
+    if plan.digest != str(proposal.to_dict()["digest"]):
+        raise _unfit("the plan is that of another list", "plan", None, "plan this proposal", "uncertified")
+    if listed.wrong:
+        raise _unfit(listed.wrong[0], "trades", None, fix, "uncertified")
+    if proposal.book_after is None:
+        return
+    expected, after = (_held(data) for data in (book_after(book, listed.e, listed.whole), proposal.book_after))
+    named = _held(book.model_dump(mode="json"))
     for key in dict.fromkeys([*expected, *after]):
         told, found = after.get(key, 0.0), expected.get(key, 0.0)
         if abs(told - found) > _SAME * max(abs(told), abs(found), abs(named.get(key, 0.0)), 1.0):
-            problem = f"the trades lead to {found:,.10g} of {key[1]} in {key[0]}, book_after holds {told:,.10g}"
-            fix = "the list was changed after it was certified: solve again"
+            problem = f"the list leads to {found:,.10g} of {key[1]} in {key[0]}, book_after holds {told:,.10g}"
             raise _unfit(problem, "trades", None, fix, "uncertified")
 
 
-def _positions(book: Mapping[str, Any]) -> dict[tuple[str, str], float]:
-    """Quantities by account and instrument in a book's JSON."""
+def _held(book: Mapping[str, Any]) -> dict[tuple[str, str], float]:
+    """Quantities and collateral by account and name in a book's JSON."""
     found: dict[tuple[str, str], float] = {}
     for account in book["accounts"]:
         for held in account.get("positions", ()):
             name = held["instrument"] if isinstance(held["instrument"], str) else held["instrument"]["name"]
             key = account["name"], name
             found[key] = found.get(key, 0.0) + held["quantity"]
+        for posted in account.get("collateral", ()):
+            found[account["name"], posted["asset"]] = posted["amount"]
     return found
 
 

@@ -1,9 +1,10 @@
-"""Fills that are probably slips: a price in another unit, a fee in another coin, a moment before the proposal."""
+"""Fills that are probably slips: a price in another unit, a fee in another coin, a moment that cannot be."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from hedgeopt.errors import InputError
@@ -17,23 +18,38 @@ _FAR = {"option": 50.0, "other": 2.0}
 """How many times a known price a fill's may be, or a share of it: beyond is another unit (ladders have the same rule)."""
 _FEE_SHARE, _FEE_USD = 0.05, 100.0
 """A fee or rebate is at most this share of what was traded, or so many USD (gas): dear venues ask 0.1 %."""
+_CLOCKS = timedelta(minutes=1)
+"""How far two clocks may differ."""
+_OLD = timedelta(days=1)
+"""How much older than a fill the market may be that it is booked at."""
 
 
 @dataclass(frozen=True)
 class OddFills:
-    """Refuses what ``allow`` does not name: ``price``, ``fee``, ``early``."""
+    """Refuses what ``allow`` does not name: ``price``, ``fee``, ``early``, ``late``; ``now`` is the moment of booking."""
 
     proposal: Proposal
     market: Market
     file: str
+    now: datetime
     allow: Collection[str] = ()
 
     def moment(self, fill: ListedFill) -> None:
-        """Refuse a fill from before the proposal's market."""
-        if "early" in self.allow or fill.time is None or fill.time >= self.proposal.created:
+        """Refuse a fill from before the proposal's market, of the future, or a day after the market."""
+        if fill.time is None:
             return
-        problem = f"is before the proposal, which is of {self.proposal.created.isoformat()}"
-        raise self._refused(fill, problem, "time", fill.time.isoformat(), "leave out fills of other orders", "early")
+        told = fill.time.isoformat()
+        if "early" not in self.allow and fill.time < self.proposal.created:
+            problem = f"is before the proposal, which is of {self.proposal.created.isoformat()}"
+            raise self._refused(fill, problem, "time", told, "leave out fills of other orders", "early")
+        if "late" in self.allow:
+            return
+        if fill.time > self.now + _CLOCKS:
+            problem = f"is in the future: it is {self.now:%Y-%m-%d %H:%M:%S} UTC"
+            raise self._refused(fill, problem, "time", told, "check the date, its time zone and the clock", "late")
+        if fill.time > self.market.timestamp + _OLD:
+            problem = f"is more than a day after the market, which is of {self.market.timestamp.isoformat()}"
+            raise self._refused(fill, problem, "time", told, "give the market of now with --market", "late")
 
     def price(self, fill: ListedFill, item: Any, proposed: float) -> None:
         """Refuse a price far from the mark in the market and from the proposal's; where neither is known, none is."""

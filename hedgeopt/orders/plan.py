@@ -45,8 +45,9 @@ class ExecutionPlan:
         Share of the price that a limit may be beyond the quote.
     legs : DataFrame
         One row per leg, in order, transfers first: account, venue, instrument, side (buy, sell, send), quantity and unit,
-        the quote that it hits, limit_price on the tick, lot, usd, reduce_only, wait_hours (of a transfer, before the next
-        leg), client_id, and if_it_fails: whether the legs after it may be sent without it (``go on``), or ``stop: LIMIT``.
+        the quote that it hits and its size, limit_price on the tick, lot, usd, reduce_only, wait_hours (of a transfer,
+        before the next leg), client_id, and if_it_fails: whether what follows may be sent without it (``go on``), or
+        ``stop: LIMIT``; see :mod:`hedgeopt.orders.failing`.
     pieces : DataFrame
         What is sent, in order: a whole leg or part of it, with the minute from the start.
     states : DataFrame
@@ -168,13 +169,14 @@ def execution_plan(
     notes = [f"not checked: {kind} is your own, and the verifier has no formula of it" for kind in watch.unknown]
     unpriced = [one.instrument for one in listed.legs if not one.is_transfer and not one.limit > 0.0]
     notes += [f"{name} has no limit price: its quote or its tick is not known" for name in unpriced]
+    notes += _beyond_quotes(listed)
     return ExecutionPlan(
         created=market.timestamp,
         book=book.name,
         policy=proposal.policy_name,
         digest=digest,
         slippage=slippage,
-        legs=legs_table(listed, order, watch, digest),
+        legs=legs_table(listed, order, pieces, watch, digest),
         pieces=pieces_table(listed, order, pieces, digest, minutes, rounds),
         states=states_table(watch, listed, order, pieces),
         combos=combined_legs(listed, order),
@@ -183,6 +185,22 @@ def execution_plan(
         notes=tuple(notes),
         listed=listed,
     )
+
+
+def _beyond_quotes(listed: ListedLegs) -> list[str]:
+    """A note per quote whose size is less than what the legs of all accounts trade there."""
+    wanted: dict[tuple[str, str], float] = {}
+    known = {(one.item.id, one.side): one for one in listed.legs if one.shown >= 0.0}
+    for one in listed.legs:
+        if not one.is_transfer:
+            wanted[one.item.id, one.side] = wanted.get((one.item.id, one.side), 0.0) + one.quantity
+    return [
+        f"{one.side} {wanted[key]:,.10g} {one.instrument}: only {one.shown:,.10g} {one.unit} at the quote. What is beyond "
+        "it is not filled at once, or costs more than the proposal says: solve with --depth, or with a limit participation "
+        'of "quoted"'
+        for key, one in known.items()
+        if wanted[key] > one.shown * (1.0 + 1e-9)
+    ]
 
 
 def _check(rounds: int | None, minutes: float, risk_aversion: float) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from hedgeopt.files.plain import ColumnKinds
+from hedgeopt.orders.failing import without_each
 from hedgeopt.orders.identity import client_id
 from hedgeopt.orders.legs import ListedLegs
 from hedgeopt.orders.ordering import LegPart, states_of
@@ -18,8 +18,8 @@ __all__ = ["LEGS", "PIECES", "STATES", "legs_table", "pieces_table", "states_tab
 
 LEGS = ColumnKinds(
     leg="number", account="text", venue="text", instrument="text", side="text", quantity="number", unit="text",
-    quote="number", limit_price="number", tick="number", lot="number", min_size="number", usd="number", reduce_only="truth",
-    wait_hours="number", client_id="text", if_it_fails="text",
+    quote="number", quote_size="number", limit_price="number", tick="number", lot="number", min_size="number", usd="number",
+    reduce_only="truth", wait_hours="number", client_id="text", if_it_fails="text",
 )  # fmt: skip
 """Columns of :attr:`ExecutionPlan.legs`, in order."""
 PIECES = ColumnKinds(
@@ -31,38 +31,24 @@ STATES = ColumnKinds(piece="number", leg="number", filled="number", allowed="tru
 """Columns of :attr:`ExecutionPlan.states`."""
 
 
-_LATER = {True: 40, False: 4}
-"""States after a failed leg that are checked, besides the last one: where they are quick, and where not."""
-
-
-def legs_table(listed: ListedLegs, order: Sequence[int], watch: LimitWatch, digest: str) -> pd.DataFrame:
+def legs_table(
+    listed: ListedLegs, order: Sequence[int], pieces: Sequence[LegPart], watch: LimitWatch, digest: str
+) -> pd.DataFrame:
     """The table of :data:`LEGS`."""
+    failed = without_each(watch, pieces, order, len(listed.x), listed.sent)
     columns: dict[str, list[Any]] = {name: [] for name in LEGS}
     for number, leg in enumerate(order, start=1):
         one = listed.legs[leg]
         row = {
             "leg": number, "account": one.account, "venue": one.venue, "instrument": one.instrument, "side": one.side,
-            "quantity": one.quantity, "unit": one.unit, "quote": one.quote, "limit_price": one.limit, "tick": one.tick,
-            "lot": one.lot, "min_size": one.least, "usd": one.usd, "reduce_only": one.reduces, "wait_hours": one.wait_hours,
-            "client_id": client_id(digest, one.account, one.instrument),
-            "if_it_fails": _without(listed, order, number, watch),
+            "quantity": one.quantity, "unit": one.unit, "quote": one.quote, "quote_size": one.shown,
+            "limit_price": one.limit, "tick": one.tick, "lot": one.lot, "min_size": one.least, "usd": one.usd,
+            "reduce_only": one.reduces, "wait_hours": one.wait_hours,
+            "client_id": client_id(digest, one.account, one.instrument), "if_it_fails": failed[leg],
         }  # fmt: skip
         for name, value in row.items():
             columns[name].append(value)
     return LEGS.of(columns)
-
-
-def _without(listed: ListedLegs, order: Sequence[int], number: int, watch: LimitWatch) -> str:
-    """Whether the legs after leg ``number`` keep the limits when it is not filled at all."""
-    later = order[number:]
-    for count in sorted({*range(1, min(len(later), _LATER[watch.quick]) + 1), len(later)} - {0}):
-        done = np.zeros(len(listed.x))
-        at = [*order[: number - 1], *later[:count]]
-        done[at] = listed.x[at]
-        found = watch.excesses(done)
-        if found:
-            return f"stop: {found[0].limit}"
-    return "go on"
 
 
 def pieces_table(

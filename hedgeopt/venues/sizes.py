@@ -26,13 +26,15 @@ class Sizes(NamedTuple):
     lot
         Step of the quantity, in its quantity unit (coins, or USD of an inverse contract); 0: any size.
     tick
-        Step of the quoted price.
+        Step of the quoted price; up to ``tick_above``, where the venue's prices have larger steps beyond.
     minimum_size
         The smallest order, likewise.
     minimum_notional
         The smallest order, USD of underlying; both count where both are known.
     contract
         Quantity units in one of the contracts that the venue counts orders in, where it does not count quantity units.
+    tick_above, coarse_tick
+        The price beyond which the step is ``coarse_tick``.
     """
 
     lot: float
@@ -40,6 +42,8 @@ class Sizes(NamedTuple):
     minimum_size: float
     minimum_notional: float
     contract: float
+    tick_above: float
+    coarse_tick: float
 
 
 def listed_sizes(venue: str, kind: str, underlying: str, settlement: str) -> dict[str, float]:
@@ -73,10 +77,25 @@ def check_sizes(venue: str) -> None:
                     told: dict[str, Any] = {"file": where(venue), "field": f"{field}.{name}", "value": size}
                     fix = "0 says that any size is traded" if name == "lot" else "leave it out where it is unknown"
                     raise InputError("must be a positive number", fix=fix, **told)
+            _check_ticks(venue, field, sizes)
             if sizes.get("minimum_size", sizes.get("lot", 0.0)) < sizes.get("lot", 0.0):
                 fix = f"an order is at least one lot, {sizes['lot']:g}"
                 told = {"field": f"{field}.minimum_size", "value": sizes["minimum_size"], "fix": fix}
                 raise InputError("is less than a lot", file=where(venue), **told)
+
+
+def _check_ticks(venue: str, field: str, sizes: dict[str, float]) -> None:
+    """Larger steps beyond a price are multiples of the smaller ones, and all three numbers are there."""
+    if "tick_above" not in sizes and "coarse_tick" not in sizes:
+        return
+    for name in ("tick", "tick_above", "coarse_tick"):
+        if name not in sizes:
+            fix = "give tick, tick_above and coarse_tick together"
+            raise InputError("is missing", file=where(venue), field=f"{field}.{name}", fix=fix)
+    count = sizes["coarse_tick"] / sizes["tick"]
+    if count < 1.0 or abs(count - round(count)) > 1e-9 * count:
+        told: dict[str, Any] = {"field": f"{field}.coarse_tick", "value": sizes["coarse_tick"]}
+        raise InputError("is no multiple of tick", file=where(venue), fix="check the two steps", **told)
 
 
 def _check_key(venue: str, kind: str, key: str, field: str) -> None:

@@ -83,4 +83,5 @@ def _steps(market: Market, item: Any, usd: float) -> tuple[float, float]:
     for name, own in (("lot", sizes.lot), ("min_size", sizes.minimum_size)):
         told = float(market.quoted(name, [item.id])[0])
         found.append(told if told > 0.0 else own)
-    return found[0], float(np.nanmax([found[1], sizes.minimum_notional / usd, 0.0]))
+    dollars = float(market.quoted("min_notional", [item.id])[0])
+    return found[0], float(np.nanmax([found[1], (dollars if dollars > 0.0 else sizes.minimum_notional) / usd, 0.0]))

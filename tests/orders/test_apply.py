@@ -179,12 +179,39 @@ def test_the_same_fills_are_not_booked_twice_in_silence(
     assert main([*again, f"--out={tmp_path}/twice.json"]) == 2
     assert "is not the book that the proposal was made for" in capsys.readouterr().err
     assert not (tmp_path / "twice.json").exists()
-    main([*again, f"--out={tmp_path}/twice.json", "--allow=other-book"])
-    s, after = solved("whole"), amounts(ho.read_book(tmp_path / "twice.json"))
-    row = s.proposal.trades.iloc[0]
-    key, signed = (row["account"], row["instrument"]), row["quantity"] * (1 if row["side"] == "buy" else -1)
-    assert after[key] == pytest.approx(amounts(s.book).get(key, 0.0) + 2 * signed)
+    assert main([*again, f"--out={tmp_path}/twice.json", "--allow=other-book"]) == 2
+    assert "all booked in this book already" in capsys.readouterr().err
+    assert not (tmp_path / "twice.json").exists()
     assert main([*files, f"--out={first}", "--allow=other"]) == 2
+
+
+def test_fills_that_come_in_parts_are_each_booked_once() -> None:
+    """A file of the first fills, then one of all so far; kept in a file and in a table, and told per firm."""
+    s = solved("whole")
+    whole = fills_as_proposed(s.proposal, s.market)
+    first = apply_fills(whole.head(5), s.book, s.proposal, s.market).book
+    assert set(first.booked) == set(whole["fill_id"].head(5))
+    for kept in (ho.read_book(first.model_dump(mode="json")), ho.Book.from_frame(first.to_frame())):
+        assert kept.booked == first.booked
+    later = apply_fills(whole, first, s.proposal, s.market, allow=["other-book"])
+    assert later.notes[0] == "5 fills booked in this book already, left out"
+    at_once = apply_fills(whole, s.book, s.proposal, s.market).book
+    assert amounts(later.book) == pytest.approx(amounts(at_once), rel=1e-9, abs=1e-9)
+    assert later.book.booked == at_once.booked
+    other = whole.head(1).assign(quantity=whole["quantity"].iloc[0] * 2)
+    with pytest.raises(ho.InputError, match="fill_id, row 1: is booked in this book already, with another"):
+        apply_fills(other, first, s.proposal, s.market, allow=["other-book"])
+    assert apply_fills(whole.head(0), first, s.proposal, s.market, allow=["other-book"]).book.booked == first.booked
+
+
+@pytest.mark.parametrize(("time", "words"), [("2026-03-06T12:00:00Z", "is in the future: it is 2026-03-06 10:00"),
+                                             ("2026-03-08T12:00:00Z", "is more than a day after the market")])  # fmt: skip
+def test_a_fill_of_the_future_is_refused(time: str, words: str) -> None:
+    s = solved("whole")
+    now = s.market.timestamp if "future" in words else None
+    with pytest.raises(ho.InputError, match=f"time, row 1: {words}.*--allow late"):
+        apply_fills(some(s, time=time), s.book, s.proposal, s.market, now=now)
+    assert apply_fills(some(s, time=time), s.book, s.proposal, s.market, now=now, allow=["late"]).book.timestamp is not None
 
 
 @pytest.mark.parametrize(
@@ -286,7 +313,7 @@ def test_the_command_writes_tomorrows_book(files: list[str], tmp_path: Path, cap
     assert (pd.read_csv(tmp_path / "differences.csv")["state"] == "filled").all()
     told = capsys.readouterr()
     assert f"{len(s.proposal.trades)} filled." in told.out
-    assert s.book.timestamp is None or "a table holds neither links, flows nor" in told.err
+    assert "a table holds neither links, flows, the moment of the book nor which fills it has" in told.err
     assert main([*files, f"--out={tmp_path}/t.json", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["complete"] is True
     assert main([*files, f"--out={tmp_path}/t.xlsx"]) == 2

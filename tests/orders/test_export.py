@@ -187,16 +187,51 @@ def test_csv_and_workbook_have_the_same_bytes_each_time() -> None:
         assert row[8] == line["limit_price"]
 
 
-@pytest.mark.parametrize("name", ["whole", "network"])
-def test_a_list_changed_after_its_certificate_is_refused(name: str) -> None:
+def doubled(proposal: ho.Proposal) -> ho.Proposal:
+    """Twice the first trade, every number of its row with it: only the book after tells."""
+    trades, costs = proposal.trades.copy(), proposal.trade_costs.copy()
+    trades.loc[0, ["quantity", "notional", "premium", "cost", "fee"]] *= 2.0
+    costs.loc[0, ["half_spread", "depth", "fee", "carry"]] *= 2.0
+    return replace(proposal, trades=trades, trade_costs=costs)
+
+
+def priced(proposal: ho.Proposal) -> ho.Proposal:
+    trades = proposal.trades.copy()
+    trades.loc[0, "price"] *= 1.5
+    return replace(proposal, trades=trades)
+
+
+def sent_more(proposal: ho.Proposal) -> ho.Proposal:
+    transfers = proposal.transfers.copy()
+    transfers.loc[0, ["amount", "usd", "cost"]] *= 0.5
+    return replace(proposal, transfers=transfers)
+
+
+def sent_for_less(proposal: ho.Proposal) -> ho.Proposal:
+    transfers = proposal.transfers.copy()
+    transfers.loc[0, "cost"] *= 0.5
+    return replace(proposal, transfers=transfers)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("whole", doubled, r"the list leads to .* of \S+ in main, book_after holds "),
+        ("whole", priced, r": price \S+ is listed, the market gives "),
+        ("network", sent_more, r"the list leads to .* of USDC in \w+, book_after holds "),
+        ("network", sent_for_less, r"transfer to poor: cost \S+ is listed, the book gives "),
+    ],
+)
+def test_a_list_changed_after_its_certificate_is_refused(name: str, change: Any, words: str) -> None:
     s = solved(name)
-    trades = s.proposal.trades.copy()
-    trades.loc[0, "quantity"] *= 2.0
-    changed = replace(s.proposal, trades=trades)
+    changed = change(s.proposal)
     plan = execution_plan(s.proposal, s.book, s.market)
     options = {"now": s.proposal.created, "allow": ["ideal", "breaks"]}
     refuse_unfit(s.proposal, plan, s.book, s.market, **options)
-    with pytest.raises(ho.InputError, match=r"book_after holds .*--allow uncertified"):
+    with pytest.raises(ho.InputError, match=r"the plan is that of another list.*--allow uncertified"):
+        refuse_unfit(changed, plan, s.book, s.market, **options)
+    plan = execution_plan(changed, s.book, s.market)
+    with pytest.raises(ho.InputError, match=words + ".*--allow uncertified"):
         refuse_unfit(changed, plan, s.book, s.market, **options)
     options["allow"].append("uncertified")
     refuse_unfit(changed, plan, s.book, s.market, **options)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
+from hedgeopt.orders.failing import without_each
 from hedgeopt.orders.legs import legs_in
 from hedgeopt.orders.ordering import LegPart, best_order, in_pieces, states_of
 from hedgeopt.orders.plan import execution_plan
@@ -112,6 +113,62 @@ def test_a_leg_that_fails_stops_what_depends_on_it() -> None:
     s = solved("band")
     plan = execution_plan(s.proposal, s.book, s.market)
     assert plan.legs["if_it_fails"].tolist() == ["stop: delta BTC upper", "go on"]
+
+
+@pytest.mark.parametrize(("name", "rounds"), [("band", None), ("band", 3), ("network", None), ("network", 2)])
+def test_go_on_means_every_later_piece_in_part_and_whole(name: str, rounds: int | None) -> None:
+    """Afresh, from what is sent: a leg fails at one of its pieces, the others go on."""
+    s = solved(name)
+    plan = execution_plan(s.proposal, s.book, s.market, rounds=rounds)
+    listed = legs_in(s.proposal, s.book, s.market)
+    watch = LimitWatch(s.proposal.policy, listed.e, listed.keep)
+    place = {one.instrument: k for k, one in enumerate(listed.legs)}
+    legs = [place[name] for name in plan.legs["instrument"]]
+    pieces = [LegPart(legs[int(p.leg) - 1], p.quantity * listed.legs[legs[int(p.leg) - 1]].sign)
+              for p in plan.pieces.itertuples()]  # fmt: skip
+    for leg, told in zip(legs, plan.legs["if_it_fails"], strict=True):
+        broken = set()
+        for at in (k for k, piece in enumerate(pieces) if piece.leg == leg):
+            sent = [piece for k, piece in enumerate(pieces) if k < at or piece.leg != leg]
+            for k, _, x, moving in states_of(sent, len(listed.x), listed.sent):
+                if k >= at:
+                    broken |= {one.limit for one in watch.excesses(x, on_its_way=moving if moving.any() else None)[:1]}
+        assert (told == "go on") == (not broken), (leg, told, broken)
+        assert told == "go on" or told.removeprefix("stop: ") in broken
+
+
+def test_a_part_that_breaks_a_limit_stops_even_where_whole_legs_do_not() -> None:
+    """A bump in the middle, as margin rules have: whole legs are fine, half of the second without the first is not."""
+
+    class Bump(Straight):
+        def excesses(self, x: np.ndarray, *, on_its_way: Any = None) -> tuple[Any, ...]:
+            self.evaluated += 1
+            return (Limit(),) if x[0] == 0.0 and 0.3 < x[1] < 0.7 else ()
+
+    class Limit:
+        limit = "margin"
+
+    watch = Bump(np.zeros((1, 2)), np.zeros(1), np.ones(1))
+    told = without_each(watch, [LegPart(0, 1.0), LegPart(1, 1.0)], [0, 1], 2, frozenset())  # type: ignore[arg-type]
+    assert told == {0: "stop: margin", 1: "go on"}
+    many = [LegPart(k % 9, 1.0) for k in range(9 * 40)]
+    told = without_each(Straight(np.zeros((1, 9)), np.zeros(1), np.ones(1)), many, range(9), 9, frozenset())  # type: ignore[arg-type]
+    assert set(told.values()) == {"stop: not checked"}, "what was not looked at is never waved through"
+
+
+def test_an_order_beyond_the_quoted_size_is_noted() -> None:
+    s = solved("whole")
+    leg = execution_plan(s.proposal, s.book, s.market).legs.iloc[0]
+    assert leg["quote_size"] != leg["quote_size"]  # the packaged market has no sizes
+    side = "ask_size" if leg["side"] == "buy" else "bid_size"
+    sizes = {"bid_size": 1e12, "ask_size": 1e12}
+    quotes = s.market.quotes.assign(**sizes)
+    quotes.loc[f"deribit:{leg['instrument']}", side] = leg["quantity"] / 2
+    market = ho.Market(s.market.timestamp, s.market.prices, s.market.instruments, quotes)
+    plan = execution_plan(s.proposal, s.book, market)
+    (note,) = [note for note in plan.notes if "at the quote" in note]
+    assert note.startswith(f"{leg['side']} {leg['quantity']:,.10g} {leg['instrument']}: only {leg['quantity'] / 2:,.10g} ")
+    assert plan.legs.set_index("instrument").loc[leg["instrument"], "quote_size"] == leg["quantity"] / 2
 
 
 def test_a_transfer_on_its_way_is_checked_too() -> None:

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 import hedgeopt as ho
 from hedgeopt.models.costs.ladder import Levels
 from hedgeopt.orders.legs import _trade
-from hedgeopt.orders.ticks import limit_price, reached, tick_at
+from hedgeopt.orders.plan import execution_plan
+from hedgeopt.orders.ticks import PriceSteps, limit_price, reached, tick_at
 from hedgeopt.venues.known import parser
+
+from .conftest import solved
 
 
 @given(
@@ -25,7 +28,7 @@ def test_a_limit_lies_between_quote_and_bound_on_a_tick(
     ticks: int, tick: float, off: float, slippage: float, sign: int
 ) -> None:
     quote = float((Fraction(ticks) + Fraction(str(off))) * Fraction(str(tick)))
-    found = limit_price(quote, sign, slippage, tick)
+    found = limit_price(quote, sign, slippage, PriceSteps(tick))
     exact, step = Fraction(str(found)), Fraction(str(tick))
     assert sign * (exact - Fraction(str(quote))) >= 0
     assert sign * (exact - Fraction(str(quote)) * (1 + sign * Fraction(str(slippage)))) <= 0
@@ -37,9 +40,54 @@ def test_a_limit_lies_between_quote_and_bound_on_a_tick(
 
 
 def test_worked_by_hand() -> None:
-    assert limit_price(0.0165, 1, 0.1, 0.0005) == 0.018  # 0.01815 down to the tick
-    assert limit_price(0.0165, -1, 0.1, 0.0005) == 0.015  # 0.01485 up
-    assert limit_price(0.0012, 1, 0.0, 0.0005) == 0.0012  # a quote where ticks are finer
+    coarse = PriceSteps(0.0005)
+    assert limit_price(0.0165, 1, 0.1, coarse) == 0.018  # 0.01815 down to the tick
+    assert limit_price(0.0165, -1, 0.1, coarse) == 0.015  # 0.01485 up
+    assert limit_price(0.0012, 1, 0.0, coarse) == 0.0012  # a quote where ticks are finer
+
+
+DERIBIT = PriceSteps(0.0001, 0.005, 0.0005)
+"""Its options in coins since 6 July 2023: 0.0048, 0.0049, 0.0050, 0.0055, 0.0060 are prices that follow each other."""
+
+
+def valid(price: Fraction) -> bool:
+    step = Fraction("0.0001") if price <= Fraction("0.005") else Fraction("0.0005")
+    return (price / step).denominator == 1
+
+
+@given(quote=st.integers(1, 200), sign=st.sampled_from([1, -1]), slippage=st.integers(0, 5000))
+def test_ticks_depend_on_the_price(quote: int, sign: int, slippage: int) -> None:
+    """Against all prices of the venue, one by one."""
+    price = Fraction(quote, 10_000)
+    bound = price * (1 + sign * Fraction(slippage, 10_000))
+    every = [p for p in (Fraction(k, 10_000) for k in range(1, 401)) if valid(p)]
+    inside = [p for p in every if sign * (p - price) >= 0 and sign * (bound - p) >= 0]
+    expected = max(inside, key=lambda p: sign * p, default=price)
+    if price not in every:  # such a quote is taken as it is
+        expected = max([*inside, price], key=lambda p: sign * p)
+    assert limit_price(float(price), sign, slippage / 10_000, DERIBIT) == float(expected)
+
+
+def test_a_limit_across_the_price_where_ticks_change() -> None:
+    assert limit_price(0.0049, 1, 0.1, DERIBIT) == 0.005  # 0.00539 is below 0.0055
+    assert limit_price(0.0049, 1, 0.2, DERIBIT) == 0.0055
+    assert limit_price(0.006, -1, 0.1, DERIBIT) == 0.0055  # 0.0054 is no price
+    assert limit_price(0.006, -1, 0.17, DERIBIT) == 0.005
+    assert limit_price(0.006, -1, 0.2, DERIBIT) == 0.0048
+
+
+def test_the_venues_table_and_the_market_give_them() -> None:
+    s = solved("whole")
+    legs = execution_plan(s.proposal, s.book, s.market, slippage=0.05).legs
+    options = legs[legs["instrument"].str.contains("-P|-C", regex=True)]
+    assert set(options.loc[options["limit_price"] > 0.005, "tick"]) == {0.0005}
+    assert set(options.loc[options["limit_price"] <= 0.005, "tick"]) <= {0.0001}
+    assert all(valid(Fraction(str(price))) for price in options["limit_price"])
+    quotes = s.market.quotes.assign(tick=0.0001, tick_above=0.01, coarse_tick=0.001)
+    own = ho.Market(s.market.timestamp, s.market.prices, s.market.instruments, quotes)
+    legs = execution_plan(s.proposal, s.book, own, slippage=0.05).legs
+    high = legs.loc[legs["instrument"].isin(options["instrument"]) & (legs["limit_price"] > 0.01)]
+    assert set(high["tick"]) == {0.001}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +123,10 @@ def test_accounts_that_share_a_ladder_reach_its_last_level_together(
             ("notional", 100.0))}  # fmt: skip
     rows = SimpleNamespace(instruments=(item, item), account=np.array([0, 1]), **two)
     e = SimpleNamespace(
-        candidate=np.array([0, 1]), rows=rows, accounts=("a", "b"), market=SimpleNamespace(depth={item.id: ladder})
+        candidate=np.array([0, 1]),
+        rows=rows,
+        accounts=("a", "b"),
+        market=SimpleNamespace(depth={item.id: ladder}, quoted=lambda name, ids: np.full(len(ids), np.nan)),
     )
     legs = [_trade(e, i, np.array(amounts), 0.0, [0, 1]) for i in (0, 1)]  # type: ignore[arg-type]
     assert tuple(leg.limit for leg in legs) == limits

@@ -25,8 +25,16 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
             tick=prices.number("tickSize") if prices is not None else math.nan,
             lot=sizes.number("qtyStep") if sizes is not None else math.nan,
             min_size=sizes.number("minOrderQty") if sizes is not None else math.nan,
+            min_notional=_least_notional(sizes),
             expiry=item.moment("deliveryTime", "ms") if expires else None,
         )
+
+
+def _least_notional(sizes: Item | None) -> float:
+    """USD of the smallest order: ``minNotionalValue`` of contracts, ``minOrderAmt`` of spot (in the quote coin)."""
+    if sizes is None:
+        return math.nan
+    return sizes.number("minNotionalValue", sizes.number("minOrderAmt"))
 
 
 def _read_info(items: list[Item], found: Findings, venue: str) -> None:
@@ -52,7 +60,7 @@ INSTRUMENTS = Form(
         "baseCoin quoteCoin settleCoin optionsType launchTime deliveryFeeRate priceFilter.minPrice "
         "priceFilter.maxPrice priceFilter.priceScale lotSizeFilter.maxOrderQty "
         "lotSizeFilter.maxMktOrderQty lotSizeFilter.postOnlyMaxOrderQty "
-        "lotSizeFilter.minNotionalValue contractType priceScale leverageFilter unifiedMarginTrade "
+        "contractType priceScale leverageFilter unifiedMarginTrade "
         "fundingInterval copyTrading upperFundingRate lowerFundingRate isPreListing preListingInfo "
         "riskParameters displayName symbolType"
     ),

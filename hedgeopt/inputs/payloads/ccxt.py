@@ -148,7 +148,7 @@ def _read_markets(items: list[Item], found: Findings, venue: str) -> None:
         if name is None:
             continue
         precision, limits = item.item("precision"), item.item("limits")
-        smallest = limits.item("amount") if limits is not None else None
+        smallest, least = (limits.item(word) if limits is not None else None for word in ("amount", "cost"))
         found.specs[venue, name] = Spec(
             venue,
             name,
@@ -156,6 +156,7 @@ def _read_markets(items: list[Item], found: Findings, venue: str) -> None:
             tick=precision.number("price") if precision is not None else math.nan,
             lot=precision.number("amount") if precision is not None else math.nan,
             min_size=smallest.number("min") if smallest is not None else math.nan,
+            min_notional=least.number("min") if least is not None else math.nan,
         )
 
 
@@ -237,7 +238,7 @@ MARKETS = Form(
     ignored=keys(
         "info id lowercaseId base quote settle baseId quoteId settleId type spot margin swap future option active contract "
         "linear inverse subType taker maker expiry expiryDatetime strike optionType created percentage tierBased feeSide "
-        "limits.leverage limits.price limits.cost limits.amount.max limits.market precision.base precision.quote "
+        "limits.leverage limits.price limits.cost.max limits.amount.max limits.market precision.base precision.quote "
         "precision.cost marginModes index tiers"
     ),
     source=_SOURCE + "Market structure",

@@ -1,7 +1,9 @@
 """Deribit: ``public/get_instruments`` and ``public/get_instrument`` as sizes of contracts.
 
 Our units are Deribit's: coins for options and linear contracts, USD for inverse futures and perpetuals. So the multiplier
-is 1. Amounts count in steps of ``min_trade_amount`` (0.1 BTC of options, whose ``contract_size`` is 1).
+is 1. Amounts count in steps of ``min_trade_amount`` (0.1 BTC of options, whose ``contract_size`` is 1). Prices count in
+steps of ``tick_size``, above a price in larger ones (``tick_size_steps``, since 6 July 2023: support.deribit.com, article
+25944779257373); of several such steps the largest is taken from the first price on, a multiple of all others.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
     for item in items:
         name = item.text("instrument_name")
         smallest, contract = item.number("min_trade_amount"), item.number("contract_size")
+        steps = list(item.items("tick_size_steps"))
         spec = Spec(
             "deribit",
             name,
@@ -26,6 +29,8 @@ def _read(items: list[Item], found: Findings, venue: str) -> None:
             tick=item.number("tick_size"),
             lot=contract if math.isnan(smallest) else smallest,
             min_size=smallest,
+            tick_above=min((step.needed("above_price") for step in steps), default=math.nan),
+            coarse_tick=max((step.needed("tick_size") for step in steps), default=math.nan),
             expiry=item.moment("expiration_timestamp", "ms"),
         )
         kind, active = item.text("kind"), item.raw("is_active")
@@ -49,7 +54,7 @@ INSTRUMENTS = Form(
         "instrument_type creation_timestamp instrument_id max_liquidation_commission "
         "block_trade_commission block_trade_min_trade_amount block_trade_tick_size "
         "settlement_currency settlement_period base_currency counter_currency quote_currency "
-        "tick_size_steps state rfq future_type"
+        "state rfq future_type"
     ),
     source="docs.deribit.com, public/get_instruments",
     checked="real payload",

@@ -95,7 +95,10 @@ class Posted:
 
 @dataclass(frozen=True)
 class Spec:
-    """Sizes of an instrument: ``multiplier`` is units of ours in one contract (coins, or USD of an inverse contract)."""
+    """Sizes of an instrument: ``multiplier`` is units of ours in one contract (coins, or USD of an inverse contract).
+
+    ``min_notional`` is USD of underlying; prices above ``tick_above`` have steps of ``coarse_tick``.
+    """
 
     venue: str
     name: str
@@ -103,6 +106,9 @@ class Spec:
     tick: float = math.nan
     lot: float = math.nan
     min_size: float = math.nan
+    min_notional: float = math.nan
+    tick_above: float = math.nan
+    coarse_tick: float = math.nan
     expiry: datetime | None = None
 
 

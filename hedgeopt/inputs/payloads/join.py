@@ -23,6 +23,7 @@ from hedgeopt.venues.known import parser
 
 __all__ = ["quotes_of"]
 
+_SIZES = ("multiplier", "tick", "lot", "min_size", "min_notional", "tick_above", "coarse_tick")
 _NUMBERS = tuple(column.name for column in QUOTE_TABLE if column.type == "number")
 
 
@@ -142,7 +143,7 @@ def _named(row: dict[str, Any], found: Findings) -> bool:
         row["strike"], row["right"] = item.strike, item.right
     spec = found.specs.get((row["venue"], row["instrument"]))
     if spec is not None:
-        row.update(multiplier=spec.multiplier, tick=spec.tick, lot=spec.lot, min_size=spec.min_size)
+        row.update({name: getattr(spec, name) for name in _SIZES})
         if spec.expiry is not None and expiry is not None and spec.expiry != expiry:
             found.notes.append(
                 f"{row['instrument']}: the venue's list gives expiry {spec.expiry.isoformat()}, "

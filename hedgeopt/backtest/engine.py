@@ -14,6 +14,7 @@ from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.books.source import BookSource
 from hedgeopt.backtest.desk import Desk
 from hedgeopt.backtest.execution import execute, send
+from hedgeopt.backtest.judge import Stated, judged
 from hedgeopt.backtest.ledger import Ledger
 from hedgeopt.backtest.liquidation import breached, liquidate_account
 from hedgeopt.backtest.opening import refuse_size_costs, refuse_uncovered, refuse_unknown_names, unknown_margins
@@ -27,7 +28,7 @@ from hedgeopt.backtest.result import BacktestResult
 from hedgeopt.backtest.sanity import problem_within, without_false_quotes
 from hedgeopt.backtest.settlement import IndexHistory, settle
 from hedgeopt.backtest.snapshot import Snapshot
-from hedgeopt.backtest.valuation import Valuation, moved_assets, value, value_in
+from hedgeopt.backtest.valuation import Promise, Valuation, moved_assets, value, value_in
 from hedgeopt.backtest.venue_rules import rules_caveats
 from hedgeopt.errors import CertificateError, InfeasibleError, InputError
 from hedgeopt.exposures.resolve import resolve
@@ -105,6 +106,7 @@ class _Run:
         self.valued: tuple[Market, Valuation] | None = None
         self.number = 0
         self.passed_over: list[dict[str, Any]] = []
+        self.stated: Stated | None = None
         self.doubted: Market | None = None
 
     def step(self, snapshot: Market) -> None:
@@ -113,6 +115,7 @@ class _Run:
         refuse_size_costs(snapshot)
         if self._passes_over(snapshot):
             return
+        due = None if self.stated is None else judged(self.stated, snapshot.timestamp, self.history.frame)
         self.history.add(snapshot)
         snapshot, refused = without_false_quotes(snapshot, self.settings.sanity)
         snapshot = Snapshot.of(snapshot)
@@ -168,13 +171,25 @@ class _Run:
         promise = promise or valuation.promise(self.settings.beta)
         self.recorder.record(
             market, self.before, self.portfolio, valuation, fills, promise, start, seconds, liquidated,
-            [{"timestamp": market.timestamp, **event} for event in self.events],
+            [{"timestamp": market.timestamp, **event} for event in self.events], due,
         )  # fmt: skip
+        self.stated = self._stated(market, promise, decision)
         self._doubt(market, valuation, fills)
         held = self.portfolio.held()
         self.desk.remember(market, held, frozenset(key for key in held if key not in snapshot.instruments))
         self.before = market
         self.number += 1
+
+    def _stated(self, market: Market, promise: Promise, decision: Decision) -> Stated:
+        """What the step that now begins will be judged by."""
+        own = self.settings.promise == "policy" and decision.promise is not None
+        return Stated(
+            self.portfolio.book(market.timestamp),
+            market,
+            promise,
+            getattr(self.policy, "horizon_days", self.settings.scenarios.horizon_days) if own else None,
+            decision.scenarios if own else self.settings.scenarios,
+        )
 
     def _doubt(self, market: Market, valuation: Valuation, fills: Sequence[Fill]) -> None:
         """Keep what is unverified or out of date among the numbers that this step rested on."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from hedgeopt.backtest.attribution import attribute
+from hedgeopt.backtest.judge import Judged
 from hedgeopt.backtest.ledger import COST_SIDES, Ledger
 from hedgeopt.backtest.portfolio import Fill, Portfolio
 from hedgeopt.backtest.result import ATTRIBUTION_COLUMNS, TRADE_COLUMNS, BacktestResult
@@ -51,8 +53,10 @@ class Recorder:
         seconds: float,
         liquidated: bool,
         events: Sequence[dict[str, Any]],
+        due: Judged | None = None,
     ) -> None:
-        """One step, after trading."""
+        """One step, after trading; ``due`` is what the time since the step before is judged by."""
+        due = due or Judged(math.nan, math.nan, math.nan)
         booked = {side: portfolio.ledger.dollars(side) - start[side] for side in _SIDES}
         equity = valuation.equity + portfolio.in_transit(market)
         pnl = 0.0
@@ -83,6 +87,11 @@ class Recorder:
             "promised_cvar": promise.cvar,
             "promised_var": promise.var,
             "beta": promise.beta,
+            "judged_days": due.days,
+            "judged_cvar": due.cvar,
+            "judged_var": due.var,
+            "judged_louder": due.louder,
+            "judged_scaled": due.scaled,
             "initial_margin": float(valuation.initial.sum()),
             "maintenance_margin": float(valuation.maintenance.sum()),
             "turnover": sum(fill.notional for fill in fills),

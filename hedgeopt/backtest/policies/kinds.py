@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from hedgeopt.backtest.policies.classic import MeanVarianceDelta, TailHedge, WhalleyWilmott
 from hedgeopt.backtest.policies.multi_period import MultiPeriod
 from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.backtest.policies.protocol import Strategy
@@ -68,6 +69,51 @@ class DeltaVegaConfig(_Base):
 
     def _make(self) -> Strategy:
         return DeltaVegaMinVariance(self.scenarios, days=self.days, least_gain=self.least_gain, account=self.account)
+
+
+class WhalleyWilmottConfig(_Base):
+    """:class:`~hedgeopt.backtest.policies.classic.WhalleyWilmott`."""
+
+    kind: Literal["whalley_wilmott"] = "whalley_wilmott"
+    risk_aversion: float = Field(default=1e-5, gt=0, description="of exponential utility, per USD")
+    cost_rate: float = Field(default=6e-4, gt=0, lt=0.1, description="cost of a trade as a share of its notional")
+    account: str | None = None
+
+    def _make(self) -> Strategy:
+        return WhalleyWilmott(self.risk_aversion, cost_rate=self.cost_rate, account=self.account)
+
+
+class MeanVarianceDeltaConfig(_Base):
+    """:class:`~hedgeopt.backtest.policies.classic.MeanVarianceDelta`."""
+
+    kind: Literal["mean_variance_delta"] = "mean_variance_delta"
+    scenarios: AnyScenarios = ParametricScenarios(count=1000)
+    risk_aversion: float = Field(default=1e-5, gt=0, description="per USD of variance")
+    cost_rate: float = Field(default=6e-4, gt=0, lt=0.1, description="cost of a trade as a share of its notional")
+    account: str | None = None
+
+    def _make(self) -> Strategy:
+        options: dict[str, Any] = {"risk_aversion": self.risk_aversion, "cost_rate": self.cost_rate}
+        return MeanVarianceDelta(self.scenarios, **options, account=self.account)
+
+
+class TailHedgeConfig(_Base):
+    """:class:`~hedgeopt.backtest.policies.classic.TailHedge`."""
+
+    kind: Literal["tail_hedge"] = "tail_hedge"
+    quantity: dict[str, Annotated[float, Field(gt=0)]] = Field(description="contracts of each right, by asset")
+    rights: tuple[Literal["call", "put"], ...] = ("call", "put")
+    days: float = Field(default=60.0, gt=0, description="tenor bought")
+    delta: float = Field(default=0.1, gt=0, le=0.5, description="absolute delta bought")
+    roll_days: float = Field(default=14.0, ge=0, description="bought anew with less time left")
+    band: dict[str, float] = Field(default={"*": 1.0}, description="delta band beside it, coins by asset")
+    account: str = "main"
+
+    def _make(self) -> Strategy:
+        return TailHedge(
+            self.quantity, rights=self.rights, days=self.days, delta=self.delta, roll_days=self.roll_days, band=self.band,
+            account=self.account,
+        )  # fmt: skip
 
 
 class _WithRules(_Base):
@@ -144,7 +190,8 @@ class PythonConfig(_Base):
 
 
 AnyPolicy: Any = Annotated[
-    DoNothingConfig | DeltaBandConfig | DeltaVegaConfig | OptimizerConfig | MultiPeriodConfig | RegimeConfig | PythonConfig,
+    DoNothingConfig | DeltaBandConfig | DeltaVegaConfig | WhalleyWilmottConfig | MeanVarianceDeltaConfig | TailHedgeConfig
+    | OptimizerConfig | MultiPeriodConfig | RegimeConfig | PythonConfig,
     Field(discriminator="kind"),
 ]
 RegimeConfig.model_rebuild()

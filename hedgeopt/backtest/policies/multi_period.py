@@ -96,7 +96,7 @@ class MultiPeriod:
             events.append({"kind": "note", "message": f"the first trades miss {', '.join(broken)} by rounding"})
         losses, p = -(first.base_pnl + first.pnl @ x), first.probabilities
         promise = Promise(tail_loss(losses, self._beta, p), value_at_risk(losses, self._beta, p), self._beta)
-        return Decision(orders_of(first, x)[0], (), promise, events)
+        return Decision(orders_of(first, x)[0], (), promise, events, self.rules.scenarios)
 
     def _in_lots(self, e: Exposures, x: np.ndarray) -> tuple[np.ndarray, str]:
         """The first trades rounded to lots, to the nearest or toward nothing, where limits hold; else a note, too.

@@ -191,7 +191,7 @@ class Optimizer:
         losses, p = -(e.base_pnl + e.pnl @ x), e.probabilities
         promise = Promise(tail_loss(losses, self._beta, p), value_at_risk(losses, self._beta, p), self._beta)
         orders, transfers = orders_of(e, x)
-        return Decision(orders, transfers, promise, events)
+        return Decision(orders, transfers, promise, events, self.rules.scenarios)
 
 
 def orders_of(e: Exposures, x: np.ndarray) -> tuple[list[Order], list[TransferOrder]]:

@@ -97,14 +97,16 @@ class Observation:
 class Decision:
     """Orders, and what there is to say about them.
 
-    ``promise`` is the tail that the policy expects after them (the engine computes its own where it is None), ``events`` are
-    dicts with a ``kind``; the engine adds the time.
+    ``promise`` is the tail that the policy expects after them (the engine computes its own where it is None), ``scenarios``
+    the settings it was drawn from (the engine draws them again over the length of the step, by which it judges; where they
+    are None it scales with the root of time), ``events`` are dicts with a ``kind``; the engine adds the time.
     """
 
     orders: Sequence[Order] = ()
     transfers: Sequence[TransferOrder] = ()
     promise: Promise | None = None
     events: Sequence[dict[str, Any]] = ()
+    scenarios: Any = None
 
 
 class Strategy(Protocol):

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from hedgeopt.backtest.judge import LOUDER
 from hedgeopt.backtest.results.coverage import LikelihoodRatio, christoffersen, conditional_coverage, kupiec
 from hedgeopt.backtest.results.deflated import holm
+from hedgeopt.backtest.results.power import LEVEL, power
 from hedgeopt.backtest.results.shortfall import ShortfallTest, acerbi_szekely
 from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
 
 __all__ = ["TailReport", "promises", "tail_report"]
 
-_LATE = 1.25  # a window may last this multiple of the horizon before it counts as a gap in the data
-_EARLY = 0.95
-
+_SAME = 1e-3
 
 @dataclass(frozen=True)
 class TailReport:
@@ -26,25 +27,39 @@ class TailReport:
     Attributes
     ----------
     pairs
-        One row per judged decision: ``loss, value_at_risk, cvar, beta, hit`` and ``until``, the end of its horizon.
+        One row per judged decision: ``until``, the end of its step, its ``days``, ``loss, value_at_risk, cvar, beta,
+        louder, scaled, hit``.
     expected_hits
         Of a correct promise.
-    no_promise, gaps
-        Decisions left out: without a usable promise, and with no market at the end of the horizon.
+    no_promise
+        Decisions left out, because nothing usable was promised.
     horizon
-        Over which losses were added up.
+        The usual length of a step.
     coverage, shortfall
         The tests, empty when :attr:`note` says why.
+    power
+        The chance that these tests would have refuted the promise, had every loss been 1.5 times what it promised; NaN
+        where nothing could be tested.
     """
 
     pairs: pd.DataFrame
     expected_hits: float
     no_promise: int
-    gaps: int
     horizon: pd.Timedelta
     coverage: tuple[LikelihoodRatio, ...]
     shortfall: tuple[ShortfallTest, ...]
+    power: float = math.nan
     note: str = ""
+
+    @property
+    def judged(self) -> float:
+        """Share of the decisions with an outcome that were judged."""
+        return len(self.pairs) / max(len(self.pairs) + self.no_promise, 1)
+
+    @property
+    def scaled(self) -> int:
+        """Judged decisions whose promise was scaled with the root of time."""
+        return int(self.pairs["scaled"].sum())
 
     @property
     def hits(self) -> int:
@@ -56,72 +71,61 @@ class TailReport:
         """Whether no test refutes the promise at 5 %, all tests together (Holm); None when nothing could be tested."""
         p_values = [test.p for test in self.coverage] + [test.p_value for test in self.shortfall]
         p_values = [p for p in p_values if not np.isnan(p)]
-        return min(holm(p_values)) >= 0.05 if p_values else None
+        return min(holm(p_values)) >= LEVEL if p_values else None
 
 
-def promises(steps: pd.DataFrame, horizon: pd.Timedelta) -> tuple[pd.DataFrame, int, int]:
-    """Pairs of promise and outcome on windows that do not overlap, and how many decisions had no promise or fell in a gap.
+def promises(steps: pd.DataFrame, horizon: pd.Timedelta | None = None) -> tuple[pd.DataFrame, int]:
+    """Pairs of promise and outcome, one per decision but the last, and how many decisions had no usable promise.
 
-    A decision at ``t`` promised a CVaR of the loss until ``t + horizon`` with the positions it left. The loss set against it
-    is minus the P&L of the steps in ``(t, t + horizon]`` without what was then paid to trade again (except in a liquidation,
-    which is the tail itself). Where steps are shorter than the horizon, later decisions inside the window have changed the
-    positions; the next window starts where the last ended, so that hits stay independent under a correct promise.
+    The outcome of a decision is the loss until the next step: minus its P&L without what was then paid to trade again (except
+    in a liquidation, which is the tail itself). It is set against the promise over that very time (``judged_*`` of the steps,
+    see :mod:`hedgeopt.backtest.judge`), so that no decision is left out for the length of its step. Steps that nobody judged
+    so, of a result from elsewhere, promise over ``horizon``, and are scaled with the root of time; without a horizon each
+    promise is of its step.
     """
-    if horizon <= pd.Timedelta(0):
+    if horizon is not None and horizon <= pd.Timedelta(0):
         raise InputError("horizon must be positive", value=str(horizon))
     times = steps.index
     pnl = steps["pnl"].to_numpy(dtype=float)
     paid = (steps["cost"] + steps["fees"]).to_numpy(dtype=float)
-    before_trading = pnl + np.where(steps["liquidated"].to_numpy(dtype=bool), 0.0, paid)
-    running = np.concatenate([[0.0], np.cumsum(before_trading)])
-    var, es, beta = (steps[name].to_numpy(dtype=float) for name in ("promised_var", "promised_cvar", "beta"))
+    loss = -(pnl + np.where(steps["liquidated"].to_numpy(dtype=bool), 0.0, paid))[1:]
+    beta = steps["beta"].to_numpy(dtype=float)[:-1]
+    days = np.diff(times) / pd.Timedelta(days=1)
+    if "judged_var" in steps:
+        var, es, louder = (steps[name].to_numpy(dtype=float)[1:] for name in ("judged_var", "judged_cvar", "judged_louder"))
+        scaled = steps["judged_scaled"].to_numpy(dtype=bool)[1:]
+    else:
+        root = np.ones(len(days)) if horizon is None else np.sqrt(days * (pd.Timedelta(days=1) / horizon))
+        var, es = (root * steps[name].to_numpy(dtype=float)[:-1] for name in ("promised_var", "promised_cvar"))
+        louder, scaled = np.full(len(days), np.nan), np.abs(root - 1.0) > _SAME
     usable = np.isfinite(var) & np.isfinite(es) & np.isfinite(beta) & (es > 0) & (es >= var)
-    rows, at, missing, gaps = [], 0, 0, 0
-    while at < len(times) - 1:
-        end = int(times.searchsorted(times[at] + _EARLY * horizon))
-        if end >= len(times):
-            break
-        if times[end] - times[at] > _LATE * horizon:
-            gaps, at = gaps + 1, at + 1
-            continue
-        if usable[at]:
-            loss = running[at + 1] - running[end + 1]
-            rows.append((times[at], times[end], loss, var[at], es[at], beta[at], loss > var[at]))
-        else:
-            missing += 1
-        at = end
-    columns = ["timestamp", "until", "loss", "value_at_risk", "cvar", "beta", "hit"]
-    pairs = pd.DataFrame(rows, columns=columns).set_index("timestamp")
-    return pairs.astype({"hit": bool}), missing, gaps
+    columns = {"until": times[1:], "days": days, "loss": loss, "value_at_risk": var, "cvar": es, "beta": beta}
+    columns |= {"louder": louder, "scaled": scaled, "hit": loss > var}
+    pairs = pd.DataFrame(columns, index=times[:-1].rename("timestamp"))[usable]
+    return pairs, int((~usable).sum())
 
 
 def tail_report(
     steps: pd.DataFrame, horizon: pd.Timedelta | None = None, *, simulations: int = 10_000, seed: int = 0
 ) -> TailReport:
-    """All tests; ``horizon`` defaults to the usual distance of two steps."""
-    if horizon is None:
-        horizon = pd.Timedelta(np.median(np.diff(steps.index.to_numpy())))
-    pairs, missing, gaps = promises(steps, horizon)
-    note = _why_not(pairs, gaps)
+    """All tests, and their power; ``horizon`` is that of promises which were not judged over their steps' own length."""
+    pairs, missing = promises(steps, horizon)
+    expected = float((1.0 - pairs["beta"]).sum())
+    usual = pd.Timedelta(np.median(np.diff(steps.index.to_numpy()))) if len(steps) > 1 else pd.Timedelta(0)
+    note = _why_not(pairs)
     if note:
-        expected = float((1.0 - pairs["beta"]).sum())
-        return TailReport(pairs, expected, missing, gaps, horizon, (), (), note)
+        return TailReport(pairs, expected, missing, usual, (), (), note=note)
     hits, beta = pairs["hit"].to_numpy(dtype=bool), float(pairs["beta"].iloc[0])
     coverage = (kupiec(hits, 1.0 - beta), christoffersen(hits), conditional_coverage(hits, 1.0 - beta))
-    shortfall = acerbi_szekely(
-        pairs["loss"].to_numpy(),
-        pairs["value_at_risk"].to_numpy(),
-        pairs["cvar"].to_numpy(),
-        beta,
-        simulations=simulations,
-        seed=seed,
-    )
-    return TailReport(pairs, (1.0 - beta) * len(pairs), missing, gaps, horizon, coverage, shortfall)
+    var, es = pairs["value_at_risk"].to_numpy(), pairs["cvar"].to_numpy()
+    shortfall = acerbi_szekely(pairs["loss"].to_numpy(), var, es, beta, simulations=simulations, seed=seed)
+    noticed = power(var, es, beta, pairs["louder"].to_numpy(), LOUDER, seed=seed)
+    return TailReport(pairs, expected, missing, usual, coverage, shortfall, noticed)
 
 
-def _why_not(pairs: pd.DataFrame, gaps: int) -> str:
+def _why_not(pairs: pd.DataFrame) -> str:
     if len(pairs) == 0:
-        return "steps are longer than the horizon of the promise" if gaps else "the policy promised no tail"
+        return "the policy promised no tail"
     if len(pairs) < 20:
         return f"{many(len(pairs), 'decision is', 'decisions are')} too few to judge a tail by"
     if (pairs["beta"] != pairs["beta"].iloc[0]).any():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from hedgeopt.backtest.judge import LOUDER
 from hedgeopt.files.counted import many
 from hedgeopt.reports.words import number
 
@@ -59,7 +60,8 @@ def _promise(summaries: Sequence[Summary]) -> tuple[str, str]:
     broken = [one for one in judged if not one.tail.kept]
     if not broken:
         few = max(one.tail.expected_hits for one in judged) < _FEW
-        caution = " So few hits are expected that only a gross error would show." if few else ""
+        least = min(one.tail.power for one in judged)
+        caution = f" Losses {LOUDER:g} × the promise would have been noticed with {100.0 * least:.0f} %."
         return f"Not refuted for {', '.join(one.policy for one in judged)}.{caution}", "" if few else "good"
     told = (f"{one.policy} ({one.tail.hits} hits, {number(one.tail.expected_hits, 2)} promised)" for one in broken)
     return f"Broken: {', '.join(told)}.", "bad"
@@ -87,9 +89,12 @@ def event_lines(summaries: Sequence[Summary]) -> list[str]:
             counted = ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in one.events.items())
             lines.append(f"{one.policy}: {counted}.")
         tail = one.tail
-        if not tail.note and (tail.no_promise or tail.gaps):
+        if not tail.note and tail.no_promise:
             lines.append(
-                f"{one.policy}: {tail.no_promise} decisions promised no tail, {tail.gaps} fell into gaps of the market."
+                f"{one.policy}: {many(len(tail.pairs), 'decision was', 'decisions were')} judged "
+                f"({100.0 * tail.judged:.0f} %), {tail.no_promise} promised no tail."
             )
+        if tail.scaled:
+            lines.append(f"{one.policy}: {many(tail.scaled, 'promise')} scaled to the step with the root of time.")
     lines += [f"{caveat}." for caveat in dict.fromkeys(caveat for one in summaries for caveat in one.caveats)]
     return lines

@@ -12,7 +12,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 
-__all__ = ["ShortfallTest", "TailShape", "acerbi_szekely"]
+__all__ = ["ShortfallTest", "TailShape", "acerbi_szekely", "beyond", "null_statistics", "statistics"]
 
 TailShape = Literal["pareto", "exponential"]
 _CHUNK = 4_000_000  # uniform numbers held at once
@@ -84,12 +84,8 @@ def acerbi_szekely(
         Shapes differ, or a promise is no expected shortfall.
     """
     losses, var, es, alpha = _checked(losses, value_at_risk, shortfall, beta)
-    hits = losses > var
-    ratio = losses / es
-    count = int(hits.sum())
-    z1 = 1.0 - float(ratio[hits].sum()) / count if count else float("nan")
-    z2 = 1.0 - float((ratio[hits] / alpha[hits]).sum()) / len(losses)
-    s1, s2 = _simulated(var, es, alpha, simulations, seed, tail)
+    z1, z2 = statistics(losses, losses > var, es, alpha)
+    s1, s2 = null_statistics(var, es, alpha, simulations, seed, tail)
     return (
         _test("size of the hits (Acerbi–Székely Z1)", z1, s1, level),
         _test("expected shortfall (Acerbi–Székely Z2)", z2, s2, level),
@@ -103,8 +99,29 @@ def _test(name: str, statistic: float, simulated: np.ndarray, level: float) -> S
     return ShortfallTest(name, statistic, critical, float(np.mean(simulated <= statistic)), level, len(simulated))
 
 
-def _simulated(
-    var: np.ndarray, es: np.ndarray, alpha: np.ndarray, simulations: int, seed: int, tail: TailShape
+def statistics(losses: np.ndarray, hits: np.ndarray, shortfall: np.ndarray, alpha: np.ndarray) -> tuple[float, float]:
+    """Z1 (NaN without a hit) and Z2 of losses (T,), of which ``hits`` (T,) lie beyond the value at risk."""
+    ratio = losses[hits] / shortfall[hits]
+    count = len(ratio)
+    z1 = 1.0 - float(ratio.sum()) / count if count else float("nan")
+    return z1, 1.0 - float((ratio / alpha[hits]).sum()) / len(losses)
+
+
+def beyond(
+    var: np.ndarray, shortfall: np.ndarray, u: np.ndarray, factor: float = 1.0, tail: TailShape = "pareto"
+) -> np.ndarray:
+    """Losses (T,) beyond the value at risk for uniform ``u`` (T,), by :func:`acerbi_szekely`; ``factor`` as in its power."""
+    excess = shortfall - var
+    loss = var - factor * excess * np.log(u)
+    if tail == "pareto":
+        heavy = (var > 0) & (excess > 0)
+        v, e = var[heavy], excess[heavy]
+        loss[heavy] = v * u[heavy] ** (-e / (v + e))
+    return np.asarray(loss)
+
+
+def null_statistics(
+    var: np.ndarray, es: np.ndarray, alpha: np.ndarray, simulations: int, seed: int, tail: TailShape = "pareto"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Z1 (only histories with a hit) and Z2 of ``simulations`` histories; hits alone are drawn, so it is quick."""
     rng = np.random.default_rng(seed)
@@ -114,14 +131,7 @@ def _simulated(
     for start in range(0, simulations, rows):
         n = min(rows, simulations - start)
         history, step = np.nonzero(rng.random((n, steps)) < alpha)
-        u = 1.0 - rng.random(len(step))
-        excess = es[step] - var[step]
-        loss = var[step] - excess * np.log(u)
-        if tail == "pareto":
-            heavy = (var[step] > 0) & (excess > 0)
-            v, e = var[step][heavy], excess[heavy]
-            loss[heavy] = v * u[heavy] ** (-e / (v + e))
-        ratio = loss / es[step]
+        ratio = beyond(var[step], es[step], 1.0 - rng.random(len(step)), tail=tail) / es[step]
         count = np.bincount(history, minlength=n)
         total = np.bincount(history, ratio, minlength=n)
         z1.append(1.0 - total[count > 0] / count[count > 0])

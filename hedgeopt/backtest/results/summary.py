@@ -77,7 +77,9 @@ class Summary:
                 "mean_promised_cvar": float(tail.pairs["cvar"].mean()) if len(tail.pairs) else None,
                 "realised_cvar": _realised(tail),
                 "no_promise": tail.no_promise,
-                "gaps": tail.gaps,
+                "judged_share": tail.judged,
+                "scaled": tail.scaled,
+                "power": tail.power,
                 "horizon_hours": tail.horizon / pd.Timedelta(hours=1),
                 "kept": tail.kept,
                 "note": tail.note,
@@ -142,6 +144,7 @@ def summary_table(summaries: list[Summary]) -> pd.DataFrame:
         row = {"book": one.book, "policy": one.policy, **one.measures}
         row |= {f"from_{name}": total for name, total in one.attribution.items()}
         row |= {"hits": tail.hits, "expected_hits": tail.expected_hits, "decisions": len(tail.pairs), **tests}
+        row |= {"judged_share": tail.judged, "power": tail.power}
         rows.append(row | {"promise_kept": tail.kept})
     return pd.DataFrame(rows)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from hedgeopt.backtest.judge import LOUDER
 from hedgeopt.backtest.results.template import PageTable, TableCell
 from hedgeopt.reports.words import number
 
@@ -78,23 +79,25 @@ def attribution_rows(summaries: Sequence[Summary]) -> PageTable:
 
 def tail_rows(summaries: Sequence[Summary]) -> PageTable:
     """Promise against outcome, one row per policy."""
-    columns = [("policy", False), ("horizon", True), ("decisions", True), ("hits", True), ("expected", True)]
+    columns = [("policy", False), ("step", True), ("decisions", True), ("judged", True), ("hits", True), ("expected", True)]
     columns += [(name, True) for name in ("Kupiec p", "independence p", "conditional p", "Z1", "p", "Z2", "p")]
-    columns += [("kept", False)]
+    columns += [("kept", False), (f"power at {LOUDER:g} ×", True)]
     rows: list[list[str | TableCell]] = []
     for one in summaries:
         tail = one.tail
-        hours = f"{tail.horizon / pd.Timedelta(hours=1):g} h"
-        row: list[str | TableCell] = [one.policy, hours, str(len(tail.pairs)), str(tail.hits), number(tail.expected_hits, 3)]
+        hours = f"{tail.horizon / pd.Timedelta(hours=1):.3g} h"
+        row: list[str | TableCell] = [one.policy, hours, str(len(tail.pairs)), percent(tail.judged), str(tail.hits)]
+        row.append(number(tail.expected_hits, 3))
         if tail.note:
-            rows.append([*row, *([""] * 7), TableCell(tail.note, "text")])
+            rows.append([*row, *([""] * 7), TableCell(tail.note, "text"), ""])
             continue
         row += [probability(test.p) for test in tail.coverage]
         for test in tail.shortfall:
             row += [number(test.statistic, 3), probability(test.p_value)]
         verdict = TableCell("kept", "good-text") if tail.kept else TableCell("broken", "bad-text")
-        rows.append([*row, verdict])
-    return PageTable(columns, rows)
+        rows.append([*row, verdict, percent(tail.power)])
+    caption = f"Power: the chance that these tests would have noticed losses {LOUDER:g} times those promised."
+    return PageTable(columns, rows, caption)
 
 
 def comparison_rows(comparison: pd.DataFrame) -> PageTable:

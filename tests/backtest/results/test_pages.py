@@ -53,7 +53,9 @@ def test_summary_adds_up_and_is_json(result):
 
 def test_the_horizon_stands_in_the_config(result):
     run = dataclasses.replace(result(np.zeros(100), freq="6h"), config={"horizon_days": 1.0})
-    assert len(summarize(run).tail.pairs) == 24
+    pairs = summarize(run).tail.pairs
+    assert len(pairs) == 99
+    assert pairs["cvar"].iloc[0] == pytest.approx(20_000.0 / 2.0)  # a day's promise over six hours
 
 
 @pytest.mark.parametrize(

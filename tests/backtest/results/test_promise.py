@@ -14,40 +14,46 @@ DAY = pd.Timedelta(days=1)
 
 def test_a_decision_answers_for_what_came_after_it_and_not_for_trading_again(result):
     steps = result(np.array([10.0, -40_000.0, 500.0])).steps
-    pairs, missing, gaps = promises(steps, DAY)
+    pairs, missing = promises(steps)
     # P&L of the next step with the 100 USD that step paid to trade put back
     assert list(pairs["loss"]) == [39_900.0, -600.0]
     assert list(pairs["hit"]) == [True, False]
     assert list(pairs["until"]) == list(steps.index[1:])
-    assert (missing, gaps) == (0, 0)
+    assert missing == 0
 
 
 def test_what_a_liquidation_costs_is_loss(result):
     steps = result(np.array([0.0, -40_000.0])).steps.assign(liquidated=[False, True])
-    assert list(promises(steps, DAY)[0]["loss"]) == [40_000.0]
+    assert list(promises(steps)[0]["loss"]) == [40_000.0]
 
 
-def test_windows_of_several_steps_add_up_and_do_not_overlap(result):
-    steps = result(np.arange(9.0), freq="6h").steps
-    pairs, _, _ = promises(steps, DAY)
-    assert list(pairs.index) == [steps.index[0], steps.index[4]]
-    assert list(pairs["loss"]) == [-(1 + 2 + 3 + 4 + 400), -(5 + 6 + 7 + 8 + 400)]
+def test_every_decision_is_judged_over_its_own_length(result):
+    """Steps of 5 to 13 hours where six were meant: none is left out, and a loss over 12 hours is set against 12 hours."""
+    steps = result(np.zeros(6), freq="6h").steps
+    steps.index = steps.index[:1].append(steps.index[0] + pd.to_timedelta(np.cumsum([5, 12, 6, 13, 6]), unit="h"))
+    pairs, missing = promises(steps, pd.Timedelta(hours=6))
+    assert (len(pairs), missing) == (5, 0)
+    assert list(pairs["days"] * 24) == pytest.approx([5, 12, 6, 13, 6])
+    assert list(pairs["cvar"]) == pytest.approx([20_000.0 * (h / 6) ** 0.5 for h in (5, 12, 6, 13, 6)])
+    assert list(pairs["scaled"]) == [True, True, False, True, False]
 
 
-def test_gaps_and_missing_promises_are_left_out_and_counted(result):
-    steps = result(np.zeros(40)).steps.drop(index=result(np.zeros(40)).steps.index[10:13])
+def test_what_the_engine_judged_by_is_taken_as_it_is(result):
+    steps = result(np.array([0.0, -900.0, -900.0])).steps
+    more = {"judged_days": [np.nan, 0.5, 2.0], "judged_var": [np.nan, 500.0, 1_000.0], "judged_cvar": [np.nan, 700.0, 1e3]}
+    steps = steps.assign(**more, judged_louder=[np.nan, 0.2, 0.1], judged_scaled=False)
+    pairs, _ = promises(steps, pd.Timedelta(hours=6))
+    assert list(pairs["hit"]) == [True, False]  # 800 lost each time, of 500 and 1,000 promised
+    assert list(pairs["louder"]) == [0.2, 0.1]
+
+
+def test_missing_promises_are_counted_beside_the_verdict(result):
+    steps = result(np.zeros(40)).steps
     steps.loc[steps.index[3], "promised_cvar"] = np.nan
-    pairs, missing, gaps = promises(steps, DAY)
-    assert (len(pairs), missing, gaps) == (36 - 2, 1, 1)
     steps.loc[steps.index[4], "promised_cvar"] = -1.0  # no loss promised at all: no tail to test
-    assert promises(steps, DAY)[1] == 2
-
-
-def test_steps_longer_than_the_horizon_are_not_judged(result):
-    report = tail_report(result(np.zeros(40), freq="7D").steps, DAY)
-    assert report.kept is None
-    assert "longer than the horizon" in report.note
-    assert report.gaps == 39
+    report = tail_report(steps, simulations=500)
+    assert (len(report.pairs), report.no_promise) == (37, 2)
+    assert report.judged == pytest.approx(37 / 39)
 
 
 @pytest.mark.parametrize(

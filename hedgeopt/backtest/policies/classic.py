@@ -62,8 +62,8 @@ class MeanVarianceDelta:
     """The perpetual position that minimises ``cost + risk_aversion / 2 * variance`` of the next step, asset by asset.
 
     With the book's P&L b and the perpetual's p (per USD) over the scenarios, ``c = Cov(b, p)``, ``v = Var(p)`` and cost rate
-    k: ``x = -sign(c) max(abs(c) - k / risk_aversion, 0) / v`` USD. Without costs it is the minimum-variance delta of Hull and
-    White (Optimal delta hedging for options, J. of Banking and Finance 82, 2017), which counts that vol answers spot.
+    k: ``x = -sign(c) max(abs(c) - k / risk_aversion, 0) / v`` USD. Without costs it is the minimum-variance delta of Hull
+    and White (Optimal delta hedging for options, J. of Banking and Finance 82, 2017), which counts that vol answers spot.
     """
 
     def __init__(
@@ -114,8 +114,8 @@ class MeanVarianceDelta:
 class TailHedge:
     """Options bought far from the money and held, with a delta band beside them.
 
-    ``quantity`` contracts of every right of ``rights`` and asset, nearest to ``days`` and ``delta``, are bought at the ask at
-    the first step, and again when those bought last have less than ``roll_days`` left; none is sold.
+    ``quantity`` contracts of every right of ``rights`` and asset, nearest to ``days`` and ``delta``, are bought at the ask
+    at the first step, and again when those bought last have less than ``roll_days`` left; none is sold.
     """
 
     def __init__(

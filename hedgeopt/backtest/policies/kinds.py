@@ -190,8 +190,16 @@ class PythonConfig(_Base):
 
 
 AnyPolicy: Any = Annotated[
-    DoNothingConfig | DeltaBandConfig | DeltaVegaConfig | WhalleyWilmottConfig | MeanVarianceDeltaConfig | TailHedgeConfig
-    | OptimizerConfig | MultiPeriodConfig | RegimeConfig | PythonConfig,
+    DoNothingConfig
+    | DeltaBandConfig
+    | DeltaVegaConfig
+    | WhalleyWilmottConfig
+    | MeanVarianceDeltaConfig
+    | TailHedgeConfig
+    | OptimizerConfig
+    | MultiPeriodConfig
+    | RegimeConfig
+    | PythonConfig,
     Field(discriminator="kind"),
 ]
 RegimeConfig.model_rebuild()

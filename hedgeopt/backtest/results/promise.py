@@ -20,6 +20,7 @@ __all__ = ["TailReport", "promises", "tail_report"]
 
 _SAME = 1e-3
 
+
 @dataclass(frozen=True)
 class TailReport:
     """Promised and realised tail.
@@ -77,11 +78,11 @@ class TailReport:
 def promises(steps: pd.DataFrame, horizon: pd.Timedelta | None = None) -> tuple[pd.DataFrame, int]:
     """Pairs of promise and outcome, one per decision but the last, and how many decisions had no usable promise.
 
-    The outcome of a decision is the loss until the next step: minus its P&L without what was then paid to trade again (except
-    in a liquidation, which is the tail itself). It is set against the promise over that very time (``judged_*`` of the steps,
-    see :mod:`hedgeopt.backtest.judge`), so that no decision is left out for the length of its step. Steps that nobody judged
-    so, of a result from elsewhere, promise over ``horizon``, and are scaled with the root of time; without a horizon each
-    promise is of its step.
+    The outcome of a decision is the loss until the next step: minus its P&L without what was then paid to trade again
+    (except in a liquidation, which is the tail itself). It is set against the promise over that very time (``judged_*`` of
+    the steps, see :mod:`hedgeopt.backtest.judge`), so that no decision is left out for the length of its step. Steps that
+    nobody judged so, of a result from elsewhere, promise over ``horizon``, and are scaled with the root of time; without a
+    horizon each promise is of its step.
     """
     if horizon is not None and horizon <= pd.Timedelta(0):
         raise InputError("horizon must be positive", value=str(horizon))

@@ -29,7 +29,8 @@ def power(
     A step is a hit with the probability ``louder`` that its own model gives to ``factor L > VaR``; where that is NaN, with
     ``(1 - beta) factor^k``, ``k = ES / (ES - VaR)``, that of a Pareto tail through both numbers, or that of a normal where
     it is less (a Pareto says too much of what lies inside a light tail). Beyond the value at risk losses are drawn as for
-    the critical values of the shortfall tests, with the excess ``factor`` times as large where the tail is exponential (a Pareto tail beyond a level is the same at every scale). Steps are independent.
+    the critical values of the shortfall tests, with the excess ``factor`` times as large where the tail is exponential (a
+    Pareto tail beyond a level is the same at every scale). Steps are independent.
 
     Parameters
     ----------

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from hedgeopt.backtest.accruals import accrue, mark_futures
 from hedgeopt.backtest.assumptions import Settings
+from hedgeopt.backtest.between import between, moments_between
 from hedgeopt.backtest.books.source import BookSource
 from hedgeopt.backtest.desk import Desk
 from hedgeopt.backtest.execution import execute, send
@@ -131,10 +133,12 @@ class _Run:
             self.portfolio = Portfolio(book, snapshot)
         self._halts(snapshot)
         days = 0.0
+        fills: list[Fill] = []
         if self.before is not None:
             days = (snapshot.timestamp - self.before.timestamp).total_seconds() / 86_400.0
+            last, fills = self._on_the_way(self.before, snapshot.timestamp)
             self.portfolio.receive(snapshot)
-            accrue(self.portfolio, self.before, snapshot)
+            accrue(self.portfolio, last, snapshot)
             self.events += settle(self.portfolio, snapshot, self.history)
         market, stale = self.desk.view(snapshot, self.portfolio.held())
         market = Snapshot.of(market)
@@ -145,8 +149,7 @@ class _Run:
         self.events += unknown_margins(valuation, self.settings.unknown_margin == "not counted")
         if first:
             self.events += refuse_uncovered(valuation)
-        fills: list[Fill] = []
-        liquidated = False
+        liquidated = bool(fills)
         for name in breached(self.portfolio, valuation):
             done, events = liquidate_account(self.portfolio, name, market, self._worth, self.settings.mark_half_spread)
             fills, liquidated = fills + done, True
@@ -179,6 +182,27 @@ class _Run:
         self.desk.remember(market, held, frozenset(key for key in held if key not in snapshot.instruments))
         self.before = market
         self.number += 1
+
+    def _on_the_way(self, before: Market, now: datetime) -> tuple[Market, list[Fill]]:
+        """Liquidations at the recorded index's moments before ``now``; the market that interest was last booked at."""
+        last, fills = before, list[Fill]()
+        for stamp, row in moments_between(self.settings.index, before.timestamp, now).iterrows():
+            moment = stamp.to_pydatetime()
+            seconds = (moment - before.timestamp).total_seconds()
+            prices = {str(asset): float(price) for asset, price in row.items() if asset in before.prices and price > 0}
+            prices = {a: p for a, p in prices.items() if self.settings.sanity.moves(p / before.prices[a], seconds)}
+            if not prices:
+                continue
+            market = Snapshot.of(between(before, moment, prices, self.portfolio.held()))
+            accrue(self.portfolio, last, market)
+            self.events += settle(self.portfolio, market, self.history)
+            self.market = last = market
+            mark_futures(self.portfolio, market)
+            for name in breached(self.portfolio, self._worth()):
+                done, events = liquidate_account(self.portfolio, name, market, self._worth, self.settings.mark_half_spread)
+                fills += done
+                self.events += [{**event, "between_snapshots": True} for event in events]
+        return last, fills
 
     def _stated(self, market: Market, promise: Promise, decision: Decision) -> Stated:
         """What the step that now begins will be judged by."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,13 @@ def run(
     config: BacktestConfig | dict[str, Any],
     *,
     index: pd.DataFrame | None = None,
+    markets: Iterable[Market] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> BacktestResult:
-    """One book under one policy; a configuration with more is refused (:meth:`BacktestConfig.cells` splits it)."""
+    """One book under one policy; a configuration with more is refused (:meth:`BacktestConfig.cells` splits it).
+
+    ``markets`` are those of its replay, and ``index`` its index prices, where they were read already.
+    """
     if isinstance(config, dict):
         config = BacktestConfig(**config)
     if len(config.books) != 1 or len(config.policies) != 1:
@@ -47,7 +51,7 @@ def run(
             refuse_unknown(getattr(config, field), known, field, file="backtest")
 
     result = simulate(
-        config.replay.build(),
+        config.replay.build() if markets is None else markets,
         config.books[0],
         policy,
         config.settings(index),

@@ -9,7 +9,7 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from hedgeopt.constraints.constraint import BoundConstraint, Side
+from hedgeopt.constraints.constraint import BoundConstraint, Constraint, Side
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_class
 from hedgeopt.files.counted import many
@@ -61,10 +61,7 @@ class Program:
         self._shown: dict[int, dict[str, str]] = {}  # per limit: what its sides call themselves, and what they are called
         self.objective_terms = [(part.weight, part.term, self._term(part.term, exposures)) for part in policy.minimize]
         self.limit_specs = limits_of(policy, exposures)
-        self.limits: list[BoundConstraint] = [
-            spec.bind(self.variables, exposures, lambda term: self._term(term, exposures), slack=elastic)
-            for spec in self.limit_specs
-        ]
+        self.limits: list[BoundConstraint] = [self.bound(spec, exposures) for spec in self.limit_specs]
         self._box_constraints = [self.variables.buy <= self._buy_cap, self.variables.sell <= self._sell_cap]
         self._floors: tuple[cp.Parameter, ...] = ()
         if elastic:
@@ -75,6 +72,10 @@ class Program:
             objective = cp.sum([(weight / self._unit) * bound.expression for weight, _, bound in self.objective_terms])
         self._objective = cp.Minimize(objective)
         self.problem = self._assemble()
+
+    def bound(self, spec: Constraint, exposures: Exposures) -> BoundConstraint:
+        """A limit's form in this program."""
+        return spec.bind(self.variables, exposures, lambda term: self._term(term, exposures), slack=self.elastic)
 
     def __repr__(self) -> str:
         return f"Program({self.policy!r}, {many(self.variables.buy.size, 'candidate')})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hedgeopt.backtest.results.coverage import christoffersen, conditional_coverage, kupiec
-from hedgeopt.backtest.results.shortfall import beyond, null_statistics, statistics
+from hedgeopt.backtest.results.shortfall import losses_beyond, null_statistics, statistics
 
 __all__ = ["LEVEL", "power"]
 
@@ -52,7 +52,7 @@ def power(
     known: dict[tuple[int, ...], float] = {}
     for _ in range(histories):
         hits = rng.random(steps) < chance
-        losses = np.where(hits, beyond(var, shortfall, 1.0 - rng.random(steps), factor), -np.inf)
+        losses = np.where(hits, losses_beyond(var, shortfall, 1.0 - rng.random(steps), factor), -np.inf)
         found = statistics(losses, hits, shortfall, alpha)
         tails = [
             float(np.searchsorted(part, z, side="right") / len(part)) if len(part) and not np.isnan(z) else np.nan

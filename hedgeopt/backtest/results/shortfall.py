@@ -12,7 +12,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 
-__all__ = ["ShortfallTest", "TailShape", "acerbi_szekely", "beyond", "null_statistics", "statistics"]
+__all__ = ["ShortfallTest", "TailShape", "acerbi_szekely", "losses_beyond", "null_statistics", "statistics"]
 
 TailShape = Literal["pareto", "exponential"]
 _CHUNK = 4_000_000  # uniform numbers held at once
@@ -107,7 +107,7 @@ def statistics(losses: np.ndarray, hits: np.ndarray, shortfall: np.ndarray, alph
     return z1, 1.0 - float((ratio / alpha[hits]).sum()) / len(losses)
 
 
-def beyond(
+def losses_beyond(
     var: np.ndarray, shortfall: np.ndarray, u: np.ndarray, factor: float = 1.0, tail: TailShape = "pareto"
 ) -> np.ndarray:
     """Losses (T,) beyond the value at risk for uniform ``u`` (T,), by :func:`acerbi_szekely`; ``factor`` as in its power."""
@@ -131,7 +131,7 @@ def null_statistics(
     for start in range(0, simulations, rows):
         n = min(rows, simulations - start)
         history, step = np.nonzero(rng.random((n, steps)) < alpha)
-        ratio = beyond(var[step], es[step], 1.0 - rng.random(len(step)), tail=tail) / es[step]
+        ratio = losses_beyond(var[step], es[step], 1.0 - rng.random(len(step)), tail=tail) / es[step]
         count = np.bincount(history, minlength=n)
         total = np.bincount(history, ratio, minlength=n)
         z1.append(1.0 - total[count > 0] / count[count > 0])

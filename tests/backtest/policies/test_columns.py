@@ -47,13 +47,15 @@ def exposures(toys: Any, policy: ho.Policy, price: float = 80_000.0) -> Any:
         rules(ho.Delta("BTC").within(-1, 1)),
         rules(ho.Gamma("BTC") >= 0, ho.CVaR(0.99) <= 200_000, ho.OrderLimit(notional=2e6)),
         rules(ho.StressLoss("2020-03-12") <= 900_000, ho.VegaBucket("BTC", 30).within(-2_000, 2_000)),
+        rules(ho.MarginUtilisation(limit=0.1)),
+        rules(ho.MarginUtilisation(requirement="maintenance", limit=0.08), ho.MarginUtilisation(limit=0.5)),
     ],
 )
 def test_the_optimum_is_that_of_all_candidates(policy: ho.Policy, toys: Any) -> None:
-    columns = Columns(policy, slots=6)
+    columns = Columns(policy, slots=12)
     for price in (80_000.0, 76_000.0):
         e = exposures(toys, policy, price)
-        assert e.n_candidates > 4 * columns.slots
+        assert e.n_candidates > 2 * columns.slots
         found, whole = columns.solve(e), solve_program(Program(policy, e), e)
         assert found is not None
         assert found.certificate.valid
@@ -126,3 +128,16 @@ def test_a_variance_without_a_tail_is_solved_to_the_same_optimum(toys: Any) -> N
     assert found is not None
     assert found.certificate.valid
     assert found.certificate.objective == pytest.approx(whole.certificate.objective, rel=2e-6)
+
+
+def test_margin_limits_need_one_program_whatever_there_is_to_trade(toys: Any) -> None:
+    """Strikes come and go, the book changes, the number of candidates too: three programs at most, here one."""
+    markets = []
+    for k, market in enumerate(toys.path([80_000.0, 81_000.0, 79_000.0, 80_500.0], strikes=STRIKES)):
+        markets.append(toys.market(market.timestamp, market.prices["BTC"], strikes=STRIKES[k : 13 + (k % 3)]))
+    policy = Optimizer(rules(ho.MarginUtilisation(limit=0.3)))
+    policy._columns.slots = 12
+    result = simulate(markets, toys.Given(positions={CALL: -5.0, PUT: -5.0}), policy, Settings(scenarios=SAMPLE))
+    assert policy.compiled == 1
+    assert not [event for event in result.events if event["kind"] in ("fallback", "infeasible")]
+    assert (result.steps["initial_margin"] <= 0.3 * result.steps["equity"] * (1 + 1e-9)).all()

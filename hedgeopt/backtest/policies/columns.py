@@ -127,7 +127,16 @@ class Columns:
     def _program(self, e: Exposures, slots: int) -> _Slots:
         # everything that parts which are by_candidate may be built from: no rows, instruments or expiries
         price = None if e.numeraire is None else e.numeraire.price
-        key = (slots, e.assets, e.accounts, e.venues, len(e.base_pnl), e.probabilities is None, e.stress, price)
+        key: tuple[Any, ...] = (
+            slots,
+            e.assets,
+            e.accounts,
+            e.venues,
+            len(e.base_pnl),
+            e.probabilities is None,
+            e.stress,
+            price,
+        )
         if self.margins:
             self._curved = self._curved or min(int((~self._options(e)).sum()), max(slots // 2, 1))
             key = (*key, self._curved)

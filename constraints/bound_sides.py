@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +38,18 @@ class BoundSides(BoundConstraint):
         """Load new data."""
         for part in self._parts:
             part.update(e, scale, tighten)
+
+    def respecify(self, other: BoundConstraint) -> bool:
+        """Where it has the same covers and caps of the same accounts."""
+        if not isinstance(other, BoundSides) or [part.form.name for part in self._parts] != [
+            part.form.name for part in other._parts
+        ]:
+            return False
+        for mine, theirs in zip(self._parts, other._parts, strict=True):
+            mine.form = theirs.form
+            for one, two in zip(mine.bound, theirs.bound, strict=True):
+                one.rule(two)
+        return True
 
     def refine(self, e: Exposures, x: np.ndarray, scale: np.ndarray) -> bool:
         """Sharpen the requirements' approximations around trades x; see :meth:`BoundEncoding.refine`."""
@@ -99,6 +111,7 @@ def _price(row: cp.Constraint) -> float:
 class _Part(ABC):
     """One form inside a program: its inequalities, and the requirements in them."""
 
+    form: Any
     constraints: list[cp.Constraint]
     bound: Sequence[BoundEncoding] = ()
 

@@ -83,6 +83,13 @@ class _BoundCash(BoundConstraint):
             spent, self.slack_cost = spent - self._ease * eased, cp.sum(eased)
         self.constraints: list[cp.Constraint] = [spent[k] <= self._limit[k] for k in range(count)]
 
+    def respecify(self, other: BoundConstraint) -> bool:
+        """Where it is of as many days."""
+        if not isinstance(other, _BoundCash) or other._spec.days != self._spec.days:
+            return False
+        self._spec = other._spec
+        return True
+
     def _unit(self, line: CashLine) -> float:
         return max(abs(self._spec.amount), line.size, 1e-9)
 

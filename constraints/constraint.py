@@ -108,6 +108,10 @@ class BoundConstraint(BoundPart):
         for row, dual in zip(self.constraints, duals, strict=True):
             row.dual_variables[0].save_value(np.array(float(dual)))
 
+    def respecify(self, other: BoundConstraint) -> bool:
+        """Take over the numbers of ``other``, the same limit bound with other ones; False where it has to be bound anew."""
+        return False
+
     def switch(self, off: frozenset[LinkNode]) -> None:
         """Leave out rows that hold only where something of one of the nodes ``off`` leaves."""
 

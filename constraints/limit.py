@@ -170,6 +170,13 @@ class BoundUpper(BoundConstraint):
             eased, self.slack_cost = self._unit * amount, amount
         self.constraints = [term.expression - eased <= self._limit]
 
+    def respecify(self, other: BoundConstraint) -> bool:
+        """Where it is on the same term."""
+        if not isinstance(other, BoundUpper) or other.term is not self.term:
+            return False
+        self.spec = other.spec
+        return True
+
     @property
     def upper(self) -> float:
         """The limit, in the term's unit."""

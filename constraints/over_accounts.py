@@ -190,6 +190,16 @@ class _BoundOverAccounts(BoundConstraint):
         self._parts = parts
         self.constraints = [part.constraint for part in parts]
 
+    def respecify(self, other: BoundConstraint) -> bool:
+        """Where it is about the same instruments."""
+        if not isinstance(other, _BoundOverAccounts) or [p._shared for p in other._parts] != [
+            p._shared for p in self._parts
+        ]:
+            return False
+        for mine, theirs in zip(self._parts, other._parts, strict=True):
+            mine._spec = theirs._spec
+        return True
+
     def update(self, e: Exposures, scale: np.ndarray, tighten: Mapping[str, float]) -> None:
         for part in self._parts:
             part.update(e, scale, tighten)

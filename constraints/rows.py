@@ -99,6 +99,7 @@ class BoundRows(BoundConstraint):
 
         self._given, first = rows, rows(e)
         count = len(first)
+        self._count = count
         self._nodes = [row.node for row in first]
         self._all: list[cp.Constraint] = []
         self._ease: cp.Parameter | None = None
@@ -111,6 +112,13 @@ class BoundRows(BoundConstraint):
             self._all = [value[k] <= self._limit[k] for k in range(count)]
         self._off: frozenset[LinkNode] = frozenset()
         self.constraints = list(self._all)
+
+    def respecify(self, other: BoundConstraint) -> bool:
+        """Where it has as many rows."""
+        if not isinstance(other, BoundRows) or other._count != self._count:
+            return False
+        self._given = other._given
+        return True
 
     def switch(self, off: frozenset[LinkNode]) -> None:
         """Leave out the rows of the nodes in ``off``."""

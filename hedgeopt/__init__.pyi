@@ -135,6 +135,12 @@ from .orders.export import export_orders as export_orders
 from .orders.plan import ExecutionPlan as ExecutionPlan
 from .orders.plan import execution_plan as execution_plan
 from .program.certified import solve_program as solve_program
+from .program.compare import Comparison as Comparison
+from .program.compare import compare_proposals as compare_proposals
+from .program.evaluate import Evaluation as Evaluation
+from .program.evaluate import evaluate as evaluate
+from .program.explain.explanation import Explanation as Explanation
+from .program.explain.explanation import explain as explain
 from .program.program import Program as Program
 from .program.proposal import Proposal as Proposal
 from .program.proposal import read_proposal as read_proposal

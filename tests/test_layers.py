@@ -38,6 +38,7 @@ DECLARED = {  # the complete list: whoever adds to it changes the design
     ("hedgeopt.models.term", "hedgeopt.constraints.limit"): "Term.__le__",
     ("hedgeopt.program.proposal", "hedgeopt.reports.page"): "Proposal.to_html and write",
     ("hedgeopt.program.proposal", "hedgeopt.reports.figures"): "Proposal.plot",
+    ("hedgeopt.program.proposal", "hedgeopt.program.explain.what_if"): "Proposal.without and with_limit",
 }
 OWN_READERS = {  # methods of a class that call the function which makes it
     ("hedgeopt.inputs.market", "hedgeopt.inputs.market_frame"): "Market.from_frame and to_frame",

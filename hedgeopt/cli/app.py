@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hedgeopt.cli.costs_app import costs_app
+from hedgeopt.cli.explain_app import register_explain
 from hedgeopt.cli.importing import register_import
 from hedgeopt.cli.inputs import MarketOptions
 from hedgeopt.cli.options import (
@@ -307,6 +308,7 @@ def demo(
     commands.demo(out, json)
 
 
+register_explain(app)
 register_orders(app)
 register_replays(app)
 

@@ -26,7 +26,7 @@ from hedgeopt.models.scenarios.draw import draw
 from hedgeopt.models.scenarios.set import ScenarioSet, unmoved
 from hedgeopt.models.scenarios.stress import stress_scenarios
 
-__all__ = ["expose"]
+__all__ = ["expose", "holdings_of"]
 
 
 @strict_call
@@ -40,13 +40,15 @@ def expose(
     stressed: bool = True,
     sampled: bool | Literal["if known"] = True,
     check_names: bool = True,
+    also: Sequence[str] = (),
 ) -> Exposures:
     """Check freshness, choose candidates, draw scenarios and price everything.
 
     ``check_names`` refuses words of the policy that refer to nothing (:mod:`hedgeopt.exposures.references`); a replay does
     so once. Without ``stressed`` one scenario in which nothing moves stands in place of the policy's stress scenarios,
     and without ``sampled`` in place of its sample, whose vols are then not asked for; ``"if known"``: where a vol of the
-    sample is not known, with a note, and measures of the tail are left out.
+    sample is not known, with a note, and measures of the tail are left out. ``also`` names instruments that are candidates
+    whatever the policy's rules say, as a list of trades from elsewhere may hold them.
 
     Raises
     ------
@@ -55,12 +57,14 @@ def expose(
     InputError
         When anything else in book, market and policy does not fit together.
     """
-    holdings = resolve(book, market, policy.strictness or ("strict" if trades else "lenient"))
-    holdings = _within(holdings, policy)
+    holdings = holdings_of(book, market, policy, trades=trades)
     if check_names:
         check_references(holdings, policy)
     if candidates is None:
         candidates = choose_candidates(holdings, policy.candidates) if trades else []
+    chosen = {item.id for item in candidates}
+    named = [item for item in holdings.listed.values() if item.name in also and item.id not in chosen]
+    candidates = [*candidates, *named]
     quoted = [*holdings.quoted, *candidates]
     needed = list(dict.fromkeys(item.id for item in [*quoted, *holdings.quoted_parts]))
     market.require_fresh(needed, book.timestamp or market.timestamp, timedelta(seconds=policy.max_quote_age_seconds))
@@ -85,6 +89,11 @@ def expose(
     if unknown:
         found = replace(found, notes=(*unknown, *found.notes), horizon_days=policy.scenarios.horizon_days)
     return found if policy.numeraire is None else in_numeraire(found, policy.numeraire)
+
+
+def holdings_of(book: Book, market: Market, policy: Policy, *, trades: bool = True) -> Holdings:
+    """The book resolved in the market, where only the accounts that the policy names may trade."""
+    return _within(resolve(book, market, policy.strictness or ("strict" if trades else "lenient")), policy)
 
 
 def _sample(policy: Policy, moved: list[str], market: Market, sampled: bool | str) -> tuple[ScenarioSet, list[str]]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hedgeopt.program.program import Program
     from hedgeopt.program.solution import Multipliers, Solution
 
-__all__ = ["assemble", "listed"]
+__all__ = ["assemble", "listed", "trades_table"]
 
 _BINDING = 1e-6
 
@@ -46,7 +46,7 @@ def assemble(
 ) -> Proposal:
     """Turn a solution into a proposal; ``inputs`` are the digests of book, market and policy."""
     x = solution.trades
-    trades, transfers = _trades(e, x), _transfers(e, x)
+    trades, transfers = trades_table(e, x), _transfers(e, x)
     if not np.array_equal(listed(e, trades, transfers), x):
         raise CertificateError("the list of trades and transfers is not the one that was certified; report this")
     cost = float(e.trade_cost(x).sum())
@@ -143,7 +143,8 @@ def listed(e: Exposures, trades: pd.DataFrame, transfers: pd.DataFrame) -> np.nd
     return x
 
 
-def _trades(e: Exposures, x: np.ndarray) -> pd.DataFrame:
+def trades_table(e: Exposures, x: np.ndarray) -> pd.DataFrame:
+    """Trades x (N,) as :attr:`Proposal.trades` lists them, largest notional first."""
     sent = np.isin(np.arange(e.n_candidates), e.links.candidate)
     kept = np.flatnonzero((x != 0.0) & ~sent)
     items = [e.rows.instruments[row] for row in e.candidate[kept]]

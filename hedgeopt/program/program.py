@@ -80,6 +80,24 @@ class Program:
     def __repr__(self) -> str:
         return f"Program({self.policy!r}, {many(self.variables.buy.size, 'candidate')})"
 
+    def respecify(self, policy: Policy, exposures: Exposures) -> bool:
+        """Take over a policy that differs in numbers of limits alone, with nothing compiled again; False where it does not.
+
+        What it was solved for before is forgotten: load data with :meth:`update` next.
+        """
+        policy = in_dollars(policy, exposures)
+        if policy.minimize != self.policy.minimize or exposures.structure() != self.structure or self.elastic:
+            return False
+        specs = limits_of(policy, exposures)
+        if [type(spec) for spec in specs] != [type(spec) for spec in self.limit_specs]:
+            return False
+        changed = [k for k, (old, new) in enumerate(zip(self.limit_specs, specs, strict=True)) if old != new]
+        bound = [specs[k].bind(self.variables, exposures, lambda term: self._term(term, exposures)) for k in changed]
+        if not all(self.limits[k].respecify(new) for k, new in zip(changed, bound, strict=True)):
+            return False
+        self.limit_specs, self.policy, self._shown = specs, policy, {}
+        return True
+
     def extend(self, *constraints: cp.Constraint) -> None:
         """Add cvxpy constraints on :attr:`trades`, :attr:`buys`, :attr:`sells` and your own variables.
 

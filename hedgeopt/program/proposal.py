@@ -25,6 +25,9 @@ from hedgeopt.program.proposal_schema import SCHEMA, check_seal, migrated, seale
 from hedgeopt.program.proven import Certificate
 
 if TYPE_CHECKING:
+    from hedgeopt.constraints.constraint import BoxConstraint, Constraint
+    from hedgeopt.inputs.book import Book
+    from hedgeopt.inputs.market import Market
     from hedgeopt.reports.figures import Plots
 
 __all__ = ["LIMITS", "OBJECTIVE", "TRADES", "TRADE_COSTS", "TRANSFERS", "MarginChange", "Proposal", "read_proposal"]
@@ -239,6 +242,36 @@ class Proposal:
         from hedgeopt.reports.figures import Plots
 
         return Plots(self)
+
+    @strict_call
+    def without(self, *names: str, book: Book | None = None, market: Market | None = None) -> Proposal:
+        """The best proposal that does not trade these instruments; a stored one needs the inputs that it was solved from.
+
+        Raises
+        ------
+        InputError, InfeasibleError, CertificateError
+        """
+        from hedgeopt.program.explain.what_if import without
+
+        return without(self, names, book, market)
+
+    @strict_call
+    def with_limit(
+        self, limit: str | Constraint | BoxConstraint, value: float | None = None, *, book: Book | None = None,
+        market: Market | None = None,
+    ) -> Proposal:  # fmt: skip
+        """The best proposal with one limit of the policy moved.
+
+        ``with_limit("gamma BTC", -0.0005)`` moves the limit of that name in the table of limits to ``value``, in its unit;
+        ``with_limit(ho.Gamma("BTC") >= -0.0005)`` puts one in place of those of its kind and name, or adds it.
+
+        Raises
+        ------
+        InputError, InfeasibleError, CertificateError
+        """
+        from hedgeopt.program.explain.what_if import limited
+
+        return limited(self, limit, value, book, market)
 
     def to_html(self) -> str:
         """A self-contained page with tables and plots."""

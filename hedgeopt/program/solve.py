@@ -18,6 +18,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.scenarios.given import Sample
 from hedgeopt.program.assemble import assemble
 from hedgeopt.program.certified import solve_program
+from hedgeopt.program.explain.case import keep_inputs
 from hedgeopt.program.program import Program
 from hedgeopt.program.proposal import Proposal
 from hedgeopt.program.provenance import input_hashes
@@ -121,4 +122,6 @@ def solve(
     solution = solve_program(program, e, stages)
     with stages("report"):
         proposal = assemble(book, inputs, policy, program, e, solution, stages.seconds)
-    return Solved(replace(proposal, seconds=dict(stages.seconds)), e, program, solution)
+    proposal = replace(proposal, seconds=dict(stages.seconds))
+    keep_inputs(proposal, book, market, policy, customize, bool(program.added))
+    return Solved(proposal, e, program, solution)

@@ -91,6 +91,10 @@ class BoundEncoding:
             self._found = base, base.at(held, self._reach) if self._at is None else base.at(self._at)
         return self._found[1]
 
+    def rule(self, other: BoundEncoding) -> None:
+        """Take over the rule of another encoding of the same account and shape."""
+        self._base, self._seen = other._base, None
+
     def anchor(self, e: Exposures, x: np.ndarray) -> bool:
         """Make the encoding exact at trades x; returns whether it asked for more there than it does now."""
         base = self._base(e)

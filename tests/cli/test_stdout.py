@@ -126,6 +126,7 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
         (tmp_path / name).write_text(text)
     rows = pd.read_csv(tmp_path / "market.csv", parse_dates=["timestamp", "expiry"])
     (tmp_path / "reply.json").write_text(json.dumps(REPLY))
+    (tmp_path / "mine.csv").write_text("instrument,quantity\nBTC-PERPETUAL,-1200000\n")
     chain = rows[rows.strike.notna()]
     later = [chain.assign(timestamp=chain.timestamp + pd.Timedelta(hours=8 * i)) for i in range(3)]
     pd.concat(later).to_parquet(tmp_path / "chain.parquet")
@@ -142,6 +143,9 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
         "verify": [f"{tmp_path}/solved/proposal.json", book, market, policy],
         "report": [f"{tmp_path}/solved/proposal.json", f"--html={tmp_path}/p.html", f"--csv={tmp_path}/tables"],
         "plan": [f"{tmp_path}/solved/proposal.json", book, market],
+        "explain": [f"{tmp_path}/solved/proposal.json", book, market, "--why-not=BTC-PERPETUAL"],
+        "evaluate": [f"--trades={tmp_path}/mine.csv", book, market, policy],
+        "compare": [f"{tmp_path}/solved/proposal.json", f"{tmp_path}/solved/proposal.json"],
         "apply": [
             f"{tmp_path}/fills.csv",
             f"--proposal={tmp_path}/solved/proposal.json",
@@ -181,7 +185,7 @@ PRINTS_JSON = [name for name, command in COMMANDS.items() if any(p.name == "json
 
 def prepare(command: str, cases: dict[str, list[str]]) -> None:
     """What a command needs that only another command makes."""
-    if command in ("verify", "report", "plan"):
+    if command in ("verify", "report", "plan", "explain", "compare"):
         assert main(["solve", *cases["solve"], f"--out={Path(cases[command][0]).parent}"]) == 0
     if command == "scenarios fit":
         recorded(drawn_chains(60, 5)).to_parquet(cases[command][0])

@@ -1,0 +1,279 @@
+"""What a list of trades is worth under a policy: anybody's list, beside the best there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hedgeopt.errors import CertificateError, InfeasibleError, InputError
+from hedgeopt.exposures.expose import expose, holdings_of
+from hedgeopt.files.calls import strict_call, strict_class
+from hedgeopt.files.counted import many
+from hedgeopt.files.names import advice
+from hedgeopt.files.notebook import plain_number
+from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.market import Market
+from hedgeopt.inputs.policy import Policy
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.program.assemble import assemble
+from hedgeopt.program.box import Box, trade_box
+from hedgeopt.program.certificate import certify
+from hedgeopt.program.certified import solve_program
+from hedgeopt.program.counted import certificate_as_told
+from hedgeopt.program.explain.given_trades import GivenTrade, given_trades
+from hedgeopt.program.explain.screened import why_screened
+from hedgeopt.program.lots.steps import in_whole_lots, lots_of
+from hedgeopt.program.program import Program
+from hedgeopt.program.proposal import Proposal
+from hedgeopt.program.proven import Certificate
+from hedgeopt.program.provenance import input_hashes
+from hedgeopt.program.solution import Solution
+
+__all__ = ["Evaluation", "evaluate"]
+
+
+@strict_class
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A list of trades under a policy.
+
+    Attributes
+    ----------
+    proposal
+        The list as a proposal has it: trades with their costs, limits before and after, risk, margins, objective. Its
+        certificate says whether every limit holds and how far from optimal the list may be.
+    optimum, lower_bound
+        Objective of the policy's own certified list and its proven bound, in the objective's unit; None where no list meets
+        every limit.
+    best
+        The trades of that list; None likewise.
+    no_optimum
+        Why there is none, in one line.
+    remarks
+        What a venue or the policy would say to single trades, one line each.
+    """
+
+    proposal: Proposal
+    optimum: float | None
+    lower_bound: float | None
+    best: pd.DataFrame | None = field(repr=False)
+    no_optimum: str = ""
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def objective(self) -> float:
+        """Of the list."""
+        return self.proposal.certificate.objective
+
+    @property
+    def feasible(self) -> bool:
+        """Whether every limit holds, by the plain rules of the venues, the trade limits and lots included."""
+        return self.proposal.certificate.feasible
+
+    @property
+    def distance(self) -> float | None:
+        """Objective of the list less that of the best list: what the list costs more; negative only of one that breaks a
+        limit, or trades what the policy leaves out."""
+        return None if self.optimum is None else self.objective - self.optimum
+
+    @property
+    def broken(self) -> pd.DataFrame:
+        """Limits that the list breaks, with the excess in each limit's unit."""
+        limits = self.proposal.limits
+        over = np.where(limits["sense"] == "<=", limits["after"] - limits["bound"], limits["bound"] - limits["after"])
+        size = np.maximum(limits["bound"].abs(), 1e-12)
+        found = limits.assign(excess=over)[over > 1e-9 * size]
+        return found[["limit", "after", "sense", "bound", "unit", "excess"]].reset_index(drop=True)
+
+    def summary(self) -> list[str]:
+        """At most ten lines."""
+        p, unit = self.proposal, self.proposal.unit
+        lines = [
+            f"{many(len(p.trades), 'trade')}{f' and {len(p.transfers)} transfers' if len(p.transfers) else ''}: "
+            f"{plain_number(p.costs['transaction'])} {unit} to trade, objective {plain_number(self.objective)}"
+        ]
+        lines += [f"it breaks {self._broken_words()}" if not self.feasible else "every limit holds"]
+        if self.optimum is None:
+            lines.append(f"there is no best list to compare it with: {self.no_optimum}"[:400])
+        else:
+            gap = self.distance or 0.0
+            word = "more" if gap >= 0.0 else "less"
+            lines.append(
+                f"the best list under this policy has {plain_number(self.optimum)}: this one costs "
+                f"{plain_number(abs(gap))} {word}{'' if gap >= 0.0 or self.feasible else ', as it breaks limits'}"
+            )
+        for level, value in p.after.cvar.items():
+            lines.append(f"CVaR {level}: {plain_number(p.before.cvar[level])} before, {plain_number(value)} after")
+        for one in p.after.accounts[:2]:
+            lines.append(f"margin of {one.name}: {one.utilisation:.1%} of equity after")
+        lines += list(self.remarks)
+        return lines[:10] if len(lines) <= 10 else [*lines[:9], f"and {len(lines) - 9} more remarks"]
+
+    def _broken_words(self) -> str:
+        rows = self.broken
+        if rows.empty:
+            return self.proposal.certificate.worst_limit
+        told = [
+            f"{row.limit} ({plain_number(row.after)} {row.sense} {plain_number(row.bound)} {row.unit})"
+            for row in rows.itertuples()
+        ]
+        return "; ".join(told[:4]) + (f" and {len(told) - 4} more limits" if len(told) > 4 else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "feasible": self.feasible,
+            "objective": self.objective,
+            "optimum": self.optimum,
+            "lower_bound": self.lower_bound,
+            "distance": self.distance,
+            "no_optimum": self.no_optimum,
+            "broken": self.broken.to_dict("records"),
+            "remarks": list(self.remarks),
+            "summary": self.summary(),
+            "best": None if self.best is None else self.best.to_dict("records"),
+            "proposal": self.proposal.to_dict(),
+        }
+
+    def __repr__(self) -> str:
+        gap = "no optimum" if self.distance is None else f"{plain_number(self.distance)} above the optimum"
+        held = "every limit holds" if self.feasible else "limits are broken"
+        return f"Evaluation({many(len(self.proposal.trades), 'trade')}, {held}, {gap})"
+
+
+@strict_call
+def evaluate(book: Book, market: Market, policy: Policy, trades: Any, *, transfers: Any = None) -> Evaluation:
+    """What a list of trades comes to under a policy, and how far it is from the best list.
+
+    Parameters
+    ----------
+    trades
+        A CSV file, workbook or table with the columns instrument and quantity, side (buy, sell; without it a positive
+        quantity buys) and account (optional where one account trades at the instrument's venue); other columns are not
+        read. The ``trades`` of a proposal will do.
+    transfers
+        A table like ``Proposal.transfers``; None: no collateral moves.
+
+    Raises
+    ------
+    InputError
+        One line with file, row, value and fix: no such instrument or account, no number.
+    """
+    listed = given_trades(trades)
+    known = {item.name for item in market.instruments.values()}
+    for one in listed:
+        if one.instrument not in known:
+            raise one.refused("is no instrument of the market", "instrument", one.instrument, advice(one.instrument, known))
+    plain = expose(book, market, policy)
+    offered = {plain.rows.instruments[row].name for row in plain.candidate.tolist()}
+    extra = tuple(dict.fromkeys(one.instrument for one in listed if one.instrument not in offered))
+    e = expose(book, market, policy, also=extra) if extra else plain
+    x = _trades(e, listed)
+    if transfers is not None:
+        x += _sent(e, transfers)
+    optimum, best, why = _optimum(policy, plain, book)
+    program, box = Program(policy, e), trade_box(policy, e)
+    program.forget()
+    program.update(e, box)
+    inside = _within(box, x)
+    bound = -np.inf if optimum is None or extra else optimum.lower_bound
+    gap = policy.lot_gap if policy.whole else None
+    certificate, sides = certify(program, e, inside, x, {}, bound, lot_gap=gap, whole=policy.whole)
+    remarks = [*_remarks(policy, e, box, x), *(why_screened(holdings_of(book, market, policy), policy, n) for n in extra)]
+    if remarks and certificate.feasible and not _fits(policy, e, box, x):
+        certificate = _with(certificate, "trade limits")
+    solution = Solution(x, certificate, tuple(sides), box, box.binding(x), {})
+    proposal = assemble(book, input_hashes(book, market, policy), policy, program, e, solution, {})
+    told = None if optimum is None else certificate_as_told(optimum, e.numeraire)
+    return Evaluation(
+        proposal=proposal, optimum=None if told is None else told.objective,
+        lower_bound=None if told is None else told.lower_bound, best=best, no_optimum=why, remarks=tuple(remarks),
+    )  # fmt: skip
+
+
+def _optimum(policy: Policy, e: Exposures, book: Book) -> tuple[Certificate | None, pd.DataFrame | None, str]:
+    from hedgeopt.program.assemble import trades_table
+
+    program = Program(policy, e)
+    try:
+        found = solve_program(program, e)
+    except (InfeasibleError, CertificateError) as error:
+        return None, None, str(error)
+    return found.certificate, trades_table(e, found.trades), ""
+
+
+def _trades(e: Exposures, listed: list[GivenTrade]) -> np.ndarray:
+    """(N,) the list as a vector; one instrument in several rows adds up."""
+    sent = set(e.links.candidate.tolist())
+    where: dict[str, dict[str, int]] = {}
+    for i, row in enumerate(e.candidate.tolist()):
+        if i not in sent:
+            where.setdefault(e.rows.instruments[row].name, {})[e.accounts[e.rows.account[row]]] = i
+    x = np.zeros(e.n_candidates)
+    for one in listed:
+        places = where.get(one.instrument, {})
+        if not places:
+            raise one.refused("is traded by no account of the book", "instrument", one.instrument,
+                              "no tradable account is at its venue, or the market's quotes of it are doubtful")  # fmt: skip
+        if one.account is None and len(places) > 1:
+            raise one.refused("is missing: several accounts trade the instrument", "account", None,
+                              f"one of {', '.join(places)}")  # fmt: skip
+        account = one.account or next(iter(places))
+        if account not in places:
+            raise one.refused("does not trade the instrument", "account", account, advice(account, places))
+        x[places[account]] += one.quantity
+    return x
+
+
+def _sent(e: Exposures, transfers: Any) -> np.ndarray:
+    from hedgeopt.program.assemble import listed as read_back
+    from hedgeopt.program.proposal import TRADES
+
+    frame = pd.DataFrame(transfers)
+    try:
+        return read_back(e, TRADES.of({name: [] for name in TRADES}), frame)
+    except KeyError as error:
+        raise InputError("is no link of the book", field="evaluate: transfers", value=error.args[0],
+                         fix="give the columns source, target, asset, bridge and amount of a link") from None  # fmt: skip
+
+
+def _within(box: Box, x: np.ndarray) -> Box:
+    """The box wide enough for the list, so that its limits are judged; what is beyond it is a remark."""
+    from dataclasses import replace
+
+    return replace(box, lower=np.minimum(box.lower, x), upper=np.maximum(box.upper, x))
+
+
+def _fits(policy: Policy, e: Exposures, box: Box, x: np.ndarray) -> bool:
+    room = 1e-9 * np.maximum(np.abs(x), 1.0)
+    return bool(
+        ((x >= box.lower - room) & (x <= box.upper + room)).all() and (not policy.whole or in_whole_lots(e, x).all())
+    )
+
+
+def _with(certificate: Certificate, limit: str) -> Certificate:
+    from dataclasses import replace
+
+    return replace(certificate, worst_limit=limit, worst_violation=max(certificate.worst_violation, 1.0), feasible=False,
+                   optimal=False)  # fmt: skip
+
+
+def _remarks(policy: Policy, e: Exposures, box: Box, x: np.ndarray) -> Iterator[str]:
+    whole, lots = in_whole_lots(e, x), lots_of(e)
+    for i in np.flatnonzero(x).tolist():
+        name, size = e.rows.instruments[e.candidate[i]].name, abs(x[i])
+        side = "buy" if x[i] > 0 else "sell"
+        most, source = (box.upper[i], box.upper_from[i]) if x[i] > 0 else (-box.lower[i], box.lower_from[i])
+        if size > most * (1.0 + 1e-9):
+            why = box.names[source] if most > 0 else f"no {'ask' if x[i] > 0 else 'bid'} is quoted, or it may not be traded"
+            yield f"{side} {plain_number(size)} {name}: at most {plain_number(max(most, 0.0))} ({why})"
+        elif policy.whole and not whole[i]:
+            least = e.rows.minimum_size[e.candidate[i]]
+            yield (
+                f"{side} {plain_number(size)} {name}: not in whole lots of {plain_number(lots[i])}, or below the smallest "
+                f"order of {plain_number(least)}"
+            )

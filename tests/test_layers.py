@@ -38,11 +38,11 @@ DECLARED = {  # the complete list: whoever adds to it changes the design
     ("hedgeopt.models.term", "hedgeopt.constraints.limit"): "Term.__le__",
     ("hedgeopt.program.proposal", "hedgeopt.reports.page"): "Proposal.to_html and write",
     ("hedgeopt.program.proposal", "hedgeopt.reports.figures"): "Proposal.plot",
-    ("hedgeopt.program.proposal", "hedgeopt.program.explain.what_if"): "Proposal.without and with_limit",
 }
 OWN_READERS = {  # methods of a class that call the function which makes it
     ("hedgeopt.inputs.market", "hedgeopt.inputs.market_frame"): "Market.from_frame and to_frame",
     ("hedgeopt.inputs.book", "hedgeopt.inputs.book_frame"): "Book.from_frame and to_frame",
+    ("hedgeopt.program.proposal", "hedgeopt.program.explain.what_if"): "Proposal.without and with_limit",
 }
 RANK = {room: rank for rank, rooms in enumerate(LAYERS.split("\n")) for room in rooms.split()}
 FOLDERS = {"hedgeopt": "hedgeopt", "models": "hedgeopt.models", "constraints": "hedgeopt.constraints"}

@@ -228,7 +228,7 @@ def _explained(a: Proposal, b: Proposal, book: Book | None, market: Market | Non
         return nothing, "give book and market (--book, --market) to see what each difference of the policies explains"
     steps = list(_steps(a.policy, b.policy))
     rows, before, data = [], a.certificate.objective, dict(a.policy)
-    told = []
+    told: list[str] = []
     for number, (name, one, two, where) in enumerate(steps):
         data, told = _stepped(data, where, b.policy), [*told, name]
         last = number == len(steps) - 1
@@ -253,7 +253,7 @@ def _stepped(data: dict[str, Any], where: tuple[Any, ...], target: dict[str, Any
         rules = [rule for rule in rules if rule is not None]
         return {**data, "subject_to": rules if old is not None else [*rules, new]}
     key, *inner = where
-    value = {**data[key], inner[0]: target[key].get(inner[0])} if inner else target.get(key)
+    value: Any = {**data[key], inner[0]: target[key].get(inner[0])} if inner else target.get(key)
     if inner and inner[0] not in target[key]:
         del value[inner[0]]
     found = {**data, key: value}

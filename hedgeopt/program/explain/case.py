@@ -23,7 +23,7 @@ from hedgeopt.program.proposal import Proposal
 from hedgeopt.program.provenance import book_digest, input_hashes, market_digest
 from hedgeopt.program.solution import Solution
 
-__all__ = ["Case", "Reply", "case_of", "closed", "forced", "keep_inputs", "with_fields"]
+__all__ = ["Case", "SolvedAgain", "case_of", "closed", "forced", "keep_inputs", "with_fields"]
 
 _KNOWN: dict[int, tuple[weakref.ref[Proposal], Book, Market, Policy, Any]] = {}
 """Inputs of the proposals that this process solved, for as long as each is kept."""
@@ -60,7 +60,7 @@ def forced(e: Exposures, at: int, amount: float) -> Exposures:
 
 
 @dataclass(frozen=True, eq=False)
-class Reply:
+class SolvedAgain:
     """One solve: exposures, certified trades with every limit's shadow price, and what moving the box saves.
 
     ``box_prices`` holds, for least and largest trades (N,), the change of the optimum per unit that each is raised. The
@@ -114,7 +114,7 @@ class Case:
     x: np.ndarray
     customize: Callable[[Program], None] | None = None
 
-    def answer(self, policy: Policy | None = None, e: Exposures | None = None, *, lots: str = "exact") -> Reply:
+    def answer(self, policy: Policy | None = None, e: Exposures | None = None, *, lots: str = "exact") -> SolvedAgain:
         """Solve with another policy or other exposures; ``lots="none"``: any size, whatever the policy says.
 
         Raises
@@ -132,7 +132,7 @@ class Case:
                 raise
             program = self.program(policy, e)
             solution = solve_program(program, e, lots=lots)
-        return Reply(program, e, solution, _box_prices(program, e, solution) if lots == "none" else (_NONE, _NONE))
+        return SolvedAgain(program, e, solution, _box_prices(program, e, solution) if lots == "none" else (_NONE, _NONE))
 
     def program(self, policy: Policy, e: Exposures) -> Program:
         """A program for a policy and exposures: one compiled before, where it can take them over."""
@@ -154,12 +154,12 @@ class Case:
         return []
 
     @cached_property
-    def ideal(self) -> Reply:
+    def ideal(self) -> SolvedAgain:
         """Trades of any size: what shadow prices belong to."""
         return self.answer(lots="none")
 
     @cached_property
-    def listed(self) -> Reply:
+    def listed(self) -> SolvedAgain:
         """The list itself, solved again as the policy asks for it."""
         return self.answer() if self.policy.whole else self.ideal
 

@@ -1,4 +1,4 @@
-"""The numbers of a policy that can be moved: each with its name in the table of limits, its unit, and which way relaxes it."""
+"""The numbers of a policy that can be moved: each with its name in the table of limits, its unit, which way relaxes it."""
 
 from __future__ import annotations
 

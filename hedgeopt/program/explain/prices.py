@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import HedgeoptError
 from hedgeopt.files.notebook import plain_number
-from hedgeopt.program.explain.case import Case, Reply
+from hedgeopt.program.explain.case import Case, SolvedAgain
 from hedgeopt.program.explain.knobs import Knob, knobs_of, with_knob
 from hedgeopt.program.explain.pieces import StraightPart, piece_beside
 from hedgeopt.program.explain.slopes import slope_of
@@ -134,14 +135,14 @@ def _typical(case: Case, knob: Knob) -> float:
 
 def _at_bound(case: Case, knob: Knob) -> bool:
     """Whether the ideal trades are at the limit, though it has no price: then the price may be an interval."""
-    answer: Reply = case.ideal
+    answer: SolvedAgain = case.ideal
     for side in answer.solution.sides:
         if side.name == knob.name and abs(side.violation) <= 1e-9 * max(abs(side.limit), side.size):
             return True
     return False
 
 
-def price_line(row: dict[str, object], unit: str, whole: bool) -> str:
+def price_line(row: Mapping[Any, Any], unit: str, whole: bool) -> str:
     """One sentence for a row of :func:`limit_prices`."""
     relaxed = _share(row["relaxed_to"], row["bound"])
     lots = (
@@ -150,8 +151,8 @@ def price_line(row: dict[str, object], unit: str, whole: bool) -> str:
         else ""
     )
     said = (
-        f"{row['limit']}: relaxing it{relaxed} to {plain_number(row['relaxed_to'])} saves {plain_number(row['saves'])} {unit}"
-        f"{lots}"
+        f"{row['limit']}: relaxing it{relaxed} to {plain_number(row['relaxed_to'])} saves "
+        f"{plain_number(row['saves'])} {unit}{lots}"
     )
     price = f"{plain_number(row['price'])} {unit} per unit"
     if row["degenerate"]:

@@ -54,7 +54,8 @@ def _reasons(found: Screens, holdings: Holdings, rules: Candidates, k: int) -> I
             else f"{found.days[k]:.4g} days to expiry, and candidates.max_days is {rules.max_days:g}"
         ),
         "max_relative_spread": (
-            f"a spread of {found.spread[k]:.1%} of mid, and candidates.max_relative_spread is {rules.max_relative_spread:.1%}"
+            f"a spread of {found.spread[k]:.1%} of mid, and candidates.max_relative_spread is "
+            f"{rules.max_relative_spread:.1%}"
         ),
         "min_delta": (
             f"an absolute delta of {found.delta[k]:.4f}, and candidates.min_delta is {rules.min_delta:g}"

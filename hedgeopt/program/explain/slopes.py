@@ -1,4 +1,4 @@
-"""How the optimum moves with a number of the policy: shadow prices of whatever limits it sets, the box of trades included."""
+"""How the optimum moves with a number of the policy: shadow prices of all limits that it sets, trade sizes included."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from hedgeopt.constraints.limit import Limit
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.program.box import trade_box
-from hedgeopt.program.explain.case import Case, Reply
+from hedgeopt.program.explain.case import Case, SolvedAgain
 from hedgeopt.program.explain.knobs import Knob, with_knob
 
 __all__ = ["slope_of"]
@@ -15,7 +15,7 @@ __all__ = ["slope_of"]
 _STEP = 1e-4
 
 
-def slope_of(case: Case, policy: Policy, knob: Knob, answer: Reply) -> float:
+def slope_of(case: Case, policy: Policy, knob: Knob, answer: SolvedAgain) -> float:
     """Change of the optimum (dollars) per unit that the number is raised, by the duals of ``answer``.
 
     ``sum_j d_j dh_j/db`` over the sides ``h_j <= 0`` of every limit (d: shadow prices), and the prices of the box. Sides

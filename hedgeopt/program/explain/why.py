@@ -1,6 +1,9 @@
-"""Why each trade is in the list: what it costs, what it does for the limits and the tail, and what the list costs without it."""
+"""Why each trade is in the list: its cost, what it does for limits and tail, and what the list costs without it."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +11,7 @@ import pandas as pd
 from hedgeopt.errors import CertificateError, InfeasibleError
 from hedgeopt.files.notebook import plain_number
 from hedgeopt.models.pricing.family import greek
-from hedgeopt.program.explain.case import Case, Reply, closed
+from hedgeopt.program.explain.case import Case, SolvedAgain, closed
 
 __all__ = ["COLUMNS", "trade_line", "why_trades"]
 
@@ -82,12 +85,13 @@ def _removed(case: Case, name: str, lots: bool) -> dict[str, object]:
         return {"removal": np.inf, "removal_in_lots": np.inf, "instead": "", "tie": False, "without": str(error)}
     rise = ideal.objective - case.ideal.objective
     found: dict[str, object] = {
-        "removal": case.told(rise), "removal_in_lots": np.nan, "tie": rise <= _TIE * abs(case.ideal.objective), "without": "",
+        "removal": case.told(rise), "removal_in_lots": np.nan, "without": "",
+        "tie": bool(rise <= _TIE * abs(case.ideal.objective)),
         "instead": _instead(case, case.ideal.x, ideal.x),
     }  # fmt: skip
     if lots and case.policy.whole:
         try:
-            whole: Reply = case.answer(e=e)
+            whole: SolvedAgain = case.answer(e=e)
         except (InfeasibleError, CertificateError) as error:
             return {**found, "removal_in_lots": np.inf, "without": str(error)}
         found["removal_in_lots"] = case.told(whole.objective - case.listed.objective)
@@ -106,7 +110,7 @@ def _instead(case: Case, before: np.ndarray, after: np.ndarray) -> str:
     return f"{'buy' if after[i] > 0 else 'sell'} {plain_number(abs(after[i] - before[i]))} {case.name(i)}"
 
 
-def trade_line(row: dict[str, object], unit: str) -> str:
+def trade_line(row: Mapping[Any, Any], unit: str) -> str:
     """One sentence on a trade."""
     name = f"{row['side']} {plain_number(row['quantity'])} {row['instrument']}"
     does = "closes a position" if row["closes"] else ""

@@ -186,7 +186,9 @@ def report(
     csv: Annotated[
         Path | None,
         typer.Option(
-            "--csv", help="Folder for trades.csv, costs.csv, transfers.csv, limits.csv and objective.csv.", metavar="DIR"
+            "--csv",
+            help="Folder for the tables: trades.csv, costs.csv, transfers.csv, limits.csv, cash.csv and others.",
+            metavar="DIR",
         ),
     ] = None,
 ) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
-import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
@@ -16,28 +14,15 @@ from hedgeopt.exposures.expose import expose
 from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import html_card, html_table
-from hedgeopt.files.plain import ColumnKinds, to_plain
+from hedgeopt.files.plain import to_plain
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
-from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.costs.cash import day_of, row_flow
+from hedgeopt.measures.cash import CASH_AHEAD, MARGIN_AHEAD, SentAsset, cash_tables, least_cash
+from hedgeopt.models.costs.cash import day_of
 from hedgeopt.models.costs.transaction import TransactionCost
-from hedgeopt.verify.accounts import account
-from hedgeopt.verify.margins import asked, not_counted
 
-__all__ = ["LADDER", "MARGINS", "CashLadder", "cash_ladder"]
-
-LADDER = ColumnKinds(
-    account="text", asset="text", day="number", date="text", posted="number", locked="number", income="number",
-    expiries="number", flows="number", transfers="number", cash="number", usd="number",
-)  # fmt: skip
-"""Columns of :attr:`CashLadder.cash`."""
-MARGINS = ColumnKinds(
-    account="text", day="number", date="text", equity="number", initial="number", maintenance="number", free="number",
-    open_positions="number",
-)  # fmt: skip
-"""Columns of :attr:`CashLadder.margins`."""
+__all__ = ["CashLadder", "cash_ladder"]
 
 
 @strict_class
@@ -66,15 +51,14 @@ class CashLadder:
     book: str
     created: datetime
     days: int
-    cash: Annotated[pd.DataFrame, LADDER]
-    margins: Annotated[pd.DataFrame, MARGINS]
+    cash: Annotated[pd.DataFrame, CASH_AHEAD]
+    margins: Annotated[pd.DataFrame, MARGIN_AHEAD]
     notes: tuple[str, ...] = ()
 
     @property
     def lowest(self) -> pd.DataFrame:
         """Per account and asset the row of the day with the least cash."""
-        at = self.cash.groupby(["account", "asset"], sort=False)["cash"].idxmin()
-        return self.cash.loc[at].reset_index(drop=True)
+        return least_cash(self.cash)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -124,21 +108,17 @@ def cash_ladder(
     rules = policy or Policy(minimize=TransactionCost())
     e = expose(book, market, rules, trades=False, sampled="if known", check_names=False)
     moved = _sent(book, sent or {})
-    rows = [row for c in range(len(e.accounts)) for row in _account_rows(e, book, c, days, moved)]
-    margins = [row for c in range(len(e.accounts)) for row in _margin_rows(e, c, days, rows)]
+    cash, margins = cash_tables(e, days, moved)
     rate = [f"{note}" for note in e.notes if "funding rate" in note]
     notes = (
         "prices stay as they are; funding and income at today's rates; interest of deposits and loans is no cash",
         *rate,
     )
-    return CashLadder(
-        book.name, market.timestamp, days, LADDER.of({name: [row[name] for row in rows] for name in LADDER}),
-        MARGINS.of({name: [row[name] for row in margins] for name in MARGINS}), notes,
-    )  # fmt: skip
+    return CashLadder(book.name, market.timestamp, days, cash, margins, notes)
 
 
-def _sent(book: Book, sent: dict[str, float]) -> list[tuple[str, str, str, float, int]]:
-    """Source, target, asset, amount and day of arrival of transfers."""
+def _sent(book: Book, sent: dict[str, float]) -> list[SentAsset]:
+    """Transfers by the names of their links; what they cost is left out."""
     links = {link.transfer("x").name: link for link in book.links}
     for name, amount in sent.items():
         if name not in links:
@@ -146,79 +126,6 @@ def _sent(book: Book, sent: dict[str, float]) -> list[tuple[str, str, str, float
             raise InputError("is no link of the book", field="sent", value=name, fix=f"links: {known}")
         if not amount > 0.0:
             raise InputError("must be above 0", field="sent", value=amount, fix="give units of the asset")
-    return [(links[n].source, links[n].target, links[n].asset, q, day_of(links[n].delay_hours)) for n, q in sent.items()]
-
-
-def _account_rows(
-    e: Exposures, book: Book, c: int, days: int, moved: list[tuple[str, str, str, float, int]]
-) -> Iterator[dict[str, Any]]:
-    mine = [row for row in np.flatnonzero(e.rows.quantity).tolist() if int(e.rows.account[row]) == c]
-    settled = {getattr(e.rows.instruments[row], "settlement", None) for row in mine}
-    held = {e.assets[a] for a in np.flatnonzero(e.collateral[c])}
-    touched = {asset for source, target, asset, _, _ in moved if e.accounts[c] in (source, target)}
-    touched |= {e.assets[a] for k, a, _, _, _ in e.flows if k == c}
-    at = np.arange(days + 1)
-    for a, asset in enumerate(e.assets):
-        if asset not in settled | held | touched:
-            continue
-        parts = {name: np.zeros(days + 1) for name in ("locked", "income", "expiries", "flows", "transfers")}
-        for row in mine:
-            if getattr(e.rows.instruments[row], "settlement", None) == asset:
-                q = float(e.rows.quantity[row])
-                parts["income"] += q * row_flow(e, row, days, ("income",))
-                parts["expiries"] += q * row_flow(e, row, days, ("expiry",))
-        for k, column, amount, day, locked in e.flows:
-            if (k, column) == (c, a):
-                if locked:
-                    parts["locked"] += np.where(at < day, -amount, 0.0)
-                else:
-                    parts["flows"] += np.where(at >= day, amount, 0.0)
-        for source, target, name, amount, day in moved:
-            if name == asset:
-                parts["transfers"] += (e.accounts[c] == target) * np.where(at >= day, amount, 0.0) - amount * (
-                    e.accounts[c] == source
-                )
-        posted = float(e.collateral[c, a])
-        total = posted + np.sum(list(parts.values()), axis=0)
-        if asset not in held and not any(part.any() for part in parts.values()):
-            continue
-        for day in range(days + 1):
-            yield {
-                "account": e.accounts[c], "asset": asset, "day": day, "date": _date(e, day), "posted": posted,
-                **{name: float(part[day]) for name, part in parts.items()}, "cash": float(total[day]),
-                "usd": float(total[day] * e.prices[a]),
-            }  # fmt: skip
-
-
-def _date(e: Exposures, day: int) -> str:
-    return (e.timestamp + timedelta(days=day)).strftime("%Y-%m-%d")
-
-
-def _margin_rows(e: Exposures, c: int, days: int, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Margin of the positions that are still open, on the cash of each day."""
-    cash: dict[int, dict[str, float]] = {}
-    for row in rows:
-        if row["account"] == e.accounts[c]:
-            cash.setdefault(row["day"], {})[row["asset"]] = row["cash"] - row["locked"]
-    due = [
-        day_of((item.expiry - e.timestamp).total_seconds() / 3600.0) if item.nature.expires else days + 1
-        for item in e.rows.instruments
+    return [
+        SentAsset(links[n].source, links[n].target, links[n].asset, q, day_of(links[n].delay_hours)) for n, q in sent.items()
     ]
-    nothing = np.zeros(e.n_candidates)
-    for day in range(days + 1):
-        open_ = np.array([d > day or day == 0 for d in due], bool)
-        quantity = np.where(open_, e.rows.quantity, 0.0)
-        posted = e.collateral.copy()
-        for asset, amount in cash.get(day, {}).items():
-            posted[c, e.assets.index(asset)] = amount
-        then = replace(e, rows=replace(e.rows, quantity=quantity), collateral=posted)
-        mine = e.rows.account == c
-        equity = float(posted[c] @ e.prices + np.sum((quantity * e.rows.value)[mine]))
-        start = account(then, c)
-        counted = equity - not_counted(then, start, "initial", nothing)[0]
-        initial, maintenance = (float(asked(then, start, kind, nothing)) for kind in ("initial", "maintenance"))
-        yield {
-            "account": e.accounts[c], "day": day, "date": _date(e, day), "equity": equity, "initial": initial,
-            "maintenance": maintenance, "free": counted - initial,
-            "open_positions": float(np.count_nonzero(quantity[mine])),
-        }  # fmt: skip

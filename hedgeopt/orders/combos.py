@@ -1,8 +1,9 @@
 """Legs that a venue trades together: Deribit's combos (spreads, straddles, rolls) and block RFQs with a hedge leg.
 
 A combo is one order with one price: no leg is filled without the other. Its name is Deribit's
-(:mod:`hedgeopt.inputs.payloads.deribit_names` reads it back to the legs). Only shapes whose legs are known are proposed, and
-a saving is only counted where the venue says how large it is.
+(:mod:`hedgeopt.inputs.payloads.deribit_names` reads it back to the legs). Only shapes whose legs are known are proposed.
+What a combo saves of fees is the venue's discount; its price in the combo's own book is not known, and may be better or
+worse than that of the legs.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ __all__ = ["COMBINED", "combined_legs", "combo_name"]
 
 COMBINED = ColumnKinds(
     kind="text", name="text", account="text", side="text", quantity="number", legs="text", hedge="text",
-    cost_apart="number", fee_saved_at_most="number", finer_tick="number", request="text",
+    cost_apart="number", fee_saved="number", finer_tick="number", request="text",
 )  # fmt: skip
 """Columns of :attr:`~hedgeopt.orders.plan.ExecutionPlan.combos`: kind (combo, block RFQ), the venue's name, side and
-quantity of the combo, its legs and hedge leg in words, USD of half-spread and fees of the legs apart, USD of fees that a
-combo could save at most (the fee of its cheaper direction), its tick, and the request that opens it."""
+quantity of the combo, its legs and hedge leg in words, USD of half-spread and fees of the legs apart, USD of fees that the
+venue takes off (a share of the fee of the cheaper direction), its tick, and the request that opens it."""
 
 _COMBO_TICK = 0.0001
 
@@ -143,10 +144,17 @@ def _combo_row(
         "kind": "combo", "name": name, "account": mine[0].account, "side": side, "quantity": quantity,
         "legs": ", ".join(f"{amount:+g} {leg}" for leg, amount in legs.items()), "hedge": "",
         "cost_apart": sum(float(costs[0][k]) * part for k, part in zip(at, share, strict=True)),
-        "fee_saved_at_most": min(fees.values()),
+        "fee_saved": _saved(mine, fees),
         "finer_tick": _COMBO_TICK if mine[0].item.nature.option and mine[0].item.inverse else float("nan"),
         "request": json.dumps({"method": "private/create_combo", "params": {"trades": trades}}),
     }  # fmt: skip
+
+
+def _saved(legs: Sequence[ListedLeg], fees: dict[str, float]) -> float:
+    """USD that the venue takes off the fees of legs traded as one: a share of the cheaper of purchases and sales."""
+    discounts = _blocks()[legs[0].venue]["fee_discount"]
+    kinds = {"option" if one.item.nature.option else "future" for one in legs}
+    return float(min(discounts[kind] for kind in kinds) * min(fees.values()))
 
 
 def _block_rows(listed: ListedLegs, traded: Sequence[int], costs: tuple[np.ndarray, np.ndarray]) -> Iterator[dict[str, Any]]:
@@ -169,6 +177,7 @@ def _block_rows(listed: ListedLegs, traded: Sequence[int], costs: tuple[np.ndarr
         if len(options) + len(hedges) < 2:
             continue
         told = [listed.legs[k] for k in options]
+        apart = {side: sum(float(costs[1][k]) for k in options if listed.legs[k].side == side) for side in ("buy", "sell")}
         hedge = listed.legs[hedges[0]] if hedges else None
         params: dict[str, Any] = {
             "legs": [{"instrument_name": write_name(o.item), "amount": o.quantity, "direction": o.side} for o in told]
@@ -182,7 +191,7 @@ def _block_rows(listed: ListedLegs, traded: Sequence[int], costs: tuple[np.ndarr
             "kind": "block RFQ", "name": "", "account": account, "side": "", "quantity": float("nan"),
             "legs": ", ".join(f"{o.side} {o.quantity:g} {o.instrument}" for o in told),
             "hedge": "" if hedge is None else f"{hedge.side} {hedge.quantity:g} {hedge.instrument}",
-            "cost_apart": float(sum(costs[0][k] for k in (*options, *hedges))), "fee_saved_at_most": float("nan"),
+            "cost_apart": float(sum(costs[0][k] for k in (*options, *hedges))), "fee_saved": _saved(told, apart),
             "finer_tick": _COMBO_TICK if told[0].item.inverse else float("nan"),
             "request": json.dumps({"method": "private/create_block_rfq", "params": params}),
         }  # fmt: skip

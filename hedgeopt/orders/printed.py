@@ -78,7 +78,7 @@ def _pieces(plan: ExecutionPlan) -> FittedTable:
 
 def _combos(plan: ExecutionPlan) -> FittedTable:
     table = FittedTable(
-        "Could be sent together (USD: cost of the legs apart, and fees that a combo saves at most)",
+        "Could be sent together (USD: cost of the legs apart, and fees that the venue takes off)",
         ("what", "left"), ("side", "left"), ("quantity", "right"), ("legs", "left"), ("cost", "right"), ("fees", "right"),
         fold=("legs",),
     )  # fmt: skip
@@ -91,7 +91,7 @@ def _combos(plan: ExecutionPlan) -> FittedTable:
             quantity,
             legs,
             number(row["cost_apart"]),
-            number(row["fee_saved_at_most"]),
+            number(row["fee_saved"]),
         )
     return table
 

@@ -11,8 +11,10 @@ import pandas as pd
 
 from hedgeopt.constraints.constraint import Side
 from hedgeopt.errors import CertificateError
+from hedgeopt.files.counted import many
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.policy import Policy
+from hedgeopt.measures.cash import cash_tables, sent_by
 from hedgeopt.measures.figures import figures
 from hedgeopt.measures.margin import account_margin
 from hedgeopt.measures.risk import risk_report
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["assemble", "listed", "trades_table"]
 
 _BINDING = 1e-6
+_DAYS_AHEAD = 7
 
 
 def assemble(
@@ -53,6 +56,7 @@ def assemble(
     after = risk_report(e, x, cost=cost)
     unit = after.unit_price
     names = [e.rows.instruments[row].name for row in e.candidate]
+    cash, margin = cash_tables(e, _DAYS_AHEAD, sent_by(e, x), x)
     return Proposal(
         created=datetime.fromisoformat(e.timestamp.isoformat()),
         book=book.name,
@@ -76,7 +80,7 @@ def assemble(
             if isinstance(value, int | float | str) or key == "attempts"
         },
         seconds=seconds,
-        notes=e.notes,
+        notes=(*e.notes, *_tickets_left_out(e, x, policy)),
         proof=_proof(program, e, solution),
         figures=figures(e, x),
         inputs=dict(inputs),
@@ -84,7 +88,24 @@ def assemble(
         seed=policy.scenarios.seed,
         scenario_digest=scenario_digest(e.scenarios, e.margins.stress),
         book_after=book_after(book, e, x),
+        cash_ahead=cash,
+        margin_ahead=margin,
     ).as_read()
+
+
+def _tickets_left_out(e: Exposures, x: np.ndarray, policy: Policy) -> list[str]:
+    """A note where venues charge for each order and the policy counts no fixed costs."""
+    if policy.candidates.ticket is not None:
+        return []
+    paid = fixed_costs(e, 0.0)
+    paid[e.links.candidate] = 0.0
+    if e.depth is not None:
+        paid = paid - e.depth.gas
+    usd, count = float(paid[x != 0.0].sum()), int(np.count_nonzero(paid[x != 0.0] > 0.0))
+    if not usd > 0.0:
+        return []
+    orders = many(count, "order costs its", "orders cost their")
+    return [f"{orders} venue's ticket, {usd:,.2f} USD in all, which is not counted: give candidates.ticket (0.0 does)"]
 
 
 def _proof(program: Program, e: Exposures, solution: Solution) -> dict[str, Any]:

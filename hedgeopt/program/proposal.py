@@ -18,6 +18,7 @@ from hedgeopt.files.notebook import html_card, html_table, plain_number, shorten
 from hedgeopt.files.parsing import from_json
 from hedgeopt.files.plain import ColumnKinds, from_plain, restored, to_plain
 from hedgeopt.files.writing import write_atomically
+from hedgeopt.measures.cash import CASH_AHEAD, MARGIN_AHEAD
 from hedgeopt.measures.figures import Figures
 from hedgeopt.measures.margin import AccountMargin
 from hedgeopt.measures.risk import RiskReport
@@ -130,6 +131,9 @@ class Proposal:
     book_after
         The book's JSON after trades and transfers, which :func:`~hedgeopt.inputs.book_file.read_book` reads; conventions in
         :mod:`hedgeopt.program.book_after`.
+    cash_ahead, margin_ahead : DataFrame
+        Cash by account, asset and day over the next seven days after trades and transfers, if prices stay as they are, and
+        the margin of what is still open then: :mod:`hedgeopt.measures.cash`; empty in older files.
     """
 
     MAY_BE_INFINITE: ClassVar[bool] = True
@@ -162,6 +166,8 @@ class Proposal:
     seed: int | None = None
     scenario_digest: str | None = None
     book_after: dict[str, Any] | None = field(default=None, repr=False)
+    cash_ahead: Annotated[pd.DataFrame, CASH_AHEAD] = field(default_factory=lambda: CASH_AHEAD.of({}), repr=False)
+    margin_ahead: Annotated[pd.DataFrame, MARGIN_AHEAD] = field(default_factory=lambda: MARGIN_AHEAD.of({}), repr=False)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Proposal) and self.to_json() == other.to_json()

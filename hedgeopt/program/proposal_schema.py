@@ -20,6 +20,8 @@ Version 5 adds to ``certificate`` ``lot_gap``, ``ideal_objective``, ``ideal_lowe
 whole lots its allowed gap, and the ideal trades, of any size, beside it; null where sizes are any), and ``missing``;
 ``tolerance`` is that of ideal trades. ``policy`` always says ``lots``; an older one that does not is of any size.
 
+Version 6 adds ``cash_ahead`` and ``margin_ahead``: cash and margin of the next days, by account; empty before it.
+
 A new version: raise :data:`SCHEMA`, add a function ``(data, file)`` to ``_TO_NEXT``, describe the form here, and store files
 of the new one under tests/program/stored. Such a function sees only data whose tables are tables.
 """
@@ -36,7 +38,7 @@ from hedgeopt.files.plain import from_plain
 
 __all__ = ["SCHEMA", "canonical_json", "check_seal", "migrated", "sealed"]
 
-SCHEMA = 5
+SCHEMA = 6
 
 _NO_ANSWER = ("digest", "seconds", "solver")
 
@@ -173,6 +175,17 @@ def _fifth(data: dict[str, Any], file: object) -> dict[str, Any]:
     return {**data, "certificate": certificate}
 
 
+def _sixth(data: dict[str, Any], file: object) -> dict[str, Any]:
+    """Version 5 to 6: cash over the next days was not recorded."""
+    return {**data, "cash_ahead": [], "margin_ahead": []}
+
+
 _COUNTS = "max_trades", "max_new_instruments", "min_trade"
-_TO_NEXT: dict[int, Callable[[dict[str, Any], object], dict[str, Any]]] = {1: _second, 2: _third, 3: _fourth, 4: _fifth}
+_TO_NEXT: dict[int, Callable[[dict[str, Any], object], dict[str, Any]]] = {
+    1: _second,
+    2: _third,
+    3: _fourth,
+    4: _fifth,
+    5: _sixth,
+}
 """By version, the function of ``(data, file)`` that migrates its data to the next."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgeopt._extras import how_to_install, installed
 from hedgeopt.files.counted import many
+from hedgeopt.reports.cash_tables import cash_grid, free_margin_grid
 from hedgeopt.reports.headline import headline
 from hedgeopt.reports.page_tables import (
     costs_grid,
@@ -32,6 +33,7 @@ __all__ = ["page_plots", "proposal_page"]
 
 _SECTIONS = (
     ("transfers", "Transfers"), ("trades", "Trades"), ("costs", "Costs"), ("limits", "Limits"), ("margin", "Margin"),
+    ("cash", "Cash"),
     ("spot", "P&L against spot"), ("losses", "Losses"), ("greeks", "Greeks"), ("book", "Book"), ("tags", "Tags"),
     ("stress", "Stress"), ("objective", "Objective"),
     ("certificate", "Certificate"), ("assumptions", "Assumptions"), ("made-from", "Made from"),
@@ -41,8 +43,8 @@ _SECTIONS = (
 def proposal_page(proposal: Proposal) -> str:
     """HTML text: headline, trades, plots, before and after, limits, margin, certificate, assumptions."""
     words, transfers, tags = headline(proposal), transfers_grid(proposal), tag_grid(proposal.before, proposal.after)
-    costs = costs_grid(proposal)
-    shown = {"transfers": bool(transfers), "tags": bool(tags), "costs": bool(costs)}
+    costs, cash = costs_grid(proposal), cash_grid(proposal)
+    shown = {"transfers": bool(transfers), "tags": bool(tags), "costs": bool(costs), "cash": bool(cash)}
     return render(
         "proposal.html",
         proposal=proposal,
@@ -53,6 +55,8 @@ def proposal_page(proposal: Proposal) -> str:
         tags=tags,
         trades=trades_grid(proposal),
         costs=costs,
+        cash=cash,
+        free_margins=free_margin_grid(proposal),
         limits=limits_grid(proposal),
         risk=risk_grid(proposal.before, proposal.after),
         stress=stress_grid(proposal.before, proposal.after),

@@ -13,7 +13,8 @@ __all__ = ["proposal_csv"]
 
 
 def proposal_csv(proposal: Proposal) -> dict[str, str]:
-    """Text by file name: trades.csv, costs.csv (``trade_costs``), transfers.csv, limits.csv and objective.csv.
+    """Text by file name: trades.csv, costs.csv (``trade_costs``), transfers.csv, limits.csv, objective.csv, cash.csv
+    and margins.csv (``cash_ahead``, ``margin_ahead``).
 
     Columns are those of the tables (:class:`hedgeopt.program.proposal.Proposal`), numbers with every digit; what is not
     known is empty, infinities are ``inf`` and ``-inf``. Under a numeraire money of trades and transfers counts in it, as the
@@ -27,4 +28,5 @@ def proposal_csv(proposal: Proposal) -> dict[str, str]:
     if proposal.unit != "USD":
         tables = {name: table.assign(counted_in=proposal.unit) for name, table in tables.items()}
     tables |= {"limits": proposal.limits, "objective": proposal.objective}
+    tables |= {"cash": proposal.cash_ahead, "margins": proposal.margin_ahead}
     return {f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()}

@@ -13,7 +13,7 @@ from hedgeopt.models.data import dollar_assets
 from hedgeopt.verify.convex import Convex
 from hedgeopt.verify.ladders import cost_below, walked
 
-__all__ = ["cash_by_day"]
+__all__ = ["cash_by_day", "cash_of_accounts", "left_open"]
 
 
 def cash_by_day(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[tuple[str, str, float, float, Convex]]:
@@ -61,6 +61,51 @@ def cash_by_day(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[t
         size = float(sum(map(abs, parts))) + float(np.abs(slope) @ np.abs(x)) + cost
         below = Convex(above.slope - slope, above.constant - start, above.corners, above.choices)
         yield f"{name} day {day}", "USD" if asset is None else asset, value, size, below
+
+
+def cash_of_accounts(e: Exposures, x: np.ndarray, days: int) -> dict[tuple[str, str], tuple[np.ndarray, float]]:
+    """By account and asset, units on days 0 to ``days`` after trades and transfers x, and the magnitudes in them."""
+    found: dict[tuple[str, str], tuple[np.ndarray, float]] = {}
+    every, sent = np.arange(days + 1), {int(i): t for t, i in enumerate(e.links.candidate)}
+
+    def add(account: str, asset: str, values: np.ndarray | float) -> None:
+        before, size = found.get((account, asset), (np.zeros(days + 1), 0.0))
+        found[account, asset] = before + values, size + float(np.max(np.abs(values)))
+
+    for c, k in zip(*np.nonzero(e.collateral), strict=True):
+        add(e.accounts[c], e.assets[k], float(e.collateral[c, k]))
+    for c, k, amount, due, locked in e.flows:
+        add(e.accounts[c], e.assets[k], amount * ((every >= due) - 1.0 * locked))
+    costs, after = walked(e, x)[0], np.array(e.rows.quantity, float)
+    for i in np.flatnonzero(x).tolist():
+        row, amount = int(e.candidate[i]), float(x[i])
+        item = e.rows.instruments[row]
+        if i in sent:
+            add(item.source, item.asset, -amount - float(costs[i]) / float(e.prices[e.assets.index(item.asset)]))
+            add(item.target, item.asset, amount * (24.0 * every + 1e-6 >= item.delay_hours))
+            continue
+        after[row] += amount
+        paid = amount * float(e.rows.premium[row]) + float(costs[i]) / float(e.rows.settlement_price[row])
+        add(e.accounts[e.rows.account[row]], item.settlement, -paid)
+    for row in np.flatnonzero(after).tolist():
+        asset = getattr(e.rows.instruments[row], "settlement", None)
+        if asset in e.assets:
+            brought = np.array([_brought(e, row, int(day)) for day in every])
+            if brought.any():
+                add(e.accounts[e.rows.account[row]], str(asset), after[row] * brought)
+    return found
+
+
+def left_open(e: Exposures, x: np.ndarray, day: int) -> np.ndarray:
+    """(M,) positions after trades x that are not settled on a day; everything that is held counts today."""
+    sent, found = set(e.links.candidate.tolist()), np.array(e.rows.quantity, float)
+    for i in np.flatnonzero(x).tolist():
+        if i not in sent:
+            found[e.candidate[i]] += x[i]
+    for row, item in enumerate(e.rows.instruments):
+        if day and item.nature.expires and (item.expiry - e.timestamp).total_seconds() <= 86_400.0 * day + 1e-3:
+            found[row] = 0.0
+    return found
 
 
 def _brought(e: Exposures, row: int, day: int) -> float:

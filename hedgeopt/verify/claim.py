@@ -68,6 +68,8 @@ class Claim:
         How many constraints were added by hand.
     trade_costs
         Cost of each trade by component; None in files before version 4.
+    cash_ahead, margin_ahead
+        Cash and margin by account and day; None in files before version 6.
     """
 
     file: str
@@ -88,6 +90,8 @@ class Claim:
     notes: list[str]
     added: int
     trade_costs: list[dict[str, Any]] | None = None
+    cash_ahead: list[dict[str, Any]] | None = None
+    margin_ahead: list[dict[str, Any]] | None = None
 
     def number(self, row: dict[str, Any], name: str, where: str) -> float:
         """A finite number of a row."""
@@ -144,6 +148,8 @@ def claim_of(data: Any, file: str = "proposal") -> Claim:
         notes=_notes(data, file, "notes"),
         added=added,
         trade_costs=_rows(data, "trade_costs", file) if "trade_costs" in data or data.get("schema", 1) >= 4 else None,
+        cash_ahead=_rows(data, "cash_ahead", file) if data.get("schema", 1) >= 6 else None,
+        margin_ahead=_rows(data, "margin_ahead", file) if data.get("schema", 1) >= 6 else None,
     )
 
 

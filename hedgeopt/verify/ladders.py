@@ -82,8 +82,18 @@ def fixed(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> float | None:
     for i in np.flatnonzero(x).tolist():
         item = e.rows.instruments[e.candidate[i]]
         ladder = e.market.depth.get(item.id) if i not in sent else None
-        total += float(item.fixed_cost) if i in sent else float(ticket) + (0.0 if ladder is None else ladder.gas)
+        if i in sent:
+            total += float(item.fixed_cost)
+        else:
+            total += float(ticket) + _charged(e, i).get("ticket", 0.0) + (0.0 if ladder is None else ladder.gas)
     return total
+
+
+def _charged(e: Exposures, i: int) -> dict[str, float]:
+    """Fees of the venue's table that the account of candidate i pays, those of its tier in place of the table's own."""
+    c = int(e.rows.account[e.candidate[i]])
+    rules, whose = table(e.venues[c]), e.fee_terms[c] if e.fee_terms else None
+    return dict(rules["fees"] if whose is None or whose.tier is None else rules["fees"] | rules["fee_tiers"][whose.tier])
 
 
 def cost_below(e: Exposures, x: np.ndarray, mine: np.ndarray | None = None) -> Convex:
@@ -141,8 +151,7 @@ def fee_of(e: Exposures, i: int, worth: float) -> float:
     """USD per unit of candidate i that a venue charges; an option's cap is a share of its price, ``worth`` in USD."""
     item: Any = e.rows.instruments[e.candidate[i]]
     whose = e.fee_terms[int(e.rows.account[e.candidate[i]])] if e.fee_terms else None
-    rules, name = table(item.venue), item.nature.fee
-    charged = rules["fees"] if whose is None or whose.tier is None else rules["fees"] | rules["fee_tiers"][whose.tier]
+    charged, name = _charged(e, i), item.nature.fee
     as_maker = whose is not None and whose.maker
     if item.nature.option:
         share = charged[f"{name}_maker" if as_maker else f"{name}_rate"]

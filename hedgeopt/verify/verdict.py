@@ -24,8 +24,16 @@ from hedgeopt.verify.measures import Measure, known_term, measure
 from hedgeopt.verify.sizes import TradeRange, trade_range
 from hedgeopt.verify.straight import counted_accounts, with_accounts
 from hedgeopt.verify.told import told_otherwise
+from hedgeopt.verify.told_cash import told_cash
 from hedgeopt.verify.told_limits import prices_of, told_limits
-from hedgeopt.verify.told_numbers import allowed_gap, told_costs, told_numbers, told_parts, told_terms, unit_of_gap
+from hedgeopt.verify.told_numbers import (
+    allowed_gap,
+    told_costs,
+    told_numbers,
+    told_parts,
+    told_terms,
+    unit_of_gap,
+)
 from hedgeopt.verify.trades import differs, listed_trades
 
 if TYPE_CHECKING:
@@ -149,6 +157,7 @@ def judge(claim: Claim, e: Exposures, market: Market, policy: dict[str, Any]) ->
     told_numbers(claim, wrong, objective, size, policy)
     told_costs(claim, wrong, e, x, whatever)
     told_parts(claim, wrong, e, x)
+    told_cash(claim, wrong, e, x)
     told_terms(claim, wrong, terms)
     nothing = np.zeros_like(x)
     for row, (_, term), part in zip(claim.objective, terms, policy["minimize"], strict=False):

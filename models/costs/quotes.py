@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.errors import InputError
-from hedgeopt.models.data import lacking, table
+from hedgeopt.models.data import lacking, table, venues
 from hedgeopt.models.pricing.families import family_of, quoted_kinds
 from hedgeopt.models.pricing.family import MarketView
 
-__all__ = ["TAKER", "FeeTerms", "UnitCost", "fee_parameters", "fees", "not_traded", "unit_cost", "unit_fee"]
+__all__ = ["TAKER", "FeeTerms", "UnitCost", "fee_parameters", "fees", "not_traded", "unit_cost", "unit_fee", "venue_ticket"]
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,11 @@ def fee_parameters(item: Any) -> tuple[str, ...]:
     if fee is None:
         return ()
     return (f"fees.{fee}_rate", f"fees.{fee}_cap") if item.nature.option else (f"fees.{fee}_taker",)
+
+
+def venue_ticket(venue: str, tier: str | None = None) -> float:
+    """USD that a venue charges for an order whatever its size; 0 where its table says nothing of it."""
+    return float(_rates(venue, tier).get("ticket", 0.0)) if venue in venues() else 0.0
 
 
 def _rate(item: Any, key: str, terms: FeeTerms) -> float:

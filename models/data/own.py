@@ -12,6 +12,7 @@ Sections, of which ``[fees]`` alone must be there::
     perpetual_taker = 0.0005
     option_rate = 0.0003            # of the index, at most option_cap of the option's price
     option_cap = 0.125
+    ticket = 5.0                    # USD an order whatever its size; counts where the policy has candidates.ticket (0.0 too)
     perpetual_maker = 0.0002        # of orders that pay as makers (option_maker: of the index), 0 for a rebate
 
     [fee_tiers.vip3]                # fees of a tier, in place of those above where fee_tier = "vip3" is at the top, or where
@@ -49,18 +50,26 @@ _MOST, _MOST_SPOT = 0.01, 0.02
 
 
 def _fee_keys(fees: dict[str, float]) -> dict[str, float]:
-    for key in fees:
+    for key, value in fees.items():
+        if key == _TICKET:
+            continue
         if not key.endswith(_FEE_ENDS):
-            raise ValueError(f"{key!r} is no fee; a fee is a family's key and {', '.join(_FEE_ENDS)}: perpetual_taker")
+            known = f"a family's key and {', '.join(_FEE_ENDS)}: perpetual_taker; or {_TICKET}"
+            raise ValueError(f"{key!r} is no fee; a fee is {known}")
+        if value > 1.0:
+            raise ValueError(f"{key} {value:g} is above 1; fees are shares: 0.0004 is 0.04 %")
     return fees
 
 
-_Fees = Annotated[dict[str, _Share], AfterValidator(_fee_keys)]
+_TICKET = "ticket"
+_Fees = Annotated[dict[str, Annotated[float, Field(ge=0, le=1e6)]], AfterValidator(_fee_keys)]
 
 
 def _check_fees(fees: Any, section: str, path: Path) -> None:
     """Refuse rates that no venue charges, such as per cents; caps are shares of an option's price."""
     for key, rate in fees.items() if isinstance(fees, dict) else ():
+        if key == _TICKET:
+            continue
         most = 1.0 if key.endswith("_cap") else _MOST_SPOT if key == "spot_taker" else _MOST
         if isinstance(rate, int | float) and rate > most:
             problem = f"is {100.0 * rate:g} %, and no venue charges more than {100.0 * most:g} %"

@@ -51,6 +51,8 @@ def test_it_prints_and_draws_what_solve_did(tmp_path: Path, capsys: pytest.Captu
         "limits.csv",
         "objective.csv",
         "costs.csv",
+        "cash.csv",
+        "margins.csv",
     }
     assert "trades.csv" in said.err
 

@@ -132,6 +132,50 @@ def test_the_limit_moves_cash_in_time_and_is_proven() -> None:
     assert judge(claim_of(wrong), expose(book(), market(), policy), market(), policy.model_dump(mode="json")).wrong
 
 
+@pytest.mark.parametrize("name", ["network", "loan", "whole", "nothing"])
+def test_a_proposal_has_the_ladder_after_its_trades(name: str) -> None:
+    """That of its own book after, day by day: but for what a transfer has under way, which that book has already."""
+    s = solved(name)
+    told = s.proposal.cash_ahead
+    after = cash_ladder(ho.read_book(s.proposal.book_after), s.market, days=7, policy=s.policy).cash
+    key = ["account", "asset", "day"]
+    both = told.merge(after, on=key, how="outer", suffixes=("", "_after"))
+    arrived = both[both["day"] == 7]
+    assert arrived["cash"].fillna(0.0).tolist() == pytest.approx(
+        arrived["cash_after"].fillna(0.0).tolist(), rel=1e-9, abs=1e-6
+    )
+    if name == "network":
+        poor = told[(told["account"] == "poor") & (told["asset"] == "USDC")].set_index("day")
+        assert poor["transfers"][0] == 0.0
+        assert poor["transfers"][1] == pytest.approx(float(s.proposal.transfers["amount"].sum()))
+    ahead = s.proposal.margin_ahead
+    now = {pair.after.account: pair.after.now for pair in s.proposal.margins}
+    for row in ahead[ahead["day"] == 7].to_dict("records"):
+        if not (s.market.timestamp and name == "whole"):  # the example's options expire within the week
+            assert row["initial"] == pytest.approx(now[row["account"]].initial, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "words"),
+    [("cash_ahead", "cash", "cash: "), ("margin_ahead", "initial", "margin ahead: initial of "),
+     ("margin_ahead", "free", "margin ahead: free of "), ("margin_ahead", "equity", "margin ahead: equity of ")],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["network", "whole"])
+def test_the_verifier_adds_the_ladder_up_again(name: str, table: str, column: str, words: str) -> None:
+    s = solved(name)
+    e, rules = expose(s.book, s.market, s.policy), s.policy.model_dump(mode="json")
+    for day in (0, 7):
+        frame = getattr(s.proposal, table).copy()
+        at = frame.index[frame["day"] == day][0]
+        frame.loc[at, column] += 1e-6 * abs(frame.loc[at, "equity" if table == "margin_ahead" else "posted"])
+        wrong = judge(claim_of(replace(s.proposal, **{table: frame}).to_dict()), e, s.market, rules).wrong
+        assert len(wrong) == 1
+        assert wrong[0].startswith(words)
+        assert f"day {day}" in wrong[0]
+    few = replace(s.proposal, cash_ahead=s.proposal.cash_ahead.iloc[:-1])
+    assert "is not listed for every day" in judge(claim_of(few.to_dict()), e, s.market, rules).wrong[0]
+
+
 def test_a_lock_is_no_cash() -> None:
     """safe has 10 coins of which 4 are locked for 60 hours: at least 7 from now on is impossible, at least 6 is not."""
     locked = book(flows=[flow(4.0, 2.5, locked=True)])

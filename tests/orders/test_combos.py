@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 
 import hedgeopt as ho
 from hedgeopt.inputs.payloads.deribit_names import legs_of
-from hedgeopt.orders.combos import combo_name
+from hedgeopt.orders.combos import _saved, combo_name
+from hedgeopt.orders.legs import ListedLeg
 from hedgeopt.orders.plan import execution_plan
 from hedgeopt.venues.deribit.names import parse_name
+from hedgeopt.venues.known import parser
 
 OPTIONS = [
     f"BTC-{day}-{strike}-{right}" for day in ("29MAY26", "26JUN26") for strike in (70_000, 75_000, 80_000) for right in "CP"
@@ -93,10 +96,24 @@ def test_a_spread_is_one_combo_and_a_block_from_its_least_size(amount: float, bl
     assert combos["side"].tolist() == ["sell"]
     assert combos["quantity"].tolist() == pytest.approx([amount], rel=1e-3)
     fees = [min(0.0003 * 80_000.0, 0.125 * price * 80_000.0) * amount for price in (0.14, 0.0285)]
-    assert combos["fee_saved_at_most"].tolist() == pytest.approx([min(fees)], rel=0.02)
+    assert combos["fee_saved"].tolist() == pytest.approx([min(fees)], rel=0.02)  # of an option combo all of it
     trades = json.loads(combos["request"].iloc[0])["params"]["trades"]
     assert {trade["direction"] for trade in trades} == {"buy", "sell"}
     assert len(plan.combos) - len(combos) == blocks
     if blocks:
         asked = json.loads(plan.combos["request"].iloc[-1])["params"]
         assert len(asked["legs"]) == 2
+        assert plan.combos["fee_saved"].iloc[-1] == pytest.approx(min(fees), rel=0.02)
+
+
+def test_the_discount_is_half_of_a_future_spread_and_nothing_where_all_is_bought() -> None:
+    """Deribit's note of 18 August 2022: the cheaper side of option combos is free, of future combos halved."""
+    option, other = (parser("deribit")(f"BTC-29MAY26-{strike}-C") for strike in (70_000, 90_000))
+    future, perpetual = (parser("deribit")(name) for name in ("BTC-29MAY26", "BTC-PERPETUAL"))
+
+    def legs(*items: Any) -> list[ListedLeg]:
+        return [ListedLeg("main", "deribit", item.name, "buy", 1.0, "BTC", 1.0, item=item) for item in items]
+
+    assert _saved(legs(option, other), {"buy": 10.0, "sell": 8.0}) == 8.0
+    assert _saved(legs(future, perpetual), {"buy": 3.0, "sell": 3.0}) == 1.5  # 3 bp and 3 bp are 4.5 bp
+    assert _saved(legs(option, other), {"buy": 18.0, "sell": 0.0}) == 0.0

@@ -7,7 +7,8 @@ from typing import Any
 
 import hedgeopt as ho
 from hedgeopt.constraints.table import CONSTRAINTS
-from hedgeopt.inputs.policy import Candidates, Policy
+from hedgeopt.inputs.candidates import Candidates
+from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.scenarios.sample_settings import (
     HistoricalScenarios,
     ParametricScenarios,

@@ -33,14 +33,14 @@ from .exposures.expose import expose as expose
 from .inputs.book import Account as Account
 from .inputs.book import Book as Book
 from .inputs.book import Collateral as Collateral
-from .inputs.book import KnownFlow as KnownFlow
-from .inputs.book import Link as Link
 from .inputs.book import Position as Position
 from .inputs.book_file import read_book as read_book
+from .inputs.candidates import Candidates as Candidates
 from .inputs.chain.reader import read_market as read_market
 from .inputs.importing import import_payloads as import_payloads
+from .inputs.links import KnownFlow as KnownFlow
+from .inputs.links import Link as Link
 from .inputs.market import Market as Market
-from .inputs.policy import Candidates as Candidates
 from .inputs.policy import Policy as Policy
 from .inputs.policy import read_policy as read_policy
 from .inputs.roll_up import roll_up as roll_up

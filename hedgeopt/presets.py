@@ -23,8 +23,9 @@ from hedgeopt.errors import InputError
 from hedgeopt.exposures.expose import expose
 from hedgeopt.files.calls import strict_call
 from hedgeopt.inputs.book import Book
+from hedgeopt.inputs.candidates import Candidates
 from hedgeopt.inputs.market import Market
-from hedgeopt.inputs.policy import Candidates, Policy
+from hedgeopt.inputs.policy import Policy
 from hedgeopt.measures.risk import risk_report
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.carry import Carry

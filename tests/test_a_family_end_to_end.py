@@ -16,7 +16,7 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.backtest.runner import run_config
 from hedgeopt.exposures.resolve import resolve
-from hedgeopt.inputs.policy import Candidates
+from hedgeopt.inputs.candidates import Candidates
 from hedgeopt.models.margin.rules import MODELS
 from hedgeopt.models.pricing.families import FAMILIES
 from hedgeopt.models.pricing.family import greek

@@ -14,7 +14,7 @@ import pytest
 
 from hedgeopt.cli import main
 from hedgeopt.constraints.table import CONSTRAINTS
-from hedgeopt.inputs.policy import Candidates
+from hedgeopt.inputs.candidates import Candidates
 from hedgeopt.models.terms import TERMS
 
 

@@ -24,9 +24,9 @@ from hedgeopt.exposures.candidates import choose_candidates
 from hedgeopt.exposures.expose import expose
 from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
+from hedgeopt.inputs.candidates import Candidates
 from hedgeopt.inputs.columns import QUOTE_FIELDS
 from hedgeopt.inputs.market import Market
-from hedgeopt.inputs.policy import Candidates
 from hedgeopt.measures.price_profile import spot_profile
 from hedgeopt.measures.risk import risk_report
 from hedgeopt.models.margin.rules import MODELS

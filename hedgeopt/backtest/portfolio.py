@@ -13,7 +13,8 @@ from hedgeopt.backtest.ledger import Identity, Ledger
 from hedgeopt.backtest.quotes import fill_price, mark_of, unit_notional, unit_premium, whole
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.resolve import HeldLeg, resolve
-from hedgeopt.inputs.book import Account, Book, Collateral, Link, Position
+from hedgeopt.inputs.book import Account, Book, Collateral, Position
+from hedgeopt.inputs.links import Link
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.costs.quotes import FeeTerms, unit_fee
 from hedgeopt.models.margin.rules import margin_model

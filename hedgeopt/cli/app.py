@@ -30,7 +30,6 @@ from hedgeopt.cli.options import (
     MarketVenue,
     PolicyFile,
     Prices,
-    PricingLimit,
     Scenarios,
     Seed,
     TimeLimit,
@@ -38,6 +37,7 @@ from hedgeopt.cli.options import (
 )
 from hedgeopt.cli.orders_app import register_orders
 from hedgeopt.cli.replays_app import register_replays
+from hedgeopt.cli.risk_app import register_risk
 from hedgeopt.cli.scenarios_app import scenarios_app
 
 __all__ = ["app"]
@@ -198,60 +198,7 @@ def report(
     reports.report(proposal, html, csv)
 
 
-@app.command(epilog=EXIT_CODES)
-def risk(
-    book: BookFile,
-    market: Markets,
-    policy: Annotated[
-        Path | None,
-        typer.Option("--policy", help="Its scenarios and age limit are used; its limits are not.", metavar="POLICY.toml"),
-    ] = None,
-    at: At = None,
-    as_of: AsOf = None,
-    price: Prices = None,
-    invert_marks: InvertMarks = False,
-    venue: MarketVenue = None,
-    window: WindowSeconds = 300.0,
-    instrument: InstrumentName = None,
-    scenarios: Scenarios = None,
-    seed: Seed = None,
-    time_limit: PricingLimit = None,
-    json: Json = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for risk.json and risk.html.", metavar="DIR")] = None,
-) -> None:
-    """Show the book's exposures: Greeks, CVaR, stress, leverage and margin, without trades."""
-    from hedgeopt.cli import book as books
-
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument)
-    books.risk(book, quotes, policy, as_of, scenarios, seed, time_limit, json, out)
-
-
-@app.command(epilog=EXIT_CODES)
-def margin(
-    book: BookFile,
-    market: Markets,
-    policy: Annotated[
-        Path | None,
-        typer.Option(
-            "--policy", help="Its stress scenarios and age limit are used; its limits are not.", metavar="POLICY.toml"
-        ),
-    ] = None,
-    at: At = None,
-    as_of: AsOf = None,
-    price: Prices = None,
-    invert_marks: InvertMarks = False,
-    venue: MarketVenue = None,
-    window: WindowSeconds = 300.0,
-    instrument: InstrumentName = None,
-    time_limit: PricingLimit = None,
-    json: Json = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for margin.json and margin.html.", metavar="DIR")] = None,
-) -> None:
-    """Show every account's margin now and after each stress, its parts, and how far liquidation is."""
-    from hedgeopt.cli import book as books
-
-    quotes = MarketOptions(market, at, price or (), invert_marks, window, venue, instrument)
-    books.margin(book, quotes, policy, as_of, time_limit, json, out)
+register_risk(app)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -138,9 +137,9 @@ def override(
 
 def json_answer(data: Any) -> str:
     """JSON text; NaN and infinities become null."""
-    from hedgeopt.files.plain import finite
+    from hedgeopt.files.plain import finite, json_text
 
-    return json.dumps(finite(data), indent=2, allow_nan=False) + "\n"
+    return json_text(finite(data))
 
 
 def print_json(data: Any) -> None:

@@ -25,7 +25,7 @@ from hedgeopt.exposures.units import known_carry, paid_in_column, unit_risk
 from hedgeopt.files.calls import strict_call
 from hedgeopt.files.counted import many
 from hedgeopt.inputs.book import Book
-from hedgeopt.models.arrays import Exposures, Rows
+from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.impact import Worth
 from hedgeopt.models.costs.quotes import FeeTerms, unit_cost
 from hedgeopt.models.data import dollar_assets
@@ -35,6 +35,7 @@ from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.pricing.market_arrays import MarketArrays
 from hedgeopt.models.pricing.spot import price_slopes
 from hedgeopt.models.pricing.transfer import Transfer
+from hedgeopt.models.rows import Rows
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["build_exposures"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.resolve import Holdings, underlying_of
-from hedgeopt.inputs.policy import Candidates
+from hedgeopt.inputs.candidates import Candidates
 from hedgeopt.models.pricing.family import MarketView
 from hedgeopt.models.pricing.instrument import has
 

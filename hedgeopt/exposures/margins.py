@@ -10,13 +10,13 @@ import numpy as np
 
 from hedgeopt.errors import InputError, MissingNumberError
 from hedgeopt.inputs.book import Book
-from hedgeopt.models.arrays import Rows
 from hedgeopt.models.margin.margins import Margins
 from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.margin.state import State
 from hedgeopt.models.margin.unmargined import Lacking
 from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.pricing.market_arrays import MarketArrays
+from hedgeopt.models.rows import Rows
 from hedgeopt.models.scenarios.set import ScenarioSet
 
 __all__ = ["account_margins", "without_missing"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.book import Book
-from hedgeopt.models.arrays import Rows
+from hedgeopt.models.rows import Rows
 
 __all__ = ["LARGEST_USD", "refuse_implausible_sizes"]
 

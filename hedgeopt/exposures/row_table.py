@@ -11,10 +11,10 @@ from hedgeopt.errors import InputError
 from hedgeopt.exposures.pairs import Table
 from hedgeopt.exposures.steps import quoted_steps
 from hedgeopt.inputs.book import Book
-from hedgeopt.models.arrays import Rows
 from hedgeopt.models.pricing.family import UnitRisk, greek
 from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.pricing.market_arrays import MarketArrays
+from hedgeopt.models.rows import Rows
 from hedgeopt.venues.known import increments
 from hedgeopt.venues.sizes import Sizes
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from hedgeopt.errors import MissingNumberError
 from hedgeopt.inputs.book import Book
-from hedgeopt.models.arrays import Rows
 from hedgeopt.models.costs.depth import Depth
 from hedgeopt.models.costs.quotes import UnitCost
 from hedgeopt.models.costs.unwind import unwind_cost
 from hedgeopt.models.margin.rules import margin_model
 from hedgeopt.models.pricing.market_arrays import MarketArrays
+from hedgeopt.models.rows import Rows
 from hedgeopt.models.scenarios.effects import unwind_multiplier
 from hedgeopt.models.scenarios.set import ScenarioSet
 

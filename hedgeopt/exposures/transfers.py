@@ -8,9 +8,9 @@ from datetime import datetime
 import numpy as np
 
 from hedgeopt.inputs.book import Book
-from hedgeopt.models.arrays import Links
 from hedgeopt.models.costs.cash import day_of
 from hedgeopt.models.pricing.transfer import Transfer
+from hedgeopt.models.rows import Links
 
 __all__ = ["capacity", "flows_of", "links_of", "sending_cost", "share_of_sending"]
 

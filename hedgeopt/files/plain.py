@@ -10,6 +10,7 @@ Moments are written in ISO 8601 with their offset from UTC.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import types
 import typing
@@ -24,7 +25,7 @@ import pandas as pd
 from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
 
-__all__ = ["ColumnKinds", "finite", "from_plain", "restored", "to_plain"]
+__all__ = ["ColumnKinds", "finite", "from_plain", "json_text", "restored", "to_plain"]
 
 ColumnKind = Literal["text", "text or none", "number", "truth"]
 
@@ -104,6 +105,11 @@ def finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def json_text(data: Any) -> str:
+    """JSON as files and the command line have it: indented, with a last line break; numbers that are not finite fail."""
+    return json.dumps(data, indent=2, allow_nan=False) + "\n"
 
 
 def restored(data: Any, odd: Any, file: object, field: str) -> Any:

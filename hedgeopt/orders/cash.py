@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -14,7 +13,7 @@ from hedgeopt.exposures.expose import expose
 from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import html_card, html_table
-from hedgeopt.files.plain import to_plain
+from hedgeopt.files.plain import json_text, to_plain
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
@@ -68,7 +67,7 @@ class CashLadder:
 
     def to_json(self) -> str:
         """JSON text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        return json_text(self.to_dict())
 
     def __repr__(self) -> str:
         """One line: accounts, days, assets that run out."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hedgeopt.models.arrays import Exposures, Links
+from hedgeopt.models.arrays import Exposures
+from hedgeopt.models.rows import Links
 
 __all__ = ["same_instruments", "with_candidates"]
 

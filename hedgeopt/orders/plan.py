@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +14,7 @@ from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import html_card, html_table, shortened
-from hedgeopt.files.plain import to_plain
+from hedgeopt.files.plain import json_text, to_plain
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.orders.combos import COMBINED, combined_legs
@@ -92,7 +91,7 @@ class ExecutionPlan:
 
     def to_json(self) -> str:
         """JSON text; the same proposal, market and settings give the same text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        return json_text(self.to_dict())
 
     def __repr__(self) -> str:
         """One line: legs, pieces, whether all limits hold on the way."""

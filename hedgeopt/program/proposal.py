@@ -16,7 +16,7 @@ from hedgeopt.files.counted import many
 from hedgeopt.files.given import Given, given_text, named
 from hedgeopt.files.notebook import html_card, html_table, plain_number, shortened
 from hedgeopt.files.parsing import from_json
-from hedgeopt.files.plain import ColumnKinds, from_plain, restored, to_plain
+from hedgeopt.files.plain import ColumnKinds, from_plain, json_text, restored, to_plain
 from hedgeopt.files.writing import write_atomically
 from hedgeopt.measures.cash import CASH_AHEAD, MARGIN_AHEAD
 from hedgeopt.measures.figures import Figures
@@ -215,7 +215,7 @@ class Proposal:
 
     def to_json(self) -> str:
         """JSON text that :meth:`from_json` reads back to an equal proposal; the same proposal gives the same text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        return json_text(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str, file: object = "proposal") -> Proposal:

@@ -19,7 +19,8 @@ from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.backtest.policies.simple import DeltaBand
 from hedgeopt.backtest.recorded import index_history
 from hedgeopt.errors import InputError
-from hedgeopt.inputs.policy import Candidates, Policy
+from hedgeopt.inputs.candidates import Candidates
+from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.costs.transaction import TransactionCost
 from hedgeopt.models.risk.cvar import CVaR
 from hedgeopt.models.scenarios.sample_settings import HistoricalScenarios, ParametricScenarios

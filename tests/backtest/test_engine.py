@@ -20,7 +20,8 @@ from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.backtest.policies.protocol import Decision, Order, TransferOrder
 from hedgeopt.backtest.policies.simple import DeltaBand, DoNothing
 from hedgeopt.errors import InfeasibleError, InputError
-from hedgeopt.inputs.book import Account, Collateral, Link
+from hedgeopt.inputs.book import Account, Collateral
+from hedgeopt.inputs.links import Link
 from hedgeopt.models.pricing.future import Future
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 

@@ -7,8 +7,8 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
+from hedgeopt.inputs.candidates import Candidates
 from hedgeopt.inputs.market import Market
-from hedgeopt.inputs.policy import Candidates
 from hedgeopt.measures.margin_report import margin_report
 from hedgeopt.program.proven import AROUND
 from hedgeopt.reports.headline import headline

@@ -11,7 +11,8 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.files.names import advice, require_known
-from hedgeopt.inputs.book import Account, Book, Collateral, Link
+from hedgeopt.inputs.book import Account, Book, Collateral
+from hedgeopt.inputs.links import Link
 from hedgeopt.inputs.policy import Policy
 
 BASE: dict[str, Any] = {

@@ -17,7 +17,7 @@ from hedgeopt.backtest.runner import run_config
 from hedgeopt.backtest.sweep.content import cell_key
 from hedgeopt.cli import main
 from hedgeopt.exposures.resolve import resolve
-from hedgeopt.inputs.policy import Candidates
+from hedgeopt.inputs.candidates import Candidates
 from hedgeopt.models.caveats import table_caveats
 from hedgeopt.models.data import names, venues, where
 from hedgeopt.venues.forms import Forms

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,6 +13,7 @@ from hedgeopt.backtest.results.measures import Drawdown, checked, drawdown, meas
 from hedgeopt.backtest.results.plain import plain
 from hedgeopt.backtest.results.promise import TailReport, tail_report
 from hedgeopt.files.calls import strict_call, strict_class
+from hedgeopt.files.plain import json_text
 from hedgeopt.models.risk.cvar import tail_loss
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Summary:
 
     def to_json(self) -> str:
         """The same as text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        return json_text(self.to_dict())
 
 
 @strict_call

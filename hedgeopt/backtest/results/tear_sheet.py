@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -20,6 +19,7 @@ from hedgeopt.backtest.results.tables import attribution_rows, comparison_rows, 
 from hedgeopt.backtest.results.template import PageTable
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
+from hedgeopt.files.plain import json_text
 from hedgeopt.reports.render import render
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def pages(
     }
     files = {
         out / "index.html": tear_sheet(results, summaries, comparison, days),
-        out / "summary.json": json.dumps(data, indent=2, allow_nan=False) + "\n",
+        out / "summary.json": json_text(data),
         out / "summary.csv": summary_table(summaries).to_csv(index=False),
         out / "comparison.csv": comparison.to_csv(index=False),
     }

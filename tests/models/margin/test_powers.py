@@ -13,7 +13,7 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.exposures.resolve import resolve
-from hedgeopt.inputs.policy import Candidates
+from hedgeopt.inputs.candidates import Candidates
 from hedgeopt.models.data import _table
 from hedgeopt.models.margin.rules import _made
 from hedgeopt.models.pricing.families import FAMILIES

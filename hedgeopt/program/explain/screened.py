@@ -10,7 +10,8 @@ from hedgeopt.errors import InputError
 from hedgeopt.exposures.candidates import Screens, screens
 from hedgeopt.exposures.resolve import Holdings
 from hedgeopt.files.names import advice
-from hedgeopt.inputs.policy import Candidates, Policy
+from hedgeopt.inputs.candidates import Candidates
+from hedgeopt.inputs.policy import Policy
 
 __all__ = ["why_screened"]
 

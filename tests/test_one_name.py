@@ -24,7 +24,8 @@ DECLARED = {  # the same idea by the field's language, each with a reason
 }
 HOOKS = (Term, Constraint, BoxConstraint, BoundPart, Exception)
 """Bases of what users write themselves, whose hooks the program calls."""
-COMMANDS = tuple(f"hedgeopt/cli/{name}.py" for name in ("app", "explain_app", "orders_app", "replays_app", "scenarios_app"))
+_APPS = ("app", "explain_app", "orders_app", "replays_app", "risk_app", "scenarios_app")
+COMMANDS = tuple(f"hedgeopt/cli/{name}.py" for name in _APPS)
 """Their functions are the commands, named as they are typed; :data:`WORK` does what they say under the same names."""
 WORK = ("commands.py", "backtest.py", "sweep.py", "verify.py", "doctor.py", "scenarios.py", "orders.py", "explain.py")
 GENERAL = ("config", "data", "helpers", "run", "settings", "state", "summary", "table", "templates", "types", "utils")

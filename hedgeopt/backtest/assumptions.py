@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from hedgeopt.backtest.sanity import Sanity
+from hedgeopt.backtest.size_costs import FillRules
 from hedgeopt.files.calls import strict_class
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
@@ -46,6 +47,10 @@ class Settings:
     unknown_margin
         ``refuse``: a run ends where the margin of an account that holds anything is unknown (a bilateral contract, or a rule
         that lacks a number); ``not counted``: it goes on without, and every step says so among its events.
+    fills
+        What limits fills beside the quote: :class:`~hedgeopt.backtest.size_costs.FillRules`.
+    index_gap
+        Share by which the recorded index may differ from a snapshot's of the same quarter of an hour before it is told.
     sanity
         When a snapshot is passed over, and which quotes cannot be traded: :mod:`hedgeopt.backtest.sanity`.
     """
@@ -58,3 +63,5 @@ class Settings:
     index: pd.DataFrame | None = None
     sanity: Sanity = field(default_factory=Sanity)
     unknown_margin: Literal["refuse", "not counted"] = "refuse"
+    fills: FillRules = field(default_factory=FillRules)
+    index_gap: float = 0.05

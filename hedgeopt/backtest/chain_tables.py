@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hedgeopt.backtest.bad_rows import FAULT
 from hedgeopt.errors import InputError
 from hedgeopt.files.cells import moments, numbers, wrong_numbers
 from hedgeopt.files.counted import many
@@ -22,6 +23,8 @@ __all__ = ["as_dataset", "is_text_table"]
 
 _TEXTS = ("instrument_name", "currency", "venue")
 _MOMENTS = ("timestamp", "expiry")
+_NOT_READ = {"timestamp": "timestamp is no moment", "expiry": "expiry is no moment", "instrument_name": "no name"}
+_NOT_READ["currency"] = "no currency"
 
 
 def is_text_table(path: Path) -> bool:
@@ -59,8 +62,20 @@ def _dataset(path: Path, venue: str | None, stamp: tuple[Any, ...], tables: str)
             fix = "see docs/backtest.md for the columns of a chain, and of a table of quotes"
             raise InputError("is missing", file=path, field=name, fix=fix)
     kept = [name for name in (*RECORDED, "venue") if name in frame.columns]
-    read = {name: _cells(frame, name, path) for name in kept}
-    return ds.dataset(pa.Table.from_pandas(pd.DataFrame(read), preserve_index=False))
+    fault = pd.Series(None, index=frame.index, dtype=object)
+    read: dict[str, Any] = {}
+    for name in kept:
+        read[name], wrong = _cells(frame, name, path)
+        fault = fault.mask(wrong.to_numpy(bool) & fault.isna(), _NOT_READ.get(name, f"{name} is not a number"))
+    table = pd.DataFrame(read).assign(**{FAULT: fault})
+    table = table[table["timestamp"].notna()]
+    schema = pa.schema([(FAULT, pa.string())])
+    made = pa.Table.from_pandas(table.drop(columns=FAULT), preserve_index=False)
+    return ds.dataset(
+        made.append_column(
+            schema.field(0), pa.array([why if isinstance(why, str) else None for why in table[FAULT]], pa.string())
+        )
+    )
 
 
 def _frame(path: Path) -> pd.DataFrame:
@@ -73,26 +88,34 @@ def _frame(path: Path) -> pd.DataFrame:
     if rows > MOST_ROWS:
         fix = "cut it into files, or write it with the columns of a chain, which is read by windows"
         raise InputError(f"holds {many(rows, 'row')}, at most {MOST_ROWS:,} are read", file=path, fix=fix)
-    found: pd.DataFrame = given.to_table(columns=[name for name in given.schema.names if name in QUOTE_COLUMNS]).to_pandas()
+    known = {*QUOTE_COLUMNS, *RECORDED}
+    found: pd.DataFrame = given.to_table(columns=[name for name in given.schema.names if name in known]).to_pandas()
     return found
 
 
-def _cells(frame: pd.DataFrame, name: str, path: Path) -> pd.Series:
-    """A column as times, texts or numbers; the first cell that is none is named."""
+def _cells(frame: pd.DataFrame, name: str, path: Path) -> tuple[pd.Series, pd.Series]:
+    """A column as times, texts or numbers, and which cells are none; where most are, the column is refused.
+
+    Raises
+    ------
+    InputError
+        Names the first such cell of a column of another kind.
+    """
     column = frame[name]
     if name in _TEXTS:
-        if name != "venue" and column.isna().any():
-            row = int(np.argmax(column.isna().to_numpy()))
+        bad = column.isna() & (name != "venue")
+        if name != "venue" and 2 * bad.sum() > len(bad):
+            row = int(np.argmax(bad.to_numpy()))
             raise InputError(f"is empty in row {row + 2}", file=path, field=name, fix="fill it in, or leave the row out")
-        return column.astype(object).where(column.notna(), None)
+        return column.astype(object).where(column.notna(), None), bad
     if name in _MOMENTS:
         read = moments(column)
         bad, what = read.isna() & (column.notna() | (name == "timestamp")), "a date and time of the years 2000 to 2200"
     else:
         read = numbers(column)
         bad, what = wrong_numbers(column, read), "a number"
-    if bad.any():
+    if 2 * bad.sum() > len(bad):
         row = int(np.argmax(bad.to_numpy()))
         problem = f"is not {what} in the row of {frame['instrument_name'].iloc[row]}"
         raise InputError(problem, file=path, field=name, value=str(column.iloc[row]))
-    return read
+    return read.mask(bad), bad

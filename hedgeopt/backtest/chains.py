@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from hedgeopt.backtest.bad_rows import FAULT, NO_INDEX, Fault, as_numbers, events_of, sound_rows
 from hedgeopt.backtest.one_clock import Curve, forwards, spot
 from hedgeopt.backtest.recorded import FundingRate, dataset, mark_table, time_scalar
 from hedgeopt.errors import InputError
@@ -77,6 +78,12 @@ class ChainReplay:
     venue: str = "deribit"
     window: int = 24
     clock: Literal["recorded", "quotes"] = "recorded"
+    faults: list[dict[str, Any]] = field(default_factory=list, compare=False, repr=False)
+
+    def told(self) -> list[dict[str, Any]]:
+        """What was wrong with the rows of the last snapshot, an event each; told once."""
+        found, self.faults[:] = list(self.faults), []
+        return found
 
     def __iter__(self) -> Iterator[Market]:
         if self.clock == "quotes" and "premium" in self.funding.values():
@@ -107,7 +114,8 @@ class ChainReplay:
         stamps = pd.DatetimeIndex(pd.concat(parts).unique()) if parts else pd.DatetimeIndex([])
         stamps = (stamps.tz_localize("UTC") if stamps.tz is None else stamps.tz_convert("UTC")).sort_values()
         if stamps.hasnans:
-            raise InputError("a row has no timestamp", file=self.chains[0], field="timestamp")
+            self.faults.append({"kind": "bad_rows", "message": f"rows of {self.chains[0].name} without a time are left out"})
+            stamps = stamps[stamps.notna()]
         if self.start is not None:
             stamps = stamps[stamps >= self.start]
         if self.end is not None:
@@ -127,11 +135,11 @@ class ChainReplay:
             missing = [name for name in RECORDED_REQUIRED if name not in source.schema.names]
             if missing:
                 raise InputError(f"column {missing[0]!r} is missing", file=path, fix=f"a chain needs {', '.join(RECORDED)}")
-            kept = [name for name in (*RECORDED, "venue") if name in source.schema.names]
+            kept = [name for name in (*RECORDED, "venue", FAULT) if name in source.schema.names]
             unit = source.schema.field("timestamp").type
             low, high = (ds.scalar(time_scalar(moment, unit)) for moment in (first, last))
             chosen = (ds.field("timestamp") >= low) & (ds.field("timestamp") <= high)
-            frame = _typed(source.to_table(columns=kept, filter=chosen).to_pandas(), path)
+            frame = as_numbers(source.to_table(columns=kept, filter=chosen).to_pandas(), _NUMBERS)
             for name in ("instrument_name", "currency"):
                 frame[name] = frame[name].astype(object)
             if "venue" in frame:
@@ -150,27 +158,21 @@ class ChainReplay:
         parsed: dict[str, Any],
     ) -> Market:
         source = f"{self.chains[0].name} at {stamp.isoformat()}"
-        twice = rows.duplicated(["instrument_name", "rank"])
-        if twice.any():
-            name = rows["instrument_name"][twice].iloc[0]
-            fix = "keep one row per instrument and moment"
-            raise InputError("appears more than once", file=source, field="instrument_name", value=name, fix=fix)
-        rows = rows.drop_duplicates("instrument_name")
+        rows, faults = sound_rows(rows)
         notes: list[str] = []
-        index = self._index(rows, source, notes)
+        index = self._index(rows, notes, faults)
+        rows = rows[rows["currency"].isin(index)]
+        rows, named = self._named(rows, parsed, faults)
         numbers = {name: rows[name].to_numpy(float) if name in rows else np.full(len(rows), np.nan) for name in _NUMBERS}
         for name in ("bid_price", "ask_price", "mark_price"):
             negative = numbers[name] < 0
             if negative.any():
-                row = rows["instrument_name"].iloc[int(np.argmax(negative))]
-                raise InputError(f"is negative in the row of {row}", file=source, field=name)
+                faults.append((f"{name} below zero", list(rows["instrument_name"][negative])))
+                numbers[name] = np.where(negative, np.nan, numbers[name])
         crossed = numbers["bid_price"] > numbers["ask_price"]
         numbers["bid_price"] = np.where((numbers["bid_price"] > 0) & ~crossed, numbers["bid_price"], np.nan)
         numbers["ask_price"] = np.where((numbers["ask_price"] > 0) & ~crossed, numbers["ask_price"], np.nan)
-        items = [
-            self._instrument(name, parsed, self.chains[rank])
-            for name, rank in zip(rows["instrument_name"], rows["rank"].to_numpy(int), strict=True)
-        ]
+        items = [parsed[name] for name in named]
         other = np.array([not item.nature.option for item in items], bool)
         usable = other | ((numbers["mark_iv"] > 0) & (numbers["underlying_price"] > 0))
         usable &= np.isfinite(numbers["mark_price"])
@@ -201,12 +203,14 @@ class ChainReplay:
         quotes["timestamp"] = stamp
         prices = dict(index)
         for asset, (of, ratio) in self.ratios.items():
-            if of not in index:
+            if of in index:
+                prices[asset] = ratio * index[of]
+            elif not any(what == NO_INDEX and of in names for what, names in faults):
                 fix = f"give the ratio to an asset that the chain prices; {advice(of, index)}"
                 raise InputError("has no price at this moment", file=source, field=f"ratios.{asset}.of", value=of, fix=fix)
-            prices[asset] = ratio * index[of]
         # whether the index is one is for the engine to say: it passes over one bad snapshot, and need not end the run
         moment = stamp.to_pydatetime()
+        self.faults.extend(events_of(moment, faults))
         checked = check_quotes(quotes, instruments, prices, moment, source, parity=False, against_index=False)
         return Market(moment, prices, instruments, quotes, source, (*notes, *checked.notes), checked.doubtful)
 
@@ -231,12 +235,36 @@ class ChainReplay:
             fix = f'set venue = "{other[0]}" in [replay], and replay the rows of one venue'
             raise InputError(f"is not the replay's venue, {self.venue}", file=path, field="venue", value=other[0], fix=fix)
 
-    def _index(self, rows: pd.DataFrame, source: str, notes: list[str]) -> dict[str, float]:
+    def _named(self, rows: pd.DataFrame, parsed: dict[str, Any], faults: list[Fault]) -> tuple[pd.DataFrame, list[str]]:
+        """Rows whose names can be read; where most cannot, the recording is of another venue and refused."""
+        unread: list[str] = []
+        first: InputError | None = None
+        for name, rank in zip(rows["instrument_name"], rows["rank"].to_numpy(int), strict=True):
+            try:
+                self._instrument(name, parsed, self.chains[rank])
+            except InputError as error:
+                unread.append(name)
+                first = first or error
+        if first is not None and 2 * len(unread) > len(rows):
+            raise first
+        if unread:
+            faults.append(("names that cannot be read", unread))
+            rows = rows[~rows["instrument_name"].isin(unread)]
+        return rows, list(rows["instrument_name"])
+
+    def _index(self, rows: pd.DataFrame, notes: list[str], faults: list[Fault]) -> dict[str, float]:
+        """Median index by currency; a currency without one is left out of this snapshot."""
         found: dict[str, float] = {}
         for asset, group in rows.groupby("currency", observed=True)["index_price"]:
-            values = group.dropna().to_numpy(float)
-            if not len(values) or not (values > 0).all():
-                raise InputError("must be given and positive", file=source, field=f"index_price of {asset}")
+            values = group.to_numpy(float)
+            values = values[np.isfinite(values) & (values > 0)]
+            if not len(values):
+                faults.append((NO_INDEX, [str(asset)]))
+                continue
+            if len(values) < len(group):
+                without = ~(np.isfinite(group.to_numpy(float)) & (group.to_numpy(float) > 0))
+                names = rows["instrument_name"][group.index][without]
+                faults.append((f"no index price of {asset}, where others have one", [str(name) for name in names]))
             found[str(asset)] = float(np.median(values))
             drift = float(np.ptp(values)) / found[str(asset)]
             if drift > 0.005:
@@ -284,21 +312,3 @@ def _rate(how: FundingRate, item: Any, stamp: pd.Timestamp, mark: float, index: 
     """The rate known at a moment; the premium is over where the contract stands at the index."""
     base = family_of(item).mark_at(item, index[item.underlying]) if how.how == "premium" else index[item.underlying]
     return how.at(stamp, mark, base)
-
-
-def _typed(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Columns of numbers and moments as such; the first value that is none is named."""
-    for name in (*_NUMBERS, "index_price"):
-        if name in frame and frame[name].dtype.kind not in "fiu":
-            _refuse_other(frame, name, pd.to_numeric(frame[name], errors="coerce"), "is not a number", path)
-            frame[name] = pd.to_numeric(frame[name])
-    if frame["expiry"].dtype.kind != "M":
-        _refuse_other(frame, "expiry", pd.to_datetime(frame["expiry"], errors="coerce", utc=True), "is not a moment", path)
-    return frame
-
-
-def _refuse_other(frame: pd.DataFrame, name: str, read: pd.Series, problem: str, path: Path) -> None:
-    bad = ((read.isna() & frame[name].notna()) | frame[name].map(lambda value: isinstance(value, bool))).to_numpy()
-    if bad.any():
-        row = frame.iloc[int(np.argmax(bad))]
-        raise InputError(f"{problem} in the row of {row['instrument_name']}", file=path, field=name, value=str(row[name]))

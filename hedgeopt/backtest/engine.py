@@ -5,10 +5,13 @@ Only the present snapshot and what was recorded before it exist when a policy de
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
+
+import pandas as pd
 
 from hedgeopt.backtest.accruals import accrue, mark_futures
 from hedgeopt.backtest.assumptions import Settings
@@ -19,9 +22,9 @@ from hedgeopt.backtest.execution import execute, send
 from hedgeopt.backtest.judge import Stated, judged
 from hedgeopt.backtest.ledger import Ledger
 from hedgeopt.backtest.liquidation import breached, liquidate_account
-from hedgeopt.backtest.opening import refuse_size_costs, refuse_uncovered, refuse_unknown_names, unknown_margins
+from hedgeopt.backtest.opening import refuse_uncovered, refuse_unknown_names, unknown_margins
 from hedgeopt.backtest.past import as_known
-from hedgeopt.backtest.policies.protocol import Decision, Observation, Strategy
+from hedgeopt.backtest.policies.protocol import Decision, Observation, Order, Strategy
 from hedgeopt.backtest.portfolio import Fill, Portfolio
 from hedgeopt.backtest.quotes import NoQuote
 from hedgeopt.backtest.record import Recorder
@@ -40,6 +43,7 @@ from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.caveats import table_caveats
 from hedgeopt.models.costs.quotes import fee_parameters
+from hedgeopt.models.pricing.instrument import has
 from hedgeopt.models.scenarios.draw import draw
 
 __all__ = ["simulate"]
@@ -72,8 +76,9 @@ def simulate(
 
         policy = Optimizer(policy)
     going = _Run(book, policy, settings or Settings(), opened)
+    told = getattr(markets, "told", None)
     for market in in_order(markets):
-        going.step(market)
+        going.step(market, () if told is None else told())
         if progress is not None:
             progress(market)
     horizon = going.settings.scenarios.horizon_days
@@ -85,6 +90,7 @@ def simulate(
     return going.recorder.result(going.portfolio.ledger.frame(), said, name, going.portfolio.name)
 
 
+_QUARTER = pd.Timedelta(minutes=15)
 _CALL = ("close_factor", "close_factor_health", "min_base", "min_leftover")
 """What a liquidation call of a lending account reads."""
 
@@ -109,12 +115,13 @@ class _Run:
         self.number = 0
         self.passed_over: list[dict[str, Any]] = []
         self.stated: Stated | None = None
+        self.resting: list[tuple[Order, float]] = []
         self.doubted: Market | None = None
 
-    def step(self, snapshot: Market) -> None:
-        """Everything that happens at one snapshot."""
+    def step(self, snapshot: Market, faults: Sequence[dict[str, Any]] = ()) -> None:
+        """Everything that happens at one snapshot; ``faults`` are events of its reading."""
         snapshot = Snapshot.of(snapshot)
-        refuse_size_costs(snapshot)
+        self.passed_over += faults
         if self._passes_over(snapshot):
             return
         due = None if self.stated is None else judged(self.stated, snapshot.timestamp, self.history.frame)
@@ -155,6 +162,8 @@ class _Run:
             fills, liquidated = fills + done, True
             self.events += events
             valuation = self._worth()
+        fills += self._came_to(market)
+        valuation = self._worth()
         flowed = self._flow(market, days)
         if flowed:
             fills += flowed
@@ -164,8 +173,9 @@ class _Run:
         seconds = time.perf_counter() - began
         promise = decision.promise if self.settings.promise == "policy" else None
         after = self._worth if promise is not None else self._promised
+        orders = self._rests(market, decision.orders)
         done, events, valuation = execute(
-            self.portfolio, market, decision.orders, valuation, after, self.settings.mark_half_spread
+            self.portfolio, market, orders, valuation, after, self.settings.mark_half_spread, rules=self.settings.fills
         )
         self.events += [*decision.events, *events, *send(self.portfolio, market, decision.transfers)]
         fills += done
@@ -235,7 +245,7 @@ class _Run:
 
     def _passes_over(self, snapshot: Market) -> bool:
         """Whether nothing may happen at this snapshot: its index contradicts itself, or jumps and is not confirmed yet."""
-        problem = problem_within(snapshot)
+        problem = problem_within(snapshot) or self._unpriced(snapshot)
         if problem is not None and self.before is None:
             fix = "start at a moment whose index, forwards and marks agree"
             raise InputError(f"{problem}: no book can be opened on it", file=snapshot.source, field="index_price", fix=fix)
@@ -247,10 +257,40 @@ class _Run:
                     return False
                 self.doubted = snapshot
         if problem is None:
+            self._other_index(snapshot)
             return False
         message = f"{problem}: nothing is valued, settled, liquidated or traded at this snapshot"
         self.passed_over.append({"timestamp": snapshot.timestamp, "kind": "implausible_market", "message": message})
         return True
+
+    def _unpriced(self, snapshot: Market) -> str | None:
+        """One line on an asset that the book holds, or that what it holds is priced by, without a price here."""
+        if self.before is None:
+            return None
+        needed = list(self.portfolio.ledger.assets())
+        for one in self.portfolio.holdings.values():
+            needed += [*one.instrument.assets, *([one.instrument.settlement] if has(one.instrument, "settlement") else [])]
+        for asset in dict.fromkeys(needed):
+            try:
+                snapshot.price(asset)
+            except InputError:
+                return f"no price of {asset}, which the book needs"
+        return None
+
+    def _other_index(self, snapshot: Market) -> None:
+        """An event where the recorded index of the same quarter of an hour differs from the snapshot's."""
+        recorded = self.settings.index
+        if recorded is None:
+            return
+        now = pd.Timestamp(snapshot.timestamp)
+        near = recorded[(recorded.index > now - _QUARTER) & (recorded.index <= now)]
+        for asset in near.columns.intersection(list(snapshot.prices)):
+            other = near[asset].dropna()
+            if len(other) and other.iloc[-1] > 0:
+                gap = snapshot.prices[asset] / float(other.iloc[-1]) - 1.0
+                if abs(gap) > self.settings.index_gap:
+                    said = f"index of {asset} is {gap:+.1%} off the recorded one of {other.index[-1].isoformat()}"
+                    self.passed_over.append({"timestamp": snapshot.timestamp, "kind": "index_disagrees", "message": said})
 
     def _worth(self) -> Valuation:
         """The book as it stands, kept with its value until something changes it."""
@@ -279,6 +319,41 @@ class _Run:
         for venue in sorted(self.portfolio.paused - paused):
             self.events.append({"kind": "resume", "venue": venue})
         self.portfolio.paused = paused
+
+    def _rests(self, market: Market, orders: Sequence[Order]) -> list[Order]:
+        """Orders that fill now; those of makers that rest are kept, at the near side, until the next snapshot."""
+        if self.settings.fills.maker == "at once":
+            return list(orders)
+        for order in orders:
+            if not order.maker:
+                continue
+            where = self.portfolio.accounts[order.account].venue
+            near = float(
+                market.quoted("bid_price" if order.quantity > 0 else "ask_price", [f"{where}:{order.instrument}"])[0]
+            )
+            if math.isfinite(near):
+                self.resting.append((order, near))
+            else:
+                self.events.append({"kind": "missing_quote", "account": order.account, "instrument": order.instrument,
+                                    "message": "has no near side for an order to rest at"})  # fmt: skip
+        return [order for order in orders if not order.maker]
+
+    def _came_to(self, market: Market) -> list[Fill]:
+        """Fills of resting orders whose price the other side has come to; the others are cancelled, and told."""
+        found, resting, self.resting = list[Fill](), self.resting, []
+        for order, price in resting:
+            account = self.portfolio.accounts[order.account]
+            key = f"{account.venue}:{order.instrument}"
+            far = float(market.quoted("ask_price" if order.quantity > 0 else "bid_price", [key])[0])
+            reached = math.isfinite(far) and (far <= price if order.quantity > 0 else far >= price)
+            if not reached or account.venue in self.portfolio.paused:
+                self.events.append({"kind": "maker_unfilled", "account": order.account, "instrument": order.instrument,
+                                    "price": price, "quantity": order.quantity})  # fmt: skip
+                continue
+            found.append(
+                self.portfolio.trade(market, order.account, order.instrument, order.quantity, "maker", maker=True, at=price)
+            )
+        return found
 
     def _flow(self, market: Market, days: float) -> list[Fill]:
         fills = []

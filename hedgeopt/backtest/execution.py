@@ -9,6 +9,7 @@ from typing import Any
 from hedgeopt.backtest.policies.protocol import Order, TransferOrder
 from hedgeopt.backtest.portfolio import Fill, Portfolio
 from hedgeopt.backtest.quotes import NoQuote
+from hedgeopt.backtest.size_costs import FillRules, filled
 from hedgeopt.backtest.valuation import Valuation
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.market import Market
@@ -29,6 +30,7 @@ def execute(
     worth: Callable[[], Valuation],
     half_spread: float | None,
     reason: str = "hedge",
+    rules: FillRules | None = None,
 ) -> tuple[list[Fill], list[dict[str, Any]], Valuation]:
     """Fill orders at the quotes; fills, events, and the book's value after them.
 
@@ -53,7 +55,12 @@ def execute(
         for order in mine:
             try:
                 options: dict[str, Any] = {"half_spread": half_spread, "maker": order.maker}
-                done.append(portfolio.trade(market, name, order.instrument, order.quantity, reason, **options))
+                quantity, why = _part(portfolio, market, name, order, rules or FillRules())
+                if why:
+                    told = {"asked": order.quantity, "filled": quantity, "reason": why}
+                    events.append({"kind": "partly_filled", "account": name, "instrument": order.instrument, **told})
+                if quantity:
+                    done.append(portfolio.trade(market, name, order.instrument, quantity, reason, **options))
             except NoQuote as error:
                 events.append(
                     {"kind": "missing_quote", "account": name, "instrument": order.instrument, "message": str(error)}
@@ -89,6 +96,16 @@ def execute(
         fills += done
         valuation = after
     return fills, events, valuation
+
+
+def _part(portfolio: Portfolio, market: Market, account: str, order: Order, rules: FillRules) -> tuple[float, str]:
+    """What of an order fills, and why the rest does not."""
+    key = f"{portfolio.accounts[account].venue}:{order.instrument}"
+    held = portfolio.holdings.get((account, key))
+    item = market.instruments.get(key) if held is None else held.instrument
+    if item is None:  # named where it is traded
+        return order.quantity, ""
+    return filled(item, market, order.quantity, 0.0 if held is None else held.quantity, rules)
 
 
 def _cash(portfolio: Portfolio, market: Market, account: str) -> dict[str, float]:

@@ -16,7 +16,7 @@ from hedgeopt.files.names import require_known
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 
-__all__ = ["refuse_size_costs", "refuse_uncovered", "refuse_unknown_names", "unknown_margins"]
+__all__ = ["refuse_uncovered", "refuse_unknown_names", "unknown_margins"]
 
 
 def refuse_unknown_names(settings: Settings, policy: Strategy, book: Book, market: Market) -> None:
@@ -28,25 +28,6 @@ def refuse_unknown_names(settings: Settings, policy: Strategy, book: Book, marke
     policies = [policy, getattr(policy, "calm", None), getattr(policy, "stressed", None)]
     accounts = [name for name in (getattr(policy, "account", None) for policy in policies) if isinstance(name, str)]
     require_known(accounts, sorted(known.account), "account", file="backtest", field="policies.account")
-
-
-def refuse_size_costs(market: Market) -> None:
-    """Refuse ladders and impact: fills are at the quoted price in any size, and would cost less than the policy counts.
-
-    Raises
-    ------
-    InputError
-        Names the one that the market has.
-    """
-    for field, given in (("depth", bool(market.depth)), ("impact", market.impact is not None)):
-        if given:
-            raise InputError(
-                "is not counted in backtests, whose fills are at the quoted price in any size",
-                file=market.source,
-                field=field,
-                fix=f"replay markets without with_{field}; hold sizes by subject_to (order_limit, participation), or give "
-                "what sizes cost as candidates.mark_half_spread of the policy",
-            )
 
 
 def unknown_margins(valuation: Valuation, allowed: bool) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from hedgeopt.backtest.ledger import Identity, Ledger
 from hedgeopt.backtest.quotes import fill_price, mark_of, unit_notional, unit_premium, whole
+from hedgeopt.backtest.size_costs import impact_cost, walked
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.resolve import HeldLeg, resolve
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
@@ -127,6 +128,7 @@ class Portfolio:
         worse: float = 0.0,
         charged: bool = True,
         maker: bool = False,
+        at: float | None = None,
     ) -> Fill:
         """Hit the quote: the ask to buy, the bid to sell.
 
@@ -142,6 +144,8 @@ class Portfolio:
             Whether the venue charges its fee.
         maker
             Whether that is its fee of makers, not of takers.
+        at
+            The price of an order that rested, in the quote unit, in place of all quotes.
 
         Raises
         ------
@@ -152,7 +156,10 @@ class Portfolio:
         held = self.holdings.get((account, f"{where.venue}:{instrument}"))
         item = held.instrument if held is not None else market.instrument(where.venue, instrument)
         mark = mark_of(item, market)
-        price = fill_price(item, market, quantity, mark, half_spread, edge, worse)
+        price = at if at is not None else fill_price(item, market, quantity, mark, half_spread, edge, worse)
+        own = at is not None or edge is not None or worse > 0.0
+        along = None if own else walked(item, market, quantity)
+        price = price if along is None else along
         currency = item.settlement
         dollars = market.price(currency)
         if held is not None and abs(held.quantity + quantity) <= _DUST * abs(held.quantity):
@@ -162,7 +169,7 @@ class Portfolio:
             if held is not None and -left * unit_notional(item, market) <= _ROUNDING:
                 return self.trade(
                     market, account, instrument, -held.quantity, reason,
-                    half_spread=half_spread, edge=edge, worse=worse, charged=charged, maker=maker,
+                    half_spread=half_spread, edge=edge, worse=worse, charged=charged, maker=maker, at=at,
                 )  # fmt: skip
             raise InputError(
                 f"{item.name} would be short: margin {where.margin!r} lends none",
@@ -183,12 +190,27 @@ class Portfolio:
             self._buy(market, account, item, quantity, premium, lost, paid)
         fee = 0.0
         notional = unit_notional(item, market)
-        if charged:
+        beyond = 0.0 if own else impact_cost(item, market, quantity, half_spread)
+        if beyond:
+            self._cash(market.timestamp, account, currency, dollars, -beyond / dollars, "spread", f"impact {instrument}")
+        pool = along is not None and market.depth[item.id].kind == "pool"
+        if charged and pool:  # its fee is in its prices
+            fee = market.depth[item.id].gas
+            self._cash(market.timestamp, account, currency, dollars, -fee / dollars, "fees", f"gas {instrument}")
+        elif charged:
             unit = mark * dollars if item.nature.option else 0.0
             fee = abs(quantity) * unit_fee(item, market, notional, unit, FeeTerms(where.fee_tier, maker))
             self._cash(market.timestamp, account, currency, dollars, -fee / dollars, "fees", f"fee {instrument}")
         return Fill(
-            market.timestamp, account, instrument, quantity, price, lost * dollars, fee, reason, abs(quantity) * notional
+            market.timestamp,
+            account,
+            instrument,
+            quantity,
+            price,
+            lost * dollars + beyond,
+            fee,
+            reason,
+            abs(quantity) * notional,
         )
 
     def _buy(

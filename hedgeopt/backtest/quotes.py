@@ -64,6 +64,10 @@ def fill_price(
         return mark * (1.0 - np.sign(quantity) * edge)
     side, other_side = ("ask_price", "bid_price") if quantity > 0 else ("bid_price", "ask_price")
     quote = market.quote(side, item.id)
+    ladder = market.depth.get(item.id)
+    if ladder is not None:
+        levels = ladder.asks if quantity > 0 else ladder.bids
+        quote = float(levels.price[0]) if len(levels) else math.nan
     if math.isfinite(quote):
         return quote
     if half_spread is not None and not math.isfinite(market.quote(other_side, item.id)) and not item.nature.option:

@@ -164,6 +164,12 @@ def dataset(path: Path, venue: str | None = None) -> Any:
         raise InputError(f"cannot be read as Parquet: {reason}", file=path, fix="is it truncated? fetch it again") from None
     if is_quote_table(found.schema.names):
         return as_dataset(path, venue)
+    texts = pa.types.is_string, pa.types.is_large_string
+    if any(
+        name in found.schema.names and any(is_text(found.schema.field(name).type) for is_text in texts)
+        for name in ("timestamp", "index_price")
+    ):  # moments or numbers written as text: read whole, cell by cell
+        return as_dataset(path, venue)
     numbers = pa.types.is_floating, pa.types.is_integer, pa.types.is_null
     for name, known in (("timestamp", (pa.types.is_timestamp,)), ("index_price", numbers)):
         kind = found.schema.field(name).type if name in found.schema.names else None

@@ -14,6 +14,7 @@ from hedgeopt.backtest.chains import ChainReplay
 from hedgeopt.backtest.policies.kinds import AnyPolicy
 from hedgeopt.backtest.recorded import index_history
 from hedgeopt.backtest.sanity import Sanity
+from hedgeopt.backtest.size_costs import FillRules
 from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call
 from hedgeopt.files.reading import parse_toml, validation_line
@@ -110,6 +111,17 @@ class SanityConfig(Record):
     max_quote_age_seconds: float = Field(default=600.0, gt=0, le=1e9, description="older quotes cannot be traded")
 
 
+class FillConfig(Record):
+    """What limits fills beside the quote; see :class:`~hedgeopt.backtest.size_costs.FillRules`."""
+
+    sizes: Literal["any", "quoted"] = Field(default="any", description="quoted: no more than the size at the quote")
+    lots: bool = Field(default=False, description="cut orders to whole lots")
+    maker: Literal["at once", "rest"] = Field(
+        default="at once",
+        description="rest: orders of makers stand at the near side, and fill where the next snapshot comes to their price",
+    )
+
+
 class HaltConfig(Record):
     """A venue that was paused."""
 
@@ -132,6 +144,7 @@ class BacktestConfig(Record):
     costs: CostConfig = CostConfig()
     halts: tuple[HaltConfig, ...] = ()
     sanity: SanityConfig = SanityConfig()
+    fills: FillConfig = FillConfig()
     unknown_margin: Literal["refuse", "not counted"] = Field(
         default="refuse", description="accounts whose margin no rule or number tells: end the run, or count none and say so"
     )
@@ -165,6 +178,7 @@ class BacktestConfig(Record):
             index=self.replay.index_prices() if index is None else index,
             sanity=Sanity(self.sanity.largest_move, self.sanity.max_quote_age_seconds),
             unknown_margin=self.unknown_margin,
+            fills=FillRules(self.fills.sizes, self.fills.lots, self.fills.maker),
         )
 
 

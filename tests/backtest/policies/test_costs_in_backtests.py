@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import hedgeopt as ho
@@ -15,7 +14,6 @@ from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.backtest.policies.protocol import Order
-from hedgeopt.errors import InputError
 from hedgeopt.models.data import OWN_TABLES, use_tables
 
 STRIKES = (72_000.0, 80_000.0, 88_000.0)
@@ -65,25 +63,6 @@ def test_an_order_of_ones_own_may_be_a_makers(toys: Any) -> None:
         settings = Settings(scenarios=rules().scenarios)
         done = simulate([market], toys.Given(), script, settings).trades
         assert done["fee"].tolist() == pytest.approx([rate * 40_000.0])
-
-
-@pytest.mark.parametrize("field", ["depth", "impact"])
-def test_costs_of_size_are_refused_in_one_line(toys: Any, tmp_path: Path, field: str) -> None:
-    market = toys.path([80_000.0])[0]
-    if field == "impact":
-        (tmp_path / "impact.toml").write_text("power = 1.5\n[spread]\nfactor = 1.0\n")
-        market = market.with_impact(tmp_path / "impact.toml")
-    else:
-        levels = [("bid", 79_960.0), ("ask", 80_040.0)]
-        same = {"venue": "deribit", "instrument": "BTC-PERPETUAL", "timestamp": market.timestamp.isoformat(), "unit": "USD"}
-        market = market.with_depth(pd.DataFrame([{**same, "side": s, "price": p, "size": 1e6} for s, p in levels]))
-    with pytest.raises(InputError) as caught:
-        simulate([market], toys.Given(), rules(), Settings(scenarios=rules().scenarios))
-    line = str(caught.value)
-    assert f"toy: {field}" in line
-    assert "fills are at the quoted price in any size" in line
-    assert f"without with_{field}" in line
-    assert "\n" not in line
 
 
 @pytest.mark.parametrize("slots", [3, 96])

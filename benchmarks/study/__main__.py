@@ -1,6 +1,6 @@
-"""``python -m benchmarks.study [daily six_hourly models] --out DIR``: run the rest of the study, print its tables.
+"""``python -m benchmarks.study [daily six_hourly] --out DIR``: run the rest of the study, print its tables.
 
-Each part is a separate sweep (``hedgeopt sweep benchmarks/study/daily.toml --out out/study/daily`` runs the same cells).
+Each part is a sweep whose cells share the markets that their process has read (:mod:`benchmarks.study.shared`).
 What is finished is not computed again; ``--tables`` runs nothing. ``--json`` prints one JSON line per cell.
 """
 
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.study import tables
-from benchmarks.study.cells import PLANS, rows_of, run_plan
+from benchmarks.study.cells import PLANS, digests, hours, rows_of, run_plan
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,12 +35,15 @@ def main(arguments: list[str] | None = None) -> int:
                 print(json.dumps({k: v for k, v in row.items() if k not in ("steps", "moments")}))
             continue
         gap = max((row["identity_gap"] for row in rows), default=0.0)
-        print(f"# {name}: {len(rows)} cells, largest gap of the identity {gap:.0e} USD\n")
-        if rows and name == "models":
-            print(tables.models(rows))
-        elif rows:
-            for table in (tables.compact, tables.full, tables.differences, tables.sources):
+        print(
+            f"# {name}: {len(rows)} cells, largest gap of the identity {gap:.0e} USD, "
+            f"{hours(name, chosen.out):.2f} CPU hours\n"
+        )
+        print(", ".join(f"{what} `{digest}`" for what, digest in digests(name, chosen.out).items()) + "\n")
+        if rows:
+            for table in (tables.compact, tables.full, tables.differences, partial(tables.differences, against="best")):
                 print(table(rows))
+            print(tables.sources(rows))
     return 0
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
-from hedgeopt.backtest.sweep.cell import RUNNER
+from hedgeopt.backtest.sweep.content import source_digest
 from hedgeopt.backtest.sweep.drive import SweepProgress, run_sweep
 from hedgeopt.backtest.sweep.plan import Cell, read_plan
 from hedgeopt.backtest.sweep.store import CellStore
+from hedgeopt.files.reading import parse_toml
 from hedgeopt.files.writing import write_atomically
 
-__all__ = ["FOLDER", "PLANS", "label", "plans", "rows_of", "run_plan"]
+__all__ = ["FOLDER", "PLANS", "RUNNER", "digests", "hours", "label", "plans", "rows_of", "run_plan"]
+
+RUNNER = "benchmarks.study.shared:run"
 
 FOLDER = Path(__file__).resolve().parent
-PLANS = ("daily", "six_hourly", "models")
+PLANS = ("daily", "six_hourly")
+_DIGITS = 12
 _WRITTEN = "../../../shared/data"
 
 
@@ -33,9 +39,37 @@ def plans(out: Path) -> Path:
 def run_plan(name: str, out: Path, workers: int | None = None, progress: SweepProgress | None = None) -> None:
     """Run what is not finished yet and write the sweep's own pages."""
     folder = plans(out)
-    run_sweep(read_plan(folder / f"{name}.toml"), out / name, folder=folder, workers=workers, progress=progress).write(
-        out / name
-    )
+    plan, began = read_plan(folder / f"{name}.toml"), _cpu()
+    try:
+        run_sweep(
+            plan, out / name, folder=folder, workers=workers, progress=progress, runner=RUNNER
+        ).write(out / name)  # fmt: skip
+    finally:
+        write_atomically({out / name / "cpu_hours": f"{hours(name, out) + (_cpu() - began) / 3600.0:.4f}\n"})
+
+
+def hours(name: str, out: Path) -> float:
+    """CPU hours that a plan has taken so far, over all runs that ended in order."""
+    path = out / name / "cpu_hours"
+    return float(path.read_text(encoding="utf-8")) if path.is_file() else 0.0
+
+
+def _cpu() -> float:
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def digests(name: str, out: Path) -> dict[str, str]:
+    """First digits of the SHA-256 of hedgeopt's source, of the plans, and of every recorded file that they name."""
+    folder = plans(out)
+    base = parse_toml(folder / "backtest.toml", "backtest")["replay"]
+    named = [*base["chains"], *base["marks"], base["index"]]
+    found = {"source": source_digest()[:_DIGITS]}
+    for text in (f"{name}.toml", "backtest.toml"):
+        found[text] = hashlib.sha256((FOLDER / text).read_bytes()).hexdigest()[:_DIGITS]
+    for text in dict.fromkeys(named):
+        with (folder / text).open("rb") as stream:
+            found[Path(text).name] = hashlib.file_digest(stream, "sha256").hexdigest()[:_DIGITS]
+    return found
 
 
 def rows_of(name: str, out: Path) -> list[dict[str, Any]]:
@@ -50,20 +84,20 @@ def rows_of(name: str, out: Path) -> list[dict[str, Any]]:
 
 
 def label(cell: Cell) -> dict[str, Any]:
-    """Book, policy and, where it varies, the model that judges."""
+    """Book and policy."""
     where = {**cell.setting, **cell.replication}
     policy = where["policies.0"]
-    said = {"book": where["books.0"]["name"], "policy": policy.get("name") or _NAMES[policy["kind"]]}
-    risk = where.get("risk")
-    if risk is None:
-        return said
-    model = risk["scenarios"]
-    fitted = "fitted" if "expiry_noise" in model else "as it comes"
-    own = risk["promise"] == "policy"
-    return said | {"model": "the policy's own sample" if own else f"{model['kind']}, {fitted}"}
+    return {"book": where["books.0"]["name"], "policy": policy.get("name") or _NAMES[policy["kind"]]}
 
 
-_NAMES = {"do_nothing": "do nothing", "delta_band": "delta band", "delta_vega": "delta–vega"}
+_NAMES = {
+    "do_nothing": "do nothing",
+    "delta_band": "delta band",
+    "delta_vega": "delta–vega",
+    "whalley_wilmott": "Whalley–Wilmott band",
+    "mean_variance_delta": "mean–variance delta",
+    "tail_hedge": "static tail hedge",
+}
 
 
 def _figures(record: dict[str, Any]) -> dict[str, Any]:
@@ -81,6 +115,8 @@ def _figures(record: dict[str, Any]) -> dict[str, Any]:
         "hits": tail["hits"],
         "expected": tail["expected_hits"],
         "windows": tail["decisions"],
+        "judged": tail["judged_share"],
+        "power": tail["power"],
         "kupiec": next((v for k, v in p.items() if "Kupiec" in k), None),
         "acerbi_szekely": next((v for k, v in z.items() if "Z2" in k), None),
         "kept": tail["kept"],

@@ -36,6 +36,8 @@ def _only(policies: list[dict[str, Any]], coin: str) -> None:
         for name in ("band", "quantity"):
             if name in policy:
                 policy[name] = {coin: policy[name][coin]}
+        if policy.get("signal_options", {}).get("asset") == "COIN":
+            policy["signal_options"]["asset"] = coin
         _only([policy[name] for name in ("calm", "stressed") if name in policy], coin)
 
 

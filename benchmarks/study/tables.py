@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from hedgeopt.backtest.results.compare import compare
 
-__all__ = ["compact", "differences", "full", "models", "sources"]
+__all__ = ["best_simple", "compact", "differences", "full", "sources"]
 
 Row = dict[str, Any]
-_ORDER = ("do nothing", "delta band", "delta–vega", "CVaR optimizer", "optimizer in stress")
+SIMPLE = (
+    "do nothing", "delta band", "Whalley–Wilmott band", "mean–variance delta", "static tail hedge", "delta–vega",
+)  # fmt: skip
+CHOSEN = "optimizer, 3-day tail"
+"""The optimizer that January to March chose."""
+_ORDER = (*SIMPLE, CHOSEN, "robust optimizer, 3-day tail", "CVaR optimizer", "optimizer in stress")
 
 
 def _k(value: float | None) -> str:
@@ -41,12 +46,12 @@ def _verdict(row: Row) -> str:
 def full(rows: Sequence[Row]) -> str:
     """One row per cell: P&L, cost, tail promised and realised, hits with p-values, drawdown. Thousands of USD."""
     head = ["book", "policy", "P&L", "cost", "worst step", "promised CVaR", "realised CVaR", "hits (expected)",
-            "Kupiec p", "A–Sz p", "promise", "drawdown", "liquidated"]  # fmt: skip
+            "judged", "Kupiec p", "A–Sz p", "promise", "power", "drawdown", "liquidated"]  # fmt: skip
     lines = [
         [
             row["book"], row["policy"], _k(row["pnl"]), _k(row["cost"]), _k(row["worst"]), _k(row["promised"]),
-            _k(row["realised"]), f"{row['hits']} ({row['expected']:.1f})", _p(row["kupiec"]), _p(row["acerbi_szekely"]),
-            _verdict(row), _k(row["drawdown"]), str(row["liquidations"]),
+            _k(row["realised"]), f"{row['hits']} ({row['expected']:.1f})", _share(row["judged"]), _p(row["kupiec"]),
+            _p(row["acerbi_szekely"]), _verdict(row), _share(row["power"]), _k(row["drawdown"]), str(row["liquidations"]),
         ]
         for row in _ordered(rows)
     ]  # fmt: skip
@@ -77,49 +82,39 @@ def sources(rows: Sequence[Row]) -> str:
     return _table(["book", "policy", *names], lines)
 
 
-def differences(rows: Sequence[Row], against: str = "delta band", policy: str = "CVaR optimizer") -> str:
-    """The optimizer less the delta hedge, with 95 % block-bootstrap intervals: P&L, CVaR 95 % of a step, drawdown."""
+def best_simple(rows: Sequence[Row], book: str) -> str | None:
+    """The simple policy with the smallest drawdown on a book, by hindsight; those that were liquidated last."""
+    mine = [row for row in rows if row["book"] == book and row["policy"] in SIMPLE[1:]]
+    return min(mine, key=lambda row: (row["liquidations"] > 0, row["drawdown"]))["policy"] if mine else None
+
+
+def differences(rows: Sequence[Row], against: str = "delta band", policy: str = CHOSEN) -> str:
+    """An optimizer less another policy, with 95 % block-bootstrap intervals: P&L, CVaR 95 % of a step, drawdown.
+
+    ``against`` may be ``best``: on each book the simple policy that hindsight finds best, which nobody could have chosen.
+    """
     lines = []
     for book in dict.fromkeys(row["book"] for row in rows):
+        other = best_simple(rows, book) if against == "best" else against
         pnl = {
             row["policy"]: pd.Series(row["steps"], index=pd.DatetimeIndex(row["moments"]))
             for row in rows
-            if row["book"] == book and row["policy"] in (against, policy)
+            if row["book"] == book and row["policy"] in (other, policy)
         }
         if len(pnl) < 2:
             continue
-        found = compare({name: pnl[name] for name in (policy, against)}, replications=2_000)
+        found = compare({name: pnl[name] for name in (policy, str(other))}, replications=2_000)
         found = found.set_index("statistic")
         fields = []
         for name in ("total_pnl", "cvar_95", "max_drawdown"):
             one = found.loc[name]
             fields += [f"{_k(one['difference'])} ({_k(one['low'])} … {_k(one['high'])})", str(one["verdict"])]
-        lines.append([book, *fields])
-    return _table(["book", "P&L", "", "CVaR 95 %", "", "drawdown", ""], lines)
+        lines.append([book, str(other), *fields])
+    return _table(["book", "against", "P&L", "", "CVaR 95 %", "", "drawdown", ""], lines)
 
 
-def models(rows: Sequence[Row]) -> str:
-    """The promises that each model keeps."""
-    head = [
-        "book",
-        "policy",
-        "judged by",
-        "promised CVaR",
-        "realised CVaR",
-        "hits (expected)",
-        "Kupiec p",
-        "A–Sz p",
-        "promise",
-    ]
-    key: Callable[[Row], tuple[Any, ...]] = lambda row: (row["book"], _ORDER.index(row["policy"]))  # noqa: E731
-    lines = [
-        [
-            row["book"], row["policy"], row["model"], _k(row["promised"]), _k(row["realised"]),
-            f"{row['hits']} ({row['expected']:.1f})", _p(row["kupiec"]), _p(row["acerbi_szekely"]), _verdict(row),
-        ]
-        for row in sorted(rows, key=key)
-    ]  # fmt: skip
-    return _table(head, lines)
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100.0 * value:.0f} %"
 
 
 def _p(value: float | None) -> str:

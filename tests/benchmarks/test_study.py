@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.study import tables
 from benchmarks.study.cells import FOLDER, PLANS, label, plans, rows_of
+from benchmarks.study.shared import narrowed
 from hedgeopt.backtest.results.summary import summarize
 from hedgeopt.backtest.runner import run
 from hedgeopt.backtest.settings import BacktestConfig
@@ -19,17 +20,19 @@ from hedgeopt.backtest.sweep.plan import read_plan
 @pytest.mark.parametrize("name", PLANS)
 def test_every_cell_is_a_backtest(name: str) -> None:
     cells = read_plan(FOLDER / f"{name}.toml").cells(FOLDER)
-    assert len(cells) == {"daily": 35, "six_hourly": 35, "models": 10}[name]
+    assert len(cells) == 70
     assert len({tuple(label(cell).values()) for cell in cells}) == len(cells)
     for cell in cells:
-        config = BacktestConfig(**cell.config)
+        config = BacktestConfig(**narrowed(cell.config))
+        assert len(config.replay.assets) == 1
         horizon = 0.25 if name == "six_hourly" else 1.0
         assert config.risk.scenarios.horizon_days == horizon
         assert config.replay.clock == "quotes"
         policy = config.policies[0]
         rules = getattr(policy, "policy", None) or getattr(getattr(policy, "stressed", None), "policy", None)
         if rules is not None:
-            assert rules["scenarios"].get("horizon_days", 1.0) == horizon
+            assert rules["scenarios"]["horizon_days"] == (3.0 if "3-day" in label(cell)["policy"] or policy.kind == "regime"
+                                                           else horizon)  # fmt: skip
             assert rules["scenarios"].get("seed", 0) != config.risk.scenarios.seed
 
 
@@ -49,20 +52,23 @@ def row(policy: str, scale: float, **more: object) -> tables.Row:
     parts = dict.fromkeys(("delta", "gamma", "vega", "theta", "carry", "cost", "residual"), 1_000.0)
     said = {"book": "b", "policy": policy, "pnl": -12_345.0, "cost": 100.0, "worst": -1.0, "drawdown": 20_000.0, "hits": 2}
     said |= {"expected": 1.5, "promised": 9_000.0, "realised": 8_000.0, "kupiec": 0.5, "acerbi_szekely": None, "kept": True}
+    said |= {"judged": 1.0, "power": 0.33}
     said |= {"liquidations": 0, "attribution": parts, "steps": pnl.tolist(), "moments": [d.isoformat() for d in days]}
     return said | more
 
 
 def test_tables() -> None:
-    rows = [row("CVaR optimizer", 1.0, liquidations=1, kept=False), row("delta band", 50.0)]
+    rows = [row(tables.CHOSEN, 1.0, liquidations=1, kept=False), row("delta band", 50.0)]
     assert "| b | −12 / 20 · 2 | −12 / 20 · 2†‡ |" in tables.compact(rows)
     band, optimizer = tables.full(rows).splitlines()[2:]
     assert "| kept |" in band
     assert "−12.3" in band
     assert "**broken**" in optimizer
+    assert "| 100 % |" in band
+    assert "| 33 % |" in band
     assert "better" in tables.differences(rows)
+    assert "| b | delta band |" in tables.differences(rows, against="best")
     assert tables.sources(rows).count("1.0") == 14
-    assert "the model" in tables.models([row("delta band", 1.0, model="the model")])
 
 
 @pytest.mark.realdata
@@ -72,7 +78,7 @@ def test_a_cell_on_recorded_chains(shared_data: Path, tmp_path: Path, monkeypatc
     folder = plans(tmp_path)
     cells = read_plan(folder / "daily.toml").cells(folder)
     cell = next(c for c in cells if label(c) == {"book": "AMM LP, ETH", "policy": "CVaR optimizer"})
-    config = cell.config
+    config = narrowed(cell.config)
     config["replay"] |= {"start": "2026-01-29T00:00:00Z", "end": "2026-02-08T00:00:00Z"}
     result = run(config)
     assert len(result.steps) == 10

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -85,11 +86,14 @@ def simulate(
     if going.settings.promise == "policy":
         horizon = getattr(policy, "horizon_days", horizon)
     said = {"horizon_days": horizon, **(config or {})}
+    if hasattr(policy, "chosen"):
+        said["chosen"] = policy.chosen
     name = getattr(policy, "name", type(policy).__name__)
     going.recorder.events += going.passed_over
     return going.recorder.result(going.portfolio.ledger.frame(), said, name, going.portfolio.name)
 
 
+_FEW = 50
 _QUARTER = pd.Timedelta(minutes=15)
 _CALL = ("close_factor", "close_factor_health", "min_base", "min_leftover")
 """What a liquidation call of a lending account reads."""
@@ -107,6 +111,11 @@ class _Run:
         opened: Callable[[Book, Market], None] | None = None,
     ) -> None:
         self.opened = opened
+        follow = getattr(policy, "follow", None)
+        if follow is not None:  # it tries policies on paper, with a small sample for promises
+            few = settings.scenarios.model_copy(update={"count": min(settings.scenarios.count, _FEW)})
+            paper = replace(settings, scenarios=few)
+            follow(lambda strategy: _Run(book, strategy, paper))
         self.source, self.policy, self.settings = book, policy, settings
         self.desk, self.recorder = Desk(), Recorder()
         self.history = IndexHistory(settings.index, settings.sanity)
@@ -169,6 +178,9 @@ class _Run:
             fills += flowed
             valuation = self._worth()
         began = time.perf_counter()
+        watch = getattr(self.policy, "watch", None)
+        if watch is not None:
+            watch(snapshot)
         decision = self._decide(market, valuation)
         seconds = time.perf_counter() - began
         promise = decision.promise if self.settings.promise == "policy" else None

@@ -11,7 +11,7 @@ import numpy as np
 
 from hedgeopt.backtest.ledger import Identity, Ledger
 from hedgeopt.backtest.quotes import fill_price, mark_of, unit_notional, unit_premium, whole
-from hedgeopt.backtest.size_costs import impact_cost, walked
+from hedgeopt.backtest.size_costs import along_ladder, impact_cost
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.resolve import HeldLeg, resolve
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
@@ -158,7 +158,7 @@ class Portfolio:
         mark = mark_of(item, market)
         price = at if at is not None else fill_price(item, market, quantity, mark, half_spread, edge, worse)
         own = at is not None or edge is not None or worse > 0.0
-        along = None if own else walked(item, market, quantity)
+        along = None if own else along_ladder(item, market, quantity)
         price = price if along is None else along
         currency = item.settlement
         dollars = market.price(currency)

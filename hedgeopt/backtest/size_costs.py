@@ -21,7 +21,7 @@ from hedgeopt.models.pricing.families import family_of
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.venues.sizes import listed_sizes
 
-__all__ = ["FillRules", "filled", "impact_cost", "walked"]
+__all__ = ["FillRules", "along_ladder", "filled", "impact_cost"]
 
 _WHOLE = 1e-9
 
@@ -90,7 +90,7 @@ def _lot(item: Any, market: Market) -> float | None:
     return listed if listed is not None else item.nature.lot
 
 
-def walked(item: Any, market: Market, quantity: float) -> float | None:
+def along_ladder(item: Any, market: Market, quantity: float) -> float | None:
     """Average price of a fill along the ladder, in the quote unit; None where there is none.
 
     A pool's level of reserve R at price p takes ``p d + (p / R) d^2 / (1 - d / R)`` for d units bought.

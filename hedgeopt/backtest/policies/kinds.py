@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +16,7 @@ from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.backtest.policies.protocol import Strategy
 from hedgeopt.backtest.policies.regime import SIGNALS, RegimeSwitching
 from hedgeopt.backtest.policies.simple import DeltaBand, DeltaVegaMinVariance, DoNothing
+from hedgeopt.backtest.policies.walk_forward import Score, WalkForward
 from hedgeopt.errors import InputError
 from hedgeopt.files.record import Record
 from hedgeopt.inputs.policy import Policy, read_policy
@@ -122,6 +125,18 @@ class _WithRules(_Base):
     def _rules(self) -> Policy:
         return read_policy(Path(self.policy)) if isinstance(self.policy, str) else Policy(**self.policy)
 
+    def _of(self, rules: Policy) -> Strategy:
+        raise NotImplementedError
+
+    def _make(self) -> Strategy:
+        return self._of(self._rules())
+
+    def _build_of(self, rules: Policy) -> Strategy:
+        made = self._of(rules)
+        if self.name:
+            made.name = self.name
+        return made
+
 
 class OptimizerConfig(_WithRules):
     """:class:`~hedgeopt.backtest.policies.optimizer.Optimizer`."""
@@ -131,8 +146,8 @@ class OptimizerConfig(_WithRules):
     budget: float | None = Field(default=None, gt=0, description="largest trading cost per step, USD")
     infeasible: Literal["hold", "minimise violation"] = "hold"
 
-    def _make(self) -> Strategy:
-        return Optimizer(self._rules(), no_trade=self.no_trade, budget=self.budget, infeasible=self.infeasible)
+    def _of(self, rules: Policy) -> Strategy:
+        return Optimizer(rules, no_trade=self.no_trade, budget=self.budget, infeasible=self.infeasible)
 
 
 class MultiPeriodConfig(_WithRules):
@@ -143,8 +158,8 @@ class MultiPeriodConfig(_WithRules):
     cost_decay: float = Field(default=0.9, gt=0, le=1)
     infeasible: Literal["hold"] = "hold"
 
-    def _make(self) -> Strategy:
-        return MultiPeriod(self._rules(), periods=self.periods, cost_decay=self.cost_decay)
+    def _of(self, rules: Policy) -> Strategy:
+        return MultiPeriod(rules, periods=self.periods, cost_decay=self.cost_decay)
 
 
 class RegimeConfig(_Base):
@@ -167,6 +182,46 @@ class RegimeConfig(_Base):
     def _make(self) -> Strategy:
         signal = SIGNALS[self.signal](**self.signal_options)
         return RegimeSwitching(signal, self.calm.build(), self.stressed.build(), enter=self.enter, leave=self.leave)
+
+
+class WalkForwardConfig(_Base):
+    """:class:`~hedgeopt.backtest.policies.walk_forward.WalkForward`."""
+
+    kind: Literal["walk_forward"] = "walk_forward"
+    choices: tuple[AnyPolicy, ...] = Field(min_length=1, description="policies to choose from, each with its own name")
+    refit_days: float = Field(default=14.0, gt=0, description="days between choices")
+    train_days: float = Field(default=45.0, gt=0, description="days that a choice looks back on")
+    embargo_days: float = Field(default=1.0, ge=0, description="days between their end and the choice")
+    score: Score = Field(default="cvar_95", description="what decides")
+    fit: bool = Field(default=False, description="fit the scenario model of optimizers anew, too")
+
+    @model_validator(mode="after")
+    def _named_apart(self) -> WalkForwardConfig:
+        names = [choice.build().name for choice in self.choices]
+        if len(set(names)) < len(names):
+            raise ValueError("two choices have one name: give each its own")
+        return self
+
+    def _make(self) -> Strategy:
+        made = {choice.build().name: partial(_with_model, choice) for choice in self.choices}
+        days: dict[str, Any] = {
+            "refit_days": self.refit_days,
+            "train_days": self.train_days,
+            "embargo_days": self.embargo_days,
+        }
+        return WalkForward(made, **days, score=self.score, fit=self.fit)
+
+
+def _with_model(choice: Any, model: Mapping[str, Any] | None) -> Strategy:
+    """The policy, its sample drawn from a fitted model where it has one of its own."""
+    if model is None or not isinstance(choice, _WithRules):
+        made: Strategy = choice.build()
+        return made
+    rules = choice._rules()
+    kept = {name: getattr(rules.scenarios, name) for name in ("count", "seed", "horizon_days")}
+    sample = ParametricScenarios(**{**model, **kept})
+    table = rules.model_copy(update={"scenarios": sample})
+    return choice._build_of(table)
 
 
 class PythonConfig(_Base):
@@ -199,7 +254,9 @@ AnyPolicy: Any = Annotated[
     | OptimizerConfig
     | MultiPeriodConfig
     | RegimeConfig
+    | WalkForwardConfig
     | PythonConfig,
     Field(discriminator="kind"),
 ]
 RegimeConfig.model_rebuild()
+WalkForwardConfig.model_rebuild()

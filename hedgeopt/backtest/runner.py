@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 
 from hedgeopt.backtest.engine import simulate
+from hedgeopt.backtest.kept import keep, kept
 from hedgeopt.backtest.result import BacktestResult
 from hedgeopt.backtest.settings import BacktestConfig, read_config
+from hedgeopt.backtest.sweep.content import cell_key
 from hedgeopt.backtest.venue_rules import rules_caveats
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.references import Known, refuse_unknown
@@ -66,8 +68,14 @@ def run(
 
 
 @strict_call
-def run_config(path: str | Path, progress: Callable[[str], None] | None = None) -> list[BacktestResult]:
-    """Every book of the file with every policy, in order."""
+def run_config(
+    path: str | Path, progress: Callable[[str], None] | None = None, *, folder: str | Path | None = None
+) -> list[BacktestResult]:
+    """Every book of the file with every policy, in order.
+
+    With a ``folder`` each result is kept in it as it finishes, by the contents of its configuration, of every file that it
+    names and of hedgeopt's source: the same call goes on where it was cut off, and computes anew what has changed.
+    """
     config = read_config(path)
     for k, policy in enumerate(config.policies):  # the last one's fault is not told after hours of the others
         try:
@@ -78,4 +86,18 @@ def run_config(path: str | Path, progress: Callable[[str], None] | None = None) 
             field = f"policies.{k}: {error.field}" if error.field else f"policies.{k}"
             raise InputError(error.problem, file=path, field=field, value=error.value, fix=error.fix) from None
     index = config.replay.index_prices()
-    return [run(cell, index=index, progress=progress) for cell in config.cells()]
+    return [_once(cell, Path(path).parent, folder, index, progress) for cell in config.cells()]
+
+
+def _once(
+    cell: BacktestConfig, start: Path, folder: str | Path | None, index: pd.DataFrame | None, progress: Any
+) -> BacktestResult:
+    """One cell, or what was kept of it."""
+    if folder is None:
+        return run(cell, index=index, progress=progress)
+    where = Path(folder) / cell_key(cell.model_dump(mode="json"), start.resolve(), "backtest")
+    found = kept(where)
+    if found is None:
+        found = run(cell, index=index, progress=progress)
+        keep(found, where)
+    return found

@@ -32,7 +32,7 @@ def backtest(config: Path, out: Path | None = None, json: bool = False) -> None:
         if out is not None:
             refuse_unwritable(out)
             require_extra("matplotlib", "drawing the pages of --out")  # now, not after hours of replay
-        results = run_config(config, stage)
+        results = run_config(config, stage, folder=None if out is None else out / "cells")
         if out is not None:
             _write(results, out)
     rows = [_row(result) for result in results]

@@ -68,6 +68,34 @@ def test_every_book_with_every_policy(folder: Path) -> None:
     pd.testing.assert_frame_equal(plain.ledger, results[2].ledger)
 
 
+def test_a_run_that_is_cut_off_goes_on_where_it_was(folder: Path, tmp_path: Path) -> None:
+    """Each result is on disk as it finishes; the second run computes only what is left, and gives the same."""
+    path, out = folder / "backtest.toml", tmp_path / "cells"
+    whole = run_config(path)
+    seen: list[str] = []
+
+    def cut(text: str) -> None:
+        seen.append(text)
+        if "delta band" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_config(path, cut, folder=out)
+    assert len([one for one in out.iterdir() if not one.name.startswith(".")]) == 1
+    again: list[str] = []
+    results = run_config(path, again.append, folder=out)
+    assert any("do nothing" in text for text in seen)
+    assert not any(", do nothing:" in text for text in again)
+    for one, other in zip(whole, results, strict=True):
+        fixed = one.steps.drop(columns="solve_seconds")
+        pd.testing.assert_frame_equal(fixed, other.steps.drop(columns="solve_seconds"), check_freq=False)
+        pd.testing.assert_frame_equal(one.trades, other.trades, check_dtype=False)
+        assert [event["kind"] for event in one.events] == [event["kind"] for event in other.events]
+    for part in next(one for one in out.iterdir()).glob("steps.parquet"):
+        part.write_bytes(b"half")  # what cannot be read is computed again
+    assert len(run_config(path, folder=out)) == len(whole)
+
+
 def test_a_fault_in_the_last_policy_is_told_before_the_first_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = TEXT.replace('kind = "cvar", beta = 0.95', 'kind = "cvar", beta = 95')
     (folder / "backtest.toml").write_text(text)

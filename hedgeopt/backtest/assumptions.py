@@ -49,6 +49,8 @@ class Settings:
         that lacks a number); ``not counted``: it goes on without, and every step says so among its events.
     fills
         What limits fills beside the quote: :class:`~hedgeopt.backtest.size_costs.FillRules`.
+    warm_up
+        Index prices by moment and asset; those before the first snapshot are known from the start.
     index_gap
         Share by which the recorded index may differ from a snapshot's of the same quarter of an hour before it is told.
     sanity
@@ -65,3 +67,4 @@ class Settings:
     unknown_margin: Literal["refuse", "not counted"] = "refuse"
     fills: FillRules = field(default_factory=FillRules)
     index_gap: float = 0.05
+    warm_up: pd.DataFrame | None = None

@@ -142,6 +142,8 @@ class _Run:
         first = self.before is None
         start = self.recorder.mark(Ledger() if first else self.portfolio.ledger)
         if first:
+            if self.settings.warm_up is not None:
+                self.history.warm(self.settings.warm_up, snapshot.timestamp)
             book = self.source.open(snapshot)
             refuse_unknown_names(self.settings, self.policy, book, snapshot)
             if self.opened is not None:

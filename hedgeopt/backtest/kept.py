@@ -12,13 +12,13 @@ import pandas as pd
 
 from hedgeopt.backtest.result import BacktestResult
 
-__all__ = ["keep", "kept"]
+__all__ = ["keep_result", "kept_result"]
 
 _TABLES = ("steps", "trades", "attribution", "ledger")
 _REST = "rest.json"
 
 
-def keep(result: BacktestResult, folder: Path) -> None:
+def keep_result(result: BacktestResult, folder: Path) -> None:
     """Write a result's tables (Parquet) and the rest (JSON); whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
@@ -35,7 +35,7 @@ def keep(result: BacktestResult, folder: Path) -> None:
         raise
 
 
-def kept(folder: Path) -> BacktestResult | None:
+def kept_result(folder: Path) -> BacktestResult | None:
     """The result kept there; None where there is none, or it cannot be read. Moments in events are text then."""
     try:
         tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}

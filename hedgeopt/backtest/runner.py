@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hedgeopt.backtest.engine import simulate
-from hedgeopt.backtest.kept import keep, kept
+from hedgeopt.backtest.kept import keep_result, kept_result
 from hedgeopt.backtest.result import BacktestResult
 from hedgeopt.backtest.settings import BacktestConfig, read_config
 from hedgeopt.backtest.sweep.content import cell_key
@@ -96,8 +96,8 @@ def _once(
     if folder is None:
         return run(cell, index=index, progress=progress)
     where = Path(folder) / cell_key(cell.model_dump(mode="json"), start.resolve(), "backtest")
-    found = kept(where)
+    found = kept_result(where)
     if found is None:
         found = run(cell, index=index, progress=progress)
-        keep(found, where)
+        keep_result(found, where)
     return found

@@ -44,6 +44,9 @@ class ReplayConfig(Record):
     index: str | None = Field(default=None, description="chain file whose index prices expiries settle on, too")
     start: AwareDatetime | None = None
     end: AwareDatetime | None = None
+    warm_up_days: float = Field(
+        default=0.0, ge=0, le=10_000, description="days before start whose index prices are known from the first step on"
+    )
     funding: dict[str, float | str] = Field(default={}, description="by asset: rate per 8 h, premium, or a CSV of rates")
     synthetic_perpetuals: bool = Field(default=False, description="quote perpetuals at the index where no mark was recorded")
     ratios: dict[str, Ratio] = Field(default={}, description="prices of assets that the chain does not hold")
@@ -56,6 +59,8 @@ class ReplayConfig(Record):
 
     @model_validator(mode="after")
     def _in_order(self) -> ReplayConfig:
+        if self.warm_up_days and self.start is None:
+            raise ValueError("warm_up_days needs a start: give the moment that the days are before")
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise ValueError(f"the period is empty: end {self.end.isoformat()} is not after start {self.start.isoformat()}")
         return self
@@ -79,6 +84,14 @@ class ReplayConfig(Record):
     def index_prices(self) -> pd.DataFrame | None:
         """The recorded index, read whole: a few numbers a day."""
         return None if self.index is None else index_history(Path(self.index), self.venue)
+
+    def earlier_prices(self) -> pd.DataFrame | None:
+        """Index prices of the warm-up; None without one."""
+        if not self.warm_up_days or self.start is None:
+            return None
+        known = index_history(Path(self.chains[0]), self.venue)
+        begin = pd.Timestamp(self.start) - pd.Timedelta(days=self.warm_up_days)
+        return known[(known.index >= begin) & (known.index < pd.Timestamp(self.start))]
 
 
 class RiskConfig(Record):
@@ -178,6 +191,7 @@ class BacktestConfig(Record):
             index=self.replay.index_prices() if index is None else index,
             sanity=Sanity(self.sanity.largest_move, self.sanity.max_quote_age_seconds),
             unknown_margin=self.unknown_margin,
+            warm_up=self.replay.earlier_prices(),
             fills=FillRules(self.fills.sizes, self.fills.lots, self.fills.maker),
         )
 

@@ -40,6 +40,15 @@ class IndexHistory:
         for asset, price in market.prices.items():
             self._seen.setdefault(asset, []).append((market.timestamp, float(price)))
 
+    def warm(self, prices: pd.DataFrame, before: datetime) -> None:
+        """Remember index prices from before the first snapshot, by moment (UTC) and asset."""
+        earlier = prices[prices.index < pd.Timestamp(before)]
+        for asset in earlier.columns:
+            known = earlier[asset].dropna()
+            known = known[known > 0]
+            pairs = [(when.to_pydatetime(), float(price)) for when, price in known.items()]
+            self._seen[str(asset)] = pairs + self._seen.get(str(asset), [])
+
     def nearest(self, asset: str, moment: datetime, now: datetime) -> tuple[float, datetime]:
         """Price nearest to ``moment`` among those not later than ``now``, and its time; the earlier of two equally near."""
         known = [pair for pair in self._seen.get(asset, ()) if pair[0] <= now]

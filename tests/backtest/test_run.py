@@ -96,6 +96,22 @@ def test_a_run_that_is_cut_off_goes_on_where_it_was(folder: Path, tmp_path: Path
     assert len(run_config(path, folder=out)) == len(whole)
 
 
+def test_a_warm_up_is_known_from_the_first_step(folder: Path) -> None:
+    """Scenarios drawn from the replay's own prices need a past: without the days before the start there is none."""
+    table: dict[str, Any] = {
+        "replay": {"chains": [str(folder / "chain.parquet")], "synthetic_perpetuals": True, "start": "2026-03-05T00:00:00Z"},
+        "books": [{"kind": "short_gamma", "collateral": {"BTC": 20.0}, "quantity": {"BTC": 2.0}}],
+        "policies": [{"kind": "do_nothing"}],
+        "risk": {"scenarios": {"kind": "historical", "prices": "replay", "count": 50}, "promise": "engine"},
+    }
+    with pytest.raises(InputError):
+        run(BacktestConfig(**table))
+    warm = {**table, "replay": {**table["replay"], "warm_up_days": 10.0}}
+    assert (run(BacktestConfig(**warm)).steps["promised_cvar"] > 0).all()
+    with pytest.raises(InputError, match="warm_up_days needs a start"):
+        BacktestConfig(**{**table, "replay": {"chains": ["x"], "warm_up_days": 3.0}})
+
+
 def test_a_fault_in_the_last_policy_is_told_before_the_first_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = TEXT.replace('kind = "cvar", beta = 0.95', 'kind = "cvar", beta = 95')
     (folder / "backtest.toml").write_text(text)

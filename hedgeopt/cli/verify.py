@@ -59,6 +59,8 @@ def _words(proposal: Path, verdict: Verdict, limits: int) -> list[str]:
         lines.append(f"objective {_amount(verdict, verdict.objective)}, recomputed; optimum {proven}")
         allowed = f"allowed {verdict.tolerance:.0e}; the gap in the file is that of solve"
         lines.append(f"gap to this check's own bound: {verdict.gap:.1e} ({allowed})")
+    if verdict.lists:
+        lines.append(f"the bound of lists in whole lots: {verdict.lists}")
     lines += [f"  not proven: {line}" for line in verdict.unproven]
     return lines
 

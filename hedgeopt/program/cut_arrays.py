@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +20,17 @@ class CutArrays:
     """The cuts as arrays: variables are scaled trades (or buys, sells and the user's), kinks, and levels of terms.
 
     ``elastic``: not the objective is least, but the largest excess of a limit, each in its row's unit. A bound above zero
-    then proves that the limits have no point in common (Farkas).
+    then proves that the limits have no point in common (Farkas). ``eased``: only these limits may be exceeded; None: all.
     """
 
-    def __init__(self, cuts: Cuts, tighten: Mapping[tuple[int, int], float], inwards: float, elastic: bool = False) -> None:
+    def __init__(
+        self,
+        cuts: Cuts,
+        tighten: Mapping[tuple[int, int], float],
+        inwards: float,
+        elastic: bool = False,
+        eased: Collection[tuple[int, int]] | None = None,
+    ) -> None:
         self.cuts, self.scale = cuts, cuts.program.scale
         self.n, self.own = cuts.e.n_candidates, cuts.own
         self.lower, self.upper = cuts.box.lower / self.scale, cuts.box.upper / self.scale
@@ -31,7 +38,7 @@ class CutArrays:
         self.width = self.n if self.own is None else 2 * self.n
         self.first_kink = self.width + own_variables
         self.kinks: dict[tuple[int, float], int] = {}
-        self.tighten, self.inwards, self.elastic = tighten, inwards, elastic
+        self.tighten, self.inwards, self.elastic, self.eased = tighten, inwards, elastic, eased
         self._write()
 
     def _linear(self, f: Separable) -> tuple[dict[int, float], float]:
@@ -137,7 +144,7 @@ class CutArrays:
             else:
                 extra = self.tighten.get(name[0], 0.0)
                 scaled = {i: value / size for i, value in line.items()}
-                if self.elastic:
+                if self.elastic and (self.eased is None or name[0] in self.eased):
                     scaled[self.excess] = -1.0
                 put((kind, name), scaled, -(constant + extra) / size)
                 self.sizes.append(size)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Choice", "Convex", "lowest"]
+__all__ = ["Choice", "Convex", "flattened", "lowest"]
 
 _ACTIVE = (1e-9, 1e-6, 1e-3)
 _MOST_LINES = 4_000
@@ -111,6 +111,24 @@ def lowest(f: Convex, lower: np.ndarray, upper: np.ndarray, x: np.ndarray) -> tu
         if best >= f(x) - 1e-12 * abs(f(x)):
             break
     return float(best), where
+
+
+def flattened(f: Convex, lower: np.ndarray, upper: np.ndarray, x: np.ndarray) -> Convex:
+    """A sum over coordinates nowhere above ``f``: choices by weights of lines that tie at ``x``, the best in the box."""
+    best, found = -np.inf, f
+    for near in _ACTIVE:
+        chosen = [_tied(choice, x, near) for choice in f.choices]
+        if best > -np.inf and sum(len(rows) for rows in chosen) > _MOST_LINES:
+            break
+        straight = all(len(rows) == 1 for rows in chosen)
+        weights = [np.ones(1) for _ in chosen] if straight else _weights(f, chosen, lower, upper)
+        value, _ = _separable(f, chosen, weights, lower, upper)
+        if value > best:
+            slope, constant = f.slope.copy(), f.constant
+            for choice, rows, w in zip(f.choices, chosen, weights, strict=True):
+                slope, constant = slope + w @ choice.lines[rows], constant + float(w @ choice.offsets[rows])
+            best, found = value, Convex(slope, constant, f.corners)
+    return found
 
 
 def _tied(choice: Choice, x: np.ndarray, near: float) -> np.ndarray:

@@ -17,7 +17,7 @@ from hedgeopt.verify.impact import impact
 if TYPE_CHECKING:
     from hedgeopt.models.costs.ladder import Ladder
 
-__all__ = ["cost_below", "cost_parts", "fee_of", "fixed", "walked"]
+__all__ = ["cost_below", "cost_parts", "fee_of", "fixed", "ticket_of", "walked"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,13 @@ def _charged(e: Exposures, i: int) -> dict[str, float]:
     c = int(e.rows.account[e.candidate[i]])
     rules, whose = table(e.venues[c]), e.fee_terms[c] if e.fee_terms else None
     return dict(rules["fees"] if whose is None or whose.tier is None else rules["fees"] | rules["fee_tiers"][whose.tier])
+
+
+def ticket_of(policy: dict[str, Any], e: Exposures) -> np.ndarray:
+    """(N,) what each candidate adds to the objective whatever its size, as :func:`fixed` counts it."""
+    weight = sum(float(part["weight"]) for part in policy["minimize"] if part["term"]["kind"] == "transaction_cost")
+    at = np.eye(e.n_candidates)
+    return np.array([weight * (fixed(policy, e, row) or 0.0) for row in at])
 
 
 def cost_below(e: Exposures, x: np.ndarray, mine: np.ndarray | None = None) -> Convex:

@@ -12,7 +12,7 @@ from hedgeopt.inputs.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.venues.known import increments
 
-__all__ = ["COUNTS", "in_lots", "not_whole"]
+__all__ = ["COUNTS", "in_lots", "not_whole", "steps_of"]
 
 COUNTS = "max_trades", "max_new_instruments", "min_trade"
 """Limits that count trades."""
@@ -75,6 +75,15 @@ def _miscounted(policy: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator
                 if usd < rule["usd"] * (1.0 - 1e-9):
                     name = e.rows.instruments[e.candidate[i]].name
                     yield f"smallest trade: {usd:,.10g} USD of {name} against {rule['usd']:,.10g}"
+
+
+def steps_of(market: Market, e: Exposures) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) lot and smallest order of each candidate; a lot of 0: any size, NaN: unknown."""
+    items = [e.rows.instruments[row] for row in e.candidate.tolist()]
+    sent = set(e.links.candidate.tolist())
+    usd = e.rows.notional[e.candidate].tolist()
+    found = [(0.0, 0.0) if i in sent else _steps(market, item, usd[i]) for i, item in enumerate(items)]
+    return np.array([lot for lot, _ in found]), np.array([least for _, least in found])
 
 
 def _steps(market: Market, item: Any, usd: float) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hedgeopt as ho
-from hedgeopt.errors import CertificateError
+from hedgeopt.errors import InfeasibleError
 from hedgeopt.exposures.expose import expose
 from hedgeopt.program.lots.steps import facing
 from hedgeopt.verify.lots import not_whole
@@ -39,7 +39,7 @@ def test_opposite_sides_are_refused_where_nothing_else_would_do() -> None:
     book, market = two_accounts(8.0, -14.0), venues()
     ideal = rules.model_copy(update={"lots": "ideal"}).propose(book, market)
     assert set(ideal.trades.side) == {"buy", "sell"}
-    with pytest.raises(CertificateError, match="one side per instrument: BTC-deribit"):
+    with pytest.raises(InfeasibleError, match=r"nearest list found.*one side per instrument: BTC-deribit"):
         rules.propose(book, market)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.errors import CertificateError, InputError
+from hedgeopt.errors import InfeasibleError, InputError
 from hedgeopt.exposures.expose import expose
 from hedgeopt.program.certificate import FEASIBILITY, certify, relative_violation
 from hedgeopt.program.certified import solve_program
@@ -146,7 +146,7 @@ def test_what_no_list_meets_is_refused(toy_book: ho.Book, toy_market: ho.Market)
         half = cp.Variable(boolean=True)
         program.extend(half == 0.5)
 
-    with pytest.raises(CertificateError, match=r"and none exists, that meets every limit.* break added constraint 1"):
+    with pytest.raises(InfeasibleError, match=r"no list in whole lots exists.* break added constraint 1"):
         ho.solve(toy_book, toy_market, policy_of(), customize=half)
 
 

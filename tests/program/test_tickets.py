@@ -87,8 +87,7 @@ def test_the_best_list_is_that_of_all_lists(seed: int, ticket: float) -> None:
     summed = (told.objective["weight"] * told.objective["after"]).sum() + told.costs["fixed"]
     assert summed == pytest.approx(certificate.objective, rel=1e-9)
     verdict = judge(claim_of(told.to_dict()), expose(BOOK, quotes, rules), quotes, rules.model_dump(mode="json"))
-    assert not verdict.wrong
-    assert not verdict.broken
+    assert verdict.valid, verdict
     assert verdict.objective == pytest.approx(certificate.objective, rel=1e-9)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ __all__ = ["Integers"]
 
 _REACH = 30.0
 """How many of the largest steps a size may be from the ideal's."""
+_FINE = 1e6
+_NODES = 2_000
+"""Nodes of one integer program: better cuts help more than a better list by these."""
 
 _Rows = tuple[Any, np.ndarray, np.ndarray]
 
@@ -37,11 +40,23 @@ class Integers:
     ideal: np.ndarray
     pull: float
 
-    def solve(self, tighten: Mapping[tuple[int, int], float], gap: float, seconds: float) -> tuple[np.ndarray, float] | None:
-        """Trades (N,) that are best by the cuts, and what the cuts say they cost; None without an answer."""
+    def solve(
+        self,
+        tighten: Mapping[tuple[int, int], float],
+        gap: float,
+        seconds: float,
+        *,
+        elastic: bool = False,
+        eased: Collection[tuple[int, int]] | None = None,
+    ) -> tuple[np.ndarray, float] | None:
+        """Trades (N,) that are best by the cuts, and what the cuts say they cost; None without an answer.
+
+        ``elastic``: trades that exceed the worst limit's cuts least, or keep farthest inside, and by how much; ``eased``
+        are the limits (number, side) that may be exceeded, None all of them.
+        """
         from scipy.optimize import Bounds, LinearConstraint, milp
 
-        model, choice, gates = CutModel(self.cuts, tighten, 0.0), self.choice, self.gates
+        model, choice, gates = CutModel(self.cuts, tighten, 0.0, elastic, eased), self.choice, self.gates
         total, count = model.total, len(choice.at)
         opened = gates.names if gates.fresh is not None else 0
         sides = total + count + len(gates.at) + opened
@@ -52,11 +67,17 @@ class Integers:
             *self._one_sided(total, sides),
             *self._near(total, width),
         ]
-        rows.append((model.A, np.full(len(model.b), -np.inf), model.b))
+        rows.append(self._in_steps(model))
         unit = float(np.abs(model.c).max(initial=0.0)) or 1.0
         flags = np.ones(len(gates.at) + opened + len(gates.facing))
-        cost = np.concatenate([model.c / unit, np.zeros(count + len(flags)), np.full(count, self.pull / unit)])
-        first, ticket = total + count, np.zeros(len(gates.at)) if gates.ticket is None else gates.ticket
+        pull = 0.0 if elastic else self.pull
+        # Least excesses are far below what the solver takes for the same number.
+        cost = np.concatenate(
+            [model.c * (_FINE if elastic else 1.0 / unit), np.zeros(count + len(flags)), np.full(count, pull / unit)]
+        )
+        first, ticket = total + count, np.zeros(len(gates.at))
+        if gates.ticket is not None and not elastic:
+            ticket = gates.ticket
         cost[first : first + len(ticket)] = ticket / unit
         lower = np.concatenate([np.full(total, -np.inf), np.zeros(width - total)])
         upper = np.concatenate([np.full(total, np.inf), choice.most, flags, np.full(count, np.inf)])
@@ -64,7 +85,7 @@ class Integers:
         start, mine = self._start(), slice(total, total + count)
         lower[mine], upper[mine] = -np.minimum(start, self._reach()), np.minimum(choice.most - start, self._reach())
         limits = [LinearConstraint(*_from(_wide(matrix, width), low, high, mine, start)) for matrix, low, high in rows]
-        options = {"mip_rel_gap": gap, "time_limit": max(seconds, 0.1)}
+        options = {"mip_rel_gap": gap, "time_limit": max(seconds, 0.1), "node_limit": _NODES}
         found = milp(cost, integrality=whole, bounds=Bounds(lower, upper), constraints=limits, options=options)
         if found.x is None:
             return None
@@ -112,6 +133,19 @@ class Integers:
         spread = sp.csc_array((-choice.direction * step, (choice.at, np.arange(count))), shape=(n, count))
         zero = np.zeros(int(free.sum()))
         return [(sp.csr_array(sp.hstack([sp.eye_array(n, model.total), spread]))[np.flatnonzero(free)], zero, zero)]
+
+    def _in_steps(self, model: CutModel) -> _Rows:
+        """The cuts with sizes in steps for trades, each row in the largest effect of one: a solver's digits are few."""
+        choice, count = self.choice, len(self.choice.at)
+        step = choice.direction * choice.step / model.scale[choice.at]
+        spread = sp.csc_array((step, (choice.at, np.arange(count))), shape=(model.total, count))
+        kept = np.ones(model.total)
+        kept[: model.n] = 0.0
+        kept[self.cuts.e.links.candidate] = 1.0
+        rows = sp.csr_array(sp.hstack([model.A @ sp.diags_array(kept), model.A @ spread]))
+        largest = abs(rows)[:, model.total :].max(axis=1).toarray().ravel()
+        unit = 1.0 / np.where(largest > 0.0, largest, 1.0)
+        return sp.diags_array(unit) @ rows, np.full(len(model.b), -np.inf), unit * model.b
 
     def _counted(self, before: int) -> list[_Rows]:
         """Rows of the booleans, which come after ``before`` columns, the last of them sizes."""

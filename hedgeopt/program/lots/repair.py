@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,6 +28,8 @@ __all__ = ["quick_list"]
 
 _ROUNDS = 12
 _IDLE = 3
+# Of the time of a search, what one integer program may take: where cuts are new, its best list is not that of the limits.
+_PART = 0.25
 
 
 def quick_list(
@@ -40,6 +43,7 @@ def quick_list(
     gap: float,
     seconds: float,
     known: np.ndarray | None = None,
+    loosened: Mapping[tuple[int, int], float] | None = None,
 ) -> np.ndarray | None:
     """(N,) the best list found in whole lots that meets every limit of the program; None where there is none.
 
@@ -53,6 +57,8 @@ def quick_list(
         Relative error of the cuts at their own best list at which it stops.
     known : (N,)
         A list in whole lots that meets every limit: only a better one is of use, and is not looked for as long.
+    loosened
+        By how much limits (number, side) may be exceeded, in their units.
     """
     if not len(choice.at) or program.added:
         return None
@@ -71,14 +77,15 @@ def quick_list(
     )
     best, idle = known, 0
     best_value = np.inf if known is None else program.objective_value(e, known) + paid_fixed(program.policy, e, known)
-    tighten: dict[tuple[int, int], float] = {}
+    eased = loosened or {}
+    tighten: dict[tuple[int, int], float] = {place: -by for place, by in eased.items()}
     for _ in range(_ROUNDS):
         left = end - time.perf_counter()
-        found = integers.solve(tighten, 0.5 * gap, left) if left > 0 else None
+        found = integers.solve(tighten, 0.5 * gap, min(left, _PART * seconds)) if left > 0 else None
         if found is None:
             break
         x, told = found
-        over = _over(program, e, x)
+        over = _over(program, e, x, eased)
         value = program.objective_value(e, x) + paid_fixed(program.policy, e, x)
         idle += 1
         if not over and value < best_value:
@@ -92,15 +99,21 @@ def quick_list(
             if not over:
                 break
             for place, excess in over.items():
-                tighten[place] = 2.0 * tighten.get(place, 0.0) + 1.05 * excess
+                more = tighten.get(place, 0.0) + eased.get(place, 0.0)
+                tighten[place] = 2.0 * more + 1.05 * excess - eased.get(place, 0.0)
     return best
 
 
-def _over(program: Program, e: Exposures, x: np.ndarray) -> dict[tuple[int, int], float]:
-    """Limits that x exceeds, by place, and by how much."""
+def _over(
+    program: Program, e: Exposures, x: np.ndarray, eased: Mapping[tuple[int, int], float]
+) -> dict[tuple[int, int], float]:
+    """Limits that x exceeds, by place, and by how much, beyond what they are eased by."""
     found = {}
     for number, limit in enumerate(program.limits):
         for k, side in enumerate(limit.sides(e, x)):
+            by = eased.get((number, k), 0.0)
+            if by:
+                side = replace(side, limit=side.limit + side.sign * by)
             if relative_violation(side) > FEASIBILITY:
                 found[number, k] = side.violation
     return found

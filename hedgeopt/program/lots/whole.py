@@ -11,22 +11,25 @@ with its gap.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from hedgeopt.constraints.constraint import Side
-from hedgeopt.errors import CertificateError
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box
 from hedgeopt.program.certificate import certify
 from hedgeopt.program.lots.bound import exactly_posed, useful
 from hedgeopt.program.lots.choice import LotChoice, choose
+from hedgeopt.program.lots.nearest import missed_sides, narrow_bands, nearest_list, only, with_room
+from hedgeopt.program.lots.refused import ONE_SIDE, refused
 from hedgeopt.program.lots.repair import quick_list
 from hedgeopt.program.lots.search import searched
 from hedgeopt.program.lots.steps import facing, in_whole_lots, require_lots, rounded
+from hedgeopt.program.lots.tune import into_bands
 from hedgeopt.program.own_excess import own_excess
 from hedgeopt.program.program import Program
 from hedgeopt.program.proven import Certificate
@@ -43,10 +46,10 @@ _MORE, _TRIES, _PART = (20, 80), 4, 0.1
 _SHARE = 0.3
 # What a tightened limit gets beyond its excess.
 _BEYOND = 1.5
+# Lots of room in other limits, where lists are to fit into narrow bands; lists of which the best is taken.
+_ROOM, _FITTING = (3.0, 1.0, 0.0), 20
 # Seconds of one search: it has a point early, and the bound is that of the ideal.
 _SECONDS = 30.0
-
-_ONE_SIDE = "one side per instrument: {} would be bought in one account and sold in another of its venue"
 
 
 def whole_lots(
@@ -80,7 +83,9 @@ def whole_lots(
     finally:
         work.restore()
     if work.best is None:
-        raise CertificateError(_refusal(work, deadline))
+        raise refused(
+            program, e, ideal, work.nearest, work.broken, none_exists=work.bound == np.inf, late=deadline.left() <= 0
+        )
     found = _solution(work, deadline)
     if exact:
         program.place(found.trades)
@@ -106,6 +111,44 @@ def _search(work: _Work, gap: float, deadline: Deadline, stages: Stages, exact: 
                 return
         if work.bound == np.inf:
             return
+        if look == work.quickly and not _begin_again(work, gap, deadline, stages):
+            if not work.done:
+                for x in work.proving(work.choice(_MORE[0], both=True), gap, deadline, stages):
+                    work.judge(x, stages)
+            return
+
+
+def _begin_again(work: _Work, gap: float, deadline: Deadline, stages: Stages) -> bool:
+    """Where bands have no room for a lot, lists that fit in by several; else from the list nearest to meeting every limit.
+
+    False where a longer search is of no use: a list is found, or the nearest meets every limit but such bands.
+    """
+    narrow: Mapping[tuple[int, int], float] = {}
+    for more in _MORE:
+        choice = work.choice(more, both=True)
+        narrow = narrow_bands(work.program, work.e, choice)
+        if narrow:
+            for x in work.fitting(choice, narrow, gap, deadline, stages):
+                work.judge(x, stages)
+                if work.done:
+                    return False
+        if work.best is None:
+            work.restore()
+            with stages("lots"):
+                seconds = min(deadline.share(), _SECONDS)
+                found = (work.program, work.e, work.inside, choice, work.ideal.trades, work.tails, narrow)
+                near = nearest_list(*found, seconds=seconds)
+            if near is None:
+                continue
+            work.nearest = near
+            work.judge(near, stages)
+            if work.best is not None:
+                for better in work.quickly(choice, gap, deadline, stages):
+                    work.judge(better, stages)
+        if work.done or deadline.left() <= 0:
+            break
+    near = work.nearest
+    return not (work.done or (work.best is None and near is not None and only(work.program, work.e, near, narrow)))
 
 
 @dataclass
@@ -121,6 +164,7 @@ class _Work:
     broken: str = ""
     bound: float = -np.inf
     asked: bool = False
+    nearest: np.ndarray | None = None
     over: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -157,6 +201,26 @@ class _Work:
             x = quick_list(self.program, self.e, self.inside, choice, self.ideal.trades, self.tails, **options)
         if x is not None:
             yield x
+
+    def fitting(
+        self, choice: LotChoice, narrow: Mapping[tuple[int, int], float], gap: float, deadline: Deadline, stages: Stages
+    ) -> Iterator[np.ndarray]:
+        """Lists by integers over cuts that may miss narrow bands by a lot or two, and then a few lots into those."""
+        x, given = self.ideal.trades, (self.program, self.e, self.inside, choice)
+        for room in _ROOM:
+            self.restore()
+            with stages("lots"):
+                eased = with_room(self.program, self.e, choice, x, self.tails, narrow, room) if room else narrow
+                options: dict[str, Any] = {"gap": gap, "seconds": min(deadline.share(), _SECONDS), "loosened": eased}
+                y = quick_list(*given, x, self.tails, **options)
+                self.restore()
+                if y is None:
+                    continue
+                lists = into_bands(*given, y, list(narrow), self.program.lagrangian(self.e, x, self.tails))
+                good = (z for z in lists if not facing(self.e, z) and not missed_sides(self.program, self.e, z))
+                found = list(islice(good, _FITTING))
+            if found:
+                yield min(found, key=lambda z: self.program.objective_value(self.e, z))
 
     def exactly(self, choice: LotChoice, gap: float, deadline: Deadline, stages: Stages) -> Iterator[np.ndarray]:
         """Lists by the tail solver; a limit that only the venue's plain rule finds broken is tightened in between."""
@@ -219,7 +283,7 @@ class _Work:
         if not in_whole_lots(self.e, x).all():
             return
         if both := facing(self.e, x):
-            self.broken = _ONE_SIDE.format(both)
+            self.broken = ONE_SIDE.format(both)
             return
         if not certificate.feasible:
             self.broken = certificate.worst_limit
@@ -271,23 +335,4 @@ def _missing(work: _Work, certificate: Certificate, deadline: Deadline) -> str:
     return (
         f"every limit holds, but the best list in whole lots found{late} may cost up to {certificate.gap:.2%} more than the "
         f"best there is, and lot_gap allows {work.program.policy.lot_gap:.2%}: {', or '.join(one for one in helps if one)}"
-    )
-
-
-def _refusal(work: _Work, deadline: Deadline) -> str:
-    """Why there is no list in whole lots, and what would help."""
-    nearest = rounded(work.e, work.ideal.trades, np.round)
-    certificate, _ = certify(work.program, work.e, work.ideal.box, nearest, work.tails, whole=True)
-    late = " within the time limit" if deadline.left() <= 0 else ""
-    if work.bound == np.inf:
-        late = ", and none exists,"
-    listed = ", ".join(
-        f"{x:+g} {work.e.rows.instruments[row].name}" for x, row in zip(nearest, work.e.candidate, strict=True) if x != 0.0
-    )
-    broken = certificate.worst_limit if not certificate.feasible else work.broken
-    if both := facing(work.e, nearest):
-        broken = _ONE_SIDE.format(both)
-    return (
-        f"no list in whole lots was found{late} that meets every limit; rounded to lots, the ideal trades "
-        f'({listed[:300] or "none"}) break {broken}: widen it, or set lots = "ideal" in the policy'
     )

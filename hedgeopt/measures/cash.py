@@ -13,6 +13,7 @@ import pandas as pd
 from hedgeopt.files.plain import ColumnKinds
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.costs.cash import day_of, row_flow
+from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.collateral import lost_value
 from hedgeopt.models.margin.unknown import requirement_unknown
 
@@ -87,10 +88,28 @@ def _paid(e: Exposures, x: np.ndarray) -> dict[tuple[int, str], float]:
     costs = e.trade_cost(x)
     for i in np.flatnonzero(x).tolist():
         row = int(e.candidate[i])
-        key = int(e.rows.account[row]), e.rows.instruments[row].settlement
+        c = int(e.rows.account[row])
+        paid_in = _payer(e, c, e.rows.instruments[row].settlement)
+        if paid_in is None:
+            continue
+        key, rate = (c, paid_in), 1.0
+        if paid_in != e.rows.instruments[row].settlement:
+            rate = float(e.rows.settlement_price[row]) / e.price(paid_in)
         units = float(e.rows.premium[row]) * float(x[i]) + float(costs[i]) / float(e.rows.settlement_price[row])
-        found[key] = found.get(key, 0.0) - units
+        found[key] = found.get(key, 0.0) - units * rate
     return found
+
+
+def _payer(e: Exposures, c: int, settlement: str | None) -> str | None:
+    """What an account pays a settlement asset in: itself, or for dollars that are no asset of the book (spot pairs settle in
+    them) the dollar asset that the account posts most of; None where there is none."""
+    if settlement in e.assets:
+        return settlement
+    if settlement not in dollar_assets():
+        return None
+    posted = {a: float(e.collateral[c, k] * e.prices[k]) for k, a in enumerate(e.assets) if a in dollar_assets()}
+    known = {a: usd for a, usd in posted.items() if usd > 0.0}
+    return max(known, key=lambda a: known[a]) if known else None
 
 
 def _account_rows(
@@ -99,14 +118,16 @@ def _account_rows(
     mine: dict[str | None, list[int]] = {}
     for row in np.flatnonzero(z).tolist():
         if int(e.rows.account[row]) == c:
-            mine.setdefault(getattr(e.rows.instruments[row], "settlement", None), []).append(row)
+            mine.setdefault(_payer(e, c, getattr(e.rows.instruments[row], "settlement", None)), []).append(row)
     name, at = e.accounts[c], np.arange(days + 1)
     for a, asset in enumerate(e.assets):
         parts = {part: np.zeros(days + 1) for part in _PARTS}
         parts["trades"] += paid.get((c, asset), 0.0)
         for row in mine.get(asset, ()):
-            parts["income"] += z[row] * row_flow(e, row, days, ("income",))
-            parts["expiries"] += z[row] * row_flow(e, row, days, ("expiry",))
+            own = getattr(e.rows.instruments[row], "settlement", None) == asset
+            rate = 1.0 if own else float(e.rows.settlement_price[row]) / e.price(asset)
+            parts["income"] += rate * z[row] * row_flow(e, row, days, ("income",))
+            parts["expiries"] += rate * z[row] * row_flow(e, row, days, ("expiry",))
         for k, column, amount, day, locked in e.flows:
             if (k, column) == (c, a):
                 if locked:

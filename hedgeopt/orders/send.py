@@ -18,6 +18,8 @@ limit order that leaves nothing in the book (immediate or cancel) unless asked o
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,6 +32,9 @@ from hedgeopt.venues.known import parser
 from hedgeopt.venues.unified import native_symbol, parse_unified, unified_symbol
 
 __all__ = ["FORMS_OF_ORDERS", "SentOrder", "decimal_text", "order_line", "read_order_line"]
+
+
+_CLIENT_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -233,7 +238,7 @@ def order_line(order: SentOrder, form: str) -> str:
     Raises
     ------
     InputError
-        For an unknown form, an order at another venue than the form's, or one whose price or amount cannot be written.
+        For an unknown form, an order at another venue than the form's, or one whose side, id, price or amount is none.
     """
     require_known([form], FORMS_OF_ORDERS, "form of orders", file=None, field="orders")
     if form not in ("ccxt", order.item.venue):
@@ -245,6 +250,16 @@ def order_line(order: SentOrder, form: str) -> str:
         raise InputError(
             "has no limit price: its quote or its tick is not known", file="orders", field=order.item.name, fix=fix
         )
+    faults = {
+        "price": not math.isfinite(order.price),
+        "quantity": not (math.isfinite(order.quantity) and order.quantity > 0.0),
+        "side": order.side not in ("buy", "sell"),
+        "client_id": not _CLIENT_ID.fullmatch(order.client_id),
+    }
+    for name, bad in faults.items():
+        if bad:
+            told = {"field": f"{order.item.name}: {name}", "value": getattr(order, name)}
+            raise InputError("cannot be sent", file="orders", fix="plan the proposal again", **told)
     return json.dumps(FORMS_OF_ORDERS[form][0](order), allow_nan=False)
 
 

@@ -30,6 +30,7 @@ from hedgeopt.program.proven import Certificate
 from hedgeopt.program.refusal import contradicts, refusal, why
 from hedgeopt.program.search import Deadline, by_cuts, prove
 from hedgeopt.program.solution import Multipliers, Solution, Stages
+from hedgeopt.program.split import split_again
 
 __all__ = ["solve_program"]
 
@@ -151,12 +152,17 @@ def _without_dust(
     tails: Mapping[int, np.ndarray],
     proven: float,
 ) -> tuple[np.ndarray, Certificate, list[Side]]:
-    """Trades below a dollar are a solver's rounding: dropped if the proof survives it."""
+    """Trades below a dollar are a solver's rounding: dropped if the proof survives it. So is a split that costs more."""
     for swept in sweepings(e, x):
         clean, clean_sides = certify(program, e, box, swept, tails, proven)
         if clean.valid:
             x, certificate, sides = swept, clean, clean_sides
             break
+    again = split_again(e, box, x)
+    if again is not None:
+        better, its_sides = certify(program, e, box, again, tails, proven)
+        if better.valid and better.objective < certificate.objective:
+            x, certificate, sides = again, better, its_sides
     program.place(x)
     return x, certificate, sides
 

@@ -24,6 +24,7 @@ def cash_by_day(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[t
     mine = [c for c, name in enumerate(e.accounts) if place in (None, name)]
     counted = dollar_assets() if asset is None else {asset}
     worth = {name: float(p) if asset is None else 1.0 for name, p in zip(e.assets, e.prices, strict=True) if name in counted}
+    worth |= {name: float(e.market.price(name)) for name in counted - set(worth)} if asset is None else {}
     dollars = 1.0 if asset is None else float(e.prices[e.assets.index(asset)])
     sent = {int(i): t for t, i in enumerate(e.links.candidate)}
     paying = np.array(
@@ -86,14 +87,35 @@ def cash_of_accounts(e: Exposures, x: np.ndarray, days: int) -> dict[tuple[str, 
             continue
         after[row] += amount
         paid = amount * float(e.rows.premium[row]) + float(costs[i]) / float(e.rows.settlement_price[row])
-        add(e.accounts[e.rows.account[row]], item.settlement, -paid)
+        purse = _purse(e, row)
+        if purse is not None:
+            add(e.accounts[e.rows.account[row]], purse[0], -paid * purse[1])
     for row in np.flatnonzero(after).tolist():
-        asset = getattr(e.rows.instruments[row], "settlement", None)
-        if asset in e.assets:
-            brought = np.array([_brought(e, row, int(day)) for day in every])
-            if brought.any():
-                add(e.accounts[e.rows.account[row]], str(asset), after[row] * brought)
+        purse = _purse(e, row)
+        brought = np.zeros(1) if purse is None else np.array([_brought(e, row, int(day)) for day in every])
+        if purse is not None and brought.any():
+            add(e.accounts[e.rows.account[row]], purse[0], after[row] * brought * purse[1])
     return found
+
+
+def _purse(e: Exposures, row: int) -> tuple[str, float] | None:
+    """What an instrument's account pays in, and units of that for one of its settlement; None: nothing is known of it.
+
+    Dollars that are no asset of the book are paid in the account's largest dollar asset.
+    """
+    asset = getattr(e.rows.instruments[row], "settlement", None)
+    if asset in e.assets:
+        return str(asset), 1.0
+    if asset not in dollar_assets():
+        return None
+    here = e.collateral[int(e.rows.account[row])]
+    worth = [
+        (float(here[k] * e.prices[k]), -k) for k, name in enumerate(e.assets) if name in dollar_assets() and here[k] > 0.0
+    ]
+    if not worth:
+        return None
+    k = -max(worth)[1]
+    return e.assets[k], float(e.rows.settlement_price[row]) / float(e.prices[k])
 
 
 def left_open(e: Exposures, x: np.ndarray, day: int) -> np.ndarray:

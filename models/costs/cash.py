@@ -85,12 +85,15 @@ class CashLine:
 def cash_line(e: Exposures, accounts: tuple[int, ...], asset: str | None, days: int) -> CashLine:
     """The ladder of some accounts in an asset, or in all dollar assets together in USD (None), for days 0 .. ``days``."""
     several = asset is None
-    wanted = {a for a in e.assets if a == asset or (several and a in dollar_assets())}
-    rate = {a: e.price(a) if several else 1.0 for a in wanted}
+    held = {a for a in e.assets if a == asset or (several and a in dollar_assets())}
+    rate = {a: e.price(a) if several else 1.0 for a in held}
+    if several:  # spot pairs settle in dollars that nobody posts
+        rate |= {a: float(e.market.price(a)) for a in dollar_assets() - held}
+    wanted = set(rate)
     start, size, n = np.zeros(days + 1), 0.0, e.n_candidates
     slope, pays = np.zeros((days + 1, n)), np.zeros(n, bool)
     for c in accounts:
-        for a in wanted:
+        for a in held:
             start += rate[a] * float(e.collateral[c, e.asset(a)])
             size += rate[a] * abs(float(e.collateral[c, e.asset(a)]))
     for c, column, amount, day, inside in e.flows:

@@ -237,3 +237,21 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main([*given_, "--send=nowhere"]) == 2
     short = replace(direct, cash=direct.cash.assign(cash=-1.0))
     assert "below 0 on day 0" in repr(short)
+
+
+def test_a_coin_is_paid_in_the_dollars_that_the_account_posts() -> None:
+    """Spot pairs settle in USD, which nobody posts: the purchase leaves the ladder and counts in the limit."""
+    from tests.program.test_depth_program import BOOK, quoted
+    from tests.program.test_depth_program import policy as dexes
+
+    rules = dexes(ho.Delta("ETH") >= 20.0).model_copy(
+        update={"candidates": ho.Candidates(kinds=("spot",), underlyings=("ETH",))}
+    )
+    made = ho.propose(BOOK, quoted(), rules)
+    assert made.trades["premium"].sum() == pytest.approx(60_000.0, rel=1e-3)
+    first = made.cash_ahead[made.cash_ahead["day"] == 0]
+    spent = 1.6e7 - first.loc[first["asset"] == "USDC", "cash"].sum()
+    assert spent == pytest.approx(made.trades["premium"].sum() + made.costs["transaction"], rel=1e-9)
+    tight = ho.CashAtLeast(asset=None, amount=1.6e7 - 30_000.0, days=1)
+    with pytest.raises(ho.InfeasibleError, match="cash dollars"):
+        ho.propose(BOOK, quoted(), rules.model_copy(update={"subject_to": (*rules.subject_to, tight)}))

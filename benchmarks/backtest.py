@@ -31,7 +31,8 @@ def run(smoke: bool) -> Iterator[dict[str, Any]]:
     yield from options_case("synthetic chain", markets, {"min_delta": 0.0, "max_relative_spread": 10.0}, scenarios)
     if CHAIN.is_file() and not smoke:
         yield from options_case("recorded chain", recorded(CHAIN, steps), {"min_delta": 0.05, "max_days": 400.0}, scenarios)
-    yield from spot_case(12 if smoke else 120, 6 if smoke else 20)
+    for assets in (6,) if smoke else (10, 20, 40, 60, 100, 200):
+        yield from spot_case(12 if smoke else 120, assets)
     yield from memory_case(12 if smoke else 90)
     yield from sweep_case(smoke)
 

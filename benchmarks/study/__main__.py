@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.study import tables
-from benchmarks.study.cells import PLANS, digests, hours, rows_of, run_plan
+from benchmarks.study.cells import PLANS, digests, hours, rows_of, run_plan, save
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("out/study"), help="folder of finished cells")
     parser.add_argument("--workers", type=int, default=None, help="processes; default one per core")
     parser.add_argument("--tables", action="store_true", help="of what is finished; run nothing")
+    parser.add_argument("--save", action="store_true", help="write what is finished to benchmarks/study/results.json")
     parser.add_argument("--json", action="store_true", help="one line per cell")
     chosen = parser.parse_args(arguments)
     for name in chosen.parts or PLANS:
@@ -30,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
         if not chosen.tables:
             run_plan(name, chosen.out, chosen.workers, partial(_told, name))
         rows = rows_of(name, chosen.out)
+        if chosen.save:
+            save(name, chosen.out, rows)
         if chosen.json:
             for row in rows:
                 print(json.dumps({k: v for k, v in row.items() if k not in ("steps", "moments")}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import resource
 from pathlib import Path
@@ -15,8 +16,9 @@ from hedgeopt.backtest.sweep.store import CellStore
 from hedgeopt.files.reading import parse_toml
 from hedgeopt.files.writing import write_atomically
 
-__all__ = ["FOLDER", "PLANS", "RUNNER", "digests", "hours", "label", "plans", "rows_of", "run_plan"]
+__all__ = ["FOLDER", "PLANS", "RUNNER", "digests", "hours", "label", "plans", "rows_of", "run_plan", "save"]
 
+RESULTS = Path(__file__).with_name("results.json")
 RUNNER = "benchmarks.study.shared:run"
 
 FOLDER = Path(__file__).resolve().parent
@@ -81,6 +83,14 @@ def rows_of(name: str, out: Path) -> list[dict[str, Any]]:
         if record is not None:
             found.append({"study": name, **label(cell), **_figures(record)})
     return found
+
+
+def save(name: str, out: Path, rows: list[dict[str, Any]]) -> None:
+    """Put what is finished into results.json, with its digests and CPU hours; P&L to the cent."""
+    known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+    kept = [{**row, "steps": [round(value, 2) for value in row["steps"]]} for row in rows]
+    known[name] = {"digests": digests(name, out), "cpu_hours": round(hours(name, out), 3), "rows": kept}
+    write_atomically({RESULTS: json.dumps(known, indent=0, sort_keys=True, allow_nan=False) + "\n"})
 
 
 def label(cell: Cell) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.runner import run, run_config
 from hedgeopt.backtest.settings import BacktestConfig, read_config
 from hedgeopt.cli import main
@@ -96,18 +97,26 @@ def test_a_run_that_is_cut_off_goes_on_where_it_was(folder: Path, tmp_path: Path
     assert len(run_config(path, folder=out)) == len(whole)
 
 
-def test_a_warm_up_is_known_from_the_first_step(folder: Path) -> None:
-    """Scenarios drawn from the replay's own prices need a past: without the days before the start there is none."""
+def test_a_warm_up_is_known_from_the_first_step(folder: Path, toys: Any) -> None:
+    """Index prices of the days before the start, and none later than the first snapshot, are in the history."""
     table: dict[str, Any] = {
-        "replay": {"chains": [str(folder / "chain.parquet")], "synthetic_perpetuals": True, "start": "2026-03-05T00:00:00Z"},
+        "replay": {"chains": [str(folder / "chain.parquet")], "start": "2026-03-04T00:00:00Z", "warm_up_days": 10.0},
         "books": [{"kind": "short_gamma", "collateral": {"BTC": 20.0}, "quantity": {"BTC": 2.0}}],
         "policies": [{"kind": "do_nothing"}],
-        "risk": {"scenarios": {"kind": "historical", "prices": "replay", "count": 50}, "promise": "engine"},
     }
-    with pytest.raises(InputError):
-        run(BacktestConfig(**table))
-    warm = {**table, "replay": {**table["replay"], "warm_up_days": 10.0}}
-    assert (run(BacktestConfig(**warm)).steps["promised_cvar"] > 0).all()
+    config = BacktestConfig(**table)
+    settings, seen = config.settings(), []
+
+    class Looking:
+        name = "looking"
+
+        def decide(self, state: Any) -> Any:
+            seen.append(state.history["BTC"])
+            return ()
+
+    simulate(config.replay.build(), toys.Given(), Looking(), settings)
+    assert [len(one) for one in seen] == [3, 4]  # two days before the start
+    assert seen[0].index.max() == pd.Timestamp(toys.START) + pd.Timedelta(days=2)
     with pytest.raises(InputError, match="warm_up_days needs a start"):
         BacktestConfig(**{**table, "replay": {"chains": ["x"], "warm_up_days": 3.0}})
 

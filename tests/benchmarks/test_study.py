@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.study import tables
-from benchmarks.study.cells import FOLDER, PLANS, label, plans, rows_of
+from benchmarks.study.cells import FOLDER, PLANS, RESULTS, label, plans, rows_of
+from benchmarks.study.document import document
 from benchmarks.study.shared import narrowed
+from benchmarks.study.shared import run as run_shared
 from hedgeopt.backtest.results.summary import summarize
 from hedgeopt.backtest.runner import run
 from hedgeopt.backtest.settings import BacktestConfig
@@ -85,3 +88,29 @@ def test_a_cell_on_recorded_chains(shared_data: Path, tmp_path: Path, monkeypatc
     assert summarize(result).measures["identity_gap"] < 0.005
     assert (result.steps["promised_cvar"] > 0).all()
     assert Path(result.config["replay"]["chains"][0]).resolve().is_relative_to(shared_data.resolve())
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("book", ["AMM LP, BTC", "short gamma, ETH"])
+def test_a_cell_of_the_study_gives_what_its_table_says(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, book: str
+) -> None:
+    """The delta band of two books over the whole of April and May, run again."""
+    monkeypatch.setenv("HEDGEOPT_SHARED_DATA", str(shared_data))
+    wanted = {"book": book, "policy": "delta band"}
+    saved = json.loads(RESULTS.read_text(encoding="utf-8"))["daily"]["rows"]
+    told = next(row for row in saved if {k: row[k] for k in wanted} == wanted)
+    folder = plans(tmp_path)
+    cell = next(c for c in read_plan(folder / "daily.toml").cells(folder) if label(c) == wanted)
+    summary = summarize(run_shared(cell.config))
+    assert summary.steps == len(told["steps"])
+    assert summary.measures["total_pnl"] == pytest.approx(told["pnl"], rel=1e-6, abs=0.05)
+    assert summary.measures["max_drawdown"] == pytest.approx(told["drawdown"], rel=1e-6, abs=0.05)
+    assert summary.tail.hits == told["hits"]
+
+
+def test_the_model_document_is_written_from_the_model() -> None:
+    page = document()
+    assert "| `degrees` |" in page
+    assert "## Where the study refuted it" in page
+    assert page == (FOLDER.parents[1] / "docs" / "model.md").read_text(encoding="utf-8")

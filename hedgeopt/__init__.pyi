@@ -141,6 +141,12 @@ from .program.evaluate import Evaluation as Evaluation
 from .program.evaluate import evaluate as evaluate
 from .program.explain.explanation import Explanation as Explanation
 from .program.explain.explanation import explain as explain
+from .program.explain.relax import WaysOut as WaysOut
+from .program.explain.relax import relax as relax
+from .program.explain.stability import Stability as Stability
+from .program.explain.stability import stability as stability
+from .program.frontier import Frontier as Frontier
+from .program.frontier import frontier as frontier
 from .program.program import Program as Program
 from .program.proposal import Proposal as Proposal
 from .program.proposal import read_proposal as read_proposal

@@ -35,7 +35,7 @@ __all__ = ["register_explain"]
 
 def register_explain(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (explain, evaluate, compare):
+    for command in (explain, evaluate, compare, relax, frontier, stability):
         app.command(epilog=EXIT_CODES)(command)
 
 
@@ -137,3 +137,108 @@ def compare(
         market or (), at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
     )
     work.compare(first, second, book, quotes, as_of, json)
+
+
+def relax(
+    book: BookFile,
+    market: Markets,
+    policy: PolicyFile,
+    hard: Annotated[
+        list[str] | None, typer.Option("--hard", help="A limit that must hold, by its name; give again.", metavar="LIMIT")
+    ] = None,
+    priority: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--priority", help="How dear a limit is to miss, beside others' 1; give again.", metavar="LIMIT=NUMBER"
+        ),
+    ] = None,
+    at: At = None,
+    as_of: AsOf = None,
+    price: Prices = None,
+    invert_marks: InvertMarks = False,
+    venue: MarketVenue = None,
+    window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
+    depth: DepthFiles = None,
+    depth_window: DepthWindow = 60.0,
+    impact: ImpactFile = None,
+    scenarios: Scenarios = None,
+    seed: Seed = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the best effort: proposal.json and .html.", metavar="DIR"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say which limits of an infeasible policy conflict, the cheapest ways out, and the best list all the same."""
+    from hedgeopt.cli import explain as work
+
+    quotes = MarketOptions(
+        market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
+    )
+    work.relax(book, quotes, policy, as_of, hard or (), priority or (), scenarios, seed, out, json)
+
+
+def frontier(
+    book: BookFile,
+    market: Markets,
+    policy: PolicyFile,
+    of: Annotated[
+        str | None,
+        typer.Option("--of", help="Term to minimise, by its name in the policy; default: the objective without --against."),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", help="Term to trade it for, by its name in the policy; default cvar 0.99.")
+    ] = None,
+    points: Annotated[int, typer.Option("--points", help="Solves between the ends.", min=2, max=1000)] = 15,
+    at: At = None,
+    as_of: AsOf = None,
+    price: Prices = None,
+    invert_marks: InvertMarks = False,
+    venue: MarketVenue = None,
+    window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
+    depth: DepthFiles = None,
+    depth_window: DepthWindow = 60.0,
+    impact: ImpactFile = None,
+    scenarios: Scenarios = None,
+    seed: Seed = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="File for the plot.", metavar="FILE.svg")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="File for the points.", metavar="FILE.csv")] = None,
+    json: Json = False,
+) -> None:
+    """Trace the least cost for every level of the tail (or any two terms), and say where one more dollar goes."""
+    from hedgeopt.cli import explain as work
+
+    quotes = MarketOptions(
+        market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
+    )
+    work.frontier(book, quotes, policy, as_of, of, against, points, scenarios, seed, svg, csv, json)
+
+
+def stability(
+    proposal: _Proposal,
+    book: BookFile,
+    market: Markets,
+    resamples: Annotated[int, typer.Option("--resamples", help="Bootstrap samples of the scenarios.", min=0)] = 20,
+    seeds: Annotated[int, typer.Option("--seeds", help="Fresh samples.", min=0)] = 5,
+    marks: Annotated[int, typer.Option("--marks", help="Books with marks moved within their spreads.", min=0)] = 5,
+    at: At = None,
+    as_of: AsOf = None,
+    price: Prices = None,
+    invert_marks: InvertMarks = False,
+    venue: MarketVenue = None,
+    window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
+    depth: DepthFiles = None,
+    depth_window: DepthWindow = 60.0,
+    impact: ImpactFile = None,
+    json: Json = False,
+) -> None:
+    """Solve a proposal's problem again on other samples and marks: intervals, optimism, and which trades are noise."""
+    from hedgeopt.cli import explain as work
+
+    quotes = MarketOptions(
+        market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
+    )
+    work.stability(proposal, book, quotes, as_of, resamples, seeds, marks, json)

@@ -28,7 +28,7 @@ from hedgeopt.program.limits import limits_of
 from hedgeopt.program.plain_limits import plain_sides
 from hedgeopt.program.program import Program
 
-__all__ = ["Missed", "conflict_lines", "enough", "held_back_by", "missed"]
+__all__ = ["Missed", "conflict_lines", "enough", "held_back_by", "missed", "rounded_outwards"]
 
 _MOST, _NAMED = 2, 8
 
@@ -99,12 +99,12 @@ def _missed(policy: Policy, e: Exposures, x: np.ndarray, side: Side, spec: Const
         plain = next((p.side for p in spec.plain_sides(e, x, everywhere=True) if side.name.startswith(p.side.name)), None)
         equity = 0.0 if plain is None else (plain.limit + margin.buffer) / margin.limit
         if plain is not None and equity > 0:
-            share = _outwards((plain.value + margin.buffer) / equity, margin.limit, 1)
+            share = rounded_outwards((plain.value + margin.buffer) / equity, margin.limit, 1)
             loosened = side.limit + (share - margin.limit) * equity
             return Missed(side, told, margin.limit, share, "of equity", loosened, side.violation / margin.limit)
     if margin is not None or isinstance(spec, SurviveStress) or spec in limits_of(_nothing(policy), e):
         return Missed(side, told, None, None, told.unit, side.value)
-    needed = _outwards(told.value, told.limit, told.sign)
+    needed = rounded_outwards(told.value, told.limit, told.sign)
     loosened = needed if e.numeraire is None else e.numeraire.dollars(needed, side.unit)
     return Missed(side, told, told.limit, needed, told.unit, loosened)
 
@@ -186,7 +186,7 @@ def _third_digit(value: float, limit: float) -> float:
     return float(10.0 ** (floor(log10(size)) - 2)) if size > 0 else 1.0
 
 
-def _outwards(value: float, limit: float, sign: int) -> float:
+def rounded_outwards(value: float, limit: float, sign: int) -> float:
     """A limit that ``value`` meets with room of half a step or more."""
     step = _third_digit(value, limit)
     return sign * step * ceil(sign * value / step + 0.5)

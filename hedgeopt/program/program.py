@@ -43,11 +43,11 @@ class Program:
         (N,) signed trades in the candidates' quantity units.
     """
 
-    def __init__(self, policy: Policy, exposures: Exposures, *, elastic: bool = False) -> None:
+    def __init__(self, policy: Policy, exposures: Exposures, *, elastic: bool | Mapping[int, float] = False) -> None:
         n = exposures.n_candidates
         self._unit = 1.0
         policy = in_dollars(policy, exposures)
-        self.policy, self.structure, self.elastic = policy, exposures.structure(), elastic
+        self.policy, self.structure, self.elastic = policy, exposures.structure(), elastic is not False
         buy, sell = (cp.Variable(n, name=name, nonneg=True) for name in ("buy", "sell"))
         self.variables = with_fills(buy, sell, exposures.depth)
         self._scale = cp.Parameter(n, nonneg=True, name="scale")
@@ -61,11 +61,16 @@ class Program:
         self._shown: dict[int, dict[str, str]] = {}  # per limit: what its sides call themselves, and what they are called
         self.objective_terms = [(part.weight, part.term, self._term(part.term, exposures)) for part in policy.minimize]
         self.limit_specs = limits_of(policy, exposures)
-        self.limits: list[BoundConstraint] = [self.bound(spec, exposures) for spec in self.limit_specs]
+        eased = elastic if isinstance(elastic, Mapping) else {}
+        self.limits: list[BoundConstraint] = []
+        for k, spec in enumerate(self.limit_specs):
+            self._slack = elastic is True or k in eased
+            self.limits.append(self.bound(spec, exposures))
         self._box_constraints = [self.variables.buy <= self._buy_cap, self.variables.sell <= self._sell_cap]
         self._floors: tuple[cp.Parameter, ...] = ()
-        if elastic:
-            objective = sum((limit.slack_cost for limit in self.limits), start=cp.Constant(0.0))
+        if self.elastic:
+            costs = (eased.get(k, 1.0) * limit.slack_cost for k, limit in enumerate(self.limits))
+            objective = sum(costs, start=cp.Constant(0.0))
         else:
             # solvers judge by absolute sizes: an objective times 1e-9 is the same question
             self._unit = sum(abs(weight) for weight, _, _ in self.objective_terms) or 1.0
@@ -75,7 +80,7 @@ class Program:
 
     def bound(self, spec: Constraint, exposures: Exposures) -> BoundConstraint:
         """A limit's form in this program."""
-        return spec.bind(self.variables, exposures, lambda term: self._term(term, exposures), slack=self.elastic)
+        return spec.bind(self.variables, exposures, lambda term: self._term(term, exposures), slack=self._slack)
 
     def __repr__(self) -> str:
         return f"Program({self.policy!r}, {many(self.variables.buy.size, 'candidate')})"
@@ -92,7 +97,7 @@ class Program:
         if [type(spec) for spec in specs] != [type(spec) for spec in self.limit_specs]:
             return False
         changed = [k for k, (old, new) in enumerate(zip(self.limit_specs, specs, strict=True)) if old != new]
-        bound = [specs[k].bind(self.variables, exposures, lambda term: self._term(term, exposures)) for k in changed]
+        bound = [self.bound(specs[k], exposures) for k in changed]
         if not all(self.limits[k].respecify(new) for k, new in zip(changed, bound, strict=True)):
             return False
         self.limit_specs, self.policy, self._shown = specs, policy, {}

@@ -17,8 +17,18 @@ if TYPE_CHECKING:
     from hedgeopt.program.compare import Comparison
     from hedgeopt.program.evaluate import Evaluation
     from hedgeopt.program.explain.explanation import Explanation
+    from hedgeopt.program.explain.relax import WaysOut
+    from hedgeopt.program.explain.stability import Stability
+    from hedgeopt.program.frontier import Frontier
 
-__all__ = ["comparison_report", "evaluation_report", "explanation_report"]
+__all__ = [
+    "comparison_report",
+    "evaluation_report",
+    "explanation_report",
+    "frontier_report",
+    "relaxation_report",
+    "stability_report",
+]
 
 FROM = "price, valid: of the ideal trades' duals; saves, costs, removal: solved again; in lots: solved again in whole lots"
 
@@ -96,3 +106,30 @@ def _table(title: str, frame: pd.DataFrame, names: tuple[str, ...]) -> FittedTab
     for row in frame.to_dict("records"):
         table.add_row(*(number(row[name]) if numeric[name] else str(row[name]) for name in names))
     return table
+
+
+def relaxation_report(found: WaysOut) -> RenderableType:
+    """The summary, the ways out, and the best list all the same."""
+    parts: list[RenderableType] = [Framed(Text("\n".join(found.summary())), "No list meets every limit", "bold red")]
+    names = ("conflict", "limit", "now", "needed", "unit", "share")
+    parts.append(_table("Ways out: each resolves its conflict alone", found.ways, names))
+    if found.best_effort is not None:
+        parts.append(proposal_report(found.best_effort))
+    return Group(*parts)
+
+
+def frontier_report(found: Frontier) -> RenderableType:
+    """The summary and the points."""
+    title = f"{found.of} ({found.unit_of}) against {found.against} ({found.unit_against})"
+    table = FittedTable(title, (found.against, "right"), ("least", "right"), ("slope", "right"), ("", "left"))
+    for row in found.points.to_dict("records"):
+        word = "kink" if row["kink"] else ""
+        table.add_row(number(row["against"]), number(row["of"]), number(row["slope"]), word)
+    return Group(Framed(Text("\n".join(found.summary())), "Frontier", "cyan"), table)
+
+
+def stability_report(told: Stability) -> RenderableType:
+    """The summary and the trades."""
+    names = ("instrument", "listed", "low", "high", "present")
+    table = _table("Trades over all solves (5 % to 95 %; present: traded the same way)", told.trades, names)
+    return Group(Framed(Text("\n".join(told.summary())), "Stability", "cyan"), table)

@@ -121,11 +121,18 @@ if __name__ == "__main__":
 @pytest.fixture
 def cases(tmp_path: Path) -> dict[str, list[str]]:
     """Arguments of every command, without ``--json``."""
-    texts = {**example_files(), "policy.toml": POLICY, "backtest.toml": BACKTEST, "sweep.toml": SWEEP}
+    texts = {
+        **example_files(),
+        "policy.toml": POLICY,
+        "impossible.toml": IMPOSSIBLE + POLICY,
+        "backtest.toml": BACKTEST,
+        "sweep.toml": SWEEP,
+    }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     rows = pd.read_csv(tmp_path / "market.csv", parse_dates=["timestamp", "expiry"])
     (tmp_path / "reply.json").write_text(json.dumps(REPLY))
+    (tmp_path / "impossible.toml").write_text(IMPOSSIBLE + POLICY)
     (tmp_path / "mine.csv").write_text("instrument,quantity\nBTC-PERPETUAL,-1200000\n")
     chain = rows[rows.strike.notna()]
     later = [chain.assign(timestamp=chain.timestamp + pd.Timedelta(hours=8 * i)) for i in range(3)]
@@ -144,6 +151,9 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
         "report": [f"{tmp_path}/solved/proposal.json", f"--html={tmp_path}/p.html", f"--csv={tmp_path}/tables"],
         "plan": [f"{tmp_path}/solved/proposal.json", book, market],
         "explain": [f"{tmp_path}/solved/proposal.json", book, market, "--why-not=BTC-PERPETUAL"],
+        "stability": [f"{tmp_path}/solved/proposal.json", book, market, "--resamples=2", "--seeds=1", "--marks=1"],
+        "relax": [book, market, f"--policy={tmp_path}/impossible.toml"],
+        "frontier": [book, market, policy, "--points=2"],
         "evaluate": [f"--trades={tmp_path}/mine.csv", book, market, policy],
         "compare": [f"{tmp_path}/solved/proposal.json", f"{tmp_path}/solved/proposal.json"],
         "apply": [
@@ -185,7 +195,7 @@ PRINTS_JSON = [name for name, command in COMMANDS.items() if any(p.name == "json
 
 def prepare(command: str, cases: dict[str, list[str]]) -> None:
     """What a command needs that only another command makes."""
-    if command in ("verify", "report", "plan", "explain", "compare"):
+    if command in ("verify", "report", "plan", "explain", "compare", "stability"):
         assert main(["solve", *cases["solve"], f"--out={Path(cases[command][0]).parent}"]) == 0
     if command == "scenarios fit":
         recorded(drawn_chains(60, 5)).to_parquet(cases[command][0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -125,13 +126,15 @@ class Case:
         finer = with_fields(policy, tolerance=min(policy.tolerance, _FINE)) if lots == "none" else policy
         # Lists in whole lots depend on where a search begins: they are looked for as a solve of their own would.
         program = self.program(finer, e) if lots == "none" else self._compiled(policy, e)
-        try:
-            solution = solve_program(program, e, lots=lots)
-        except CertificateError:
-            if finer is policy:
-                raise
-            program = self.program(policy, e)
-            solution = solve_program(program, e, lots=lots)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a gap above a tolerance that nobody asked for
+            try:
+                solution = solve_program(program, e, lots=lots)
+            except CertificateError:
+                if finer is policy:
+                    raise
+                program = self.program(policy, e)
+                solution = solve_program(program, e, lots=lots)
         return SolvedAgain(program, e, solution, _box_prices(program, e, solution) if lots == "none" else (_NONE, _NONE))
 
     def program(self, policy: Policy, e: Exposures) -> Program:

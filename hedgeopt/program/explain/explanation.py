@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -42,7 +42,7 @@ class Explanation:
         Whether the list is in whole lots.
     """
 
-    MAY_BE_INFINITE = True
+    MAY_BE_INFINITE: ClassVar[bool] = True
 
     limits: pd.DataFrame
     trades: pd.DataFrame = field(repr=False)

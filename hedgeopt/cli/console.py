@@ -122,5 +122,6 @@ _STAGES = {
     "solve": "solving",
     "certify": "proving the answer",
     "report": "summing up",
+    "promise": "drawing afresh",
     "draw": "drawing the page",
 }

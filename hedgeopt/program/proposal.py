@@ -21,6 +21,7 @@ from hedgeopt.files.writing import write_atomically
 from hedgeopt.measures.cash import CASH_AHEAD, MARGIN_AHEAD
 from hedgeopt.measures.figures import Figures
 from hedgeopt.measures.margin import AccountMargin
+from hedgeopt.measures.promised import PromisedTail
 from hedgeopt.measures.risk import RiskReport
 from hedgeopt.program.proposal_schema import SCHEMA, check_seal, migrated, sealed
 from hedgeopt.program.proven import Certificate
@@ -134,6 +135,8 @@ class Proposal:
     cash_ahead, margin_ahead : DataFrame
         Cash by account, asset and day over the next seven days after trades and transfers, if prices stay as they are, and
         the margin of what is still open then: :mod:`hedgeopt.measures.cash`; empty in older files.
+    promise
+        The tail after trading from several sides: sample, its error, fresh draws, stresses, the recorded past.
     """
 
     MAY_BE_INFINITE: ClassVar[bool] = True
@@ -168,6 +171,7 @@ class Proposal:
     book_after: dict[str, Any] | None = field(default=None, repr=False)
     cash_ahead: Annotated[pd.DataFrame, CASH_AHEAD] = field(default_factory=lambda: CASH_AHEAD.of({}), repr=False)
     margin_ahead: Annotated[pd.DataFrame, MARGIN_AHEAD] = field(default_factory=lambda: MARGIN_AHEAD.of({}), repr=False)
+    promise: PromisedTail | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Proposal) and self.to_json() == other.to_json()

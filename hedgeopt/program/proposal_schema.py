@@ -22,6 +22,9 @@ whole lots its allowed gap, and the ideal trades, of any size, beside it; null w
 
 Version 6 adds ``cash_ahead`` and ``margin_ahead``: cash and margin of the next days, by account; empty before it.
 
+Version 7 adds ``promise``: the tail after trading from several sides (:class:`hedgeopt.measures.promised.PromisedTail`), and
+null in older ones.
+
 A new version: raise :data:`SCHEMA`, add a function ``(data, file)`` to ``_TO_NEXT``, describe the form here, and store files
 of the new one under tests/program/stored. Such a function sees only data whose tables are tables.
 """
@@ -38,7 +41,7 @@ from hedgeopt.files.plain import from_plain
 
 __all__ = ["SCHEMA", "canonical_json", "check_seal", "migrated", "sealed"]
 
-SCHEMA = 6
+SCHEMA = 7
 
 _NO_ANSWER = ("digest", "seconds", "solver")
 
@@ -180,6 +183,11 @@ def _sixth(data: dict[str, Any], file: object) -> dict[str, Any]:
     return {**data, "cash_ahead": [], "margin_ahead": []}
 
 
+def _seventh(data: dict[str, Any], file: object) -> dict[str, Any]:
+    """Version 6 to 7: nothing was promised but the sample's CVaR."""
+    return {**data, "promise": None}
+
+
 _COUNTS = "max_trades", "max_new_instruments", "min_trade"
 _TO_NEXT: dict[int, Callable[[dict[str, Any], object], dict[str, Any]]] = {
     1: _second,
@@ -187,5 +195,6 @@ _TO_NEXT: dict[int, Callable[[dict[str, Any], object], dict[str, Any]]] = {
     3: _fourth,
     4: _fifth,
     5: _sixth,
+    6: _seventh,
 }
 """By version, the function of ``(data, file)`` that migrates its data to the next."""

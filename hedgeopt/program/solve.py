@@ -20,6 +20,7 @@ from hedgeopt.program.assemble import assemble
 from hedgeopt.program.certified import solve_program
 from hedgeopt.program.explain.case import keep_inputs
 from hedgeopt.program.program import Program
+from hedgeopt.program.promised import promise_of
 from hedgeopt.program.proposal import Proposal
 from hedgeopt.program.provenance import input_hashes
 from hedgeopt.program.solution import Progress, Solution, Stages
@@ -122,6 +123,8 @@ def solve(
     solution = solve_program(program, e, stages)
     with stages("report"):
         proposal = assemble(book, inputs, policy, program, e, solution, stages.seconds)
-    proposal = replace(proposal, seconds=dict(stages.seconds))
+    with stages("promise"):
+        promise = promise_of(book, market, policy, e, solution.trades, proposal.after.stress)
+    proposal = replace(proposal, promise=promise, seconds=dict(stages.seconds))
     keep_inputs(proposal, book, market, policy, customize, bool(program.added))
     return Solved(proposal, e, program, solution)

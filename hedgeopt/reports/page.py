@@ -13,12 +13,14 @@ from hedgeopt.reports.page_tables import (
     limits_grid,
     margin_grid,
     objective_grid,
+    promise_grid,
     risk_grid,
     stress_grid,
     stress_margin_grid,
     trades_grid,
     transfers_grid,
 )
+from hedgeopt.reports.promised import coverage_sentence
 from hedgeopt.reports.render import render
 from hedgeopt.reports.rows import made_from
 from hedgeopt.reports.tags import tag_grid
@@ -33,7 +35,7 @@ __all__ = ["page_plots", "proposal_page"]
 
 _SECTIONS = (
     ("transfers", "Transfers"), ("trades", "Trades"), ("costs", "Costs"), ("limits", "Limits"), ("margin", "Margin"),
-    ("cash", "Cash"),
+    ("cash", "Cash"), ("promise", "Promise"),
     ("spot", "P&L against spot"), ("losses", "Losses"), ("greeks", "Greeks"), ("book", "Book"), ("tags", "Tags"),
     ("stress", "Stress"), ("objective", "Objective"),
     ("certificate", "Certificate"), ("assumptions", "Assumptions"), ("made-from", "Made from"),
@@ -45,6 +47,7 @@ def proposal_page(proposal: Proposal) -> str:
     words, transfers, tags = headline(proposal), transfers_grid(proposal), tag_grid(proposal.before, proposal.after)
     costs, cash = costs_grid(proposal), cash_grid(proposal)
     shown = {"transfers": bool(transfers), "tags": bool(tags), "costs": bool(costs), "cash": bool(cash)}
+    shown["promise"] = proposal.promise is not None
     return render(
         "proposal.html",
         proposal=proposal,
@@ -63,6 +66,8 @@ def proposal_page(proposal: Proposal) -> str:
         objective=objective_grid(proposal),
         margins=margin_grid(proposal),
         stress_margins=stress_margin_grid(proposal),
+        promise=promise_grid(proposal),
+        coverage=coverage_sentence(proposal.promise),
         drawn=proposal.figures,
         scenarios=proposal.scenarios,
         greeks_caption="Hollow before, solid after; each pair is scaled by its larger value. Delta counts posted coins.",

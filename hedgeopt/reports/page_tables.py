@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgeopt.reports.counted import costs_in_unit, trades_in_unit, transfers_in_unit
 from hedgeopt.reports.grid import ShownCell, ShownTable, numeric
+from hedgeopt.reports.promised import promise_rows, promise_title
 from hedgeopt.reports.proposal_csv import proposal_csv
 from hedgeopt.reports.rows import limit_rows, margin_rows, objective_rows, risk_rows
 from hedgeopt.reports.words import COST_WORDS, number, quantity
@@ -19,6 +20,7 @@ __all__ = [
     "limits_grid",
     "margin_grid",
     "objective_grid",
+    "promise_grid",
     "risk_grid",
     "stress_grid",
     "stress_margin_grid",
@@ -123,6 +125,15 @@ def objective_grid(proposal: Proposal) -> ShownTable:
     columns = [("term", False), ("weight", True), ("before", True), ("after", True), ("unit", False)]
     rows: list[Any] = [[term, weight, before, after, unit] for term, weight, unit, before, after in objective_rows(proposal)]
     return ShownTable("Objective", columns, rows)
+
+
+def promise_grid(proposal: Proposal) -> ShownTable | None:
+    """The tail after trading from several sides; None where a file has none."""
+    if proposal.promise is None:
+        return None
+    columns = [("side", False), (proposal.unit, True), ("error, source", False)]
+    rows: list[Any] = [list(row) for row in promise_rows(proposal.promise)]
+    return ShownTable(promise_title(proposal.promise, proposal.unit), columns, rows)
 
 
 def margin_grid(proposal: Proposal) -> ShownTable:

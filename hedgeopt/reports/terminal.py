@@ -14,6 +14,7 @@ from hedgeopt.reports.danger import Danger
 from hedgeopt.reports.fitted import FittedTable, Framed, Plain
 from hedgeopt.reports.headline import headline
 from hedgeopt.reports.holdings import holdings_tables
+from hedgeopt.reports.promised import coverage_sentence, promise_rows, promise_title
 from hedgeopt.reports.rows import limit_rows, margin_rows, objective_rows, risk_rows
 from hedgeopt.reports.tags import tag_grid
 from hedgeopt.reports.words import COST_WORDS, number, quantity, share
@@ -44,6 +45,7 @@ def proposal_report(proposal: Proposal) -> RenderableType:
     parts += [
         _risk(proposal.before, proposal.after, proposal.scenarios),
         _limits(proposal),
+        *_promise(proposal),
         _margins(proposal),
         *_tags(proposal.before, proposal.after),
         *([_transfers(proposal)] if len(proposal.transfers) else []),
@@ -168,6 +170,17 @@ def _margins(proposal: Proposal) -> FittedTable:
         for name, at in ((row.account, 0), ("  after", 1)):
             table.add_row(name, *(pair[at] for pair in (row.used, row.room, row.worst, row.liquidated)))
     return table
+
+
+def _promise(proposal: Proposal) -> list[RenderableType]:
+    """The tail from several sides, and how promises like it were kept; nothing where a file has none."""
+    if proposal.promise is None:
+        return []
+    columns = [("side", "left"), (proposal.unit, "right"), ("error, source", "left")]
+    table = FittedTable(promise_title(proposal.promise, proposal.unit), *columns, drop=("error, source",))
+    for row in promise_rows(proposal.promise):
+        table.add_row(*row)
+    return [table, Plain(Text(coverage_sentence(proposal.promise)))]
 
 
 def _transfers(proposal: Proposal) -> FittedTable:

@@ -7,10 +7,12 @@ terms, ``certificate``, ``solve`` or ``tail`` does not pass both. What is not pr
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hedgeopt.verify.claim import claim_of, read_claim
+from hedgeopt.verify.promised import drawn_otherwise
 from hedgeopt.verify.verdict import Verdict, judge
 
 if TYPE_CHECKING:
@@ -31,5 +33,6 @@ def verify(proposal: str | Path, book: Book, market: Market, policy: Policy) -> 
     """
     from hedgeopt.exposures.expose import expose
 
-    claim = read_claim(proposal)
-    return judge(claim, expose(book, market, policy), market, policy.model_dump(mode="json"))
+    claim, e = read_claim(proposal), expose(book, market, policy)
+    verdict = judge(claim, e, market, policy.model_dump(mode="json"))
+    return replace(verdict, wrong=(*verdict.wrong, *drawn_otherwise(claim, e, book, market, policy)))

@@ -70,6 +70,8 @@ class Claim:
         Cost of each trade by component; None in files before version 4.
     cash_ahead, margin_ahead
         Cash and margin by account and day; None in files before version 6.
+    promise
+        The tail after trading from several sides; None in files before version 7.
     """
 
     file: str
@@ -92,6 +94,7 @@ class Claim:
     trade_costs: list[dict[str, Any]] | None = None
     cash_ahead: list[dict[str, Any]] | None = None
     margin_ahead: list[dict[str, Any]] | None = None
+    promise: dict[str, Any] | None = None
 
     def number(self, row: dict[str, Any], name: str, where: str) -> float:
         """A finite number of a row."""
@@ -150,6 +153,7 @@ def claim_of(data: Any, file: str = "proposal") -> Claim:
         trade_costs=_rows(data, "trade_costs", file) if "trade_costs" in data or data.get("schema", 1) >= 4 else None,
         cash_ahead=_rows(data, "cash_ahead", file) if data.get("schema", 1) >= 6 else None,
         margin_ahead=_rows(data, "margin_ahead", file) if data.get("schema", 1) >= 6 else None,
+        promise=_table(data, "promise", file) if data.get("promise") is not None else None,
     )
 
 

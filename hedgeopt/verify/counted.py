@@ -31,6 +31,7 @@ _IN_MONEY = (
     "vega_bucket",
 )
 _OF_CERTIFICATE = ("objective", "lower_bound", "ideal_objective", "ideal_lower_bound")
+_OF_PROMISE = ("in_sample", "error", "low", "high", "fresh", "fresh_error", "stress")
 _PLAIN = ("equity", "expected_pnl", "carry")
 _BY_NAME = ("value_at_risk", "cvar", "stress")
 
@@ -101,6 +102,7 @@ def claim_in_dollars(claim: Claim, policy: dict[str, Any], price: float) -> tupl
         costs=_scaled(claim.costs, tuple(claim.costs), price),
         before=_risk(claim.before, price),
         after=_risk(claim.after, price),
+        promise=None if claim.promise is None else {**claim.promise, **_scaled(claim.promise, _OF_PROMISE, price)},
     )
     return found, wrong
 

@@ -21,6 +21,7 @@ from hedgeopt.verify.counted import stress_parts
 from hedgeopt.verify.ladders import walked
 from hedgeopt.verify.margins import asked, not_counted
 from hedgeopt.verify.measures import Measure, expected_shortfall, measure, scenario_weights
+from hedgeopt.verify.promised import promise_facts
 
 __all__ = ["told_otherwise"]
 
@@ -43,7 +44,7 @@ def told_otherwise(claim: Claim, e: Exposures, x: np.ndarray) -> list[str]:
         for where, told, value, size in (*_risk(claim, table, e, at), *_margins(claim, margins, e, at)):
             if not _same(told, value, size):
                 found.append(f"{word}: {where} {told} is reported, it is {value:,.10g}")
-    for where, told, value, size in _trade_greeks(claim, e, x):
+    for where, told, value, size in (*_trade_greeks(claim, e, x), *promise_facts(claim, e, x)):
         if not _same(told, value, size):
             found.append(f"{where} {told} is reported, it is {value:,.10g}")
     return found

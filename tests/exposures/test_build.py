@@ -71,10 +71,11 @@ def _value(e: Exposures, market: ho.Market, quantity: np.ndarray, coins: np.ndar
 
 
 def test_scenario_pnl_of_a_traded_book_equals_revaluing_everything(
-    exposures: Exposures, toy_market: ho.Market, toy_policy: ho.Policy
+    toy_book: ho.Book, toy_market: ho.Market, toy_policy: ho.Policy
 ) -> None:
-    e = exposures
-    scenarios = draw(toy_policy.scenarios, ["BTC", "ETH"], toy_market)
+    settings = toy_policy.scenarios.model_copy(update={"noise": "none"})  # which has a column for every strike
+    e = expose(toy_book, toy_market, toy_policy.with_scenarios(settings))
+    scenarios = draw(settings, ["BTC", "ETH"], toy_market)
     rng = np.random.default_rng(2)
     x = np.where(rng.random(e.n_candidates) < 0.2, rng.normal(size=e.n_candidates) * 5, 0.0)
     after = e.positions(x)

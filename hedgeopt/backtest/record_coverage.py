@@ -25,7 +25,7 @@ from hedgeopt.models.pricing.black76 import black76_price, greeks
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
 from hedgeopt.models.scenarios.draw import draw
 
-__all__ = ["HeldThen", "books_like", "coverage_over", "record_coverage"]
+__all__ = ["HeldThen", "Judge", "books_like", "coverage_over", "record_coverage"]
 
 _EARLY, _LATE = 0.95, 1.25
 _MOST = 2_000
@@ -133,39 +133,72 @@ def coverage_over(
     A window is judged where a market lies within 0.95 and 1.25 horizons; losses are by the venue's marks. At most ``count``
     scenarios are drawn at each moment.
     """
-    if settings.kind not in ("parametric", "regime"):
-        raise InputError(
-            "cannot be judged over a record",
-            field="scenarios.kind",
-            value=settings.kind,
-            fix="give parametric or regime scenarios, or backtest it, where histories are cut at each moment",
-        )
-    settings = settings.model_copy(update={"count": min(settings.count, count)})
-    horizon = settings.horizon_days
-    hits: list[bool] = []
-    worst, left, first, last = nan, 0, "", ""
-    start: Market | None = None
-    promised: tuple[HeldThen, float, float] | None = None
+    judge = Judge(make, settings, record_name=record_name, likeness=likeness, level=level, count=count)
     for market in record:
+        judge.see(market)
+    return judge.coverage()
+
+
+class Judge:
+    """Coverage market by market, so that several see one replay of a record; the arguments of :func:`coverage_over`."""
+
+    def __init__(
+        self, make: Maker, settings: Any, *, record_name: str, likeness: str, level: float = 0.99, count: int = _MOST
+    ) -> None:
+        if settings.kind not in ("parametric", "regime"):
+            raise InputError(
+                "cannot be judged over a record",
+                field="scenarios.kind",
+                value=settings.kind,
+                fix="give parametric or regime scenarios, or backtest it, where histories are cut at each moment",
+            )
+        self._make, self._settings = make, settings.model_copy(update={"count": min(settings.count, count)})
+        self._level, self._name, self._likeness = level, record_name, likeness
+        self._start: Market | None = None
+        self._promised: tuple[HeldThen, float, float] | None = None
+        self._hits: list[bool] = []
+        self._worst, self._left, self._first, self._last = nan, 0, "", ""
+
+    def see(self, market: Market) -> None:
+        """Judge the promise that ends at this market, if one does, and promise anew."""
+        start = self._start
         if start is not None:
             passed = (market.timestamp - start.timestamp).total_seconds() / 86_400.0
-            if passed < _EARLY * horizon:
-                continue
-            if promised is None or passed > _LATE * horizon:
-                left += 1
-            else:
-                held, var, cvar = promised
-                loss = -_gain(held, start, market)
-                hits.append(loss > var)
-                worst = float(np.nanmax([worst, loss / cvar])) if cvar > 0.0 else worst
-                first, last = first or _moment(start.timestamp), _moment(market.timestamp)
-        start, then = market, make(market)
-        promised = None if then is None else (then, *_promise(then, market, settings, level))
-    expected = (1.0 - level) * len(hits)
-    found = kupiec(np.array(hits, bool), 1.0 - level).p if hits else nan
-    return RecordCoverage(
-        record_name, first, last, level, horizon, len(hits), sum(hits), expected, found, worst, left, likeness
-    )
+            if passed < _EARLY * self._settings.horizon_days:
+                return
+            self._end(start, market, passed)
+        self._start, then = market, self._make(market)
+        self._promised = None if then is None else (then, *_promise(then, market, self._settings, self._level))
+
+    def _end(self, start: Market, market: Market, passed: float) -> None:
+        if self._promised is None or passed > _LATE * self._settings.horizon_days:
+            self._left += 1
+            return
+        held, var, cvar = self._promised
+        loss = -_gain(held, start, market)
+        self._hits.append(loss > var)
+        if cvar > 0.0:
+            self._worst = float(np.nanmax([self._worst, loss / cvar]))
+        self._first, self._last = self._first or _moment(start.timestamp), _moment(market.timestamp)
+
+    def coverage(self) -> RecordCoverage:
+        """Of what was seen so far."""
+        count, hits = len(self._hits), np.array(self._hits, bool)
+        found = kupiec(hits, 1.0 - self._level).p if count else nan
+        return RecordCoverage(
+            record=self._name,
+            first=self._first,
+            last=self._last,
+            level=self._level,
+            horizon_days=self._settings.horizon_days,
+            windows=count,
+            hits=int(hits.sum()),
+            expected=(1.0 - self._level) * count,
+            p_value=found,
+            worst=self._worst,
+            left_out=self._left,
+            likeness=self._likeness,
+        )
 
 
 def _promise(held: HeldThen, market: Market, settings: Any, level: float) -> tuple[float, float]:

@@ -136,6 +136,15 @@ def solve(
         str | None, typer.Option("--solver", help="Master solver, instead of the policy's: auto, HIGHS, CLARABEL, ...")
     ] = None,
     time_limit: TimeLimit = None,
+    record: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--record",
+            help="Recorded chains: how often promises of this model were exceeded over them, by books like this one; "
+            "repeat for several files.",
+            metavar="CHAINS",
+        ),
+    ] = None,
     json: Json = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for proposal.json and proposal.html.", metavar="DIR")
@@ -147,7 +156,7 @@ def solve(
     quotes = MarketOptions(
         market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
     )
-    commands.solve(book, quotes, policy, as_of, scenarios, seed, solver, time_limit, json, out, preset)
+    commands.solve(book, quotes, policy, as_of, scenarios, seed, solver, time_limit, json, out, preset, record or ())
 
 
 @app.command(epilog=EXIT_CODES)

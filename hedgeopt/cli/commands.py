@@ -42,6 +42,7 @@ def solve(
     json: bool = False,
     out: Path | None = None,
     preset: str | None = None,
+    record: Sequence[Path] = (),
 ) -> None:
     """Read, solve, write, print."""
     _one_policy(policy, preset)
@@ -60,6 +61,9 @@ def solve(
         read = time.perf_counter() - start
         proposal = propose(holdings, quotes, rules, progress=stage)
         proposal = replace(proposal, seconds={"read": read, **proposal.seconds})
+        if record:
+            stage("record")
+            proposal = _with_record(proposal, quotes, rules, record)
         _log_solved(proposal)
         if out is not None:
             stage("draw")
@@ -75,6 +79,20 @@ def solve(
         say_without_charts()
     if not proposal.certificate.valid:
         raise CertificateError(f"NOT certified: {proposal.certificate.missing}", proposal)
+
+
+def _with_record(proposal: Proposal, market: Market, policy: Policy, record: Sequence[Path]) -> Proposal:
+    """The proposal with the coverage of its model over recorded chains, by books like the one after trading."""
+    from hedgeopt.backtest.record_coverage import record_coverage
+    from hedgeopt.cli.scenarios_judge import replayed
+    from hedgeopt.inputs.book import Book
+
+    if proposal.promise is None or proposal.book_after is None:
+        return proposal
+    after = Book.model_validate(proposal.book_after)
+    name = ", ".join(path.name for path in record)
+    coverage = record_coverage(after, market, policy, replayed(record, None, None, None), record_name=name)
+    return replace(proposal, promise=replace(proposal.promise, coverage=coverage))
 
 
 def _one_policy(policy: Path | None, preset: str | None) -> None:

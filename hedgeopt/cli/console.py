@@ -123,5 +123,6 @@ _STAGES = {
     "certify": "proving the answer",
     "report": "summing up",
     "promise": "drawing afresh",
+    "record": "replaying the record",
     "draw": "drawing the page",
 }

@@ -136,3 +136,55 @@ def fit(
     from hedgeopt.cli import scenarios_fit
 
     scenarios_fit.fit_chains(chains, out, start, end, assets or (), venue, resamples, seed or 0, json)
+
+
+ModelName = Annotated[
+    str,
+    typer.Option("--model", help='A file of "scenarios fit", or "measured": the packaged model.', metavar="MODEL.toml"),
+]
+
+
+@scenarios_app.command(epilog=EXIT_CODES)
+def judge(
+    chains: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Recorded chains that the model was not fitted to.",
+            metavar="CHAINS...",
+            show_default=False,
+        ),
+    ],
+    model: ModelName = "measured",
+    start: Annotated[
+        str | None, typer.Option("--from", help="First moment, ISO 8601 in UTC; default: the record's.", metavar="WHEN")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="Moment before which the record ends; default: all of it.", metavar="WHEN")
+    ] = None,
+    hours: Annotated[
+        list[float] | None, typer.Option("--hours", help="Horizon; repeat for several; default: 6 and 24.", metavar="HOURS")
+    ] = None,
+    venue: MarketVenue = None,
+    seed: Seed = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the result: JSON.", metavar="JUDGED.json")] = None,
+    json: Json = False,
+) -> None:
+    """Judge a model over a record: how often seven kinds of books lost more than its 99 % value at risk."""
+    from hedgeopt.cli import scenarios_judge
+
+    scenarios_judge.judge(chains, model, start, end, hours or (6.0, 24.0), venue, seed or 0, out, json)
+
+
+@scenarios_app.command(epilog=EXIT_CODES)
+def document(
+    model: ModelName = "measured",
+    judged: Annotated[
+        list[Path] | None,
+        typer.Option("--judged", help='A result of "scenarios judge"; repeat for several.', metavar="JUDGED.json"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Markdown file; default: print it.", metavar="MODEL.md")] = None,
+) -> None:
+    """Write a model's document for a validator: assumptions, numbers with errors, what is unverified, where it failed."""
+    from hedgeopt.cli import scenarios_judge
+
+    scenarios_judge.document(model, judged or (), out)

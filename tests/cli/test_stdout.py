@@ -170,6 +170,8 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
         "import": [f"{tmp_path}/reply.json", f"--out={tmp_path}/out"],
         "scenarios list": [],
         "scenarios fit": [f"{tmp_path}/record.parquet", "--resamples=20", f"--out={tmp_path}/model.toml"],
+        "scenarios judge": [f"{tmp_path}/record.parquet", "--hours=24"],
+        "scenarios document": [],
         "scenarios describe": [market],
         "scenarios sample": [market, policy, "--rows=2"],
         "schema": ["policy"],
@@ -197,7 +199,7 @@ def prepare(command: str, cases: dict[str, list[str]]) -> None:
     """What a command needs that only another command makes."""
     if command in ("verify", "report", "plan", "explain", "compare", "stability"):
         assert main(["solve", *cases["solve"], f"--out={Path(cases[command][0]).parent}"]) == 0
-    if command == "scenarios fit":
+    if command in ("scenarios fit", "scenarios judge"):
         recorded(drawn_chains(60, 5)).to_parquet(cases[command][0])
     if command == "apply":
         fills, folder = Path(cases[command][0]), Path(cases[command][0]).parent

@@ -9,12 +9,15 @@ from typing import Any
 from hedgeopt.backtest.books.recipes import LiquidityBook, LoopBook, RollingSeller, ShortGamma
 from hedgeopt.backtest.record_coverage import HeldThen, Judge, Maker
 from hedgeopt.backtest.results.deflated import holm
+from hedgeopt.backtest.valuation import value
 from hedgeopt.errors import InputError
-from hedgeopt.inputs.book import Position
+from hedgeopt.inputs.book import Book, Position
 from hedgeopt.inputs.market import Market
 from hedgeopt.measures.promised import RecordCoverage
+from hedgeopt.models.data import dollar_assets, pegged_assets
+from hedgeopt.models.pegs import is_peg
 
-__all__ = ["JudgedModel", "judge_model", "standard_books"]
+__all__ = ["JudgedModel", "hedged", "judge_model", "standard_books"]
 
 _LONGEST = 7
 
@@ -48,7 +51,7 @@ class JudgedModel:
 
 
 def standard_books() -> dict[str, Maker]:
-    """The seven books of the study, opened anew at each moment; weekly strangles are as many days from expiry as then."""
+    """The seven books of the study, opened anew at each moment, hedged in coins; weekly strangles age from 7 to 2 days."""
     coins = {"BTC": (10.0, 20.0), "ETH": (300.0, 1000.0)}
     found: dict[str, Maker] = {}
     for asset, (contracts, posted) in coins.items():
@@ -101,9 +104,18 @@ def _made(recipe: Any, market: Market, flows: bool) -> HeldThen | None:
     """The book of a recipe with its first trades; None where the market quotes nothing of the kind."""
     try:
         book = recipe.open(market)
-        return HeldThen(_with(book, recipe.flow(market, book, 0, 0.0) if flows else []))
+        return hedged(_with(book, recipe.flow(market, book, 0, 0.0) if flows else []), market)
     except InputError:
         return None
+
+
+def hedged(book: Book, market: Market) -> HeldThen:
+    """The book and coins against its deltas: what is left is what the model says of vols and large moves."""
+    e = value(book, market).exposures
+    delta = e.rows.greeks[0].T @ e.rows.quantity + e.coin_delta.sum(axis=0)
+    outright = [not (asset in dollar_assets() or asset in pegged_assets() or is_peg(asset)) for asset in e.assets]
+    coins = {asset: -float(delta[a]) for a, asset in enumerate(e.assets) if outright[a] and delta[a]}
+    return HeldThen(book, coins)
 
 
 def _with(book: Any, trades: Sequence[Any]) -> Any:

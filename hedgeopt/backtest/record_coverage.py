@@ -27,7 +27,7 @@ from hedgeopt.models.scenarios.draw import draw
 
 __all__ = ["HeldThen", "Judge", "books_like", "coverage_over", "record_coverage"]
 
-_EARLY, _LATE = 0.95, 1.25
+_EARLY, _LATE = 0.85, 2.0
 _MOST = 2_000
 
 
@@ -71,7 +71,7 @@ def record_coverage(
 def books_like(book: Book, market: Market, horizon_days: float) -> tuple[Maker, str]:
     """What makes a book like ``book`` at other moments, and the likeness in words.
 
-    An option becomes the one of its right nearest in ln(days to expiry), then in absolute delta, that outlives the horizon;
+    An option becomes the one of its right nearest in ln(days to expiry), then in absolute delta, that outlives two horizons;
     coins, perpetuals and futures become their deltas in coins; the rest is left out.
     """
     holdings = resolve(book, market)
@@ -128,10 +128,10 @@ def coverage_over(
     level: float = 0.99,
     count: int = _MOST,
 ) -> RecordCoverage:
-    """Promise a value at risk at a moment of the record, judge it at its horizon's end, and promise anew there.
+    """A value at risk promised at a moment of the record, judged at its horizon's end, and again from there.
 
-    A window is judged where a market lies within 0.95 and 1.25 horizons; losses are by the venue's marks. At most ``count``
-    scenarios are drawn at each moment.
+    A window ends at the first market 0.85 horizons later, and the promise is one for its own length; one beyond two horizons
+    is left out. Losses are by the venue's marks. At most ``count`` scenarios are drawn at each moment.
     """
     judge = Judge(make, settings, record_name=record_name, likeness=likeness, level=level, count=count)
     for market in record:
@@ -155,26 +155,27 @@ class Judge:
         self._make, self._settings = make, settings.model_copy(update={"count": min(settings.count, count)})
         self._level, self._name, self._likeness = level, record_name, likeness
         self._start: Market | None = None
-        self._promised: tuple[HeldThen, float, float] | None = None
+        self._held: HeldThen | None = None
         self._hits: list[bool] = []
         self._worst, self._left, self._first, self._last = nan, 0, "", ""
 
     def see(self, market: Market) -> None:
-        """Judge the promise that ends at this market, if one does, and promise anew."""
+        """Judge the window that ends at this market, if one does, and begin another."""
         start = self._start
         if start is not None:
             passed = (market.timestamp - start.timestamp).total_seconds() / 86_400.0
             if passed < _EARLY * self._settings.horizon_days:
                 return
             self._end(start, market, passed)
-        self._start, then = market, self._make(market)
-        self._promised = None if then is None else (then, *_promise(then, market, self._settings, self._level))
+        self._start, self._held = market, self._make(market)
 
     def _end(self, start: Market, market: Market, passed: float) -> None:
-        if self._promised is None or passed > _LATE * self._settings.horizon_days:
+        held = self._held
+        if held is None or passed > _LATE * self._settings.horizon_days:
             self._left += 1
             return
-        held, var, cvar = self._promised
+        over = self._settings.model_copy(update={"horizon_days": passed})  # what is promised knows the start alone
+        var, cvar = _promise(held, start, over, self._level)
         loss = -_gain(held, start, market)
         self._hits.append(loss > var)
         if cvar > 0.0:

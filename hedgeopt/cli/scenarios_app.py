@@ -164,15 +164,16 @@ def judge(
     hours: Annotated[
         list[float] | None, typer.Option("--hours", help="Horizon; repeat for several; default: 6 and 24.", metavar="HOURS")
     ] = None,
+    level: Annotated[float, typer.Option("--level", help="Of the value at risk.", min=0.5, max=0.999)] = 0.99,
     venue: MarketVenue = None,
     seed: Seed = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the result: JSON.", metavar="JUDGED.json")] = None,
     json: Json = False,
 ) -> None:
-    """Judge a model over a record: how often seven kinds of books lost more than its 99 % value at risk."""
+    """Judge a model over a record: how often seven kinds of books lost more than its value at risk."""
     from hedgeopt.cli import scenarios_judge
 
-    scenarios_judge.judge(chains, model, start, end, hours or (6.0, 24.0), venue, seed or 0, out, json)
+    scenarios_judge.judge(chains, model, start, end, hours or (6.0, 24.0), venue, seed or 0, level, out, json)
 
 
 @scenarios_app.command(epilog=EXIT_CODES)

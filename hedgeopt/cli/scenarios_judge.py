@@ -27,6 +27,7 @@ def judge(
     horizons: Sequence[float],
     venue: str | None,
     seed: int,
+    level: float,
     out: Path | None,
     json: bool,
 ) -> None:
@@ -44,9 +45,8 @@ def judge(
         told = parse_toml(Path(model), "scenario model").get("record", {}) if model != "measured" else {}
         stage("value")
         name = ", ".join(path.name for path in chains)
-        found = judge_model(
-            settings, replayed(chains, start, end, venue), horizons=[hours / _HOURS for hours in horizons], name=name
-        )
+        days = [hours / _HOURS for hours in horizons]
+        found = judge_model(settings, replayed(chains, start, end, venue), horizons=days, level=level, name=name)
         data = {"model": model, "fitted": told, "seed": seed, **found.to_dict()}
         if out is not None:
             write_atomically({out: json_text.dumps(data, indent=2) + "\n"})
@@ -96,7 +96,8 @@ def _table(data: dict[str, Any]) -> Any:
 
     columns = [("book", "left"), ("hours", "right"), ("windows", "right"), ("exceeded", "right"), ("expected", "right")]
     columns += [("p", "right"), ("worst / CVaR", "right"), ("left out", "right")]
-    table = FittedTable(f"99 % value at risk of model {data['model']} over the record", *columns, drop=("left out",))
+    level = f"{100 * data['rows'][0]['level']:g} %"
+    table = FittedTable(f"{level} value at risk of model {data['model']} over the record", *columns, drop=("left out",))
     for row in data["rows"]:
         told = (row["windows"], row["hits"])
         numbers = [number(row[name], 2) for name in ("expected", "p_value", "worst")]

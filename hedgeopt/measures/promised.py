@@ -39,7 +39,8 @@ class RecordCoverage:
     first, last
         Moments of the first promise and of the end of the last, ISO.
     level, horizon_days
-        Confidence of the value at risk, and over which losses were taken; windows do not overlap.
+        Confidence of the value at risk, and the shortest time over which losses were taken: a window is judged over its own
+        length, between 0.85 and 2 horizons. Windows do not overlap.
     windows, hits, expected
         Promises that were judged, how many were exceeded, and how many are of a correct model: ``(1 - level) windows``.
     p_value

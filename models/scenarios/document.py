@@ -133,8 +133,8 @@ def _judged(model: str, judged: Sequence[tuple[str, Mapping[str, Any]]]) -> list
             raise InputError("is of another model", file=file, field="model", value=told.get("model"), fix=fix)
         known = [row for row in told["rows"] if row["windows"]]
         first, last = (f(row[name][:10] for row in known) if known else "?" for f, name in ((min, "first"), (max, "last")))
-        record = known[0]["record"] if known else "?"
-        lines += [f"Over {record}, {first} to {last} ({file}), losses beyond the 99 % value at risk:", ""]
+        record, level = (known[0]["record"], f"{100 * known[0]['level']:g} %") if known else ("?", "?")
+        lines += [f"Over {record}, {first} to {last} ({file}), losses beyond the {level} value at risk:", ""]
         lines += [
             "| book | hours | windows | exceeded | expected | p | worst loss / CVaR |",
             "|---|---|---|---|---|---|---|",

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hedgeopt.backtest.books.recipes import LiquidityBook, LoopBook, RollingSeller, ShortGamma
-from hedgeopt.backtest.record_coverage import HeldThen, Judge, Maker
+from hedgeopt.backtest.record_coverage import HeldThen, Maker, RecordJudge
 from hedgeopt.backtest.results.deflated import holm
 from hedgeopt.backtest.valuation import value
 from hedgeopt.errors import InputError
@@ -17,7 +17,7 @@ from hedgeopt.measures.promised import RecordCoverage
 from hedgeopt.models.data import dollar_assets, pegged_assets
 from hedgeopt.models.pegs import is_peg
 
-__all__ = ["JudgedModel", "hedged", "judge_model", "standard_books"]
+__all__ = ["JudgedModel", "judge_model", "standard_books"]
 
 _LONGEST = 7
 
@@ -64,7 +64,13 @@ def standard_books() -> dict[str, Maker]:
 
 
 def judge_model(
-    settings: Any, record: Iterable[Market], *, horizons: Sequence[float] = (0.25, 1.0), level: float = 0.99, name: str = ""
+    settings: Any,
+    record: Iterable[Market],
+    *,
+    horizons: Sequence[float] = (0.25, 1.0),
+    level: float = 0.99,
+    name: str = "",
+    radius: float = 0.0,
 ) -> JudgedModel:
     """Every book and horizon over one replay of the record, with 2,000 scenarios at each moment.
 
@@ -74,12 +80,14 @@ def judge_model(
         Parametric or regime settings; their horizon is replaced.
     record
         Markets, oldest first, of a time that the model was not fitted to.
+    radius
+        Vol points that promises are widened by, ``radius`` times absolute vegas over ``1 - level``.
     """
     if not horizons or min(horizons) <= 0.0:
         raise InputError("must be above 0", field="horizons", value=list(horizons), fix="give days, such as 0.25 and 1")
     judges = [
-        (book, Judge(make, settings.model_copy(update={"horizon_days": days}), record_name=name, likeness=book, level=level))
-        for days in horizons
+        (book, RecordJudge(make, over, record_name=name, likeness=book, level=level, radius=radius))
+        for over in (settings.model_copy(update={"horizon_days": days}) for days in horizons)
         for book, make in standard_books().items()
     ]
     for market in record:
@@ -104,12 +112,12 @@ def _made(recipe: Any, market: Market, flows: bool) -> HeldThen | None:
     """The book of a recipe with its first trades; None where the market quotes nothing of the kind."""
     try:
         book = recipe.open(market)
-        return hedged(_with(book, recipe.flow(market, book, 0, 0.0) if flows else []), market)
+        return _hedged(_with(book, recipe.flow(market, book, 0, 0.0) if flows else []), market)
     except InputError:
         return None
 
 
-def hedged(book: Book, market: Market) -> HeldThen:
+def _hedged(book: Book, market: Market) -> HeldThen:
     """The book and coins against its deltas: what is left is what the model says of vols and large moves."""
     e = value(book, market).exposures
     delta = e.rows.greeks[0].T @ e.rows.quantity + e.coin_delta.sum(axis=0)

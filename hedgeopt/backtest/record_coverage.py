@@ -22,10 +22,12 @@ from hedgeopt.measures.promised import RecordCoverage
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pegs import is_peg
 from hedgeopt.models.pricing.black76 import black76_price, greeks
+from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
+from hedgeopt.models.risk.promise import radius_for
 from hedgeopt.models.scenarios.draw import draw
 
-__all__ = ["HeldThen", "Judge", "books_like", "coverage_over", "record_coverage"]
+__all__ = ["HeldThen", "RecordJudge", "books_like", "coverage_over", "record_coverage"]
 
 _EARLY, _LATE = 0.85, 2.0
 _MOST = 2_000
@@ -133,17 +135,25 @@ def coverage_over(
     A window ends at the first market 0.85 horizons later, and the promise is one for its own length; one beyond two horizons
     is left out. Losses are by the venue's marks. At most ``count`` scenarios are drawn at each moment.
     """
-    judge = Judge(make, settings, record_name=record_name, likeness=likeness, level=level, count=count)
+    judge = RecordJudge(make, settings, record_name=record_name, likeness=likeness, level=level, count=count)
     for market in record:
         judge.see(market)
     return judge.coverage()
 
 
-class Judge:
+class RecordJudge:
     """Coverage market by market, so that several see one replay of a record; the arguments of :func:`coverage_over`."""
 
     def __init__(
-        self, make: Maker, settings: Any, *, record_name: str, likeness: str, level: float = 0.99, count: int = _MOST
+        self,
+        make: Maker,
+        settings: Any,
+        *,
+        record_name: str,
+        likeness: str,
+        level: float = 0.99,
+        count: int = _MOST,
+        radius: float = 0.0,
     ) -> None:
         if settings.kind not in ("parametric", "regime"):
             raise InputError(
@@ -153,14 +163,15 @@ class Judge:
                 fix="give parametric or regime scenarios, or backtest it, where histories are cut at each moment",
             )
         self._make, self._settings = make, settings.model_copy(update={"count": min(settings.count, count)})
-        self._level, self._name, self._likeness = level, record_name, likeness
+        self._level, self._name, self._likeness, self._radius = level, record_name, likeness, radius
+        self._scores: list[tuple[float, float, float]] = []
         self._start: Market | None = None
         self._held: HeldThen | None = None
         self._hits: list[bool] = []
         self._worst, self._left, self._first, self._last = nan, 0, "", ""
 
     def see(self, market: Market) -> None:
-        """Judge the window that ends at this market, if one does, and begin another."""
+        """RecordJudge the window that ends at this market, if one does, and begin another."""
         start = self._start
         if start is not None:
             passed = (market.timestamp - start.timestamp).total_seconds() / 86_400.0
@@ -175,8 +186,10 @@ class Judge:
             self._left += 1
             return
         over = self._settings.model_copy(update={"horizon_days": passed})  # what is promised knows the start alone
-        var, cvar = _promise(held, start, over, self._level)
-        loss = -_gain(held, start, market)
+        plain, cvar = _promise(held, start, over, self._level)
+        loss, exposed = -_gain(held, start, market), _vegas(held, start)
+        var = plain + self._radius * exposed / (1.0 - self._level)
+        self._scores.append((loss, plain, exposed))
         self._hits.append(loss > var)
         if cvar > 0.0:
             self._worst = float(np.nanmax([self._worst, loss / cvar]))
@@ -199,7 +212,18 @@ class Judge:
             worst=self._worst,
             left_out=self._left,
             likeness=self._likeness,
+            radius=self._needed(),
         )
+
+    def _needed(self) -> float:
+        """Vol points with which promises would have been kept; NaN without vegas, and for a record that is too short."""
+        losses, promised, exposed = np.array(self._scores, float).reshape(-1, 3).T
+        if (exposed <= 0.0).any():
+            return nan
+        try:
+            return radius_for(losses, promised, exposed, self._level)
+        except InputError:
+            return nan
 
 
 def _promise(held: HeldThen, market: Market, settings: Any, level: float) -> tuple[float, float]:
@@ -212,6 +236,12 @@ def _promise(held: HeldThen, market: Market, settings: Any, level: float) -> tup
     for asset, amount in held.coins.items():
         losses = losses - amount * market.price(asset) * (scenarios.price_factor(asset) - 1.0)
     return value_at_risk(losses, level, scenarios.probabilities), tail_loss(losses, level, scenarios.probabilities)
+
+
+def _vegas(held: HeldThen, market: Market) -> float:
+    """USD per vol point: absolute vegas of all positions."""
+    rows = value(held.book, market).exposures.rows
+    return float(np.abs(rows.greeks[greek("vega")]).sum(axis=1) @ np.abs(rows.quantity))
 
 
 def _gain(held: HeldThen, before: Market, after: Market) -> float:
@@ -273,10 +303,10 @@ def _deltas(forward: np.ndarray, strike: np.ndarray, years: np.ndarray, vol: np.
     return np.abs(greeks(forward, strike, years, vol, np.full(len(strike), right == "call")).delta)
 
 
-Table = tuple[list[str], np.ndarray, np.ndarray]
+_Listed = tuple[list[str], np.ndarray, np.ndarray]
 
 
-def _tables(market: Market, horizon_days: float) -> dict[tuple[str, str], Table]:
+def _tables(market: Market, horizon_days: float) -> dict[tuple[str, str], _Listed]:
     """By asset and right: names, days and absolute deltas of the options that outlive the horizon."""
     found: dict[tuple[str, str], list[Any]] = {}
     for item in market.instruments.values():
@@ -295,7 +325,7 @@ def _tables(market: Market, horizon_days: float) -> dict[tuple[str, str], Table]
     return tables
 
 
-def _nearest(table: Table | None, days: float, delta: float) -> str | None:
+def _nearest(table: _Listed | None, days: float, delta: float) -> str | None:
     if table is None:
         return None
     names, tenor, found = table

@@ -84,14 +84,14 @@ def solve(
 def _with_record(proposal: Proposal, market: Market, policy: Policy, record: Sequence[Path]) -> Proposal:
     """The proposal with the coverage of its model over recorded chains, by books like the one after trading."""
     from hedgeopt.backtest.record_coverage import record_coverage
-    from hedgeopt.cli.scenarios_judge import replayed
+    from hedgeopt.cli.scenarios_judge import chain_markets
     from hedgeopt.inputs.book import Book
 
     if proposal.promise is None or proposal.book_after is None:
         return proposal
     after = Book.model_validate(proposal.book_after)
     name = ", ".join(path.name for path in record)
-    coverage = record_coverage(after, market, policy, replayed(record, None, None, None), record_name=name)
+    coverage = record_coverage(after, market, policy, chain_markets(record, None, None, None), record_name=name)
     return replace(proposal, promise=replace(proposal.promise, coverage=coverage))
 
 

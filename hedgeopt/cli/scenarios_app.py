@@ -165,6 +165,9 @@ def judge(
         list[float] | None, typer.Option("--hours", help="Horizon; repeat for several; default: 6 and 24.", metavar="HOURS")
     ] = None,
     level: Annotated[float, typer.Option("--level", help="Of the value at risk.", min=0.5, max=0.999)] = 0.99,
+    radius: Annotated[
+        float, typer.Option("--radius", help="Of robust_cvar: vol points that promises are widened by.", min=0.0)
+    ] = 0.0,
     venue: MarketVenue = None,
     seed: Seed = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the result: JSON.", metavar="JUDGED.json")] = None,
@@ -173,7 +176,7 @@ def judge(
     """Judge a model over a record: how often seven kinds of books lost more than its value at risk."""
     from hedgeopt.cli import scenarios_judge
 
-    scenarios_judge.judge(chains, model, start, end, hours or (6.0, 24.0), venue, seed or 0, level, out, json)
+    scenarios_judge.judge_chains(chains, model, start, end, hours or (6.0, 24.0), venue, seed or 0, level, radius, out, json)
 
 
 @scenarios_app.command(epilog=EXIT_CODES)
@@ -188,4 +191,4 @@ def document(
     """Write a model's document for a validator: assumptions, numbers with errors, what is unverified, where it failed."""
     from hedgeopt.cli import scenarios_judge
 
-    scenarios_judge.document(model, judged or (), out)
+    scenarios_judge.write_document(model, judged or (), out)

@@ -13,13 +13,13 @@ from hedgeopt.cli.streams import output
 from hedgeopt.errors import InputError
 from hedgeopt.files.regular import parse_moment
 
-__all__ = ["document", "judge", "replayed"]
+__all__ = ["chain_markets", "judge_chains", "write_document"]
 
 _PEGS = {"stETH": ("ETH", 0.999)}
 _HOURS = 24.0
 
 
-def judge(
+def judge_chains(
     chains: Sequence[Path],
     model: str,
     start: str | None,
@@ -28,6 +28,7 @@ def judge(
     venue: str | None,
     seed: int,
     level: float,
+    radius: float,
     out: Path | None,
     json: bool,
 ) -> None:
@@ -46,8 +47,9 @@ def judge(
         stage("value")
         name = ", ".join(path.name for path in chains)
         days = [hours / _HOURS for hours in horizons]
-        found = judge_model(settings, replayed(chains, start, end, venue), horizons=days, level=level, name=name)
-        data = {"model": model, "fitted": told, "seed": seed, **found.to_dict()}
+        markets = chain_markets(chains, start, end, venue)
+        found = judge_model(settings, markets, horizons=days, level=level, name=name, radius=radius)
+        data = {"model": model, "fitted": told, "seed": seed, "radius": radius, **found.to_dict()}
         if out is not None:
             write_atomically({out: json_text.dumps(data, indent=2) + "\n"})
     if json:
@@ -58,7 +60,7 @@ def judge(
         say(f"wrote {out}; hedgeopt scenarios document --judged {out} puts it into the model's document")
 
 
-def document(model: str, judged: Sequence[Path], out: Path | None) -> None:
+def write_document(model: str, judged: Sequence[Path], out: Path | None) -> None:
     """Write the document, or print it."""
     from hedgeopt.files.reading import parse_json
     from hedgeopt.files.writing import write_atomically
@@ -72,7 +74,7 @@ def document(model: str, judged: Sequence[Path], out: Path | None) -> None:
         say(f"wrote {out}")
 
 
-def replayed(chains: Sequence[Path], start: str | None, end: str | None, venue: str | None) -> Iterator[Any]:
+def chain_markets(chains: Sequence[Path], start: str | None, end: str | None, venue: str | None) -> Iterator[Any]:
     """The record's markets: all at the moment of the option quotes, stETH at 0.999 ETH."""
     from hedgeopt.backtest.chains import ChainReplay
     from hedgeopt.backtest.snapshot import Snapshot
@@ -95,11 +97,12 @@ def _table(data: dict[str, Any]) -> Any:
     from hedgeopt.reports.words import number
 
     columns = [("book", "left"), ("hours", "right"), ("windows", "right"), ("exceeded", "right"), ("expected", "right")]
-    columns += [("p", "right"), ("worst / CVaR", "right"), ("left out", "right")]
+    columns += [("p", "right"), ("worst / CVaR", "right"), ("left out", "right"), ("radius needed", "right")]
     level = f"{100 * data['rows'][0]['level']:g} %"
     table = FittedTable(f"{level} value at risk of model {data['model']} over the record", *columns, drop=("left out",))
     for row in data["rows"]:
         told = (row["windows"], row["hits"])
         numbers = [number(row[name], 2) for name in ("expected", "p_value", "worst")]
-        table.add_row(row["book"], f"{_HOURS * row['horizon_days']:g}", *map(str, told), *numbers, str(row["left_out"]))
+        hours, needed = f"{_HOURS * row['horizon_days']:g}", number(row["radius"], 2)
+        table.add_row(row["book"], hours, *map(str, told), *numbers, str(row["left_out"]), needed)
     return table

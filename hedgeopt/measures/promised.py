@@ -51,6 +51,9 @@ class RecordCoverage:
         Windows without a market at their end, or in which no book like it could be built.
     likeness
         How the books are like the one judged, and what of it they leave out.
+    radius
+        Vol points of a :class:`~hedgeopt.models.risk.robust_cvar.RobustCVaR` with which promises would have been kept
+        (:func:`~hedgeopt.models.risk.promise.radius_for`); NaN where the record is too short or nothing has a vega.
     """
 
     record: str
@@ -65,6 +68,7 @@ class RecordCoverage:
     worst: float
     left_out: int
     likeness: str
+    radius: float = nan
 
 
 @dataclass(frozen=True)

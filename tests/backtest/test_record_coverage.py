@@ -12,7 +12,7 @@ import pytest
 import hedgeopt as ho
 from hedgeopt.backtest.chains import ChainReplay
 from hedgeopt.backtest.judged_model import judge_model, standard_books
-from hedgeopt.backtest.record_coverage import HeldThen, Judge, _worth, books_like, coverage_over, record_coverage
+from hedgeopt.backtest.record_coverage import HeldThen, RecordJudge, _worth, books_like, coverage_over, record_coverage
 from hedgeopt.backtest.snapshot import Snapshot
 from hedgeopt.errors import InputError
 from hedgeopt.inputs.book import Account, Book, Collateral, Position
@@ -116,7 +116,7 @@ def test_an_option_without_a_quote_has_the_vol_of_the_nearest_strike(markets: li
 def test_samples_that_hold_the_future_are_refused(markets: list[Snapshot]) -> None:
     given = ho.given_returns({"BTC": np.linspace(-0.1, 0.1, 40)})
     with pytest.raises(InputError, match="backtest it"):
-        Judge(ladder, given, record_name="", likeness="")
+        RecordJudge(ladder, given, record_name="", likeness="")
     book = Book(accounts=(Account(name="main", venue="deribit", collateral=(Collateral(asset="USDC", amount=1.0),)),))
     with pytest.raises(InputError, match="nothing that a record"):
         books_like(book, markets[0], 1.0)

@@ -52,7 +52,7 @@ def explain(
     ] = None,
     share: Annotated[
         float,
-        typer.Option("--share", help="By how much limits are relaxed and tightened: 0.1 is 10 %.", min=0.001, max=10.0),
+        typer.Option("--share", help="By how much limits are relaxed and tightened: 0.1 is 10 %.", min=0.001, max=0.999),
     ] = 0.1,
     quick: Annotated[
         bool, typer.Option("--quick", help="Solve again for trades of any size alone, not in whole lots.")

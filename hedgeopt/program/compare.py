@@ -164,6 +164,12 @@ def _differs(a: Proposal, b: Proposal) -> Iterator[str]:
     if a.policy != b.policy:
         steps = list(_steps(a.policy, b.policy))
         yield f"the policies differ in {', '.join(name for name, *_ in steps)[:300]}"
+    hand = a.proof.get("added_constraints", 0), b.proof.get("added_constraints", 0)
+    if any(hand):
+        yield f"constraints were added by hand: {hand[0]} in A, {hand[1]} in B, which no file tells of"
+    sent = (a.transfers.to_dict("records"), b.transfers.to_dict("records"))
+    if sent[0] != sent[1]:
+        yield f"the transfers differ: {len(sent[0])} in A, {len(sent[1])} in B"
     if (a.versions or {}).get("hedgeopt") != (b.versions or {}).get("hedgeopt"):
         yield "they were computed by different versions of hedgeopt"
 

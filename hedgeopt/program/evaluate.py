@@ -21,12 +21,13 @@ from hedgeopt.inputs.policy import Policy
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.assemble import assemble
 from hedgeopt.program.box import Box, trade_box
-from hedgeopt.program.certificate import certify
+from hedgeopt.program.certificate import FEASIBILITY, certify
 from hedgeopt.program.certified import solve_program
 from hedgeopt.program.counted import certificate_as_told
 from hedgeopt.program.explain.given_trades import GivenTrade, given_trades
 from hedgeopt.program.explain.screened import why_screened
 from hedgeopt.program.lots.steps import in_whole_lots, lots_of
+from hedgeopt.program.plain_limits import plain_sides
 from hedgeopt.program.program import Program
 from hedgeopt.program.proposal import Proposal
 from hedgeopt.program.proven import Certificate
@@ -53,6 +54,9 @@ class Evaluation:
         The trades of that list; None likewise.
     no_optimum
         Why there is none, in one line.
+    others
+        What the list breaks beside the limits of the proposal's table: limits that count trades, sizes, lots, instruments
+        that the policy leaves out; columns as of :attr:`broken`.
     remarks
         What a venue or the policy would say to single trades, one line each.
     """
@@ -62,6 +66,7 @@ class Evaluation:
     lower_bound: float | None
     best: pd.DataFrame | None = field(repr=False)
     no_optimum: str = ""
+    others: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     remarks: tuple[str, ...] = ()
 
     @property
@@ -87,7 +92,8 @@ class Evaluation:
         over = np.where(limits["sense"] == "<=", limits["after"] - limits["bound"], limits["bound"] - limits["after"])
         size = np.maximum(limits["bound"].abs(), 1e-12)
         found = limits.assign(excess=over)[over > 1e-9 * size]
-        return found[["limit", "after", "sense", "bound", "unit", "excess"]].reset_index(drop=True)
+        found = found[["limit", "after", "sense", "bound", "unit", "excess"]]
+        return found.reset_index(drop=True) if self.others.empty else pd.concat([found, self.others], ignore_index=True)
 
     def summary(self) -> list[str]:
         """At most ten lines."""
@@ -184,14 +190,16 @@ def evaluate(book: Book, market: Market, policy: Policy, trades: Any, *, transfe
     gap = policy.lot_gap if policy.whole else None
     certificate, sides = certify(program, e, inside, x, {}, bound, lot_gap=gap, whole=policy.whole)
     remarks = [*_remarks(policy, e, box, x), *(why_screened(holdings_of(book, market, policy), policy, n) for n in extra)]
-    if remarks and certificate.feasible and not _fits(policy, e, box, x):
-        certificate = _with(certificate, "trade limits")
+    others = _others(policy, e, box, x, extra, {side.name for side in sides})
+    if len(others) and certificate.feasible:
+        certificate = _with(certificate, str(others["limit"].iloc[0]))
     solution = Solution(x, certificate, tuple(sides), box, box.binding(x), {})
     proposal = assemble(book, input_hashes(book, market, policy), policy, program, e, solution, {})
     told = None if optimum is None else certificate_as_told(optimum, e.numeraire)
     return Evaluation(
         proposal=proposal, optimum=None if told is None else told.objective,
-        lower_bound=None if told is None else told.lower_bound, best=best, no_optimum=why, remarks=tuple(remarks),
+        lower_bound=None if told is None else told.lower_bound, best=best, no_optimum=why, others=others,
+        remarks=tuple(remarks),
     )  # fmt: skip
 
 
@@ -248,11 +256,29 @@ def _within(box: Box, x: np.ndarray) -> Box:
     return replace(box, lower=np.minimum(box.lower, x), upper=np.maximum(box.upper, x))
 
 
-def _fits(policy: Policy, e: Exposures, box: Box, x: np.ndarray) -> bool:
-    room = 1e-9 * np.maximum(np.abs(x), 1.0)
-    return bool(
-        ((x >= box.lower - room) & (x <= box.upper + room)).all() and (not policy.whole or in_whole_lots(e, x).all())
-    )
+def _others(policy: Policy, e: Exposures, box: Box, x: np.ndarray, extra: tuple[str, ...], known: set[str]) -> pd.DataFrame:
+    """What is broken beside the limits of the program: counted limits, sizes, lots, what the policy leaves out."""
+    rows: list[dict[str, Any]] = []
+    for plain in plain_sides(policy, e, x, whole=policy.whole):
+        s = plain.side
+        if plain.excess > FEASIBILITY and s.name not in known:
+            rows.append({"limit": s.name, "after": s.value, "sense": "<=" if s.sign > 0 else ">=", "bound": s.limit,
+                         "unit": s.unit, "excess": s.violation})  # fmt: skip
+    whole, lots = in_whole_lots(e, x), lots_of(e)
+    for i in np.flatnonzero(x).tolist():
+        item = e.rows.instruments[e.candidate[i]]
+        size, most = abs(float(x[i])), float(max(box.upper[i] if x[i] > 0 else -box.lower[i], 0.0))
+        if item.name in extra:
+            rows.append({"limit": f"not allowed: {item.name}", "after": size, "sense": "<=", "bound": 0.0,
+                         "unit": item.quantity_unit, "excess": size})  # fmt: skip
+        elif size > most * (1.0 + 1e-9):
+            rows.append({"limit": f"size of {item.name}", "after": size, "sense": "<=", "bound": most,
+                         "unit": item.quantity_unit, "excess": size - most})  # fmt: skip
+        elif policy.whole and not whole[i]:
+            lot = float(lots[i])
+            rows.append({"limit": f"whole lots of {item.name}", "after": size, "sense": "in lots of", "bound": lot,
+                         "unit": item.quantity_unit, "excess": size - lot * float(np.floor(size / lot))})  # fmt: skip
+    return pd.DataFrame(rows, columns=["limit", "after", "sense", "bound", "unit", "excess"])
 
 
 def _with(certificate: Certificate, limit: str) -> Certificate:

@@ -98,8 +98,11 @@ class Program:
             return False
         changed = [k for k, (old, new) in enumerate(zip(self.limit_specs, specs, strict=True)) if old != new]
         bound = [self.bound(specs[k], exposures) for k in changed]
-        if not all(self.limits[k].respecify(new) for k, new in zip(changed, bound, strict=True)):
-            return False
+        for number, (k, new) in enumerate(zip(changed, bound, strict=True)):
+            if not self.limits[k].respecify(new):
+                for back in changed[:number]:
+                    self.limits[back].respecify(self.bound(self.limit_specs[back], exposures))
+                return False
         self.limit_specs, self.policy, self._shown = specs, policy, {}
         return True
 

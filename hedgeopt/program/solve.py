@@ -18,6 +18,7 @@ from hedgeopt.models.arrays import Exposures
 from hedgeopt.models.scenarios.given import Sample
 from hedgeopt.program.assemble import assemble
 from hedgeopt.program.certified import solve_program
+from hedgeopt.program.explain.arbitrage import refuse_arbitrage
 from hedgeopt.program.explain.case import keep_inputs
 from hedgeopt.program.program import Program
 from hedgeopt.program.promised import promise_of
@@ -115,6 +116,7 @@ def solve(
     with stages("value"):
         inputs = input_hashes(book, market, policy)
         e = expose(book, market, policy)  # the last to see the market
+        refuse_arbitrage(policy, e)
     if program is None or program.structure != e.structure():
         with stages("build"):
             program = Program(policy, e)

@@ -17,6 +17,7 @@ NAMES = {
     "backtest",
     "end_to_end",
     "end_to_end_full",
+    "explain",
     "inputs",
     "lots",
     "margin",
@@ -147,3 +148,10 @@ def test_backtest(tmp_path) -> None:
     assert by_case["memory"]["kilobytes_per_step"] < 100
     assert by_case["sweep"]["same_result"]
     assert "6 spot assets" in by_case
+
+
+def test_explain(tmp_path) -> None:
+    *cases, whole = smoke("explain", tmp_path)
+    assert all(record["exact"] and record["proven"] for record in cases)
+    assert all("names nothing" in record["peer_highs"] for record in cases)
+    assert whole["exact"] == len(cases)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from hedgeopt.errors import InputError
 from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.notebook import html_card, html_table, plain_number
@@ -133,6 +134,8 @@ def explain(
     ------
     InputError
     """
+    if not 0.0 < share < 1.0:
+        raise InputError("is no share", field="explain: share", value=share, fix="give one between 0 and 1: 0.1 is 10 %")
     case = case_of(proposal, book, market)
     names = [why_not] if isinstance(why_not, str) else why_not
     return explained(case, proposal, names, share, lots)

@@ -106,6 +106,12 @@ def knob_named(policy: Policy, name: str) -> Knob:
         if knob.name == name:
             return knob
     margins = [k for k in known if "margin" in k.name and k.field in ("limit", "upper")]
+    alike = [k for k in known if k.index >= 0 and policy.subject_to[k.index].name == name]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        fix = f"name one of them: {', '.join(k.name for k in alike)}"
+        raise InputError("is the name of several limits", field="limit", value=name, fix=fix)
     if name.startswith(("initial margin", "maintenance margin")):
         fitting = [k for k in margins if k.name.split(" ", 1)[0] == name.split(" ", 1)[0]]
         if len(fitting) == 1:

@@ -40,24 +40,32 @@ def piece_beside(value: Value, at: float, here: tuple[float, float], far: float,
     start, touch = here
     slope, end, wall = float("nan"), at, False
     line: tuple[float, float, float] | None = None  # point, value, slope of a line beyond the piece
-    b = far
-    for step in range(_STEPS):
+    b, beyond = far, far
+    for _ in range(_STEPS):
         got = value(b)
         if got is None:
-            wall, b = True, at + 0.5 * (b - at)
+            wall, beyond, b = True, b, at + 0.5 * (b - at)
             if abs(b - at) <= 1e-7 * max(abs(far - at), 1e-300):
                 break
             continue
         worth, g = got
         if slope != slope and abs(start + touch * (b - at) - worth) <= tolerance:
             slope, end = touch, b
-            if step == 0 or line is None:
-                return StraightPart(at, slope, end, open=not wall, wall=wall)
+            if line is None:
+                return (
+                    _to_the_wall(value, at, start, slope, end, beyond, tolerance)
+                    if wall
+                    else StraightPart(at, slope, end, open=True)
+                )
             return StraightPart(at, slope, end)
         if slope != slope and abs(worth + g * (at - b) - start) <= tolerance:
             slope, end = g, b
             if line is None:
-                return StraightPart(at, slope, end, open=not wall, wall=wall)
+                return (
+                    _to_the_wall(value, at, start, slope, end, beyond, tolerance)
+                    if wall
+                    else StraightPart(at, slope, end, open=True)
+                )
         elif slope == slope and abs(start + slope * (b - at) - worth) <= tolerance:
             return StraightPart(at, slope, b)
         else:
@@ -74,3 +82,23 @@ def piece_beside(value: Value, at: float, here: tuple[float, float], far: float,
     if slope != slope and line is not None:
         slope = (line[1] - start) / (line[0] - at)
     return StraightPart(at, slope, end, wall=wall)
+
+
+def _to_the_wall(
+    value: Value, at: float, start: float, slope: float, end: float, beyond: float, tolerance: float
+) -> StraightPart:
+    """The part as far as the line goes, where nothing has a value at ``beyond``: halved to a thousandth of its length."""
+    for _ in range(_STEPS):
+        if abs(beyond - end) <= 1e-3 * abs(end - at):
+            break
+        middle = 0.5 * (end + beyond)
+        got = value(middle)
+        if got is None:
+            beyond = middle
+        elif abs(start + slope * (middle - at) - got[0]) <= tolerance:
+            end = middle
+        else:  # it bends before the wall
+            line = got[0] - got[1] * middle
+            meet = (start - slope * at - line) / (got[1] - slope) if got[1] != slope else middle
+            return StraightPart(at, slope, meet if min(end, middle) < meet < max(end, middle) else end)
+    return StraightPart(at, slope, end, wall=True)

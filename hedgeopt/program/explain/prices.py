@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hedgeopt.errors import HedgeoptError
+from hedgeopt.errors import CertificateError, HedgeoptError, InfeasibleError, InputError
 from hedgeopt.files.notebook import plain_number
 from hedgeopt.program.explain.case import Case, SolvedAgain
 from hedgeopt.program.explain.knobs import Knob, knobs_of, with_knob
@@ -61,8 +61,11 @@ def value_at(case: Case, knob: Knob, b: float) -> tuple[float, float] | None:
         return None
     try:
         policy = with_knob(case.policy, knob, b)
+    except InputError:  # a number that the rule itself refuses
+        return None
+    try:
         answer = case.answer(policy, lots="none")
-    except HedgeoptError:
+    except InfeasibleError:
         return None
     return answer.objective, slope_of(case, policy, replace(knob, value=b), answer)
 
@@ -73,10 +76,15 @@ def _row(case: Case, knob: Knob, slope: float, share: float, lots: bool) -> dict
     step = knob.sign * share * size
     tolerance = _PIECE * max(abs(base.objective), 1e-6) + 1e-9
     known: dict[float, tuple[float, float] | None] = {}
+    unproven: set[float] = set()
 
     def value(b: float) -> tuple[float, float] | None:
         if b not in known:
-            known[b] = value_at(case, knob, b)
+            try:
+                known[b] = value_at(case, knob, b)
+            except CertificateError:  # nothing is known there: neither a value nor that there is none
+                unproven.add(b)
+                known[b] = None
         return known[b]
 
     here = base.objective, slope
@@ -109,8 +117,8 @@ def _row(case: Case, knob: Knob, slope: float, share: float, lots: bool) -> dict
         "saves": case.told(saved),
         "saves_in_lots": case.told(_in_lots(case, knob, relaxed)) if lots else np.nan,
         "tightened_to": tightened,
-        "costs": np.inf if lost is None else case.told(lost[0] - base.objective),
-        "degenerate": bool(high - low > 1e-6 * max(abs(high), 1e-300)),
+        "costs": case.told(lost[0] - base.objective) if lost else np.nan if _unknown(knob, tightened, unproven) else np.inf,
+        "degenerate": bool(high - low > 1e-4 * max(abs(high), 1e-300)),
     }
 
 
@@ -118,7 +126,8 @@ def _in_lots(case: Case, knob: Knob, relaxed: float) -> float:
     if not case.policy.whole:
         return float("nan")
     try:
-        return case.listed.objective - case.answer(with_knob(case.policy, knob, relaxed)).objective
+        # the list that there is holds the relaxed limit, too: a search that finds a worse one saves nothing
+        return max(case.listed.objective - case.answer(with_knob(case.policy, knob, relaxed)).objective, 0.0)
     except HedgeoptError:
         return float("nan")
 
@@ -136,10 +145,20 @@ def _typical(case: Case, knob: Knob) -> float:
 def _at_bound(case: Case, knob: Knob) -> bool:
     """Whether the ideal trades are at the limit, though it has no price: then the price may be an interval."""
     answer: SolvedAgain = case.ideal
-    for side in answer.solution.sides:
-        if side.name == knob.name and abs(side.violation) <= 1e-9 * max(abs(side.limit), side.size):
+    step = knob.sign * 1e-3 * (abs(knob.value) or 1.0)
+    if knob.value + step > knob.ceiling or knob.index < 0:
+        return False
+    shifted = case.program(with_knob(case.policy, knob, knob.value + step), case.e).sides(case.e, answer.x)
+    for side, other in zip(answer.solution.sides, shifted, strict=True):
+        room = 1e-9 * max(abs(side.limit), side.size)
+        if abs(side.violation) <= room and abs(other.violation - side.violation) > room:
             return True
     return False
+
+
+def _unknown(knob: Knob, b: float, unproven: set[float]) -> bool:
+    """Whether nothing is known of a tightened limit: its rule refuses the number, or no solve gave an answer."""
+    return b in unproven or (_positive(knob) and b <= 0.0)
 
 
 def price_line(row: Mapping[Any, Any], unit: str, whole: bool) -> str:
@@ -158,6 +177,8 @@ def price_line(row: Mapping[Any, Any], unit: str, whole: bool) -> str:
     if row["degenerate"]:
         price = f"{plain_number(row['price_low'])} to {plain_number(row['price_high'])} {unit} per unit"
     start, end = float(str(row["valid_from"])), float(str(row["valid_to"]))
+    if row["saves"] != row["saves"]:
+        said = f"{row['limit']}: relaxed to {plain_number(row['relaxed_to'])} it was not solved to a proof"
     return f"{said}; at the margin {price} ({row['unit']}), valid from {plain_number(start)} to {plain_number(end)}"
 
 

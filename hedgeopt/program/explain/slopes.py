@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from hedgeopt.constraints.limit import Limit
@@ -13,6 +15,8 @@ from hedgeopt.program.explain.knobs import Knob, with_knob
 __all__ = ["slope_of"]
 
 _STEP = 1e-4
+_NUMBER = re.compile(r" \(\d+\)$")
+"""What a second limit of one name is told apart by."""
 
 
 def slope_of(case: Case, policy: Policy, knob: Knob, answer: SolvedAgain) -> float:
@@ -26,7 +30,7 @@ def slope_of(case: Case, policy: Policy, knob: Knob, answer: SolvedAgain) -> flo
     if isinstance(rule, Limit) and rule.margin_utilisation() is None and e.numeraire is None:
         sign = 1 if knob.field == "upper" else -1
         mine = [s for s in sides if s.sign == sign and s.limit == knob.value and s.unit == rule.term.unit
-                and s.name.removesuffix(" lower").removesuffix(" upper") == rule.name]  # fmt: skip
+                and _NUMBER.sub("", s.name).removesuffix(" lower").removesuffix(" upper") == rule.name]  # fmt: skip
         if mine:
             return -float(sum(sign * s.dual for s in mine))
     step = _STEP * max(abs(knob.value), 1e-6)

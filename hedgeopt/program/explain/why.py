@@ -63,7 +63,7 @@ def why_trades(case: Case, *, lots: bool = True, most: int = _MOST) -> pd.DataFr
                 "instrument": name,
                 "side": "buy" if x[i] > 0 else "sell",
                 "quantity": abs(float(x[i])),
-                "closes": bool(held * x[i] < 0.0),
+                "closes": bool(held * x[i] < 0.0 and abs(x[i]) <= abs(held)),
                 "cost": case.told(float(costs[i])),
                 "objective": case.told(whole - program.objective_value(e, less)),
                 "limits": case.told(sum(helps.values())),
@@ -81,8 +81,10 @@ def _removed(case: Case, name: str, lots: bool) -> dict[str, object]:
     e = closed(case.e, case.places(name))
     try:
         ideal = case.answer(e=e, lots="none")
-    except (InfeasibleError, CertificateError) as error:
+    except InfeasibleError as error:
         return {"removal": np.inf, "removal_in_lots": np.inf, "instead": "", "tie": False, "without": str(error)}
+    except CertificateError as error:
+        return {"removal": np.nan, "removal_in_lots": np.nan, "instead": "", "tie": False, "without": str(error)}
     rise = ideal.objective - case.ideal.objective
     found: dict[str, object] = {
         "removal": case.told(rise), "removal_in_lots": np.nan, "without": "",
@@ -92,8 +94,10 @@ def _removed(case: Case, name: str, lots: bool) -> dict[str, object]:
     if lots and case.policy.whole:
         try:
             whole: SolvedAgain = case.answer(e=e)
-        except (InfeasibleError, CertificateError) as error:
+        except InfeasibleError as error:
             return {**found, "removal_in_lots": np.inf, "without": str(error)}
+        except CertificateError as error:
+            return {**found, "without": str(error)}
         found["removal_in_lots"] = case.told(whole.objective - case.listed.objective)
         found["instead"] = _instead(case, case.listed.x, whole.x)
     return found
@@ -120,7 +124,7 @@ def trade_line(row: Mapping[Any, Any], unit: str) -> str:
     if np.isinf(removal):
         gone = "without it no list meets every limit"
     elif np.isnan(removal):
-        gone = "not solved again"
+        gone = f"what it costs without it is not known: {row['without'] or 'not solved again'}"[:200]
     else:
         word = f", with {row['instead']} instead" if row["instead"] else ""
         gone = f"without it the best list costs {plain_number(removal)} {unit} more{lots}{word}"

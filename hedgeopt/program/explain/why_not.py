@@ -46,6 +46,8 @@ class WhyNot:
         What that list would trade of it.
     unit
         Of money.
+    unproven
+        Why what was forced has no answer, where a solve gave none.
     """
 
     name: str
@@ -60,6 +62,7 @@ class WhyNot:
     allowed: float = float("nan")
     allowed_trade: float = 0.0
     unit: str = "USD"
+    unproven: str = ""
 
     @property
     def sentence(self) -> str:
@@ -84,6 +87,8 @@ class WhyNot:
         return f"{self.name} is a candidate, and does not pay: {'; '.join(parts)}"
 
     def _side(self, side: str, reduced: float, forced: float) -> str:
+        if np.isnan(forced) and self.unproven:
+            return f"what {side}ing it costs is not known: {self.unproven}"[:200]
         if np.isnan(forced):
             return f"{side}ing it is closed (no quote, or a size limit)"
         if np.isinf(forced):
@@ -138,10 +143,14 @@ def _candidate(case: Case, i: int, unit: str) -> WhyNot:
     if size <= 0.0:
         size = 1e-3 * float(trade_box(case.policy, e).upper[i] or 1.0)
     buy, sell = reduced_costs(case, i)
+    bought, sold = _forced(case, i, size), _forced(case, i, -size)
+    if case.ideal.x[i]:
+        idea = f"the ideal trades have {plain_number(float(case.ideal.x[i]))} of it, which whole lots leave out"
+        return WhyNot(case.name(i), screened=f"{case.name(i)} is a candidate: {idea}", unit=unit)
     return WhyNot(
         case.name(i), account=e.accounts[e.rows.account[e.candidate[i]]], size=size,
         reduced_buy=case.told(buy), reduced_sell=case.told(sell),
-        forced_buy=_forced(case, i, size), forced_sell=_forced(case, i, -size), unit=unit,
+        forced_buy=bought[0], forced_sell=sold[0], unit=unit, unproven=bought[1] or sold[1],
     )  # fmt: skip
 
 
@@ -158,15 +167,16 @@ def reduced_costs(case: Case, i: int) -> tuple[float, float]:
     return up, -down
 
 
-def _forced(case: Case, i: int, amount: float) -> float:
+def _forced(case: Case, i: int, amount: float) -> tuple[float, str]:
+    """What it costs, and why that is not known."""
     box = trade_box(case.policy, case.e)
     room = box.upper[i] if amount > 0 else -box.lower[i]
     if not room >= abs(amount) * (1.0 - 1e-9):
-        return float("nan")
+        return float("nan"), ""
     e: Exposures = forced(case.e, i, amount)
     try:
-        return case.told(case.answer(e=e, lots="none").objective - case.ideal.objective)
+        return case.told(case.answer(e=e, lots="none").objective - case.ideal.objective), ""
     except InfeasibleError:
-        return float("inf")
-    except (CertificateError, InputError):
-        return float("nan")
+        return float("inf"), ""
+    except (CertificateError, InputError) as error:
+        return float("nan"), str(error)

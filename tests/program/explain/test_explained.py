@@ -61,14 +61,14 @@ def test_what_a_trade_saves_is_what_the_list_costs_without_it(proposal: ho.Propo
         assert ideal(policy_of(without)) - ideal(POLICY) == pytest.approx(row["removal"], abs=1e-3)
         more = row["instead"].split()[-1]
         assert more in set(without.trades["instrument"])
-        assert row["instrument"] in next(line for line in told.sentences() if row["instrument"] in line)
 
 
 def test_trades_that_close_positions_are_against_what_is_held(told: ho.Explanation) -> None:
     held = {str(p.instrument): p.quantity for account in BOOK.accounts for p in account.positions}
     for row in told.trades.to_dict("records"):
         sign = 1.0 if row["side"] == "buy" else -1.0
-        assert row["closes"] == (held.get(row["instrument"], 0.0) * sign < 0.0)
+        has = held.get(row["instrument"], 0.0)
+        assert row["closes"] == (has * sign < 0.0 and row["quantity"] <= abs(has))
 
 
 def test_what_a_relaxed_limit_saves_is_what_the_moved_limit_saves(proposal: ho.Proposal, told: ho.Explanation) -> None:
@@ -76,7 +76,7 @@ def test_what_a_relaxed_limit_saves_is_what_the_moved_limit_saves(proposal: ho.P
     for row in told.limits.head(2).to_dict("records"):
         relaxed = proposal.with_limit(row["limit"], row["relaxed_to"])
         saved = proposal.certificate.objective - relaxed.certificate.objective
-        assert saved == pytest.approx(row["saves_in_lots"], abs=1e-6)
+        assert max(saved, 0.0) == pytest.approx(row["saves_in_lots"], abs=1e-6)
         assert ideal(POLICY) - ideal(policy_of(relaxed)) == pytest.approx(row["saves"], abs=1e-3)
 
 
@@ -89,7 +89,7 @@ def test_prices_are_differences_of_optima_and_hold_as_far_as_they_say(proposal: 
             continue
         ends = [ideal(policy_of(proposal.with_limit(row["limit"], b))) for b in (low, high)]
         slope = abs(ends[1] - ends[0]) / (high - low)
-        assert slope == pytest.approx(row["price"], rel=1e-3, abs=1e-3 / (high - low))
+        assert slope == pytest.approx(row["price"], rel=1e-4, abs=1e-4 / (high - low))
         assert row["price"] >= 0.0
         assert row["price_low"] <= row["price"] * (1 + 1e-9)
 
@@ -102,10 +102,7 @@ def test_why_not_is_what_forcing_it_costs(proposal: ho.Proposal, told: ho.Explan
             # the Lagrangian is nowhere above the optimum: what is forced costs at least its reduced cost
             assert forced >= reduced * one.size - 1e-6
             assert reduced >= -1e-9
-    place = case.places("BTC-13MAR26-92000-P")[0]
-    x = case.ideal.x.copy()
-    x[place] += told.not_traded[1].size
-    assert x[place] > 0.0
+    assert all(not case.x[case.places(one.name)].any() for one in told.not_traded)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +179,7 @@ def test_pieces_end_at_kinks(at: float, far: float, slope: float, end: float, wa
     assert here is not None
     piece = piece_beside(_lines, at, here, far, 1e-12)
     assert piece.slope == pytest.approx(slope)
-    assert piece.end == pytest.approx(end, abs=0.51 if wall else 1e-9)
+    assert piece.end == pytest.approx(end, abs=2e-3 if wall else 1e-9)
 
 
 @pytest.mark.parametrize("given", [-2.0, -0.5, -1.3])
@@ -239,6 +236,8 @@ def test_an_instrument_that_the_rules_leave_out_may_be_in_a_list() -> None:
     policy = POLICY.model_copy(update={"candidates": rules})
     found = ho.evaluate(BOOK, MARKET, policy, [{"instrument": "BTC-PERPETUAL", "quantity": 100_000, "side": "sell"}])
     assert any("candidates.kinds is option" in line for line in found.remarks)
+    assert not found.feasible
+    assert "not allowed: BTC-PERPETUAL" in set(found.broken["limit"])
     delta = found.proposal.after.greeks["BTC"]["delta"] - found.proposal.before.greeks["BTC"]["delta"]
     assert delta == pytest.approx(-100_000 / MARKET.prices["BTC"], rel=0.02)
 

@@ -20,7 +20,7 @@ class MaxTrades(ListConstraint):
     unit: ClassVar[str] = "trades"
 
     kind: Literal["max_trades"] = "max_trades"
-    most: int = Field(ge=1, description="trades at most; 0 is refused: to trade nothing needs no solve")
+    most: int = Field(ge=0, description="trades at most; 0: nothing is traded, and limits must hold as the book is")
 
     @property
     def name(self) -> str:

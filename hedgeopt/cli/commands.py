@@ -68,6 +68,8 @@ def solve(
         if out is not None:
             stage("draw")
             proposal.write(out)
+            if preset is not None:  # hedgeopt verify asks for the policy
+                (out / "policy.toml").write_text(rules.to_toml(), encoding="utf-8")
     if json:
         output().write(proposal.to_json())
     else:
@@ -75,7 +77,8 @@ def solve(
 
         print_report(proposal_report(proposal))
     if out is not None:
-        say(f"wrote {out / 'proposal.json'} and {out / 'proposal.html'}")
+        more = "" if preset is None else f", and the policy of --preset {preset} as {out / 'policy.toml'}"
+        say(f"wrote {out / 'proposal.json'} and {out / 'proposal.html'}{more}")
         say_without_charts()
     if not proposal.certificate.valid:
         raise CertificateError(f"NOT certified: {proposal.certificate.missing}", proposal)

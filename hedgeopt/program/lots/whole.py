@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.constraints.constraint import Side
+from hedgeopt.constraints.max_trades import MaxTrades
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.box import Box
-from hedgeopt.program.certificate import certify
+from hedgeopt.program.certificate import certify, gap_unit
 from hedgeopt.program.lots.bound import exactly_posed, useful
 from hedgeopt.program.lots.choice import LotChoice, choose
 from hedgeopt.program.lots.nearest import missed_sides, narrow_bands, nearest_list, only, with_room
@@ -35,7 +36,7 @@ from hedgeopt.program.program import Program
 from hedgeopt.program.proven import Certificate
 from hedgeopt.program.search import Deadline
 from hedgeopt.program.solution import Multipliers, Solution, Stages
-from hedgeopt.program.tickets import tickets_of
+from hedgeopt.program.tickets import paid_fixed, tickets_of
 
 __all__ = ["whole_lots"]
 
@@ -46,6 +47,8 @@ _MORE, _TRIES, _PART = (20, 80), 4, 0.1
 _SHARE = 0.3
 # What a tightened limit gets beyond its excess.
 _BEYOND = 1.5
+# The part of the objective that an order gains at least.
+_WORTH = 1e-6
 # Lots of room in other limits, where lists are to fit into narrow bands; lists of which the best is taken.
 _ROOM, _FITTING = (3.0, 1.0, 0.0), 20
 # Seconds of one search: it has a point early, and the bound is that of the ideal.
@@ -73,6 +76,8 @@ def whole_lots(
         (d, d.value) for row in program.problem.constraints for d in row.dual_variables
     ])  # fmt: skip
     gap = _PART * program.policy.lot_gap
+    if _nothing_allowed(program, e):
+        return _nothing(work, stages)
     try:
         if tickets_of(program.policy, e).any():
             work.judge(np.zeros(e.n_candidates), stages)
@@ -82,6 +87,9 @@ def whole_lots(
             _search(work, gap, deadline, stages, exact)
     finally:
         work.restore()
+    if work.done:
+        with stages("certify"):
+            work.tidy()
     if work.best is None:
         raise refused(
             program, e, ideal, work.nearest, work.broken, none_exists=work.bound == np.inf, late=deadline.left() <= 0
@@ -92,6 +100,26 @@ def whole_lots(
     if program.own.whole:
         own_excess(program.own.exact, program.variables, found.trades / program.scale, stay=True)
     return found
+
+
+def _nothing_allowed(program: Program, e: Exposures) -> bool:
+    """Whether the empty list is the only one: no trades are allowed, and no collateral may move."""
+    return not len(e.links) and any(isinstance(rule, MaxTrades) and rule.most == 0 for rule in program.policy.subject_to)
+
+
+def _nothing(work: _Work, stages: Stages) -> Solution:
+    """The empty list, which is the best where it is the only one; infeasible where it breaks a limit."""
+    x = np.zeros(work.e.n_candidates)
+    work.bound = work.program.objective_value(work.e, x)
+    work.judge(x, stages)
+    work.restore()
+    if work.best is None:
+        raise refused(work.program, work.e, work.ideal, x, work.broken, none_exists=True, late=False)
+    certificate, sides, _ = work.best
+    note = "nothing is traded: the number of trades allowed (max_trades) is 0"
+    work.best = replace(certificate, notes=(*certificate.notes, note)), sides, x
+    work.program.place(x)
+    return _solution(work, Deadline(np.inf))
 
 
 def _search(work: _Work, gap: float, deadline: Deadline, stages: Stages, exact: bool) -> None:
@@ -270,15 +298,37 @@ class _Work:
         yield rounded(self.e, self.ideal.trades, np.trunc)
         yield rounded(self.e, self.ideal.trades, np.round)
 
+    def tidy(self) -> None:
+        """Drop orders that gain less than a millionth of the objective, and whose limits hold without them."""
+        assert self.best is not None
+        e, program = self.e, self.program
+        certificate, _, x = self.best
+        worth = _WORTH * gap_unit(program, certificate.objective)
+        value, y = program.objective_value(e, x) + paid_fixed(program.policy, e, x), x.copy()
+        orders = np.setdiff1d(np.flatnonzero(x), e.links.candidate)
+        for i in orders[np.argsort(np.abs(x[orders]) * e.rows.notional[e.candidate[orders]], kind="stable")].tolist():
+            z = y.copy()
+            z[i] = 0.0
+            without = program.objective_value(e, z) + paid_fixed(program.policy, e, z)
+            if without <= value + worth and not missed_sides(program, e, z):
+                y, value, worth = z, without, worth - max(without - value, 0.0)
+        if (y != x).any():
+            found, sides = self._certified(y)
+            if found.valid and not facing(e, y):
+                self.best = found, sides, y
+
+    def _certified(self, x: np.ndarray) -> tuple[Certificate, list[Side]]:
+        """The certificate of a list against the best bound known."""
+        self.restore()
+        known = self.ideal.certificate.lower_bound
+        known = max(known, self.bound) if np.isfinite(self.bound) else known
+        gap = self.program.policy.lot_gap
+        return certify(self.program, self.e, self.ideal.box, x, self.tails, known, lot_gap=gap, whole=True)
+
     def judge(self, x: np.ndarray, stages: Stages) -> None:
         """Keep a list that holds every limit and is the best so far; remember what another breaks."""
         with stages("certify"):
-            self.restore()
-            policy, known = self.program.policy, self.ideal.certificate.lower_bound
-            known = max(known, self.bound) if np.isfinite(self.bound) else known
-            certificate, sides = certify(
-                self.program, self.e, self.ideal.box, x, self.tails, known, lot_gap=policy.lot_gap, whole=True
-            )
+            certificate, sides = self._certified(x)
         self.over = {}
         if not in_whole_lots(self.e, x).all():
             return

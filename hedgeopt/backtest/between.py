@@ -61,4 +61,7 @@ def between(market: Market, moment: datetime, prices: Mapping[str, float], held:
     quotes["mark_price"] = mark
     then = {asset: price * ratio.get(asset, 1.0) for asset, price in market.prices.items()}
     source = f"{market.source}, carried to {moment.isoformat()}"
-    return replace(market, timestamp=moment, prices=then, instruments=alive, quotes=quotes, source=source, notes=())
+    return replace(
+        market, timestamp=moment, prices=then, instruments=alive, quotes=quotes, source=source, notes=(), depth={},
+        impact=None,
+    )  # fmt: skip

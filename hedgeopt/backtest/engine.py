@@ -19,7 +19,7 @@ from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.between import between, moments_between
 from hedgeopt.backtest.books.source import BookSource
 from hedgeopt.backtest.desk import Desk
-from hedgeopt.backtest.execution import execute, send
+from hedgeopt.backtest.execution import execute, part_of, send
 from hedgeopt.backtest.judge import Stated, judged
 from hedgeopt.backtest.ledger import Ledger
 from hedgeopt.backtest.liquidation import breached, liquidate_account
@@ -218,6 +218,7 @@ class _Run:
             if not prices:
                 continue
             market = Snapshot.of(between(before, moment, prices, self.portfolio.held()))
+            self.portfolio.receive(market)
             accrue(self.portfolio, last, market)
             self.events += settle(self.portfolio, market, self.history)
             self.market = last = market
@@ -231,12 +232,15 @@ class _Run:
     def _stated(self, market: Market, promise: Promise, decision: Decision) -> Stated:
         """What the step that now begins will be judged by."""
         own = self.settings.promise == "policy" and decision.promise is not None
+        default = self.settings.scenarios.horizon_days
+        stated = getattr(decision.scenarios, "horizon_days", getattr(self.policy, "horizon_days", default))
         return Stated(
             self.portfolio.book(market.timestamp),
             market,
             promise,
-            getattr(self.policy, "horizon_days", self.settings.scenarios.horizon_days) if own else None,
+            float(stated if own else default),
             decision.scenarios if own else self.settings.scenarios,
+            own,
         )
 
     def _doubt(self, market: Market, valuation: Valuation, fills: Sequence[Fill]) -> None:
@@ -338,10 +342,21 @@ class _Run:
         """Orders that fill now; those of makers that rest are kept, at the near side, until the next snapshot."""
         if self.settings.fills.maker == "at once":
             return list(orders)
+        now = []
         for order in orders:
-            if not order.maker:
+            account = self.portfolio.accounts.get(order.account)
+            if not order.maker or account is None or f"{account.venue}:{order.instrument}" not in market.instruments:
+                now.append(order)  # what names nothing is refused like a taker's
                 continue
-            where = self.portfolio.accounts[order.account].venue
+            where = account.venue
+            quantity, why = part_of(self.portfolio, market, order.account, order, self.settings.fills)
+            if why:
+                told = {"asked": order.quantity, "filled": quantity, "reason": why}
+                event = {"kind": "partly_filled", "account": order.account, "instrument": order.instrument, **told}
+                self.events.append(event)
+            if not quantity:
+                continue
+            order = replace(order, quantity=quantity)
             near = float(
                 market.quoted("bid_price" if order.quantity > 0 else "ask_price", [f"{where}:{order.instrument}"])[0]
             )
@@ -350,7 +365,7 @@ class _Run:
             else:
                 self.events.append({"kind": "missing_quote", "account": order.account, "instrument": order.instrument,
                                     "message": "has no near side for an order to rest at"})  # fmt: skip
-        return [order for order in orders if not order.maker]
+        return now
 
     def _came_to(self, market: Market) -> list[Fill]:
         """Fills of resting orders whose price the other side has come to; the others are cancelled, and told."""

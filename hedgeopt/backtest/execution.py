@@ -16,7 +16,7 @@ from hedgeopt.inputs.market import Market
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.margin.rules import margin_model
 
-__all__ = ["execute", "send"]
+__all__ = ["execute", "part_of", "send"]
 
 _DUST = 1.0
 """USD: a solver's rounding of a purchase that takes all there is."""
@@ -55,7 +55,7 @@ def execute(
         for order in mine:
             try:
                 options: dict[str, Any] = {"half_spread": half_spread, "maker": order.maker}
-                quantity, why = _part(portfolio, market, name, order, rules or FillRules())
+                quantity, why = part_of(portfolio, market, name, order, rules or FillRules())
                 if why:
                     told = {"asked": order.quantity, "filled": quantity, "reason": why}
                     events.append({"kind": "partly_filled", "account": name, "instrument": order.instrument, **told})
@@ -98,7 +98,7 @@ def execute(
     return fills, events, valuation
 
 
-def _part(portfolio: Portfolio, market: Market, account: str, order: Order, rules: FillRules) -> tuple[float, str]:
+def part_of(portfolio: Portfolio, market: Market, account: str, order: Order, rules: FillRules) -> tuple[float, str]:
     """What of an order fills, and why the rest does not."""
     key = f"{portfolio.accounts[account].venue}:{order.instrument}"
     held = portfolio.holdings.get((account, key))

@@ -18,6 +18,7 @@ import pandas as pd
 
 from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.valuation import Promise, moved_assets, value_in
+from hedgeopt.errors import InputError
 from hedgeopt.exposures.resolve import resolve
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
@@ -36,15 +37,16 @@ _SAME = 1e-3
 class Stated:
     """What a step began with: the book after trading, its market, and the promise with the sample it was drawn from.
 
-    ``horizon_days`` is that of ``promise``, None where the engine states it; ``scenarios`` None where nothing can be drawn
-    again.
+    ``horizon_days`` is that of ``promise``, and ``own`` whether the policy states it, not the engine; ``scenarios`` None
+    where nothing can be drawn again.
     """
 
     book: Book
     market: Market
     promise: Promise
-    horizon_days: float | None
+    horizon_days: float
     scenarios: Any
+    own: bool
 
 
 @dataclass(frozen=True)
@@ -66,17 +68,21 @@ def judged(stated: Stated, until: datetime, history: Callable[[], pd.DataFrame])
     """The promise over the time until ``until``; ``history`` gives the index prices known when it was made."""
     days = (until - stated.market.timestamp).total_seconds() / 86_400.0
     given, horizon = stated.promise, stated.horizon_days
-    if horizon is not None and (stated.scenarios is None or not np.isfinite(given.cvar)):
-        root = math.sqrt(days / horizon)
-        return Judged(days, given.cvar * root, given.var * root, scaled=abs(days / horizon - 1.0) > _SAME)
-    if horizon is not None and abs(days / horizon - 1.0) <= _SAME:
+    root, same = math.sqrt(days / horizon), abs(days / horizon - 1.0) <= _SAME
+    scaled = Judged(days, given.cvar * root, given.var * root, scaled=not same)
+    if stated.scenarios is None or getattr(stated.scenarios, "kind", "") == "given" or not np.isfinite(given.cvar):
+        return scaled  # scenarios given one by one have no time in them
+    if stated.own and same:
         return Judged(days, given.cvar, given.var)
     holdings = resolve(stated.book, stated.market)
     assets = moved_assets(holdings)
     if not assets:  # cash alone: nothing can be lost
         return Judged(days, 0.0, 0.0)
-    with as_known(stated.scenarios, stated.market.timestamp, history) as known:
-        sample = draw(known.model_copy(update={"horizon_days": days}), assets, stated.market)
+    try:
+        with as_known(stated.scenarios, stated.market.timestamp, history) as known:
+            sample = draw(known.model_copy(update={"horizon_days": days}), assets, stated.market)
+    except InputError:  # a history whose steps do not add up to this time
+        return scaled
     e = value_in(holdings, sample).exposures
     losses, p = -e.base_pnl, e.probabilities
     var = value_at_risk(losses, given.beta, p)

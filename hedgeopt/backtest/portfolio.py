@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.backtest.ledger import Identity, Ledger
-from hedgeopt.backtest.quotes import fill_price, mark_of, unit_notional, unit_premium, whole
+from hedgeopt.backtest.quotes import fill_price, mark_of, unit_notional, unit_premium, whole, worsened
 from hedgeopt.backtest.size_costs import along_ladder, impact_cost
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.resolve import HeldLeg, resolve
@@ -157,8 +157,9 @@ class Portfolio:
         item = held.instrument if held is not None else market.instrument(where.venue, instrument)
         mark = mark_of(item, market)
         price = at if at is not None else fill_price(item, market, quantity, mark, half_spread, edge, worse)
-        own = at is not None or edge is not None or worse > 0.0
-        along = None if own else along_ladder(item, market, quantity)
+        own = at is not None or edge is not None
+        rest = worsened(item, market, quantity, mark, worse) if worse > 0.0 and not whole(item) else None
+        along = None if own else along_ladder(item, market, quantity, rest)
         price = price if along is None else along
         currency = item.settlement
         dollars = market.price(currency)

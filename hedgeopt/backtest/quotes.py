@@ -12,7 +12,7 @@ from hedgeopt.inputs.market import Market
 from hedgeopt.models.costs.quotes import not_traded
 from hedgeopt.models.pricing.families import family_of
 
-__all__ = ["NoQuote", "fill_price", "mark_of", "unit_notional", "unit_premium", "whole"]
+__all__ = ["NoQuote", "fill_price", "mark_of", "unit_notional", "unit_premium", "whole", "worsened"]
 
 
 class NoQuote(Exception):
@@ -48,6 +48,14 @@ def unit_notional(item: Any, market: Market) -> float:
     return _unit(item, market)[1]
 
 
+def worsened(item: Any, market: Market, quantity: float, mark: float, worse: float) -> float:
+    """The mark less a share of it (of the index, for options whose mark is more), where nobody quotes."""
+    if item.nature.option:
+        unit = 1.0 if item.inverse else market.price(item.underlying)
+        return float(max(mark + np.sign(quantity) * worse * min(mark, unit), 0.0))
+    return float(mark * (1.0 + np.sign(quantity) * worse))
+
+
 def fill_price(
     item: Any, market: Market, quantity: float, mark: float, half_spread: float | None, edge: float | None, worse: float
 ) -> float:
@@ -73,8 +81,5 @@ def fill_price(
     if half_spread is not None and not math.isfinite(market.quote(other_side, item.id)) and not item.nature.option:
         return mark * (1.0 + np.sign(quantity) * half_spread)
     if worse > 0:
-        if item.nature.option:
-            unit = 1.0 if item.inverse else market.price(item.underlying)
-            return max(mark + np.sign(quantity) * worse * min(mark, unit), 0.0)
-        return mark * (1.0 + np.sign(quantity) * worse)
+        return worsened(item, market, quantity, mark, worse)
     raise NoQuote(f"{item.name} has no {side.split('_')[0]}")

@@ -90,8 +90,10 @@ def _lot(item: Any, market: Market) -> float | None:
     return listed if listed is not None else item.nature.lot
 
 
-def along_ladder(item: Any, market: Market, quantity: float) -> float | None:
+def along_ladder(item: Any, market: Market, quantity: float, beyond: float | None = None) -> float | None:
     """Average price of a fill along the ladder, in the quote unit; None where there is none.
+
+    What the ladder does not hold costs ``beyond``, where that is given.
 
     A pool's level of reserve R at price p takes ``p d + (p / R) d^2 / (1 - d / R)`` for d units bought.
     """
@@ -101,9 +103,12 @@ def along_ladder(item: Any, market: Market, quantity: float) -> float | None:
     levels, sign = (ladder.asks, 1.0) if quantity > 0 else (ladder.bids, -1.0)
     start = np.concatenate([[0.0], np.cumsum(levels.size)[:-1]])
     taken = np.clip(abs(quantity) - start, 0.0, levels.size)
+    if not taken.sum():
+        return None
     share = taken / levels.reserve
     paid = levels.price * taken * (1.0 + sign * share / (1.0 - sign * share))
-    return float(paid.sum() / taken.sum())
+    rest = abs(quantity) - float(taken.sum()) if beyond is not None else 0.0
+    return float((paid.sum() + rest * (beyond or 0.0)) / (taken.sum() + rest))
 
 
 def impact_cost(item: Any, market: Market, quantity: float, half_spread: float | None) -> float:

@@ -11,7 +11,9 @@ import pytest
 from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.between import between, moments_between
 from hedgeopt.backtest.engine import simulate
+from hedgeopt.backtest.policies.protocol import Decision, TransferOrder
 from hedgeopt.backtest.policies.simple import DoNothing
+from hedgeopt.inputs.book import Account, Collateral, Link
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 CALL, PUT, PERPETUAL = "BTC-27MAR26-80000-C", "BTC-27MAR26-80000-P", "BTC-PERPETUAL"
@@ -75,3 +77,32 @@ def test_only_moments_strictly_between_count(toys: Any) -> None:
     index = index_of(toys, {0: 1.0, 12: 2.0, 24: 3.0})
     assert list(moments_between(index, toys.START, toys.START + timedelta(days=1))["BTC"]) == [2.0]
     assert moments_between(None, toys.START, toys.START + timedelta(days=1)).empty
+
+
+def test_no_ladder_of_before_the_crash_is_hit_in_it(toys: Any) -> None:
+    """A perpetual liquidated at 60,000 with the order book of 80,000 still in the market: it is closed near 60,000."""
+    levels = [("bid", 79_960.0), ("ask", 80_040.0)]
+    markets = []
+    for market in toys.path([80_000.0, 80_500.0]):
+        same = {"venue": "deribit", "instrument": PERPETUAL, "timestamp": market.timestamp.isoformat(), "unit": "USD"}
+        table = pd.DataFrame([{**same, "side": s, "price": p, "size": 1e7} for s, p in levels])
+        markets.append(market.with_depth(table))
+    book = toys.Given(collateral={"USDC": 40_000.0}, positions={PERPETUAL: 160_000.0})
+    settings = Settings(scenarios=SAMPLE, index=index_of(toys, {12: 60_500.0}))
+    done = simulate(markets, book, DoNothing(), settings).trades
+    assert len(done)
+    assert (done["price"] < 61_000.0).all()
+
+
+def test_what_arrives_before_the_moment_counts_at_it(toys: Any) -> None:
+    class Sending:
+        name = "sending"
+
+        def decide(self, state: Any) -> Decision:
+            return Decision(transfers=(TransferOrder("reserve", "main", "BTC", 12.0),) if state.step == 0 else ())
+
+    reserve = Account(name="reserve", venue="derive", margin="none", collateral=(Collateral(asset="BTC", amount=12.0),))
+    link = Link(source="reserve", target="main", asset="BTC", delay_hours=1.0)
+    book = toys.Given(collateral={"BTC": 3.0}, positions={PUT: -8.0}, extra=(reserve,), links=(link,))
+    settings = Settings(scenarios=SAMPLE, index=index_of(toys, {12: 55_000.0}))
+    assert not simulate(toys.path([80_000.0, 80_500.0]), book, Sending(), settings).steps["liquidated"].any()

@@ -17,6 +17,7 @@ from hedgeopt.backtest.policies.optimizer import Optimizer
 from hedgeopt.backtest.policies.protocol import Order
 from hedgeopt.backtest.settings import BacktestConfig
 from hedgeopt.backtest.size_costs import FillRules
+from hedgeopt.errors import InputError
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
 
 SAMPLE = ParametricScenarios(count=64, vol={"BTC": 0.6})
@@ -124,3 +125,14 @@ def test_the_configuration_says_it() -> None:
         fills={"sizes": "quoted", "lots": True, "maker": "rest"},
     )  # fmt: skip
     assert config.settings().fills == FillRules("quoted", True, "rest")
+
+
+def test_an_order_that_rests_is_limited_as_one_that_does_not(toys: Any) -> None:
+    market = sized(toys.path([80_000.0])[0], ask_size=1.0, bid_size=1.0, lot=0.1)
+    later = sized(toys.path([80_000.0, 79_000.0])[1], ask_size=1.0, lot=0.1)
+    script = toys.Scripted({0: [Order("main", CALL, 0.033, maker=True), Order("main", CALL, 0.27, maker=True)]})
+    result = simulate([market, later], toys.Given(), script, settings(sizes="quoted", lots=True, maker="rest"))
+    assert result.trades["quantity"].tolist() == pytest.approx([0.2])
+    unknown = toys.Scripted({0: [Order("mian", CALL, 1.0, maker=True)]})
+    with pytest.raises(InputError, match="mian"):
+        simulate([market], toys.Given(), unknown, settings(maker="rest"))

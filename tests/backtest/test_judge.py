@@ -7,18 +7,20 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.protocol import Decision
+from hedgeopt.backtest.policies.regime import RegimeSwitching
 from hedgeopt.backtest.policies.simple import DoNothing
 from hedgeopt.backtest.results.promise import tail_report
 from hedgeopt.backtest.valuation import Promise, value
 from hedgeopt.models.risk.cvar import tail_loss
 from hedgeopt.models.scenarios.draw import draw
 from hedgeopt.models.scenarios.noise import noise_by_asset, strike_size
-from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import GivenScenarios, HistoricalScenarios, ParametricScenarios
 
 CALL, PUT = "BTC-27MAR26-80000-C", "BTC-27MAR26-80000-P"
 SAMPLE = ParametricScenarios(count=300, vol={"BTC": 0.6}, horizon_days=0.25)
@@ -98,3 +100,34 @@ def test_a_model_without_the_noise_of_strikes_is_refuted_where_strikes_move_alon
     assert verdicts["measured"].kept
     assert verdicts["none"].kept is False
     assert verdicts["none"].hits > 3 * verdicts["none"].expected_hits
+
+
+def test_samples_that_know_no_such_time_are_scaled_and_end_nothing(toys: Any, tmp_path: Any) -> None:
+    """Daily histories have no 13 hours, scenarios given one by one no time at all."""
+    times = pd.date_range(toys.START - timedelta(days=300), periods=301, freq="D")
+    prices = 80_000.0 * np.exp(np.cumsum(0.02 * np.random.default_rng(3).standard_normal(301)))
+    pd.DataFrame({"timestamp": times, "BTC": prices}).to_csv(tmp_path / "history.csv", index=False)
+    history = HistoricalScenarios(prices=str(tmp_path / "history.csv"), count=200)
+    given = GivenScenarios(spot={"BTC": (0.9, 1.0, 1.1, 0.95)}, horizon_days=1.0)
+    for sample in (history, given):
+        steps = simulate(uneven(toys), toys.Given(), DoNothing(), Settings(scenarios=sample, promise="engine")).steps
+        assert steps["judged_scaled"].tolist() == [False, True, True, True]
+        root = (13.0 / 24.0) ** 0.5
+        assert steps["judged_cvar"].iloc[2] == pytest.approx(root * steps["promised_cvar"].iloc[1])
+
+
+def test_the_horizon_of_a_promise_is_that_of_its_own_sample(toys: Any) -> None:
+    """A policy of six hours under a regime, whose promise over a day is that of the policy alone."""
+    sample = SAMPLE.model_copy(update={"count": 100})
+
+    class Six:
+        name = "six"
+
+        def decide(self, state: Any) -> Decision:
+            return Decision(promise=Promise(100.0, 80.0, 0.99), scenarios=sample)
+
+    day = toys.path([8e4, 8.1e4])
+    alone = simulate(day, toys.Given(), Six(), Settings(scenarios=sample)).steps["judged_var"].iloc[1]
+    regime = RegimeSwitching(lambda state: 0.0, Six(), Six(), enter=1.0)
+    switched = simulate(day, toys.Given(), regime, Settings(scenarios=sample)).steps["judged_var"].iloc[1]
+    assert switched == alone > 1_000.0

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from hedgeopt.backtest.books.source import nearest_option
-from hedgeopt.backtest.policies.protocol import Observation, Order
+from hedgeopt.backtest.past import as_known
+from hedgeopt.backtest.policies.protocol import Decision, Observation, Order
 from hedgeopt.backtest.policies.simple import DeltaBand, find_perpetual
 from hedgeopt.backtest.valuation import moved_assets
 from hedgeopt.errors import InputError
@@ -90,7 +91,8 @@ class MeanVarianceDelta:
         names = {account for account, _, _ in chosen.values()}
         accounts = tuple(a.model_copy(update={"tradable": a.name in names}) for a in state.book.accounts)
         holdings = replace(holdings, book=state.book.model_copy(update={"accounts": accounts}))
-        sample = draw(self.scenarios, assets, state.market)
+        with as_known(self.scenarios, state.market.timestamp, lambda: state.history) as known:
+            sample = draw(known, assets, state.market)
         items = list(dict.fromkeys(item for _, item, _ in chosen.values()))
         e = build_exposures(holdings, items, sample, sample, mark_half_spread=state.mark_half_spread)
         p = np.full(len(sample), 1.0 / len(sample)) if e.probabilities is None else e.probabilities
@@ -115,7 +117,7 @@ class TailHedge:
     """Options bought far from the money and held, with a delta band beside them.
 
     ``quantity`` contracts of every right of ``rights`` and asset, nearest to ``days`` and ``delta``, are bought at the ask
-    at the first step, and again when those bought last have less than ``roll_days`` left; none is sold.
+    at the first step, and again when fewer than that are held with ``roll_days`` left; none is sold.
     """
 
     def __init__(
@@ -130,29 +132,43 @@ class TailHedge:
         account: str = "main",
     ) -> None:
         _positive(days=days, delta=delta, **{f"quantity.{asset}": n for asset, n in quantity.items()})
+        if not set(rights) <= {"call", "put"}:
+            raise InputError(
+                "holds what is no right", field="policies.rights", value=list(rights), fix="give call, put or both"
+            )
         if roll_days >= days:
             raise InputError("must be less than days", field="policies.roll_days", value=roll_days)
         self.quantity, self.rights, self.account = dict(quantity), tuple(rights), account
         self.days, self.delta, self.roll_days = days, delta, roll_days
         self.delta_band = DeltaBand(band or {"*": 1.0}, account=account)
         self.name = "static tail hedge"
-        self._bought: dict[tuple[str, str], Any] = {}
 
-    def decide(self, state: Observation) -> Sequence[Order]:
+    def decide(self, state: Observation) -> Decision:
         """Purchases that are due, and the delta of the book as it stands."""
-        orders = list(self.delta_band.decide(state))
-        venue = next((a.venue for a in state.book.accounts if a.name == self.account), None)
-        if venue is None:
-            return orders
+        orders, events = list(self.delta_band.decide(state)), []
+        account = next((a for a in state.book.accounts if a.name == self.account), None)
+        if account is None:
+            raise InputError("names no account of the book", field="policies.account", value=self.account)
         for asset, contracts in self.quantity.items():
+            state.market.price(asset)  # an asset that nobody prices is refused
             for right in self.rights:
-                last = self._bought.get((asset, right))
-                if last is not None and 365.0 * last.years_from(state.market.timestamp) >= self.roll_days:
+                if self._held(state, account, asset, right) >= contracts * (1.0 - 1e-9):
                     continue
                 try:
-                    item = nearest_option(state.market, asset, venue, right, self.days, self.delta)
-                except InputError:  # nobody quotes one now: at the next step
+                    item = nearest_option(state.market, asset, account.venue, right, self.days, self.delta)
+                except InputError as error:
+                    events.append({"kind": "note", "message": f"no {right} on {asset} to buy: {error.problem}"})
                     continue
-                self._bought[asset, right] = item
                 orders.append(Order(self.account, item.name, contracts))
-        return orders
+        return Decision(tuple(orders), events=events)
+
+    def _held(self, state: Observation, account: Any, asset: str, right: str) -> float:
+        """Contracts bought of a right on an asset that have at least ``roll_days`` left."""
+        total = 0.0
+        for position in account.positions:
+            item = state.market.instruments.get(f"{account.venue}:{position.instrument}")
+            if item is None or not item.nature.option or (item.underlying, item.right) != (asset, right):
+                continue
+            if position.quantity > 0 and 365.0 * item.years_from(state.market.timestamp) >= self.roll_days:
+                total += position.quantity
+        return total

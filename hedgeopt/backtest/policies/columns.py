@@ -97,6 +97,8 @@ class Columns:
         names = [f"{e.accounts[e.rows.account[row]]} {e.rows.instruments[row].id}" for row in e.candidate]
         self._size, option = slots, self._options(e)
         chosen = self._first(program, e, box, names)
+        if len(chosen) < slots:
+            return None
         for _ in range(_ROUNDS):
             try:
                 part = solve_program(program, restricted(e, chosen), lots="none")
@@ -138,7 +140,8 @@ class Columns:
             price,
         )
         if self.margins:
-            self._curved = self._curved or min(int((~self._options(e)).sum()), max(slots // 2, 1))
+            options = int(self._options(e).sum())
+            self._curved = max(min(e.n_candidates - options, max(slots // 2, 1)), slots - options, self._curved)
             key = (*key, self._curved)
         if key not in self._programs:
             self._programs[key] = _Slots(self.rules, restricted(e, np.arange(slots)), min(self._curved, slots))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hedgeopt.backtest.past import as_known
 from hedgeopt.backtest.policies.protocol import Observation, Order
 from hedgeopt.backtest.valuation import moved_assets
 from hedgeopt.errors import InputError
@@ -99,7 +100,8 @@ class DeltaVegaMinVariance:
         book = state.book.model_copy(
             update={"accounts": tuple(a.model_copy(update={"tradable": a.name in accounts}) for a in state.book.accounts)}
         )
-        sample = draw(self.scenarios, assets, state.market)
+        with as_known(self.scenarios, state.market.timestamp, lambda: state.history) as known:
+            sample = draw(known, assets, state.market)
         e = build_exposures(
             replace(holdings, book=book), list(dict.fromkeys(item for _, item in chosen)), sample, sample,
             mark_half_spread=state.mark_half_spread,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, time
 from functools import cache, lru_cache
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,36 @@ def cell_key(config: dict[str, Any], folder: Path, runner: str = "") -> str:
     named = {text: _digest(folder / text) for text in _strings(config) if _is_named(folder, text)}
     content: dict[str, Any] = {"config": config, "files": named, "source": source_digest(), "runner": runner}
     content["record"] = _RECORD
+    own = {name: _module_digest(name) for name in sorted(set(_modules(config)))}
+    if own:
+        content["modules"] = own
     tables = {name: _digest(path) for name, path in own_tables().items()}
     if tables:  # venues of the user's own, which no configuration names as files
         content["tables"] = tables
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _modules(value: Any) -> Iterator[str]:
+    """Modules of policies of the user's own."""
+    if isinstance(value, dict):
+        if value.get("kind") == "python" and isinstance(value.get("object"), str):
+            yield value["object"].partition(":")[0]
+        for item in value.values():
+            yield from _modules(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _modules(item)
+
+
+def _module_digest(name: str) -> str:
+    """Digest of a module's source; of its name where it has none."""
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    origin = None if spec is None else spec.origin
+    return _digest(Path(origin)) if origin and Path(origin).is_file() else name
 
 
 def cell_files(config: Any, folder: Path) -> Any:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hedgeopt.backtest.assumptions import Settings
 from hedgeopt.backtest.engine import simulate
 from hedgeopt.backtest.policies.classic import MeanVarianceDelta, TailHedge, WhalleyWilmott
-from hedgeopt.backtest.policies.simple import DoNothing
+from hedgeopt.backtest.policies.simple import DeltaVegaMinVariance, DoNothing
 from hedgeopt.backtest.settings import BacktestConfig
 from hedgeopt.errors import InputError
-from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
+from hedgeopt.models.scenarios.sample_settings import HistoricalScenarios, ParametricScenarios
 
 FEW = Settings(scenarios=ParametricScenarios(count=64, vol={"BTC": 0.6}))
 CALL, PUT = "BTC-27MAR26-80000-C", "BTC-27MAR26-80000-P"
@@ -47,8 +50,6 @@ def test_the_mean_variance_delta_minimises_what_it_says(toys: Any) -> None:
 
 
 def test_the_tail_hedge_is_bought_once_and_rolled(toys: Any) -> None:
-    from datetime import timedelta
-
     expiries = [toys.START + timedelta(days=d) for d in (20, 28)]
     markets = toys.path([80_000.0] * 12, expiries=expiries, strikes=(60_000.0, 80_000.0, 100_000.0))
     policy = TailHedge({"BTC": 2.0}, days=20.0, roll_days=14.0, band={"BTC": 100.0})
@@ -78,3 +79,33 @@ def test_what_is_no_policy_is_refused() -> None:
     with pytest.raises(InputError, match="less than days"):
         TailHedge({"BTC": 1.0}, days=7.0)
     assert np.isfinite(WhalleyWilmott().band(80_000.0, 0.0))
+
+
+def test_policies_with_a_history_see_only_the_past_of_it(toys: Any, tmp_path: Path) -> None:
+    """The history after the decision is another one: the trades stay."""
+    times = pd.date_range(toys.START - timedelta(days=300), periods=330, freq="D")
+    prices = 80_000.0 * np.exp(np.cumsum(0.02 * np.random.default_rng(3).standard_normal(330)))
+    book = toys.Given(collateral={"USDC": 4e6}, positions={CALL: -10.0, PUT: -4.0})
+    for made in (MeanVarianceDelta, DeltaVegaMinVariance):
+        done = []
+        for wrong in (1.0, 3.0):
+            path = tmp_path / f"history{wrong:g}.csv"
+            poisoned = np.where(times > toys.START, prices * np.linspace(1.0, wrong, 330), prices)
+            pd.DataFrame({"timestamp": times, "BTC": poisoned}).to_csv(path, index=False)
+            policy = made(HistoricalScenarios(prices=str(path), count=250))
+            done.append(simulate(toys.path([80_000.0]), book, policy, FEW).trades)
+        assert len(done[0])
+        pd.testing.assert_frame_equal(done[0], done[1])
+
+
+def test_a_tail_hedge_looks_at_what_is_held_and_refuses_what_nobody_prices(toys: Any) -> None:
+    """The same policy in another run buys again; what the book holds already is not bought twice."""
+    policy = TailHedge({"BTC": 2.0}, days=25.0, band={"BTC": 100.0})
+    for _ in range(2):
+        assert len(simulate(toys.path([80_000.0]), toys.Given(), policy, FEW).trades) == 2
+    held = toys.Given(positions={CALL: 2.0, PUT: 2.0})
+    assert simulate(toys.path([80_000.0]), held, policy, FEW).trades.empty
+    with pytest.raises(InputError, match="BTX"):
+        simulate(toys.path([80_000.0]), toys.Given(), TailHedge({"BTX": 1.0}), FEW)
+    with pytest.raises(InputError, match="no right"):
+        TailHedge({"BTC": 1.0}, rights=("Put",))

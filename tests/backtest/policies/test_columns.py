@@ -100,13 +100,13 @@ def test_other_candidates_every_day_need_one_program(toys: Any) -> None:
     for k, market in enumerate(toys.path([80_000.0, 81_000.0, 79_000.0], strikes=STRIKES)):
         markets.append(toys.market(market.timestamp, market.prices["BTC"], strikes=STRIKES[k : 14 + k]))
     policy = Optimizer(rules(ho.Delta("BTC").within(-1, 1)))
-    policy._columns.slots = 6
+    policy._columns.slots = 10
     settings = Settings(scenarios=SAMPLE)
     result = simulate(markets, toys.Given(positions={CALL: -5.0, PUT: -5.0}), policy, settings)
     assert policy.compiled == 1
     assert not [event for event in result.events if event["kind"] in ("fallback", "infeasible")]
     again = Optimizer(rules(ho.Delta("BTC").within(-1, 1)))
-    again._columns.slots = 6
+    again._columns.slots = 10
     other = simulate(markets, toys.Given(positions={CALL: -5.0, PUT: -5.0}), again, settings)
     assert other.ledger.equals(result.ledger)
 
@@ -141,3 +141,19 @@ def test_margin_limits_need_one_program_whatever_there_is_to_trade(toys: Any) ->
     assert policy.compiled == 1
     assert not [event for event in result.events if event["kind"] in ("fallback", "infeasible")]
     assert (result.steps["initial_margin"] <= 0.3 * result.steps["equity"] * (1 + 1e-9)).all()
+
+
+def test_a_margin_limit_over_contracts_that_are_no_options(toys: Any) -> None:
+    """One perpetual alone, and nothing but slots for it: solved, or left to the whole, but never half filled."""
+    policy = rules(ho.MarginUtilisation(limit=0.5)).model_copy(
+        update={"candidates": ho.Candidates(kinds=("perpetual", "future"), max_relative_spread=10.0)}
+    )
+    e = exposures(toys, policy)
+    found = Columns(policy, slots=6).solve(e)
+    assert found is None or found.certificate.valid
+    result = simulate(toys.path([80_000.0, 81_000.0], strikes=STRIKES), toys.Given(positions={CALL: -5.0, PUT: -5.0}),
+                      Optimizer(policy), Settings(scenarios=SAMPLE))  # fmt: skip
+    assert len(result.steps) == 2
+    many = Columns(policy, slots=6)
+    many._curved, many._size = 3, 6
+    assert len(many._placed(np.arange(8), [str(k) for k in range(8)], np.zeros(8, bool))) == 3  # which solve() does not use

@@ -156,3 +156,15 @@ def test_nothing_to_vary_and_too_much(tmp_path):
     many = list(range(1100))
     with pytest.raises(InputError, match="1,000,000 cells"):
         SweepPlan(backtest={"z": 0}, vary={"a": many, "b": many}).cells(tmp_path)
+
+
+def test_a_policy_of_ones_own_is_in_the_key(tmp_path, monkeypatch):
+    from hedgeopt.backtest.sweep.content import cell_key
+
+    module = tmp_path / "own_policy_of_a_test.py"
+    monkeypatch.syspath_prepend(tmp_path)
+    keys = []
+    for text in ("class A: pass\n", "class A: x = 1\n"):
+        module.write_text(text)
+        keys.append(cell_key({"policies": [{"kind": "python", "object": "own_policy_of_a_test:A"}]}, tmp_path))
+    assert keys[0] != keys[1]

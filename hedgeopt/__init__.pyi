@@ -111,6 +111,10 @@ from .models.scenarios.draw import draw as draw
 from .models.scenarios.estimate import estimate_surface_response as estimate_surface_response
 from .models.scenarios.estimate import estimate_vol_response as estimate_vol_response
 from .models.scenarios.estimate import smile_points as smile_points
+from .models.scenarios.estimate_series import FundingResponse as FundingResponse
+from .models.scenarios.estimate_series import PegMoves as PegMoves
+from .models.scenarios.estimate_series import estimate_funding_response as estimate_funding_response
+from .models.scenarios.estimate_series import estimate_peg as estimate_peg
 from .models.scenarios.fit import FittedModel as FittedModel
 from .models.scenarios.fit import fit_model as fit_model
 from .models.scenarios.given import given_returns as given_returns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from math import isnan
 from typing import Any
 
 from hedgeopt.backtest.books.recipes import LiquidityBook, LoopBook, RollingSeller, ShortGamma
@@ -46,8 +47,13 @@ class JudgedModel:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"rows": [{"book": name, **asdict(one)} for name, one in self.rows], "refuted": list(self.refuted)}
+        """Plain values for JSON; what is not known is null."""
+        rows = [{"book": name, **{k: _known(v) for k, v in asdict(one).items()}} for name, one in self.rows]
+        return {"rows": rows, "refuted": list(self.refuted)}
+
+
+def _known(value: Any) -> Any:
+    return None if isinstance(value, float) and isnan(value) else value
 
 
 def standard_books() -> dict[str, Maker]:

@@ -141,7 +141,7 @@ def _judged(model: str, judged: Sequence[tuple[str, Mapping[str, Any]]]) -> list
         ]
         lines += [
             f"| {row['book']} | {24 * row['horizon_days']:g} | {row['windows']} | {row['hits']} | {row['expected']:.2g} "
-            f"| {row['p_value']:.2g} | {row['worst']:.2g} |"
+            f"| {row['p_value']:.2g} | {'–' if row['worst'] is None else format(row['worst'], '.2g')} |"
             for row in known
         ]
         failed = told.get("refuted") or []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,3 +133,16 @@ def test_seven_books_are_judged_and_what_cannot_be_opened_is_left_out(markets: l
     assert by_name["looped staking, ETH"].left_out == 2  # no price of stETH
     assert found.to_dict()["refuted"] == []
     assert datetime(2026, 1, 1, 8, tzinfo=UTC) == pd.Timestamp(by_name["AMM LP, BTC"].first)
+
+
+@pytest.mark.realdata
+def test_the_first_days_of_march_are_as_the_docs_say() -> None:
+    """A sample of the command in docs/scenarios.md: the packaged model of January and February, over a week of March."""
+    chain = Path(__file__).parents[3] / "shared/data/deribit-chains/daily_allstrikes_dev_20251230_20260531.parquet"
+    start, end = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 6, tzinfo=UTC)
+    replay = ChainReplay(chains=(chain,), start=start, end=end, clock="quotes", ratios={"stETH": ("ETH", 0.999)})
+    found = judge_model(ParametricScenarios(model="measured"), map(Snapshot.of, replay), horizons=(1.0,))
+    for name, one in found.rows:
+        assert (one.windows, one.hits, one.left_out) == (4, 0, 0), name
+        assert one.worst < 0.6, name
+    assert found.refuted == ()

@@ -115,7 +115,7 @@ def _data(split: Split) -> tuple[dict[str, Any], Any, Any]:
             if "NaN" in str(error):
                 refuse_infinite(split.base)
             raise
-    refuse_unless_finite(split.base, data)
+    refuse_unless_finite(split.base, data, inverse)
     return data, chain, inverse
 
 

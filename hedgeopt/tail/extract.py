@@ -8,7 +8,6 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from hedgeopt.errors import UnsupportedForm
 from hedgeopt.tail.source import ScenarioSource, Vector, as_source
 
 # Above this share of non-zeros a dense array is smaller and faster than compressed rows.
@@ -24,9 +23,24 @@ def coefficients(
     It is read anew at each solve because parameters may have changed.
     """
     variables = e.variables()
-    for variable in variables:
-        if any(variable.attributes[a] for a in ("PSD", "NSD", "symmetric", "diag", "hermitian", "complex", "imag")):
-            raise UnsupportedForm("losses of structured or complex variables need the form A @ x", field=str(e))
+
+    def value() -> Vector:
+        return np.asarray(_at_zero(variables, lambda: e.value), dtype=float).ravel(order="F")
+
+    def by_units(variable: cp.Variable, unit: complex) -> Callable[[], ScenarioSource]:
+        def read() -> ScenarioSource:
+            def columns() -> Vector:
+                at_zero, out = np.asarray(e.value).real.ravel(order="F"), []
+                for j in range(variable.size):
+                    one = np.zeros(variable.size, dtype=complex)
+                    one[j] = unit
+                    variable.save_value(one.reshape(variable.shape, order="F"))
+                    out.append(np.asarray(e.value).real.ravel(order="F") - at_zero)
+                return np.column_stack(out)
+
+            return as_source(_at_zero(variables, columns))
+
+        return read
 
     def reader(variable: cp.Variable) -> Callable[[], ScenarioSource]:
         def read() -> ScenarioSource:
@@ -38,8 +52,15 @@ def coefficients(
 
         return read
 
-    readers = [(reader(v), v if v.ndim == 1 else cp.vec(v, order="F")) for v in variables]
-    return readers, lambda: np.asarray(_at_zero(variables, lambda: e.value), dtype=float).ravel(order="F")
+    readers: list[tuple[Callable[[], ScenarioSource], cp.Expression]] = []
+    for v in variables:
+        flat = v if v.ndim == 1 else cp.vec(v, order="F")
+        if v.is_complex():
+            # cvxpy has no gradients of complex variables: real and imaginary parts, entry by entry.
+            readers += [(by_units(v, 1.0), cp.real(flat)), (by_units(v, 1.0j), cp.imag(flat))]
+        else:
+            readers.append((reader(v), flat))
+    return readers, value
 
 
 def _at_zero(variables: list[cp.Variable], evaluate: Callable[[], Any]) -> Any:

@@ -180,6 +180,6 @@ def build_models(tails: list[SplitTail], slices: list[slice], width: int) -> lis
         else:
             caps = atom.weights() / (1.0 - atom.beta)
         if not np.all(np.isfinite(offset)):
-            raise InputError("losses must be finite", field=str(tail.atom.args[0]))
+            raise InputError("losses must be finite", field=" ".join(str(tail.atom.args[0]).split()))
         models.append(LossModel(blocks, offset, caps, width, scale, uniform))
     return models

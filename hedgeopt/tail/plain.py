@@ -78,7 +78,7 @@ def solve_plain(
         if name is None and chain.solver.name() == cp.SCS and 0 < max(data["dims"].psd, default=0) <= _SMALL:
             data, chain, inverse = problem.get_problem_data(cp.CLARABEL, verbose=verbose, solver_opts=options, **canon)
         if isinstance(data, dict):
-            refuse_unless_finite(problem, data)
+            refuse_unless_finite(problem, data, inverse)
             even_powers(data)
             mark_noise(data, chain)
         if chain.solver.name() == cp.HIGHS:

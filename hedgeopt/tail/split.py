@@ -159,7 +159,7 @@ def _check_convex(problem: cp.Problem, levels: dict[int, cp.Variable]) -> None:
                 where = "a CVaR may be minimised with a non-negative weight (or maximised with a negative one)"
             else:
                 where = "a CVaR may only be on the smaller side of an inequality, with a non-negative weight"
-            raise UnsupportedForm(f"not a convex use of CVaR: {where}", field=str(part))
+            raise UnsupportedForm(f"not a convex use of CVaR: {where}", field=" ".join(str(part).split()))
 
 
 def _holds_tail(e: Any) -> bool:

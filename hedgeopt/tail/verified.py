@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -121,7 +122,7 @@ def _at_values(problem: cp.Problem, parts: Split, models: list[LossModel]) -> tu
         elif dual:
             charge += float(out.max()) * max(float(np.linalg.norm(d)) for d in dual)
     for v in problem.variables():
-        at = np.asarray(v.value)
+        at = v.value.toarray() if hasattr(v.value, "toarray") else np.asarray(v.value)
         away = float(np.max(np.abs(at - v.project(at)), initial=0.0))
         if away > 0:
             worst = max(worst, away / max(float(np.max(np.abs(at), initial=0.0)), 1e-300))
@@ -133,13 +134,22 @@ def _terms(expression: cp.Expression, levels: dict[int, float]) -> Vector:
 
     ``levels``: by variable, the magnitude of the losses that a tail's level was summed from.
     """
-    size = np.abs(np.asarray(expression.value, dtype=float)).ravel(order="F")
-    slopes = expression.grad
+    size = _size(expression.value)
+    try:
+        slopes = expression.grad
+    except NotImplementedError:
+        # cvxpy has no gradients of conjugates, real and imaginary parts: what they are parts of.
+        return size + max((float(_size(part.value).max(initial=0.0)) for part in expression.args), default=0.0)
     for v in expression.variables():
         slope = slopes.get(v)
         if slope is not None:
             size = size + np.asarray(
                 abs(sp.csr_array(slope if sp.issparse(slope) else np.atleast_2d(slope))).T
-                @ np.maximum(np.abs(np.asarray(v.value, dtype=float)).ravel(order="F"), levels.get(v.id, 0.0))
+                @ np.maximum(_size(v.value), levels.get(v.id, 0.0))
             )
     return size
+
+
+def _size(value: Any) -> Vector:
+    """Magnitudes of a value of cvxpy's, which may be sparse or complex."""
+    return np.abs(np.asarray(value.toarray() if hasattr(value, "toarray") else value)).ravel(order="F")

@@ -67,7 +67,7 @@ def envelope(q: Vector, caps: Vector, total: float) -> Vector:
         whole = room.sum()
         if whole <= 0:
             break
-        q = np.clip(q + np.sign(gap) * min(abs(gap), whole) * room / whole, 0.0, caps)
+        q = np.clip(q + np.sign(gap) * (min(abs(gap), whole) / whole) * room, 0.0, caps)
     return q
 
 

@@ -156,7 +156,7 @@ def _solve(problem: cp.Problem, name: str, options: dict[str, Any], units: Units
             if "NaN" in str(error):
                 refuse_infinite(problem)
             raise
-        refuse_unless_finite(problem, data)
+        refuse_unless_finite(problem, data, inverse)
         even_powers(data)
         mark_noise(data, chain)
         if fit and chain.solver.name() == cp.CLARABEL:

@@ -103,6 +103,8 @@ def bound_of(
     if enough is not None and quick.value > -np.inf and enough(quick):
         return quick
     best = moved.best(program, z, enough)
+    if best.value == -np.inf and enough is None:
+        best = moved.quick(program, z)  # matrices and powers move in their own metric there
     for share in DUST if best.value == -np.inf else ():
         best = moved.best(program, large_multipliers(z, data["dims"], share))
         if best.value > -np.inf:

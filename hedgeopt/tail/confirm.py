@@ -55,7 +55,9 @@ def confirm(parts: Split, outcome: Outcome, tolerance: float) -> None:
     # Violations count by what they are worth. The solver has judged the point itself; a row that is rounding of zero, or
     # whose variables are all zero at the optimum, has no size that a violation could be measured by here.
     charge = _charge(compiled, outcome, sums, kept)
-    outcome.gap = max(outcome.upper + charge - outcome.lower, 0.0) / size
+    apart = max(outcome.upper + charge - outcome.lower, 0.0)
+    # Where the value itself will do as the unit, a larger one would only make the gap look small.
+    outcome.gap = apart / (abs(outcome.upper) if 0.0 < apart <= tolerance * abs(outcome.upper) else size)
     outcome.certificate, outcome.proven = kept, bool(np.isfinite(outcome.lower))
     if outcome.status == "optimal" and not outcome.gap <= 10.0 * tolerance:
         outcome.status = "optimal_inaccurate"

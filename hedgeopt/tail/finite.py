@@ -19,7 +19,7 @@ def refuse_unless_finite(problem: cp.Problem, data: dict[str, Any], inverse: Any
     """
     dims, b = data.get("dims"), data.get("b")
     zero = 0 if dims is None else int(dims.zero)
-    kept = inverse[-1] if inverse else None
+    kept: Any = inverse[-1] if inverse else None
     offset = kept.get(s.OFFSET) if hasattr(kept, "get") else None
     ok = _finite(offset) and all(_finite(data.get(key)) for key in ("A", "G", "c", "P", "q", "F"))
     if ok and b is not None:

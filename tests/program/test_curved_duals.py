@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -28,10 +30,10 @@ def exposures(toy_book: ho.Book, toy_market: ho.Market) -> Exposures:
     return expose(toy_book, toy_market, policy())
 
 
-def slope_and_price(e: Exposures, make: object, name: str, at: float) -> tuple[float, float]:
+def slope_and_price(e: Exposures, make: Callable[[float], ho.Policy], name: str, at: float) -> tuple[float, float]:
     """Central difference of the optimum in the limit's side, and the limit's shadow price."""
     step = 1e-3 * abs(at)
-    low, middle, high = (solve_program(Program(make(side), e), e) for side in (at - step, at, at + step))  # type: ignore[operator]
+    low, middle, high = (solve_program(Program(make(side), e), e) for side in (at - step, at, at + step))
     assert all(f.certificate.valid for f in (low, middle, high))
     prices = [side.dual for side in middle.sides if name in side.name.lower()]
     return (high.certificate.objective - low.certificate.objective) / (2 * step), max(prices)

@@ -89,38 +89,42 @@ def _paid(e: Exposures, x: np.ndarray) -> dict[tuple[int, str], float]:
     for i in np.flatnonzero(x).tolist():
         row = int(e.candidate[i])
         c = int(e.rows.account[row])
-        paid_in = _payer(e, c, e.rows.instruments[row].settlement)
-        if paid_in is None:
-            continue
+        settlement = e.rows.instruments[row].settlement
+        paid_in = _payer(e, c, settlement)
         key, rate = (c, paid_in), 1.0
-        if paid_in != e.rows.instruments[row].settlement:
+        if paid_in != settlement:
             rate = float(e.rows.settlement_price[row]) / e.price(paid_in)
         units = float(e.rows.premium[row]) * float(x[i]) + float(costs[i]) / float(e.rows.settlement_price[row])
         found[key] = found.get(key, 0.0) - units * rate
     return found
 
 
-def _payer(e: Exposures, c: int, settlement: str | None) -> str | None:
+def _payer(e: Exposures, c: int, settlement: str) -> str:
     """What an account pays a settlement asset in: itself, or for dollars that are no asset of the book (spot pairs settle in
-    them) the dollar asset that the account posts most of; None where there is none."""
-    if settlement in e.assets:
+    them) the dollar asset that the account posts most of; where it posts none, the dollars are an asset of their own."""
+    if settlement in e.assets or settlement not in dollar_assets():
         return settlement
-    if settlement not in dollar_assets():
-        return None
     posted = {a: float(e.collateral[c, k] * e.prices[k]) for k, a in enumerate(e.assets) if a in dollar_assets()}
     known = {a: usd for a, usd in posted.items() if usd > 0.0}
-    return max(known, key=lambda a: known[a]) if known else None
+    return max(known, key=lambda a: known[a]) if known else settlement
+
+
+def _price(e: Exposures, asset: str) -> float:
+    """USD of one unit; of dollars that nobody posts the market's."""
+    return e.price(asset) if asset in e.assets else float(e.market.price(asset))
 
 
 def _account_rows(
     e: Exposures, c: int, days: int, sent: Sequence[SentAsset], z: np.ndarray, paid: dict[tuple[int, str], float]
 ) -> Iterator[dict[str, Any]]:
-    mine: dict[str | None, list[int]] = {}
+    mine: dict[str, list[int]] = {}
     for row in np.flatnonzero(z).tolist():
-        if int(e.rows.account[row]) == c:
-            mine.setdefault(_payer(e, c, getattr(e.rows.instruments[row], "settlement", None)), []).append(row)
+        settlement = getattr(e.rows.instruments[row], "settlement", None)
+        if int(e.rows.account[row]) == c and settlement is not None:
+            mine.setdefault(_payer(e, c, settlement), []).append(row)
     name, at = e.accounts[c], np.arange(days + 1)
-    for a, asset in enumerate(e.assets):
+    not_posted = sorted({*mine, *(asset for k, asset in paid if k == c)} - set(e.assets))
+    for a, asset in enumerate((*e.assets, *not_posted)):
         parts = {part: np.zeros(days + 1) for part in _PARTS}
         parts["trades"] += paid.get((c, asset), 0.0)
         for row in mine.get(asset, ()):
@@ -138,7 +142,7 @@ def _account_rows(
             if one.asset == asset:
                 parts["transfers"] += (name == one.target) * np.where(at >= one.day, one.amount, 0.0)
                 parts["transfers"] -= (name == one.source) * (one.amount + one.cost)
-        posted = float(e.collateral[c, a])
+        posted = float(e.collateral[c, a]) if a < len(e.assets) else 0.0
         if posted == 0.0 and not any(part.any() for part in parts.values()):
             continue
         total = posted + np.sum(list(parts.values()), axis=0)
@@ -146,7 +150,7 @@ def _account_rows(
             yield {
                 "account": name, "asset": asset, "day": day, "date": _date(e, day), "posted": posted,
                 **{part: float(values[day]) for part, values in parts.items()}, "cash": float(total[day]),
-                "usd": float(total[day] * e.prices[a]),
+                "usd": float(total[day]) * _price(e, asset),
             }  # fmt: skip
 
 
@@ -169,11 +173,14 @@ def _margin_rows(e: Exposures, c: int, days: int, rows: list[dict[str, Any]], z:
     state, (model, _), mine = e.margins.state(c), e.margins.rule(c), e.rows.account == c
     for day in range(days + 1):
         quantity = np.where((due > day) | (day == 0), z, 0.0)
-        posted = e.collateral[c].copy()
+        posted, dollars = e.collateral[c].copy(), 0.0
         for asset, amount in cash.get(day, {}).items():
-            posted[e.assets.index(asset)] = amount
+            if asset in e.assets:
+                posted[e.assets.index(asset)] = amount
+            else:
+                dollars += amount * _price(e, asset)
         need = e.margins.requirement(c, quantity, posted)
-        equity = float(posted @ e.prices + np.sum((quantity * e.rows.value)[mine]))
+        equity = float(posted @ e.prices + np.sum((quantity * e.rows.value)[mine])) + dollars
         counted = equity - lost_value(state, model.haircut(state, "initial"), posted, model.table_name)
         unknown = requirement_unknown(e, c, quantity)
         initial, maintenance = (np.nan, np.nan) if unknown else (float(need.initial), float(need.maintenance))

@@ -36,8 +36,8 @@ def cash_grid(proposal: Proposal) -> ShownTable:
                 ("unlocked", True)]  # fmt: skip
     caption = (
         "Units of the asset, if prices stay as they are: funding and yields at today's rates, expiries at today's index, "
-        "known flows and unlocks of the book, transfers sent and arrived. Interest of deposits and loans is no cash. A debt "
-        "is negative."
+        "known flows and unlocks of the book, transfers sent and arrived. Interest of deposits and loans is no cash. Fees "
+        "at delivery are not counted. A debt is negative."
     )
     csv = proposal_csv(proposal)["cash.csv"] if rows else ""
     return ShownTable("Cash", columns, rows, caption, sortable=True, csv=csv, file="cash.csv")

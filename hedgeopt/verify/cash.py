@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,32 @@ from hedgeopt.models.data import dollar_assets
 from hedgeopt.verify.convex import Convex
 from hedgeopt.verify.ladders import cost_below, walked
 
-__all__ = ["cash_by_day", "cash_of_accounts", "left_open"]
+__all__ = ["AssetLadder", "cash_by_day", "cash_of_accounts", "left_open"]
+
+_PARTS = ("posted", "trades", "locked", "income", "expiries", "flows", "transfers")
+
+
+@dataclass(eq=False)
+class AssetLadder:
+    """Units of an asset in an account by day, each part of them and the magnitudes that were added up."""
+
+    days: int
+    parts: dict[str, np.ndarray] = field(init=False)
+    size: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Start at nothing."""
+        self.parts = {part: np.zeros(self.days + 1) for part in _PARTS}
+
+    def add(self, part: str, values: np.ndarray | float) -> None:
+        """Add to a part, every day or by day."""
+        self.parts[part] += values
+        self.size += float(np.max(np.abs(values)))
+
+    @property
+    def cash(self) -> np.ndarray:
+        """(days + 1,) the sum of the parts."""
+        return np.sum(list(self.parts.values()), axis=0)
 
 
 def cash_by_day(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[tuple[str, str, float, float, Convex]]:
@@ -47,7 +73,7 @@ def cash_by_day(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[t
         for row, held in enumerate(e.rows.quantity.tolist()):
             item = e.rows.instruments[row]
             if held and int(e.rows.account[row]) in mine and getattr(item, "settlement", None) in worth:
-                parts.append(held * worth[item.settlement] * _brought(e, row, day))
+                parts.append(held * worth[item.settlement] * sum(_brought(e, row, day)))
         slope = np.zeros(e.n_candidates)
         for i, row in enumerate(e.candidate.tolist()):
             item = e.rows.instruments[row]
@@ -56,7 +82,7 @@ def cash_by_day(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[t
                 left = item.source in [e.accounts[c] for c in mine]
                 slope[i] = worth[item.asset] * (1.0 * came - 1.0 * left)
             elif i not in sent and int(e.rows.account[row]) in mine and item.settlement in worth:
-                slope[i] = worth[item.settlement] * (_brought(e, row, day) - float(e.rows.premium[row]))
+                slope[i] = worth[item.settlement] * (sum(_brought(e, row, day)) - float(e.rows.premium[row]))
         start = float(sum(parts))
         value = start + float(slope @ x) - cost
         size = float(sum(map(abs, parts))) + float(np.abs(slope) @ np.abs(x)) + cost
@@ -64,56 +90,58 @@ def cash_by_day(rule: dict[str, Any], e: Exposures, x: np.ndarray) -> Iterator[t
         yield f"{name} day {day}", "USD" if asset is None else asset, value, size, below
 
 
-def cash_of_accounts(e: Exposures, x: np.ndarray, days: int) -> dict[tuple[str, str], tuple[np.ndarray, float]]:
-    """By account and asset, units on days 0 to ``days`` after trades and transfers x, and the magnitudes in them."""
-    found: dict[tuple[str, str], tuple[np.ndarray, float]] = {}
+def cash_of_accounts(e: Exposures, x: np.ndarray, days: int) -> dict[tuple[str, str], AssetLadder]:
+    """By account and asset, units on days 0 to ``days`` after trades and transfers x."""
+    found: dict[tuple[str, str], AssetLadder] = {}
     every, sent = np.arange(days + 1), {int(i): t for t, i in enumerate(e.links.candidate)}
 
-    def add(account: str, asset: str, values: np.ndarray | float) -> None:
-        before, size = found.get((account, asset), (np.zeros(days + 1), 0.0))
-        found[account, asset] = before + values, size + float(np.max(np.abs(values)))
+    def add(account: str, asset: str, part: str, values: np.ndarray | float) -> None:
+        found.setdefault((account, asset), AssetLadder(days)).add(part, values)
 
     for c, k in zip(*np.nonzero(e.collateral), strict=True):
-        add(e.accounts[c], e.assets[k], float(e.collateral[c, k]))
+        add(e.accounts[c], e.assets[k], "posted", float(e.collateral[c, k]))
     for c, k, amount, due, locked in e.flows:
-        add(e.accounts[c], e.assets[k], amount * ((every >= due) - 1.0 * locked))
+        there = (every >= due) - 1.0 * locked
+        add(e.accounts[c], e.assets[k], "locked" if locked else "flows", amount * there)
     costs, after = walked(e, x)[0], np.array(e.rows.quantity, float)
     for i in np.flatnonzero(x).tolist():
         row, amount = int(e.candidate[i]), float(x[i])
         item = e.rows.instruments[row]
         if i in sent:
-            add(item.source, item.asset, -amount - float(costs[i]) / float(e.prices[e.assets.index(item.asset)]))
-            add(item.target, item.asset, amount * (24.0 * every + 1e-6 >= item.delay_hours))
+            gone = amount + float(costs[i]) / float(e.prices[e.assets.index(item.asset)])
+            add(item.source, item.asset, "transfers", -gone)
+            add(item.target, item.asset, "transfers", amount * (24.0 * every + 1e-6 >= item.delay_hours))
             continue
         after[row] += amount
         paid = amount * float(e.rows.premium[row]) + float(costs[i]) / float(e.rows.settlement_price[row])
-        purse = _purse(e, row)
-        if purse is not None:
-            add(e.accounts[e.rows.account[row]], purse[0], -paid * purse[1])
+        asset, rate = _purse(e, row)
+        add(e.accounts[e.rows.account[row]], asset, "trades", -paid * rate)
     for row in np.flatnonzero(after).tolist():
-        purse = _purse(e, row)
-        brought = np.zeros(1) if purse is None else np.array([_brought(e, row, int(day)) for day in every])
-        if purse is not None and brought.any():
-            add(e.accounts[e.rows.account[row]], purse[0], after[row] * brought * purse[1])
+        if getattr(e.rows.instruments[row], "settlement", None) is None:
+            continue
+        asset, rate = _purse(e, row)
+        brought = np.array([_brought(e, row, int(day)) for day in every])
+        for part, values in (("income", brought[:, 0]), ("expiries", brought[:, 1])):
+            if values.any():
+                add(e.accounts[e.rows.account[row]], asset, part, after[row] * values * rate)
     return found
 
 
-def _purse(e: Exposures, row: int) -> tuple[str, float] | None:
-    """What an instrument's account pays in, and units of that for one of its settlement; None: nothing is known of it.
+def _purse(e: Exposures, row: int) -> tuple[str, float]:
+    """What an instrument's account pays in, and units of that for one of its settlement.
 
-    Dollars that are no asset of the book are paid in the account's largest dollar asset.
+    Dollars that are no asset of the book are paid in the account's largest dollar asset; where it posts none, they are owed
+    or owned as they are.
     """
-    asset = getattr(e.rows.instruments[row], "settlement", None)
-    if asset in e.assets:
-        return str(asset), 1.0
-    if asset not in dollar_assets():
-        return None
+    asset = str(e.rows.instruments[row].settlement)
+    if asset in e.assets or asset not in dollar_assets():
+        return asset, 1.0
     here = e.collateral[int(e.rows.account[row])]
     worth = [
         (float(here[k] * e.prices[k]), -k) for k, name in enumerate(e.assets) if name in dollar_assets() and here[k] > 0.0
     ]
     if not worth:
-        return None
+        return asset, 1.0
     k = -max(worth)[1]
     return e.assets[k], float(e.rows.settlement_price[row]) / float(e.prices[k])
 
@@ -130,10 +158,10 @@ def left_open(e: Exposures, x: np.ndarray, day: int) -> np.ndarray:
     return found
 
 
-def _brought(e: Exposures, row: int, day: int) -> float:
+def _brought(e: Exposures, row: int, day: int) -> tuple[float, float]:
     """Units of its settlement asset that one unit held brings by a day: income while it lives, and its settlement."""
     item, index = e.rows.instruments[row], float(e.rows.index[row])
-    dollars, total = float(e.rows.settlement_price[row]), 0.0
+    dollars, income, total = float(e.rows.settlement_price[row]), 0.0, 0.0
     lives = float(day)
     if item.nature.expires:
         hours = (item.expiry - e.timestamp).total_seconds() / 3600.0
@@ -148,5 +176,5 @@ def _brought(e: Exposures, row: int, day: int) -> float:
             else:
                 total += 1.0 / float(e.rows.mark[row]) - 1.0 / index
     if item.nature.accrues in ("funding", "carry"):
-        total += lives * float(e.rows.carry[row]) / dollars
-    return total
+        income = lives * float(e.rows.carry[row]) / dollars
+    return income, total

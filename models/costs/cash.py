@@ -9,7 +9,7 @@
 
 What is due within a day counts on that day: an expiry in 30 hours is of day 2, as is a transfer that takes as long.
 Interest of deposits and loans grows the position and is no cash. A rate that is not known counts as nothing, and the
-exposures' notes say so.
+exposures' notes say so. What a venue charges at delivery is not in it: the term ``delivery_fee`` counts that.
 """
 
 from __future__ import annotations

@@ -148,9 +148,10 @@ def test_rules_of_a_backtest_carry_their_doubts():
         for part in entry.split(".")[1:]:
             assert part in found, entry
             found = found[part]
-    assert rules_caveats("delivery", "deribit", FRESH) == []
+    assert rules_caveats("delivery", "bybit", FRESH) == []
+    assert "read here: delivery of models/data/deribit.toml" in rules_caveats("delivery", "deribit", FRESH)[0]
     assert "liquidation.hyperliquid" in rules_caveats("liquidation", "hyperliquid", FRESH)[0]
-    assert "past its shelf life" in rules_caveats("delivery", "deribit", date(2028, 1, 1))[0]
+    assert "past its shelf life" in rules_caveats("delivery", "deribit", date(2028, 1, 1))[1]
     assert rules_caveats("delivery", "nowhere", FRESH) == []
 
 

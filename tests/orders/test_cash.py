@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from hedgeopt.cli import main
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.costs.cash import cash_line, day_of
 from hedgeopt.orders.cash import cash_ladder
+from hedgeopt.reports.cash_tables import cash_grid
 from hedgeopt.verify.cash import cash_by_day
 from hedgeopt.verify.claim import claim_of
 from hedgeopt.verify.verdict import judge
@@ -151,7 +153,7 @@ def test_a_proposal_has_the_ladder_after_its_trades(name: str) -> None:
     ahead = s.proposal.margin_ahead
     now = {pair.after.account: pair.after.now for pair in s.proposal.margins}
     for row in ahead[ahead["day"] == 7].to_dict("records"):
-        if not (s.market.timestamp and name == "whole"):  # the example's options expire within the week
+        if name != "whole":  # the example's options expire within the week
             assert row["initial"] == pytest.approx(now[row["account"]].initial, rel=1e-9)
 
 
@@ -174,6 +176,81 @@ def test_the_verifier_adds_the_ladder_up_again(name: str, table: str, column: st
         assert f"day {day}" in wrong[0]
     few = replace(s.proposal, cash_ahead=s.proposal.cash_ahead.iloc[:-1])
     assert "is not listed for every day" in judge(claim_of(few.to_dict()), e, s.market, rules).wrong[0]
+
+
+def _null(told: dict[str, Any], *names: str) -> None:
+    for row in told["margin_ahead"]:
+        row.update(dict.fromkeys(names))
+
+
+def _swap(told: dict[str, Any]) -> None:
+    """Parts that still add up to the cash."""
+    told["cash_ahead"][9]["income"] += 100.0
+    told["cash_ahead"][9]["flows"] -= 100.0
+
+
+@pytest.mark.parametrize(
+    ("forge", "words"),
+    [
+        (lambda told: told.update(cash_ahead=[], margin_ahead=[]), "is not listed for every day"),
+        (lambda told: told.update(margin_ahead=[]), "not every account is listed for every day"),
+        (lambda told: told.update(cash_ahead=[row for row in told["cash_ahead"] if row["day"] < 2]), "for every day"),
+        (lambda told: told.update(margin_ahead=[row for row in told["margin_ahead"] if row["day"] < 2]), "for every day"),
+        (lambda told: told["cash_ahead"].append({**told["cash_ahead"][0], "day": 8}), "outside 0 to 7"),
+        (lambda told: told["cash_ahead"].append(told["cash_ahead"][0]), "twice"),
+        (lambda told: _null(told, "initial"), "initial of .* is not told on day 0"),
+        (lambda told: _null(told, "free"), "free of .* is not told on day 0"),
+        (lambda told: _null(told, "maintenance"), "maintenance of .* is not told on day 0"),
+        (_swap, "cash: income of .* as listed, it is"),
+        (lambda told: told["cash_ahead"][3].update(expiries=123.0), "cash: expiries of .* is 123 as listed"),
+        (lambda told: told["cash_ahead"][3].update(usd=1.0), "cash: usd of .* is 1 as listed"),
+        (lambda told: told["cash_ahead"][3].update(date="1999-01-01"), "listed as 1999-01-01, it is"),
+        (lambda told: told["margin_ahead"][3].update(date="1999-01-01"), "listed as 1999-01-01, it is"),
+        (lambda told: told["margin_ahead"][3].update(open_positions=99.0), "margin ahead: open_positions of"),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_emptied_or_forged_is_found(forge: Any, words: str) -> None:
+    """The verifier says so for every way to say nothing."""
+    s = solved("network")
+    e, rules = expose(s.book, s.market, s.policy), s.policy.model_dump(mode="json")
+    told = s.proposal.to_dict()
+    assert judge(claim_of(told), e, s.market, rules).wrong == ()
+    told = json.loads(json.dumps(told))
+    forge(told)
+    wrong = judge(claim_of(told), e, s.market, rules).wrong
+    assert any(re.search(words, line) for line in wrong), wrong
+
+
+@pytest.mark.parametrize("dollars", [0.0, 1.0])
+def test_dollars_of_an_account_that_posts_none_are_there(dollars: float) -> None:
+    """Ten coins of ether sold at 1,999 bring 19,990 USD, whether or not a dollar is posted; equity keeps them."""
+    stamp = {"timestamp": NOW.isoformat(), "venue": "deribit", "index": 80_000.0}
+    quotes = [
+        {**stamp, "instrument": "BTC-PERPETUAL", "mark": 80_040.0, "bid": 80_039.5, "ask": 80_040.5, "funding_8h": 2e-4},
+        {**stamp, "instrument": "ETH_USDC", "mark": 2_000.0, "bid": 1_999.0, "ask": 2_001.0, "index": 2_000.0},
+    ]
+    there = ho.read_market(quotes, invert_marks=True)
+    posted = [ho.Collateral(asset="BTC", amount=5.0)] + [ho.Collateral(asset="USDC", amount=dollars)] * bool(dollars)
+    held = [ho.Position(instrument="ETH_USDC", quantity=20.0)]
+    owner = ho.Account(name="a", venue="deribit", collateral=posted, positions=held)
+    kinds = ho.Candidates(kinds=("perpetual", "spot"), underlyings=("BTC", "ETH"), min_days=0.0)
+    scenarios = ho.ParametricScenarios(count=20, vol={"BTC": 0.5, "ETH": 0.6})
+    sells = ho.Policy(ho.TransactionCost(), [ho.Delta("ETH") <= 10.0], scenarios=scenarios, lots="ideal", candidates=kinds)
+    one = ho.Book(accounts=[owner])
+    made = ho.propose(one, there, sells)
+    assert made.trades["quantity"].tolist() == pytest.approx([10.0], rel=1e-6)
+    told = made.cash_ahead[made.cash_ahead["asset"] != "BTC"]
+    assert told["usd"].tolist() == pytest.approx([19_990.0 + dollars] * 8, rel=1e-6)
+    equity = made.margin_ahead["equity"].tolist()
+    assert equity == pytest.approx([5.0 * 80_000.0 + dollars + 39_990.0] * 8, rel=1e-6)
+    e, rules = expose(one, there, sells), sells.model_dump(mode="json")
+    assert judge(claim_of(made.to_dict()), e, there, rules).wrong == ()
+    forged = replace(made, cash_ahead=made.cash_ahead[made.cash_ahead["asset"] == "BTC"])
+    assert judge(claim_of(forged.to_dict()), e, there, rules).wrong
+
+
+def test_the_page_says_that_fees_at_delivery_are_not_in_it() -> None:
+    assert "Fees at delivery are not counted" in cash_grid(solved("whole").proposal).caption
 
 
 def test_a_lock_is_no_cash() -> None:

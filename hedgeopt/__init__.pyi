@@ -143,6 +143,8 @@ from .program.compare import Comparison as Comparison
 from .program.compare import compare_proposals as compare_proposals
 from .program.evaluate import Evaluation as Evaluation
 from .program.evaluate import evaluate as evaluate
+from .program.explain.anatomy import TailAnatomy as TailAnatomy
+from .program.explain.anatomy import tail_anatomy as tail_anatomy
 from .program.explain.explanation import Explanation as Explanation
 from .program.explain.explanation import explain as explain
 from .program.explain.relax import WaysOut as WaysOut

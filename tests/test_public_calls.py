@@ -86,6 +86,7 @@ CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
     "explain": (ho.explain, {"proposal": ...}),
     "relax": (ho.relax, {"book": BOOK, "market": MARKET, "policy": POLICY, "hard": ...}),
     "frontier": (ho.frontier, {"book": BOOK, "market": MARKET, "policy": POLICY, "points": 2}),
+    "tail_anatomy": (ho.tail_anatomy, {"proposal": ...}),
     "stability": (ho.stability, {"proposal": ...}),
     "compare_proposals": (ho.compare_proposals, {"a": ..., "b": ...}),
     "Policy.propose": (POLICY.propose, {"book": BOOK, "market": MARKET}),

@@ -1,4 +1,4 @@
-"""``hedgeopt explain``, ``evaluate``, ``compare``, ``relax``, ``frontier``, ``stability``: read, solve again, print."""
+"""``hedgeopt explain``, ``evaluate``, ``compare``, ``relax``, ``frontier``, ``stability`` and ``anatomy``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hedgeopt.cli.inputs import MarketOptions, override, print_json, print_repor
 from hedgeopt.errors import InputError
 from hedgeopt.files.writing import refuse_unwritable
 
-__all__ = ["compare", "evaluate", "explain", "frontier", "relax", "stability"]
+__all__ = ["anatomy", "compare", "evaluate", "explain", "frontier", "relax", "stability"]
 
 
 def explain(
@@ -210,3 +210,34 @@ def stability(
     from hedgeopt.reports.explained import stability_report
 
     print_report(stability_report(told))
+
+
+def anatomy(
+    proposal: Path, book: Path | Sequence[Path], market: MarketOptions, as_of: str | None, csv: Path | None, json: bool
+) -> None:
+    """Print what a tail is made of; the tables into a folder."""
+    with progress() as stage:
+        from hedgeopt.files.writing import write_atomically
+        from hedgeopt.program.explain.anatomy import tail_anatomy
+        from hedgeopt.program.proposal import read_proposal
+
+        stage("read")
+        found = read_proposal(proposal)
+        holdings, quotes = read_holdings(book, as_of, market.venue), market.read()
+        stage("value")
+        told = tail_anatomy(found, book=holdings, market=quotes)
+        names = ("scenarios", "factors", "trades", "unhedged", "ladder", "liquidation")
+        files = (
+            {}
+            if csv is None
+            else {csv / f"{name}.csv": getattr(told, name).to_csv(index=False, lineterminator="\n") for name in names}
+        )
+        write_atomically(files)
+    if json:
+        print_json(told.to_dict())
+    else:
+        from hedgeopt.reports.explained import anatomy_report
+
+        print_report(anatomy_report(told))
+    if files:
+        say(f"wrote {', '.join(map(str, files))}")

@@ -35,7 +35,7 @@ __all__ = ["register_explain"]
 
 def register_explain(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (explain, evaluate, compare, relax, frontier, stability):
+    for command in (explain, evaluate, compare, relax, frontier, stability, anatomy):
         app.command(epilog=EXIT_CODES)(command)
 
 
@@ -242,3 +242,31 @@ def stability(
         market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
     )
     work.stability(proposal, book, quotes, as_of, resamples, seeds, marks, json)
+
+
+def anatomy(
+    proposal: _Proposal,
+    book: BookFile,
+    market: Markets,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Folder for the tables, the spot and vol ladders among them.", metavar="DIR")
+    ] = None,
+    at: At = None,
+    as_of: AsOf = None,
+    price: Prices = None,
+    invert_marks: InvertMarks = False,
+    venue: MarketVenue = None,
+    window: WindowSeconds = 300.0,
+    instrument: InstrumentName = None,
+    depth: DepthFiles = None,
+    depth_window: DepthWindow = 60.0,
+    impact: ImpactFile = None,
+    json: Json = False,
+) -> None:
+    """Take the tail of a proposal apart: scenarios, factors, trades, what stays and why, ladders, liquidation prices."""
+    from hedgeopt.cli import explain as work
+
+    quotes = MarketOptions(
+        market, at, price or (), invert_marks, window, venue, instrument, depth or (), depth_window, impact
+    )
+    work.anatomy(proposal, book, quotes, as_of, csv, json)

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
     from hedgeopt.program.compare import Comparison
     from hedgeopt.program.evaluate import Evaluation
+    from hedgeopt.program.explain.anatomy import TailAnatomy
     from hedgeopt.program.explain.explanation import Explanation
     from hedgeopt.program.explain.relax import WaysOut
     from hedgeopt.program.explain.stability import Stability
     from hedgeopt.program.frontier import Frontier
 
 __all__ = [
+    "anatomy_report",
     "comparison_report",
     "evaluation_report",
     "explanation_report",
@@ -133,3 +135,16 @@ def stability_report(told: Stability) -> RenderableType:
     names = ("instrument", "listed", "low", "high", "present")
     table = _table("Trades over all solves (5 % to 95 %; present: traded the same way)", told.trades, names)
     return Group(Framed(Text("\n".join(told.summary())), "Stability", "cyan"), table)
+
+
+def anatomy_report(told: TailAnatomy) -> RenderableType:
+    """The summary, factors, what stays, liquidation prices, and the ladder of P&L."""
+    parts: list[RenderableType] = [Framed(Text("\n".join(told.summary())), "The tail", "cyan")]
+    parts.append(_table("CVaR by factor (USD)", told.factors, ("coin", "factor", "before", "after")))
+    parts.append(_table("What trades do to it (USD)", told.trades, ("instrument", "tail", "cost")))
+    parts.append(_table("What stays", told.unhedged, ("coin", "tail", "why")))
+    names = ("account", "coin", "price", "down_before", "up_before", "down_after", "up_after")
+    parts.append(_table("Liquidation prices, that coin alone moving (USD)", told.liquidation, names))
+    ladder = ("coin", "spot", "vol", "before", "after", "delta", "gamma", "vega", "margin_left")
+    parts.append(_table("Spot and vol ladder (USD; after trading but for before)", told.ladder, ladder))
+    return Group(*parts)

@@ -27,6 +27,7 @@ COMMANDS = (
     "relax",
     "frontier",
     "stability",
+    "anatomy",
     "risk",
     "margin",
     "check",

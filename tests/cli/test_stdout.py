@@ -151,6 +151,7 @@ def cases(tmp_path: Path) -> dict[str, list[str]]:
         "report": [f"{tmp_path}/solved/proposal.json", f"--html={tmp_path}/p.html", f"--csv={tmp_path}/tables"],
         "plan": [f"{tmp_path}/solved/proposal.json", book, market],
         "explain": [f"{tmp_path}/solved/proposal.json", book, market, "--why-not=BTC-PERPETUAL"],
+        "anatomy": [f"{tmp_path}/solved/proposal.json", book, market],
         "stability": [f"{tmp_path}/solved/proposal.json", book, market, "--resamples=2", "--seeds=1", "--marks=1"],
         "relax": [book, market, f"--policy={tmp_path}/impossible.toml"],
         "frontier": [book, market, policy, "--points=2"],
@@ -197,7 +198,7 @@ PRINTS_JSON = [name for name, command in COMMANDS.items() if any(p.name == "json
 
 def prepare(command: str, cases: dict[str, list[str]]) -> None:
     """What a command needs that only another command makes."""
-    if command in ("verify", "report", "plan", "explain", "compare", "stability"):
+    if command in ("verify", "report", "plan", "explain", "compare", "stability", "anatomy"):
         assert main(["solve", *cases["solve"], f"--out={Path(cases[command][0]).parent}"]) == 0
     if command in ("scenarios fit", "scenarios judge"):
         recorded(drawn_chains(60, 5)).to_parquet(cases[command][0])

@@ -22,13 +22,14 @@ from hedgeopt.program.box import Box, trade_box
 
 __all__ = ["QuotedArbitrage", "quoted_arbitrage", "refuse_arbitrage"]
 
-_LEAST = 1e-4
-"""Share of the notional of its legs that a portfolio has to gain at least."""
+_LEAST, _REFUSED = 1e-4, 5e-3
+"""Shares of the notional of its legs that a portfolio has to gain at least to be one, and to be refused: less is what quotes
+of different seconds come to."""
 
 
 @dataclass(frozen=True)
 class QuotedArbitrage:
-    """Legs that gain whatever the price does: signed quantity, instrument, candidate; ``gain`` is in ``asset``."""
+    """Legs (signed quantity, instrument, candidate) that gain whatever the price does; ``gain`` is in ``asset``."""
 
     underlying: str
     expiry: str
@@ -36,6 +37,7 @@ class QuotedArbitrage:
     gain: float
     asset: str
     usd: float
+    notional: float
 
     @property
     def sentence(self) -> str:
@@ -71,7 +73,7 @@ def refuse_arbitrage(policy: Policy, e: Exposures) -> None:
     InputError
         Names the legs, what they gain, and the line that leaves them out.
     """
-    found = quoted_arbitrage(e, trade_box(policy, e))
+    found = [one for one in quoted_arbitrage(e, trade_box(policy, e)) if one.usd > _REFUSED * one.notional]
     if found:
         names = sorted({name for one in found for _, name, _ in one.legs})
         listed = ", ".join(f'"{name}"' for name in names[:12])
@@ -124,7 +126,7 @@ def _best(e: Exposures, box: Box, coin: str, settlement: str, day: str, at: list
         for leg, amount in zip(legs, size, strict=True)
         if amount * abs(e.rows.notional[e.candidate[leg[0]]]) > 1e-6 * unit
     )
-    return QuotedArbitrage(coin, day, told, gain, settlement, usd)
+    return QuotedArbitrage(coin, day, told, gain, settlement, usd, float(notional @ size))
 
 
 def _leg(

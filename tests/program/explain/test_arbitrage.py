@@ -72,7 +72,7 @@ def test_fees_can_make_it_none() -> None:
 def test_such_quotes_are_refused_with_the_line_that_leaves_them_out() -> None:
     quotes = MARKET.quotes.copy()
     key = next(k for k, item in MARKET.instruments.items() if item.name == "BTC-13MAR26-92000-C")
-    quotes.loc[key, ["bid_price", "ask_price"]] = 1.2 * ask("BTC-13MAR26-90000-C"), 1.3 * ask("BTC-13MAR26-90000-C")
+    quotes.loc[key, ["bid_price", "ask_price"]] = 1.9 * ask("BTC-13MAR26-90000-C"), 2.0 * ask("BTC-13MAR26-90000-C")
     market = replace(MARKET, quotes=quotes)
     with pytest.raises(ho.InputError, match="gain at least") as error:
         POLICY.propose(BOOK, market)

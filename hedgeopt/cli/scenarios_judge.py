@@ -49,6 +49,9 @@ def judge_chains(
         days = [hours / _HOURS for hours in horizons]
         markets = chain_markets(chains, start, end, venue)
         found = judge_model(settings, markets, horizons=days, level=level, name=name, radius=radius)
+        if not any(one.windows or one.left_out for _, one in found.rows):
+            fix = "give a record that is longer than the horizons, or shorter --hours"
+            raise InputError("holds no window to judge", file=chains[0], fix=fix)
         data = {"model": model, "fitted": told, "seed": seed, "radius": radius, **found.to_dict()}
         if out is not None:
             write_atomically({out: json_text.dumps(data, indent=2) + "\n"})

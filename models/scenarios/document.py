@@ -9,6 +9,7 @@ from typing import Any
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.reading import parse_toml
+from hedgeopt.models.scenarios.model_file import read_model
 from hedgeopt.models.scenarios.noise import MEASURED
 from hedgeopt.models.scenarios.response_settings import Response
 from hedgeopt.models.scenarios.sample_settings import ParametricScenarios
@@ -41,9 +42,8 @@ def model_document(model: str, judged: Sequence[tuple[str, Mapping[str, Any]]] =
         For a file that is no model, and results that are none, or of another model.
     """
     path = MEASURED if model == _PACKAGED else Path(model)
+    read_model(model)  # refuses what is none
     data = parse_toml(path, "scenario model")
-    if not isinstance(data.get("scenarios"), dict):
-        raise InputError("is no scenario model", file=path, field="scenarios", fix="write it with hedgeopt scenarios fit")
     parts = [f"# Scenario model {path.name if model != _PACKAGED else 'measured (packaged)'}", "", *_record(data), ""]
     parts += ["## Assumptions", "", *(f"- {line}" for line in _ASSUMED), ""]
     parts += ["## Numbers", "", *_numbers(data), ""]
@@ -123,14 +123,25 @@ def _unfitted(data: Mapping[str, Any]) -> list[str]:
     ] or ["Nothing: every slope and noise comes from the record."]
 
 
+_ROW = ("book", "record", "first", "last", "level", "horizon_days", "windows", "hits", "expected", "p_value", "worst")
+
+
+def _model(told: Any) -> Any:
+    return told.get("model") if isinstance(told, Mapping) else type(told).__name__
+
+
 def _judged(model: str, judged: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
     if not judged:
         return ["Not judged: give the results of `hedgeopt scenarios judge` on a record that the model was not fitted to."]
     lines = []
+    fix = "give what hedgeopt scenarios judge --out wrote for this model"
     for file, told in judged:
-        if told.get("model") != model or not isinstance(told.get("rows"), list):
-            fix = "give what hedgeopt scenarios judge --out wrote for this model"
-            raise InputError("is of another model", file=file, field="model", value=told.get("model"), fix=fix)
+        if not isinstance(told, Mapping) or told.get("model") != model or not isinstance(told.get("rows"), list):
+            raise InputError("is of another model", file=file, field="model", value=_model(told), fix=fix)
+        for n, row in enumerate(told["rows"]):
+            absent = [name for name in _ROW if not isinstance(row, Mapping) or name not in row]
+            if absent:
+                raise InputError("is missing", file=file, field=f"rows.{n}.{absent[0]}", fix=fix)
         known = [row for row in told["rows"] if row["windows"]]
         first, last = (f(row[name][:10] for row in known) if known else "?" for f, name in ((min, "first"), (max, "last")))
         record, level = (known[0]["record"], f"{100 * known[0]['level']:g} %") if known else ("?", "?")

@@ -62,3 +62,23 @@ def test_what_is_no_record_is_refused_in_one_line(
     assert words in error
     assert "Traceback" not in error
     assert not (tmp_path / "m.toml").exists()
+
+
+def test_a_solve_with_a_record_tells_how_promises_were_kept(
+    record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in ho.example_files().items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    given = ["--book", "book.json", "--market", "market.csv", "--policy", "policy.toml"]
+    files = [str(tmp_path / one) if "." in one else one for one in given]
+    out = tmp_path / "out"
+    assert main(["solve", *files, "--scenarios", "500", "--record", str(record), "--out", str(out)]) == 0
+    assert "99 % days were exceeded" in " ".join(capsys.readouterr().out.split())
+    promise = ho.read_proposal(out / "proposal.json").promise
+    assert promise is not None
+    assert promise.coverage is not None
+    assert promise.coverage.record == record.name
+    assert promise.coverage.windows == 11  # of a day, over 45 steps of six hours
+    assert main(["verify", str(out / "proposal.json"), *files, "--scenarios", "500"]) == 0
+    assert main(["solve", *files, "--record", str(tmp_path / "absent.parquet")]) == 2
+    assert "absent.parquet" in capsys.readouterr().err

@@ -48,5 +48,15 @@ def test_a_record_is_judged_and_the_document_tells_where_it_failed(
     assert "Refuted at 5 %, all tests together (Holm): AMM LP, BTC, 6 hours." in text
     with pytest.raises(InputError, match="another model"):
         model_document("measured", [("judged.json", {**told, "model": "own.toml"})])
+    with pytest.raises(InputError, match=r"rows.0.record"):
+        model_document("measured", [("judged.json", {"model": "measured", "rows": [{"book": "x"}]})])
+    with pytest.raises(InputError, match="another model"):
+        model_document("measured", [("judged.json", [1, 2])])  # type: ignore[list-item]
     assert main(["scenarios", "document", "--model", str(tmp_path / "absent.toml")]) == 2
     assert main(["scenarios", "judge", str(tmp_path / "absent.parquet")]) == 2
+    capsys.readouterr()
+    assert main(["scenarios", "judge", str(record), "--to", "2026-01-01T09:00:00Z"]) == 2
+    assert "no window" in capsys.readouterr().err
+    policy = tmp_path / "policy.toml"
+    policy.write_text('name = "x"\n[scenarios]\n', encoding="utf-8")
+    assert main(["scenarios", "document", "--model", str(policy)]) == 2

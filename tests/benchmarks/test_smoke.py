@@ -20,6 +20,7 @@ NAMES = {
     "explain",
     "inputs",
     "lots",
+    "lots_found",
     "margin",
     "startup",
     "costs",

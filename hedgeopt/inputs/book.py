@@ -183,8 +183,8 @@ class Book(Record):
     booked: dict[str, str] = Field(
         default_factory=dict,
         exclude_if=lambda value: not value,
-        description="fills that hedgeopt apply has booked: the venue's identity, and a digest of what each was; none is "
-        "booked again. Those that cannot come again may be deleted",
+        description="fills that hedgeopt apply has booked: account/identity at the venue, and a digest of what each was; "
+        "none is booked again. Those that cannot come again may be deleted",
     )
     notes: tuple[str, ...] = Field(
         default=(),

@@ -135,21 +135,20 @@ def apply_fills(
         _refuse_other_book(book, proposal)
     rows, notes = read_fills(fills)
     file = str(named(fills, "fills"))
-    rows, known, again = new_fills(rows, book, file)
-    notes += again
     proposed = proposed_trades(proposal)
-    data = {**book.model_dump(mode="json"), "booked": known}
+    data = book.model_dump(mode="json")
     accounts = {account["name"]: account for account in data["accounts"]}
     done: dict[tuple[str, str], list[Booked]] = {}
     owners = Owners(proposal, proposed, accounts, file)
+    new, data["booked"], left = new_fills(rows, book, file, owners.account)
+    notes += left
     odd = OddFills(proposal, market, file, now or datetime.now(UTC), allow)
     paid = Booking(book, market, accounts, file, odd, proposed)
-    for fill in rows:
-        account = owners.account(fill)
+    for fill, account in new:
         odd.moment(fill)
         booked = paid.transfer(fill, account) if fill.side == "send" else paid.trade(fill, account)
         done.setdefault((account, fill.instrument), []).append(booked)
-    times = [fill.time for fill in rows if fill.time is not None]
+    times = [fill.time for fill, _ in new if fill.time is not None]
     if book.timestamp is not None and times:
         data["timestamp"] = max(book.timestamp, *times).isoformat()
     after = validated(Book, data, file)

@@ -3,7 +3,7 @@
 ==================  ==============================================================================================
 column
 ==================  ==============================================================================================
-fill_id             the venue's identity of the fill: the same one twice is one fill
+fill_id             the venue's identity of the fill: the same one twice in one account is one fill
 client_id           client order id of the plan; optional
 account             where; optional with a client_id, or where the proposal trades the instrument in one account
 instrument          our name of it, as in the proposal; a transfer's is its link's (``rich to poor USDC``)
@@ -83,19 +83,19 @@ def read_fills(source: Given) -> tuple[list[ListedFill], list[str]]:
         if name not in table.columns:
             fix = f"fills have the columns {', '.join(FILL_COLUMNS)}"
             raise InputError("is missing", file=file, field=f"column {name}", fix=fix)
-    found: dict[str, ListedFill] = {}
+    found: dict[tuple[str | None, str], ListedFill] = {}
     again = 0
     for number, row in enumerate(table.to_dict("records"), start=1):
         fill = _fill(row, number, file)
-        other = found.get(fill.fill_id)
+        other = found.get((fill.account, fill.fill_id))
         if other is None:
-            found[fill.fill_id] = fill
+            found[fill.account, fill.fill_id] = fill
         elif {**vars(other), "row": 0} == {**vars(fill), "row": 0}:
             again += 1
         else:
             problem = f"is that of another fill in row {other.row}"
             raise InputError(problem, file=file, field=f"fill_id, row {number}", value=fill.fill_id,
-                             fix="which of the two is so? keep one")  # fmt: skip
+                             fix="which of the two is so? keep one, or fill in the column account of both")  # fmt: skip
     notes = [f"{many(again, 'row')} of a fill that is listed already, left out"] if again else []
     return list(found.values()), notes
 

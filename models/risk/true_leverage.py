@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -11,11 +10,11 @@ from pydantic import Field
 from hedgeopt.errors import InputError
 from hedgeopt.files.names import advice
 from hedgeopt.models.arrays import Exposures
-from hedgeopt.models.bound import BoundTerm, LinearTerm, TradeVariables, put
+from hedgeopt.models.bound import LinearTerm, TradeVariables, put
 from hedgeopt.models.data import dollar_assets
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.scope import Of, Scope, called, scope_of, scoped_equity
-from hedgeopt.models.separable import Separable
+from hedgeopt.models.sizes_held import SizesHeld
 from hedgeopt.models.term import Term
 
 __all__ = ["NetLeverage", "TrueLeverage"]
@@ -35,7 +34,7 @@ def _columns(e: Exposures, underlying: str | None) -> list[int]:
     return [e.asset(underlying)]
 
 
-class _BoundTrueLeverage(BoundTerm):
+class _BoundTrueLeverage(SizesHeld):
     """``sum_i |z_i| e_i / equity`` over rows plus supplied collateral; collateral is data (transfers only move it).
 
     Into or out of the accounts that count they would change it: refused by :meth:`_refuse_transfers`.
@@ -59,15 +58,17 @@ class _BoundTrueLeverage(BoundTerm):
 
     def _find(self, e: Exposures) -> tuple[np.ndarray, np.ndarray, float]:
         scope, columns = scope_of(e, self._spec.of), _columns(e, self._spec.underlying)
-        equity, supplied = scoped_equity(e, scope), np.maximum(e.collateral[:, columns], 0.0) @ e.prices[columns]
-        unit = np.abs(e.rows.greeks[greek("delta")][:, columns]) @ e.prices[columns] / equity
+        supplied = np.maximum(e.collateral[:, columns], 0.0) @ e.prices[columns]
         if scope is not None:
             self._refuse_transfers(e, scope, columns)
-            unit, supplied = unit * scope.rows, supplied * scope.accounts
-        gross = unit * np.abs(e.rows.quantity)
-        posted = float(supplied.sum()) / equity
-        rest = float(gross.sum() - gross[e.candidate].sum())
-        return unit[e.candidate], e.rows.quantity[e.candidate], max(rest, 0.0) + posted
+            supplied = supplied * scope.accounts
+        unit, held, rest = super()._parts(e)
+        return unit, held, rest + float(supplied.sum()) / scoped_equity(e, scope)
+
+    def per_unit(self, e: Exposures) -> np.ndarray:
+        scope, columns = scope_of(e, self._spec.of), _columns(e, self._spec.underlying)
+        unit = np.abs(e.rows.greeks[greek("delta")][:, columns]) @ e.prices[columns] / scoped_equity(e, scope)
+        return np.asarray(unit if scope is None else unit * scope.rows)
 
     def _refuse_transfers(self, e: Exposures, scope: Scope, columns: list[int]) -> None:
         for t in np.flatnonzero((scope.sent != 0) & np.isin(e.links.asset, columns)).tolist():
@@ -86,18 +87,6 @@ class _BoundTrueLeverage(BoundTerm):
         put(self._exposure, unit * scale)
         put(self._held, unit * held)
         put(self._rest, rest)
-
-    def evaluate(self, e: Exposures, x: np.ndarray) -> float:
-        unit, held, rest = self._parts(e)
-        return float(unit @ np.abs(held + x) + rest)
-
-    def size(self, e: Exposures, x: np.ndarray) -> float:
-        unit, held, rest = self._parts(e)
-        return float(unit @ (np.abs(held) + np.abs(x)) + rest)
-
-    def minorant(self, e: Exposures, x: np.ndarray, tails: Mapping[int, np.ndarray]) -> Separable:
-        unit, held, rest = self._parts(e)
-        return Separable(-unit, rest - float(unit @ held), 2.0 * unit[None, :], -held[None, :])
 
 
 class TrueLeverage(Term):

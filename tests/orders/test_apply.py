@@ -190,7 +190,7 @@ def test_fills_that_come_in_parts_are_each_booked_once() -> None:
     s = solved("whole")
     whole = fills_as_proposed(s.proposal, s.market)
     first = apply_fills(whole.head(5), s.book, s.proposal, s.market).book
-    assert set(first.booked) == set(whole["fill_id"].head(5))
+    assert set(first.booked) == set((whole["account"] + "/" + whole["fill_id"]).head(5))
     for kept in (ho.read_book(first.model_dump(mode="json")), ho.Book.from_frame(first.to_frame())):
         assert kept.booked == first.booked
     later = apply_fills(whole, first, s.proposal, s.market, allow=["other-book"])

@@ -19,7 +19,7 @@ def _rules() -> dict[str, Any]:
     return tomllib.loads((files(__name__) / "rules.toml").read_text(encoding="utf-8"))
 
 
-_NEEDS = {"delivery": set(), "funding": {"damper", "cap"}, "liquidation": {"part", "no_quote"}}
+_NEEDS: dict[str, set[str]] = {"funding": {"damper", "cap"}, "liquidation": {"part", "no_quote"}}
 """What a section of a venue's own table must have to be what backtests read: Aave's liquidation is another."""
 
 
@@ -31,7 +31,7 @@ def rules(section: str) -> dict[str, Any]:
 
 def _own(section: str, venue: str) -> dict[str, Any] | None:
     found = table(venue).get(section)
-    return found if isinstance(found, dict) and set(found) >= _NEEDS[section] else None
+    return found if isinstance(found, dict) and set(found) >= _NEEDS.get(section, set()) else None
 
 
 @lru_cache

@@ -77,8 +77,10 @@ def _field(row: Row) -> str:
 
 def sources(rows: Sequence[Row]) -> str:
     """P&L by source, thousands of USD."""
-    names = ["delta", "gamma", "vega", "theta", "carry", "cost", "residual"]
-    lines = [[row["book"], row["policy"], *(_k(row["attribution"][name]) for name in names)] for row in _ordered(rows)]
+    names = ["delta", "gamma", "vega", "theta", "carry", "cost", "marks", "residual"]
+    if not any("marks" in row["attribution"] for row in rows):
+        names.remove("marks")
+    lines = [[row["book"], row["policy"], *(_k(row["attribution"].get(name)) for name in names)] for row in _ordered(rows)]
     return _table(["book", "policy", *names], lines)
 
 

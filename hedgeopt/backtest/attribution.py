@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from hedgeopt.backtest.valuation import Valuation
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.pegs import is_peg
+from hedgeopt.models.pricing.black76 import black76_price
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.models.pricing.instrument import has
 
@@ -14,10 +18,11 @@ __all__ = ["attribute"]
 
 
 def attribute(start: Valuation, before: Market, now: Market, pnl: float, carry: float, cost: float) -> dict[str, float]:
-    """``delta dS + gamma dS^2 / 2 + vega dvol + theta dt + carry - cost + residual = pnl``, USD.
+    """``delta dS + gamma dS^2 / 2 + vega dvol + theta dt + carry - cost + marks + residual = pnl``, USD.
 
     Delta counts posted coins and moves of pegs; vega takes each option's own mark vol; theta stops at expiry. ``carry`` is
-    the funding and interest booked, ``cost`` what was paid at the end of the step; the residual holds the rest: higher
+    the funding and interest booked, ``cost`` what was paid at the end of the step. ``marks`` is the change of what options
+    are worth at the venue's marks beyond the formula at recorded vols and forwards. The residual holds the rest: higher
     orders, futures basis, and the way to expiry of what settled on the way.
     """
     e = start.exposures
@@ -42,8 +47,31 @@ def attribute(start: Valuation, before: Market, now: Market, pnl: float, carry: 
         "theta": float(per_row[greek("theta")] @ np.minimum(left, days)) if len(ids) else 0.0,
         "carry": carry,
         "cost": -cost,
+        "marks": float(e.rows.quantity @ (_off(e.rows.instruments, now) - _off(e.rows.instruments, before))),
     }
     return {**parts, "residual": pnl - sum(parts.values())}
+
+
+def _off(items: Sequence[Any], market: Market) -> np.ndarray:
+    """(R,) USD by which an option's mark exceeds Black-76 at its vol and forward; 0 for others and where one is unknown."""
+    found = np.zeros(len(items))
+    at = np.array([k for k, item in enumerate(items) if item.nature.option and item.expiry > market.timestamp], int)
+    if not len(at):
+        return found
+    chosen = [items[k] for k in at]
+    mark, vol, forward = (
+        market.quoted(name, [i.id for i in chosen]) for name in ("mark_price", "mark_iv", "underlying_price")
+    )
+    known = np.isfinite(mark) & (vol > 0.0) & (forward > 0.0)
+    at, chosen = at[known], [item for item, usable in zip(chosen, known, strict=True) if usable]
+    if not chosen:
+        return found
+    strike, calls = np.array([i.strike for i in chosen], float), np.array([i.right == "call" for i in chosen], bool)
+    years = np.array([i.years_from(market.timestamp) for i in chosen])
+    unit = np.where([i.inverse for i in chosen], forward[known], 1.0)
+    formula = black76_price(forward[known], strike, years, vol[known], calls) / unit
+    found[at] = (mark[known] - formula) * np.array([market.price(i.settlement) for i in chosen])
+    return found
 
 
 def _move(asset: str, before: Market, now: Market) -> float:

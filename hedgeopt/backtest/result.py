@@ -50,7 +50,7 @@ TRADE_COLUMNS = {
     "reason": "hedge, flow or liquidation",
 }
 
-ATTRIBUTION_COLUMNS = ("delta", "gamma", "vega", "theta", "carry", "cost", "residual")
+ATTRIBUTION_COLUMNS = ("delta", "gamma", "vega", "theta", "carry", "cost", "marks", "residual")
 """Columns of :attr:`BacktestResult.attribution`, USD; they add up to ``steps.pnl``."""
 
 LEDGER_COLUMNS = {

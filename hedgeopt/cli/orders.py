@@ -117,6 +117,10 @@ def apply(
     """Book fills, write the new book, print the differences; returns 0, or 3 where a limit is exceeded at the new book."""
     if out.suffix.lower() not in (".json", ".csv"):
         raise InputError("is no form of books", field="--out", value=out.name, fix="name a .json or .csv file")
+    read = {"FILLS": [fills], "--proposal": [proposal], "--market": [Path(path) for path in market.files]}
+    if report is not None:
+        _refuse_same(report, "--report", {"--out": [out], "--book": [book] if isinstance(book, Path) else [*book], **read})
+    _refuse_same(out, "--out", read)
     with progress() as stage:
         from hedgeopt.files.writing import write_atomically
         from hedgeopt.orders.apply import apply_fills
@@ -142,6 +146,13 @@ def apply(
         say("a table holds neither links, flows, the moment of the book nor which fills it has: write a .json to keep them")
     say(f"wrote {', '.join(str(path) for path in files)}")
     return 0 if made.holds else 3
+
+
+def _refuse_same(path: Path, option: str, others: dict[str, list[Path]]) -> None:
+    """A file that is written is none that is read or written otherwise."""
+    for other, paths in others.items():
+        if any(path.resolve() == one.resolve() for one in paths):
+            raise InputError(f"is the file of {other}", field=option, value=path.name, fix="name another file")
 
 
 def _book_text(book: Book, out: Path) -> str:

@@ -185,6 +185,23 @@ def test_the_same_fills_are_not_booked_twice_in_silence(
     assert main([*files, f"--out={first}", "--allow=other"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("out", "report", "words"),
+    [
+        ("x.csv", "x.csv", "--report: is the file of --out"),
+        ("market.csv", "y.csv", "--out: is the file of --market"),
+        ("x.csv", "book.json", "--report: is the file of --book"),
+    ],
+)
+def test_no_file_is_written_over_another(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str, report: str, words: str
+) -> None:
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert main([*files, f"--out={tmp_path}/{out}", f"--report={tmp_path}/{report}"]) == 2
+    assert words in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_fills_that_come_in_parts_are_each_booked_once() -> None:
     """A file of the first fills, then one of all so far; kept in a file and in a table, and told per firm."""
     s = solved("whole")

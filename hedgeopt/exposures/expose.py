@@ -59,7 +59,7 @@ def expose(
     """
     holdings = holdings_of(book, market, policy, trades=trades)
     if check_names:
-        check_references(holdings, policy)
+        holdings = replace(holdings, notes=(*holdings.notes, *check_references(holdings, policy)))
     if candidates is None:
         candidates = choose_candidates(holdings, policy.candidates) if trades else []
     chosen = {item.id for item in candidates}

@@ -15,6 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from hedgeopt.constraints.limit import Limit
+from hedgeopt.constraints.margin_utilisation import MarginUtilisation
 from hedgeopt.errors import InputError
 from hedgeopt.exposures.resolve import Holdings, underlying_of
 from hedgeopt.files.names import advice, require_known
@@ -63,8 +65,10 @@ class Known:
         )
 
 
-def check_references(holdings: Holdings, policy: Policy) -> None:
-    """Refuse the first word of the policy that refers to nothing.
+def check_references(holdings: Holdings, policy: Policy) -> tuple[str, ...]:
+    """Refuse the first word of the policy that refers to nothing; return what else is odd about it, a line each.
+
+    Lists of what is not to be traded hold names that expired or are not quoted today: those forbid nothing, and are a note.
 
     Raises
     ------
@@ -77,6 +81,7 @@ def check_references(holdings: Holdings, policy: Policy) -> None:
     for path in policy.stress.files:
         refuse_unknown(read_stress(path), known, "event", file=path)
     _match_instruments(holdings, policy)
+    return (*_barred_unseen(holdings, policy), *_per_cent(policy))
 
 
 def refuse_unknown(data: Any, known: Known, field: str, *, file: object = "policy") -> None:
@@ -120,16 +125,38 @@ def _match_instruments(holdings: Holdings, policy: Policy) -> None:
     if rules.underlyings:
         quoted = sorted({underlying_of(item) for item in items})
         require_known(rules.underlyings, quoted, "underlying", field="candidates.underlyings")
-    for listed in ("names", "do_not_trade"):
-        for pattern in getattr(rules, listed):
-            if not any(fnmatchcase(item.name, pattern) for item in items):
-                raise InputError(
-                    "matches no instrument of the market",
-                    file="policy",
-                    field=f"candidates.{listed}",
-                    value=pattern,
-                    fix=advice(pattern, (item.name for item in items)),
-                )
+    for pattern in rules.names:
+        if not any(fnmatchcase(item.name, pattern) for item in items):
+            raise InputError(
+                "matches no instrument of the market",
+                file="policy",
+                field="candidates.names",
+                value=pattern,
+                fix=advice(pattern, (item.name for item in items)),
+            )
+
+
+def _barred_unseen(holdings: Holdings, policy: Policy) -> Iterator[str]:
+    names = [item.name for item in holdings.listed.values()]
+    for pattern in policy.candidates.do_not_trade:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            yield (
+                f"candidates.do_not_trade: {pattern!r} matches no instrument that is quoted today and forbids none "
+                f"({advice(pattern, names)})"
+            )
+
+
+def _per_cent(policy: Policy) -> Iterator[str]:
+    """Limits on margin above all of equity, which are most often per cent where a fraction is meant."""
+    for rule in policy.subject_to:
+        margin = (
+            rule if isinstance(rule, MarginUtilisation) else rule.margin_utilisation() if isinstance(rule, Limit) else None
+        )
+        if margin is not None and margin.limit > 1.0:
+            yield (
+                f"{rule.name}: a limit of {margin.limit:g} is {margin.limit:,.0%} of equity, more than venues let be used; "
+                f"{margin.limit:g} % is {margin.limit / 100.0:g}"
+            )
 
 
 def _assets_of(item: Any) -> Iterable[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-__all__ = ["ROWS", "html_card", "html_table", "plain_number", "shortened", "span_of_days"]
+__all__ = ["ROWS", "html_card", "html_table", "plain_number", "plain_size", "shortened", "span_of_days"]
 
 ROWS = 20
 """Rows of a table that are shown."""
@@ -52,10 +52,17 @@ def _cell(value: Any) -> str:
 
 
 def plain_number(value: float) -> str:
-    """Six digits, thousands by commas; a dash for nothing."""
+    """Six digits, thousands by commas; all digits before the point from a million on; a dash for nothing."""
     if isinstance(value, float) and math.isnan(value):
         return "–"
-    return f"{value:,.6g}" if abs(value) < 1e15 else f"{value:.6g}"
+    if abs(value) >= 1e15:
+        return f"{value:.6g}"
+    return f"{value:,.0f}" if abs(value) >= 999_999.5 else f"{value:,.6g}"
+
+
+def plain_size(value: float) -> str:
+    """A size that is traded, to twelve digits: 7,329,023.7 is no whole lot, and 7,329,020 is one."""
+    return f"{value:,.12g}"
 
 
 def shortened(text: str, width: int) -> str:

@@ -158,12 +158,12 @@ def _differs(a: Proposal, b: Proposal) -> Iterator[str]:
     if one.get("market") != two.get("market"):
         yield f"the markets differ: {a.created:%Y-%m-%d %H:%M:%S} and {b.created:%Y-%m-%d %H:%M:%S} UTC"
     if one.get("book") != two.get("book"):
-        yield f"the books differ: {a.book!r} and {b.book!r}, equity {plain_number(a.before.equity)} and " + plain_number(
-            b.before.equity
-        )
+        names = f"both are named {a.book!r}" if a.book == b.book else f"{a.book!r} and {b.book!r}"
+        yield f"the books differ: {names}, equity {plain_number(a.before.equity)} and {plain_number(b.before.equity)}"
     if a.policy != b.policy:
-        steps = list(_steps(a.policy, b.policy))
-        yield f"the policies differ in {', '.join(name for name, *_ in steps)[:300]}"
+        names_of = [name for name, *_ in _steps(a.policy, b.policy)]
+        more = f" and {len(names_of) - 8} more" if len(names_of) > 8 else ""
+        yield f"the policies differ in {', '.join(names_of[:8])}{more}"
     hand = a.proof.get("added_constraints", 0), b.proof.get("added_constraints", 0)
     if any(hand):
         yield f"constraints were added by hand: {hand[0]} in A, {hand[1]} in B, which no file tells of"

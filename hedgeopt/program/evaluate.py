@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hedgeopt.exposures.expose import expose, holdings_of
 from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.files.names import advice
-from hedgeopt.files.notebook import plain_number
+from hedgeopt.files.notebook import plain_number, plain_size
 from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.inputs.policy import Policy
@@ -115,7 +116,10 @@ class Evaluation:
         for level, value in p.after.cvar.items():
             lines.append(f"CVaR {level}: {plain_number(p.before.cvar[level])} before, {plain_number(value)} after")
         for one in p.after.accounts[:2]:
-            lines.append(f"margin of {one.name}: {one.utilisation:.1%} of equity after")
+            used = (
+                f"{one.utilisation:.1%} of equity after" if np.isfinite(one.utilisation) else "equity after is not above 0"
+            )
+            lines.append(f"margin of {one.name}: {used}")
         lines += list(self.remarks)
         return lines[:10] if len(lines) <= 10 else [*lines[:9], f"and {len(lines) - 9} more remarks"]
 
@@ -123,10 +127,7 @@ class Evaluation:
         rows = self.broken
         if rows.empty:
             return self.proposal.certificate.worst_limit
-        told = [
-            f"{row.limit} ({plain_number(row.after)} {row.sense} {plain_number(row.bound)} {row.unit})"
-            for row in rows.itertuples()
-        ]
+        told = [_in_words(row) for row in rows.to_dict("records")]
         return "; ".join(told[:4]) + (f" and {len(told) - 4} more limits" if len(told) > 4 else "")
 
     def to_dict(self) -> dict[str, Any]:
@@ -189,7 +190,11 @@ def evaluate(book: Book, market: Market, policy: Policy, trades: Any, *, transfe
     bound = -np.inf if optimum is None or extra else optimum.lower_bound
     gap = policy.lot_gap if policy.whole else None
     certificate, sides = certify(program, e, inside, x, {}, bound, lot_gap=gap, whole=policy.whole)
-    remarks = [*_remarks(policy, e, box, x), *(why_screened(holdings_of(book, market, policy), policy, n) for n in extra)]
+    remarks = [
+        *_added_up(e, listed),
+        *_remarks(policy, e, box, x),
+        *(why_screened(holdings_of(book, market, policy), policy, n) for n in extra),
+    ]
     others = _others(policy, e, box, x, extra, {side.name for side in sides})
     if len(others) and certificate.feasible:
         certificate = _with(certificate, str(others["limit"].iloc[0]))
@@ -215,7 +220,7 @@ def _optimum(policy: Policy, e: Exposures, book: Book) -> tuple[Certificate | No
 
 
 def _trades(e: Exposures, listed: list[GivenTrade]) -> np.ndarray:
-    """(N,) the list as a vector; one instrument in several rows adds up."""
+    """(N,) the list as a vector; several rows of one instrument that go the same way add up, opposite ones are refused."""
     sent = set(e.links.candidate.tolist())
     where: dict[str, dict[str, int]] = {}
     for i, row in enumerate(e.candidate.tolist()):
@@ -233,8 +238,42 @@ def _trades(e: Exposures, listed: list[GivenTrade]) -> np.ndarray:
         account = one.account or next(iter(places))
         if account not in places:
             raise one.refused("does not trade the instrument", "account", account, advice(account, places))
+        if x[places[account]] * one.quantity < 0.0:
+            raise one.refused("is bought in one row and sold in another", "instrument", one.instrument,
+                              "write the one trade that is meant: both at once pay costs for nothing")  # fmt: skip
         x[places[account]] += one.quantity
     return x
+
+
+def _added_up(e: Exposures, listed: list[GivenTrade]) -> Iterator[str]:
+    """Instruments with several rows, which are one trade."""
+    rows: dict[tuple[str, str | None], list[int]] = {}
+    for one in listed:
+        rows.setdefault((one.instrument, one.account), []).append(one.row)
+    for (name, _), numbers in rows.items():
+        if len(numbers) > 1:
+            shown = ", ".join(map(str, numbers[:-1])) if len(numbers) < 6 else f"{numbers[0]} to {numbers[-2]}"
+            yield f"rows {shown} and {numbers[-1]} are one trade of {name}: added up"
+
+
+def _rule(policy: Policy, name: str) -> str:
+    barred = any(fnmatchcase(name, pattern) for pattern in policy.candidates.do_not_trade)
+    return "candidates.do_not_trade" if barred else "candidates"
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    """Such as ``delta BTC is 61.4981, at most 5 coin``."""
+    name, after, bound = str(row["limit"]), float(row["after"]), float(row["bound"])
+    if name.startswith("not allowed: "):
+        return name
+    if row["sense"] == "in lots of":
+        return f"{name} is {plain_size(after)}, not in lots of {plain_number(bound)}"
+    for word in (" upper", " lower"):
+        name = name.removesuffix(word)
+    told, at = plain_number(after), plain_number(bound)
+    if told == at:
+        told, at = plain_size(after), plain_size(bound)
+    return f"{name} is {told}, at {'most' if row['sense'] == '<=' else 'least'} {at} {row['unit']}"
 
 
 def _sent(e: Exposures, transfers: Any) -> np.ndarray:
@@ -269,7 +308,8 @@ def _others(policy: Policy, e: Exposures, box: Box, x: np.ndarray, extra: tuple[
         item = e.rows.instruments[e.candidate[i]]
         size, most = abs(float(x[i])), float(max(box.upper[i] if x[i] > 0 else -box.lower[i], 0.0))
         if item.name in extra:
-            rows.append({"limit": f"not allowed: {item.name}", "after": size, "sense": "<=", "bound": 0.0,
+            rows.append({"limit": f"not allowed: {item.name} ({_rule(policy, item.name)})",
+                         "after": size, "sense": "<=", "bound": 0.0,
                          "unit": item.quantity_unit, "excess": size})  # fmt: skip
         elif size > most * (1.0 + 1e-9):
             rows.append({"limit": f"size of {item.name}", "after": size, "sense": "<=", "bound": most,
@@ -296,10 +336,10 @@ def _remarks(policy: Policy, e: Exposures, box: Box, x: np.ndarray) -> Iterator[
         most, source = (box.upper[i], box.upper_from[i]) if x[i] > 0 else (-box.lower[i], box.lower_from[i])
         if size > most * (1.0 + 1e-9):
             why = box.names[source] if most > 0 else f"no {'ask' if x[i] > 0 else 'bid'} is quoted, or it may not be traded"
-            yield f"{side} {plain_number(size)} {name}: at most {plain_number(max(most, 0.0))} ({why})"
+            yield f"{side} {plain_size(size)} {name}: at most {plain_size(max(most, 0.0))} ({why})"
         elif policy.whole and not whole[i]:
             least = e.rows.minimum_size[e.candidate[i]]
             yield (
-                f"{side} {plain_number(size)} {name}: not in whole lots of {plain_number(lots[i])}, or below the smallest "
+                f"{side} {plain_size(size)} {name}: not in whole lots of {plain_number(lots[i])}, or below the smallest "
                 f"order of {plain_number(least)}"
             )

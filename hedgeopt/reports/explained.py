@@ -87,7 +87,7 @@ def evaluation_report(found: Evaluation) -> RenderableType:
         for row in found.best.to_dict("records"):
             table.add_row(row["side"], number(row["quantity"]), row["instrument"], number(row["cost"]))
         parts.append(table)
-    return Group(*parts, proposal_report(found.proposal))
+    return Group(*parts, proposal_report(found.proposal, own=True))
 
 
 def comparison_report(found: Comparison) -> RenderableType:

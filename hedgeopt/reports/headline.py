@@ -34,8 +34,8 @@ class Headline:
     tone: str
 
 
-def headline(proposal: Proposal) -> Headline:
-    """The headline of a proposal, from its data alone."""
+def headline(proposal: Proposal, *, own: bool = False) -> Headline:
+    """The headline of a proposal, from its data alone; ``own``: of somebody's list, which was not solved for."""
     costs, certificate = proposal.costs, proposal.certificate
     cost = (
         f"{number(costs['transaction'])} {proposal.unit} to trade (half-spread {number(costs['half_spread'])}, "
@@ -48,11 +48,15 @@ def headline(proposal: Proposal) -> Headline:
         near = " near this one (see the notes)" if around else ""
         proof = f"Certified: {_limits(proposal)}, and no trade list{near} is better by more than {gap.replace('e-', 'e−')}."
         proof += _lots(proposal)
+    elif own:
+        proof = "Your list, not an optimum" + (
+            "." if certificate.feasible else ", and it breaks limits: do not trade on this."
+        )
     elif certificate.feasible and certificate.missing:
         proof = f"NOT certified: {certificate.missing}."
     else:
         proof = "NOT certified: do not trade on this."
-    names = binding(proposal)
+    names, over = binding(proposal), _beyond(proposal)
     remains = danger(
         [margin_in_units(pair.after, proposal.after.unit_price) for pair in proposal.margins],
         [margin_in_units(pair.before, proposal.after.unit_price) for pair in proposal.margins],
@@ -67,9 +71,24 @@ def headline(proposal: Proposal) -> Headline:
         cost=cost,
         certificate=proof,
         sample=proposal_sample(proposal),
-        binding=f"Binding: {', '.join(names)}." if names else "No limit is binding.",
+        binding=f"Broken: {', '.join(over)}."
+        if over
+        else f"Binding: {', '.join(names)}."
+        if names
+        else "No limit is binding.",
         tone=remains.tone if certificate.valid else "bad",
     )
+
+
+def _beyond(proposal: Proposal) -> list[str]:
+    """Limits that the list breaks, by name; empty where all hold."""
+    if proposal.certificate.feasible:
+        return []
+    rows = proposal.limits
+    over = (rows["after"] - rows["bound"]) * rows["sense"].map({"<=": 1.0, ">=": -1.0}).astype(float)
+    found = [str(name) for name in rows["limit"][over > 1e-9 * rows["bound"].abs().clip(lower=1e-12)]]
+    worst = proposal.certificate.worst_limit
+    return list(dict.fromkeys([*found, worst])) if worst else found
 
 
 def _trades(proposal: Proposal) -> str:

@@ -28,9 +28,9 @@ __all__ = ["danger_frame", "proposal_report", "risk_report_table"]
 _TONES = {"good": "green", "warn": "yellow", "bad": "bold red"}
 
 
-def proposal_report(proposal: Proposal) -> RenderableType:
-    """Headline, trades, before and after, limits, costs, certificate, timings, notes."""
-    words = headline(proposal)
+def proposal_report(proposal: Proposal, *, own: bool = False) -> RenderableType:
+    """Headline, trades, before and after, limits, costs, certificate, timings, notes; ``own``: of somebody's list."""
+    words = headline(proposal, own=own)
     certified = proposal.certificate.valid
     first = Text.assemble((words.trades, "bold"), "\n")
     for sentence in words.danger.sentences:

@@ -59,7 +59,7 @@ class Explanation:
         closing = int(self.trades["closes"].sum())
         lines = [
             f"{many(len(self.trades), 'trade')}, objective {plain_number(self.objective)} {self.unit}{lots}"
-            + (f"; {many(closing, 'trade')} close positions" if closing else "")
+            + (f"; {many(closing, 'trade')} {'closes a position' if closing == 1 else 'close positions'}" if closing else "")
         ]
         asked_for = [one.sentence for one in self.not_traded][:4]
         room = 10 - len(lines) - len(asked_for)

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import CertificateError, InfeasibleError
-from hedgeopt.files.notebook import plain_number
+from hedgeopt.files.notebook import plain_number, plain_size
 from hedgeopt.models.pricing.family import greek
 from hedgeopt.program.explain.case import Case, SolvedAgain, closed
 
 __all__ = ["COLUMNS", "trade_line", "why_trades"]
 
 COLUMNS = (
-    "account", "instrument", "side", "quantity", "closes", "cost", "objective", "limits", "helps", "delta", "gamma", "vega",
-    "removal", "removal_in_lots", "instead", "tie", "without",
+    "account", "instrument", "side", "quantity", "held", "closes", "cost", "objective", "limits", "helps", "delta", "gamma",
+    "vega", "removal", "removal_in_lots", "instead", "tie", "without",
 )  # fmt: skip
 _TIE = 1e-3
 _MOST = 40
@@ -63,6 +63,7 @@ def why_trades(case: Case, *, lots: bool = True, most: int = _MOST) -> pd.DataFr
                 "instrument": name,
                 "side": "buy" if x[i] > 0 else "sell",
                 "quantity": abs(float(x[i])),
+                "held": held,
                 "closes": bool(held * x[i] < 0.0 and abs(x[i]) <= abs(held)),
                 "cost": case.told(float(costs[i])),
                 "objective": case.told(whole - program.objective_value(e, less)),
@@ -111,13 +112,19 @@ def _instead(case: Case, before: np.ndarray, after: np.ndarray) -> str:
     if not grown.max(initial=0.0) > 0.0:
         return ""
     i = int(np.argmax(grown))
-    return f"{'buy' if after[i] > 0 else 'sell'} {plain_number(abs(after[i] - before[i]))} {case.name(i)}"
+    return f"{'buy' if after[i] > 0 else 'sell'} {plain_size(abs(after[i] - before[i]))} {case.name(i)}"
 
 
 def trade_line(row: Mapping[Any, Any], unit: str) -> str:
     """One sentence on a trade."""
-    name = f"{row['side']} {plain_number(row['quantity'])} {row['instrument']}"
-    does = "closes a position" if row["closes"] else ""
+    name = f"{row['side']} {plain_size(row['quantity'])} {row['instrument']}"
+    size, held = float(row["quantity"]), abs(float(row["held"]))
+    against = float(row["held"]) * (1.0 if row["side"] == "buy" else -1.0) < 0.0
+    does = ""
+    if against and size > held:
+        does = f"closes {plain_size(held)} and opens {plain_size(size - held)}"
+    elif against:
+        does = "closes the position" if size == held else f"closes {plain_size(size)} of {plain_size(held)} held"
     helps = f"helps {row['helps']}" if row["helps"] else ""
     removal = float(str(row["removal_in_lots"] if row["removal_in_lots"] == row["removal_in_lots"] else row["removal"]))
     lots = " in whole lots" if row["removal_in_lots"] == row["removal_in_lots"] else ""

@@ -258,7 +258,7 @@ def _added_up(e: Exposures, listed: list[GivenTrade]) -> Iterator[str]:
 
 def _rule(policy: Policy, name: str) -> str:
     barred = any(fnmatchcase(name, pattern) for pattern in policy.candidates.do_not_trade)
-    return "candidates.do_not_trade" if barred else "candidates"
+    return " (candidates.do_not_trade)" if barred else ""
 
 
 def _in_words(row: dict[str, Any]) -> str:
@@ -308,7 +308,7 @@ def _others(policy: Policy, e: Exposures, box: Box, x: np.ndarray, extra: tuple[
         item = e.rows.instruments[e.candidate[i]]
         size, most = abs(float(x[i])), float(max(box.upper[i] if x[i] > 0 else -box.lower[i], 0.0))
         if item.name in extra:
-            rows.append({"limit": f"not allowed: {item.name} ({_rule(policy, item.name)})",
+            rows.append({"limit": f"not allowed: {item.name}{_rule(policy, item.name)}",
                          "after": size, "sense": "<=", "bound": 0.0,
                          "unit": item.quantity_unit, "excess": size})  # fmt: skip
         elif size > most * (1.0 + 1e-9):

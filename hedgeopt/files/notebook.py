@@ -62,7 +62,7 @@ def plain_number(value: float) -> str:
 
 def plain_size(value: float) -> str:
     """A size that is traded, to twelve digits: 7,329,023.7 is no whole lot, and 7,329,020 is one."""
-    return f"{value:,.12g}"
+    return f"{value + 0.0:,.12g}"  # no minus before nothing
 
 
 def shortened(text: str, width: int) -> str:

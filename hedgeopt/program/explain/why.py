@@ -21,6 +21,10 @@ COLUMNS = (
 )  # fmt: skip
 _TIE = 1e-3
 _MOST = 40
+_NOISE = 1e-9
+"""Of the objective: what is less is rounding, and told as nothing."""
+_SMALLEST = 1e-3
+"""USD of underlying below which a trade that grew did so by rounding."""
 
 
 def why_trades(case: Case, *, lots: bool = True, most: int = _MOST) -> pd.DataFrame:
@@ -40,6 +44,7 @@ def why_trades(case: Case, *, lots: bool = True, most: int = _MOST) -> pd.DataFr
     at = at[~np.isin(at, e.links.candidate)]
     at = at[np.argsort(-np.abs(x[at] * e.rows.notional[e.candidate[at]]), kind="stable")]
     costs, whole = e.trade_cost(x), program.objective_value(e, x)
+    noise = _NOISE * max(abs(whole), 1.0)
     sides = {s.name: s for s in program.sides(e, x)}
     solved: dict[str, dict[str, object]] = {}
     rows = []
@@ -68,7 +73,7 @@ def why_trades(case: Case, *, lots: bool = True, most: int = _MOST) -> pd.DataFr
                 "cost": case.told(float(costs[i])),
                 "objective": case.told(whole - program.objective_value(e, less)),
                 "limits": case.told(sum(helps.values())),
-                "helps": ", ".join(f"{limit} {plain_number(case.told(usd))}" for limit, usd in top if usd > 0.0),
+                "helps": ", ".join(f"{limit} {plain_number(case.told(usd))}" for limit, usd in top if usd > noise),
                 **{g: float(e.trade_greeks[greek(g), i, column] * x[i]) for g in ("delta", "gamma", "vega")},
                 **solved[name],
             }
@@ -86,7 +91,7 @@ def _removed(case: Case, name: str, lots: bool) -> dict[str, object]:
         return {"removal": np.inf, "removal_in_lots": np.inf, "instead": "", "tie": False, "without": str(error)}
     except CertificateError as error:
         return {"removal": np.nan, "removal_in_lots": np.nan, "instead": "", "tie": False, "without": str(error)}
-    rise = ideal.objective - case.ideal.objective
+    rise = _rise(case.ideal.objective, ideal.objective)
     found: dict[str, object] = {
         "removal": case.told(rise), "removal_in_lots": np.nan, "without": "",
         "tie": bool(rise <= _TIE * abs(case.ideal.objective)),
@@ -99,9 +104,14 @@ def _removed(case: Case, name: str, lots: bool) -> dict[str, object]:
             return {**found, "removal_in_lots": np.inf, "without": str(error)}
         except CertificateError as error:
             return {**found, "without": str(error)}
-        found["removal_in_lots"] = case.told(whole.objective - case.listed.objective)
+        found["removal_in_lots"] = case.told(_rise(case.listed.objective, whole.objective))
         found["instead"] = _instead(case, case.listed.x, whole.x)
     return found
+
+
+def _rise(before: float, after: float) -> float:
+    """By how much an objective rises; rounding is nothing."""
+    return 0.0 if abs(after - before) <= _NOISE * max(abs(before), 1.0) else after - before
 
 
 def _instead(case: Case, before: np.ndarray, after: np.ndarray) -> str:
@@ -109,10 +119,10 @@ def _instead(case: Case, before: np.ndarray, after: np.ndarray) -> str:
     rows = case.e.rows.notional[case.e.candidate]
     grown = np.abs(rows) * np.maximum(np.abs(after) - np.abs(before), np.where(before * after < 0, np.abs(after), 0.0))
     grown[case.e.links.candidate] = 0.0
-    if not grown.max(initial=0.0) > 0.0:
+    if not grown.max(initial=0.0) > _SMALLEST:
         return ""
     i = int(np.argmax(grown))
-    return f"{'buy' if after[i] > 0 else 'sell'} {plain_size(abs(after[i] - before[i]))} {case.name(i)}"
+    return f"{'buy' if after[i] > 0 else 'sell'} {plain_number(abs(after[i] - before[i]))} {case.name(i)}"
 
 
 def trade_line(row: Mapping[Any, Any], unit: str) -> str:

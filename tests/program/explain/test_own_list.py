@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import hedgeopt as ho
 from hedgeopt.exposures.expose import expose
 from hedgeopt.files.notebook import plain_number, plain_size
-from hedgeopt.program.explain.why import trade_line
+from hedgeopt.program.explain.why import _instead, _rise, trade_line
 from hedgeopt.reports.headline import headline
 
 FILES = ho.example_files()
@@ -101,6 +103,7 @@ def test_numbers_keep_the_digits_that_matter() -> None:
     assert plain_size(7_329_023.7) == "7,329,023.7"
     assert plain_number(10_018_123.4) == "10,018,123"
     assert plain_number(999_999.7) == "1,000,000"
+    assert plain_size(-0.0) == "0"
     assert plain_number(0.1 + 0.2) == plain_size(0.1 + 0.2) == "0.3"
 
 
@@ -116,3 +119,13 @@ def test_books_of_one_name_and_many_fields_are_told_whole() -> None:
     assert books.startswith(f"the books differ: both are named {a.book!r}, equity ")
     assert "e+0" not in books
     assert policies.endswith(f" and {len(many) + 2 - 8} more")
+
+
+def test_rounding_is_no_rise_and_no_trade_instead() -> None:
+    assert _rise(5_197.8, 5_197.8 + 1e-12) == 0.0
+    assert _rise(5_197.8, 5_198.8) == pytest.approx(1.0)
+    places = SimpleNamespace(rows=SimpleNamespace(notional=np.array([63_844.0, 1.0])), candidate=np.array([0, 1]),
+                             links=SimpleNamespace(candidate=np.array([], int)))  # fmt: skip
+    case: Any = SimpleNamespace(e=places, name=lambda i: f"coin {i}")
+    assert _instead(case, np.array([27.6, 0.0]), np.array([27.6 + 2.8e-13, 0.0])) == ""
+    assert _instead(case, np.array([27.6, 0.0]), np.array([28.6, 0.0])) == "buy 1 coin 0"

@@ -159,7 +159,7 @@ def check(book: Path | Sequence[Path] | None, market: MarketOptions, policy: Pat
 
             lines += [f"note: {note}" for note in (*quotes.notes, *arbitrage_notes(quotes))]
         if rules is not None and holdings is not None and quotes is not None:
-            lines.append(_fit(holdings, quotes, rules, stage))
+            lines += _fit(holdings, quotes, rules, stage)
     output().write("".join(f"{line}\n" for line in lines))
 
 
@@ -183,8 +183,9 @@ def demo(out: Path, json: bool = False) -> None:
     say(f"the same by hand: hedgeopt solve --book {book} --market {market} --policy {policy} --out {out}")
 
 
-def _fit(book: Book, market: Market, policy: Policy, stage: Callable[[str], None]) -> str:
-    from hedgeopt.exposures.expose import expose
+def _fit(book: Book, market: Market, policy: Policy, stage: Callable[[str], None]) -> list[str]:
+    from hedgeopt.exposures.expose import expose, holdings_of
+    from hedgeopt.exposures.references import check_references
     from hedgeopt.program.box import trade_box
     from hedgeopt.program.program import Program
 
@@ -193,4 +194,8 @@ def _fit(book: Book, market: Market, policy: Policy, stage: Callable[[str], None
     stage("build")
     Program(policy, exposures).update(exposures, trade_box(policy, exposures))
     held = len(exposures.rows) - int((exposures.rows.quantity == 0).sum())
-    return f"together: {many(held, 'position')} priced, {many(exposures.n_candidates, 'candidate')}, ready to solve"
+    notes = check_references(holdings_of(book, market, policy), policy)
+    return [
+        f"together: {many(held, 'position')} priced, {many(exposures.n_candidates, 'candidate')}, ready to solve",
+        *(f"note: {note}" for note in notes),
+    ]

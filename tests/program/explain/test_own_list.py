@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 
 import hedgeopt as ho
+from hedgeopt.cli import main
 from hedgeopt.exposures.expose import expose
 from hedgeopt.files.notebook import plain_number, plain_size
 from hedgeopt.program.explain.why import _instead, _rise, trade_line
@@ -129,3 +131,14 @@ def test_rounding_is_no_rise_and_no_trade_instead() -> None:
     case: Any = SimpleNamespace(e=places, name=lambda i: f"coin {i}")
     assert _instead(case, np.array([27.6, 0.0]), np.array([27.6 + 2.8e-13, 0.0])) == ""
     assert _instead(case, np.array([27.6, 0.0]), np.array([28.6, 0.0])) == "buy 1 coin 0"
+
+
+def test_check_tells_per_cent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    rules = tmp_path / "policy.toml"
+    rules.write_text(rules.read_text().replace('kind = "margin_utilisation"', 'kind = "margin_utilisation"\nlimit = 60 #', 1)
+                     .replace("\nlimit = 0.", "\n# limit = 0."))  # fmt: skip
+    files = [f"--{kind}={tmp_path / name}" for kind, name in (("book", "book.json"), ("market", "market.csv"))]
+    assert main(["check", *files, f"--policy={rules}"]) == 0
+    assert "6,000% of equity" in capsys.readouterr().out

@@ -11,7 +11,7 @@ side                buy, sell or send
 quantity            above 0, in the instrument's unit (coins; USD of inverse contracts); units of an asset that is sent
 price               quote unit; empty for transfers
 fee                 in ``fee_asset``, negative is a rebate; empty: 0 (of a transfer: what its link costs)
-fee_asset           any asset; empty: what the instrument settles in
+fee_asset           any asset; empty: what the instrument settles in; with one, the fee is given, too
 time                optional
 ==================  ==============================================================================================
 """
@@ -146,6 +146,9 @@ def _fill(row: Mapping[str, Any], number: int, file: Path) -> ListedFill:
         raise refused("must be above 0", "quantity", quantity, "the side says whether it was bought or sold")
     if side != "send" and (price is None or not price > 0.0):
         raise refused("must be above 0", "price", price, "give the price it was filled at, in the quote's unit")
+    if fee is None and text("fee_asset") is not None:
+        fix = "write the fee, 0 where there was none"
+        raise refused("is empty or no number, though its asset is named", "fee", None, fix)
     told = text("time")
     return ListedFill(
         number, str(needed["fill_id"]), text("client_id"), text("account"), str(needed["instrument"]), side, quantity,

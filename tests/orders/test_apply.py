@@ -273,6 +273,7 @@ HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
     "no id": ({"fill_id": " "}, "fill_id, row 1: is empty"),
     "symbol": ({"instrument": "BTC-13MAR26-84001-P"}, "instrument, row 1: is no instrument of the book or the market"),
     "account": ({"account": "mian"}, "account, row 1: is no account of the book"),
+    "no fee": ({"fee": None, "fee_asset": "BTC"}, "fee, row 1: is empty or no number, though its asset is named"),
     "coin": ({"fee": 1.0, "fee_asset": "XYZ"}, "fee_asset, row 1: has no price in this market"),
     "link": ({"side": "send"}, "instrument, row 1: is no link of the book"),
     "time": ({"time": "yesterday"}, "time, row 1: is not a date and time"),

@@ -132,7 +132,7 @@ def test_a_column_comes_through_the_file_and_older_files_open(
 
     made = section(repository, "A column of a report or command")
     older = ho.propose(toy_book, toy_market, toy_policy).to_json()
-    trades = assemble._trades
+    trades = assemble.trades_table
     lots = {}
 
     def with_lots(e: Exposures, x: np.ndarray) -> Any:
@@ -144,7 +144,7 @@ def test_a_column_comes_through_the_file_and_older_files_open(
         return frame
 
     monkeypatch.setitem(proposal.TRADES, "lots", "number")
-    monkeypatch.setattr(assemble, "_trades", with_lots)
+    monkeypatch.setattr(assemble, "trades_table", with_lots)
     new = proposal_schema.SCHEMA + 1
     monkeypatch.setattr(proposal_schema, "SCHEMA", new)
     monkeypatch.setattr(proposal, "SCHEMA", new)

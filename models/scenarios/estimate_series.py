@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hedgeopt.errors import InputError
-from hedgeopt.files.calls import strict_call
+from hedgeopt.files.calls import strict_call, strict_class
 from hedgeopt.files.counted import many
 from hedgeopt.models.scenarios.fit_joint import block_draws
 from hedgeopt.models.scenarios.history import FEWEST
@@ -20,6 +20,7 @@ _RESAMPLES = 400
 _ROBUST = 1.4826
 
 
+@strict_class
 @dataclass(frozen=True)
 class FundingResponse:
     """Fitted answer of funding to spot.
@@ -41,6 +42,7 @@ class FundingResponse:
         return {"funding_beta": self.funding_beta, "funding_noise": self.funding_noise}
 
 
+@strict_class
 @dataclass(frozen=True)
 class PegMoves:
     """Moves of a price around its peg, and breaks.

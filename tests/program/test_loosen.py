@@ -11,7 +11,7 @@ import pytest
 
 import hedgeopt as ho
 from hedgeopt.cli import main
-from hedgeopt.program.loosen import _in_steps, _outwards, _third_digit
+from hedgeopt.program.loosen import _in_steps, _third_digit, rounded_outwards
 
 FIX = re.compile(r"(?:raise|lower) (.+?) from (\S+) to (\S+?)(?: of equity)? or (?:more|less)")
 FILES = ho.example_files()
@@ -115,7 +115,7 @@ def test_margin_tells_the_collateral_that_would_do() -> None:
     ],
 )
 def test_a_number_is_rounded_to_the_side_that_helps(value: float, limit: float, sign: int, text: str) -> None:
-    needed = _outwards(value, limit, sign)
+    needed = rounded_outwards(value, limit, sign)
     assert sign * needed > sign * value
     assert _in_steps(needed, _third_digit(value, limit)) == text
 

@@ -629,14 +629,14 @@ def feasibility_loose(patch: Patch) -> None:
 def _told(patch: Patch, column: str, change: Callable[[Any], Any]) -> None:
     import hedgeopt.program.assemble as proposal
 
-    whole = proposal._trades
+    whole = proposal.trades_table
 
     def wrong(*args: Any) -> Any:
         frame = whole(*args)
         frame[column] = change(frame[column])
         return frame
 
-    patch.setattr(proposal, "_trades", wrong)
+    patch.setattr(proposal, "trades_table", wrong)
 
 
 @fault("proposal")
@@ -662,5 +662,5 @@ def trades_left_out(patch: Patch) -> None:
     """Small trades left out of the list."""
     import hedgeopt.program.assemble as proposal
 
-    whole = proposal._trades
-    patch.setattr(proposal, "_trades", lambda *args: whole(*args).iloc[:-1])
+    whole = proposal.trades_table
+    patch.setattr(proposal, "trades_table", lambda *args: whole(*args).iloc[:-1])

@@ -169,7 +169,7 @@ def files(folder: Path, o: pd.DataFrame, index: float) -> dict[str, dict[str, fl
             "max_relative_spread": 0.2,
             "held": False,
         },
-        "scenarios": {"kind": "parametric", "count": 300, "seed": 5},
+        "scenarios": {"kind": "parametric", "count": 300, "seed": 5, "noise": "none"},
         "stress": {"names": [], "scenarios": [{"name": "fall", "spot": {"BTC": -0.2}, "vol": {"BTC": 1.4}}]},
     }
     (folder / "policy.json").write_text(json.dumps(policy))

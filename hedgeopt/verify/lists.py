@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from hedgeopt._quiet import without_output
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.verify.convex import Convex, flattened
@@ -167,7 +168,10 @@ class _Lists:
         if integers:
             kinds[: 2 * n], kinds[2 * n : self.first] = self.whole, 1.0
         options = {"time_limit": max(seconds, 0.1), "mip_rel_gap": 1e-3}
-        found = milp(cost / size, integrality=kinds, bounds=Bounds(lower, upper), constraints=rows, options=options)
+        bounds = Bounds(lower, upper)
+        found = without_output(  # HiGHS prints a line for each solution that it polishes, whatever its options
+            lambda: milp(cost / size, integrality=kinds, bounds=bounds, constraints=rows, options=options)
+        )
         x = np.zeros(self.e.n_candidates)
         if found.x is None:
             return ("infeasible" if found.status == 2 else "late"), x, np.inf

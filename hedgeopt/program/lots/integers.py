@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from hedgeopt._quiet import without_output
 from hedgeopt.program.cut_model import CutModel
 from hedgeopt.program.cuts import Cuts
 from hedgeopt.program.lots.choice import LotChoice
@@ -86,7 +87,10 @@ class Integers:
         lower[mine], upper[mine] = -np.minimum(start, self._reach()), np.minimum(choice.most - start, self._reach())
         limits = [LinearConstraint(*_from(_wide(matrix, width), low, high, mine, start)) for matrix, low, high in rows]
         options = {"mip_rel_gap": gap, "time_limit": max(seconds, 0.1), "node_limit": _NODES}
-        found = milp(cost, integrality=whole, bounds=Bounds(lower, upper), constraints=limits, options=options)
+        bounds = Bounds(lower, upper)
+        found = without_output(  # HiGHS prints a line for each solution that it polishes, whatever its options
+            lambda: milp(cost, integrality=whole, bounds=bounds, constraints=limits, options=options)
+        )
         if found.x is None:
             return None
         x = self._trades(start + found.x[total : total + count])

@@ -132,7 +132,7 @@ def test_scenarios_come_as_tables_and_sets(book: ho.Book, market: ho.Market) -> 
 def test_probabilities_weigh_scenarios(book: ho.Book, market: ho.Market) -> None:
     twice = pd.concat([RETURNS, RETURNS.head(50)], ignore_index=True)
     weights = np.where(np.arange(200) < 50, 2.0, 1.0) / 250.0
-    noiseless = {"vol_of_vol": 0.0}
+    noiseless = {"vol_of_vol": 0.0, "noise": "none"}
     rules = [policy(scenarios=s) for s in (
         ho.given_returns(twice, **noiseless), ho.given_returns(RETURNS, probabilities=weights, **noiseless),
         ho.given_returns(RETURNS.assign(probability=weights), **noiseless),

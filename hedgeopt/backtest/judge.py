@@ -24,6 +24,7 @@ from hedgeopt.inputs.book import Book
 from hedgeopt.inputs.market import Market
 from hedgeopt.models.risk.cvar import tail_loss, value_at_risk
 from hedgeopt.models.scenarios.draw import draw
+from hedgeopt.models.scenarios.sample_settings import GivenScenarios
 
 __all__ = ["LOUDER", "Judged", "Stated", "judged"]
 
@@ -70,7 +71,7 @@ def judged(stated: Stated, until: datetime, history: Callable[[], pd.DataFrame])
     given, horizon = stated.promise, stated.horizon_days
     root, same = math.sqrt(days / horizon), abs(days / horizon - 1.0) <= _SAME
     scaled = Judged(days, given.cvar * root, given.var * root, scaled=not same)
-    if stated.scenarios is None or getattr(stated.scenarios, "kind", "") == "given" or not np.isfinite(given.cvar):
+    if stated.scenarios is None or isinstance(stated.scenarios, GivenScenarios) or not np.isfinite(given.cvar):
         return scaled  # scenarios given one by one have no time in them
     if stated.own and same:
         return Judged(days, given.cvar, given.var)

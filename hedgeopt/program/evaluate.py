@@ -99,8 +99,9 @@ class Evaluation:
     def summary(self) -> list[str]:
         """At most ten lines."""
         p, unit = self.proposal, self.proposal.unit
+        sent = f" and {many(len(p.transfers), 'transfer')}" if len(p.transfers) else ""
         lines = [
-            f"{many(len(p.trades), 'trade')}{f' and {len(p.transfers)} transfers' if len(p.transfers) else ''}: "
+            f"{many(len(p.trades), 'trade')}{sent}: "
             f"{plain_number(p.costs['transaction'])} {unit} to trade, objective {plain_number(self.objective)}"
         ]
         lines += [f"it breaks {self._broken_words()}" if not self.feasible else "every limit holds"]

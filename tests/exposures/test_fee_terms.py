@@ -90,12 +90,12 @@ def test_a_tier_that_no_table_has_is_refused_in_one_line() -> None:
 
 
 def test_maker_fees_that_nobody_gave_are_refused() -> None:
-    item = ho.Perpetual(name="ETH", venue="hyperliquid", underlying="ETH", settlement="USDC")
+    item = ho.Perpetual(name="ETH", venue="paradex", underlying="ETH", settlement="USDC")
     row = {"mark_price": 3_000.0, "bid_price": 2_999.5, "ask_price": 3_000.5, "funding_8h": 0.0}
     quotes = pd.DataFrame.from_dict({item.id: row}, orient="index").reindex(columns=list(QUOTE_FIELDS))
     quotes["timestamp"] = pd.Timestamp(NOW)
     there = ho.Market(NOW, {"ETH": 3_000.0, "USDC": 1.0}, {item.id: item}, quotes)
     held = [{"asset": "USDC", "amount": 5e6}]
-    desk = ho.Book(accounts=[{"name": "main", "venue": "hyperliquid", "collateral": held}])
+    desk = ho.Book(accounts=[{"name": "main", "venue": "paradex", "collateral": held}])
     with pytest.raises(InputError, match=r"fees\.perpetual_maker"):
         expose(desk, there, policy("maker"))

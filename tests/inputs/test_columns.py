@@ -37,6 +37,7 @@ def _makes_rows(path: Path, root: Path) -> bool:
     """Files that make rows of a chain, with a value for each column, and read none; and a model below the inputs, which
     says what table it takes."""
     makers = (
+        "backtest/policies/walk_forward.py",
         "cli/scenarios_fit.py",
         "example/generate.py",
         "inputs/chain/parity.py",

@@ -75,10 +75,10 @@ def test_added_constraints_are_checked_at_the_listed_trades(toy_market: ho.Marke
 
 
 def test_a_list_that_is_not_the_certified_one_is_refused(toy_market: ho.Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = proposing._trades
+    real = proposing.trades_table
     policy, book = rules(ho.Delta("BTC") <= 9.0), desk(toy_market, 10.0)
     for fault in (lambda frame: frame.iloc[1:], lambda frame: frame.assign(quantity=frame["quantity"] * (1 + 1e-9))):
-        monkeypatch.setattr(proposing, "_trades", lambda *given, fault=fault: fault(real(*given)))
+        monkeypatch.setattr(proposing, "trades_table", lambda *given, fault=fault: fault(real(*given)))
         with pytest.raises(ho.CertificateError, match="not the one that was certified"):
             policy.propose(book, toy_market)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import hedgeopt as ho
-from hedgeopt.errors import CertificateError, InputError
+from hedgeopt.errors import InfeasibleError, InputError
 from hedgeopt.exposures.expose import expose
 from hedgeopt.models.arrays import Exposures
 from hedgeopt.program.certificate import FEASIBILITY, relative_violation
@@ -138,7 +138,7 @@ def test_lots_that_make_a_limit_impossible_name_it_and_the_nearest_list(toy_book
     one = ho.Candidates(names=NAMES[:1], min_delta=0.01)
     policy = policy_of(minimize=ho.TransactionCost(), subject_to=[vega, ho.OrderLimit(notional=4e7)], candidates=one)
     e = with_steps(expose(toy_book, toy_market, policy), 37.0)
-    with pytest.raises(CertificateError, match="no list in whole lots was found") as refused:
+    with pytest.raises(InfeasibleError, match="no list in whole lots exists") as refused:
         solve_program(Program(policy, e), e)
     assert "vega BTC" in str(refused.value)
     assert any(name in str(refused.value) for name in NAMES)

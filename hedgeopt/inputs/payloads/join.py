@@ -14,6 +14,7 @@ import pandas as pd
 
 from hedgeopt.errors import InputError
 from hedgeopt.files.counted import many
+from hedgeopt.inputs.columns import SIZES
 from hedgeopt.inputs.payloads.doubts import Apart, check_deltas
 from hedgeopt.inputs.payloads.form import Findings
 from hedgeopt.inputs.payloads.gaps import fill_gaps
@@ -23,7 +24,7 @@ from hedgeopt.venues.known import parser
 
 __all__ = ["quotes_of"]
 
-_SIZES = ("multiplier", "tick", "lot", "min_size", "min_notional", "tick_above", "coarse_tick")
+_SIZES = ("multiplier", *(name for name in SIZES if name not in ("bid_size", "ask_size", "contract_size")))
 _NUMBERS = tuple(column.name for column in QUOTE_TABLE if column.type == "number")
 
 

@@ -200,6 +200,11 @@ def prepare(command: str, cases: dict[str, list[str]]) -> None:
     """What a command needs that only another command makes."""
     if command in ("verify", "report", "plan", "explain", "compare", "stability", "anatomy"):
         assert main(["solve", *cases["solve"], f"--out={Path(cases[command][0]).parent}"]) == 0
+    if command == "evaluate":  # the policy's own list, which holds its limits
+        list_, folder = Path(cases[command][0].removeprefix("--trades=")), Path(cases["plan"][0]).parent
+        assert main(["solve", *cases["solve"], f"--out={folder}"]) == 0
+        trades = hedgeopt.read_proposal(folder / "proposal.json").trades
+        trades[["account", "instrument", "side", "quantity"]].to_csv(list_, index=False)
     if command in ("scenarios fit", "scenarios judge"):
         recorded(drawn_chains(60, 5)).to_parquet(cases[command][0])
     if command == "apply":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hedgeopt.backtest.judge import LOUDER
+from hedgeopt.backtest.results.promise import TailReport
 from hedgeopt.backtest.results.template import PageTable, TableCell
 from hedgeopt.reports.words import number
 
@@ -77,16 +78,22 @@ def attribution_rows(summaries: Sequence[Summary]) -> PageTable:
     return PageTable([("policy", False), *((f"{name}, USD", True) for name in sources), ("P&L, USD", True)], rows)
 
 
+def _judged(tail: TailReport) -> str:
+    """Decisions that were judged, and of how many where that is not all."""
+    decisions = len(tail.pairs) + tail.no_promise
+    return str(decisions) if not tail.no_promise else f"{len(tail.pairs)} of {decisions}"
+
+
 def tail_rows(summaries: Sequence[Summary]) -> PageTable:
     """Promise against outcome, one row per policy."""
-    columns = [("policy", False), ("step", True), ("decisions", True), ("judged", True), ("hits", True), ("expected", True)]
+    columns = [("policy", False), ("step", True), ("judged", True), ("hits", True), ("expected", True)]
     columns += [(name, True) for name in ("Kupiec p", "independence p", "conditional p", "Z1", "p", "Z2", "p")]
-    columns += [("kept", False), (f"power at {LOUDER:g} ×", True)]
+    columns += [("kept", False), ("power", True)]
     rows: list[list[str | TableCell]] = []
     for one in summaries:
         tail = one.tail
         hours = f"{tail.horizon / pd.Timedelta(hours=1):.3g} h"
-        row: list[str | TableCell] = [one.policy, hours, str(len(tail.pairs)), percent(tail.judged), str(tail.hits)]
+        row: list[str | TableCell] = [one.policy, hours, _judged(tail), str(tail.hits)]
         row.append(number(tail.expected_hits, 3))
         if tail.note:
             rows.append([*row, *([""] * 7), TableCell(tail.note, "text"), ""])
@@ -96,7 +103,9 @@ def tail_rows(summaries: Sequence[Summary]) -> PageTable:
             row += [number(test.statistic, 3), probability(test.p_value)]
         verdict = TableCell("kept", "good-text") if tail.kept else TableCell("broken", "bad-text")
         rows.append([*row, verdict, percent(tail.power)])
-    caption = f"Power: the chance that these tests would have noticed losses {LOUDER:g} times those promised."
+    caption = (
+        f"Judged: decisions. Power: the chance that these tests would have noticed losses {LOUDER:g} times those promised."
+    )
     return PageTable(columns, rows, caption)
 
 

@@ -106,7 +106,11 @@ CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
 INPUTS = ("book", "market", "policy", "exposures", "frame", "source", "returns")
 
 
-@pytest.mark.parametrize("name", CALLS)
+SLOW = ("frontier",)
+"""Calls that trace and solve many programs wherever an odd value is a good one."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in CALLS])
 def test_functions_refuse_by_one_line(name: str) -> None:
     call, good = CALLS[name]
     base = {key: value for key, value in good.items() if value is not ...}

@@ -143,7 +143,7 @@ def test_a_fill_of_a_strange_order_is_never_taken_for_ours_in_silence() -> None:
         apply_fills(swapped, s.book, s.proposal, s.market)
 
 
-@pytest.mark.parametrize("rounds", [2, 61, 100, MOST_ROUNDS])
+@pytest.mark.parametrize("rounds", [2, 61, *(pytest.param(n, marks=pytest.mark.slow) for n in (100, MOST_ROUNDS))])
 def test_the_ids_of_every_plan_are_known(rounds: int) -> None:
     s = solved("network")
     plan = execution_plan(s.proposal, s.book, s.market, rounds=rounds)

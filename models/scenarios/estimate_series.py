@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,8 @@ class FundingResponse:
     step). Funding is sticky: ``autocorrelation`` of what spot leaves, from step to step, says how far the root of time falls
     short over longer horizons.
     """
+
+    MAY_BE_INFINITE: ClassVar[bool] = True
 
     funding_beta: float
     funding_noise: float
@@ -59,6 +62,8 @@ class PegMoves:
         Average share of value lost in a break; NaN without breaks, its error without two.
     breaks, observations
     """
+
+    MAY_BE_INFINITE: ClassVar[bool] = True
 
     noise: float
     error_noise: float
